@@ -1,0 +1,1 @@
+"""The compiler: bytes in, values out; no network, no clock, no global state."""

@@ -1,0 +1,1 @@
+"""Default rule sets as data."""

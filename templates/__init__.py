@@ -1,0 +1,1 @@
+"""Jinja2 templates, one folder a target: loops and printing only, no decisions."""
