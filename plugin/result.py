@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -43,3 +45,127 @@ class Code:
     ATTACHMENT_EXISTS = 107
     DELEGATE = 108
     CHECK_FAILED = 109
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One interface of a result; sandbox is the netns path, empty at the host's end."""
+
+    name: str
+    mac: str = ""
+    sandbox: str = ""
+    mtu: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ip:
+    """One address of the container with its prefix length as in `10.1.0.1/32`; interface indexes interfaces."""
+
+    address: str
+    interface: int
+    gateway: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRoute:
+    """A route in the container; gw is empty where the conf gave none."""
+
+    dst: str
+    gw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """The dns object of the CNI specification."""
+
+    nameservers: tuple[str, ...] = ()
+    domain: str = ""
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an ADD gives back, independent of the spec version that it is printed in."""
+
+    interfaces: tuple[Interface, ...]
+    ips: tuple[Ip, ...]
+    routes: tuple[ResultRoute, ...] = ()
+    dns: Dns = Dns()  # noqa: RUF009 - frozen
+
+    def to_json(self, cni_version: str) -> dict[str, Any]:
+        """The result object in one spec version's shape (CNI specification, "Success" and its history)."""
+        if cni_version in ("0.1.0", "0.2.0"):
+            return self._legacy(cni_version)
+        out: dict[str, Any] = {"cniVersion": cni_version}
+        newest = cni_version not in ("0.3.0", "0.3.1", "0.4.0", "1.0.0")
+        out["interfaces"] = [_interface(i, with_mtu=newest) for i in self.interfaces]
+        out["ips"] = [_ip(ip, with_version=cni_version.startswith("0.")) for ip in self.ips]
+        if self.routes:
+            out["routes"] = [_route(r) for r in self.routes]
+        out["dns"] = _dns(self.dns)
+        return out
+
+    def _legacy(self, cni_version: str) -> dict[str, Any]:
+        """Up to 0.2.0: one address a family; what does not fit in there is an error of the caller."""
+        out: dict[str, Any] = {"cniVersion": cni_version}
+        for ip in self.ips:
+            key = "ip6" if ":" in ip.address else "ip4"
+            if key in out:
+                raise CniError(
+                    Code.INVALID_CONF,
+                    f"cniVersion {cni_version} has room for one {key} address, the conf asks for more",
+                )
+            out[key] = {"ip": ip.address, **({"gateway": ip.gateway} if ip.gateway else {})}
+            routes = [_route(r) for r in self.routes if (":" in r.dst) == (":" in ip.address)]
+            if routes:
+                out[key]["routes"] = routes
+        out["dns"] = _dns(self.dns)
+        return out
+
+
+def _interface(interface: Interface, *, with_mtu: bool) -> dict[str, Any]:
+    out: dict[str, Any] = {"name": interface.name}
+    if interface.mac:
+        out["mac"] = interface.mac
+    if interface.sandbox:
+        out["sandbox"] = interface.sandbox
+    if with_mtu and interface.mtu:
+        out["mtu"] = interface.mtu
+    return out
+
+
+def _ip(ip: Ip, *, with_version: bool) -> dict[str, Any]:
+    out: dict[str, Any] = {"address": ip.address, "interface": ip.interface}
+    if with_version:
+        out["version"] = "6" if ":" in ip.address else "4"
+    if ip.gateway:
+        out["gateway"] = ip.gateway
+    return out
+
+
+def _route(route: ResultRoute) -> dict[str, Any]:
+    return {"dst": route.dst, "gw": route.gw} if route.gw else {"dst": route.dst}
+
+
+def _dns(dns: Dns) -> dict[str, Any]:
+    fields = {
+        "nameservers": dns.nameservers,
+        "domain": dns.domain,
+        "search": dns.search,
+        "options": dns.options,
+    }
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items() if v}
+
+
+def from_json(text: str) -> Result:
+    """The Result whose to_json("1.1.0") was stored as text."""
+    loaded = json.loads(text)
+    return Result(
+        interfaces=tuple(
+            Interface(i["name"], i.get("mac", ""), i.get("sandbox", ""), i.get("mtu", 0)) for i in loaded["interfaces"]
+        ),
+        ips=tuple(Ip(i["address"], i["interface"], i.get("gateway", "")) for i in loaded["ips"]),
+        routes=tuple(ResultRoute(r["dst"], r.get("gw", "")) for r in loaded.get("routes", ())),
+        dns=Dns(**{k: tuple(v) if isinstance(v, list) else v for k, v in loaded.get("dns", {}).items()}),
+    )

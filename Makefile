@@ -1,0 +1,42 @@
+# make            builds dist/calico and runs the unit tests
+# make demo       two example networks, real packets, and the matrix: profiles against the wire
+# make test       every test, kernel and client tests included
+# make check      format, lint, types, import rules
+# make bench      figures beside the peers, as ratios of medians
+PY := .venv/bin/python
+SOURCES := $(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
+	-o -type f -name '*.yaml' -o -type f -name '*.c' 2>/dev/null)
+
+.PHONY: all binary ut demo test check bench setup clean
+all: binary ut
+
+setup:
+	@packaging/setup.sh
+
+binary: setup dist/calico
+
+dist/calico: $(SOURCES) pyproject.toml
+	$(PY) packaging/build.py
+
+ut: setup
+	.venv/bin/pytest -q tests/unit tests/golden tests/properties
+
+demo: binary
+	@$(PY) -m tests.demo
+
+test: binary
+	@packaging/setup.sh clients
+	.venv/bin/pytest -q tests
+
+check: setup
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: binary
+	@packaging/setup.sh clients
+	$(PY) -m tests.bench
+
+clean:
+	rm -rf dist build .venv src/*.egg-info

@@ -1,0 +1,251 @@
+"""A Request and a Store in, an attached or detached container out: ADD, DEL, CHECK, GC and STATUS as visible steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
+from ipaddress import ip_interface
+from pathlib import Path
+
+from calico_rkt.compiler.conf import Address, Ipam
+from calico_rkt.plugin import delegate, link, policy
+from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.request import Request
+from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json
+from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.protocol import Endpoint, Key
+
+NO_IPAM = Ipam(type="delegated")
+
+
+def key_of(request: Request) -> Key:
+    return Key(request.conf.name, request.container, request.ifname)
+
+
+def add(request: Request, store: LocalStore) -> Result:
+    """Attach: address and record, link (down at the host's end), policy, up. Each step undoes itself on an error.
+
+    rkt runs no DEL after a failed ADD, so whatever fails here leaves nothing behind.
+    """
+    key, conf = key_of(request), request.conf
+    with link.open_netns(request.netns) as netns, ExitStack() as undo:
+        known = store.endpoint(key)
+        if known is not None:
+            repeated = _repeated(known, netns, request)
+            if repeated is not None:
+                return repeated
+            _tear_down(known, store)  # an ADD that was killed half way: its record has no result
+        policy.check_ranges(store, conf)
+        addresses, routes, dns = _delegated(request, undo) if delegate.is_delegated(conf) else ((), (), Dns())
+        nonce = secrets.token_hex(8)
+        endpoint = store.add(
+            Endpoint(
+                key=key,
+                nonce=nonce,
+                netns=request.netns,
+                netns_dev=netns.dev,
+                netns_inode=netns.inode,
+                host_ifname=link.host_ifname(key),
+                mac=request.mac or link.random_mac(),
+                addresses=addresses,
+                ip_masq=conf.ip_masq,
+            ),
+            NO_IPAM if addresses else conf.ipam,
+            request.requested,
+        )
+        _on_error(undo, "give back the address", lambda: store.remove(key, nonce))
+        _on_error(undo, "remove the link", lambda: link.delete(endpoint.host_ifname, nonce))
+        made = link.create(
+            netns,
+            host_ifname=endpoint.host_ifname,
+            ifname=key.ifname,
+            addresses=endpoint.addresses,
+            mtu=conf.mtu,
+            key=key,
+            nonce=nonce,
+            routes=tuple(r.destination for r in conf.ipam.routes),
+            mac=endpoint.mac,
+        )
+        _on_error(undo, "remove the policy", lambda: policy.detach(endpoint))
+        policy.attach(store, conf, endpoint)
+        link.bring_up(made)
+        result = Result(
+            interfaces=(
+                Interface(endpoint.host_ifname, made.host_mac, mtu=made.mtu),
+                Interface(key.ifname, made.mac, request.netns, made.mtu),
+            ),
+            ips=tuple(Ip(f"{a}/{a.max_prefixlen}", 1) for a in endpoint.addresses),
+            routes=tuple(ResultRoute(str(r.destination)) for r in conf.ipam.routes) or routes,
+            dns=dns,
+        )
+        shown = result.to_json(conf.cni_version)
+        store.finish(key, nonce, json.dumps(result.to_json("1.1.0")))
+        undo.pop_all()
+        LOG.info("ADD %s %s %s: %s", *_words(key), shown.get("ips") or shown)
+        return result
+
+
+def _repeated(known: Endpoint, netns: link.Netns, request: Request) -> Result | None:
+    """The old result where record, netns and link all still match; None for an ADD that never finished."""
+    if not known.result:
+        return None
+    if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
+        raise CniError(
+            Code.ATTACHMENT_EXISTS,
+            f"{request.ifname} of this container is attached to network {request.conf.name!r} already, in another netns",
+            f"attached in {known.netns}; DEL it first",
+        )
+    problems = link.check(netns, known)
+    if problems:
+        raise CniError(
+            Code.ATTACHMENT_EXISTS,
+            f"{request.ifname} of this container is attached to network {request.conf.name!r} already, but not whole",
+            "; ".join(problems) + "; DEL it first",
+        )
+    return from_json(known.result)
+
+
+def _delegated(request: Request, undo: ExitStack) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns]:
+    given = delegate.add(request)
+    _on_error(undo, "run the ipam plugin's DEL", lambda: delegate.delete(request))
+    addresses = tuple(ip_interface(ip.address).ip for ip in given.ips)
+    if not addresses:
+        raise CniError(Code.DELEGATE, f"ipam plugin {request.conf.ipam.type!r} gave no address")
+    return addresses, given.routes, given.dns
+
+
+def delete(request: Request, store: LocalStore) -> None:
+    """Detach: link, policy, conntrack, record. Never-added, repeated, or a netns that is gone are all fine.
+
+    Goes on past an error and raises the first at the end; the record stays then, so that GC finishes it.
+    """
+    key = key_of(request)
+    known = store.endpoint(key)
+    if known is not None and _is_stale(known, request.netns):
+        LOG.warning("DEL %s %s %s: of an older netns %s, the newer attachment stays", *_words(key), request.netns)
+        return
+    if known is not None:
+        _tear_down(known, store)
+    else:
+        link.delete_unrecorded(key)
+    if delegate.is_delegated(request.conf):
+        delegate.delete(request)
+    LOG.info("DEL %s %s %s%s", *_words(key), "" if known else ": was not attached")
+
+
+def _is_stale(known: Endpoint, netns: str) -> bool:
+    """Whether a DEL is about an older netns of the same container id while the recorded one still lives."""
+    if not netns or os.path.realpath(netns) == os.path.realpath(known.netns):
+        return False
+    if _identity(netns) == (known.netns_dev, known.netns_inode):
+        return False
+    return _identity(known.netns) == (known.netns_dev, known.netns_inode)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _tear_down(endpoint: Endpoint, store: LocalStore) -> None:
+    """Every step of a DEL for a recorded endpoint; the record and its address go last, and only when all is gone."""
+    failed: list[CniError] = []
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: link.delete(endpoint.host_ifname, endpoint.nonce),
+        lambda: policy.detach(endpoint),
+        lambda: link.forget_flows(endpoint.addresses),
+    )
+    for step in steps:
+        try:
+            step()
+        except CniError as e:
+            LOG.error("DEL %s %s %s: %s: %s", *_words(endpoint.key), e.msg, e.details)
+            failed.append(e)
+    if failed:
+        raise failed[0]
+    store.remove(endpoint.key, endpoint.nonce)
+
+
+def check(request: Request, store: LocalStore) -> None:
+    """CNI's CHECK: the record, both link ends, addresses, routes and policy are as ADD left them."""
+    key = key_of(request)
+    known = store.endpoint(key)
+    if known is None or not known.result:
+        raise CniError(Code.UNKNOWN_CONTAINER, f"{key.ifname} of this container is not attached to {key.network!r}")
+    with link.open_netns(request.netns) as netns:
+        if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
+            raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
+        problems = [*link.check(netns, known), *policy.check(known), *_differs(request.prev_result, known)]
+    if delegate.is_delegated(request.conf):
+        delegate.check(request)
+    if problems:
+        raise CniError(Code.CHECK_FAILED, f"the attachment is not whole: {problems[0]}", "; ".join(problems))
+
+
+def _differs(prev_result: str, known: Endpoint) -> list[str]:
+    if not prev_result:
+        return []
+    previous = json.loads(prev_result)
+    given = {str(ip.get("address", "")) for ip in previous.get("ips") or () if isinstance(ip, dict)}
+    given |= {str(previous[k].get("ip", "")) for k in ("ip4", "ip6") if isinstance(previous.get(k), dict)}
+    missing = {f"{a}/{a.max_prefixlen}" for a in known.addresses} - given
+    return [f"prevResult lacks the address {a}" for a in sorted(missing)]
+
+
+def gc(request: Request, store: LocalStore) -> None:
+    """Free what the runtime doesn't list, but only where the netns is gone too: other runtimes may share a network."""
+    keep = set(request.attachments or ())
+    failed: list[CniError] = []
+    for endpoint in store.endpoints(request.conf.name):
+        if (endpoint.key.container, endpoint.key.ifname) in keep or not netns_is_gone(endpoint):
+            continue
+        try:
+            _tear_down(endpoint, store)
+            LOG.info("GC freed %s %s %s", *_words(endpoint.key))
+        except CniError as e:
+            failed.append(e)
+    if failed:
+        raise failed[0]
+
+
+def collect(store: LocalStore, *, dry_run: bool) -> tuple[Endpoint, ...]:
+    """`calico-rkt gc`: every endpoint of any network whose netns is gone, torn down unless dry_run."""
+    gone = tuple(e for e in store.endpoints() if netns_is_gone(e))
+    if not dry_run:
+        for endpoint in gone:
+            _tear_down(endpoint, store)
+    return gone
+
+
+def netns_is_gone(endpoint: Endpoint) -> bool:
+    """Whether the path leads no more to the netns that the endpoint was attached in."""
+    return _identity(endpoint.netns) != (endpoint.netns_dev, endpoint.netns_inode)
+
+
+def status(request: Request, store: LocalStore) -> None:
+    """CNI's STATUS: nothing when an ADD can be served; CniError 50 else."""
+    try:
+        store.ranges()
+        policy.usable(store, request.conf)
+    except CniError as e:
+        raise CniError(Code.NOT_AVAILABLE, f"an ADD can not be served: {e.msg}", e.details) from e
+
+
+def _on_error(undo: ExitStack, what: str, act: Callable[[], object]) -> None:
+    def step() -> None:
+        try:
+            act()
+        except CniError as e:
+            LOG.error("undo: could not %s: %s: %s", what, e.msg, e.details)
+
+    undo.callback(step)
+
+
+def _words(key: Key) -> tuple[str, str, str]:
+    return key.network, key.container, key.ifname

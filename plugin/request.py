@@ -1,0 +1,245 @@
+"""A CNI call's environment and stdin in, a checked Request out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_interface
+from typing import Any, BinaryIO
+
+from calico_rkt.compiler.conf import SUPPORTED_VERSIONS, Address, NetConf, parse_conf
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
+from calico_rkt.plugin.result import CniError, Code
+
+COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS")
+"""Every verb that reads a conf; VERSION is answered before stdin is touched."""
+
+LARGEST_CONF = 1 << 20
+"""Bytes of stdin that are read at most; a conf with a long prevResult has some 10 KiB."""
+
+_NEEDS_CONTAINER = ("ADD", "DEL", "CHECK")
+_SINCE = {"CHECK": (0, 4, 0), "GC": (1, 1, 0), "STATUS": (1, 1, 0)}
+_CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of a runtime. path is CNI_PATH split at its colons; attachments is GC's list of those to keep.
+
+    requested and mac come from the capabilities `ips` and `mac`, `args.cni`, or CNI_ARGS, in this order.
+    prev_result is the conf's prevResult object as JSON text, empty when there is none.
+    """
+
+    command: str
+    conf: NetConf
+    raw: bytes
+    container: str = ""
+    ifname: str = ""
+    netns: str = ""
+    path: tuple[str, ...] = ()
+    requested: tuple[Address, ...] = ()
+    mac: str = ""
+    prev_result: str = ""
+    attachments: tuple[tuple[str, str], ...] | None = None
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+class RequestError(CniError):
+    """A call that is refused; cni_version is what the conf asked for, as far as it could be read."""
+
+    def __init__(self, cause: CniError, cni_version: str) -> None:
+        super().__init__(cause.code, cause.msg, cause.details)
+        self.cni_version = cni_version
+
+
+def read_stdin(stream: BinaryIO) -> bytes:
+    """All of stdin up to LARGEST_CONF bytes; CniError 7 when there is more."""
+    data = stream.read(LARGEST_CONF + 1)
+    if len(data) > LARGEST_CONF:
+        raise CniError(Code.INVALID_CONF, f"the network conf on stdin is larger than {LARGEST_CONF} bytes")
+    return data
+
+
+def parse_request(environ: Mapping[str, str], stdin: bytes) -> Request:
+    """Check a call completely, before anything is done; RequestError names the first problem, details hold all."""
+    version = "0.1.0"
+    try:
+        command = _command(environ)
+        loaded = _load(stdin)
+        version = _spec_version(loaded)
+        if version not in SUPPORTED_VERSIONS:
+            raise CniError(
+                Code.INCOMPATIBLE_VERSION,
+                f"incompatible CNI version {version[:40]!r}",
+                f"this plugin speaks {', '.join(SUPPORTED_VERSIONS)}",
+            )
+        if command in _SINCE and _numbers(version) < _SINCE[command]:
+            since = ".".join(map(str, _SINCE[command]))
+            raise CniError(Code.INCOMPATIBLE_VERSION, f"{command} needs cniVersion {since} or newer, not {version}")
+        conf, warnings = _conf(stdin, environ)
+        return _request(command, environ, conf, stdin, loaded, warnings)
+    except CniError as e:
+        raise RequestError(e, version) from e
+
+
+def _command(environ: Mapping[str, str]) -> str:
+    command = environ.get("CNI_COMMAND", "")
+    if command not in COMMANDS:
+        what = f"{command[:40]!r} is none" if command else "it is missing"
+        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_COMMAND must be one of {', '.join(COMMANDS)}, VERSION: {what}")
+    return command
+
+
+def _load(stdin: bytes) -> dict[str, Any]:
+    """The conf as a JSON object, only to learn its version; parse_conf reports what is wrong with it."""
+    try:
+        loaded = json.loads(stdin)
+    except (ValueError, RecursionError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _spec_version(loaded: Mapping[str, Any]) -> str:
+    version = loaded.get("cniVersion") or "0.1.0"
+    if not isinstance(version, str):
+        raise CniError(Code.INVALID_CONF, "cniVersion must be a string")
+    return version
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _conf(stdin: bytes, environ: Mapping[str, str]) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    try:
+        return parse_conf(stdin, "<stdin>", environ=environ)
+    except CompileError as e:
+        raise conf_error(e) from e
+
+
+def conf_error(error: CompileError) -> CniError:
+    """The CniError for a conf that does not parse (CR1xx: code 6) or does not hold (code 7)."""
+    errors = [d for d in error.diagnostics if d.is_error]
+    code = Code.DECODE if errors[0].code.startswith("CR1") else Code.INVALID_CONF
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return CniError(code, errors[0].message + more, render(errors).rstrip("\n"))
+
+
+def _request(
+    command: str,
+    environ: Mapping[str, str],
+    conf: NetConf,
+    stdin: bytes,
+    loaded: Mapping[str, Any],
+    warnings: tuple[Diagnostic, ...],
+) -> Request:
+    container, ifname, netns = "", "", environ.get("CNI_NETNS", "")
+    if command in _NEEDS_CONTAINER:
+        container = _container(environ)
+        ifname = _ifname(environ)
+        if not netns and command != "DEL":
+            raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is missing")
+        if "\0" in netns or "\n" in netns:
+            raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is no path")
+    previous = loaded.get("prevResult")
+    if previous is not None and not isinstance(previous, dict):
+        raise CniError(Code.INVALID_CONF, "prevResult must be an object")
+    if previous and command == "ADD":
+        raise CniError(
+            Code.INVALID_CONF,
+            "calico must be the first plugin of its list, but the conf carries a prevResult",
+        )
+    requested, mac = _wishes(environ, loaded)
+    return Request(
+        command=command,
+        conf=conf,
+        raw=stdin,
+        container=container,
+        ifname=ifname,
+        netns=netns,
+        path=tuple(p for p in environ.get("CNI_PATH", "").split(":") if p),
+        requested=requested,
+        mac=mac,
+        prev_result=json.dumps(previous) if previous else "",
+        attachments=_attachments(loaded) if command == "GC" else None,
+        warnings=warnings,
+    )
+
+
+def _container(environ: Mapping[str, str]) -> str:
+    container = environ.get("CNI_CONTAINERID", "")
+    if not container:
+        raise CniError(Code.INVALID_ENVIRONMENT, "CNI_CONTAINERID is missing")
+    if not _CONTAINER_ID.match(container):
+        raise CniError(
+            Code.INVALID_ENVIRONMENT,
+            f"CNI_CONTAINERID {container[:80]!r} is not allowed",
+            "it starts with a letter or digit and holds letters, digits, '_', '.' and '-' only",
+        )
+    return container
+
+
+def _ifname(environ: Mapping[str, str]) -> str:
+    """CNI's rule for interface names: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space."""
+    ifname = environ.get("CNI_IFNAME", "")
+    if not ifname:
+        raise CniError(Code.INVALID_ENVIRONMENT, "CNI_IFNAME is missing")
+    if len(ifname.encode("utf-8", "surrogateescape")) > 15:
+        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {ifname[:40]!r} is longer than 15 bytes")
+    if ifname in (".", "..") or re.search(r"[/:\s\x00]", ifname) or not ifname.isprintable():
+        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {ifname!r} is no name of an interface")
+    return ifname
+
+
+def _wishes(environ: Mapping[str, str], loaded: Mapping[str, Any]) -> tuple[tuple[Address, ...], str]:
+    """Addresses and MAC that were asked for; unknown keys of CNI_ARGS are skipped, since rkt passes users' own."""
+    args = dict(_cni_args(environ.get("CNI_ARGS", "")))
+    runtime = {k.lower(): v for k, v in _object(loaded, "runtimeConfig").items()}
+    own = _object(_object(loaded, "args"), "cni")
+    ips = runtime.get("ips") or own.get("ips") or [p for p in args.get("IP", "").split(",") if p]
+    if not isinstance(ips, list):
+        raise CniError(Code.INVALID_CONF, "ips must be a list of addresses")
+    mac = runtime.get("mac") or own.get("mac") or args.get("MAC", "")
+    if mac and (not isinstance(mac, str) or not _MAC.match(mac) or int(mac[:2], 16) & 1):
+        raise CniError(Code.INVALID_CONF, f"{mac!r} is no MAC address of an interface")
+    return tuple(_address(ip) for ip in ips), mac.lower()
+
+
+def _address(text: object) -> Address:
+    try:
+        return ip_interface(text if isinstance(text, str) else "").ip
+    except ValueError:
+        raise CniError(Code.INVALID_CONF, f"the requested address {text!r} is no IP address") from None
+
+
+def _cni_args(text: str) -> list[tuple[str, str]]:
+    pairs = []
+    for part in text.split(";"):
+        key, equals, value = part.partition("=")
+        if part and not equals:
+            raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS holds {part[:40]!r}, which is no KEY=VALUE")
+        if part:
+            pairs.append((key, value))
+    return pairs
+
+
+def _object(loaded: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = loaded.get(key) or {}
+    if not isinstance(value, dict):
+        raise CniError(Code.INVALID_CONF, f"{key} must be an object")
+    return value
+
+
+def _attachments(loaded: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """GC's list; `cni.dev/attachments` is what some runtimes wrote before the specification settled."""
+    for key in ("cni.dev/valid-attachments", "cni.dev/attachments"):
+        if key not in loaded:
+            continue
+        try:
+            return tuple((str(a["containerID"]), str(a["ifname"])) for a in loaded[key] or ())
+        except (TypeError, KeyError):
+            raise CniError(Code.INVALID_CONF, f"{key} must be a list of containerID and ifname") from None
+    raise CniError(Code.INVALID_CONF, "GC without cni.dev/valid-attachments would keep nothing: refused")
