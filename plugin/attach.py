@@ -10,12 +10,13 @@ from contextlib import ExitStack
 from ipaddress import ip_interface
 from pathlib import Path
 
+from calico_rkt.plugin.store.local import LocalStore
+
 from calico_rkt.compiler.conf import Address, Ipam
 from calico_rkt.plugin import delegate, link, policy
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json
-from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 NO_IPAM = Ipam(type="delegated")
@@ -95,7 +96,7 @@ def _repeated(known: Endpoint, netns: link.Netns, request: Request) -> Result | 
     if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
         raise CniError(
             Code.ATTACHMENT_EXISTS,
-            f"{request.ifname} of this container is attached to network {request.conf.name!r} already, in another netns",
+            f"{request.ifname} of this container is attached to network {request.conf.name!r} in another netns already",
             f"attached in {known.netns}; DEL it first",
         )
     problems = link.check(netns, known)

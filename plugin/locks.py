@@ -19,7 +19,7 @@ def attachment_lock(run_dir: Path, key: Key) -> Iterator[None]:
 
     There are 256 lock files, chosen by hash, so they need no cleaning: two attachments that share one only wait.
     """
-    stripe = hashlib.sha256("\0".join((key.network, key.container, key.ifname)).encode()).hexdigest()[:2]
+    stripe = hashlib.sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
     folder = run_dir / "locks"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def _cni() -> int:
         serve(request, lambda result: _say(result.to_json(version)))
     except CniError as e:
         return _failed(e, version)
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001 - whatever it is, the runtime gets CNI JSON and no traceback
         from calico_rkt.plugin.log import LOG, open_log
 
         if not LOG.handlers:

@@ -91,7 +91,7 @@ class Result:
     interfaces: tuple[Interface, ...]
     ips: tuple[Ip, ...]
     routes: tuple[ResultRoute, ...] = ()
-    dns: Dns = Dns()  # noqa: RUF009 - frozen
+    dns: Dns = Dns()
 
     def to_json(self, cni_version: str) -> dict[str, Any]:
         """The result object in one spec version's shape (CNI specification, "Success" and its history)."""
