@@ -1,0 +1,37 @@
+"""The lab and the callers that the tests of this folder share."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.clients.caller import Caller
+from tests.clients.lab import Lab
+
+BINARY = Path(os.environ.get("CALICO_BINARY", Path(__file__).parents[2] / "dist" / "calico"))
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    """The one file that users install; `make binary` builds it."""
+    if os.geteuid() != 0:
+        pytest.skip("namespaces and runtimes need root")
+    if not BINARY.exists():
+        pytest.fail(f"{BINARY} is missing: run `make binary` first")
+    return BINARY
+
+
+@pytest.fixture
+def lab(binary: Path) -> Iterator[Lab]:
+    made = Lab(binary, f"calico-rkt-lab-{os.getpid()}-{next(_numbers)}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cni(lab: Lab) -> Caller:
+    return Caller(lab)

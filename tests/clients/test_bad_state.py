@@ -1,0 +1,172 @@
+"""A host in a bad state (pool empty, address taken, state file broken, override or IPAM wrong): ADD undoes itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.clients.caller import Caller, addresses
+from tests.clients.lab import HOST_V4, OVERRIDES, PLUGINS, STATE, Lab, conf
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+IPAM = {"type": "host-local", "subnet": "10.1.0.0/24"}
+WEB = conf("web", IPAM)
+MARK = "/run/lab/a-shell-ran"
+
+ENVIRONMENT, INTERNAL, EXHAUSTED, TAKEN, LINK, EXISTS = 4, 100, 101, 102, 104, 107
+"""CNI's codes, and this plugin's own from 100 on (plugin/result.py)."""
+
+
+def but(**changed: Any) -> dict[str, Any]:
+    return {**WEB, **changed}
+
+
+def nothing_happened(lab: Lab) -> None:
+    assert lab.left() == {}
+    assert lab.links(inside="c1") == {"lo"}
+    assert not lab.path(MARK).exists()
+
+
+def test_an_exhausted_pool_keeps_those_who_have_an_address(lab: Lab, cni: Caller) -> None:
+    small = but(ipam={**IPAM, "rangeStart": "10.1.0.7", "rangeEnd": "10.1.0.8"})
+    for name in ("a", "b"):
+        cni.add(small, name, netns=lab.netns(name))
+    before = lab.left()
+    cni("ADD", small, "c", netns=lab.netns("c")).refused(EXHAUSTED)
+    assert lab.left() == before
+    assert lab.links(inside="c") == {"lo"}
+    cni.delete(small, "a", netns="/var/run/netns/a")
+    assert addresses(cni.add(small, "c", netns="/var/run/netns/c")) == ["10.1.0.7"]
+
+
+def test_dual_stack_is_all_or_nothing(lab: Lab, cni: Caller) -> None:
+    one_v6 = {"subnet": "fd00::/64", "rangeStart": "fd00::7", "rangeEnd": "fd00::7"}
+    dual = but(ipam={"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}], [one_v6]]})
+    cni.add(dual, "a", netns=lab.netns("a"))
+    before = lab.left()
+    cni("ADD", dual, "b", netns=lab.netns("b")).refused(EXHAUSTED)
+    assert lab.left() == before
+
+
+def test_a_requested_address_that_is_taken(lab: Lab, cni: Caller) -> None:
+    cni.add(WEB, "a", netns=lab.netns("a"), CNI_ARGS="IP=10.1.0.9")
+    before = lab.left()
+    cni("ADD", WEB, "b", netns=lab.netns("b"), CNI_ARGS="IP=10.1.0.9").refused(TAKEN)
+    assert lab.left() == before
+    assert lab.links(inside="b") == {"lo"}
+
+
+def test_an_address_that_another_network_holds(lab: Lab, cni: Caller) -> None:
+    """Networks may share a subnet, but an address belongs to one endpoint of the host."""
+    cni.add(WEB, "a", netns=lab.netns("a"), CNI_ARGS="IP=10.1.0.9")
+    other = but(name="other")
+    before = lab.left()
+    cni("ADD", other, "b", netns=lab.netns("b"), CNI_ARGS="IP=10.1.0.9").refused(TAKEN)
+    assert lab.left() == before
+
+
+def test_an_interface_that_exists_stays_as_it_was(lab: Lab, cni: Caller) -> None:
+    netns = lab.netns("c1")
+    lab.out("ip", "link", "add", "eth0", "type", "dummy", inside="c1")
+    cni("ADD", WEB, netns=netns).refused(ENVIRONMENT, LINK, EXISTS)
+    assert lab.left() == {}
+    assert lab.links(inside="c1") == {"lo", "eth0"}
+    assert '"dummy"' in lab.out("ip", "-j", "-d", "link", "show", "eth0", inside="c1")
+
+
+@pytest.mark.parametrize("command", ["ADD", "DEL", "CHECK"])
+@pytest.mark.parametrize("content", [b"garbage" * 1000, b"SQLite format 3\0" + b"\xff" * 5000, b"x"])
+def test_a_corrupt_state_file(lab: Lab, cni: Caller, command: str, content: bytes) -> None:
+    netns = lab.netns("c1")
+    lab.write(STATE, content)
+    reply = cni(command, {**WEB, "prevResult": {"ips": []}} if command != "ADD" else WEB, netns=netns)
+    reply.refused()
+    assert reply.json["code"] != INTERNAL, "an error of its own, not the catch-all"
+    lab.path(STATE).unlink()
+    nothing_happened(lab)
+
+
+def test_a_state_file_that_is_a_folder(lab: Lab, cni: Caller) -> None:
+    lab.path(STATE).mkdir(parents=True)
+    reply = cni("ADD", WEB, netns=lab.netns("c1"))
+    reply.refused()
+    assert reply.json["code"] != INTERNAL, "an error of its own, not the catch-all"
+    lab.path(STATE).rmdir()
+    nothing_happened(lab)
+
+
+RULE = "network: web\ningress:\n  - action: Allow\n    "
+BROKEN_OVERRIDES = {
+    "no YAML": "network: web\ningress: [",
+    "an unknown key": "network: web\ningres: []\n",
+    "an unknown key in a rule": RULE + "nets: 5\n",
+    "a reversed range": RULE + 'protocol: TCP\n    destination: {ports: ["20:10"]}\n',
+    "null": "network: web\ningress: null\n",
+    "python in YAML": f"!!python/object/apply:os.system ['touch {MARK}']\n",
+    "a template": "network: web\ningress:\n  - action: '{{7*7}}'\n",
+    "binary": "\x01\x02\x03",
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_OVERRIDES)
+def test_a_broken_override_closes_the_network(lab: Lab, cni: Caller, case: str) -> None:
+    """Whoever wrote an override wanted other rules than the default: attaching under the default would be silent."""
+    lab.override("web", BROKEN_OVERRIDES[case])
+    error = cni("ADD", WEB, netns=lab.netns("c1")).refused()
+    assert error["code"] != INTERNAL
+    assert OVERRIDES in error["msg"] + error.get("details", "")
+    nothing_happened(lab)
+
+
+IPAM_PLUGIN = """#!/bin/sh
+cat >/dev/null
+echo "$CNI_COMMAND" >>/run/lab/calls
+[ "$CNI_COMMAND" != ADD ] || { cat /run/lab/answer; exit "$(cat /run/lab/status)"; }
+"""
+
+
+def odd_ipam(lab: Lab, answer: str, status: int) -> dict[str, Any]:
+    """A conf whose IPAM plugin notes its calls and answers ADD like this."""
+    lab.write("/run/lab/answer", answer)
+    lab.write("/run/lab/status", str(status))
+    lab.write("/run/lab/calls", "")
+    lab.path(lab.write(f"{PLUGINS}/odd", IPAM_PLUGIN)).chmod(0o755)
+    return but(ipam={"type": "odd"})
+
+
+IPAM_ANSWERS = {
+    "nothing": "",
+    "no JSON": "10.1.0.5",
+    "a list": "[]",
+    "no address": '{"cniVersion": "1.0.0", "ips": []}',
+    "an address of words": '{"cniVersion": "1.0.0", "ips": [{"address": "banana"}]}',
+    "ips that are a string": '{"cniVersion": "1.0.0", "ips": "10.1.0.5/24"}',
+    "an address that the host has": f'{{"cniVersion": "1.0.0", "ips": [{{"address": "{HOST_V4}/24"}}]}}',
+}
+
+
+@pytest.mark.parametrize("case", IPAM_ANSWERS)
+def test_a_delegated_ipam_that_answers_nonsense_gets_its_del(lab: Lab, cni: Caller, case: str) -> None:
+    network = odd_ipam(lab, IPAM_ANSWERS[case], 0)
+    error = cni("ADD", network, netns=lab.netns("c1")).refused()
+    assert error["code"] != INTERNAL
+    assert lab.path("/run/lab/calls").read_text().split() == ["ADD", "DEL"]
+    nothing_happened(lab)
+
+
+def test_a_delegated_ipam_that_fails_is_quoted_and_gets_its_del(lab: Lab, cni: Caller) -> None:
+    network = odd_ipam(lab, '{"cniVersion": "1.0.0", "code": 117, "msg": "the pool is on holiday"}', 1)
+    error = cni("ADD", network, netns=lab.netns("c1")).refused()
+    assert "on holiday" in error["msg"] + error.get("details", "")
+    assert lab.path("/run/lab/calls").read_text().split() == ["ADD", "DEL"]
+    nothing_happened(lab)
+
+
+def test_a_delegated_ipam_is_undone_when_a_later_step_fails(lab: Lab, cni: Caller) -> None:
+    network = odd_ipam(lab, '{"cniVersion": "1.0.0", "ips": [{"address": "10.8.0.5/24"}]}', 0)
+    netns = lab.netns("c1")
+    lab.out("ip", "link", "add", "eth0", "type", "dummy", inside="c1")
+    cni("ADD", network, netns=netns).refused()
+    assert lab.path("/run/lab/calls").read_text().split() in ([], ["ADD", "DEL"])
+    assert lab.left() == {}
