@@ -14,20 +14,32 @@ from calico_rkt.plugin.store.protocol import Key
 
 
 @contextmanager
+def policy_lock(run_dir: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock of what is enforced: shared to attach an endpoint, alone to build, swap or rebuild chains."""
+    with _locked(run_dir / "policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
 def attachment_lock(run_dir: Path, key: Key) -> Iterator[None]:
     """Hold the lock of one attachment; waits for whoever works on it. A killed holder lets go by itself.
 
     There are 256 lock files, chosen by hash, so they need no cleaning: two attachments that share one only wait.
     """
     stripe = hashlib.sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
-    folder = run_dir / "locks"
+    with _locked(run_dir / "locks" / stripe, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(folder / stripe, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
-        raise CniError(Code.IO, f"can not lock the attachment: {e.strerror}", str(e.filename)) from e
+        raise CniError(Code.IO, f"can not lock {path}: {e.strerror}") from e
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, how)
         yield
     finally:
         os.close(fd)

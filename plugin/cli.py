@@ -1,0 +1,237 @@
+"""A command line in, an exit status out: calico-rkt's commands for people."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from calico_rkt.plugin.store.local import LocalStore, open_local
+
+import calico_rkt
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.plugin.attach import collect
+from calico_rkt.plugin.enforce import table
+from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, State, apply, confs, finish_apply, plan, prune, states
+from calico_rkt.plugin.locks import policy_lock
+from calico_rkt.plugin.log import open_log
+from calico_rkt.plugin.policy import blocked_forwarding, restore
+from calico_rkt.plugin.result import CniError, Code
+
+INSTALL_TO = {"rkt": Path("/usr/lib/rkt/plugins/net"), "cni": Path("/opt/cni/bin")}
+
+EPILOG = """examples:
+  calico-rkt compile net.conf              the canonical profile of a conf (the same as compile-profile)
+  calico-rkt apply                         show what would change, ask, and publish it
+  calico-rkt apply --yes --confs ./net.d   the same from another folder, without asking
+  calico-rkt status --format json
+  calico-rkt install --to cni              put the binary where containerd and podman look
+
+exit status: 0 done or nothing to say, 1 findings or a refusal, 2 bad usage or unreadable input"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; argv without the program's name."""
+    args = sys.argv[1:] if argv is None else argv
+    if args[:1] == ["compile"]:
+        from calico_rkt.compiler.cli import compile_profile
+
+        return compile_profile(args[1:])
+    try:
+        return _run(_parser().parse_args(args))
+    except CniError as e:
+        print(f"calico-rkt: {e.msg}", file=sys.stderr)
+        if e.details:
+            print(e.details.rstrip("\n"), file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 2
+    except KeyboardInterrupt:
+        print("calico-rkt: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="calico-rkt",
+        description="Network policy of containers on this host: publish, look, clean up.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"calico-rkt {calico_rkt.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("compile", help="print the canonical profile of a network conf")
+    apply = commands.add_parser("apply", help="publish what the host's files compile to")
+    status = commands.add_parser("status", help="each network: in step, stale, edited; and what blocks forwarding")
+    for command in (apply, status):
+        command.add_argument(
+            "--confs", action="append", type=Path, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
+        )
+        command.add_argument(
+            "--profiles", type=Path, metavar="DIR", help="folder of overrides, instead of the confs' own"
+        )
+    apply.add_argument("networks", nargs="*", metavar="NETWORK", help="only these networks")
+    apply.add_argument("--yes", action="store_true", help="don't ask")
+    apply.add_argument("--dry-run", action="store_true", help="only show; exit status 1 when something would change")
+    apply.add_argument("--take-over", action="store_true", help="replace a profile that was edited by hand")
+    status.add_argument("--format", choices=("text", "json"), default="text")
+    for name, text in (
+        ("prune", "delete published profiles that no endpoint uses"),
+        ("gc", "free endpoints whose network namespace is gone"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--dry-run", action="store_true", help="only show")
+    commands.add_parser("restore", help="rebuild the nftables table from leases and published profiles")
+    install = commands.add_parser("install", help="put dist/calico where a runtime looks for it")
+    install.add_argument("--to", default="cni", metavar="WHERE", help="rkt, cni, or a folder (default: cni)")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "install":
+        return _install(args.to)
+    open_log("info")
+    store = open_local()
+    try:
+        finish_apply(store)
+        commands = {"apply": _apply, "status": _status, "prune": _prune, "gc": _gc, "restore": _restore}
+        return commands[args.command](args, store)
+    finally:
+        store.close()
+
+
+def _confs(args: argparse.Namespace) -> dict[str, NetConf]:
+    folders = args.confs or [d for d in CONF_DIRS if d.is_dir()]
+    for folder in folders:
+        if not folder.is_dir():
+            raise CniError(Code.IO, f"{folder} is no folder of confs")
+    found = confs(folders)
+    if args.profiles:
+        if not args.profiles.is_dir():
+            raise CniError(Code.IO, f"{args.profiles} is no folder of overrides")
+        found = {n: dataclasses.replace(c, profiles_dir=str(args.profiles)) for n, c in found.items()}
+    return found
+
+
+def _apply(args: argparse.Namespace, store: LocalStore) -> int:
+    known = _confs(args)
+    unknown = sorted(set(args.networks) - set(known))
+    if unknown:
+        raise CniError(Code.INVALID_CONF, f"no conf names network {unknown[0]!r}", f"known: {', '.join(sorted(known))}")
+    changes = plan(store, {n: c for n, c in known.items() if not args.networks or n in args.networks})
+    if not changes:
+        print(f"{len(known)} networks, nothing to change")
+        return 0
+    for change in changes:
+        print(_shown(change))
+    edited = [c.new.network for c in changes if c.edited]
+    if edited and not args.take_over:
+        print(
+            f"calico-rkt: {', '.join(edited)}: the published profile was edited by hand; nothing was changed. "
+            "--take-over replaces it",
+            file=sys.stderr,
+        )
+        return 1
+    if args.dry_run:
+        return 1
+    if not args.yes and not _agreed(len(changes)):
+        print("nothing was changed", file=sys.stderr)
+        return 1
+    apply(store, changes)
+    print(f"applied: {', '.join(c.new.network for c in changes)}")
+    return 0
+
+
+def _shown(change: Change) -> str:
+    if change.edited:
+        return f"{change.new.network}: the published profile was edited by hand\n{change.new.text}"
+    old = change.old.text if change.old else ""
+    head = "published profile" if change.old else "not published yet"
+    diff = difflib.unified_diff(old.splitlines(), change.new.text.splitlines(), head, "what the files say", lineterm="")
+    return f"{change.new.network}:\n" + "\n".join(diff)
+
+
+def _agreed(count: int) -> bool:
+    if not sys.stdin.isatty():
+        print("calico-rkt: not a terminal to ask on: --yes publishes", file=sys.stderr)
+        return False
+    return input(f"Publish {count} changed profile{'s' if count > 1 else ''}? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _status(args: argparse.Namespace, store: LocalStore) -> int:
+    found = states(store, _confs(args))
+    blocked = blocked_forwarding()
+    table_there = table.base_present()
+    bad = [s for s in found if s.state in ("edited", "unusable", "stale") or s.loaded is False]
+    lost = not table_there and any(s.endpoints for s in found)
+    if args.format == "json":
+        networks = [dataclasses.asdict(s) for s in found]
+        print(json.dumps({"networks": networks, "table": table_there, "blocked": list(blocked)}, indent=2))
+    else:
+        _print_status(found, blocked, lost=lost)
+    return 1 if bad or blocked or lost else 0
+
+
+def _print_status(found: tuple[State, ...], blocked: tuple[str, ...], *, lost: bool) -> None:
+    print(f"{'network':<24} {'profile':<14} {'endpoints':>9}  in the kernel")
+    words = {None: "no", True: "yes", False: "another version"}
+    for s in found:
+        print(f"{s.network or s.network_id:<24} {s.state:<14} {s.endpoints:>9}  {words[s.loaded]}")
+        if s.why:
+            print(f"    {s.why}")
+    if not found:
+        print("(no network is published or has a conf here)")
+    if lost:
+        print("the nftables table inet calico_rkt is not in the kernel: calico-rkt restore")
+    for line in blocked:
+        print(f"blocked: {line}")
+
+
+def _prune(args: argparse.Namespace, store: LocalStore) -> int:
+    for network_id in prune(store, dry_run=args.dry_run):
+        print(f"{'would delete' if args.dry_run else 'deleted'} profile {network_id}")
+    return 0
+
+
+def _gc(args: argparse.Namespace, store: LocalStore) -> int:
+    for e in collect(store, dry_run=args.dry_run):
+        verb = "would free" if args.dry_run else "freed"
+        print(f"{verb} {e.key.network} {e.key.container} {e.key.ifname}: {', '.join(map(str, e.addresses))}")
+    return 0
+
+
+def _restore(_args: argparse.Namespace, store: LocalStore) -> int:
+    with policy_lock(store.run_dir):
+        endpoints, closed = restore(store)
+    print(f"restored {endpoints} endpoints")
+    for network_id in closed:
+        print(
+            f"calico-rkt: network {network_id} stays closed: its published profile is missing or unfit", file=sys.stderr
+        )
+    return 1 if closed else 0
+
+
+def _install(where: str) -> int:
+    """Copy this file into a plugin folder, whole or not at all."""
+    folder = INSTALL_TO.get(where, Path(where))
+    own = Path(sys.argv[0]).resolve()
+    if own.name != "calico" or own.is_dir():
+        own = Path(calico_rkt.__file__).resolve().parents[2] / "dist" / "calico"
+    if not own.is_file():
+        raise CniError(Code.IO, "dist/calico is not built: make binary")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = folder / ".calico.next"
+        shutil.copyfile(own, fresh)
+        fresh.chmod(0o755)
+        fresh.replace(folder / "calico")
+    except OSError as e:
+        raise CniError(Code.IO, f"can not install into {folder}: {e.strerror}") from e
+    print(f"installed {folder / 'calico'}")
+    return 0

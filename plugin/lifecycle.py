@@ -1,0 +1,161 @@
+"""The host's files and what is published in; what would change, and the reviewed change itself, out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calico_rkt.plugin.store.local import LocalStore
+
+from calico_rkt.compiler.conf import NetConf, parse_conf
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
+from calico_rkt.compiler.ids import object_id
+from calico_rkt.plugin import policy
+from calico_rkt.plugin.enforce import table
+from calico_rkt.plugin.locks import policy_lock
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.protocol import Published
+
+CONF_DIRS = (Path("/etc/rkt/net.d"), Path("/etc/cni/net.d"))
+"""Where rkt and the other runtimes keep their confs."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One network: state is "in step", "stale", "edited", "no conf", "not published" or "unusable"; why says more.
+
+    loaded: whether the kernel's chains carry the published digest; None when the network has no chains there.
+    """
+
+    network_id: str
+    network: str
+    state: str
+    endpoints: int
+    loaded: bool | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A network whose files compile to something else than what is published; old is None when nothing is."""
+
+    new: Published
+    old: Published | None
+    edited: bool = False
+
+
+def confs(folders: Iterable[Path]) -> dict[str, NetConf]:
+    """The confs of type calico in these folders, by network name; of two files with one name the first wins, as in rkt.
+
+    CniError names the file that can not be used.
+    """
+    found: dict[str, NetConf] = {}
+    for folder in folders:
+        for path in sorted(p for p in folder.glob("*") if p.suffix in (".conf", ".conflist")):
+            conf = _conf(path)
+            if conf is not None:
+                found.setdefault(conf.name, conf)
+    return found
+
+
+def _conf(path: Path) -> NetConf | None:
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise CniError(Code.IO, f"{path} can not be read: {e.strerror}") from e
+    if b'"calico"' not in data:
+        return None
+    try:
+        conf, _ = parse_conf(data, str(path), preview=True)
+    except CompileError as e:
+        raise _refused(e.diagnostics) from e
+    return conf if conf.type == "calico" else None
+
+
+def _refused(diagnostics: Sequence[Diagnostic]) -> CniError:
+    return CniError(Code.INVALID_CONF, "the host's files do not compile", render(diagnostics))
+
+
+def plan(store: LocalStore, known: dict[str, NetConf]) -> tuple[Change, ...]:
+    """What apply would publish: every network with a conf here whose compiled digest is not the published one."""
+    changes = []
+    for name in sorted(known):
+        new = policy.compile_published(known[name])
+        edited = False
+        old: Published | None = None
+        try:
+            old = store.published(new.network_id)
+        except CniError:
+            edited = True
+        if edited or old is None or old.digest != new.digest:
+            changes.append(Change(new, old, edited))
+    return tuple(changes)
+
+
+def apply(store: LocalStore, changes: Sequence[Change]) -> None:
+    """Publish all changes at once: files beside, one nft transaction, rename. A half-done apply is completed later."""
+    with policy_lock(store.run_dir):
+        scripts = {c.new.network_id: policy.script(c.new) for c in changes}
+        store.stage({c.new.network_id: c.new.text for c in changes})
+        if table.base_present():
+            table.apply_scripts(scripts[i] for i in sorted(scripts))
+        store.commit()
+
+
+def finish_apply(store: LocalStore) -> None:
+    """Complete an apply that was killed between its steps; nothing where there is none."""
+    if not store.pending():
+        return
+    with policy_lock(store.run_dir):
+        store.commit()
+        policy.restore(store)
+
+
+def states(store: LocalStore, known: dict[str, NetConf]) -> tuple[State, ...]:
+    """Every network that is published, has a conf here, or has endpoints."""
+    counts: dict[str, int] = {}
+    names: dict[str, str] = {object_id(n): n for n in known}
+    for endpoint in store.endpoints():
+        network_id = object_id(endpoint.key.network)
+        names.setdefault(network_id, endpoint.key.network)
+        counts[network_id] = counts.get(network_id, 0) + 1
+    live = {n.network_id: n.digest for n in table.live_networks()} if table.base_present() else {}
+    ids = sorted({*names, *store.published_ids()})
+    return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0), live.get(i)) for i in ids)
+
+
+def _state(
+    store: LocalStore, network_id: str, name: str, known: dict[str, NetConf], endpoints: int, live: str | None
+) -> State:
+    try:
+        published = store.published(network_id)
+    except CniError as e:
+        return State(network_id, name, "edited", endpoints, None if live is None else False, e.msg)
+    if published is None:
+        return State(network_id, name, "not published", endpoints, None)
+    loaded = None if live is None else published.digest.endswith(live) and bool(live)
+    if published.network not in known:
+        return State(network_id, published.network, "no conf", endpoints, loaded)
+    try:
+        new = policy.compile_published(known[published.network])
+    except CniError as e:
+        return State(network_id, published.network, "unusable", endpoints, loaded, e.msg)
+    state = "in step" if new.digest == published.digest else "stale"
+    return State(network_id, published.network, state, endpoints, loaded)
+
+
+def prune(store: LocalStore, *, dry_run: bool) -> tuple[str, ...]:
+    """Delete published profiles without endpoints; returns their ids. Looks again under the lock before each."""
+    gone = []
+    with policy_lock(store.run_dir):
+        for network_id in store.published_ids():
+            used = {object_id(e.key.network) for e in store.endpoints()}
+            if network_id in used:
+                continue
+            if not dry_run:
+                if table.base_present():
+                    table.remove_network(network_id)
+                store.unpublish(network_id)
+            gone.append(network_id)
+    return tuple(gone)

@@ -1,0 +1,163 @@
+"""An endpoint and its conf in; the network's profile published and enforced, and the endpoint attached to it, out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from calico_rkt.plugin.store.local import LocalStore
+
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.ids import object_id
+from calico_rkt.plugin import link
+from calico_rkt.plugin.enforce import table
+from calico_rkt.plugin.enforce.elements import EndpointElements
+from calico_rkt.plugin.locks import policy_lock
+from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.protocol import Endpoint, Published
+
+
+def attach(store: LocalStore, conf: NetConf, endpoint: Endpoint) -> None:
+    """One transaction of a few elements; the network's chains are built first where the kernel lacks them.
+
+    Nothing of Jinja2 or YAML is imported when they are there.
+    """
+    wanted = elements_of(endpoint)
+    with policy_lock(store.run_dir, shared=True):
+        try:
+            table.attach(wanted)
+        except (table.BaseMissingError, table.NetworkMissingError):
+            pass
+        else:
+            return
+    with policy_lock(store.run_dir):
+        prepare(store, conf)
+        table.attach(wanted)
+
+
+def detach(endpoint: Endpoint) -> None:
+    """Take the endpoint's elements away; those that are gone already are no error."""
+    table.detach(elements_of(endpoint))
+
+
+def elements_of(endpoint: Endpoint) -> EndpointElements:
+    return EndpointElements(
+        host_ifname=endpoint.host_ifname,
+        addresses=endpoint.addresses,
+        network_id=object_id(endpoint.key.network),
+        ip_masq=endpoint.ip_masq,
+    )
+
+
+def prepare(store: LocalStore, conf: NetConf) -> None:
+    """Publish the network's profile when it has none, and build what the kernel lacks. Under the policy lock.
+
+    What is published stays as it is, also where the host's files compile to something else by now.
+    """
+    network_id = object_id(conf.name)
+    published = store.published(network_id) or store.publish(compile_published(conf))
+    if published.network != conf.name:
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"the published profile {network_id!r} belongs to network {published.network!r}, not {conf.name!r}",
+        )
+    if table.base_present():
+        table.set_ranges(store.ranges())
+        table.load_network(script(published))
+    else:
+        LOG.info("the nftables table is not in the kernel: building it")
+        restore(store)
+    for finding in blocked_forwarding():
+        LOG.warning("%s", finding)
+
+
+def compile_published(conf: NetConf) -> Published:
+    """What the host's files compile to, as it is published; CniError with the diagnostics where they don't."""
+    from calico_rkt.compiler.pipeline import compile_for_host
+
+    try:
+        compiled = compile_for_host(conf, Path(conf.profiles_dir))
+    except CompileError as e:
+        errors = [d for d in e.diagnostics if d.is_error]
+        raise CniError(
+            Code.INVALID_CONF,
+            f"the policy of network {conf.name!r} does not compile: {errors[0].message}",
+            render(errors),
+        ) from e
+    return Published(compiled.network.id, conf.name, compiled.text, compiled.digest)
+
+
+def script(published: Published) -> str:
+    """The nftables script of a published profile, whose digest has been verified."""
+    from calico_rkt.compiler.targets import nftables
+    from calico_rkt.compiler.targets.calico_v3_read import verify
+    from calico_rkt.plugin.enforce.elements import to_host_script
+
+    try:
+        network = verify(published.text)
+        return nftables.write(network) + to_host_script(network.id, network.endpoint_to_host)
+    except CompileError as e:
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"the published profile {published.network_id!r} can not be enforced",
+            render(e.diagnostics),
+        ) from e
+
+
+def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
+    """Rebuild the whole table in one transaction, under the policy lock; (endpoints, networks that stay closed).
+
+    A network whose published profile is missing or unfit is used for nothing: its endpoints stay closed.
+    """
+    endpoints = store.endpoints()
+    scripts: dict[str, str] = {}
+    closed: list[str] = []
+    for network_id in sorted({object_id(e.key.network) for e in endpoints} | set(store.published_ids())):
+        try:
+            published = store.published(network_id)
+            if published is None:
+                closed.append(network_id)
+            else:
+                scripts[network_id] = script(published)
+        except CniError as e:
+            LOG.error("network %s stays closed: %s: %s", network_id, e.msg, e.details)
+            closed.append(network_id)
+    table.restore([elements_of(e) for e in endpoints], scripts, store.ranges())
+    return len(endpoints), tuple(closed)
+
+
+def check(endpoint: Endpoint) -> list[str]:
+    """What of an endpoint's elements the kernel lacks, in words; empty when all are there."""
+    return table.missing(elements_of(endpoint))
+
+
+def check_ranges(store: LocalStore, conf: NetConf) -> None:
+    """Refuse a range that covers an address or an on-link route of the host; asked once for each new range."""
+    known = set(store.ranges())
+    fresh = [r for ranges in conf.ipam.ranges for r in ranges if r.subnet not in known]
+    if not fresh:
+        return
+    for net, ifname in link.host_networks():
+        for r in fresh:
+            if net.version == r.subnet.version and net.overlaps(r.subnet):
+                raise CniError(
+                    Code.INVALID_CONF,
+                    f"subnet {r.subnet} of network {conf.name!r} covers {net}, which this host has on {ifname}",
+                    "choose a subnet that no interface of the host is in",
+                )
+
+
+def usable(store: LocalStore, conf: NetConf) -> None:
+    """Raise CniError when an ADD to this network would fail for its policy."""
+    table.base_present()
+    published = store.published(object_id(conf.name))
+    if published is None:
+        compile_published(conf)
+
+
+def blocked_forwarding() -> tuple[str, ...]:
+    """What in other tables drops forwarded packets of ours, each with the command that mends it."""
+    from calico_rkt.plugin.enforce import blocked
+
+    return tuple(f"{f.what}; {f.mend}" for f in blocked.findings())
