@@ -1,0 +1,167 @@
+"""The text of a YAML file in, its one document as nodes out; libyaml's events, on a stack of our own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import yaml
+
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
+from calico_rkt.compiler.source import (
+    DEEPEST,
+    MOST_REPORTED,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    duplicate_key,
+    is_null,
+    span_at,
+)
+
+# libyaml's parser where PyYAML was built with it: ten times the pure one.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TABBED = re.compile(r"^ *\t\s*\S", re.MULTILINE)
+
+# What libyaml and PyYAML say, and what helps.
+_WAYS_OUT = (
+    ("mapping values are not allowed", 'a value that contains ": " stands in quotes; a key starts on its own line'),
+    ("cannot start any token", "a value that begins with this character stands in quotes"),
+    ("could not find expected ':'", "a key is followed by a colon and a blank"),
+    ("did not find expected key", "check the indentation, and that brackets and quotes of the line above are closed"),
+    ("expected <block end>", "check the indentation, and that brackets and quotes of the line above are closed"),
+    ("expected ',' or", "a list or mapping in brackets needs commas, and its closing bracket"),
+    ("unexpected end of stream", "a quote was opened and never closed"),
+    ("block sequence entries are not allowed", "a list starts on a line of its own below its key"),
+    ("did not find expected '-' indicator", "every entry of this list begins with - in the same column"),
+    ("unknown escape character", "in single quotes a backslash is only a backslash"),
+)
+
+
+def compose(path: str, text: str) -> Node:
+    """The one document of the text, a null Scalar where there is none; CompileError with all problems."""
+    return _Composer(path, text).document()
+
+
+class _Composer:
+    """Events in, nodes out, with its own stack: depth is counted, never recursed into."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path, self.text = path, text
+        self.lines = [line.removesuffix("\r") for line in text.split("\n")]
+        self.problems: list[Diagnostic] = []
+
+    def document(self) -> Node:
+        root: Node | None = None
+        try:
+            root = self._compose()
+        except yaml.MarkedYAMLError as e:
+            self.problems += self._syntax(e)
+        except yaml.YAMLError as e:
+            self.problems.append(error("CR106", f"not YAML: {e}", path=self.path))
+        if self.problems:
+            raise CompileError(self.problems)
+        return root or Scalar("", plain=True, span=Span(self.path, 1, 1, 1, self.lines[0]))
+
+    def _compose(self) -> Node | None:
+        stack: list[tuple[Any, list[Node]]] = []
+        roots: list[Node] = []
+        events: Iterator[Any] = yaml.parse(self.text, Loader=_LOADER)
+        for event in events:
+            kind = type(event)
+            if kind is yaml.ScalarEvent:
+                self._refuse_extras(event)
+                node: Node = Scalar(event.value, not event.style, self._span(event.start_mark, event.end_mark))
+            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+                self._refuse_extras(event)
+                stack.append((event, []))
+                if len(stack) > DEEPEST:
+                    message = f"lists and mappings are nested more than {DEEPEST} deep"
+                    self.problems.append(error("CR112", message, self._span(event.start_mark, event.end_mark)))
+                    return None
+                continue
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                start, children = stack.pop()
+                node = self._collection(start, children, event)
+            elif kind is yaml.AliasEvent:
+                span = self._span(event.start_mark, event.end_mark)
+                hint = "write the value out, or name it under definitions:"
+                self.problems.append(error("CR108", f"the alias *{event.anchor} is not read here", span, hint=hint))
+                node = Scalar("", plain=True, span=span)
+            else:
+                if kind is yaml.DocumentStartEvent and roots:
+                    span = self._span(event.start_mark, event.end_mark)
+                    hint = "one file holds one document: split it at this line"
+                    self.problems.append(error("CR111", "a second YAML document starts here", span, hint=hint))
+                    return None
+                continue
+            (stack[-1][1] if stack else roots).append(node)
+        return roots[0] if roots else None
+
+    def _collection(self, start: Any, children: list[Node], end: Any) -> Node:  # noqa: ANN401 - PyYAML's events
+        span = self._span(start.start_mark, end.end_mark)
+        if isinstance(start, yaml.SequenceStartEvent):
+            return Sequence(tuple(children), span)
+        entries: list[tuple[Scalar, Node]] = []
+        seen: dict[str, Scalar] = {}
+        for key, value in zip(children[::2], children[1::2], strict=True):
+            if not isinstance(key, Scalar) or is_null(key):
+                self.problems.append(error("CR113", "a key is one word or a quoted string", key.span))
+                continue
+            if key.plain and key.text == "<<":
+                hint = "write the keys out, or name the value under definitions:"
+                self.problems.append(error("CR110", "merge keys (<<) are not read here", key.span, hint=hint))
+                continue
+            self._once(key, seen)
+            entries.append((key, value))
+        return Mapping(tuple(entries), span)
+
+    def _once(self, key: Scalar, seen: dict[str, Scalar]) -> None:
+        first = seen.setdefault(key.text, key)
+        if first is not key:
+            self.problems.append(duplicate_key(key, first))
+
+    def _refuse_extras(self, event: Any) -> None:  # noqa: ANN401 - PyYAML's events
+        if event.anchor is not None:
+            hint = "write the value out where it is used, or name it under definitions:"
+            span = self._span(event.start_mark, event.end_mark)
+            self.problems.append(error("CR108", f"the anchor &{event.anchor} is not read here", span, hint=hint))
+        if event.tag is not None:
+            span = self._span(event.start_mark, event.end_mark)
+            hint = "take the tag away: the field that reads a value knows what it wants"
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self.problems.append(error("CR109", f"the tag {tag} is not read here", span, hint=hint))
+
+    def _span(self, start: Any, end: Any) -> Span:  # noqa: ANN401 - PyYAML's marks
+        line = self.lines[start.line] if start.line < len(self.lines) else ""
+        last = end.column if end.line == start.line else len(line)
+        return Span(self.path, start.line + 1, start.column + 1, max(last, start.column + 1) + 1, line)
+
+    def _syntax(self, e: yaml.MarkedYAMLError) -> list[Diagnostic]:
+        mark = e.problem_mark or e.context_mark
+        if mark is None:
+            return [error("CR106", f"not YAML: {e.problem or e.context}", path=self.path)]
+        span = self._span(mark, mark)
+        if e.context_mark and ("quoted scalar" in str(e.context) or "flow" in str(e.context)):
+            # What was opened and not closed helps more than the place where that was noticed.
+            opening = "unknown escape" not in str(e.problem)
+            span = self._span(e.context_mark, e.context_mark) if opening else span
+        before = span.text[: span.column]
+        if "\t" in before and not before.strip():
+            return [
+                error(
+                    "CR105",
+                    "a tab stands in the indentation, where YAML takes spaces only",
+                    span_at(self.path, self.text, m.start(), m.start() + len(m[0]) - 1),
+                    hint="indent with spaces",
+                )
+                for m in islice(_TABBED.finditer(self.text), MOST_REPORTED)
+            ]
+        context = f" {e.context}" if e.context else ""
+        since = f" that began in line {e.context_mark.line + 1}" if context and e.context_mark else ""
+        problem = e.problem or "unreadable"
+        hint = next((way for said, way in _WAYS_OUT if said in problem), "")
+        return [error("CR106", f"not YAML:{context}{since}{':' if context else ''} {problem}", span, hint=hint)]
