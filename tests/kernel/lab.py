@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 _COUNT = itertools.count()
 
@@ -24,7 +25,7 @@ class Lab:
         self._names: list[str] = []
         self.host = ""
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         self.host = self._new()
         self.run(self.host, ["ip", "link", "set", "lo", "up"], check=True)
         return self

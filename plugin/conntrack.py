@@ -1,0 +1,122 @@
+"""Addresses in, the kernel's conntrack entries of these addresses gone."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from errno import ENOENT
+from pathlib import Path
+from socket import AF_INET, AF_INET6, AF_UNSPEC
+
+from calico_rkt.compiler.conf import Address
+from calico_rkt.plugin import netlink
+from calico_rkt.plugin.result import CniError, Code
+
+_GET, _DELETE = 0x101, 0x102
+# linux/netfilter/nfnetlink_conntrack.h
+_ORIG, _REPLY, _ID, _ZONE, _FILTER = 1, 2, 12, 18, 25
+_TUPLE_IP = 1
+_SRC, _DST = 0, 1
+_IP_ATTRIBUTES = {4: (1, 2), 6: (3, 4)}
+_FAMILIES = {0: AF_UNSPEC, 4: AF_INET, 6: AF_INET6}
+_COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+_FEW = 16_384
+
+
+def flush(addresses: Iterable[Address]) -> int:
+    """Forget every flow that an address takes part in, as either end before or after NAT; returns how many.
+
+    CniError 5 when flows are tracked here but can't be reached: an address handed out again would inherit them.
+    """
+    wanted = tuple(addresses)
+    flows = _flows()
+    if not wanted or not flows:
+        return 0
+    try:
+        with netlink.Socket(netlink.NETFILTER) as socket:
+            return _delete(socket, _find(socket, wanted, flows))
+    except OSError as e:
+        raise CniError(
+            Code.IO,
+            f"the flows of {', '.join(map(str, wanted))} can't be removed from conntrack: {e.strerror}",
+            "the kernel module nf_conntrack_netlink is needed",
+        ) from e
+
+
+def _flows() -> int:
+    """How many flows this network namespace has; 0 where nothing is tracked at all."""
+    try:
+        return int(_COUNT.read_text())
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as e:
+        raise CniError(Code.IO, f"{_COUNT} can't be read: {e}") from e
+
+
+def _find(socket: netlink.Socket, wanted: tuple[Address, ...], flows: int) -> Iterator[bytes]:
+    """The messages that delete the flows of wanted.
+
+    A walk through the kernel's table costs 9 ms at 262,144 buckets, however few flows are in it, and a
+    filter knows one side of one tuple: so one walk that returns all while that is cheap, else four an address.
+    """
+    requests = (
+        [_nfgenmsg(0)]
+        if flows <= _FEW
+        else [_request(address, t, side) for address in wanted for t in (_ORIG, _REPLY) for side in (_SRC, _DST)]
+    )
+    seen: set[bytes] = set()
+    for request in requests:
+        for body in socket.dump(_GET, request):
+            if not any(address.packed in body for address in wanted):
+                continue
+            found = netlink.attributes(body[4:])
+            # An older kernel than 5.8 knows no filter and sends everything: compare in any case.
+            if not any(_matches(found, address) for address in wanted):
+                continue
+            message = _deletion(body[:4], found)
+            if message not in seen:
+                seen.add(message)
+                yield message
+
+
+def _delete(socket: netlink.Socket, messages: Iterator[bytes]) -> int:
+    removed = 0
+    for batch in netlink.chunks(tuple(messages)):
+        for error in socket.batch(batch):
+            if error is None:
+                removed += 1
+            elif error.errno != ENOENT:  # one that has ended meanwhile is as good
+                raise error
+    return removed
+
+
+def _request(address: Address, tuple_type: int, side: int) -> bytes:
+    """The body of a dump filtered by one side of one of a flow's two tuples."""
+    ip = netlink.attribute(_IP_ATTRIBUTES[address.version][side], address.packed)
+    flags = netlink.attribute(tuple_type, struct.pack("=I", 1 << side))
+    return (
+        _nfgenmsg(address.version)
+        + netlink.attribute(tuple_type, netlink.attribute(_TUPLE_IP, ip, nested=True), nested=True)
+        + netlink.attribute(_FILTER, flags, nested=True)
+    )
+
+
+def _matches(found: dict[int, bytes], address: Address) -> bool:
+    return any(address.packed in _ips(found.get(t, b"")) for t in (_ORIG, _REPLY))
+
+
+def _ips(flow: bytes) -> Iterator[bytes]:
+    yield from netlink.attributes(netlink.attributes(flow).get(_TUPLE_IP, b"")).values()
+
+
+def _deletion(nfgenmsg: bytes, found: dict[int, bytes]) -> bytes:
+    """Deletes this very flow: by its original tuple and zone, and by id, so that not even a successor is hit."""
+    body = nfgenmsg + netlink.attribute(_ORIG, found[_ORIG], nested=True)
+    for kind in (_ZONE, _ID):
+        if kind in found:
+            body += netlink.attribute(kind, found[kind])
+    return netlink.message(_DELETE, netlink.REQUEST, body)
+
+
+def _nfgenmsg(version: int) -> bytes:
+    return struct.pack("=BBH", _FAMILIES[version], 0, 0)

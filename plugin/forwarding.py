@@ -1,0 +1,93 @@
+"""The host end's name in, the host's sysctls as routing to containers needs them out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from pathlib import Path
+
+from calico_rkt.plugin.result import CniError, Code
+
+log = logging.getLogger(__name__)
+
+_NET = Path("/proc/sys/net")
+
+
+def enable(host_ifname: str, versions: Collection[int]) -> None:
+    """Turn forwarding on for the IP versions in use, and let the host end learn nothing from its container.
+
+    Called while the host end is down. Nothing else is turned on: no proxy ARP, no route_localnet, and nobody's
+    rp_filter is touched. A sysctl that is right already is not written, so a read-only /proc/sys may do.
+    """
+    own6 = _NET / "ipv6/conf" / host_ifname
+    if own6.is_dir():
+        # No address of its own accord, which would go through DAD, and no routes out of a container's adverts.
+        _write(own6 / "addr_gen_mode", "1")
+        _write(own6 / "accept_ra", "0")
+    if 4 in versions:
+        _write(_NET / "ipv4/ip_forward", "1")
+        _write(_NET / "ipv4/conf" / host_ifname / "forwarding", "1")
+    if 6 in versions:
+        if not own6.is_dir():
+            raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
+        _write(own6 / "disable_ipv6", "0")
+        _forward_ipv6()
+        _write(own6 / "forwarding", "1")
+
+
+def enable_ipv6_inside(ifname: str) -> None:
+    """Let an interface of the calling thread's namespace have IPv6 addresses, whatever the default there."""
+    inside = _NET / "ipv6/conf" / ifname / "disable_ipv6"
+    if not inside.exists():
+        raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
+    _write(inside, "0")
+
+
+def is_enabled(versions: Collection[int]) -> bool:
+    """Whether the host forwards every IP version in use."""
+    names = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
+    return all(_read(_NET / names[v]) == "1" for v in versions)
+
+
+def _forward_ipv6() -> None:
+    """A forwarding host ignores router advertisements where accept_ra is 1 and drops what it learnt from them.
+
+    (Kernel: Documentation/networking/ip-sysctl.rst, accept_ra.) With 2 it goes on listening.
+    """
+    everything = _NET / "ipv6/conf/all/forwarding"
+    if _read(everything) == "1":
+        return
+    for interface in sorted((_NET / "ipv6/conf").iterdir()):
+        if interface.name not in ("all", "default") and _read(interface / "accept_ra") == "1":
+            log.info("accept_ra of %s becomes 2: it would lose its routes when forwarding is on", interface.name)
+            _write(interface / "accept_ra", "2")
+    _write(everything, "1")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _write(path: Path, value: str) -> None:
+    if _read(path) == value:
+        return
+    try:
+        path.write_text(value)
+    except FileNotFoundError:
+        # The interface has gone, or this kernel has no such knob; what depends on it fails by itself.
+        log.debug("%s is not there", path)
+    except OSError as e:
+        raise CniError(
+            Code.LINK,
+            f"{path} can't be set to {value}: {e.strerror}",
+            f"set it by hand: sysctl -w {_name(path)}={value}",
+        ) from e
+
+
+def _name(path: Path) -> str:
+    """The sysctl's name; a dot inside of an interface's name is written as a slash, as sysctl(8) has it."""
+    parts = path.relative_to("/proc/sys").parts
+    return ".".join(part.replace(".", "/") for part in parts)

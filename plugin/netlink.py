@@ -1,0 +1,191 @@
+"""Encoded netlink messages in, the kernel's answers out: one socket, no library, no cache."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+ROUTE, NETFILTER = 0, 12
+"""Protocol numbers of netlink sockets (linux/netlink.h)."""
+
+REQUEST, ACK, DUMP, EXCL, CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
+
+_HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+_ERROR, _DONE = 2, 3
+_ACK_CAPPED, _ACK_TLVS, _MULTI, _DUMP_INTR = 0x100, 0x200, 0x2, 0x10
+_SOL_NETLINK, _CAP_ACK, _EXT_ACK, _STRICT = 270, 10, 11, 12
+_NESTED, _TYPE = 0x8000, 0x3FFF
+_BUFFER = 1 << 18
+_AT_ONCE = 1 << 15
+_ATTEMPTS = 5
+
+
+class NetlinkError(OSError):
+    """A message that the kernel refused. index counts the messages of the batch from 0; strerror has the reason."""
+
+    def __init__(self, errno: int, reason: str, index: int) -> None:
+        super().__init__(errno, reason or os.strerror(errno))
+        self.index = index
+
+
+class Socket:
+    """A netlink socket of the calling thread's network namespace; it stays there wherever the thread goes."""
+
+    def __init__(self, protocol: int = ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        for option in (_CAP_ACK, _EXT_ACK, _STRICT):
+            self._socket.setsockopt(_SOL_NETLINK, option, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._sequence = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._socket.close()
+
+    def batch(self, messages: bytes | bytearray) -> list[NetlinkError | None]:
+        """Send messages in one go; the kernel does them in order, each whatever became of the one before.
+
+        Returns an answer a message, None where it was done. One send is one system call, so a killed
+        process leaves all of it done or none.
+        """
+        data = bytearray(messages)
+        first, count = self._sequence + 1, 0
+        for offset, length in _offsets(data):
+            self._sequence += 1
+            count += 1
+            _, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
+            _HEADER.pack_into(data, offset, length, kind, flags | REQUEST | ACK, self._sequence, 0)
+        if not count:
+            return []
+        self._socket.send(data)
+        answers: dict[int, NetlinkError | None] = {}
+        while len(answers) < count:
+            for kind, flags, sequence, body in self._receive():
+                if kind == _ERROR and first <= sequence < first + count:
+                    answers[sequence] = _answer(body, flags, sequence - first)
+        return [answers[first + i] for i in range(count)]
+
+    def do(self, messages: bytes | bytearray) -> None:
+        """Send messages as batch() does; NetlinkError for the first one that was refused."""
+        for error in self.batch(messages):
+            if error is not None:
+                raise error
+
+    def get(self, kind: int, body: bytes) -> bytes:
+        """The body of the one object that answers a request; NetlinkError when there is none."""
+        self._send(kind, REQUEST, body)
+        while True:
+            for got, flags, sequence, answer in self._receive():
+                if sequence != self._sequence:
+                    continue
+                if got == _ERROR:
+                    error = _answer(answer, flags, 0)
+                    if error is not None:
+                        raise error
+                return answer
+
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
+        """The bodies of all objects of a dump. One that changed while it was read is read again."""
+        for _ in range(_ATTEMPTS):
+            found, whole = self._dump_once(kind, body)
+            if whole:
+                break
+        return found
+
+    def _dump_once(self, kind: int, body: bytes) -> tuple[list[bytes], bool]:
+        self._send(kind, REQUEST | DUMP, body)
+        found: list[bytes] = []
+        whole = True
+        while True:
+            for got, flags, sequence, answer in self._receive():
+                if sequence != self._sequence:
+                    continue
+                whole = whole and not flags & _DUMP_INTR
+                if got in (_ERROR, _DONE):
+                    error = _answer(answer, flags, 0)
+                    if error is not None:
+                        raise error
+                    return found, whole
+                found.append(answer)
+
+    def _send(self, kind: int, flags: int, body: bytes) -> None:
+        self._sequence += 1
+        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
+
+    def _receive(self) -> Iterator[tuple[int, int, int, bytes]]:
+        """One datagram's messages: type, flags, sequence number, body."""
+        data = self._socket.recv(_BUFFER)
+        for offset, length in _offsets(data):
+            _, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+            yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
+
+
+def message(kind: int, flags: int, body: bytes) -> bytes:
+    """One message for batch(), padded; its sequence number is given when it is sent."""
+    return _pad(_HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body)
+
+
+def attribute(kind: int, value: bytes, *, nested: bool = False) -> bytes:
+    """One attribute with its header, padded to four bytes."""
+    head = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind | (_NESTED if nested else 0))
+    return _pad(head + value)
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """The attributes in data by number, without the flags for nesting and byte order."""
+    found: dict[int, bytes] = {}
+    offset = 0
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < _ATTRIBUTE.size:
+            break
+        found[kind & _TYPE] = data[offset + _ATTRIBUTE.size : offset + length]
+        offset += (length + 3) & ~3
+    return found
+
+
+def chunks(messages: Iterable[bytes]) -> Iterator[bytes]:
+    """Messages gathered into batches that fit a socket's buffers."""
+    gathered = bytearray()
+    for one in messages:
+        if gathered and len(gathered) + len(one) > _AT_ONCE:
+            yield bytes(gathered)
+            gathered.clear()
+        gathered += one
+    if gathered:
+        yield bytes(gathered)
+
+
+def _offsets(data: bytes | bytearray) -> Iterator[tuple[int, int]]:
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        (length,) = struct.unpack_from("=I", data, offset)
+        if length < _HEADER.size:
+            return
+        yield offset, length
+        offset += (length + 3) & ~3
+
+
+def _answer(body: bytes, flags: int, index: int) -> NetlinkError | None:
+    """An NLMSG_ERROR's or NLMSG_DONE's body: None for success, else the errno with the kernel's own words."""
+    (code,) = struct.unpack_from("=i", body)
+    if code >= 0:
+        return None
+    reason = ""
+    if flags & _ACK_TLVS:
+        # The refused message's header stands between the code and the words; its payload only when not capped.
+        (length,) = struct.unpack_from("=I", body, 4)
+        skip = 4 + (_HEADER.size if flags & _ACK_CAPPED else (length + 3) & ~3)
+        reason = attributes(body[skip:]).get(1, b"").rstrip(b"\0").decode(errors="replace")
+    return NetlinkError(-code, reason, index)
+
+
+def _pad(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
