@@ -1,0 +1,35 @@
+"""A template's name and values in, text out: the one Jinja2 environment of all targets."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def template_text(name: str) -> str:
+    """The source of `FOLDER/FILE.j2` under templates/; works from a folder, a wheel and a zip application."""
+    return files("calico_rkt.templates").joinpath(name).read_text(encoding="utf-8")
+
+
+def render(template: str, /, **values: object) -> str:
+    """The text of one template; a value that the template wants and did not get is an error."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    # Readers live in the same package and must not cost Jinja2's import.
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    return Environment(  # noqa: S701 - no HTML here: the writers quote every value for their own format
+        loader=FunctionLoader(template_text),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )

@@ -1,0 +1,29 @@
+"""What every reader gives: the policy that a target's text holds, by the target's own semantics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calico_rkt.compiler.diagnostics import CompileError, error
+from calico_rkt.compiler.ir import Rule, ToHost
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """A text read back. labels are the label keys (v1: tags) that its endpoints carry.
+
+    name and digest are empty, and endpoint_to_host is None, where the text does not say them.
+    """
+
+    id: str
+    ingress: tuple[Rule, ...]
+    egress: tuple[Rule, ...]
+    labels: tuple[str, ...]
+    name: str = ""
+    digest: str = ""
+    endpoint_to_host: ToHost | None = None
+
+
+def unreadable(target: str, message: str) -> CompileError:
+    """The error of a text that is not what its target takes."""
+    return CompileError([error("CR510", f"this is no {target} text of a profile: {message}")])
