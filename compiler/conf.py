@@ -2,8 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from types import MappingProxyType
+
+from calico_rkt.compiler.conf_section import Section, kind
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error, raise_errors
+from calico_rkt.compiler.source import Mapping as Object
+from calico_rkt.compiler.source import Node, Scalar, Sequence
+from calico_rkt.compiler.source_json import parse_json
+
+SUPPORTED_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+"""CNI spec versions; a conf without cniVersion means the first."""
+LARGEST_CONF = 1024 * 1024
+"""Bytes of one conf."""
+LOG_LEVELS = {
+    "debug": "debug",
+    "info": "info",
+    "warn": "warning",
+    "warning": "warning",
+    "error": "error",
+    "fatal": "critical",
+    "panic": "critical",
+}
+"""Calico's names of log levels (logrus, in any case), and Python's for them."""
+
+_DATASTORES = ("local", "etcdv2", "etcdv3")
+_ETCD_FILES = ("etcd_ca_cert_file", "etcd_cert_file", "etcd_key_file")
+_ETCD_KEYS = ("etcd_authority", "etcd_endpoints", *_ETCD_FILES)
+_OURS = (
+    *("name", "type", "cniVersion", "ipam", "ipMasq", "mtu", "datastore_type", "nodename"),
+    *("require_felix", "log_level", "profiles_dir", *_ETCD_KEYS),
+)
+_RUNTIMES = (
+    *("cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins", "capabilities", "runtimeConfig"),
+    *("prevResult", "args", "dns", "plugins"),
+)
+"""Keys of the CNI specification that the runtime or the request reads, not the compiler."""
+_LIST_KEYS = ("name", "cniVersion", "cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins", "plugins")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
+_NODENAME = re.compile(r"[a-zA-Z0-9_.\-]+\Z")
+_HOST_PORT = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9_.\-]+):([1-9][0-9]{0,4})\Z")
 
 Address = IPv4Address | IPv6Address
 Net = IPv4Network | IPv6Network
@@ -60,3 +101,224 @@ class NetConf:
     require_felix: bool = True
     log_level: str = "info"
     profiles_dir: str = "/etc/calico-rkt/profiles"
+
+
+def parse_conf(
+    data: bytes,
+    path: str = "<stdin>",
+    *,
+    preview: bool = False,
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    """The conf and its warnings; raises CompileError with all problems at once.
+
+    At run time (preview False) data is what a runtime sends: strict JSON of one plugin. In the preview a trailing
+    comma or a comment is a warning, and a list of plugins (.conflist) is read at its plugin of type `calico`.
+    ETCD_AUTHORITY and ETCD_ENDPOINTS of environ count where the conf names no etcd, as in Calico.
+    An unknown cniVersion is no problem here: the plugin answers it with code 1.
+    """
+    node, found = parse_json(path, data, forgiving=preview, largest=LARGEST_CONF)
+    problems = list(found)
+    if not isinstance(node, Object):
+        raise CompileError([*problems, error("CR201", f"a conf is a JSON object, not {kind(node)}", node.span)])
+    outer = plugin = Section(node, "", problems)
+    if node.get("plugins") is not None and node.get("type") is None:
+        plugin = _of_list(outer, preview)
+    return _read(outer, plugin, environ), tuple(problems)
+
+
+def _of_list(outer: Section, preview: bool) -> Section:
+    """Our plugin's object in a list of plugins; CompileError where there is none to read."""
+    span = outer.span("plugins")
+    if not preview:
+        hint = "a runtime hands each plugin its own object, with the list's name and cniVersion"
+        raise CompileError([*outer.problems, error("CR214", "a list of plugins, not the conf of one", span, hint=hint)])
+    outer.check_keys(_LIST_KEYS)
+    items = outer.items("plugins", "plugin objects") or ()
+    ours = [(i, p) for i, p in enumerate(items) if isinstance(p, Object) and _is_calico(p.get("type"))]
+    if not ours:
+        raise CompileError([*outer.problems, error("CR214", "no plugin of this list has the type 'calico'", span)])
+    number, mapping = ours[0]
+    if number > 0:
+        outer.error("CR214", "calico must be the first plugin of its list", mapping.span)
+    for _, other in ours[1:]:
+        outer.error("CR214", "a second plugin of the type 'calico' in one list", other.span)
+    return Section(mapping, f"plugins[{number}]", outer.problems)
+
+
+def _is_calico(node: Node | None) -> bool:
+    return isinstance(node, Scalar) and not node.plain and node.text == "calico"
+
+
+def _read(outer: Section, plugin: Section, environ: Mapping[str, str]) -> NetConf:
+    """The conf; CompileError with all problems, found only after every field was read."""
+    # Here, not above: that module makes the values of this one.
+    from calico_rkt.compiler.conf_ipam import read_ipam
+
+    plugin.check_keys(_OURS, _RUNTIMES)
+    name = _name(outer)
+    type_of = plugin.text("type")
+    if plugin.mapping.get("type") is None:
+        plugin.missing("type", '"type": "calico"')
+    elif type_of == "":
+        plugin.error("CR206", "type is empty", plugin.span("type"), '"type": "calico"')
+    version = outer.text("cniVersion") or SUPPORTED_VERSIONS[0]
+    section = plugin.section("ipam")
+    if plugin.mapping.get("ipam") is None:
+        plugin.missing("ipam", '"ipam": {"type": "host-local", "subnet": "10.1.0.0/16"}')
+    ipam = read_ipam(section, version) if section else None
+    authority, endpoints = _etcd(plugin, environ)
+    datastore = _datastore(plugin, bool(authority or endpoints))
+    if datastore == "local":
+        authority, endpoints = "", ()
+    conf = NetConf(
+        name=name or "",
+        type=type_of or "",
+        cni_version=version,
+        ipam=ipam or Ipam(""),
+        ip_masq=plugin.boolean("ipMasq", default=False),
+        mtu=_mtu(plugin, ipam),
+        datastore_type=datastore,
+        etcd_authority=authority,
+        etcd_endpoints=endpoints,
+        etcd_ca_cert_file=_path(plugin, "etcd_ca_cert_file", ""),
+        etcd_cert_file=_path(plugin, "etcd_cert_file", ""),
+        etcd_key_file=_path(plugin, "etcd_key_file", ""),
+        nodename=_nodename(plugin),
+        require_felix=plugin.boolean("require_felix", default=True),
+        log_level=_log_level(plugin),
+        profiles_dir=_path(plugin, "profiles_dir", "/etc/calico-rkt/profiles"),
+    )
+    raise_errors(plugin.problems)
+    return conf
+
+
+def _name(conf: Section) -> str | None:
+    """The network's name, by CNI's rule for it."""
+    node = conf.mapping.get("name")
+    if node is None:
+        conf.missing("name", '"name": "my-network"')
+        return None
+    if isinstance(node, Scalar) and not node.plain and not _NAME.match(node.text):
+        bad = next((c for c in node.text if not re.match(r"[a-zA-Z0-9_.\-]", c)), "")
+        why = f"holds {bad!r}" if bad else f"begins with {node.text[0]!r}" if node.text else "is empty"
+        hint = "letters, digits, '_', '.' and '-', beginning with a letter or digit"
+        conf.error("CR204", f"the name of a network {why}", node.span, hint)
+        return None
+    return conf.text("name")
+
+
+def _mtu(plugin: Section, ipam: Ipam | None) -> int:
+    """0, or what the kernel takes for a veth (68 to 65535) and IPv6 needs (1280, RFC 8200)."""
+    mtu = plugin.integer("mtu") or 0
+    if mtu and not 68 <= mtu <= 65535:
+        plugin.error("CR213", f"mtu {mtu} is not 0 or 68 to 65535", plugin.span("mtu"))
+    elif 0 < mtu < 1280 and ipam and any(r.subnet.version == 6 for one in ipam.ranges for r in one):
+        plugin.error("CR213", f"IPv6 needs an mtu of 1280 or more, not {mtu}", plugin.span("mtu"))
+    return mtu
+
+
+def _datastore(plugin: Section, named: bool) -> str:
+    """Where etcd is named and no datastore_type, etcdv3."""
+    text = plugin.text("datastore_type")
+    if plugin.mapping.get("datastore_type") is None:
+        return "etcdv3" if named else "local"
+    span = plugin.span("datastore_type")
+    if text is None or text not in _DATASTORES:
+        if text is not None:
+            plugin.error("CR206", f"datastore_type {text!r} is none of {', '.join(_DATASTORES)}", span)
+        return "local"
+    if text == "local":
+        for key in _ETCD_KEYS:
+            if plugin.mapping.get(key) is not None:
+                plugin.warning("CR216", f"{key} has no effect with datastore_type local", plugin.span(key))
+    elif not named and not any(d.code == "CR217" for d in plugin.problems):
+        hint = 'add "etcd_endpoints": "http://127.0.0.1:2379"'
+        plugin.error("CR202", f"datastore_type {text} needs etcd_endpoints", span, hint)
+    return text
+
+
+def _etcd(plugin: Section, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """etcd_authority (host:port) and etcd_endpoints (URLs, as a list or with commas between).
+
+    The environment counts only where the conf names neither, so that two places never mix.
+    """
+    cert, key = (plugin.mapping.get(k) for k in ("etcd_cert_file", "etcd_key_file"))
+    if (cert is None) != (key is None):
+        given = cert or key or plugin.mapping
+        plugin.error("CR217", "etcd_cert_file and etcd_key_file are given together or not at all", given.span)
+    authority, endpoints = plugin.mapping.get("etcd_authority"), plugin.mapping.get("etcd_endpoints")
+    if authority is None and endpoints is None:
+        if _is_local(plugin):
+            return "", ()
+        text, urls = _variable(environ, "ETCD_AUTHORITY"), _variable(environ, "ETCD_ENDPOINTS")
+        return _authority(plugin, text, "ETCD_AUTHORITY"), _endpoints(plugin, urls, "ETCD_ENDPOINTS")
+    return (
+        _authority(plugin, authority, "etcd_authority") if authority else "",
+        _endpoints(plugin, endpoints, "etcd_endpoints") if endpoints else (),
+    )
+
+
+def _variable(environ: Mapping[str, str], name: str) -> Scalar:
+    """A variable of the environment as a string of a conf; its place is its name."""
+    text = environ.get(name, "").strip()
+    return Scalar(text, plain=False, span=Span(f"${name}", 1, 1, len(text) + 1, text))
+
+
+def _is_local(plugin: Section) -> bool:
+    node = plugin.mapping.get("datastore_type")
+    return isinstance(node, Scalar) and node.text == "local"
+
+
+def _authority(plugin: Section, node: Node, label: str) -> str:
+    text = plugin.text_of(node, label) or ""
+    if text and not _is_host_port(text):
+        plugin.error("CR217", f"{label} {text!r} is no HOST:PORT", node.span, "such as 127.0.0.1:2379")
+    return text
+
+
+def _endpoints(plugin: Section, node: Node, label: str) -> tuple[str, ...]:
+    nodes = node.items if isinstance(node, Sequence) else (node,)
+    out: list[str] = []
+    for one in nodes:
+        for part in (plugin.text_of(one, label) or "").split(","):
+            url = part.strip().removesuffix("/")
+            scheme, _, rest = url.partition("://")
+            if url and (scheme not in ("http", "https") or not _is_host_port(rest)):
+                hint = "such as http://127.0.0.1:2379"
+                plugin.error("CR217", f"{label} {url!r} is no URL with host and port", one.span, hint)
+            elif url:
+                out.append(url)
+    return tuple(out)
+
+
+def _is_host_port(text: str) -> bool:
+    found = _HOST_PORT.match(text)
+    return found is not None and int(found[1]) <= 65535
+
+
+def _path(plugin: Section, key: str, default: str) -> str:
+    """An absolute path: a plugin's working folder is whatever the runtime's is."""
+    text = plugin.text(key)
+    if text is None:
+        return default
+    if not text.startswith("/"):
+        plugin.error("CR218", f"{key} must be an absolute path, not {text!r}", plugin.span(key))
+    return text
+
+
+def _nodename(plugin: Section) -> str:
+    text = plugin.text("nodename")
+    if text is not None and not _NODENAME.match(text):
+        hint = "letters, digits, '_', '.' and '-'"
+        plugin.error("CR204", f"nodename {text!r} is no name of a Calico node", plugin.span("nodename"), hint)
+    return text or ""
+
+
+def _log_level(plugin: Section) -> str:
+    text = plugin.text("log_level")
+    if text is None:
+        return "info"
+    if text.lower() not in LOG_LEVELS:
+        plugin.error("CR206", f"log_level {text!r} is none of {', '.join(LOG_LEVELS)}", plugin.span("log_level"))
+    return LOG_LEVELS.get(text.lower(), "info")
