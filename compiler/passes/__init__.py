@@ -1,0 +1,29 @@
+"""A lowered Network in, a resolved, canonical Network out: the passes, in the order they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from calico_rkt.compiler.diagnostics import Diagnostic
+from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.passes.context import Context
+from calico_rkt.compiler.passes.families import families
+from calico_rkt.compiler.passes.merge import merge
+from calico_rkt.compiler.passes.resolve import resolve
+
+Pass = Callable[[Network, Context], tuple[Network, tuple[Diagnostic, ...]]]
+
+PASSES: tuple[Pass, ...] = (
+    resolve,  # names become what they stand for
+    families,  # one rule a family, where a rule is about addresses or ICMP
+    merge,  # nets and ports in one order, overlaps joined
+)
+
+
+def run_passes(network: Network, context: Context) -> tuple[Network, tuple[Diagnostic, ...]]:
+    """The network after every pass, and what all of them found; a rule with an error is left out on the way."""
+    found: list[Diagnostic] = []
+    for step in PASSES:
+        network, diagnostics = step(network, context)
+        found += diagnostics
+    return network, tuple(found)

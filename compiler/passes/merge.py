@@ -1,0 +1,69 @@
+"""Nets and ports in any order in, the fewest that mean the same in one order out; rules keep their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+
+from calico_rkt.compiler.diagnostics import Diagnostic, error
+from calico_rkt.compiler.ir import NameRef, Net, Network, PortRange, Rule, Side
+from calico_rkt.compiler.passes.context import Context
+
+
+def merge(network: Network, _: Context) -> tuple[Network, tuple[Diagnostic, ...]]:
+    """Within each field of each rule: nets joined and sorted, ports joined into ranges and sorted.
+
+    Nothing is joined across rules, so a Log keeps logging exactly what it did. notNets that together
+    leave no address are an error, as 0.0.0.0/0 among them is in Calico.
+
+    >>> from ipaddress import ip_network
+    >>> from calico_rkt.compiler.ir import Action, Match
+    >>> ports = (PortRange(443, 443), PortRange(81, 90), PortRange(80, 80))
+    >>> nets = (ip_network("10.1.0.0/24"), ip_network("10.0.0.0/24"), ip_network("10.0.1.0/24"))
+    >>> rule = Rule(Action.ALLOW, Match(protocol=6, destination=Side(ports=ports, nets=nets)))
+    >>> side = merge(Network("web", "web", egress=(rule,)), Context())[0].egress[0].match.destination
+    >>> [(p.lo, p.hi) for p in side.ports], [str(n) for n in side.nets]
+    ([(80, 90), (443, 443)], ['10.0.0.0/23', '10.1.0.0/24'])
+    """
+    found: list[Diagnostic] = []
+    ingress = tuple(_rule(rule, found) for rule in network.ingress)
+    egress = tuple(_rule(rule, found) for rule in network.egress)
+    return replace(network, ingress=ingress, egress=egress), tuple(found)
+
+
+def _rule(rule: Rule, found: list[Diagnostic]) -> Rule:
+    m = rule.match
+    merged = replace(m, source=_side(m.source), destination=_side(m.destination))
+    for name, side in (("source", merged.source), ("destination", merged.destination)):
+        if any(not isinstance(n, NameRef) and n.prefixlen == 0 for n in side.not_nets):
+            hint = "no packet can match the rule: take it out, or take addresses out of notNets"
+            found.append(error("CR406", f"{name}.notNets leaves no address", rule.span, hint=hint))
+    return replace(rule, match=merged)
+
+
+def _side(side: Side) -> Side:
+    return replace(
+        side,
+        nets=_nets(side.nets),
+        not_nets=_nets(side.not_nets),
+        ports=_ports(side.ports),
+        not_ports=_ports(side.not_ports),
+    )
+
+
+def _nets(nets: Iterable[Net | NameRef]) -> tuple[Net, ...]:
+    given = tuple(nets)
+    v4 = collapse_addresses(n for n in given if isinstance(n, IPv4Network))
+    v6 = collapse_addresses(n for n in given if isinstance(n, IPv6Network))
+    return (*sorted(v4), *sorted(v6))
+
+
+def _ports(ports: Iterable[PortRange | NameRef]) -> tuple[PortRange, ...]:
+    out: list[PortRange] = []
+    for port in sorted(p for p in ports if isinstance(p, PortRange)):
+        if out and port.lo <= out[-1].hi + 1:
+            out[-1] = PortRange(out[-1].lo, max(out[-1].hi, port.hi))
+        else:
+            out.append(port)
+    return tuple(out)

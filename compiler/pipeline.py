@@ -1,0 +1,82 @@
+"""A conf and the files beside it in, the network's compiled and proven profile out: the one door of the compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors
+from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.lower import lower
+from calico_rkt.compiler.passes import run_passes
+from calico_rkt.compiler.passes.context import Context
+from calico_rkt.compiler.profile import digest
+from calico_rkt.compiler.targets import TARGETS
+from calico_rkt.compiler.workspace import Policy, policy_for, read_profiles
+
+PROFILE, LOCAL = "calico-v3", "nftables"
+"""The target that profiles are published in, and the one that enforces them where no Calico does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A network, its text on one target, and its digest; diagnostics are warnings and notes only."""
+
+    network: Network
+    text: str
+    digest: str
+    policy: Policy
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def compile_network(
+    conf: NetConf, policy: Policy, target: str = PROFILE, findings: Iterable[Diagnostic] = ()
+) -> Compiled:
+    """Compile, write for one target, and prove by reading back that the text says what the rules say.
+
+    Raises CompileError with every problem found, those of policy and findings included.
+    """
+    network, found = run_passes(
+        lower(conf.name, policy.override, policy.defaults), Context(definitions=policy.definitions)
+    )
+    diagnostics = (*policy.diagnostics, *findings, *found, *_to_host_on_a_cluster(conf, policy))
+    raise_errors(diagnostics)
+    try:
+        text = write_proven(network, target)
+    except CompileError as e:
+        raise CompileError((*diagnostics, *e.diagnostics)) from e
+    return Compiled(network, text, digest(network), policy, diagnostics)
+
+
+def write_proven(network: Network, target: str) -> str:
+    """The network's text on a target; CR601 where that text, read back, is another policy."""
+    text = TARGETS[target].write(network)
+    difference = TARGETS[target].differs(network, text)
+    if difference is not None:
+        hint = "this is a fault of the compiler; nothing was written"
+        message = f"what {target} says of network {network.name!r} is not what its rules say: {difference}"
+        raise CompileError([error("CR601", message, hint=hint)])
+    return text
+
+
+def compile_for_host(conf: NetConf, profiles: Path | Mapping[str, bytes]) -> Compiled:
+    """The canonical Calico v3 profile of a conf, with the host's override files (a folder, or bytes by path).
+
+    Where this host enforces by itself, nftables is proven to be able to say it, too. Raises CompileError.
+    """
+    files = read_profiles(profiles) if isinstance(profiles, Path) else profiles
+    compiled = compile_network(conf, policy_for(conf.name, files))
+    if conf.datastore_type == "local":
+        write_proven(compiled.network, LOCAL)
+    return compiled
+
+
+def _to_host_on_a_cluster(conf: NetConf, policy: Policy) -> tuple[Diagnostic, ...]:
+    override = policy.override
+    if override is None or override.endpoint_to_host is None or conf.datastore_type == "local":
+        return ()
+    message = f"endpoint_to_host is Felix's own setting on a Calico cluster (datastore_type {conf.datastore_type})"
+    hint = "set defaultEndpointToHostAction in the FelixConfiguration, and take it out here"
+    return (error("CR407", message, override.to_host_span, hint=hint),)

@@ -1,0 +1,185 @@
+"""The files of a profiles folder in, what they say to one network out; the only place that reads them from disk."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path, PurePath
+from typing import TypeVar
+
+from calico_rkt.compiler.definitions import BUILT_IN, DefaultRules, Definition, Definitions, parse_default_rules
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors, warning
+from calico_rkt.compiler.fields import Problems
+from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.overrides import File, Override, parse_file
+from calico_rkt.compiler.source import LARGEST, parse_yaml
+
+SUFFIXES = (".yaml", ".yml")
+_NEARLY = (".yaml.", ".yml.", ".json")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All that the files say to one network. override None: none of them is about it."""
+
+    override: Override | None
+    defaults: DefaultRules
+    definitions: Definitions
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def read_profiles(folder: Path) -> dict[str, bytes]:
+    """The YAML files of a folder by path, sorted; not those of its subfolders. A missing folder has none.
+
+    A file that can't be read is an error (CompileError): it could be anybody's override.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return {}
+    except OSError as e:
+        raise CompileError([error("CR701", f"the folder can't be read: {e.strerror}", path=str(folder))]) from e
+    out: dict[str, bytes] = {}
+    problems: list[Diagnostic] = []
+    for path in entries:
+        if path.suffix not in SUFFIXES or path.name.startswith("."):
+            continue
+        try:
+            out[str(path)] = read_file(path)
+        except CompileError as e:
+            problems += e.diagnostics
+    raise_errors(problems)
+    return out
+
+
+def read_file(path: Path) -> bytes:
+    """A regular file's bytes; CompileError where there is none, where it can't be read, or where it is too large.
+
+    A pipe or a device is no file here: reading it could wait for ever.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise CompileError([error("CR708", "this is a folder, not a file", path=str(path))])
+        if not stat.S_ISREG(mode):
+            raise CompileError([error("CR708", "this is no regular file", path=str(path))])
+        with path.open("rb") as stream:
+            return stream.read(LARGEST + 1)
+    except OSError as e:
+        raise CompileError([error("CR708", f"can't be read: {e.strerror}", path=str(path))]) from e
+    except ValueError as e:  # a NUL byte in the path
+        raise CompileError([error("CR708", f"can't be read: {e}", path=str(path))]) from e
+
+
+def unread(folder: Path) -> tuple[Diagnostic, ...]:
+    """A warning for each file that looks like an override and is none by its name, such as web.yaml.txt."""
+    try:
+        names = sorted(p.name for p in folder.iterdir())
+    except OSError:
+        return ()
+    return tuple(
+        warning("CR707", "not read: the name does not end in .yaml or .yml", path=str(folder / name))
+        for name in names
+        if not name.endswith(SUFFIXES) and not name.startswith(".") and any(n in name for n in _NEARLY)
+    )
+
+
+def built_in_rules(name: str) -> DefaultRules:
+    """One of the default rule sets that come with the project."""
+    path = f"{name}.yaml"
+    data = resources.files("calico_rkt.profiles").joinpath(path).read_bytes()
+    problems = Problems()
+    rules = parse_default_rules(parse_yaml(path, data), name, problems)
+    raise_errors(problems.found)
+    return rules
+
+
+def policy_for(network: str, files: Mapping[str, bytes]) -> Policy:
+    """What the files say to the network; its diagnostics may hold errors, so that a caller can add its own.
+
+    What is wrong in another network's override is that network's affair. What can't be told whose it is stops
+    every network: it could be this one's.
+    """
+    network_id = object_id(network)
+    parsed = [parse_file(path, data) for path, data in files.items()]
+    concerning = [f for f in parsed if f.owner in (None, network_id)]
+    found = [d for f in concerning for d in f.diagnostics]
+    found += _file_names(parsed)
+    own = [f for f in concerning if f.override is not None]
+    for extra in own[1:]:
+        first = own[0]
+        where = extra.override.span if extra.override else None
+        message = f"a second override of the network {network!r}; the first is {first.path}"
+        found.append(error("CR702", message, where, hint="keep one of the two files"))
+    override = own[0].override if own else None
+    if override and override.network not in (network, network_id):
+        message = f"this profile says it is the network {override.network!r}, not {network!r}"
+        found.append(error("CR333", message, override.span))
+    if override:
+        override = replace(override, network=network)
+    definitions, twice = _merge_definitions(concerning)
+    defaults, settings = _defaults(concerning)
+    return Policy(override, defaults, definitions, (*found, *twice, *settings))
+
+
+def findings(policy: Policy, files: Mapping[str, bytes], confs: Iterable[str]) -> tuple[Diagnostic, ...]:
+    """What a reviewer should know: names of networks that no conf and no override knows."""
+    parsed = [f.override for path, data in files.items() if (f := parse_file(path, data)).override]
+    known = {*confs, *(o.network for o in parsed)}
+    ids = {object_id(name) for name in known}
+    out = []
+    for name in policy.override.mentioned_networks() if policy.override else ():
+        if object_id(name.name) not in ids:
+            near = get_close_matches(name.name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "no endpoint matches until there is one"
+            message = f"no conf and no override beside this one knows the network {name.name!r}"
+            out.append(warning("CR705", message, name.span, hint=hint))
+    confs_ids = {object_id(name) for name in confs}
+    out += [
+        warning("CR706", f"no conf here has the network {o.network!r}, so this override is used by none", o.span)
+        for o in parsed
+        if o.network_id not in confs_ids
+    ]
+    return tuple(out)
+
+
+def _file_names(files: Iterable[File]) -> list[Diagnostic]:
+    """A file is what its content says; a name that says something else misleads only people."""
+    return [
+        warning("CR703", f"the override of {o.network!r} in a file of another name", o.span, hint=f"{o.network}.yaml")
+        for f in files
+        if (o := f.override) and PurePath(f.path).stem not in (o.network, o.network_id)
+    ]
+
+
+def _merge_definitions(files: Iterable[File]) -> tuple[Definitions, list[Diagnostic]]:
+    given = [f.definitions for f in files if f.definitions]
+    nets, nets_twice = _once([d for g in given for d in g.nets])
+    ports, ports_twice = _once([d for g in given for d in g.ports])
+    return Definitions(nets, ports), nets_twice + ports_twice
+
+
+def _once(all_of: Iterable[Definition[T]]) -> tuple[tuple[Definition[T], ...], list[Diagnostic]]:
+    found: dict[str, Definition[T]] = {}
+    twice: list[Diagnostic] = []
+    for d in all_of:
+        first = found.setdefault(d.name, d)
+        if first is not d:
+            place = f"{first.span.path}:{first.span.line}"
+            twice.append(error("CR336", f"the definition {d.name} stands twice; first in {place}", d.span))
+    return tuple(found.values()), twice
+
+
+def _defaults(files: Iterable[File]) -> tuple[DefaultRules, list[Diagnostic]]:
+    settings = [f.settings for f in files if f.settings]
+    twice = [
+        error("CR704", f"a second `settings:`; the first is in {settings[0].span.path}", s.span) for s in settings[1:]
+    ]
+    if settings and settings[0].rules:
+        return settings[0].rules, twice
+    return built_in_rules((settings[0].built_in if settings else None) or BUILT_IN[0]), twice
