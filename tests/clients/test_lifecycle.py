@@ -1,0 +1,145 @@
+"""calico-rkt's commands on one host: what apply, status, prune, gc, restore and install do to a live network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from tests.clients.caller import Caller, addresses
+from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment
+
+WEB = conf("web", {"type": "host-local", "subnet": "10.61.0.0/24"})
+OPEN = """network: web
+ingress:
+  - action: Allow
+    protocol: TCP
+    destination: {ports: [8080]}
+  - default
+"""
+
+
+@pytest.fixture
+def cni(lab: Lab) -> Caller:
+    lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+    return Caller(lab)
+
+
+def tool(lab: Lab, *argv: str) -> subprocess.CompletedProcess[bytes]:
+    done = lab.run(f"{PLUGINS}/calico", *argv, env=environment())
+    assert b"Traceback" not in done.stdout + done.stderr, done
+    return done
+
+
+def states(lab: Lab) -> dict[str, str]:
+    return {n["network"]: n["state"] for n in json.loads(tool(lab, "status", "--format", "json").stdout)["networks"]}
+
+
+def attached(lab: Lab, cni: Caller, name: str) -> str:
+    """A container of network web with a server on port 8080; its address."""
+    netns = lab.netns(name)
+    address = addresses(cni.add(WEB, name, netns))[0]
+    lab.start("ip", "netns", "exec", name, "/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/run/lab/rootfs/www")
+    return address
+
+
+def test_apply_changes_a_live_network_and_nothing_before_it(lab: Lab, cni: Caller) -> None:
+    address = attached(lab, cni, "a")
+    assert not lab.fetch(address, 8080, "outside")
+    lab.override("web", OPEN)
+    assert states(lab) == {"web": "stale"}
+    dry = tool(lab, "apply", "--dry-run")
+    assert (dry.returncode, b"+" in dry.stdout) == (1, True)
+    assert not lab.fetch(address, 8080, "outside")
+    assert tool(lab, "apply", "--yes").returncode == 0
+    assert lab.fetch(address, 8080, "outside")
+    assert states(lab) == {"web": "in step"}
+    assert tool(lab, "apply", "--yes").stdout == b"1 networks, nothing to change\n"
+
+
+def test_apply_without_a_terminal_asks_for_yes_and_changes_nothing(lab: Lab, cni: Caller) -> None:
+    attached(lab, cni, "a")
+    lab.override("web", OPEN)
+    done = tool(lab, "apply")
+    assert done.returncode == 1
+    assert b"--yes" in done.stderr
+    assert states(lab) == {"web": "stale"}
+
+
+def test_an_edited_profile_is_used_for_nothing_until_it_is_taken_over(lab: Lab, cni: Caller) -> None:
+    address = attached(lab, cni, "a")
+    profile = lab.path(PUBLISHED, "web.yaml")
+    profile.write_text(profile.read_text().replace("ingress:", "ingress:\n  - action: Allow\n", 1))
+    assert states(lab) == {"web": "edited"}
+    assert tool(lab, "apply", "--yes").returncode == 1
+    assert tool(lab, "restore").returncode == 1
+    assert not lab.fetch(address, 8080, "outside")
+    assert tool(lab, "apply", "--yes", "--take-over").returncode == 0
+    assert tool(lab, "restore").returncode == 0
+    assert states(lab) == {"web": "in step"}
+
+
+def test_restore_rebuilds_what_a_flush_took(lab: Lab, cni: Caller) -> None:
+    lab.override("web", OPEN)
+    address = attached(lab, cni, "a")
+    before = lab.out("nft", "list", "table", "inet", "calico_rkt")
+    lab.out("nft", "flush", "ruleset")
+    assert tool(lab, "status").returncode == 1
+    assert tool(lab, "restore").returncode == 0
+    assert lab.out("nft", "list", "table", "inet", "calico_rkt") == before
+    assert lab.fetch(address, 8080, "outside")
+
+
+def test_an_add_after_a_flush_rebuilds_everybodys_policy(lab: Lab, cni: Caller) -> None:
+    lab.override("web", OPEN)
+    address = attached(lab, cni, "a")
+    lab.out("nft", "flush", "ruleset")
+    attached(lab, cni, "b")
+    assert lab.fetch(address, 8080, "outside")
+    assert tool(lab, "status").returncode == 0
+
+
+def test_prune_deletes_only_profiles_without_endpoints(lab: Lab, cni: Caller) -> None:
+    attached(lab, cni, "a")
+    assert tool(lab, "prune").stdout == b""
+    cni.delete(WEB, "a", "/var/run/netns/a")
+    assert tool(lab, "prune", "--dry-run").stdout == b"would delete profile web\n"
+    assert tool(lab, "prune").stdout == b"deleted profile web\n"
+    assert states(lab) == {"web": "not published"}
+
+
+def test_gc_frees_an_endpoint_whose_netns_is_gone_and_keeps_the_living(lab: Lab, cni: Caller) -> None:
+    attached(lab, cni, "a")
+    cni.add(WEB, "b", lab.netns("b"))
+    lab.out("ip", "netns", "del", "b")
+    assert tool(lab, "gc").stdout == b"freed web b eth0: 10.61.0.2\n"
+    cni.delete(WEB, "a", "/var/run/netns/a")
+    assert lab.left() == {}
+
+
+def test_a_host_whose_other_table_drops_forwarded_packets_is_recognised(lab: Lab, cni: Caller) -> None:
+    lab.override("web", OPEN)
+    address = attached(lab, cni, "a")
+    lab.out("iptables", "-P", "FORWARD", "DROP")
+    assert not lab.fetch(address, 8080, "outside")
+    done = tool(lab, "status")
+    assert done.returncode == 1
+    mend = [line for line in done.stdout.decode().splitlines() if line.startswith("blocked: ")]
+    assert mend
+    assert "iptables" in mend[0]
+
+
+def test_install_puts_the_binary_where_it_is_told(lab: Lab) -> None:
+    assert tool(lab, "install", "--to", "/run/plugins").stdout == b"installed /run/plugins/calico\n"
+    assert lab.path("/run/plugins/calico").read_bytes() == lab.path(PLUGINS, "calico").read_bytes()
+    assert lab.path("/run/plugins/calico").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    "argv", [["nonsense"], ["apply", "--confs", "/nowhere"], ["apply", "nobody"], ["status", "--format", "xml"], []]
+)
+def test_bad_usage_gives_2_and_words(lab: Lab, argv: list[str]) -> None:
+    done = lab.run(f"{PLUGINS}/calico", *argv, env=environment())
+    assert done.returncode == 2
+    assert done.stderr
+    assert b"Traceback" not in done.stderr
