@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
@@ -25,19 +25,13 @@ class EndpointElements:
     host_ifname: str
     addresses: tuple[Address, ...]
     network_id: str
-    to_host: ToHost = ToHost.DROP
     ip_masq: bool = False
 
     def __post_init__(self) -> None:
         # Both come from our own hash and cleaning; a script must not be built from anything else.
-        _checked_ifname(self.host_ifname)
+        if not _IFNAME.match(self.host_ifname):
+            raise ValueError(f"{self.host_ifname!r} is no host interface of ours")
         checked_id(self.network_id)
-
-
-def _checked_ifname(name: str) -> str:
-    if not _IFNAME.match(name):
-        raise ValueError(f"{name!r} is no host interface of ours")
-    return name
 
 
 def checked_id(network_id: str) -> str:
@@ -71,21 +65,26 @@ def _verdicts(endpoint: EndpointElements) -> tuple[_Pair, ...]:
     return (
         ("from_endpoint", f'"{name}" : goto out-{endpoint.network_id}'),
         ("to_endpoint", f'"{name}" : goto in-{endpoint.network_id}'),
-        ("to_host", f'"{name}" : {endpoint.to_host.value}'),
+        ("to_host", f'"{name}" : goto host-{endpoint.network_id}'),
     )
 
 
-def _script(verb: str, pairs: Iterable[_Pair]) -> str:
+def pairs(endpoint: EndpointElements) -> tuple[tuple[str, str], ...]:
+    """Everything that the kernel holds of an endpoint: (set or map, element as nft writes it)."""
+    return _keys(endpoint) + _verdicts(endpoint)
+
+
+def _script(verb: str, elements: Iterable[_Pair]) -> str:
     """One command a set: nft takes many elements in one command far faster than many commands."""
     by_set: dict[str, list[str]] = {}
-    for name, element in pairs:
+    for name, element in elements:
         by_set.setdefault(name, []).append(element)
     return "".join(f"{verb} element inet {TABLE} {n} {{ {', '.join(e)} }}\n" for n, e in by_set.items())
 
 
 def adding(endpoint: EndpointElements) -> str:
     """The script that lets an endpoint take part; needs the base and the network's chains."""
-    return _script("add", (*_keys(endpoint), *_verdicts(endpoint)))
+    return _script("add", pairs(endpoint))
 
 
 def deleting(endpoint: EndpointElements, there: Collection[tuple[str, str]] | None = None) -> str:
@@ -93,7 +92,7 @@ def deleting(endpoint: EndpointElements, there: Collection[tuple[str, str]] | No
 
     there: where given, the (set, key) pairs that are; all else is left out of the script, which may then be empty.
     """
-    keys = ((name, element.partition(" : ")[0]) for name, element in (*_keys(endpoint), *_verdicts(endpoint)))
+    keys = ((name, element.partition(" : ")[0]) for name, element in pairs(endpoint))
     return _script("delete", (k for k in keys if there is None or k in there))
 
 
@@ -108,15 +107,19 @@ def adding_all(endpoints: Sequence[EndpointElements], enforced: frozenset[str]) 
         f"add set inet {TABLE} m4-{i} {{ type ipv4_addr; }}\nadd set inet {TABLE} m6-{i} {{ type ipv6_addr; }}\n"
         for i in closed
     )
-    pairs = [p for e in endpoints for p in _keys(e)]
-    pairs += [p for e in endpoints if e.network_id in enforced for p in _verdicts(e)]
-    return sets + _script("add", pairs)
+    known = [p for e in endpoints for p in _keys(e)]
+    known += [p for e in endpoints if e.network_id in enforced for p in _verdicts(e)]
+    return sets + _script("add", known)
 
 
-def changing_to_host(verdicts: Mapping[str, ToHost]) -> str:
-    """The script that gives mapped interfaces another endpoint_to_host; no packet sees one unmapped."""
-    pairs = [("to_host", f'"{_checked_ifname(name)}"', verdict.value) for name, verdict in sorted(verdicts.items())]
-    return _script("delete", ((s, k) for s, k, _ in pairs)) + _script("add", ((s, f"{k} : {v}") for s, k, v in pairs))
+def to_host_script(network_id: str, verdict: ToHost) -> str:
+    """The script of a network's chain host-ID: what becomes of traffic to the host that its egress lets through.
+
+    Idempotent, to be run with what the nftables target wrote for the network.
+    """
+    chain = f"chain inet {TABLE} host-{checked_id(network_id)}"
+    rule = f"add rule inet {TABLE} host-{network_id} {verdict.value}"
+    return f"add table inet {TABLE}\nadd {chain}\nflush {chain}\n{rule}\n"
 
 
 def ranges_script(ranges: Iterable[Net]) -> str:

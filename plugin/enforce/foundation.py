@@ -16,6 +16,9 @@ solicitation, neighbours (felix/rules/static.go)."""
 _NEIGHBOURS = (*_TO_HOST, 143)
 """The same and version 2 of the listener report: what a kernel sends from its link-local or from no address."""
 
+BASE_RULES = {"prerouting": 5, "forward": 5, "input": 7, "postrouting": 2, "egress": 2, "ingress": 2}
+"""How many rules each chain of the base has: a chain that somebody flushed stands there and lets all through."""
+
 
 def base_script() -> str:
     """The idempotent script that puts the base in place and leaves elements and networks' chains alone."""

@@ -10,9 +10,11 @@ import ctypes
 import json
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from calico_rkt.plugin.enforce import rulecount
 from calico_rkt.plugin.result import CniError, Code
 
 _JSON, _TERSE = 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_JSON, NFT_CTX_OUTPUT_TERSE of nftables/libnftables.h
@@ -62,10 +64,12 @@ class _Context:
         self._handle = self._lib.nft_ctx_new(0)
         if not self._handle:
             raise CniError(Code.POLICY, "libnftables gives no context: no nftables in this kernel, or no memory")
+        self.socket = rulecount.opened()
         self._lib.nft_ctx_buffer_output(self._handle)
         self._lib.nft_ctx_buffer_error(self._handle)
 
     def close(self) -> None:
+        self.socket.close()
         self._lib.nft_ctx_free(self._handle)
 
     def call(self, script: str, flags: int) -> str:
@@ -88,16 +92,21 @@ def _place() -> tuple[int, int, int]:
     return os.getpid(), net.st_dev, net.st_ino
 
 
+def _context() -> _Context:
+    """The context of this process in this thread's namespace; the caller holds _LOCK."""
+    place = _place()
+    if not _current or _current[0].place != place:
+        made = _Context(place)
+        for old in _current:
+            if old.place[0] == place[0]:  # a forked child must not close what its parent uses
+                old.close()
+        _current[:] = [made]
+    return _current[0]
+
+
 def _call(script: str, flags: int = 0) -> str:
     with _LOCK:
-        place = _place()
-        if not _current or _current[0].place != place:
-            made = _Context(place)
-            for old in _current:
-                if old.place[0] == place[0]:  # a forked child must not close what its parent uses
-                    old.close()
-            _current[:] = [made]
-        return _current[0].call(script, flags)
+        return _context().call(script, flags)
 
 
 def run(script: str) -> None:
@@ -110,3 +119,13 @@ def list_json(query: str, *, elements: bool = True) -> tuple[dict[str, Any], ...
     """The objects of a listing as nft's JSON has them, without its metainfo."""
     found = json.loads(_call(query, _JSON if elements else _JSON | _TERSE) or '{"nftables": []}')
     return tuple(o for o in found["nftables"] if "metainfo" not in o)
+
+
+def rule_counts(table: str, chains: Iterable[str]) -> dict[str, int]:
+    """How many rules chains of an inet table have, 0 also where chain or table is missing.
+
+    Asked of the kernel directly: libnftables reads every element of the table before it lists one chain.
+    """
+    with _LOCK:
+        socket = _context().socket
+        return {chain: rulecount.count(socket, table, chain) for chain in chains}

@@ -11,7 +11,7 @@ from calico_rkt.compiler.conf import Net
 from calico_rkt.compiler.ir import ToHost
 from calico_rkt.plugin.enforce import elements, nft
 from calico_rkt.plugin.enforce.elements import TABLE, EndpointElements, checked_id
-from calico_rkt.plugin.enforce.foundation import base_script
+from calico_rkt.plugin.enforce.foundation import BASE_RULES, base_script
 from calico_rkt.plugin.result import CniError, Code
 
 
@@ -33,7 +33,7 @@ class NetworkMissingError(CniError):
 class LiveNetwork:
     """A network's chains as the kernel has them, by the comment on the drop that ends each.
 
-    digest (`sha256:...`) is empty where a chain is missing, does not end so, or the two differ.
+    digest (`sha256:...`) is empty where a chain is missing, does not end so, or they contradict each other.
     """
 
     network_id: str
@@ -45,23 +45,27 @@ def attach(endpoint: EndpointElements) -> None:
     """Let an endpoint take part. Safe to repeat.
 
     Raises BaseMissingError or NetworkMissingError where those have to be made first, and CniError where the
-    interface is mapped to something else already.
+    interface is mapped to another network already. After an error the endpoint may be known, never open.
     """
     try:
         nft.run(elements.adding(endpoint))
     except nft.NftError as reason:
         if reason.missing:
-            if not base_present():
-                raise BaseMissingError from reason
-            if not chains_present(endpoint.network_id):
-                raise NetworkMissingError(endpoint.network_id) from reason
+            _raise_missing(endpoint.network_id)
         if reason.busy:
             raise CniError(
-                Code.POLICY,
-                f"{endpoint.host_ifname} is mapped to another network or endpoint_to_host already",
-                reason.details,
+                Code.POLICY, f"{endpoint.host_ifname} is mapped to another network already", reason.details
             ) from reason
         raise
+    # Elements may be there and the rules that read them not: `nft flush table`, or a chain flushed by hand.
+    _raise_missing(endpoint.network_id)
+
+
+def _raise_missing(network_id: str) -> None:
+    if not base_present():
+        raise BaseMissingError
+    if not chains_present(network_id):
+        raise NetworkMissingError(network_id)
 
 
 def detach(endpoint: EndpointElements) -> None:
@@ -71,44 +75,60 @@ def detach(endpoint: EndpointElements) -> None:
     except nft.NftError as reason:
         if not reason.missing:
             raise
-        _detach_what_is_there(endpoint)
+        # The slow way, by listing: after a flush, an ADD that died half-way, or a second DEL.
+        nft.run(elements.deleting(endpoint, {(name, e.partition(" : ")[0]) for name, e in _present()}))
 
 
-def _detach_what_is_there(endpoint: EndpointElements) -> None:
-    """The slow way, by listing: after a flush, an ADD that died half-way, or a second DEL."""
+def missing(endpoint: EndpointElements) -> list[str]:
+    """What of an endpoint the kernel lacks or has otherwise, in words; empty when all is as it should be."""
     if not base_present():
-        return
-    there = {
-        (body["name"], _key(element))
+        return [f"the nftables table inet {TABLE} is not whole"]
+    there = _present()
+    lacks = [
+        f"{name} in table inet {TABLE} lacks {e}" for name, e in elements.pairs(endpoint) if (name, e) not in there
+    ]
+    if not chains_present(endpoint.network_id):
+        lacks.append(f"network {endpoint.network_id} has no chains in table inet {TABLE}")
+    return lacks
+
+
+def _present() -> frozenset[tuple[str, str]]:
+    """Every element of the table as elements.pairs() writes it; empty without a table."""
+    if not _table_exists():
+        return frozenset()
+    return frozenset(
+        (body["name"], _element(element))
         for found in nft.list_json(f"list table inet {TABLE}")
         for body in (found.get("set") or found.get("map") or {},)
         for element in body.get("elem", ())
-    }
-    nft.run(elements.deleting(endpoint, there))
+    )
 
 
-def _key(element: Any) -> str:  # noqa: ANN401 - nft's JSON
-    """An element of a listing as elements.py writes its key: an address, a name, or a name and an address."""
-    if isinstance(element, list):  # a map's key and verdict
-        return f'"{element[0]}"'
-    if isinstance(element, dict) and "concat" in element:
-        return f'"{element["concat"][0]}" . {element["concat"][1]}'
-    return str(element)
+def _element(found: Any) -> str:  # noqa: ANN401 - nft's JSON
+    if isinstance(found, list):  # a map's key and verdict
+        name, ((verb, where),) = found[0], found[1].items()
+        return f'"{name}" : {verb} {where["target"]}' if where else f'"{name}" : {verb}'
+    if isinstance(found, dict) and "concat" in found:
+        return f'"{found["concat"][0]}" . {found["concat"][1]}'
+    return str(found)
 
 
-def base_present() -> bool:
-    """True when the table exists; whether its rules are whole is another question: see intact()."""
+def _table_exists() -> bool:
     return any(o.get("table", {}).get("name") == TABLE for o in nft.list_json("list tables inet"))
 
 
+def base_present() -> bool:
+    """True when the table is there and none of its base chains has lost a rule (or gained one)."""
+    return nft.rule_counts(TABLE, BASE_RULES) == BASE_RULES
+
+
 def chains_present(network_id: str) -> bool:
-    """True when both of a network's chains exist."""
-    names = {o["chain"]["name"] for o in nft.list_json("list chains inet") if _ours(o.get("chain"))}
-    return {f"out-{network_id}", f"in-{network_id}"} <= names
+    """True when a network's three chains are there, and none of them is empty."""
+    return 0 not in nft.rule_counts(TABLE, _chains(network_id)).values()
 
 
-def _ours(found: Any) -> bool:  # noqa: ANN401 - nft's JSON
-    return bool(found) and found.get("table") == TABLE
+def _chains(network_id: str) -> tuple[str, str, str]:
+    return f"out-{checked_id(network_id)}", f"in-{network_id}", f"host-{network_id}"
 
 
 def ensure_base(ranges: Iterable[Net]) -> None:
@@ -122,20 +142,16 @@ def set_ranges(ranges: Iterable[Net]) -> None:
 
 
 def load_network(text: str) -> None:
-    """Put a network's sets and chains in place, or swap them: text is what the nftables target wrote."""
+    """Put a network's sets and chains in place, or swap them.
+
+    text: what the nftables target wrote, followed by elements.to_host_script().
+    """
     nft.run(text)
 
 
-def apply_scripts(texts: Iterable[str], to_host: Mapping[str, ToHost] | None = None) -> None:
-    """Swap several networks' chains in one transaction.
-
-    to_host: by interface, what endpoint_to_host becomes for endpoints that exist, in the same transaction.
-    """
-    script = "".join(texts)
-    if to_host:
-        mapped = {e[0] for o in nft.list_json(f"list map inet {TABLE} to_host") for e in o["map"].get("elem", ())}
-        script += elements.changing_to_host({n: v for n, v in to_host.items() if n in mapped})
-    nft.run(script)
+def apply_scripts(texts: Iterable[str]) -> None:
+    """Swap several networks' chains (texts as in load_network) in one transaction."""
+    nft.run("".join(texts))
 
 
 def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], ranges: Iterable[Net]) -> None:
@@ -154,8 +170,7 @@ def remove_network(network_id: str) -> bool:
 
     False when an endpoint of this host still refers to the chains, or they are not there; then nothing changed.
     """
-    out, into = f"out-{checked_id(network_id)}", f"in-{network_id}"
-    lines = [f"{verb} chain inet {TABLE} {c}" for verb in ("flush", "delete") for c in (out, into)]
+    lines = [f"{verb} chain inet {TABLE} {c}" for verb in ("flush", "delete") for c in _chains(network_id)]
     try:
         nft.run("\n".join(lines) + "\n")
     except nft.NftError as reason:
@@ -175,22 +190,23 @@ _COMMENT = re.compile(r"(sha256:[0-9a-f]{64})(?: host=(drop|return|accept))?\Z")
 
 
 def live_networks() -> tuple[LiveNetwork, ...]:
-    """Every network with chains in the kernel, by id, with what the comment of their last rules says."""
-    if not base_present():
+    """Every network with chains in the kernel, by id, with what the last rules of its chains say."""
+    if not _table_exists():
         return ()
     listed = nft.list_json(f"list table inet {TABLE}", elements=False)
-    last = {o["chain"]["name"]: "" for o in listed if "chain" in o}
-    for rule in (o["rule"] for o in listed if "rule" in o):
-        last[rule["chain"]] = rule.get("comment", "") if rule["expr"] == [{"drop": None}] else ""
+    last: dict[str, Any] = {o["chain"]["name"]: {} for o in listed if "chain" in o}
+    last |= {o["rule"]["chain"]: o["rule"] for o in listed if "rule" in o}
     ids = {name.partition("-")[2] for name in last if name.startswith(("out-", "in-"))}
-    return tuple(_live(i, last.get(f"out-{i}", ""), last.get(f"in-{i}", "")) for i in sorted(ids))
+    return tuple(_live(i, *(last.get(c, {}) for c in _chains(i))) for i in sorted(ids))
 
 
-def _live(network_id: str, out: str, into: str) -> LiveNetwork:
-    sent, received = _COMMENT.match(out), _COMMENT.match(into)
-    if not sent or not received or sent[1] != received[1]:
+def _live(network_id: str, out: dict[str, Any], into: dict[str, Any], host: dict[str, Any]) -> LiveNetwork:
+    if out.get("expr") != [{"drop": None}] or into.get("expr") != [{"drop": None}]:
         return LiveNetwork(network_id)
-    return LiveNetwork(network_id, sent[1], ToHost(sent[2]) if sent[2] else None)
+    sent, received = _COMMENT.match(out.get("comment", "")), _COMMENT.match(into.get("comment", ""))
+    if not sent or not sent[2] or not received or sent[1] != received[1] or host.get("expr") != [{sent[2]: None}]:
+        return LiveNetwork(network_id)
+    return LiveNetwork(network_id, sent[1], ToHost(sent[2]))
 
 
 def live_digest(network_id: str) -> str | None:

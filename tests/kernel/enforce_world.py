@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from calico_rkt.plugin.enforce.elements import EndpointElements
+from calico_rkt.compiler.ir import ToHost
+from calico_rkt.plugin.enforce.elements import EndpointElements, to_host_script
 
 DIGEST = "sha256:" + "ab" * 32
 WAIT = 0.3
@@ -46,7 +47,7 @@ def inside(ns):
         os.close(there)
 
 
-def network(network_id, out="return", into="return"):
+def network(network_id, out="return", into="return", to_host=ToHost.DROP):
     """A network's chains in the shape that the nftables target writes; out and into are rules, one a line."""
     table = "inet calico_rkt"
     lines = [f"add table {table}"]
@@ -55,9 +56,9 @@ def network(network_id, out="return", into="return"):
         lines += [f"add chain {table} {chain}-{network_id}"]
         lines += [f"flush chain {table} {chain}-{network_id}"]
         lines += [f"add rule {table} {chain}-{network_id} {r.strip()}" for r in rules.splitlines() if r.strip()]
-        host = " host=drop" if chain == "out" else ""
+        host = f" host={to_host.value}" if chain == "out" else ""
         lines += [f'add rule {table} {chain}-{network_id} drop comment "{DIGEST}{host}"']
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + to_host_script(network_id, to_host)
 
 
 @dataclass(frozen=True)

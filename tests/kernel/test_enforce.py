@@ -132,8 +132,8 @@ def test_a_source_that_is_not_the_endpoints_own_is_dropped(world, family):
 
 
 def test_the_source_0_0_0_0_is_refused(world):
-    load(world, w.network("a"))
-    a = joined(world, "a", to_host=ToHost.ACCEPT)
+    load(world, w.network("a", to_host=ToHost.ACCEPT))
+    a = joined(world, "a")
     for source, comes in ((a.address[4], True), ("0.0.0.0", False)):
         with w.listener(world.host, 4, socket.SOCK_DGRAM) as server:
             w.raw_udp4(a.ns, source, w.HOST[4], server.getsockname()[1])
@@ -145,8 +145,8 @@ def test_the_source_0_0_0_0_is_refused(world):
 
 
 def test_a_containers_link_local_address_finds_neighbours_and_nothing_else(world):
-    load(world, w.network("a"))
-    a = joined(world, "a", to_host=ToHost.ACCEPT)
+    load(world, w.network("a", to_host=ToHost.ACCEPT))
+    a = joined(world, "a")
     world.sh(a.ns, f"ip neigh del {w.HOST_LINK_LOCAL} dev eth0")
     assert w.connects(a.ns, 6, w.HOST[6], world.host), "the gateway is found by asking"
     with w.inside(a.ns):
@@ -162,16 +162,16 @@ def test_a_containers_link_local_address_finds_neighbours_and_nothing_else(world
     ("to_host", "passes"), [(ToHost.DROP, False), (ToHost.RETURN, True), (ToHost.ACCEPT, True)], ids=str
 )
 def test_a_container_reaches_its_host_as_endpoint_to_host_says(world, family, to_host, passes):
-    load(world, w.network("a"))
-    a = joined(world, "a", to_host=to_host)
+    load(world, w.network("a", to_host=to_host))
+    a = joined(world, "a")
     host = w.End(world.host, "", w.HOST)
     assert reaches(world, a, host, family) is passes
 
 
 @BOTH
 def test_endpoint_to_host_opens_nothing_that_egress_denies(world, family):
-    load(world, w.network("mute", out=""))
-    mute = joined(world, "mute", to_host=ToHost.ACCEPT)
+    load(world, w.network("mute", out="", to_host=ToHost.ACCEPT))
+    mute = joined(world, "mute")
     assert not reaches(world, mute, w.End(world.host, "", w.HOST), family)
 
 
@@ -185,8 +185,8 @@ def test_the_host_reaches_its_own_containers_whatever_they_say(world, family):
 @BOTH
 @pytest.mark.parametrize("to_host", [ToHost.RETURN, ToHost.ACCEPT])
 def test_the_hosts_own_firewall_may_still_drop_what_we_accept(world, family, to_host):
-    load(world, w.network("a"))
-    a, b = joined(world, "a", to_host=to_host), joined(world, "a")
+    load(world, w.network("a", to_host=to_host))
+    a, b = joined(world, "a"), joined(world, "a")
     assert reaches(world, a, b, family)
     assert w.connects(a.ns, family, w.HOST[family], world.host)
     world.nft(
@@ -204,8 +204,7 @@ def test_apply_gives_endpoints_that_exist_another_endpoint_to_host(world, family
     load(world, w.network("a"))
     a = joined(world, "a")
     assert not w.connects(a.ns, family, w.HOST[family], world.host)
-    with w.inside(world.host):
-        table.apply_scripts((w.network("a"),), {a.ifname: ToHost.ACCEPT, "crkffffffffffff": ToHost.ACCEPT})
+    load(world, w.network("a", to_host=ToHost.ACCEPT))
     assert w.connects(a.ns, family, w.HOST[family], world.host)
 
 
