@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.clients.lab import Lab, environment, until
+from tests.clients.lab import PATIENCE, Lab, environment, until
 
 _FOLDER = "/run/lab/containerd"
 _SOCKET = f"{_FOLDER}/containerd.sock"
@@ -64,10 +63,12 @@ class Containerd:
         """Kill the container and wait for its `ctr run`, which runs DEL."""
         done = self.ctr("task", "kill", "-s", "SIGKILL", name)
         assert done.returncode == 0, done.stderr.decode()
-        self._running.pop(name).wait()
+        self._running.pop(name).wait(PATIENCE)
 
-    def log(self, name: str) -> str:
-        return self._lab.path(f"{_FOLDER}/{name}.log").read_text()
+    def close(self) -> None:
+        """Stop what a failed test left running."""
+        for name in tuple(self._running):
+            self.stop(name)
 
 
 @contextlib.contextmanager
@@ -76,7 +77,8 @@ def containerd(lab: Lab) -> Iterator[Containerd]:
     config = lab.write(f"{_FOLDER}/config.toml", _CONFIG)
     log = lab.path(f"{_FOLDER}/containerd.log")
     with log.open("wb") as stream:
-        daemon = lab.start("containerd", "-c", config, env=environment(), log=stream)
+        start = f"echo $$ >{_FOLDER}/pid; exec containerd -c {config}"
+        daemon = lab.start("sh", "-c", start, env=environment(), log=stream)
     runtime = Containerd(lab)
 
     def answers() -> bool:
@@ -87,8 +89,6 @@ def containerd(lab: Lab) -> Iterator[Containerd]:
         until(answers, "containerd answers")
         yield runtime
     finally:
-        daemon.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.wait(5)
-        daemon.kill()
-        daemon.wait()
+        runtime.close()
+        lab.out("kill", lab.path(f"{_FOLDER}/pid").read_text().strip())
+        daemon.wait(PATIENCE)

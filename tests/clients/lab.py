@@ -22,6 +22,8 @@ OVERRIDES = "/etc/calico-rkt/profiles"
 PUBLISHED = "/var/lib/calico-rkt/profiles"
 PATIENCE = 20.0
 """Seconds that a thing which has to happen may take on a slow machine."""
+HANGS = 120.0
+"""Seconds after which a command that should end by itself is an error."""
 
 # The shell is PID 1 of a PID namespace: whatever a runtime leaves running dies with it. It reads its outer
 # PID before /proc becomes the namespace's own. /etc keeps the host's files as links, beside folders of ours.
@@ -96,9 +98,11 @@ class Lab:
         (root / "www" / "index.html").write_text("reached\n")
 
     def close(self) -> None:
-        """Kill PID 1 of the namespace, and with it all that ran here; drop its empty cgroups."""
+        """End PID 1 of the namespace, and with it all that ran here; drop its empty cgroups."""
         assert self._holder.stdin is not None
         self._holder.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._holder.wait(PATIENCE)
         self._holder.kill()
         self._holder.wait()
         for pipe in (self._holder.stdout, self._holder.stderr):
@@ -135,7 +139,12 @@ class Lab:
     ) -> subprocess.CompletedProcess[bytes]:
         """Run to the end, whatever the exit status. env is the whole environment when given."""
         return subprocess.run(
-            self.command(*argv, cwd=cwd, inside=inside), input=stdin, capture_output=True, env=env, check=False
+            self.command(*argv, cwd=cwd, inside=inside),
+            input=stdin,
+            capture_output=True,
+            env=env,
+            check=False,
+            timeout=HANGS,
         )
 
     def out(self, *argv: str, inside: str = "") -> str:
@@ -164,10 +173,7 @@ class Lab:
 
     def fetch(self, address: str, port: int, inside: str = "", wait: int = 2) -> bool:
         """Whether the host (or `inside`) gets the page that a container serves at address:port."""
-        host = f"[{address}]" if ":" in address else address
-        url = f"http://{host}:{port}/"
-        done = self.run("/bin/busybox", "wget", "-T", str(wait), "-q", "-O", "-", url, inside=inside)
-        return done.stdout == b"reached\n"
+        return reached(self.run("/bin/busybox", *fetching(address, port, wait), inside=inside))
 
     def left(self) -> dict[str, list[str]]:
         """What attachments left behind in this host, by kind; empty when all is clean."""
@@ -229,6 +235,21 @@ def _is_range(element: Any) -> bool:
     if isinstance(element, dict) and "elem" in element:
         element = element["elem"]["val"]
     return isinstance(element, dict) and ("prefix" in element or "range" in element)
+
+
+SERVE = ("/bin/sh", "-c", "httpd -p 8080 -h /www && httpd -f -p 9090 -h /www")
+"""What a container runs to serve one page at two ports."""
+IDLE = ("/bin/sleep", "1000")
+
+
+def fetching(address: str, port: int, wait: int) -> tuple[str, ...]:
+    """A busybox applet's arguments that ask for the page; Debian's `busybox wget -T` crashes, so this is nc."""
+    return "sh", "-c", f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w {wait} {address} {port}"
+
+
+def reached(done: subprocess.CompletedProcess[bytes]) -> bool:
+    """Whether a finished `fetching` got the page."""
+    return done.stdout.endswith(b"\r\nreached\n")
 
 
 def until(claim: Callable[[], bool], what: str) -> None:

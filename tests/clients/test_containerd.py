@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.clients.containerd import Containerd, containerd
-from tests.clients.lab import OUTSIDE_V4, Lab, conf, pool
+from tests.clients.lab import IDLE, OUTSIDE_V4, SERVE, Lab, conf, fetching, pool, reached
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -21,8 +21,6 @@ ingress:
     destination: {ports: [8080]}
   - default
 """
-SERVE = ("/bin/sh", "-c", "httpd -p 8080 -h /www && httpd -f -p 9090 -h /www")
-IDLE = ("/bin/sleep", "1000")
 
 
 @pytest.fixture
@@ -40,9 +38,7 @@ def address(runtime: Containerd, name: str, family: str = "-4") -> str:
 
 def fetches(runtime: Containerd, name: str, target: str, port: int, wait: int = 5) -> bool:
     """Whether a container gets the page of another; one second is enough to see that packets are dropped."""
-    host = f"[{target}]" if ":" in target else target
-    done = runtime.execute(name, "wget", "-T", str(wait), "-q", "-O", "-", f"http://{host}:{port}/")
-    return done.stdout == b"reached\n"
+    return reached(runtime.execute(name, *fetching(target, port, wait)))
 
 
 def test_two_networks_are_apart_but_for_the_override_s_port(lab: Lab, runtime: Containerd) -> None:
@@ -95,7 +91,8 @@ def test_a_container_that_is_killed_again_and_again_leaves_nothing(lab: Lab, run
 def test_a_refused_network_fails_the_container_with_the_plugin_s_words(lab: Lab, runtime: Containerd) -> None:
     on_host = conf("clash", pool("192.0.2.0/24"))
     lab.write("/etc/cni/net.d/10-clash.conf", json.dumps(on_host))
-    done = runtime.ctr("run", "--rm", "--cni", "--rootfs", "/run/lab/rootfs", "clash", *IDLE)
+    cgroup = ("--cgroup", f"/{lab.name}/clash")
+    done = runtime.ctr("run", "--rm", "--cni", *cgroup, "--rootfs", "/run/lab/rootfs", "clash", "/bin/echo")
     assert done.returncode != 0
     assert b"192.0.2." in done.stderr
     assert lab.left() == {}

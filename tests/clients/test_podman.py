@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.clients.lab import HOST_V4, OUTSIDE_V4, Lab, conf, pool, until
+from tests.clients.lab import HOST_V4, IDLE, OUTSIDE_V4, SERVE, Lab, conf, fetching, pool, reached, until
 from tests.clients.podman import Podman
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
@@ -19,8 +19,6 @@ ingress:
     destination: {ports: [8080]}
   - default
 """
-SERVE = ("/bin/sh", "-c", "httpd -p 8080 -h /www && httpd -f -p 9090 -h /www")
-IDLE = ("/bin/sleep", "1000")
 
 
 @pytest.fixture
@@ -42,8 +40,7 @@ def address(podman: Podman, name: str, interface: str = "eth0") -> str:
 
 def fetches(podman: Podman, name: str, target: str, port: int, wait: int = 5) -> bool:
     """Whether a container gets the page of another; one second is enough to see that packets are dropped."""
-    done = podman.execute(name, "wget", "-T", str(wait), "-q", "-O", "-", f"http://{target}:{port}/")
-    return done.stdout == b"reached\n"
+    return reached(podman.execute(name, *fetching(target, port, wait)))
 
 
 def test_two_networks_are_apart_but_for_the_override_s_port(lab: Lab, podman: Podman) -> None:
