@@ -167,5 +167,14 @@ def from_json(text: str) -> Result:
         ),
         ips=tuple(Ip(i["address"], i["interface"], i.get("gateway", "")) for i in loaded["ips"]),
         routes=tuple(ResultRoute(r["dst"], r.get("gw", "")) for r in loaded.get("routes", ())),
-        dns=Dns(**{k: tuple(v) if isinstance(v, list) else v for k, v in loaded.get("dns", {}).items()}),
+        dns=_dns_from(loaded.get("dns", {})),
+    )
+
+
+def _dns_from(given: Mapping[str, Any]) -> Dns:
+    return Dns(
+        nameservers=tuple(given.get("nameservers", ())),
+        domain=given.get("domain", ""),
+        search=tuple(given.get("search", ())),
+        options=tuple(given.get("options", ())),
     )

@@ -1,0 +1,49 @@
+"""The front door as a process: one JSON object or nothing on stdout, never a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(argv=(), stdin=b"", **env):
+    return subprocess.run(
+        [sys.executable, "-m", "calico_rkt", *argv],
+        input=stdin,
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], "CALICO_RKT_LOG": "/dev/null", **env},
+        check=False,
+    )
+
+
+def test_version_answers_without_reading_stdin():
+    answer = json.loads(run(CNI_COMMAND="VERSION").stdout)
+    assert answer["supportedVersions"] == ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
+
+
+def test_the_launcher_and_python_give_the_same_version_answer():
+    text = (ROOT / "plugin" / "launcher.c").read_text()
+    for version in json.loads(run(CNI_COMMAND="VERSION").stdout)["supportedVersions"]:
+        assert f'\\"{version}\\"' in text
+
+
+def test_without_a_command_it_says_what_it_is():
+    done = run()
+    assert done.returncode == 2
+    assert b"CNI plugin" in done.stderr
+
+
+@pytest.mark.parametrize("stdin", [b"", b"{", b"\xff\x00", b"[]", b"null", b" " * 2_000_000])
+@pytest.mark.parametrize("command", ["ADD", "DEL", "CHECK", "GC", "STATUS", "NONSENSE", ""])
+def test_a_refused_call_is_one_json_object_and_no_traceback(command, stdin):
+    done = run(stdin=stdin, CNI_COMMAND=command)
+    assert done.returncode == 1
+    error = json.loads(done.stdout)
+    assert error["code"] > 0
+    assert error["msg"]
+    assert b"Traceback" not in done.stdout + done.stderr
