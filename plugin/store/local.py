@@ -1,0 +1,233 @@
+"""Endpoints and profiles of one host in, a sqlite file under /run and readable profiles under /var/lib out."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+
+from calico_rkt.compiler.conf import Address, Ipam, Net
+from calico_rkt.compiler.ir import Network
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store import addresses
+from calico_rkt.plugin.store.profiles import ProfileFolder
+from calico_rkt.plugin.store.protocol import Endpoint, Key, Published
+from calico_rkt.plugin.store.statefile import StateFile
+
+RUN_DIR, LIB_DIR = Path("/run/calico-rkt"), Path("/var/lib/calico-rkt")
+
+_FIELDS = "nonce, netns, netns_dev, netns_inode, host_ifname, mac, ip_masq, result"
+_OF_KEY = "network = ? AND container = ? AND ifname = ?"
+
+
+class LocalStore:
+    """The Store of one host. Any thread and any process may use it at the same time; every call is one transaction.
+
+    run_dir holds state.sqlite, which ends with the boot; lib_dir holds profiles/, which outlives it. verify
+    turns a published text into its Network or raises CompileError.
+    """
+
+    def __init__(self, run_dir: Path, lib_dir: Path, verify: Callable[[str], Network]) -> None:
+        self.run_dir, self.lib_dir = run_dir, lib_dir
+        self._state = StateFile(run_dir / "state.sqlite")
+        self._profiles = ProfileFolder(lib_dir / "profiles", verify)
+
+    def endpoint(self, key: Key) -> Endpoint | None:
+        with self._state.read() as db:
+            return _endpoint(db, key)
+
+    def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+        """Record the endpoint, with addresses out of ipam's ranges where it brings none of its own.
+
+        CniError: 107 recorded already, 101 no free address, 102 an address is taken, 103 one is in no range.
+        """
+        key = endpoint.key
+        with self._state.write() as db:
+            if _endpoint(db, key) is not None:
+                raise CniError(
+                    Code.ATTACHMENT_EXISTS,
+                    f"{key.ifname} of container {key.container} is attached to network {key.network!r} already",
+                )
+            chosen = endpoint.addresses or addresses.choose(db, key.network, ipam, requested)
+            if not chosen:
+                raise CniError(Code.INVALID_CONF, f"network {key.network!r} has no range to take an address from")
+            for address in chosen:
+                _refuse_taken(db, address)
+            added = replace(endpoint, addresses=tuple(chosen))
+            _insert(db, added)
+            if ipam.ranges:
+                _record_subnets(db, key.network, {r.subnet for ranges in ipam.ranges for r in ranges})
+        return added
+
+    def finish(self, key: Key, nonce: str, result: str) -> None:
+        """Record the result of a finished ADD; CniError 11 when its record was taken away meanwhile."""
+        with self._state.write() as db:
+            done = db.execute(
+                f"UPDATE endpoints SET result = ? WHERE {_OF_KEY} AND nonce = ?",  # noqa: S608 - our own words
+                (result, *_words(key), nonce),
+            )
+            if not done.rowcount:
+                raise CniError(Code.TRY_AGAIN, f"the attachment of {key.container} was removed while it was made")
+
+    def remove(self, key: Key, nonce: str) -> bool:
+        """Forget an endpoint and free its addresses, when its nonce is still this one."""
+        with self._state.write() as db:
+            found = _endpoint(db, key)
+            if found is None or found.nonce != nonce:
+                return False
+            for address in found.addresses:
+                db.execute("DELETE FROM addresses WHERE address = ?", (addresses.encode(address),))
+                addresses.mark_free(db, address)
+            db.execute(f"DELETE FROM endpoints WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
+        return True
+
+    def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
+        """All endpoints, sorted by key, or those of one network."""
+        where, values = ("", ()) if network is None else (" WHERE network = ?", (network,))
+        with self._state.read() as db:
+            held: dict[Key, list[Address]] = {}
+            order = " ORDER BY network, container, ifname, position"
+            for address, *key in db.execute(
+                f"SELECT address, network, container, ifname FROM addresses{where}{order}",  # noqa: S608 - as above
+                values,
+            ):
+                held.setdefault(Key(*key), []).append(addresses.decode(address))
+            rows = db.execute(
+                f"SELECT network, container, ifname, {_FIELDS} FROM endpoints{where}"  # noqa: S608 - as above
+                " ORDER BY network, container, ifname",
+                values,
+            )
+            return tuple(_from_row(Key(*row[:3]), row[3:], held.get(Key(*row[:3]), ())) for row in rows)
+
+    def ranges(self) -> tuple[Net, ...]:
+        """The subnets that networks of this host take addresses from, sorted; those of the newest confs."""
+        with self._state.read() as db:
+            found = {ip_network(text) for (text,) in db.execute("SELECT DISTINCT subnet FROM subnets")}
+        return tuple(sorted(found, key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
+
+    def is_published(self, network_id: str) -> bool:
+        """Whether the network has a profile, unverified: what an ADD asks before it looks at the kernel's chains."""
+        return self._profiles.is_published(network_id)
+
+    def published(self, network_id: str) -> Published | None:
+        return self._profiles.published(network_id)
+
+    def all_published(self) -> tuple[Published, ...]:
+        found = (self._profiles.published(i) for i in self._profiles.ids())
+        return tuple(p for p in found if p is not None)
+
+    def published_ids(self) -> tuple[str, ...]:
+        """The ids of all published profiles, sorted, unverified: one that was edited is among them."""
+        return self._profiles.ids()
+
+    def publish(self, profile: Published) -> Published:
+        return self._profiles.publish(profile)
+
+    def unpublish(self, network_id: str) -> bool:
+        """Delete a profile; False when there is none."""
+        return self._profiles.unpublish(network_id)
+
+    def stage(self, texts: Mapping[str, str]) -> None:
+        """Write down a change of several profiles by id, before the kernel gets it; see ProfileFolder."""
+        self._profiles.stage(texts)
+
+    def pending(self) -> tuple[str, ...]:
+        """The ids of a staged change that is neither committed nor aborted."""
+        return self._profiles.pending()
+
+    def commit(self) -> None:
+        """Put the staged change in force on disk."""
+        self._profiles.commit()
+
+    def abort(self) -> None:
+        """Forget the staged change: the kernel refused it."""
+        self._profiles.abort()
+
+    def close(self) -> None:
+        self._state.close()
+
+
+def open_local() -> LocalStore:
+    """The store of this host: CALICO_RKT_RUN_DIR and CALICO_RKT_LIB_DIR name other folders than /run and /var/lib's."""
+    run_dir = Path(os.environ.get("CALICO_RKT_RUN_DIR") or RUN_DIR)
+    lib_dir = Path(os.environ.get("CALICO_RKT_LIB_DIR") or LIB_DIR)
+    return LocalStore(run_dir, lib_dir, _verify)
+
+
+def _verify(text: str) -> Network:
+    # Here and not above: it imports yaml, which an ADD to a network that is in force must not pay.
+    from calico_rkt.compiler.targets.calico_v3_read import verify
+
+    return verify(text)
+
+
+def _words(key: Key) -> tuple[str, str, str]:
+    return key.network, key.container, key.ifname
+
+
+def _endpoint(db: sqlite3.Connection, key: Key) -> Endpoint | None:
+    row = db.execute(
+        f"SELECT {_FIELDS} FROM endpoints WHERE {_OF_KEY}",  # noqa: S608 - our own words
+        _words(key),
+    ).fetchone()
+    if row is None:
+        return None
+    held = db.execute(
+        f"SELECT address FROM addresses WHERE {_OF_KEY} ORDER BY position",  # noqa: S608 - our own words
+        _words(key),
+    )
+    return _from_row(key, row, (addresses.decode(text) for (text,) in held))
+
+
+def _from_row(key: Key, row: Sequence[str | int], held: Iterable[Address]) -> Endpoint:
+    nonce, netns, dev, inode, host_ifname, mac, ip_masq, result = row
+    return Endpoint(
+        key=key,
+        nonce=str(nonce),
+        netns=str(netns),
+        netns_dev=int(dev),
+        netns_inode=int(inode),
+        host_ifname=str(host_ifname),
+        mac=str(mac),
+        addresses=tuple(held),
+        ip_masq=bool(ip_masq),
+        result=str(result),
+    )
+
+
+def _insert(db: sqlite3.Connection, e: Endpoint) -> None:
+    key = _words(e.key)
+    values = (e.nonce, e.netns, e.netns_dev, e.netns_inode, e.host_ifname, e.mac, e.ip_masq, e.result)
+    db.execute("INSERT INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*key, *values))
+    for position, address in enumerate(e.addresses):
+        db.execute("INSERT INTO addresses VALUES (?, ?, ?, ?, ?)", (addresses.encode(address), *key, position))
+        addresses.mark_used(db, address)
+
+
+def _refuse_taken(db: sqlite3.Connection, address: Address) -> None:
+    holder = db.execute(
+        "SELECT network, container, ifname FROM addresses WHERE address = ?", (addresses.encode(address),)
+    ).fetchone()
+    if holder is not None:
+        network, container, ifname = holder
+        raise CniError(
+            Code.ADDRESS_TAKEN,
+            f"{address} is taken by {ifname} of container {container} in network {network!r}",
+        )
+
+
+def _record_subnets(db: sqlite3.Connection, network: str, subnets: set[Net]) -> None:
+    """Note a conf's subnets; one that it names no more goes when no endpoint of the network is in it."""
+    rows = db.execute("SELECT subnet FROM subnets WHERE network = ?", (network,))
+    known: set[Net] = {ip_network(text) for (text,) in rows}
+    for subnet in subnets - known:
+        db.execute("INSERT INTO subnets VALUES (?, ?)", (network, str(subnet)))
+    for subnet in known - subnets:
+        bounds = addresses.encode(subnet[0]), addresses.encode(subnet[-1])
+        if not db.execute(
+            "SELECT 1 FROM addresses WHERE address BETWEEN ? AND ? AND network = ?", (*bounds, network)
+        ).fetchone():
+            db.execute("DELETE FROM subnets WHERE network = ? AND subnet = ?", (network, str(subnet)))

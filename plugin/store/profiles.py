@@ -1,0 +1,235 @@
+"""Profiles' texts in, readable files that a crash never leaves half written out; they outlive a reboot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.profile import digest
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.protocol import Published
+
+_ID = re.compile(r"[a-z0-9][-.a-z0-9]{0,62}\Z")
+_FRESH = re.compile(r"\..+\.[0-9a-f]{16}\Z")
+_PUBLISHED, _NEXT = ".yaml", ".yaml.next"
+_MANIFEST = "apply.json"
+
+
+class ProfileFolder:
+    """The published profiles of this host, one file ID.yaml each.
+
+    verify turns a text into its Network, or raises CompileError where the digest does not fit the rules; it is
+    called for what is read, never for is_published(), which an ADD asks.
+
+    A change of several is staged (ID.yaml.next files, then a manifest that names them all with their hashes) and
+    committed (renames, manifest removed last). What is staged when a process dies is complete by its manifest;
+    .next files without one are nothing.
+    """
+
+    def __init__(self, folder: Path, verify: Callable[[str], Network]) -> None:
+        self.folder = folder
+        self._verify = verify
+
+    def is_published(self, network_id: str) -> bool:
+        """Whether the network has a profile; says nothing about its digest."""
+        with self._errors():
+            return self._path(network_id).exists()
+
+    def published(self, network_id: str) -> Published | None:
+        """The profile in force, or None; CniError 106 when its file was edited or is another network's."""
+        try:
+            with self._errors():
+                text = self._path(network_id).read_text(encoding="utf-8")
+        except UnicodeDecodeError as e:
+            raise CniError(Code.PROFILE_UNUSABLE, f"{self._path(network_id)} is no text in UTF-8") from e
+        except FileNotFoundError:
+            return None
+        return self._verified(network_id, text)
+
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all published profiles, sorted; nothing is verified."""
+        with self._errors():
+            try:
+                names = [path.name for path in self.folder.iterdir()]
+            except FileNotFoundError:
+                return ()
+        found = (n.removesuffix(_PUBLISHED) for n in names if n.endswith(_PUBLISHED))
+        return tuple(sorted(i for i in found if _ID.match(i)))
+
+    def publish(self, profile: Published) -> Published:
+        """Create the network's profile when it has none; returns what is in force then. Of several, one wins."""
+        self._verified(profile.network_id, profile.text)
+        path = self._path(profile.network_id)
+        with self._errors():
+            fresh = self._written(path.name, profile.text)
+            try:
+                os.link(fresh, path)
+                self._sync_folder()
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink(missing_ok=True)
+        found = self.published(profile.network_id)
+        if found is None:
+            raise CniError(Code.TRY_AGAIN, f"the profile {profile.network_id} was deleted while it was published")
+        if found.network != profile.network:
+            raise CniError(
+                Code.PROFILE_UNUSABLE,
+                f"the networks {found.network!r} and {profile.network!r} have one id, {profile.network_id}",
+                "give one of them another name",
+            )
+        return found
+
+    def unpublish(self, network_id: str) -> bool:
+        """Delete a profile; False when there is none."""
+        with self._errors():
+            try:
+                self._path(network_id).unlink()
+            except FileNotFoundError:
+                return False
+            self._sync_folder()
+            return True
+
+    def stage(self, texts: Mapping[str, str]) -> None:
+        """Write down a change of several profiles; it counts from the moment that this returns. Under the policy lock.
+
+        CniError when another change is staged: commit() or abort() it first.
+        """
+        if self.pending():
+            raise CniError(Code.POLICY, "an earlier apply is not finished")
+        for network_id, text in texts.items():
+            self._verified(network_id, text)
+        with self._errors():
+            self._sweep()
+            for network_id, text in texts.items():
+                self._written(network_id + _NEXT, text).replace(self.folder / (network_id + _NEXT))
+            manifest = {i: _hash(text.encode()) for i, text in texts.items()}
+            self._written(_MANIFEST, json.dumps(manifest, sort_keys=True)).replace(self.folder / _MANIFEST)
+            self._sync_folder()
+
+    def pending(self) -> tuple[str, ...]:
+        """The ids of a staged change that is not committed, sorted; empty when there is none."""
+        return tuple(sorted(self._manifest()))
+
+    def staged(self, network_id: str) -> Published | None:
+        """What a pending change makes of a network, where it takes part in it."""
+        with self._errors():
+            try:
+                text = (self.folder / (network_id + _NEXT)).read_text(encoding="utf-8")
+            except FileNotFoundError:
+                return None
+        return self._verified(network_id, text) if network_id in self.pending() else None
+
+    def commit(self) -> None:
+        """Put a staged change in the place of what was published. May be repeated after a crash at any point."""
+        manifest = self._manifest()
+        with self._errors():
+            ready = [self._check_staged(network_id, expected) for network_id, expected in sorted(manifest.items())]
+            for fresh, path in ready:
+                if fresh.exists():
+                    fresh.replace(path)
+            self._sync_folder()
+            (self.folder / _MANIFEST).unlink(missing_ok=True)
+            self._sync_folder()
+
+    def abort(self) -> None:
+        """Forget a staged change that was not put in force."""
+        with self._errors():
+            (self.folder / _MANIFEST).unlink(missing_ok=True)
+            self._sync_folder()
+            self._sweep()
+
+    def _check_staged(self, network_id: str, expected: str) -> tuple[Path, Path]:
+        """The staged file and its place; a commit that was cut short has moved some there already."""
+        path, fresh = self._path(network_id), self.folder / (network_id + _NEXT)
+        have = fresh if fresh.exists() else path
+        if not have.exists() or _hash(have.read_bytes()) != expected:
+            raise CniError(
+                Code.PROFILE_UNUSABLE,
+                f"{have} is not what was staged",
+                f"remove {self.folder / _MANIFEST}, then run calico-rkt apply again",
+            )
+        return fresh, path
+
+    def _manifest(self) -> dict[str, str]:
+        path = self.folder / _MANIFEST
+        try:
+            with self._errors():
+                loaded = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            loaded = None
+        if not isinstance(loaded, dict) or not all(_ID.match(i) and isinstance(h, str) for i, h in loaded.items()):
+            raise CniError(Code.IO, f"{path} can't be read", "remove it, then run calico-rkt apply again")
+        return loaded
+
+    def _verified(self, network_id: str, text: str) -> Published:
+        path = self._path(network_id)
+        try:
+            network = self._verify(text)
+        except CompileError as e:
+            raise CniError(
+                Code.PROFILE_UNUSABLE,
+                f"the published profile {path} is not usable: {e.diagnostics[0].message}",
+                render(e.diagnostics),
+            ) from e
+        if network.id != network_id:
+            raise CniError(Code.PROFILE_UNUSABLE, f"{path} holds the profile of {network.id}, not of {network_id}")
+        return Published(network_id, network.name, text, digest(network))
+
+    def _path(self, network_id: str) -> Path:
+        if not _ID.match(network_id):
+            raise CniError(Code.INVALID_CONF, f"{network_id!r} can't be a profile's id")
+        return self.folder / (network_id + _PUBLISHED)
+
+    def _written(self, name: str, text: str) -> Path:
+        """The text in a new file, on the disk for certain; its name is taken by nothing that is read."""
+        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path = self.folder / f".{name}.{secrets.token_hex(8)}"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left beside the profiles."""
+        for path in tuple(self.folder.iterdir()) if self.folder.exists() else ():
+            if path.name.endswith(_NEXT) or _FRESH.match(path.name):
+                path.unlink(missing_ok=True)
+
+    def _sync_folder(self) -> None:
+        if not self.folder.exists():
+            return
+        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as e:
+            raise CniError(Code.IO, f"{e.filename or self.folder} can't be used: {e.strerror or e}") from e
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
