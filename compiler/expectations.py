@@ -9,7 +9,7 @@ from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
 from calico_rkt.compiler.ir import PORT_PROTOCOLS, Action, Net, PortRange
 from calico_rkt.compiler.source import Node
-from calico_rkt.compiler.values import BadValueError, parse_net, parse_port, parse_protocol
+from calico_rkt.compiler.values import BadValueError, parse_net, parse_network, parse_port, parse_protocol
 
 _KEYS = ("name", "from", "to", "protocol", "port", "verdict")
 _ENDS = ("network", "ip", "outside", "host")
@@ -86,12 +86,10 @@ def _end(field_: Field, problems: Problems) -> End | None:
     text = text_of(entry.value, key, problems)
     if text is None:
         return None
-    if key == "network":
-        if not text.text:
-            problems.error("CR338", "a network's name is empty", text.span)
-        return End(network=text.text, span=text.span)
-    if key == "ip":
+    if key in ("network", "ip"):
         try:
+            if key == "network":
+                return End(network=parse_network(text.text), span=text.span)
             return End(net=_addresses(text.text), span=text.span)
         except BadValueError as e:
             problems.error(e.code, e.message, text.span, e.hint)

@@ -14,6 +14,7 @@ from calico_rkt.compiler.ir import NameRef, Rule, ToHost
 from calico_rkt.compiler.profile import ANNOTATION_NETWORK, ANNOTATION_TO_HOST
 from calico_rkt.compiler.rules import SELF, Item, parse_rules
 from calico_rkt.compiler.source import Mapping, Node, Scalar, is_null, parse_yaml
+from calico_rkt.compiler.values import BadValueError, parse_network
 
 API_VERSION, KIND = "projectcalico.org/v3", "Profile"
 
@@ -106,8 +107,10 @@ def _parse_ours(root: Node, problems: Problems) -> tuple[str | None, Override | 
     name = text_of(found["network"].value, "network", problems) if "network" in found else None
     if name is None:
         return None, None
-    if not name.text:
-        problems.error("CR338", "a network's name is empty", name.span)
+    try:
+        parse_network(name.text)
+    except BadValueError as e:
+        problems.error(e.code, e.message, name.span, e.hint)
         return None, None
     to_host = found.get("endpoint_to_host")
     override = Override(

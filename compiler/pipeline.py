@@ -14,7 +14,7 @@ from calico_rkt.compiler.passes import run_passes
 from calico_rkt.compiler.passes.context import Context
 from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.workspace import Policy, policy_for, read_profiles
+from calico_rkt.compiler.workspace import Policy, parse_files, policy_for, read_profiles
 
 PROFILE, LOCAL = "calico-v3", "nftables"
 """The target that profiles are published in, and the one that enforces them where no Calico does."""
@@ -32,10 +32,16 @@ class Compiled:
 
 
 def compile_network(
-    conf: NetConf, policy: Policy, target: str = PROFILE, findings: Iterable[Diagnostic] = ()
+    conf: NetConf,
+    policy: Policy,
+    target: str = PROFILE,
+    findings: Iterable[Diagnostic] = (),
+    *,
+    known_ids: frozenset[str] | None = None,
 ) -> Compiled:
     """Compile, write for one target, and prove by reading back that the text says what the rules say.
 
+    known_ids are the ids of all networks here, where they are known; nftables refuses a label of none of them.
     Raises CompileError with every problem found, those of policy and findings included.
     """
     network, found = run_passes(
@@ -44,15 +50,15 @@ def compile_network(
     diagnostics = (*policy.diagnostics, *findings, *found, *_to_host_on_a_cluster(conf, policy))
     raise_errors(diagnostics)
     try:
-        text = write_proven(network, target)
+        text = write_proven(network, target, known_ids)
     except CompileError as e:
         raise CompileError((*diagnostics, *e.diagnostics)) from e
     return Compiled(network, text, digest(network), policy, diagnostics)
 
 
-def write_proven(network: Network, target: str) -> str:
+def write_proven(network: Network, target: str, known_ids: frozenset[str] | None = None) -> str:
     """The network's text on a target; CR601 where that text, read back, is another policy."""
-    text = TARGETS[target].write(network)
+    text = TARGETS[target].write(network, known_ids=known_ids)
     difference = TARGETS[target].differs(network, text)
     if difference is not None:
         hint = "this is a fault of the compiler; nothing was written"
@@ -67,7 +73,7 @@ def compile_for_host(conf: NetConf, profiles: Path | Mapping[str, bytes]) -> Com
     Where this host enforces by itself, nftables is proven to be able to say it, too. Raises CompileError.
     """
     files = read_profiles(profiles) if isinstance(profiles, Path) else profiles
-    compiled = compile_network(conf, policy_for(conf.name, files))
+    compiled = compile_network(conf, policy_for(conf.name, parse_files(files)))
     if conf.datastore_type == "local":
         write_proven(compiled.network, LOCAL)
     return compiled

@@ -33,6 +33,7 @@ from calico_rkt.compiler.values import (
     BadValueError,
     is_everything,
     parse_net,
+    parse_network,
     parse_number,
     parse_port,
     parse_protocol,
@@ -307,16 +308,13 @@ class _RuleReader:
         if field is None:
             return ()
         if isinstance(field.value, Sequence):
-            names = tuple(t for i in self._list(field, 0) if (t := text_of(i, "a network's name", self.problems)))
+            texts = self._list(field, 0)
         elif isinstance(field.value, Scalar):
-            names = (field.value,)
+            texts = (field.value,)
         else:
             self.problems.error("CR302", f"network must be a name, not {kind(field.value)}", field.value.span)
             return ()
-        for name in names:
-            if not name.text:
-                self.problems.error("CR338", "a network's name is empty", name.span)
-        return tuple(NameRef(n.text, n.span) for n in names)
+        return tuple(NameRef(t.text, t.span) for t in texts if self._parsed(t, parse_network))
 
 
 def _inside(text: Scalar, offset: int) -> Span:

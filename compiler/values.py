@@ -10,6 +10,7 @@ from calico_rkt.compiler.ir import PROTOCOL_NAMES, Net, PortRange
 
 LAST_PORT = 65535
 
+_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _CIDR = re.compile(r"([^/%]+)/(0|[1-9][0-9]*)")
 _RANGE_WITH_DASH = re.compile(r"([0-9]+)\s*-\s*([0-9]+)")
@@ -36,6 +37,14 @@ def parse_number(text: str, what: str, lo: int, hi: int, code: str) -> int:
         shown = text if len(text) <= 10 else text[:10] + "..."
         raise BadValueError(code, f"{what} must be a number from {lo} to {hi}, not {shown}")
     return int(text)
+
+
+def parse_network(text: str) -> str:
+    """A network's name by CNI's rule for the conf's `name`: another one could never be a network's."""
+    if not _NETWORK.fullmatch(text):
+        hint = "letters, digits, '_', '.' and '-', beginning with a letter or digit, as in the conf"
+        raise BadValueError("CR338", f"{text!r} is no name of a network" if text else "a network's name is empty", hint)
+    return text
 
 
 def parse_port(text: str) -> PortRange:

@@ -99,17 +99,21 @@ def built_in_rules(name: str) -> DefaultRules:
     return rules
 
 
-def policy_for(network: str, files: Mapping[str, bytes]) -> Policy:
+def parse_files(files: Mapping[str, bytes]) -> tuple[File, ...]:
+    """Each file as what its content says it is; raises nothing."""
+    return tuple(parse_file(path, data) for path, data in files.items())
+
+
+def policy_for(network: str, files: Iterable[File]) -> Policy:
     """What the files say to the network; its diagnostics may hold errors, so that a caller can add its own.
 
     What is wrong in another network's override is that network's affair. What can't be told whose it is stops
     every network: it could be this one's.
     """
     network_id = object_id(network)
-    parsed = [parse_file(path, data) for path, data in files.items()]
-    concerning = [f for f in parsed if f.owner in (None, network_id)]
+    concerning = [f for f in files if f.owner in (None, network_id)]
     found = [d for f in concerning for d in f.diagnostics]
-    found += _file_names(parsed)
+    found += _file_names(files)
     own = [f for f in concerning if f.override is not None]
     for extra in own[1:]:
         first = own[0]
@@ -127,25 +131,35 @@ def policy_for(network: str, files: Mapping[str, bytes]) -> Policy:
     return Policy(override, defaults, definitions, (*found, *twice, *settings))
 
 
-def findings(policy: Policy, files: Mapping[str, bytes], confs: Iterable[str]) -> tuple[Diagnostic, ...]:
+def known_ids(policy: Policy, files: Iterable[File], confs: Iterable[str]) -> frozenset[str]:
+    """The ids of the networks that a conf, an override, or a rule of this policy names."""
+    named = (n.name for n in policy.override.mentioned_networks()) if policy.override else ()
+    return frozenset((*map(object_id, (*confs, *named)), *(f.override.network_id for f in files if f.override)))
+
+
+def findings(policy: Policy, files: Iterable[File], confs: Iterable[str]) -> tuple[Diagnostic, ...]:
     """What a reviewer should know: names of networks that no conf and no override knows."""
-    parsed = [f.override for path, data in files.items() if (f := parse_file(path, data)).override]
-    known = {*confs, *(o.network for o in parsed)}
-    ids = {object_id(name) for name in known}
+    overrides = [f.override for f in files if f.override]
+    names = {*confs, *(o.network for o in overrides)}
+    ids = {object_id(name) for name in names}
     out = []
     for name in policy.override.mentioned_networks() if policy.override else ():
         if object_id(name.name) not in ids:
-            near = get_close_matches(name.name, known, n=1)
+            near = get_close_matches(name.name, names, n=1)
             hint = f"did you mean {near[0]}?" if near else "no endpoint matches until there is one"
             message = f"no conf and no override beside this one knows the network {name.name!r}"
             out.append(warning("CR705", message, name.span, hint=hint))
-    confs_ids = {object_id(name) for name in confs}
-    out += [
-        warning("CR706", f"no conf here has the network {o.network!r}, so this override is used by none", o.span)
-        for o in parsed
-        if o.network_id not in confs_ids
-    ]
     return tuple(out)
+
+
+def unused(files: Iterable[File], confs: Iterable[str]) -> tuple[Diagnostic, ...]:
+    """A warning for each override in a workspace that is about a network which no conf of it has."""
+    with_conf = {object_id(name) for name in confs}
+    return tuple(
+        warning("CR706", f"no conf here has the network {o.network!r}, so this override is used by none", o.span)
+        for f in files
+        if (o := f.override) and o.network_id not in with_conf
+    )
 
 
 def _file_names(files: Iterable[File]) -> list[Diagnostic]:

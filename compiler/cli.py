@@ -1,0 +1,189 @@
+"""A command line in, a profile on stdout and diagnostics on stderr out: the `compile-profile` command."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from calico_rkt import __version__
+from calico_rkt.compiler.conf import LARGEST_CONF, NetConf, parse_conf
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, render, warning
+
+TARGET_NAMES = ("calico-v3", "calico-v1", "nftables")
+
+_EXAMPLES = """\
+examples:
+  compile-profile net.conf                         the Calico v3 profile of the network
+  compile-profile net.conf | calicoctl apply -f -  the same, applied on a Calico cluster
+  compile-profile net.conf --target nftables       what the local datastore puts into the kernel
+  compile-profile net.conf --explain               which line of which file each rule came from
+  compile-profile - --profiles ./profiles < net.conf
+
+The overrides are the *.yaml and *.yml files of --profiles; without it those of `profiles/` beside the conf
+where there is one, else those of the conf's profiles_dir.
+
+exit status: 0 compiled (warnings are on stderr), 2 bad usage, or a file that can't be read or compiled"""
+
+
+def compile_profile(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status. argv without the program's name, sys.argv where None."""
+    try:
+        try:
+            return _run(_parser().parse_args(argv))
+        finally:
+            sys.stdout.flush()
+    except CompileError as e:
+        _report(e.diagnostics, "text")
+    except BrokenPipeError:
+        # Whoever read the output has gone; stdout's flush at exit must not fail a second time.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as e:
+        print(f"compile-profile: the output can't be written: {e.strerror or e}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="compile-profile",
+        description="Compile a CNI network conf, and the overrides beside it, into one canonical Calico profile.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("conf", metavar="net.conf", help="the network conf (.conf or .conflist), or - for stdin")
+    parser.add_argument("--target", choices=TARGET_NAMES, default=TARGET_NAMES[0], help="default: %(default)s")
+    parser.add_argument("--profiles", metavar="DIR", type=Path, help="the folder of the overrides")
+    parser.add_argument("--explain", action="store_true", help="print where each rule comes from, not the profile")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the profile to FILE, whole or not at all")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the diagnostics on stderr")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    from calico_rkt.compiler.explain import explain
+    from calico_rkt.compiler.pipeline import compile_network
+    from calico_rkt.compiler.workspace import (
+        findings,
+        known_ids,
+        parse_files,
+        policy_for,
+        read_profiles,
+        unread,
+        unused,
+    )
+
+    warnings: tuple[Diagnostic, ...] = ()
+    try:
+        conf, warnings = _read_conf(args.conf)
+        folder, found = _profiles(args, conf)
+        files = parse_files(read_profiles(folder) if folder else {})
+        policy = policy_for(conf.name, files)
+        names = _names_beside(args.conf)
+        found += unread(folder) if folder else ()
+        if names:
+            found += findings(policy, files, names)
+            found += unused(files, names) if folder and folder.parent.samefile(Path(args.conf).parent) else ()
+        known = known_ids(policy, files, names) if names else None
+        compiled = compile_network(conf, policy, args.target, found, known_ids=known)
+    except CompileError as e:
+        _report((*warnings, *(d for d in e.diagnostics if d not in warnings)), args.format)
+        return 2
+    _report((*warnings, *compiled.diagnostics), args.format)
+    if args.output and args.output != "-":
+        _write(args.output, compiled.text)
+    elif not args.explain:
+        _print(compiled.text)
+    if args.explain:
+        _print(explain(compiled.network, policy.override, policy.defaults))
+    return 0
+
+
+def _read_conf(path: str) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    from calico_rkt.compiler.workspace import read_file
+
+    if path != "-":
+        return parse_conf(read_file(Path(path)), path, preview=True, environ=os.environ)
+    try:
+        data = sys.stdin.buffer.read(LARGEST_CONF + 1) if sys.stdin else b""
+    except OSError as e:
+        raise CompileError([error("CR708", f"can't be read: {e.strerror}", path="<stdin>")]) from e
+    return parse_conf(data, "<stdin>", preview=True, environ=os.environ)
+
+
+def _profiles(args: argparse.Namespace, conf: NetConf) -> tuple[Path | None, tuple[Diagnostic, ...]]:
+    """The folder of the overrides, None where there is none; a warning where the plugin here reads another one."""
+    if args.profiles is not None:
+        if not args.profiles.is_dir():
+            raise CompileError([error("CR701", "there is no such folder", path=str(args.profiles))])
+        return args.profiles, ()
+    on_host = Path(conf.profiles_dir)
+    beside = None if args.conf == "-" else Path(args.conf).parent / "profiles"
+    if beside is None or not beside.is_dir():
+        return (on_host if on_host.is_dir() else None), ()
+    if on_host.is_dir() and any(on_host.iterdir()) and not on_host.samefile(beside):
+        message = f"read from here; the plugin on this host reads {on_host}"
+        return beside, (warning("CR709", message, path=str(beside), hint=f"--profiles {on_host} shows what it does"),)
+    return beside, ()
+
+
+def _names_beside(path: str) -> tuple[str, ...]:
+    """The names of the networks that confs of this folder have; none for stdin, where nobody can tell."""
+    from calico_rkt.compiler.workspace import read_file
+
+    if path == "-":
+        return ()
+    names = []
+    for other in sorted(Path(path).parent.iterdir()):
+        if other.suffix in (".conf", ".conflist"):
+            # A conf with errors is told about when it is compiled itself.
+            with contextlib.suppress(CompileError):
+                names.append(parse_conf(read_file(other), str(other), preview=True)[0].name)
+    return tuple(names)
+
+
+def _report(diagnostics: Iterable[Diagnostic], style: str) -> None:
+    if style == "json":
+        print(json.dumps([_object(d) for d in diagnostics], indent=2), file=sys.stderr)
+        return
+    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    sys.stderr.write(render(diagnostics, colour=colour))
+
+
+def _object(d: Diagnostic) -> dict[str, object]:
+    place = {"path": d.path or None, "line": None, "column": None, "end_column": None}
+    if d.span:
+        place = {k: getattr(d.span, k) for k in place}
+    return {"code": d.code, "severity": d.severity.value, "message": d.message, "hint": d.hint or None, **place}
+
+
+def _print(text: str) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+
+
+def _write(name: str, text: str) -> None:
+    """Put text into a file, whole or not at all; a pipe or a device is written to as it is."""
+    path = Path(os.path.realpath(name))
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
