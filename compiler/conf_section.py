@@ -47,11 +47,11 @@ class Section:
         self.problems.append(warning(code, message, span, hint=hint))
 
     def missing(self, key: str, example: str) -> None:
-        """Report that a required key is not there, unless check_keys says that its case is wrong."""
-        if any(k.text.lower() == key.lower() for k, _ in self.mapping.entries):
-            return
+        """Report that a required key is not there."""
         what = f"{self.name} has no" if self.name else "the conf has no"
-        self.error("CR202", f"{what} {key!r}", self.mapping.span, f"add {example}")
+        near = next((k.text for k, _ in self.mapping.entries if k.text.lower() == key.lower()), "")
+        hint = f"it is spelled {near!r} here" if near else f"add {example}"
+        self.error("CR202", f"{what} {key!r}", self.mapping.span, hint)
 
     def text(self, key: str) -> str | None:
         """A string without control characters; None where it is missing or wrong."""

@@ -53,6 +53,7 @@ class _Composer:
         self.path, self.text = path, text
         self.lines = [line.removesuffix("\r") for line in text.split("\n")]
         self.problems: list[Diagnostic] = []
+        self.open: list[tuple[Any, list[Node]]] = []
 
     def document(self) -> Node:
         root: Node | None = None
@@ -67,7 +68,7 @@ class _Composer:
         return root or Scalar("", plain=True, span=Span(self.path, 1, 1, 1, self.lines[0]))
 
     def _compose(self) -> Node | None:
-        stack: list[tuple[Any, list[Node]]] = []
+        stack = self.open
         roots: list[Node] = []
         events: Iterator[Any] = yaml.parse(self.text, Loader=_LOADER)
         for event in events:
@@ -145,10 +146,10 @@ class _Composer:
         if mark is None:
             return [error("CR106", f"not YAML: {e.problem or e.context}", path=self.path)]
         span = self._span(mark, mark)
-        if e.context_mark and ("quoted scalar" in str(e.context) or "flow" in str(e.context)):
-            # What was opened and not closed helps more than the place where that was noticed.
-            opening = "unknown escape" not in str(e.problem)
-            span = self._span(e.context_mark, e.context_mark) if opening else span
+        if "flow" in str(e.context) or "found unexpected end of stream" in str(e.problem):
+            # What was opened and never closed helps more than the place where that was noticed.
+            opening = self.open[-1][0].start_mark if self.open and self.open[-1][0].flow_style else e.context_mark
+            span = self._span(opening, opening) if opening else span
         before = span.text[: span.column]
         if "\t" in before and not before.strip():
             return [
@@ -161,7 +162,8 @@ class _Composer:
                 for m in islice(_TABBED.finditer(self.text), MOST_REPORTED)
             ]
         context = f" {e.context}" if e.context else ""
-        since = f" that began in line {e.context_mark.line + 1}" if context and e.context_mark else ""
+        began = e.context_mark.line + 1 if e.context_mark else span.line
+        since = f" that began in line {began}" if context and began < span.line else ""
         problem = e.problem or "unreadable"
         hint = next((way for said, way in _WAYS_OUT if said in problem), "")
         return [error("CR106", f"not YAML:{context}{since}{':' if context else ''} {problem}", span, hint=hint)]
