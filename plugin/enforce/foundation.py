@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 
 from calico_rkt.plugin.enforce.elements import OURS, TABLE
@@ -20,8 +21,12 @@ BASE_RULES = {"prerouting": 5, "forward": 5, "input": 7, "postrouting": 2, "egre
 """How many rules each chain of the base has: a chain that somebody flushed stands there and lets all through."""
 
 
+@cache
 def base_script() -> str:
-    """The idempotent script that puts the base in place and leaves elements and networks' chains alone."""
+    """The idempotent script that puts the base in place and leaves elements and networks' chains alone.
+
+    Kept once rendered: whoever restores a flushed table must not spend its open time on a template.
+    """
     import jinja2  # 60 ms, and an ordinary ADD never comes here
 
     text = resources.files("calico_rkt.templates").joinpath("nftables/base.nft.j2").read_text("utf-8")

@@ -6,6 +6,7 @@ the kernel to finish earlier deletions (10 to 16 ms after each one), which an op
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import json
 import os
@@ -84,6 +85,14 @@ class _Context:
 
 
 _current: list[_Context] = []
+
+
+@atexit.register
+def _close_at_exit() -> None:
+    for context in _current:
+        if context.place[0] == os.getpid():
+            context.close()
+    _current.clear()
 
 
 def _place() -> tuple[int, int, int]:

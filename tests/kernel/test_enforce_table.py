@@ -1,0 +1,260 @@
+"""What changes the table, and what happens when others do: repeats, losses, restores, races."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import socket
+import sys
+import threading
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.ir import ToHost
+from calico_rkt.plugin.enforce import nft, table
+from calico_rkt.plugin.enforce.elements import EndpointElements, to_host_script
+from calico_rkt.plugin.result import CniError, Code
+
+_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
+w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
+_spec.loader.exec_module(w)
+
+pytestmark = pytest.mark.kernel
+BOTH = pytest.mark.parametrize("family", [4, 6])
+
+
+@pytest.fixture(autouse=True)
+def _on_the_host(lab):
+    with w.inside(lab.host):
+        yield
+
+
+def endpoint(n, network_id="a", **more):
+    return EndpointElements(f"crk{n:012x}", (ip_address("10.66.0.0") + n, ip_address("fd66::") + n), network_id, **more)
+
+
+def elements():
+    return table._present()
+
+
+def test_an_add_without_the_table_says_that_the_base_is_missing():
+    with pytest.raises(table.BaseMissingError) as caught:
+        table.attach(endpoint(1))
+    assert caught.value.code == Code.POLICY
+    assert not table.base_present()
+
+
+def test_an_add_without_the_networks_chains_says_that_the_network_is_missing():
+    table.ensure_base(())
+    with pytest.raises(table.NetworkMissingError):
+        table.attach(endpoint(1))
+    assert elements() == frozenset()
+
+
+def test_an_add_may_be_repeated_and_a_del_too():
+    table.ensure_base(())
+    table.load_network(w.network("a"))
+    for _ in range(2):
+        table.attach(endpoint(1, ip_masq=True))
+    assert table.missing(endpoint(1, ip_masq=True)) == []
+    for _ in range(2):
+        table.detach(endpoint(1, ip_masq=True))
+    assert elements() == frozenset()
+
+
+def test_a_del_takes_the_rest_when_a_part_is_gone_already():
+    table.ensure_base(())
+    table.load_network(w.network("a"))
+    table.attach(endpoint(1))
+    table.attach(endpoint(2))
+    nft.run('delete element inet calico_rkt from_endpoint { "crk000000000001" }')
+    assert any("from_endpoint" in line for line in table.missing(endpoint(1)))
+    table.detach(endpoint(1))
+    assert elements() == {*((s, e) for s, e in elements() if "2" in e)}
+    assert table.missing(endpoint(2)) == []
+
+
+def test_a_del_without_a_table_is_done():
+    table.detach(endpoint(1))
+
+
+def test_an_interface_is_never_mapped_to_two_networks():
+    table.ensure_base(())
+    table.apply_scripts((w.network("a"), w.network("b")))
+    table.attach(endpoint(1, "a"))
+    before = elements()
+    with pytest.raises(CniError, match="another network"):
+        table.attach(endpoint(1, "b"))
+    assert elements() == before
+
+
+def test_an_add_into_a_table_whose_rules_were_flushed_fails_and_restore_mends_it():
+    table.ensure_base(())
+    table.load_network(w.network("a"))
+    table.attach(endpoint(1))
+    nft.run("flush table inet calico_rkt")
+    with pytest.raises(table.BaseMissingError):
+        table.attach(endpoint(2))
+    table.restore([endpoint(1)], {"a": w.network("a")}, ())
+    table.attach(endpoint(2))
+    nft.run("flush chain inet calico_rkt in-a")
+    with pytest.raises(table.NetworkMissingError):
+        table.attach(endpoint(3))
+
+
+def test_a_change_that_fails_leaves_nothing_behind():
+    table.ensure_base(())
+    table.load_network(w.network("a"))
+    before = table.live_networks()
+    with pytest.raises(nft.NftError, match="nftables refused"):
+        table.apply_scripts((w.network("b"), "add rule inet calico_rkt in-a jump nowhere\n"))
+    assert table.live_networks() == before
+
+
+def test_what_is_live_is_told_by_digest_and_a_chain_edited_by_hand_has_none():
+    assert table.live_networks() == ()
+    table.ensure_base(())
+    table.apply_scripts((w.network("a", to_host=ToHost.RETURN), w.network("b")))
+    assert table.live_networks() == (
+        table.LiveNetwork("a", w.DIGEST, ToHost.RETURN),
+        table.LiveNetwork("b", w.DIGEST, ToHost.DROP),
+    )
+    nft.run("add rule inet calico_rkt in-a accept")
+    nft.run(to_host_script("b", ToHost.ACCEPT))
+    assert [n.digest for n in table.live_networks()] == ["", ""]
+    assert table.live_digest("a") == ""
+    assert table.live_digest("c") is None
+
+
+def test_a_network_with_endpoints_stays_and_one_without_goes():
+    table.ensure_base(())
+    table.apply_scripts((w.network("a"), w.network("b", into="ip saddr @m4-a return")))
+    table.attach(endpoint(1))
+    assert not table.remove_network("a")
+    assert table.live_digest("a") == w.DIGEST
+    table.detach(endpoint(1))
+    assert table.remove_network("a")
+    assert table.live_digest("a") is None
+    assert table.remove_network("b")
+    assert not table.remove_network("b")
+
+
+@pytest.mark.parametrize("name", ["1.2.3.4", "0x1f", "10", "in", "drop", "a--b.c", "My Net", "x" * 63, "ünï", "a.b-c"])
+def test_any_networks_id_can_name_chains(name):
+    network_id = object_id(name)
+    table.restore([endpoint(1, network_id)], {network_id: w.network(network_id)}, ())
+    assert table.missing(endpoint(1, network_id)) == []
+    assert table.live_digest(network_id) == w.DIGEST
+
+
+def test_restore_puts_back_two_thousand_endpoints_in_one_transaction():
+    many = [endpoint(n, f"n{n % 20}", ip_masq=n % 2 == 0) for n in range(1, 2001)]
+    scripts = {f"n{k}": w.network(f"n{k}") for k in range(20)}
+    for _ in range(2):
+        table.restore(many, scripts, w.nets("10.66.0.0/16", "10.66.0.0/24", "fd66::/64"))
+    assert len(elements()) == sum(11 if e.ip_masq else 9 for e in many) + 2
+    table.attach(endpoint(3000, "n1"))
+    table.detach(endpoint(3000, "n1"))
+    assert table.missing(many[-1]) == []
+
+
+def test_adds_and_dels_of_many_processes_lose_nothing():
+    table.ensure_base(())
+    table.load_network(w.network("a"))
+    children = []
+    for p in range(1, 5):
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException):
+                for n in range(60):
+                    table.attach(endpoint(p * 1000 + n))
+                    if n % 2:
+                        table.detach(endpoint(p * 1000 + n))
+                os._exit(0)
+            os._exit(1)
+        children.append(child)
+    assert [os.waitpid(c, 0)[1] for c in children] == [0] * 4
+    assert {e for s, e in elements() if s == "all4"} == {
+        str(endpoint(p * 1000 + n).addresses[0]) for p in range(1, 5) for n in range(0, 60, 2)
+    }
+
+
+@BOTH
+def test_endpoints_of_a_network_whose_profile_is_unfit_are_closed_after_a_restore(lab, family):
+    world = w.World(lab)
+    a, b = world.end(), world.end()
+    with w.inside(world.host):
+        table.restore([a.elements("a"), b.elements("unfit")], {"a": w.network("a")}, ())
+    assert not w.connects(a.ns, family, b.address[family], b.ns)
+    assert not w.connects(b.ns, family, a.address[family], a.ns)
+    assert not w.connects(b.ns, family, w.OUTSIDE[family], world.outside.ns)
+    with w.inside(world.host):
+        table.restore([a.elements("a"), b.elements("unfit")], {i: w.network(i) for i in ("a", "unfit")}, ())
+    assert w.connects(a.ns, family, b.address[family], b.ns)
+
+
+@pytest.fixture
+def flooded(lab):
+    """family -> a host, its endpoints' scripts, and a sink that an endless flood of denied packets is sent to."""
+    world = w.World(lab)
+    a, closed = world.end(), world.end()
+    stop = threading.Event()
+    with contextlib.ExitStack() as undo:
+
+        def start(family):
+            sink = undo.enter_context(w.listener(closed.ns, family, socket.SOCK_DGRAM))
+            with w.inside(a.ns):
+                source = undo.enter_context(socket.socket(w.FAMILY[family], socket.SOCK_DGRAM))
+            target = (closed.address[family], sink.getsockname()[1])
+
+            def flood():
+                while not stop.is_set():
+                    source.sendto(b"x", target)
+
+            sender = threading.Thread(target=flood)
+            undo.callback(sender.join)
+            undo.callback(stop.set)
+            ends = [a.elements("a"), closed.elements("closed")]
+            scripts = {"a": w.network("a"), "closed": w.network("closed", into="")}
+            table.restore(ends, scripts, ())
+            sender.start()
+            return world, a, sink, lambda: table.restore(ends, scripts, ())
+
+        yield start
+
+
+@BOTH
+def test_a_restore_under_traffic_lets_no_denied_packet_through_and_cuts_no_flow(flooded, family):
+    world, a, sink, restore = flooded(family)
+    with w.listener(world.outside.ns, family) as server:
+        flow = w.dial(a.ns, family, w.OUTSIDE[family], server)
+        taken, _ = server.accept()
+    with flow, taken:
+        for _ in range(20):
+            restore()
+        flow.sendall(b"still here")
+        taken.settimeout(5)
+        assert taken.recv(16) == b"still here"
+    with pytest.raises(TimeoutError):
+        sink.recv(1)
+
+
+@BOTH
+def test_a_flush_under_traffic_opens_until_the_restore_and_no_longer(flooded, family, record_testsuite_property):
+    _world, _a, sink, restore = flooded(family)
+    begun = time.perf_counter()
+    nft.run("flush ruleset")
+    restore()
+    record_testsuite_property(f"open_ms_ipv{family}", round((time.perf_counter() - begun) * 1e3, 2))
+    passed = 0
+    with contextlib.suppress(TimeoutError):
+        while passed < 1_000_000:
+            sink.recv(1)
+            passed += 1
+    with pytest.raises(TimeoutError):
+        sink.recv(1)
