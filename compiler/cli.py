@@ -152,11 +152,12 @@ def _names_beside(path: str) -> tuple[str, ...]:
 
 
 def _report(diagnostics: Iterable[Diagnostic], style: str) -> None:
+    once = tuple(dict.fromkeys(diagnostics))
     if style == "json":
-        print(json.dumps([_object(d) for d in diagnostics], indent=2), file=sys.stderr)
+        print(json.dumps([_object(d) for d in once], indent=2), file=sys.stderr)
         return
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    sys.stderr.write(render(diagnostics, colour=colour))
+    sys.stderr.write(render(once, colour=colour))
 
 
 def _object(d: Diagnostic) -> dict[str, object]:

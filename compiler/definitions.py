@@ -10,7 +10,7 @@ from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.fields import Field, Form, Problems, did_you_mean, fields_of, items_of, text_of
 from calico_rkt.compiler.ir import Net, PortRange, Rule
 from calico_rkt.compiler.rules import DEFINITION_NAME, parse_rules
-from calico_rkt.compiler.source import Mapping, Node
+from calico_rkt.compiler.source import Mapping, Node, Sequence
 from calico_rkt.compiler.values import BadValueError, parse_net, parse_port
 
 BUILT_IN = ("same-network", "isolated", "open")
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Definition(Generic[T]):
-    """One shared name and what it stands for, never empty."""
+    """One shared name and what it stands for; empty only beside an error."""
 
     name: str
     values: tuple[T, ...]
@@ -73,9 +73,8 @@ def _group(group: Field, parse: Callable[[str], T], problems: Problems) -> tuple
             problems.error("CR335", f"{name!r} can not be told from a value", entry.key.span, hint)
             continue
         values = tuple(v for i in items_of(entry.value, name, problems) if (v := _value(i, name, parse, problems)))
-        if values:
-            out.append(Definition(name, values, entry.key.span))
-        elif not any(d.is_error for d in problems.found):
+        out.append(Definition(name, values, entry.key.span))
+        if isinstance(entry.value, Sequence) and not entry.value.items:
             hint = "where it is used it would constrain nothing: take it out"
             problems.error("CR335", f"the definition {name} is empty", entry.key.span, hint)
     return tuple(out)
@@ -99,7 +98,7 @@ def parse_settings(section: Field, problems: Problems) -> Settings:
     if default is None:
         return Settings(section.key.span)
     if isinstance(default.value, Mapping):
-        return Settings(default.key.span, rules=parse_default_rules(default.value, "settings", problems))
+        return Settings(default.key.span, rules=parse_default_rules(default.value, default.key.span.path, problems))
     text = text_of(default.value, "default", problems)
     if text and text.text not in BUILT_IN:
         hint = (

@@ -33,7 +33,7 @@ def explain(network: Network, override: Override | None, defaults: DefaultRules)
 
 def _sources(override: Override | None, defaults: DefaultRules) -> Iterator[str]:
     if override is None:
-        yield f"no override: the default rules {defaults.name} alone"
+        yield f"no override: the default rules alone ({defaults.name})"
     elif override.form is Form.V3:
         yield f"override: {_file(override)}, a plain Calico v3 Profile: what it leaves out is denied"
     else:
@@ -102,10 +102,10 @@ def _side(preposition: str, side: Side) -> list[str]:
         every = str(side.not_selector) == "all()"
         parts.append("whoever is no endpoint" if every else f"whoever is no endpoint with {side.not_selector}")
     if side.nets:
-        parts.append(", ".join(map(str, side.nets)))
+        parts.append(f"{'in ' if parts else ''}{', '.join(map(str, side.nets))}")
     if side.not_nets:
-        parts.append(f"addresses outside {', '.join(map(str, side.not_nets))}")
+        parts.append(f"{'' if parts else 'anything '}outside {', '.join(map(str, side.not_nets))}")
     for name, ports in (("port", side.ports), ("any port but", side.not_ports)):
         if ports:
             parts.append(f"{name} {', '.join(str(port_object(p)) for p in ports if not hasattr(p, 'name'))}")
-    return [f"{preposition} {' and '.join(parts)}"] if parts else []
+    return [f"{preposition} {' '.join(parts)}"] if parts else []

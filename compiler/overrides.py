@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from calico_rkt.compiler.definitions import Definitions, Settings, parse_definit
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span
 from calico_rkt.compiler.expectations import Expectation, parse_tests
 from calico_rkt.compiler.fields import Field, Form, Problems, did_you_mean, fields_of, kind, text_of
-from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.ids import LONGEST, object_id
 from calico_rkt.compiler.ir import NameRef, Rule, ToHost
 from calico_rkt.compiler.profile import ANNOTATION_NETWORK, ANNOTATION_TO_HOST
 from calico_rkt.compiler.rules import SELF, Item, parse_rules
@@ -18,6 +19,7 @@ from calico_rkt.compiler.values import BadValueError, parse_network
 
 API_VERSION, KIND = "projectcalico.org/v3", "Profile"
 
+_HASH = re.compile(r"-[0-9a-f]{8}\Z")
 _OVERRIDE_KEYS = ("network", "ingress", "egress", "endpoint_to_host", "tests")
 _SHARED_KEYS = ("definitions", "settings")
 _PROFILE_KEYS = ("apiVersion", "kind", "metadata", "spec")
@@ -155,9 +157,11 @@ def _parse_profile(root: Node, problems: Problems) -> tuple[str | None, Override
     if name is None:
         return None, None
     network_id = name.text
-    if object_id(network_id) != network_id and not annotations.get(ANNOTATION_NETWORK):
+    if not _is_id(network_id):
         hint = f"the profile of the network {network_id!r} is named {object_id(network_id)}"
         problems.error("CR333", f"{network_id!r} is not what any network is called on Calico", name.span, hint)
+        # Whose it is meant to be is plain enough to stop that network from getting the default rules.
+        return object_id(network_id), None
     network = annotations.get(ANNOTATION_NETWORK, name)
     if object_id(network.text) != network_id:
         hint = f"that network's id is {object_id(network.text)}: one of the two is wrong"
@@ -175,6 +179,12 @@ def _parse_profile(root: Node, problems: Problems) -> tuple[str | None, Override
         to_host_span=to_host.span if to_host else None,
     )
     return network_id, override
+
+
+def _is_id(name: str) -> bool:
+    """Whether object_id gives this for some network: a name that Calico takes, or such a name with our hash."""
+    hashed = _HASH.search(name)
+    return object_id(name) == name or (len(name) <= LONGEST and hashed is not None and _is_id(name[: hashed.start()]))
 
 
 def _metadata(entry: Field | None, root: Node, problems: Problems) -> tuple[Scalar | None, dict[str, Scalar]]:

@@ -264,7 +264,8 @@ class _RuleReader:
         if name == "notNets" and is_everything(net):
             hint = f"ipVersion: {10 - net.version} says that a rule is not about IPv{net.version}"
             self.problems.error("CR316", f"{net} in notNets leaves no address", text.span, hint)
-        if self.form is Form.V3 and any(not isinstance(b, NameRef) and b.version != net.version for b in before):
+        first = before[0] if before else net
+        if self.form is Form.V3 and not isinstance(first, NameRef) and first.version != net.version:
             hint = "one rule for each family, or calico-rkt's own form (network: NAME at the top), which splits them"
             self.problems.error("CR317", f"{name} mixes IPv4 and IPv6, which Calico refuses", text.span, hint)
 

@@ -15,6 +15,7 @@ from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, rai
 from calico_rkt.compiler.fields import Problems
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.overrides import File, Override, parse_file
+from calico_rkt.compiler.rules import SELF
 from calico_rkt.compiler.source import LARGEST, parse_yaml
 
 SUFFIXES = (".yaml", ".yml")
@@ -121,7 +122,7 @@ def policy_for(network: str, files: Iterable[File]) -> Policy:
         message = f"a second override of the network {network!r}; the first is {first.path}"
         found.append(error("CR702", message, where, hint="keep one of the two files"))
     override = own[0].override if own else None
-    if override and override.network not in (network, network_id):
+    if override and override.network not in (network, network_id) and object_id(override.network) == network_id:
         message = f"this profile says it is the network {override.network!r}, not {network!r}"
         found.append(error("CR333", message, override.span))
     if override:
@@ -144,7 +145,7 @@ def findings(policy: Policy, files: Iterable[File], confs: Iterable[str]) -> tup
     ids = {object_id(name) for name in names}
     out = []
     for name in policy.override.mentioned_networks() if policy.override else ():
-        if object_id(name.name) not in ids:
+        if object_id(name.name) not in ids and name.name != SELF:
             near = get_close_matches(name.name, names, n=1)
             hint = f"did you mean {near[0]}?" if near else "no endpoint matches until there is one"
             message = f"no conf and no override beside this one knows the network {name.name!r}"

@@ -37,7 +37,7 @@ def _split(rule: Rule, found: list[Diagnostic]) -> Iterable[Rule]:
     negative = _negative(rule.match)
     left = frozenset.intersection(BOTH, *positive.values(), *negative.values())
     if not left:
-        said = ", ".join(f"{name} {_words(v)}" for name, v in {**positive, **negative}.items() if v != BOTH)
+        said = ", ".join(f"{name} is {_words(v)}" for name, v in {**positive, **negative}.items() if v != BOTH)
         hint = "no packet can match; a rule's addresses, ipVersion and ICMP are of one family"
         found.append(error("CR403", f"the rule contradicts itself: {said}", rule.span, hint=hint))
         return ()
@@ -73,7 +73,7 @@ def _positive(match: Match) -> dict[str, frozenset[int]]:
     if match.ip_version is not None:
         out["ipVersion"] = frozenset((match.ip_version,))
     if match.protocol in (ICMP, ICMPV6):
-        out["protocol"] = frozenset((4 if match.protocol == ICMP else 6,))
+        out["ICMP" if match.protocol == ICMP else "ICMPv6"] = frozenset((4 if match.protocol == ICMP else 6,))
     for name, side in (("source", match.source), ("destination", match.destination)):
         if side.nets:
             out[f"{name}.nets"] = _versions(side.nets)
