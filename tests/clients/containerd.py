@@ -51,7 +51,8 @@ class Containerd:
 
         def started() -> bool:
             assert self._running[name].poll() is None, log.read_text()
-            return self.execute(name, "echo").returncode == 0
+            tasks = (line.split() for line in self.ctr("task", "list").stdout.decode().splitlines())
+            return any(task[0] == name and task[2] == "RUNNING" for task in tasks)
 
         until(started, f"container {name} runs")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.clients.containerd import Containerd, containerd
-from tests.clients.lab import IDLE, OUTSIDE_V4, SERVE, Lab, conf, fetching, pool, reached
+from tests.clients.lab import IDLE, OUTSIDE_V4, SERVE, Lab, conf, fetching, pool, reached, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -48,13 +48,14 @@ def test_two_networks_are_apart_but_for_the_override_s_port(lab: Lab, runtime: C
     runtime.run(FRONT, "client", *SERVE)
     server, client = address(runtime, "server"), address(runtime, "client")
 
+    for container in (server, client):
+        until(lambda ip=container: lab.fetch(ip, 9090), "the host reaches its containers")
+
     assert fetches(runtime, "peer", server, 9090), "the same network reaches"
     assert fetches(runtime, "client", server, 8080), "the override opens this port"
     assert not fetches(runtime, "client", server, 9090, wait=1), "and only this one"
     assert not fetches(runtime, "server", client, 8080, wait=1), "and only in this direction"
 
-    assert lab.fetch(server, 9090), "the host reaches its containers"
-    assert lab.fetch(client, 8080), "the host reaches its containers"
     assert not lab.fetch(server, 8080, inside="outside", wait=1), "the outside does not"
     assert runtime.execute("client", "ping", "-c", "1", "-W", "5", OUTSIDE_V4).returncode == 0, "but is reached"
 
@@ -70,8 +71,8 @@ def test_a_dual_stack_container_has_and_loses_both_addresses(lab: Lab, runtime: 
     runtime.run(dual, "peer", *IDLE)
     for family in ("-4", "-6"):
         server = address(runtime, "server", family)
+        until(lambda ip=server: lab.fetch(ip, 9090), "the host reaches its containers")
         assert fetches(runtime, "peer", server, 8080), server
-        assert lab.fetch(server, 8080), server
         assert not lab.fetch(server, 8080, inside="outside", wait=1), server
     runtime.stop("server")
     runtime.stop("peer")
