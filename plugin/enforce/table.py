@@ -157,11 +157,16 @@ def apply_scripts(texts: Iterable[str]) -> None:
 def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], ranges: Iterable[Net]) -> None:
     """Build the whole table anew, in one transaction: what was there counts for nothing, no packet sees it half done.
 
-    networks: by id, the script of each network whose published profile is fit for use. Endpoints of any other
-    network are closed (elements.adding_all).
+    networks: by id, the script of each network (as load_network takes it) whose published profile is fit for use.
+    Endpoints of any other network are closed (elements.adding_all).
+
+    Where the base was gone or no longer whole, so that all was open, an empty table goes first: it drops all that is
+    ours, 1 ms after the call, while the full one takes the longer the more endpoints and rules there are.
     """
-    script = f"add table inet {TABLE}\ndelete table inet {TABLE}\n{base_script()}{elements.ranges_script(ranges)}"
-    script += "".join(networks[i] for i in sorted(networks))
+    empty = f"add table inet {TABLE}\ndelete table inet {TABLE}\n{base_script()}"
+    if not base_present():
+        nft.run(empty)
+    script = empty + elements.ranges_script(ranges) + "".join(networks[i] for i in sorted(networks))
     nft.run(script + elements.adding_all(endpoints, frozenset(networks)))
 
 
