@@ -48,7 +48,7 @@ class Request:
 
 
 class RequestError(CniError):
-    """A call that is refused; cni_version is what the conf asked for, as far as it could be read."""
+    """A call that is refused; cni_version is what the conf asked for, or the newest where we don't speak that."""
 
     def __init__(self, cause: CniError, cni_version: str) -> None:
         super().__init__(cause.code, cause.msg, cause.details)
@@ -69,11 +69,12 @@ def parse_request(environ: Mapping[str, str], stdin: bytes) -> Request:
     try:
         command = _command(environ)
         loaded = _load(stdin)
-        version = _spec_version(loaded)
-        if version not in SUPPORTED_VERSIONS:
+        asked = _spec_version(loaded)
+        version = asked if asked in SUPPORTED_VERSIONS else SUPPORTED_VERSIONS[-1]
+        if asked != version:
             raise CniError(
                 Code.INCOMPATIBLE_VERSION,
-                f"incompatible CNI version {version[:40]!r}",
+                f"incompatible CNI version {asked[:40]!r}",
                 f"this plugin speaks {', '.join(SUPPORTED_VERSIONS)}",
             )
         if command in _SINCE and _numbers(version) < _SINCE[command]:

@@ -124,3 +124,7 @@ def test_what_is_no_conf_is_refused_without_a_traceback(data):
     with pytest.raises(RequestError) as e:
         parse_request(ENV, data)
     assert e.value.code in (6, 7)
+
+
+def test_an_unknown_version_is_answered_in_the_newest_that_we_speak():
+    assert refused(conf={"cniVersion": "9.9.9"}).cni_version == "1.1.0"
