@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import ToHost
+from calico_rkt.compiler.ir import Action, Network, Rule, ToHost
+from calico_rkt.compiler.profile import digest
+from calico_rkt.compiler.targets import nftables
 from calico_rkt.plugin.enforce import nft, table
 from calico_rkt.plugin.enforce.elements import EndpointElements, to_host_script
 from calico_rkt.plugin.result import CniError, Code
@@ -129,6 +131,16 @@ def test_what_is_live_is_told_by_digest_and_a_chain_edited_by_hand_has_none():
     assert [n.digest for n in table.live_networks()] == ["", ""]
     assert table.live_digest("a") == ""
     assert table.live_digest("c") is None
+
+
+def test_what_the_compiler_writes_is_live_under_the_compilers_digest():
+    policy = Network("My Net", object_id("My Net"), (Rule(Action.ALLOW),), (Rule(Action.ALLOW),), ToHost.RETURN)
+    script = nftables.write(policy) + to_host_script(policy.id, policy.endpoint_to_host)
+    table.restore([endpoint(1, policy.id)], {policy.id: script}, ())
+    for _ in range(2):
+        assert table.live_networks() == (table.LiveNetwork(policy.id, digest(policy), ToHost.RETURN),)
+        assert table.missing(endpoint(1, policy.id)) == []
+        table.apply_scripts((script,))
 
 
 def test_a_network_with_endpoints_stays_and_one_without_goes():
