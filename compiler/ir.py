@@ -97,7 +97,7 @@ class Rule:
     """One line of policy. span is the line that it came from and takes no part in equality."""
 
     action: Action
-    match: Match = Match()  # noqa: RUF009 - frozen
+    match: Match = Match()
     span: Span | None = field(default=None, compare=False)
 
 

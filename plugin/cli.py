@@ -11,8 +11,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from calico_rkt.plugin.store.local import LocalStore, open_local
-
 import calico_rkt
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.attach import collect
@@ -22,6 +20,7 @@ from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import open_log
 from calico_rkt.plugin.policy import blocked_forwarding, restore
 from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.local import LocalStore, open_local
 
 INSTALL_TO = {"rkt": Path("/usr/lib/rkt/plugins/net"), "cni": Path("/opt/cni/bin")}
 

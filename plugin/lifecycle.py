@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calico_rkt.plugin.store.local import LocalStore
-
 from calico_rkt.compiler.conf import NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
 from calico_rkt.compiler.ids import object_id
@@ -15,6 +13,7 @@ from calico_rkt.plugin import policy
 from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Published
 
 CONF_DIRS = (Path("/etc/rkt/net.d"), Path("/etc/cni/net.d"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from calico_rkt.plugin.store.local import LocalStore
-
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ids import object_id
@@ -15,6 +13,7 @@ from calico_rkt.plugin.enforce.elements import EndpointElements
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Published
 
 
