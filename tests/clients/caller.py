@@ -46,7 +46,7 @@ class Reply:
         error = self.json
         assert set(error) <= {"cniVersion", "code", "msg", "details"}, self
         assert {"cniVersion", "code", "msg"} <= set(error), self
-        assert error["cniVersion"] in VERSIONS, self
+        assert isinstance(error["cniVersion"], str), self
         assert isinstance(error["code"], int), self
         assert error["code"] > 0, self
         assert isinstance(error["msg"], str), self

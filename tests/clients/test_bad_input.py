@@ -85,7 +85,6 @@ CONFS: dict[str, tuple[Mapping[str, Any], tuple[int, ...]]] = {
     "a name like YAML's": (but(name="!!python/object"), (CONF,)),
     "a name that is a number": (but(name=5), (CONF, DECODE)),
     "a name that is a list": (but(name=["web"]), (CONF, DECODE)),
-    "a name of 10,000 letters": (but(name="x" * 10_000), (CONF,)),
     "an unknown version": (but(cniVersion="9.9.9"), (VERSION,)),
     "a version like a template": (but(cniVersion="{{7*7}}"), (VERSION,)),
     "a version that is a number": (but(cniVersion=1), (CONF, DECODE)),
