@@ -38,9 +38,11 @@ __all__ = [
     "random_mac",
 ]
 
-_LONGEST_ALIAS = 255
+_LONGEST_ALIAS = 254
 _SMALLEST_MTU = {4: 68, 6: 1280}
 _USUAL_MTU = 1500
+_SECOND_METRIC = 2048
+"""Above IPv6's usual 1024: the first network of a container keeps the default route."""
 _FAR_AWAY: tuple[Address, ...] = (IPv4Address("198.51.100.1"), IPv6Address("2001:db8::1"))
 
 forget_flows = conntrack.flush
@@ -269,7 +271,9 @@ def _furnish(link: Link) -> None:
     if any(a.version == 6 for a in link.addresses):
         forwarding.enable_ipv6_inside(link.ifname)
     with netlink.Socket() as socket:
-        socket.do(veth.inside(if_nametoindex(link.ifname), link.addresses, link.routes))
+        index = if_nametoindex(link.ifname)
+        others = any(r.gateway in veth.GATEWAYS.values() for r in linkstate.routes(socket))
+        socket.do(veth.inside(index, link.addresses, link.routes, _SECOND_METRIC + index if others else 0))
 
 
 def _delete_group(host: netlink.Socket, indexes: tuple[int, ...]) -> None:

@@ -23,7 +23,6 @@ _BUSY_SECONDS = 30.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TABLES = ("endpoints", "addresses", "used", "cursors", "subnets")
 _SCHEMA = f"""
-PRAGMA journal_mode = WAL;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 BEGIN;
@@ -136,7 +135,7 @@ class StateFile:
             except FileExistsError:
                 log.debug("%s was made by somebody else meanwhile", self.path)
         finally:
-            for suffix in ("", "-wal", "-shm", "-journal"):
+            for suffix in ("", "-journal"):
                 fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
 
     def _check_folder(self) -> None:
@@ -185,9 +184,15 @@ class StateFile:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open an existing file; isolation_level None leaves transactions to us, and a lock of our own the threads."""
+    """Open an existing file; isolation_level None leaves transactions to us, and a lock of our own the threads.
+
+    A journal that stays: no files made and removed in each transaction, and on a full disk the room that giving an
+    address back needs is there already. (A WAL's shared memory is mapped, which a full tmpfs answers with SIGBUS.)
+    """
     uri = f"file:{quote(str(path))}?mode=rw"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = PERSIST")
+    return db
 
 
 def _boot_id() -> str:

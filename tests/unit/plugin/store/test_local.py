@@ -35,7 +35,7 @@ def endpoint(container, network="web", nonce="aa", addresses=()):
 
 @pytest.fixture
 def store(tmp_path):
-    made = LocalStore(tmp_path / "run", tmp_path / "lib", verify=lambda text: pytest.fail(text))
+    made = LocalStore(tmp_path / "run", tmp_path / "lib", verify=pytest.fail)
     yield made
     made.close()
 
@@ -162,7 +162,7 @@ def test_two_stores_at_once_hand_out_every_address_once(tmp_path):
     got = []
 
     def work(name):
-        own = LocalStore(tmp_path / "run", tmp_path / "lib", verify=lambda text: pytest.fail(text))
+        own = LocalStore(tmp_path / "run", tmp_path / "lib", verify=pytest.fail)
         got.extend(take(own, f"{name}{i}", of)[0] for i in range(40))
         own.close()
 

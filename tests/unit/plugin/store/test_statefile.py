@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from ipaddress import ip_address
 
 import pytest
 
+from calico_rkt.compiler.conf import Ipam
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store import statefile
 from calico_rkt.plugin.store.local import LocalStore
@@ -16,11 +18,7 @@ KEY = Key("web", "c1", "eth0")
 
 @pytest.fixture
 def store(tmp_path):
-    from ipaddress import ip_address
-
-    from calico_rkt.compiler.conf import Ipam
-
-    made = LocalStore(tmp_path / "run", tmp_path / "lib", verify=lambda text: pytest.fail(text))
+    made = LocalStore(tmp_path / "run", tmp_path / "lib", verify=pytest.fail)
     made.add(Endpoint(KEY, "aa", "/n", 4, 7, "crk0", "02:00", (ip_address("10.1.0.1"),)), Ipam("dhcp"), ())
     made.close()
     yield made
@@ -38,10 +36,13 @@ def refused(store):
     return caught.value
 
 
-def test_the_folder_and_the_file_are_for_root_alone(store, path):
+def test_the_folder_and_the_file_are_for_root_alone(path):
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert [p.name for p in path.parent.iterdir()] == ["state.sqlite"]
+    files = sorted(path.parent.iterdir())
+    assert [(p.name, p.stat().st_mode & 0o777) for p in files] == [
+        ("state.sqlite", 0o600),
+        ("state.sqlite-journal", 0o600),
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database, but long enough to look at" * 99, b"SQLite format 3\0"])
@@ -89,7 +90,7 @@ def test_a_folder_that_others_write_to_is_refused(store, path):
     assert "chmod" in error.details
 
 
-def test_the_records_of_an_earlier_boot_are_dropped(store, path, tmp_path, monkeypatch):
+def test_the_records_of_an_earlier_boot_are_dropped(store, tmp_path, monkeypatch):
     assert store.endpoint(KEY) is not None
     store.close()
     other = tmp_path / "boot_id"
@@ -107,9 +108,13 @@ def test_a_file_that_was_replaced_under_a_long_lived_process_is_opened_again(sto
 
 
 def test_an_error_inside_of_a_transaction_takes_all_of_it_back(store):
-    with pytest.raises(RuntimeError, match="half way"), store._state.write() as db:
-        db.execute("DELETE FROM endpoints")
-        raise RuntimeError("half way")
+    def half_way():
+        with store._state.write() as db:
+            db.execute("DELETE FROM endpoints")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        half_way()
     assert store.endpoint(KEY) is not None
 
 
