@@ -75,8 +75,12 @@ def detach(endpoint: EndpointElements) -> None:
     except nft.NftError as reason:
         if not reason.missing:
             raise
-        # The slow way, by listing: after a flush, an ADD that died half-way, or a second DEL.
-        nft.run(elements.deleting(endpoint, {(name, e.partition(" : ")[0]) for name, e in _present()}))
+        # A second DEL, or an ADD that died half-way. Adding what is there already is no error, so this finds all of it.
+        try:
+            nft.run(elements.adding(endpoint) + elements.deleting(endpoint))
+        except nft.NftError:
+            # A chain or set is gone too: look at what is left, slow with many endpoints.
+            nft.run(elements.deleting(endpoint, {(name, e.partition(" : ")[0]) for name, e in _present()}))
 
 
 def missing(endpoint: EndpointElements) -> list[str]:
