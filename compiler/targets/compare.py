@@ -153,13 +153,13 @@ def _part_of(part: _Product, whole: _Product) -> bool:
 
 
 def _merged(run: Iterable[tuple[_Set, ...]]) -> set[tuple[_Set, ...]]:
-    """The products joined along each field in turn: a complete grid becomes the one product it was cut from."""
-    products = set(run)
-    for field in range(_FIELDS):
-        if len(products) < 2:
-            break
-        groups: dict[tuple[_Set, ...], set[object]] = {}
-        for product in products:
-            groups.setdefault((*product[:field], _ANY, *product[field + 1 :]), set()).update(product[field])
-        products = {(*k[:field], frozenset(v), *k[field + 1 :]) for k, v in groups.items()}
+    """The products joined along each field, again and again: cut as writers cut, they end as the one they came from."""
+    products, before = set(run), 0
+    while len(products) > 1 and len(products) != before:
+        before = len(products)
+        for field in range(_FIELDS):
+            groups: dict[tuple[_Set, ...], set[object]] = {}
+            for product in products:
+                groups.setdefault((*product[:field], _ANY, *product[field + 1 :]), set()).update(product[field])
+            products = {(*k[:field], frozenset(v), *k[field + 1 :]) for k, v in groups.items()}
     return products

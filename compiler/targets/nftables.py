@@ -29,7 +29,6 @@ _HINT = "`network: NAME` selects another network's endpoints"
 class _Line:
     """One nftables rule, field by field in the order of print; a field is printed once for each of its values."""
 
-    nfproto: Sequence[str]
     ip: str
     source: Sequence[str]
     not_source: Sequence[str]
@@ -37,6 +36,7 @@ class _Line:
     not_destination: Sequence[str]
     l4proto: Sequence[int]
     not_l4proto: Sequence[int]
+    nfproto: Sequence[str]
     transport: str
     sport: Sequence[str]
     not_sport: Sequence[str]
@@ -142,7 +142,6 @@ def _line(m: Match, version: int | None, source: Lookup, destination: Lookup, ve
     icmp = m.icmp is not None or not_icmp is not None
     # nft itself puts the family before an address or an ICMP field, and the protocol before a port.
     return _Line(
-        nfproto=() if version is None or addresses or icmp else (f"ipv{version}",),
         ip="ip" if version == 4 else "ip6",
         source=[*_names(source.within, version), *_nets(s.nets)],
         not_source=[*_names(source.without, version), *_nets(s.not_nets)],
@@ -150,6 +149,7 @@ def _line(m: Match, version: int | None, source: Lookup, destination: Lookup, ve
         not_destination=[*_names(destination.without, version), *_nets(d.not_nets)],
         l4proto=() if m.protocol is None or numbers or icmp else (m.protocol,),
         not_l4proto=() if m.not_protocol is None else (m.not_protocol,),
+        nfproto=() if version is None or addresses or icmp else (f"ipv{version}",),
         transport=_TRANSPORTS.get(m.protocol or 0, ""),
         sport=_ports(s.ports),
         not_sport=_ports(s.not_ports),

@@ -1,0 +1,42 @@
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import jinja2
+import pytest
+
+import calico_rkt
+from calico_rkt.compiler.targets import printing
+
+ROOT = Path(calico_rkt.__file__).parent
+
+
+def test_templates_are_found_in_a_zip_application(tmp_path):
+    archive = tmp_path / "app.zip"
+    with zipfile.ZipFile(archive, "w") as z:
+        for path in sorted(p for folder in ("compiler", "templates") for p in (ROOT / folder).rglob("*")):
+            if path.suffix in (".py", ".j2"):
+                z.write(path, f"calico_rkt/{path.relative_to(ROOT)}")
+        z.write(ROOT / "__init__.py", "calico_rkt/__init__.py")
+    program = (
+        f"import sys; sys.path.insert(0, {str(archive)!r})\n"
+        "from calico_rkt.compiler.ir import Network\n"
+        "from calico_rkt.compiler.targets import TARGETS, __file__ as where\n"
+        "assert '.zip' in where, where\n"
+        "print(*(t.write(Network('web', 'web')) for t in TARGETS.values()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "kind: Profile" in done.stdout
+    assert "chain in-web" in done.stdout
+
+
+def test_reading_back_does_not_cost_the_import_of_jinja2():
+    program = "import sys, calico_rkt.compiler.targets as t; assert 'jinja2' not in sys.modules; print(*t.TARGETS)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["calico-v3", "calico-v1", "nftables"]
+
+
+def test_a_value_that_a_template_misses_is_an_error():
+    with pytest.raises(jinja2.UndefinedError):
+        printing.render("calico_v3/profile.yaml.j2", id="web")
