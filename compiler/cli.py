@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,6 +33,11 @@ exit status: 0 compiled (warnings are on stderr), 2 bad usage, or a file that ca
 
 def compile_profile(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status. argv without the program's name, sys.argv where None."""
+    if sys.stderr is None:  # closed by the caller; print() would fall back to stdout
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
+    if sys.stdout is None:
+        print("compile-profile: stdout is closed", file=sys.stderr)
+        return 2
     try:
         try:
             return _run(_parser().parse_args(argv))
@@ -181,6 +187,8 @@ def _write(name: str, text: str) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with fresh.open("x", encoding="utf-8") as stream:
+            if path.exists():
+                os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

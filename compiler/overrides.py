@@ -163,7 +163,7 @@ def _parse_profile(root: Node, problems: Problems) -> tuple[str | None, Override
         # Whose it is meant to be is plain enough to stop that network from getting the default rules.
         return object_id(network_id), None
     network = annotations.get(ANNOTATION_NETWORK, name)
-    if object_id(network.text) != network_id:
+    if network is not name and object_id(network.text) != network_id:
         hint = f"that network's id is {object_id(network.text)}: one of the two is wrong"
         problems.error("CR333", f"the annotation says the network {network.text!r}", network.span, hint)
     to_host = annotations.get(ANNOTATION_TO_HOST)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import resources
@@ -105,7 +105,7 @@ def parse_files(files: Mapping[str, bytes]) -> tuple[File, ...]:
     return tuple(parse_file(path, data) for path, data in files.items())
 
 
-def policy_for(network: str, files: Iterable[File]) -> Policy:
+def policy_for(network: str, files: Sequence[File]) -> Policy:
     """What the files say to the network; its diagnostics may hold errors, so that a caller can add its own.
 
     What is wrong in another network's override is that network's affair. What can't be told whose it is stops
@@ -132,17 +132,17 @@ def policy_for(network: str, files: Iterable[File]) -> Policy:
     return Policy(override, defaults, definitions, (*found, *twice, *settings))
 
 
-def known_ids(policy: Policy, files: Iterable[File], confs: Iterable[str]) -> frozenset[str]:
+def known_ids(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> frozenset[str]:
     """The ids of the networks that a conf, an override, or a rule of this policy names."""
     named = (n.name for n in policy.override.mentioned_networks()) if policy.override else ()
     return frozenset((*map(object_id, (*confs, *named)), *(f.override.network_id for f in files if f.override)))
 
 
-def findings(policy: Policy, files: Iterable[File], confs: Iterable[str]) -> tuple[Diagnostic, ...]:
+def findings(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tuple[Diagnostic, ...]:
     """What a reviewer should know: names of networks that no conf and no override knows."""
     overrides = [f.override for f in files if f.override]
     names = {*confs, *(o.network for o in overrides)}
-    ids = {object_id(name) for name in names}
+    ids = {*map(object_id, confs), *(o.network_id for o in overrides)}
     out = []
     for name in policy.override.mentioned_networks() if policy.override else ():
         if object_id(name.name) not in ids and name.name != SELF:
@@ -153,7 +153,7 @@ def findings(policy: Policy, files: Iterable[File], confs: Iterable[str]) -> tup
     return tuple(out)
 
 
-def unused(files: Iterable[File], confs: Iterable[str]) -> tuple[Diagnostic, ...]:
+def unused(files: Sequence[File], confs: Sequence[str]) -> tuple[Diagnostic, ...]:
     """A warning for each override in a workspace that is about a network which no conf of it has."""
     with_conf = {object_id(name) for name in confs}
     return tuple(

@@ -1,0 +1,180 @@
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from calico_rkt import __version__
+from calico_rkt.compiler.cli import compile_profile
+
+CONF = json.dumps(
+    {"cniVersion": "1.0.0", "name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.1.0.0/16"}}
+)
+COMMAND = [sys.executable, "-c", "import sys; from calico_rkt.compiler.cli import compile_profile as c; sys.exit(c())"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for variable in ("ETCD_AUTHORITY", "ETCD_ENDPOINTS", "NO_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "net.conf").write_text(CONF)
+    (tmp_path / "profiles").mkdir()
+    return tmp_path
+
+
+def run(*args, **kwargs):
+    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, check=False, **kwargs)
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_profile_goes_to_stdout_and_nothing_else():
+    done = run("net.conf")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("apiVersion: projectcalico.org/v3\n")
+
+
+def test_warnings_go_to_stderr_and_leave_the_profile_and_the_status_as_they_are(folder):
+    (folder / "profiles" / "other.yaml").write_text("network: web\n")
+    done = run("net.conf")
+    assert done.returncode == 0
+    assert "CR703 warning" in done.stderr
+    assert "CR703" not in done.stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_stdin_is_a_conf_too():
+    done = run("-", "--profiles", "profiles", input=CONF)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run("net.conf").stdout
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["missing.conf"],
+        ["."],
+        ["net.conf", "--profiles", "missing"],
+        ["net.conf", "--profiles", "net.conf"],
+        ["net.conf", "--target", "calico"],
+        ["net.conf", "--exp"],
+        ["net.conf", "-o", "missing/profile.yaml"],
+        ["net.conf", "-o", "."],
+        ["net.conf", "-o", "/dev/full"],
+        ["a\nb.conf"],
+        [],
+    ],
+)
+def test_whatever_is_wrong_with_the_call_is_status_2_and_a_line_of_words(args):
+    done = run(*args)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_pipe_in_the_confs_place_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe.conf")
+    assert run("pipe.conf").returncode == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_full_disk_behind_stdout_is_status_2_without_a_traceback():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*COMMAND, "net.conf"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "compile-profile: the output can't be written: No space left on device\n"
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("args", [["net.conf"], ["net.conf", "--explain"], ["--help"]])
+def test_a_reader_that_has_gone_is_no_traceback(args):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*COMMAND, *args], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.stderr == ""
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("fd", ["<&-", ">&-", "2>&-"])
+def test_a_closed_standard_file_is_no_traceback(fd):
+    words = " ".join(f"'{w}'" for w in [*COMMAND, "-"])
+    done = subprocess.run(["sh", "-c", f"{words} {fd}"], input=CONF, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+
+
+def test_o_writes_the_file_whole_and_keeps_what_a_failing_compile_would_replace(folder):
+    assert compile_profile(["net.conf", "-o", "profile.yaml"]) == 0
+    written = (folder / "profile.yaml").read_text()
+    assert written == run("net.conf").stdout
+    (folder / "profiles" / "web.yaml").write_text("network: web\ningress: 7\n")
+    assert compile_profile(["net.conf", "-o", "profile.yaml"]) == 2
+    assert (folder / "profile.yaml").read_text() == written
+    assert sorted(p.name for p in folder.iterdir()) == ["net.conf", "profile.yaml", "profiles"]
+
+
+def test_o_keeps_a_symlink_a_link_and_a_files_mode(folder):
+    (folder / "real.yaml").write_text("old")
+    (folder / "real.yaml").chmod(0o640)
+    (folder / "profile.yaml").symlink_to("real.yaml")
+    assert compile_profile(["net.conf", "-o", "profile.yaml"]) == 0
+    assert (folder / "profile.yaml").is_symlink()
+    assert (folder / "real.yaml").read_text().startswith("apiVersion")
+    assert stat.S_IMODE((folder / "real.yaml").stat().st_mode) == 0o640
+
+
+def test_o_with_explain_writes_the_one_and_prints_the_other(folder):
+    done = run("net.conf", "--explain", "-o", "profile.yaml")
+    assert done.stdout.startswith("network web, id web\n")
+    assert (folder / "profile.yaml").read_text().startswith("apiVersion")
+
+
+def test_diagnostics_as_json_are_one_array_with_every_place(folder):
+    (folder / "profiles" / "web.yaml").write_text("network: web\ningress:\n  - {action: Alow}\n")
+    done = run("net.conf", "--format", "json")
+    assert done.returncode == 2
+    (problem,) = json.loads(done.stderr)
+    assert problem == {
+        "code": "CR305",
+        "severity": "error",
+        "message": "no action 'Alow'",
+        "hint": "did you mean Allow?",
+        "path": "profiles/web.yaml",
+        "line": 3,
+        "column": 14,
+        "end_column": 18,
+    }
+
+
+def test_a_trailing_comma_is_a_warning_in_the_preview(folder):
+    (folder / "net.conf").write_text(CONF[:-1] + ",}")
+    done = run("net.conf")
+    assert done.returncode == 0
+    assert "rkt" in done.stderr
+
+
+def test_an_override_without_a_conf_beside_it_is_found(folder):
+    (folder / "profiles" / "db.yaml").write_text("network: db\n")
+    assert "CR706 warning" in run("net.conf").stderr
+
+
+def test_a_conf_beside_it_with_errors_does_not_matter(folder):
+    (folder / "db.conf").write_text("{")
+    assert run("net.conf").stderr == ""
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_version_is_the_packages():
+    assert run("--version").stdout == f"compile-profile {__version__}\n"
+
+
+def test_a_locale_without_utf_8_is_no_traceback(folder):
+    (folder / "profiles" / "é.yaml").write_text("network: web\n")
+    done = run("net.conf", env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,59 @@
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from calico_rkt.compiler import pipeline
+from calico_rkt.compiler.conf import Ipam, NetConf
+from calico_rkt.compiler.diagnostics import CompileError
+from calico_rkt.compiler.ir import ToHost
+from calico_rkt.compiler.pipeline import compile_for_host
+from calico_rkt.compiler.profile import digest
+
+CONF = NetConf("web", "calico", "1.0.0", Ipam("host-local"))
+
+
+def codes(conf, **files):
+    with pytest.raises(CompileError) as caught:
+        compile_for_host(conf, {f"{n}.yaml": t.encode() for n, t in files.items()})
+    return {d.code for d in caught.value.diagnostics if d.is_error}
+
+
+def test_a_host_without_files_gets_the_default(tmp_path):
+    compiled = compile_for_host(CONF, tmp_path / "none")
+    assert compiled.network.endpoint_to_host is ToHost.DROP
+    assert compiled.digest == digest(compiled.network)
+    assert compiled.digest in compiled.text
+
+
+def test_a_folder_and_the_same_bytes_by_name_compile_alike(tmp_path):
+    (tmp_path / "web.yaml").write_bytes(b"network: web\negress: []\n")
+    assert (
+        compile_for_host(CONF, tmp_path).text
+        == compile_for_host(CONF, {"web.yaml": b"network: web\negress: []\n"}).text
+    )
+
+
+def test_all_problems_of_files_and_passes_come_at_once():
+    web = "network: web\ningress:\n  - {action: Alow}\n  - {action: Allow, source: {nets: [office]}}\n"
+    assert codes(CONF, web=web, x="settings: {default: x}\n") == {"CR305", "CR401", "CR337"}
+
+
+def test_where_this_host_enforces_nftables_must_be_able_to_say_it():
+    labelled = b"network: web\ningress:\n  - {action: Allow, source: {selector: Role == 'db'}}\n"
+    with pytest.raises(CompileError):
+        compile_for_host(CONF, {"web.yaml": labelled})
+    cluster = replace(CONF, datastore_type="etcdv3")
+    assert "Role ==" in compile_for_host(cluster, {"web.yaml": labelled}).text
+
+
+def test_felixs_own_setting_is_refused_on_a_cluster():
+    assert codes(replace(CONF, datastore_type="etcdv3"), web="network: web\nendpoint_to_host: drop\n") == {"CR407"}
+
+
+def test_nothing_leaves_the_compiler_that_reads_back_as_something_else(monkeypatch):
+    # A writer that forgets a rule, and the real reader.
+    honest = pipeline.TARGETS["calico-v3"]
+    liar = replace(honest, writer=lambda network, ids: honest.writer(replace(network, egress=()), ids))
+    monkeypatch.setattr(pipeline, "TARGETS", MappingProxyType({**pipeline.TARGETS, "calico-v3": liar}))
+    assert codes(CONF) == {"CR601"}
