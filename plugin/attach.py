@@ -10,13 +10,12 @@ from contextlib import ExitStack
 from ipaddress import ip_interface
 from pathlib import Path
 
-from calico_rkt.plugin.store.local import LocalStore
-
-from calico_rkt.compiler.conf import Address, Ipam
+from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
 from calico_rkt.plugin import delegate, link, policy
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json
+from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 NO_IPAM = Ipam(type="delegated")
@@ -67,7 +66,7 @@ def add(request: Request, store: LocalStore) -> Result:
             mtu=conf.mtu,
             key=key,
             nonce=nonce,
-            routes=tuple(r.destination for r in conf.ipam.routes),
+            routes=_routes(conf),
             mac=endpoint.mac,
         )
         _on_error(undo, "remove the policy", lambda: policy.detach(endpoint))
@@ -99,7 +98,7 @@ def _repeated(known: Endpoint, netns: link.Netns, request: Request) -> Result | 
             f"{request.ifname} of this container is attached to network {request.conf.name!r} in another netns already",
             f"attached in {known.netns}; DEL it first",
         )
-    problems = link.check(netns, known)
+    problems = link.check(netns, known, _routes(request.conf))
     if problems:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
@@ -107,6 +106,12 @@ def _repeated(known: Endpoint, netns: link.Netns, request: Request) -> Result | 
             "; ".join(problems) + "; DEL it first",
         )
     return from_json(known.result)
+
+
+def _routes(conf: NetConf) -> tuple[Net, ...]:
+    """Where the interface leads beside the default: to its own network, which matters to a container in two."""
+    own = [r.subnet for ranges in conf.ipam.ranges for r in ranges]
+    return tuple(dict.fromkeys([*own, *(r.destination for r in conf.ipam.routes)]))
 
 
 def _delegated(request: Request, undo: ExitStack) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns]:
@@ -182,7 +187,11 @@ def check(request: Request, store: LocalStore) -> None:
     with link.open_netns(request.netns) as netns:
         if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
             raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
-        problems = [*link.check(netns, known), *policy.check(known), *_differs(request.prev_result, known)]
+        problems = [
+            *link.check(netns, known, _routes(request.conf)),
+            *policy.check(known),
+            *_differs(request.prev_result, known),
+        ]
     if delegate.is_delegated(request.conf):
         delegate.check(request)
     if problems:

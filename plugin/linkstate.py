@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import ENODEV
+from errno import ENODEV, ENOENT
 from ipaddress import ip_address, ip_interface, ip_network
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 
@@ -104,10 +104,19 @@ def routes(socket: netlink.Socket, versions: tuple[int, ...] = (4, 6)) -> Iterat
     """Every route of the main table."""
     for version in versions:
         body = struct.pack("=BBBBBBBBI", _FAMILIES[version], 0, 0, 0, _MAIN, 0, 0, 0, 0)
-        for answer in socket.dump(_GETROUTE, body + attribute(_RTA_TABLE, struct.pack("=I", _MAIN))):
+        for answer in _dump_routes(socket, body):
             flags = struct.unpack_from("=I", answer, 8)[0]
             if answer[0] in _BITS and answer[4] == _MAIN and not flags & _CLONED:
                 yield _route(answer)
+
+
+def _dump_routes(socket: netlink.Socket, body: bytes) -> list[bytes]:
+    try:
+        return socket.dump(_GETROUTE, body + attribute(_RTA_TABLE, struct.pack("=I", _MAIN)))
+    except netlink.NetlinkError as e:
+        if e.errno == ENOENT:  # a namespace that never had a route has no table
+            return []
+        raise
 
 
 def route_to(socket: netlink.Socket, address: Address) -> Route | None:

@@ -33,8 +33,14 @@ def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias
     return bytes(batch.batch)
 
 
-def inside(index: int, addresses: Sequence[Address], routes: Sequence[Net]) -> bytes:
-    """The container's end: up, addresses, permanent neighbours, routes. The destinations come from routes_inside()."""
+def inside(index: int, addresses: Sequence[Address], routes: Sequence[Net], metric: int = 0) -> bytes:
+    """The container's end: up, addresses, permanent neighbours, routes. The destinations come from routes_inside().
+
+    metric, 0 for the kernel's own, keeps the routes of a container's second network apart from those of its first,
+    and is the number of a table of its own: what leaves with its addresses has to leave by its interface, since
+    the host drops other networks' sources there.
+    """
+    priority = {"priority": metric} if metric else {}
     versions = sorted({a.version for a in addresses})
     batch = _batch()
     batch.link("set", index=index, state="up")
@@ -45,10 +51,14 @@ def inside(index: int, addresses: Sequence[Address], routes: Sequence[Net]) -> b
         gateway = str(GATEWAYS[version])
         batch.neigh("add", dst=gateway, lladdr=HOST_MAC, ifindex=index, state=_PERMANENT)
         if version == 4:
-            batch.route("add", dst=f"{gateway}/32", oif=index, scope=_SCOPE_LINK)
+            batch.route("add", dst=f"{gateway}/32", oif=index, scope=_SCOPE_LINK, **priority)
     for destination in routes:
         gateway = str(GATEWAYS[destination.version])
-        batch.route("add", **_destination(destination), gateway=gateway, oif=index, flags=_ON_LINK)
+        batch.route("add", **_destination(destination), gateway=gateway, oif=index, flags=_ON_LINK, **priority)
+        if metric and not destination.prefixlen:
+            batch.route("add", **_destination(destination), gateway=gateway, oif=index, flags=_ON_LINK, table=metric)
+    for address in addresses if metric else ():
+        batch.rule("add", src=str(address), src_len=address.max_prefixlen, table=metric, priority=metric)
     return bytes(batch.batch)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 from tests.clients.caller import Caller, addresses
-from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment
+from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment, until
 
 WEB = conf("web", {"type": "host-local", "subnet": "10.61.0.0/24"})
 OPEN = """network: web
@@ -20,9 +21,26 @@ ingress:
 
 
 @pytest.fixture
-def cni(lab: Lab) -> Caller:
+def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for server in started:
+        server.kill()
+        server.wait()
+
+
+class Host(Caller):
+    """A caller that also serves from the containers it attaches."""
+
+    servers: list[subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def cni(lab: Lab, servers: list[subprocess.Popen[bytes]]) -> Host:
     lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
-    return Caller(lab)
+    host = Host(lab)
+    host.servers = servers
+    return host
 
 
 def tool(lab: Lab, *argv: str) -> subprocess.CompletedProcess[bytes]:
@@ -35,15 +53,17 @@ def states(lab: Lab) -> dict[str, str]:
     return {n["network"]: n["state"] for n in json.loads(tool(lab, "status", "--format", "json").stdout)["networks"]}
 
 
-def attached(lab: Lab, cni: Caller, name: str) -> str:
+def attached(lab: Lab, cni: Host, name: str) -> str:
     """A container of network web with a server on port 8080; its address."""
     netns = lab.netns(name)
     address = addresses(cni.add(WEB, name, netns))[0]
-    lab.start("ip", "netns", "exec", name, "/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/run/lab/rootfs/www")
+    httpd = ("/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/run/lab/rootfs/www")
+    cni.servers.append(lab.start("ip", "netns", "exec", name, *httpd))
+    until(lambda: lab.fetch(address, 8080), "the server of the container answers its host")
     return address
 
 
-def test_apply_changes_a_live_network_and_nothing_before_it(lab: Lab, cni: Caller) -> None:
+def test_apply_changes_a_live_network_and_nothing_before_it(lab: Lab, cni: Host) -> None:
     address = attached(lab, cni, "a")
     assert not lab.fetch(address, 8080, "outside")
     lab.override("web", OPEN)
@@ -57,7 +77,7 @@ def test_apply_changes_a_live_network_and_nothing_before_it(lab: Lab, cni: Calle
     assert tool(lab, "apply", "--yes").stdout == b"1 networks, nothing to change\n"
 
 
-def test_apply_without_a_terminal_asks_for_yes_and_changes_nothing(lab: Lab, cni: Caller) -> None:
+def test_apply_without_a_terminal_asks_for_yes_and_changes_nothing(lab: Lab, cni: Host) -> None:
     attached(lab, cni, "a")
     lab.override("web", OPEN)
     done = tool(lab, "apply")
@@ -66,7 +86,7 @@ def test_apply_without_a_terminal_asks_for_yes_and_changes_nothing(lab: Lab, cni
     assert states(lab) == {"web": "stale"}
 
 
-def test_an_edited_profile_is_used_for_nothing_until_it_is_taken_over(lab: Lab, cni: Caller) -> None:
+def test_an_edited_profile_is_used_for_nothing_until_it_is_taken_over(lab: Lab, cni: Host) -> None:
     address = attached(lab, cni, "a")
     profile = lab.path(PUBLISHED, "web.yaml")
     profile.write_text(profile.read_text().replace("ingress:", "ingress:\n  - action: Allow\n", 1))
@@ -79,7 +99,7 @@ def test_an_edited_profile_is_used_for_nothing_until_it_is_taken_over(lab: Lab, 
     assert states(lab) == {"web": "in step"}
 
 
-def test_restore_rebuilds_what_a_flush_took(lab: Lab, cni: Caller) -> None:
+def test_restore_rebuilds_what_a_flush_took(lab: Lab, cni: Host) -> None:
     lab.override("web", OPEN)
     address = attached(lab, cni, "a")
     before = lab.out("nft", "list", "table", "inet", "calico_rkt")
@@ -90,7 +110,7 @@ def test_restore_rebuilds_what_a_flush_took(lab: Lab, cni: Caller) -> None:
     assert lab.fetch(address, 8080, "outside")
 
 
-def test_an_add_after_a_flush_rebuilds_everybodys_policy(lab: Lab, cni: Caller) -> None:
+def test_an_add_after_a_flush_rebuilds_everybodys_policy(lab: Lab, cni: Host) -> None:
     lab.override("web", OPEN)
     address = attached(lab, cni, "a")
     lab.out("nft", "flush", "ruleset")
@@ -99,7 +119,7 @@ def test_an_add_after_a_flush_rebuilds_everybodys_policy(lab: Lab, cni: Caller) 
     assert tool(lab, "status").returncode == 0
 
 
-def test_prune_deletes_only_profiles_without_endpoints(lab: Lab, cni: Caller) -> None:
+def test_prune_deletes_only_profiles_without_endpoints(lab: Lab, cni: Host) -> None:
     attached(lab, cni, "a")
     assert tool(lab, "prune").stdout == b""
     cni.delete(WEB, "a", "/var/run/netns/a")
@@ -108,7 +128,7 @@ def test_prune_deletes_only_profiles_without_endpoints(lab: Lab, cni: Caller) ->
     assert states(lab) == {"web": "not published"}
 
 
-def test_gc_frees_an_endpoint_whose_netns_is_gone_and_keeps_the_living(lab: Lab, cni: Caller) -> None:
+def test_gc_frees_an_endpoint_whose_netns_is_gone_and_keeps_the_living(lab: Lab, cni: Host) -> None:
     attached(lab, cni, "a")
     cni.add(WEB, "b", lab.netns("b"))
     lab.out("ip", "netns", "del", "b")
@@ -117,7 +137,7 @@ def test_gc_frees_an_endpoint_whose_netns_is_gone_and_keeps_the_living(lab: Lab,
     assert lab.left() == {}
 
 
-def test_a_host_whose_other_table_drops_forwarded_packets_is_recognised(lab: Lab, cni: Caller) -> None:
+def test_a_host_whose_other_table_drops_forwarded_packets_is_recognised(lab: Lab, cni: Host) -> None:
     lab.override("web", OPEN)
     address = attached(lab, cni, "a")
     lab.out("iptables", "-P", "FORWARD", "DROP")
