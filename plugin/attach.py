@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
@@ -38,6 +38,8 @@ def add(request: Request, store: LocalStore) -> Result:
             if repeated is not None:
                 return repeated
             _tear_down(known, store)  # an ADD that was killed half way: its record has no result
+        else:
+            link.delete_unrecorded(key)
         policy.check_ranges(store, conf)
         addresses, routes, dns = _delegated(request, undo) if delegate.is_delegated(conf) else ((), (), Dns())
         nonce = secrets.token_hex(8)
@@ -66,7 +68,7 @@ def add(request: Request, store: LocalStore) -> Result:
             mtu=conf.mtu,
             key=key,
             nonce=nonce,
-            routes=_routes(conf),
+            routes=tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)])),
             mac=endpoint.mac,
         )
         _on_error(undo, "remove the policy", lambda: policy.detach(endpoint))
@@ -212,6 +214,10 @@ def gc(request: Request, store: LocalStore) -> None:
     """Free what the runtime doesn't list, but only where the netns is gone too: other runtimes may share a network."""
     keep = set(request.attachments or ())
     failed: list[CniError] = []
+    try:
+        _ask_delegate(request, delegate.gc)
+    except CniError as e:
+        failed.append(e)
     for endpoint in store.endpoints(request.conf.name):
         if (endpoint.key.container, endpoint.key.ifname) in keep or not netns_is_gone(endpoint):
             continue
@@ -243,8 +249,21 @@ def status(request: Request, store: LocalStore) -> None:
     try:
         store.ranges()
         policy.usable(store, request.conf)
+        _ask_delegate(request, delegate.status)
     except CniError as e:
         raise CniError(Code.NOT_AVAILABLE, f"an ADD can not be served: {e.msg}", e.details) from e
+
+
+def _ask_delegate(request: Request, verb: Callable[[Request], None]) -> None:
+    """Pass a verb of CNI 1.1.0 on; an ipam plugin older than the verb refuses it with code 4, which is fine."""
+    if not delegate.is_delegated(request.conf):
+        return
+    try:
+        verb(request)
+    except CniError as e:
+        if e.code != Code.INVALID_ENVIRONMENT:
+            raise
+        LOG.info("ipam plugin %s does not know %s", request.conf.ipam.type, request.command)
 
 
 def _on_error(undo: ExitStack, what: str, act: Callable[[], object]) -> None:

@@ -97,18 +97,20 @@ def apply(store: LocalStore, changes: Sequence[Change]) -> None:
     with policy_lock(store.run_dir):
         scripts = {c.new.network_id: policy.script(c.new) for c in changes}
         store.stage({c.new.network_id: c.new.text for c in changes})
-        if table.base_present():
-            table.apply_scripts(scripts[i] for i in sorted(scripts))
+        try:
+            if table.base_present():
+                table.apply_scripts(scripts[i] for i in sorted(scripts))
+        except CniError:
+            store.abort()  # nothing of it is in force, and nothing may complete it later
+            raise
         store.commit()
 
 
 def finish_apply(store: LocalStore) -> None:
     """Complete an apply that was killed between its steps; nothing where there is none."""
-    if not store.pending():
-        return
-    with policy_lock(store.run_dir):
-        store.commit()
-        policy.restore(store)
+    if store.pending():
+        with policy_lock(store.run_dir):
+            policy.finish_apply(store)
 
 
 def states(store: LocalStore, known: dict[str, NetConf]) -> tuple[State, ...]:

@@ -54,6 +54,7 @@ def prepare(store: LocalStore, conf: NetConf) -> None:
 
     What is published stays as it is, also where the host's files compile to something else by now.
     """
+    finish_apply(store)
     network_id = object_id(conf.name)
     published = store.published(network_id) or store.publish(compile_published(conf))
     if published.network != conf.name:
@@ -69,6 +70,14 @@ def prepare(store: LocalStore, conf: NetConf) -> None:
         restore(store)
     for finding in blocked_forwarding():
         LOG.warning("%s", finding)
+
+
+def finish_apply(store: LocalStore) -> None:
+    """Complete an apply that was killed between staging its files and renaming them. Under the policy lock."""
+    if store.pending():
+        LOG.warning("an apply was cut short: completing it for %s", ", ".join(store.pending()))
+        store.commit()
+        restore(store)
 
 
 def compile_published(conf: NetConf) -> Published:

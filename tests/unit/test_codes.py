@@ -1,0 +1,14 @@
+"""Every diagnostic code has a line in the documents, and every line a code."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_each_code_of_the_compiler_is_documented_and_nothing_else_is():
+    used = {code for p in (ROOT / "compiler").rglob("*.py") for code in re.findall(r'"(CR\d{3})"', p.read_text())}
+    pages = "".join(p.read_text() for p in sorted((ROOT / "docs" / "codes").glob("*.md")))
+    documented = re.findall(r"^\| (CR\d{3}) ", pages, re.MULTILINE)
+    assert used == set(documented)
+    assert len(documented) == len(set(documented))
