@@ -78,6 +78,7 @@ class Lab:
 
     def __init__(self, plugin: Path, name: str) -> None:
         self.name = name
+        self._started: list[subprocess.Popen[bytes]] = []
         self._holder = subprocess.Popen(
             ["unshare", "-nmpf", "--propagation", "private", "--kill-child", "sh", "-c", _BUILD],
             stdin=subprocess.PIPE,
@@ -114,6 +115,8 @@ class Lab:
             self._holder.wait(PATIENCE)
         self._holder.kill()
         self._holder.wait()
+        for process in self._started:
+            process.wait(PATIENCE)
         for pipe in (self._holder.stdout, self._holder.stderr):
             if pipe is not None:
                 pipe.close()
@@ -166,7 +169,9 @@ class Lab:
         self, *argv: str, env: Mapping[str, str] | None = None, log: IO[bytes] | int = subprocess.DEVNULL
     ) -> subprocess.Popen[bytes]:
         """Start in the background; the lab's end is its end at the latest."""
-        return subprocess.Popen(self.command(*argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+        process = subprocess.Popen(self.command(*argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+        self._started.append(process)
+        return process
 
     def netns(self, name: str) -> str:
         """Make a network namespace as runtimes do (a bind mount of an nsfs file); its path."""
