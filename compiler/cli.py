@@ -92,13 +92,13 @@ def _run(args: argparse.Namespace) -> int:
     try:
         conf, warnings = _read_conf(args.conf)
         folder, found = _profiles(args, conf)
-        files = parse_files(read_profiles(folder) if folder else {})
+        files = parse_files(read_profiles(folder))
         policy = policy_for(conf.name, files)
         names = _names_beside(args.conf)
-        found += unread(folder) if folder else ()
+        found += unread(folder)
         if names:
             found += findings(policy, files, names)
-            found += unused(files, names) if folder and folder.parent.samefile(Path(args.conf).parent) else ()
+            found += unused(files, names) if _is_workspace(args.conf, folder) else ()
         known = known_ids(policy, files, names) if names else None
         compiled = compile_network(conf, policy, args.target, found, known_ids=known)
     except CompileError as e:
@@ -126,8 +126,8 @@ def _read_conf(path: str) -> tuple[NetConf, tuple[Diagnostic, ...]]:
     return parse_conf(data, "<stdin>", preview=True, environ=os.environ)
 
 
-def _profiles(args: argparse.Namespace, conf: NetConf) -> tuple[Path | None, tuple[Diagnostic, ...]]:
-    """The folder of the overrides, None where there is none; a warning where the plugin here reads another one."""
+def _profiles(args: argparse.Namespace, conf: NetConf) -> tuple[Path, tuple[Diagnostic, ...]]:
+    """The folder of the overrides, and a warning where the plugin here reads another one."""
     if args.profiles is not None:
         if not args.profiles.is_dir():
             raise CompileError([error("CR701", "there is no such folder", path=str(args.profiles))])
@@ -135,11 +135,24 @@ def _profiles(args: argparse.Namespace, conf: NetConf) -> tuple[Path | None, tup
     on_host = Path(conf.profiles_dir)
     beside = None if args.conf == "-" else Path(args.conf).parent / "profiles"
     if beside is None or not beside.is_dir():
-        return (on_host if on_host.is_dir() else None), ()
-    if on_host.is_dir() and any(on_host.iterdir()) and not on_host.samefile(beside):
+        return on_host, ()
+    if _holds_files(on_host) and not on_host.samefile(beside):
         message = f"read from here; the plugin on this host reads {on_host}"
         return beside, (warning("CR709", message, path=str(beside), hint=f"--profiles {on_host} shows what it does"),)
     return beside, ()
+
+
+def _is_workspace(conf: str, folder: Path) -> bool:
+    """Whether the overrides stand beside the conf, so that all of them should have a conf here."""
+    return os.path.realpath(folder.parent) == os.path.realpath(Path(conf).parent)
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether there is anything in a folder, as far as this user can see."""
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False
 
 
 def _names_beside(path: str) -> tuple[str, ...]:
@@ -148,8 +161,12 @@ def _names_beside(path: str) -> tuple[str, ...]:
 
     if path == "-":
         return ()
+    try:
+        beside = sorted(Path(path).parent.iterdir())
+    except OSError:
+        return ()
     names = []
-    for other in sorted(Path(path).parent.iterdir()):
+    for other in beside:
         if other.suffix in (".conf", ".conflist"):
             # A conf with errors is told about when it is compiled itself.
             with contextlib.suppress(CompileError):

@@ -158,6 +158,29 @@ def test_a_trailing_comma_is_a_warning_in_the_preview(folder):
     assert "rkt" in done.stderr
 
 
+def test_the_confs_own_folder_counts_where_none_stands_beside_it(folder):
+    (folder / "profiles").rename(folder / "elsewhere")
+    (folder / "elsewhere" / "web.yaml").write_text("network: web\negress: []\n")
+    (folder / "net.conf").write_text(json.dumps({**json.loads(CONF), "profiles_dir": str(folder / "elsewhere")}))
+    assert "egress: []" in run("net.conf").stdout
+
+
+def test_a_folder_that_can_not_be_read_is_never_taken_for_an_empty_one(folder):
+    (folder / "profiles").rmdir()
+    (folder / "net.conf").write_text(json.dumps({**json.loads(CONF), "profiles_dir": str(folder / "net.conf" / "x")}))
+    done = run("net.conf")
+    assert done.returncode == 2
+    assert "CR701" in done.stderr
+
+
+def test_what_the_plugin_on_this_host_reads_instead_is_a_warning(folder):
+    (folder / "host").mkdir()
+    (folder / "host" / "web.yaml").write_text("network: web\n")
+    (folder / "net.conf").write_text(json.dumps({**json.loads(CONF), "profiles_dir": str(folder / "host")}))
+    assert "CR709 warning" in run("net.conf").stderr
+    assert run("net.conf", "--profiles", "host").stderr == ""
+
+
 def test_an_override_without_a_conf_beside_it_is_found(folder):
     (folder / "profiles" / "db.yaml").write_text("network: db\n")
     assert "CR706 warning" in run("net.conf").stderr
