@@ -26,7 +26,9 @@ graphroot = "{_FOLDER}/root"
 
 
 class Podman:
-    """podman 4.3 with folders and networks of its own."""
+    """podman 4.3 with folders and networks of its own; networks is the folder of its .conflist files."""
+
+    networks = f"{_FOLDER}/net.d"
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -44,7 +46,7 @@ class Podman:
         """Write a .conflist (podman reads nothing else): this conf, then the chained plugins."""
         first = {key: value for key, value in conf.items() if key not in ("cniVersion", "name")}
         listed = {"cniVersion": conf["cniVersion"], "name": conf["name"], "plugins": [first, *chained]}
-        self._lab.write(f"{_FOLDER}/net.d/{conf['name']}.conflist", json.dumps(listed))
+        self._lab.write(f"{self.networks}/{conf['name']}.conflist", json.dumps(listed))
 
     def run(self, networks: str, name: str, *argv: str, options: tuple[str, ...] = ()) -> None:
         """Start a container in one network, or in several with commas between."""

@@ -59,6 +59,7 @@ def test_two_networks_are_apart_but_for_the_override_s_port(lab: Lab, runtime: C
     assert not lab.fetch(server, 8080, inside="outside", wait=1), "the outside does not"
     assert runtime.execute("client", "ping", "-c", "1", "-W", "5", OUTSIDE_V4).returncode == 0, "but is reached"
 
+    assert lab.flows(server), "or there is nothing to clear"
     for name in ("server", "peer", "client"):
         runtime.stop(name)
     assert lab.left() == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.clients.lab import HOST_V4, IDLE, OUTSIDE_V4, SERVE, Lab, conf, fetching, pool, reached, until
+from tests.clients.lab import HOST_V4, IDLE, OUTSIDE_V4, PLUGINS, SERVE, Lab, conf, fetching, pool, reached, until
 from tests.clients.podman import Podman
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
@@ -63,21 +63,22 @@ def test_two_networks_are_apart_but_for_the_override_s_port(lab: Lab, podman: Po
 
 
 def test_a_published_port_is_reachable_once_the_override_lets_the_outside_in(lab: Lab, podman: Podman) -> None:
-    podman.run("shut", "closed", *SERVE, options=("-p", "8001:8080"))
-    podman.run("web", "open", *SERVE, options=("-p", "8002:8080", "-p", "8003:9090"))
-    closed, opened = address(podman, "closed"), address(podman, "open")
-    for container in (closed, opened):
-        until(lambda ip=container: lab.fetch(ip, 9090), "the host reaches its containers")
-
-    assert lab.fetch(HOST_V4, 8002, inside="outside", wait=5), "let in by the override"
-    assert not lab.fetch(HOST_V4, 8003, inside="outside", wait=1), "published, but not let in"
+    podman.run("shut", "server", *SERVE, options=("-p", "8001:8080", "-p", "8002:9090"))
+    server = address(podman, "server")
+    until(lambda: lab.fetch(server, 9090), "the host reaches its containers")
+    assert lab.fetch(HOST_V4, 8001, wait=5), "by their published ports, too"
     assert not lab.fetch(HOST_V4, 8001, inside="outside", wait=1), "published, but no override"
-    assert lab.fetch(HOST_V4, 8001, wait=5), "the host reaches its containers by their published port, too"
 
-    podman.stop("closed")
-    podman.stop("open")
+    lab.override("shut", OVERRIDE.replace("web", "shut"))
+    assert not lab.fetch(HOST_V4, 8001, inside="outside", wait=1), "an override is only a file until it is applied"
+    lab.out(f"{PLUGINS}/calico", "apply", "--yes", "--confs", podman.networks)
+    assert lab.fetch(HOST_V4, 8001, inside="outside", wait=5), "let in by the override"
+    assert not lab.fetch(HOST_V4, 8002, inside="outside", wait=1), "published, but not let in"
+
+    assert lab.flows(server), "or there is nothing to clear"
+    podman.stop("server")
     assert lab.left() == {}
-    assert lab.flows(opened) == []
+    assert lab.flows(server) == []
 
 
 def test_a_container_in_two_networks_obeys_each_at_its_interface(lab: Lab, podman: Podman) -> None:

@@ -108,6 +108,7 @@ def test_a_second_add_gives_the_first_result_again(lab: Lab, cni: Caller) -> Non
     netns = lab.netns("c1")
     first = cni.add(WEB, netns=netns)
     before = lab.left()
+    assert set(before) == {"links", "routes", "elements", "rows"}, "or later claims of `nothing left` are empty"
     assert cni.add(WEB, netns=netns) == first
     assert lab.left() == before
     cni.delete(WEB, netns=netns)
