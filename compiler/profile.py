@@ -59,7 +59,6 @@ def port_object(port: PortRange) -> int | str:
     return port.lo if port.lo == port.hi else f"{port.lo}:{port.hi}"
 
 
-
 def _icmp_object(icmp: Icmp) -> dict[str, int]:
     return {"type": icmp.type} if icmp.code is None else {"type": icmp.type, "code": icmp.code}
 

@@ -54,12 +54,12 @@ def test_what_is_handed_out_is_free_allowed_and_never_withheld(script):
                 - {a for n in value.exclude for a in n}
                 for s in value.ranges
             ]
+            if len(set.union(*allowed)) < sum(map(len, allowed)):
+                continue  # the conf's reader refuses range sets that overlap
             try:
                 got = addresses.choose(db, "web", value, ())
             except CniError:
-                # A set may only be refused when all of it is held, one of them perhaps by the set before it.
-                free = [s - set(held) for s in allowed]
-                assert min(map(len, free)) == 0 or (len(free) == 2 and free[0] == free[1] == free[0] & free[1])
+                assert min(len(s - set(held)) for s in allowed) == 0
                 continue
             assert len(set(got)) == len(got) == len(allowed)
             for address, of in zip(got, allowed, strict=True):
