@@ -67,15 +67,18 @@ def write_proven(network: Network, target: str, known_ids: frozenset[str] | None
     return text
 
 
-def compile_for_host(conf: NetConf, profiles: Path | Mapping[str, bytes]) -> Compiled:
+def compile_for_host(
+    conf: NetConf, profiles: Path | Mapping[str, bytes], known_ids: frozenset[str] | None = None
+) -> Compiled:
     """The canonical Calico v3 profile of a conf, with the host's override files (a folder, or bytes by path).
 
-    Where this host enforces by itself, nftables is proven to be able to say it, too. Raises CompileError.
+    Where this host enforces by itself, nftables is proven to be able to say it, too, with known_ids as in
+    compile_network (an ADD sees one conf only and gives none). Raises CompileError.
     """
     files = read_profiles(profiles) if isinstance(profiles, Path) else profiles
     compiled = compile_network(conf, policy_for(conf.name, parse_files(files)))
     if conf.datastore_type == "local":
-        write_proven(compiled.network, LOCAL)
+        write_proven(compiled.network, LOCAL, known_ids)
     return compiled
 
 

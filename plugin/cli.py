@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import calico_rkt
@@ -123,9 +124,12 @@ def _apply(args: argparse.Namespace, store: LocalStore) -> int:
     unknown = sorted(set(args.networks) - set(known))
     if unknown:
         raise CniError(Code.INVALID_CONF, f"no conf names network {unknown[0]!r}", f"known: {', '.join(sorted(known))}")
-    changes = plan(store, {n: c for n, c in known.items() if not args.networks or n in args.networks})
+    if not known:
+        print(f"no conf of type calico in {', '.join(map(str, args.confs or CONF_DIRS))}: nothing to publish")
+        return 0
+    changes = plan(store, known, args.networks)
     if not changes:
-        print(f"{len(known)} networks, nothing to change")
+        print(f"{len(args.networks or known)} networks, nothing to change")
         return 0
     for change in changes:
         print(_shown(change))
@@ -220,7 +224,7 @@ def _install(where: str) -> int:
     """Copy this file into a plugin folder, whole or not at all."""
     folder = INSTALL_TO.get(where, Path(where))
     own = Path(sys.argv[0]).resolve()
-    if own.name != "calico" or own.is_dir():
+    if not zipfile.is_zipfile(own):
         own = Path(calico_rkt.__file__).resolve().parents[2] / "dist" / "calico"
     if not own.is_file():
         raise CniError(Code.IO, "dist/calico is not built: make binary")

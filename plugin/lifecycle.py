@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,11 +76,19 @@ def _refused(diagnostics: Sequence[Diagnostic]) -> CniError:
     return CniError(Code.INVALID_CONF, "the host's files do not compile", render(diagnostics))
 
 
-def plan(store: LocalStore, known: dict[str, NetConf]) -> tuple[Change, ...]:
-    """What apply would publish: every network with a conf here whose compiled digest is not the published one."""
+def _known_ids(store: LocalStore, known: dict[str, NetConf]) -> frozenset[str]:
+    return frozenset({*(object_id(n) for n in known), *store.published_ids()})
+
+
+def plan(store: LocalStore, known: dict[str, NetConf], wanted: Collection[str] = ()) -> tuple[Change, ...]:
+    """What apply would publish: every network with a conf here whose compiled digest is not the published one.
+
+    wanted: only these, where any are named; the others count as known to their rules all the same.
+    """
     changes = []
-    for name in sorted(known):
-        new = policy.compile_published(known[name])
+    ids = _known_ids(store, known)
+    for name in sorted(wanted or known):
+        new = policy.compile_published(known[name], ids)
         edited = False
         old: Published | None = None
         try:
@@ -139,7 +147,7 @@ def _state(
     if published.network not in known:
         return State(network_id, published.network, "no conf", endpoints, loaded)
     try:
-        new = policy.compile_published(known[published.network])
+        new = policy.compile_published(known[published.network], _known_ids(store, known))
     except CniError as e:
         return State(network_id, published.network, "unusable", endpoints, loaded, e.msg)
     state = "in step" if new.digest == published.digest else "stale"

@@ -80,12 +80,15 @@ def finish_apply(store: LocalStore) -> None:
         restore(store)
 
 
-def compile_published(conf: NetConf) -> Published:
-    """What the host's files compile to, as it is published; CniError with the diagnostics where they don't."""
+def compile_published(conf: NetConf, known_ids: frozenset[str] | None = None) -> Published:
+    """What the host's files compile to, as it is published; CniError with the diagnostics where they don't.
+
+    known_ids: of all networks of this host, where they are known; a rule about any other is refused then.
+    """
     from calico_rkt.compiler.pipeline import compile_for_host
 
     try:
-        compiled = compile_for_host(conf, Path(conf.profiles_dir))
+        compiled = compile_for_host(conf, Path(conf.profiles_dir), known_ids)
     except CompileError as e:
         errors = [d for d in e.diagnostics if d.is_error]
         raise CniError(

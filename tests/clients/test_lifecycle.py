@@ -163,3 +163,30 @@ def test_bad_usage_gives_2_and_words(lab: Lab, argv: list[str]) -> None:
     assert done.returncode == 2
     assert done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("cni")
+def test_apply_refuses_a_rule_about_a_network_that_nobody_has_here(lab: Lab) -> None:
+    lab.override("web", OPEN.replace("protocol: TCP", "protocol: TCP\n    source: {network: wbe}"))
+    done = tool(lab, "apply", "--yes")
+    assert done.returncode == 2
+    assert b"wbe" in done.stderr
+    assert b"web.yaml:" in done.stderr
+    assert states(lab) == {"web": "not published"}
+
+
+def test_a_half_done_apply_is_completed_by_the_next_add(lab: Lab, cni: Host) -> None:
+    address = attached(lab, cni, "a")
+    lab.override("web", OPEN)
+    cut = (
+        "from calico_rkt.plugin import lifecycle as l; from calico_rkt.plugin.store.local import open_local as o;"
+        "from calico_rkt.plugin import policy as p; from pathlib import Path;"
+        "s = o(); c = l.plan(s, l.confs([Path('/etc/cni/net.d')]))[0]; s.stage({c.new.network_id: c.new.text})"
+    )
+    env = environment({"PYTHONPATH": f"{PLUGINS}/calico"})
+    done = lab.run("/usr/bin/python3", "-c", cut, env=env)
+    assert done.returncode == 0, done
+    lab.out("nft", "flush", "ruleset")
+    attached(lab, cni, "b")
+    assert lab.fetch(address, 8080, "outside")
+    assert states(lab) == {"web": "in step"}
