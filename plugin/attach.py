@@ -11,7 +11,7 @@ from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
-from calico_rkt.plugin import delegate, link, policy
+from calico_rkt.plugin import delegate, interrupt, link, policy
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json
@@ -42,6 +42,7 @@ def add(request: Request, store: LocalStore) -> Result:
             link.delete_unrecorded(key)
         policy.check_ranges(store, conf)
         addresses, routes, dns = _delegated(request, undo) if delegate.is_delegated(conf) else ((), (), Dns())
+        interrupt.stop_if_asked()
         nonce = secrets.token_hex(8)
         endpoint = store.add(
             Endpoint(
@@ -60,6 +61,7 @@ def add(request: Request, store: LocalStore) -> Result:
         )
         _on_error(undo, "give back the address", lambda: store.remove(key, nonce))
         _on_error(undo, "remove the link", lambda: link.delete(endpoint.host_ifname, nonce))
+        interrupt.stop_if_asked()
         made = link.create(
             netns,
             host_ifname=endpoint.host_ifname,
@@ -72,7 +74,9 @@ def add(request: Request, store: LocalStore) -> Result:
             mac=endpoint.mac,
         )
         _on_error(undo, "remove the policy", lambda: policy.detach(endpoint))
+        interrupt.stop_if_asked()
         policy.attach(store, conf, endpoint)
+        interrupt.stop_if_asked()
         link.bring_up(made)
         result = Result(
             interfaces=(

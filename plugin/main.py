@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import traceback
-from types import FrameType
-from typing import NoReturn
 
+from calico_rkt.plugin import interrupt
 from calico_rkt.plugin.result import CniError, Code
 
 NEWEST = "1.1.0"
@@ -37,7 +35,7 @@ def _cni() -> int:
         if os.environ["CNI_COMMAND"] == "VERSION":
             _say({"cniVersion": NEWEST, "supportedVersions": list(_versions())})
             return 0
-        signal.signal(signal.SIGTERM, _terminated)
+        interrupt.listen()
         from calico_rkt.plugin.request import RequestError, parse_request, read_stdin
         from calico_rkt.plugin.verbs import serve
 
@@ -82,9 +80,3 @@ def _say(value: object) -> None:
     except OSError as e:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise CniError(Code.IO, f"the answer could not be written: {e.strerror}") from e
-
-
-def _terminated(signum: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM once: what was begun undoes itself; a second one must not cut the undoing short."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise CniError(Code.TRY_AGAIN, f"ended by signal {signal.Signals(signum).name}")

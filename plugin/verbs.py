@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from calico_rkt.plugin.store.local import LocalStore, open_local
-
 from calico_rkt.plugin import attach
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG, open_log
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Code, Result
+from calico_rkt.plugin.store.local import LocalStore, open_local
 
 
 def serve(request: Request, answer: Callable[[Result], None]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from tests.clients.caller import Caller, Reply
 from tests.clients.lab import Lab, conf, pool
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.clients.caller import Caller, addresses
 from tests.clients.lab import HOST_V4, OVERRIDES, PLUGINS, STATE, Lab, conf
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+
 from tests.clients.containerd import Containerd, containerd
 from tests.clients.lab import IDLE, OUTSIDE_V4, SERVE, Lab, conf, fetching, pool, reached, until
 

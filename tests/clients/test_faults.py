@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+
 from tests.clients.caller import Caller
 from tests.clients.lab import PLUGINS, Lab, conf, environment, pool
 

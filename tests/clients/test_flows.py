@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from tests.clients.caller import Caller, addresses
 from tests.clients.lab import Lab, conf, until
 

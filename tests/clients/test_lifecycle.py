@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+
 from tests.clients.caller import Caller, addresses
 from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment, until
 

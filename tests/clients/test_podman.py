@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.clients.lab import HOST_V4, IDLE, OUTSIDE_V4, PLUGINS, SERVE, Lab, conf, fetching, pool, reached, until
 from tests.clients.podman import Podman
 

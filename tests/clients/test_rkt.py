@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from tests.clients.lab import Lab
 from tests.clients.rkt import Active, PodError, Rkt
 

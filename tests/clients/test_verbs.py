@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from tests.clients.caller import VERSIONS, Caller, addresses
 from tests.clients.lab import PLUGINS, Lab, conf, pool
 

@@ -10,10 +10,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from calico_rkt.compiler.targets.calico_v3_read import read_network
-
 from calico_rkt.compiler.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir import Icmp, Network, ToHost
+from calico_rkt.compiler.targets.calico_v3_read import read_network
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "two-networks"

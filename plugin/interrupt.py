@@ -1,0 +1,29 @@
+"""SIGTERM in; a CniError at the next step that is a good place to stop out.
+
+An exception raised wherever the signal happens to arrive would break what can't be broken, such as the start of a
+thread. So the handler only takes a note, and ADD looks at it between its steps; DEL goes on to its end.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+from calico_rkt.plugin.result import CniError, Code
+
+_asked: list[int] = []
+
+
+def listen() -> None:
+    """Take note of SIGTERM from now on instead of dying of it."""
+    signal.signal(signal.SIGTERM, _note)
+
+
+def _note(signum: int, _frame: FrameType | None) -> None:
+    _asked.append(signum)
+
+
+def stop_if_asked() -> None:
+    """CniError 11 once SIGTERM has come; what was begun undoes itself then."""
+    if _asked:
+        raise CniError(Code.TRY_AGAIN, f"ended by signal {signal.Signals(_asked[0]).name}")
