@@ -12,6 +12,7 @@ from pathlib import Path
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
 from calico_rkt.plugin import delegate, interrupt, link, policy
+from calico_rkt.plugin.locks import attachment_lock, policy_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json
@@ -59,8 +60,7 @@ def add(request: Request, store: LocalStore) -> Result:
             NO_IPAM if addresses else conf.ipam,
             request.requested,
         )
-        _on_error(undo, "give back the address", lambda: store.remove(key, nonce))
-        _on_error(undo, "remove the link", lambda: link.delete(endpoint.host_ifname, nonce))
+        _on_error(undo, "take the attachment back", lambda: _tear_down(endpoint, store))
         interrupt.stop_if_asked()
         made = link.create(
             netns,
@@ -73,7 +73,6 @@ def add(request: Request, store: LocalStore) -> Result:
             routes=tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)])),
             mac=endpoint.mac,
         )
-        _on_error(undo, "remove the policy", lambda: policy.detach(endpoint))
         interrupt.stop_if_asked()
         policy.attach(store, conf, endpoint)
         interrupt.stop_if_asked()
@@ -166,22 +165,36 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _tear_down(endpoint: Endpoint, store: LocalStore) -> None:
-    """Every step of a DEL for a recorded endpoint; the record and its address go last, and only when all is gone."""
+    """Every step of a DEL for a recorded endpoint; the record and its address go last, and only when all is gone.
+
+    The policy lock is held from the elements to the record: a restore in between would put the elements back.
+    """
     failed: list[CniError] = []
-    steps: tuple[Callable[[], object], ...] = (
-        lambda: link.delete(endpoint.host_ifname, endpoint.nonce),
-        lambda: policy.detach(endpoint),
-        lambda: link.forget_flows(endpoint.addresses),
-    )
-    for step in steps:
-        try:
-            step()
-        except CniError as e:
-            LOG.error("DEL %s %s %s: %s: %s", *_words(endpoint.key), e.msg, e.details)
-            failed.append(e)
-    if failed:
-        raise failed[0]
-    store.remove(endpoint.key, endpoint.nonce)
+    with policy_lock(store.run_dir, shared=True):
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: link.delete(endpoint.host_ifname, endpoint.nonce),
+            lambda: policy.detach(endpoint),
+            lambda: link.forget_flows(endpoint.addresses),
+        )
+        for step in steps:
+            try:
+                step()
+            except CniError as e:
+                LOG.error("DEL %s %s %s: %s: %s", *_words(endpoint.key), e.msg, e.details)
+                failed.append(e)
+        if failed:
+            raise failed[0]
+        store.remove(endpoint.key, endpoint.nonce)
+
+
+def _tear_down_if_gone(endpoint: Endpoint, store: LocalStore) -> bool:
+    """Tear down an endpoint whose netns is gone, unless somebody attached anew or detached meanwhile."""
+    with attachment_lock(store.run_dir, endpoint.key):
+        now = store.endpoint(endpoint.key)
+        if now is None or now.nonce != endpoint.nonce or not netns_is_gone(now):
+            return False
+        _tear_down(now, store)
+        return True
 
 
 def check(request: Request, store: LocalStore) -> None:
@@ -226,8 +239,8 @@ def gc(request: Request, store: LocalStore) -> None:
         if (endpoint.key.container, endpoint.key.ifname) in keep or not netns_is_gone(endpoint):
             continue
         try:
-            _tear_down(endpoint, store)
-            LOG.info("GC freed %s %s %s", *_words(endpoint.key))
+            if _tear_down_if_gone(endpoint, store):
+                LOG.info("GC freed %s %s %s", *_words(endpoint.key))
         except CniError as e:
             failed.append(e)
     if failed:
@@ -237,10 +250,7 @@ def gc(request: Request, store: LocalStore) -> None:
 def collect(store: LocalStore, *, dry_run: bool) -> tuple[Endpoint, ...]:
     """`calico-rkt gc`: every endpoint of any network whose netns is gone, torn down unless dry_run."""
     gone = tuple(e for e in store.endpoints() if netns_is_gone(e))
-    if not dry_run:
-        for endpoint in gone:
-            _tear_down(endpoint, store)
-    return gone
+    return gone if dry_run else tuple(e for e in gone if _tear_down_if_gone(e, store))
 
 
 def netns_is_gone(endpoint: Endpoint) -> bool:
