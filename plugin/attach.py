@@ -26,8 +26,8 @@ def key_of(request: Request) -> Key:
     return Key(request.conf.name, request.container, request.ifname)
 
 
-def add(request: Request, store: LocalStore) -> Result:
-    """Attach: address and record, link (down at the host's end), policy, up. Each step undoes itself on an error.
+def add(request: Request, store: LocalStore, answer: Callable[[Result], None]) -> None:
+    """Attach: address and record, link (down at the host's end), policy, up, answer; an error undoes all of it.
 
     rkt runs no DEL after a failed ADD, so whatever fails here leaves nothing behind.
     """
@@ -37,8 +37,10 @@ def add(request: Request, store: LocalStore) -> Result:
         if known is not None:
             repeated = _repeated(known, netns, request)
             if repeated is not None:
-                return repeated
+                return answer(repeated)  # that nobody reads it is no reason to take the first one away
             _tear_down(known, store)  # an ADD that was killed half way: its record has no result
+            if delegate.is_delegated(conf):
+                delegate.delete(request)
         else:
             link.delete_unrecorded(key)
         policy.check_ranges(store, conf)
@@ -49,7 +51,7 @@ def add(request: Request, store: LocalStore) -> Result:
             Endpoint(
                 key=key,
                 nonce=nonce,
-                netns=request.netns,
+                netns=str(Path(request.netns).absolute()),
                 netns_dev=netns.dev,
                 netns_inode=netns.inode,
                 host_ifname=link.host_ifname(key),
@@ -88,9 +90,10 @@ def add(request: Request, store: LocalStore) -> Result:
         )
         shown = result.to_json(conf.cni_version)
         store.finish(key, nonce, json.dumps(result.to_json("1.1.0")))
+        answer(result)
         undo.pop_all()
         LOG.info("ADD %s %s %s: %s", *_words(key), shown.get("ips") or shown)
-        return result
+        return None
 
 
 def _repeated(known: Endpoint, netns: link.Netns, request: Request) -> Result | None:
@@ -247,10 +250,19 @@ def gc(request: Request, store: LocalStore) -> None:
         raise failed[0]
 
 
-def collect(store: LocalStore, *, dry_run: bool) -> tuple[Endpoint, ...]:
-    """`calico-rkt gc`: every endpoint of any network whose netns is gone, torn down unless dry_run."""
+def collect(store: LocalStore, *, dry_run: bool) -> tuple[tuple[Endpoint, ...], tuple[CniError, ...]]:
+    """`calico-rkt gc`: every endpoint of any network whose netns is gone, torn down unless dry_run; and what failed."""
     gone = tuple(e for e in store.endpoints() if netns_is_gone(e))
-    return gone if dry_run else tuple(e for e in gone if _tear_down_if_gone(e, store))
+    if dry_run:
+        return gone, ()
+    freed, failed = [], []
+    for endpoint in gone:
+        try:
+            if _tear_down_if_gone(endpoint, store):
+                freed.append(endpoint)
+        except CniError as e:
+            failed.append(e)
+    return tuple(freed), tuple(failed)
 
 
 def netns_is_gone(endpoint: Endpoint) -> bool:

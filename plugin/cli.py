@@ -164,7 +164,11 @@ def _agreed(count: int) -> bool:
     if not sys.stdin.isatty():
         print("calico-rkt: not a terminal to ask on: --yes publishes", file=sys.stderr)
         return False
-    return input(f"Publish {count} changed profile{'s' if count > 1 else ''}? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        reply = input(f"Publish {count} changed profile{'s' if count > 1 else ''}? [y/N] ")
+    except EOFError:
+        return False
+    return reply.strip().lower() in ("y", "yes")
 
 
 def _status(args: argparse.Namespace, store: LocalStore) -> int:
@@ -203,9 +207,12 @@ def _prune(args: argparse.Namespace, store: LocalStore) -> int:
 
 
 def _gc(args: argparse.Namespace, store: LocalStore) -> int:
-    for e in collect(store, dry_run=args.dry_run):
+    gone, failed = collect(store, dry_run=args.dry_run)
+    for e in gone:
         verb = "would free" if args.dry_run else "freed"
         print(f"{verb} {e.key.network} {e.key.container} {e.key.ifname}: {', '.join(map(str, e.addresses))}")
+    if failed:
+        raise failed[0]
     return 0
 
 

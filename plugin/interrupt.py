@@ -1,4 +1,4 @@
-"""SIGTERM in; a CniError at the next step that is a good place to stop out.
+"""SIGTERM, SIGINT or SIGHUP in; a CniError at the next step that is a good place to stop out.
 
 An exception raised wherever the signal happens to arrive would break what can't be broken, such as the start of a
 thread. So the handler only takes a note, and ADD looks at it between its steps; DEL goes on to its end.
@@ -15,8 +15,9 @@ _asked: list[int] = []
 
 
 def listen() -> None:
-    """Take note of SIGTERM from now on instead of dying of it."""
-    signal.signal(signal.SIGTERM, _note)
+    """Take note of the signals that ask a program to end, instead of dying of them."""
+    for asked in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(asked, _note)
 
 
 def _note(signum: int, _frame: FrameType | None) -> None:
@@ -24,6 +25,6 @@ def _note(signum: int, _frame: FrameType | None) -> None:
 
 
 def stop_if_asked() -> None:
-    """CniError 11 once SIGTERM has come; what was begun undoes itself then."""
+    """CniError 11 once a signal has come; what was begun undoes itself then."""
     if _asked:
         raise CniError(Code.TRY_AGAIN, f"ended by signal {signal.Signals(_asked[0]).name}")

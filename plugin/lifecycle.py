@@ -103,15 +103,35 @@ def plan(store: LocalStore, known: dict[str, NetConf], wanted: Collection[str] =
 def apply(store: LocalStore, changes: Sequence[Change]) -> None:
     """Publish all changes at once: files beside, one nft transaction, rename. A half-done apply is completed later."""
     with policy_lock(store.run_dir):
+        _refuse_changed(store, changes)
         scripts = {c.new.network_id: policy.script(c.new) for c in changes}
         store.stage({c.new.network_id: c.new.text for c in changes})
         try:
             if table.base_present():
-                table.apply_scripts(scripts[i] for i in sorted(scripts))
+                members = policy.members_script(store, scripts)
+                table.apply_scripts([*(scripts[i] for i in sorted(scripts)), members])
         except CniError:
             store.abort()  # nothing of it is in force, and nothing may complete it later
             raise
         store.commit()
+
+
+def _refuse_changed(store: LocalStore, changes: Sequence[Change]) -> None:
+    """What was shown before the question has to be what is replaced after the answer."""
+    for change in changes:
+        try:
+            now = store.published(change.new.network_id)
+        except CniError:
+            if change.edited:
+                continue
+            now = None
+            changed = True
+        else:
+            changed = change.edited or now != change.old
+        if changed:
+            raise CniError(
+                Code.TRY_AGAIN, f"the published profile of {change.new.network} changed meanwhile; run apply again"
+            )
 
 
 def finish_apply(store: LocalStore) -> None:
@@ -163,8 +183,8 @@ def prune(store: LocalStore, *, dry_run: bool) -> tuple[str, ...]:
             if network_id in used:
                 continue
             if not dry_run:
-                if table.base_present():
-                    table.remove_network(network_id)
+                if table.base_present() and not table.remove_network(network_id) and table.chains_present(network_id):
+                    continue  # something in the kernel still refers to its chains
                 store.unpublish(network_id)
             gone.append(network_id)
     return tuple(gone)

@@ -15,6 +15,7 @@ def open_log(level: str) -> None:
     """Start logging; a log file that can not be written (CALICO_RKT_LOG names another) leaves stderr alone."""
     LOG.setLevel(logging.getLevelName(level.upper()))
     LOG.propagate = False
+    logging.raiseExceptions = False  # a full disk under the log must not write tracebacks to stderr
     LOG.handlers.clear()
     form = logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s")
     path = Path(os.environ.get("CALICO_RKT_LOG", DEFAULT_FILE))

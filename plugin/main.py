@@ -35,12 +35,13 @@ def _cni() -> int:
         if os.environ["CNI_COMMAND"] == "VERSION":
             _say({"cniVersion": NEWEST, "supportedVersions": list(_versions())})
             return 0
-        interrupt.listen()
         from calico_rkt.plugin.request import RequestError, parse_request, read_stdin
         from calico_rkt.plugin.verbs import serve
 
         try:
-            request = parse_request(os.environ, read_stdin(sys.stdin.buffer))
+            stdin = read_stdin(sys.stdin.buffer)
+            interrupt.listen()
+            request = parse_request(os.environ, stdin)
         except RequestError as e:
             version = e.cni_version
             raise

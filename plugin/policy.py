@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from calico_rkt.compiler.conf import NetConf
@@ -9,7 +10,7 @@ from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin import link
 from calico_rkt.plugin.enforce import table
-from calico_rkt.plugin.enforce.elements import EndpointElements
+from calico_rkt.plugin.enforce.elements import EndpointElements, adding_all
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
@@ -64,12 +65,21 @@ def prepare(store: LocalStore, conf: NetConf) -> None:
         )
     if table.base_present():
         table.set_ranges(store.ranges())
-        table.load_network(script(published))
+        table.apply_scripts([script(published), members_script(store, {network_id})])
     else:
         LOG.info("the nftables table is not in the kernel: building it")
         restore(store)
-    for finding in blocked_forwarding():
-        LOG.warning("%s", finding)
+    try:
+        for finding in blocked_forwarding():
+            LOG.warning("%s", finding)
+    except (CniError, LookupError, ValueError, TypeError) as e:  # other people's tables are no reason to fail an ADD
+        LOG.info("other tables could not be judged: %s", e)
+
+
+def members_script(store: LocalStore, network_ids: Collection[str]) -> str:
+    """The script that puts every recorded endpoint of these networks in place; a restore may have left them closed."""
+    mine = [elements_of(e) for e in store.endpoints() if object_id(e.key.network) in network_ids]
+    return adding_all(mine, frozenset(network_ids))
 
 
 def finish_apply(store: LocalStore) -> None:

@@ -46,10 +46,4 @@ def _dispatch(request: Request, store: LocalStore, answer: Callable[[Result], No
             return attach.delete(request, store)
         if request.command == "CHECK":
             return attach.check(request, store)
-        result = attach.add(request, store)
-        try:
-            answer(result)
-        except CniError:
-            attach.delete(request, store)
-            raise
-        return None
+        return attach.add(request, store, answer)

@@ -96,6 +96,9 @@ def test_an_edited_profile_is_used_for_nothing_until_it_is_taken_over(lab: Lab, 
     assert tool(lab, "restore").returncode == 1
     assert not lab.fetch(address, 8080, "outside")
     assert tool(lab, "apply", "--yes", "--take-over").returncode == 0
+    assert lab.fetch(address, 8080)
+    attached(lab, cni, "b")
+    assert lab.run("ping", "-c", "1", "-W", "2", "10.61.0.2", inside="a").returncode == 0
     assert tool(lab, "restore").returncode == 0
     assert states(lab) == {"web": "in step"}
 

@@ -255,3 +255,19 @@ def test_parallel_calls_get_addresses_of_their_own(lab: Lab, cni: Caller) -> Non
         assert len({address for result in results for address in addresses(result)}) == len(names)
         list(pool_of_threads.map(lambda n: cni.delete(WEB, n, netns=f"/var/run/netns/{n}"), names))
     assert lab.left() == {}
+
+
+def test_a_repeated_add_that_nobody_reads_keeps_the_first(lab: Lab, cni: Caller) -> None:
+    netns = lab.netns("c1")
+    address = addresses(cni.add(WEB, netns=netns))[0]
+    env = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c1", "CNI_NETNS": netns, "CNI_IFNAME": "eth0", "CNI_PATH": PLUGINS}
+    shell = f"exec {PLUGINS}/calico >/dev/full"
+    done = lab.run(
+        "sh", "-c", shell, stdin=json.dumps(WEB).encode(), env={**env, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    )
+    assert done.returncode == 1
+    assert reaches(lab, address)
+    fresh = {**env, "CNI_CONTAINERID": "c2", "CNI_NETNS": lab.netns("c2"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    assert lab.run("sh", "-c", shell, stdin=json.dumps(WEB).encode(), env=fresh).returncode == 1
+    cni.delete(WEB, netns=netns)
+    assert lab.left() == {}
