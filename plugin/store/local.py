@@ -115,10 +115,6 @@ class LocalStore:
     def published(self, network_id: str) -> Published | None:
         return self._profiles.published(network_id)
 
-    def all_published(self) -> tuple[Published, ...]:
-        found = (self._profiles.published(i) for i in self._profiles.ids())
-        return tuple(p for p in found if p is not None)
-
     def published_ids(self) -> tuple[str, ...]:
         """The ids of all published profiles, sorted, unverified: one that was edited is among them."""
         return self._profiles.ids()

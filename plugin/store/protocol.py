@@ -77,9 +77,6 @@ class Store(Protocol):
     def published(self, network_id: str) -> Published | None:
         """The profile in force, its digest verified against its rules; CniError when it does not fit."""
 
-    def all_published(self) -> tuple[Published, ...]:
-        """Every profile in force, verified, by network id."""
-
     def publish(self, profile: Published) -> Published:
         """Create the profile when the network has none; returns what is in force afterwards."""
 

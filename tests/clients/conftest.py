@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,3 +37,13 @@ def lab(binary: Path) -> Iterator[Lab]:
 @pytest.fixture
 def cni(lab: Lab) -> Caller:
     return Caller(lab)
+
+
+@pytest.fixture
+def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Servers that a test started; ended with it."""
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for server in started:
+        server.kill()
+        server.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,15 +35,6 @@ try:
 except TimeoutError:
     print("silence")
 """
-
-
-@pytest.fixture
-def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
-    started: list[subprocess.Popen[bytes]] = []
-    yield started
-    for server in started:
-        server.kill()
-        server.wait()
 
 
 def one_address(network: str, family: int) -> dict[str, Any]:

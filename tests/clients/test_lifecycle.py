@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,15 +18,6 @@ ingress:
     destination: {ports: [8080]}
   - default
 """
-
-
-@pytest.fixture
-def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
-    started: list[subprocess.Popen[bytes]] = []
-    yield started
-    for server in started:
-        server.kill()
-        server.wait()
 
 
 class Host(Caller):
