@@ -57,6 +57,40 @@ def compile_profile(argv: Sequence[str] | None = None) -> int:
     return 2
 
 
+def check(argv: Sequence[str] | None = None) -> int:
+    """Run `calico-rkt check`; the exit status: 0 nothing to say, 1 findings, 2 unreadable input or bad usage."""
+    from calico_rkt.compiler.review.check import check as check_workspace
+
+    parser = argparse.ArgumentParser(
+        prog="calico-rkt check",
+        description="Look for errors and for rules that decide nothing, in every network of a workspace.",
+        epilog="exit status: 0 nothing to say, 1 findings, 2 bad usage or unreadable input",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "folder", metavar="DIR", nargs="?", type=Path, default=Path(), help="confs with profiles/ beside them"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+    args = parser.parse_args(argv)
+    try:
+        checked = check_workspace(args.folder, os.environ)
+    except CompileError as e:
+        _report(e.diagnostics, "text")
+        return 2
+    if args.format == "json":
+        print(json.dumps([_object(d) for d in checked.diagnostics], indent=2))
+    else:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        _print(render(checked.diagnostics, colour=colour))
+        count = len(checked.diagnostics)
+        said = f"{count} finding{'s' * (count != 1)}" if count else "nothing to say"
+        _print(f"{len(checked.networks)} network{'s' * (len(checked.networks) != 1)} checked: {said}\n")
+    sys.stdout.flush()
+    if any(d.is_error for d in checked.diagnostics):
+        return 2
+    return 1 if checked.diagnostics else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="compile-profile",

@@ -27,6 +27,7 @@ INSTALL_TO = {"rkt": Path("/usr/lib/rkt/plugins/net"), "cni": Path("/opt/cni/bin
 
 EPILOG = """examples:
   calico-rkt compile net.conf              the canonical profile of a conf (the same as compile-profile)
+  calico-rkt check ./net.d                 what is wrong or idle in confs and overrides
   calico-rkt apply                         show what would change, ask, and publish it
   calico-rkt apply --yes --confs ./net.d   the same from another folder, without asking
   calico-rkt status --format json
@@ -43,6 +44,10 @@ def main(argv: list[str] | None = None) -> int:
 
         return compile_profile(args[1:])
     try:
+        if args[:1] == ["check"]:
+            from calico_rkt.compiler.cli import check
+
+            return check(args[1:])
         return _run(_parser().parse_args(args))
     except CniError as e:
         print(f"calico-rkt: {e.msg}", file=sys.stderr)
@@ -67,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"calico-rkt {calico_rkt.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("compile", help="print the canonical profile of a network conf")
+    commands.add_parser("check", help="errors, and rules that decide nothing, in a folder of confs and overrides")
     apply = commands.add_parser("apply", help="publish what the host's files compile to")
     status = commands.add_parser("status", help="each network: in step, stale, edited; and what blocks forwarding")
     for command in (apply, status):

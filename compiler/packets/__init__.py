@@ -1,0 +1,1 @@
+"""Exact sets of packets: the algebra under the analyses of a policy."""

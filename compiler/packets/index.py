@@ -1,0 +1,49 @@
+"""Many boxes in, those that may meet a given box out, without looking at each."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+
+from calico_rkt.compiler.packets.space import Box
+
+
+class Index:
+    """Answers with a bit set over the boxes' positions; what it leaves out can't meet the box, the rest may.
+
+    For every dimension the boxes are ordered by their lowest and by their highest cell, each with the set of all
+    up to there (the idea: Lakshman and Stiliadis, bit vectors for packet classification).
+    """
+
+    def __init__(self, boxes: Sequence[Box]) -> None:
+        self.boxes = boxes
+        self._sides = []
+        for d in range(len(boxes[0]) if boxes else 0):
+            lows = _running([_low(b[d]) for b in boxes])
+            highs = _running([-b[d].bit_length() for b in boxes])
+            if len(lows[0]) > 1 or len(highs[0]) > 1:
+                self._sides.append((d, lows, highs))
+
+    def near(self, box: Box) -> int:
+        """The boxes that may meet it."""
+        found = (1 << len(self.boxes)) - 1
+        for d, (lows, low_sets), (highs, high_sets) in self._sides:
+            up_to = bisect_right(lows, box[d].bit_length() - 1)
+            down_to = bisect_left(highs, -_low(box[d]))
+            found &= low_sets[up_to] & high_sets[down_to]
+        return found
+
+
+def _running(keys: list[int]) -> tuple[list[int], list[int]]:
+    """The distinct keys in order, and for each count of them the boxes whose key is among so many."""
+    at: dict[int, int] = {}
+    for i, key in enumerate(keys):
+        at[key] = at.get(key, 0) | 1 << i
+    distinct, sets = sorted(at), [0]
+    for key in distinct:
+        sets.append(sets[-1] | at[key])
+    return distinct, sets
+
+
+def _low(mask: int) -> int:
+    return (mask & -mask).bit_length() - 1

@@ -1,0 +1,180 @@
+"""The rules of an analysis in, their packets as boxes out: products of sets of cells that no rule tells apart."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from calico_rkt.compiler.evaluate import End, Packet
+from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Icmp, Match, PortRange, Rule, Side
+from calico_rkt.compiler.packets.labels import Labels, label_classes
+
+Box = tuple[int, ...]
+"""A product of cell sets, one bit mask for each dimension; empty as soon as one mask is 0."""
+
+SOURCE, DESTINATION, PROTOCOL, SPORT, DPORT, ICMP_TYPE, ICMP_CODE, FROM, TO = range(9)
+V6 = 1 << 32
+"""Where IPv6 begins in the dimension of addresses; IPv4 stands below."""
+_ENDS = (V6 + (1 << 128), V6 + (1 << 128), 256, 1 << 16, 1 << 16, 256, 256)
+
+
+class Space:
+    """The packets that open a flow, cut into cells by the rules given; cuts[d] are the beginnings of d's cells.
+
+    A packet without ports has port 0, one without ICMP has type and code 0; source and destination are of one
+    family. rules must be resolved (no NameRef). UndecidedError where labels can't be told apart in bounds.
+    """
+
+    def __init__(self, rules: Iterable[Rule], network_ids: frozenset[str] = frozenset()) -> None:
+        rules = tuple(rules)
+        sides = [s for r in rules for s in (r.match.source, r.match.destination)]
+        selectors = {s for side in sides for s in (side.selector, side.not_selector) if s is not None}
+        self.classes: tuple[Labels, ...] = label_classes(selectors, network_ids)
+        self.cuts = _cuts(rules)
+        self._class_masks = {
+            s: sum(1 << i for i, c in enumerate(self.classes) if c is not None and s.matches(c)) for s in selectors
+        }
+        self.all: Box = (*((1 << len(c)) - 1 for c in self.cuts), *[(1 << len(self.classes)) - 1] * 2)
+        self._icmp = self._cells(PROTOCOL, [(ICMP, ICMP + 1), (ICMPV6, ICMPV6 + 1)])
+        self.universe = tuple(self._universe())
+
+    def boxes(self, rule: Rule) -> tuple[Box, ...]:
+        """The packets that the rule matches, as disjoint boxes that are not empty."""
+        return tuple(b for m in self._match(rule.match) for u in self.universe if (b := meet(m, u)) is not None)
+
+    def witness(self, box: Box) -> Packet:
+        """One packet of a box that is not empty and lies in one box of the universe."""
+        at = [self._lowest(d, mask) for d, mask in enumerate(box)]
+        protocol = at[PROTOCOL]
+        icmp = Icmp(at[ICMP_TYPE], at[ICMP_CODE]) if protocol in (ICMP, ICMPV6) else None
+        source = End(_address(at[SOURCE]), self.classes[at[FROM]], at[SPORT])
+        return Packet(source, End(_address(at[DESTINATION]), self.classes[at[TO]], at[DPORT]), protocol, icmp)
+
+    def _lowest(self, dimension: int, mask: int) -> int:
+        cell = (mask & -mask).bit_length() - 1
+        return self.cuts[dimension][cell] if dimension < FROM else cell
+
+    def _cells(self, dimension: int, ranges: Iterable[tuple[int, int]]) -> int:
+        """The cells of half-open ranges, each of which begins and ends at a cut."""
+        cuts, mask = self.cuts[dimension], 0
+        for lo, hi in ranges:
+            mask |= (1 << bisect_left(cuts, hi)) - (1 << bisect_left(cuts, lo))
+        return mask
+
+    def _universe(self) -> Iterable[Box]:
+        ports = self._cells(PROTOCOL, [(p, p + 1) for p in PORT_PROTOCOLS])
+        bare = self.all[PROTOCOL] & ~ports & ~self._icmp
+        for family in ((0, V6), (V6, _ENDS[SOURCE])):
+            for protocols, has_ports, has_icmp in (
+                (ports, True, False),
+                (self._icmp, False, True),
+                (bare, False, False),
+            ):
+                box = list(self.all)
+                box[SOURCE] = self._cells(SOURCE, [family])
+                box[DESTINATION] = self._cells(DESTINATION, [family])
+                box[PROTOCOL] = protocols
+                if not has_ports:
+                    box[SPORT] = box[DPORT] = 1
+                if not has_icmp:
+                    box[ICMP_TYPE] = box[ICMP_CODE] = 1
+                yield tuple(box)
+
+    def _match(self, m: Match) -> list[Box]:
+        box = list(self.all)
+        for side, address, port, label in (
+            (m.source, SOURCE, SPORT, FROM),
+            (m.destination, DESTINATION, DPORT, TO),
+        ):
+            box[address] &= self._addresses(m, side, address)
+            box[port] &= self._ports(side, port)
+            if side.selector is not None:
+                box[label] &= self._class_masks[side.selector]
+            if side.not_selector is not None:
+                box[label] &= ~self._class_masks[side.not_selector]
+        if m.protocol is not None:
+            box[PROTOCOL] &= self._cells(PROTOCOL, [(m.protocol, m.protocol + 1)])
+        if m.not_protocol is not None:
+            box[PROTOCOL] &= ~self._cells(PROTOCOL, [(m.not_protocol, m.not_protocol + 1)])
+        if m.icmp is not None:
+            box = list(meet(tuple(box), self._icmp_box(m.icmp)) or (0,) * len(box))
+        return [tuple(box)] if m.not_icmp is None else without(tuple(box), self._icmp_box(m.not_icmp))
+
+    def _addresses(self, m: Match, side: Side, dimension: int) -> int:
+        mask = self.all[dimension]
+        if m.ip_version is not None:
+            mask &= self._cells(dimension, [(0, V6) if m.ip_version == 4 else (V6, _ENDS[dimension])])
+        if side.nets:
+            mask &= self._cells(dimension, map(_net_range, side.nets))
+        return mask & ~self._cells(dimension, map(_net_range, side.not_nets))
+
+    def _ports(self, side: Side, dimension: int) -> int:
+        mask = self._cells(dimension, map(_port_range, side.ports)) if side.ports else self.all[dimension]
+        return mask & ~self._cells(dimension, map(_port_range, side.not_ports))
+
+    def _icmp_box(self, icmp: Icmp) -> Box:
+        box = list(self.all)
+        box[PROTOCOL] = self._icmp
+        box[ICMP_TYPE] = self._cells(ICMP_TYPE, [(icmp.type, icmp.type + 1)])
+        if icmp.code is not None:
+            box[ICMP_CODE] = self._cells(ICMP_CODE, [(icmp.code, icmp.code + 1)])
+        return tuple(box)
+
+
+def meet(a: Box, b: Box) -> Box | None:
+    """The packets of both; None where there is none."""
+    out = tuple([x & y for x, y in zip(a, b, strict=True)])
+    return out if all(out) else None
+
+
+def without(a: Box, b: Box) -> list[Box]:
+    """The packets of a that are not in b, as disjoint boxes."""
+    if meet(a, b) is None:
+        return [a]
+    out: list[Box] = []
+    for d, mask in enumerate(b):
+        if rest := a[d] & ~mask:
+            out.append((*a[:d], rest, *a[d + 1 :]))
+        a = (*a[:d], a[d] & mask, *a[d + 1 :])
+    return out
+
+
+def _cuts(rules: Sequence[Rule]) -> tuple[list[int], ...]:
+    cuts: list[set[int]] = [{0} for _ in _ENDS]
+    cuts[SOURCE].add(V6)
+    cuts[DESTINATION].add(V6)
+    cuts[SPORT].add(1)
+    cuts[DPORT].add(1)
+    cuts[ICMP_TYPE].add(1)
+    cuts[ICMP_CODE].add(1)
+    protocols = {*PORT_PROTOCOLS, ICMP, ICMPV6}
+    for rule in rules:
+        m = rule.match
+        protocols |= {p for p in (m.protocol, m.not_protocol) if p is not None}
+        for icmp in (m.icmp, m.not_icmp):
+            if icmp is not None:
+                cuts[ICMP_TYPE] |= {icmp.type, icmp.type + 1}
+                cuts[ICMP_CODE] |= {icmp.code, icmp.code + 1} if icmp.code is not None else set()
+        for side, address, port in ((m.source, SOURCE, SPORT), (m.destination, DESTINATION, DPORT)):
+            cuts[address].update(x for n in (*side.nets, *side.not_nets) for x in _net_range(n))
+            cuts[port].update(x for p in (*side.ports, *side.not_ports) for x in _port_range(p))
+    cuts[PROTOCOL] |= {x for p in protocols for x in (p, p + 1)}
+    return tuple(sorted(x for x in c if x < end) for c, end in zip(cuts, _ENDS, strict=True))
+
+
+def _net_range(net: object) -> tuple[int, int]:
+    if not isinstance(net, IPv4Network | IPv6Network):
+        raise TypeError(f"{net!r} is not resolved")
+    first = int(net.network_address) + (V6 if net.version == 6 else 0)
+    return first, first + net.num_addresses
+
+
+def _port_range(ports: object) -> tuple[int, int]:
+    if not isinstance(ports, PortRange):
+        raise TypeError(f"{ports!r} is not resolved")
+    return ports.lo, ports.hi + 1
+
+
+def _address(value: int) -> IPv4Address | IPv6Address:
+    return IPv4Address(value) if value < V6 else IPv6Address(value - V6)

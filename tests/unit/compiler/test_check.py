@@ -1,0 +1,63 @@
+"""calico-rkt check as people run it: a folder in, findings and an exit status out."""
+
+import json
+
+import pytest
+
+from calico_rkt.plugin.cli import main
+
+CONF = (
+    '{"cniVersion": "1.0.0", "name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.7.0.0/24"}}'
+)
+SHADOWED = """network: web
+ingress:
+  - {action: Allow, source: {nets: [10.0.0.0/25]}}
+  - {action: Allow, source: {nets: [10.0.0.128/25]}}
+  - {action: Deny, source: {nets: [10.0.0.0/24]}}
+  - default
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    (tmp_path / "web.conf").write_text(CONF)
+    (tmp_path / "profiles").mkdir()
+    return tmp_path
+
+
+def test_nothing_to_say(workspace, capsys):
+    assert main(["check", str(workspace)]) == 0
+    assert capsys.readouterr().out == "1 network checked: nothing to say\n"
+
+
+def test_a_rule_that_two_others_hide(workspace, capsys):
+    path = workspace / "profiles" / "web.yaml"
+    path.write_text(SHADOWED)
+    assert main(["check", str(workspace)]) == 1
+    out = capsys.readouterr().out
+    assert f"{path}:5:5: CR801 warning: this rule decides nothing" in out
+    assert f"together by {path}:3, {path}:4" in out
+    assert out.endswith("1 network checked: 1 finding\n")
+
+
+def test_json(workspace, capsys):
+    (workspace / "profiles" / "web.yaml").write_text(SHADOWED)
+    assert main(["check", str(workspace), "--format", "json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["code"], found["line"]) == ("CR801", 5)
+
+
+def test_errors_of_all_files_at_once(workspace, capsys):
+    (workspace / "profiles" / "web.yaml").write_text("network: web\ningres: []\n")
+    (workspace / "db.conf").write_text("{")
+    assert main(["check", str(workspace)]) == 2
+    out = capsys.readouterr().out
+    assert "CR301 error" in out
+    assert "db.conf" in out
+
+
+@pytest.mark.parametrize("folder", ["absent", "."])
+def test_no_workspace(tmp_path, monkeypatch, capsys, folder):
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", folder]) == 2
+    assert "error" in capsys.readouterr().err
