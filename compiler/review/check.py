@@ -41,7 +41,7 @@ def check(folder: Path, environ: Mapping[str, str]) -> Checked:
     confs = _confs(folder, environ, found)
     if not confs and not found:
         hint = "a workspace is a folder of *.conf and *.conflist files with profiles/*.yaml beside them"
-        raise CompileError([error("CR710", "no conf of type calico is here", path=str(folder), hint=hint)])
+        raise CompileError([error("CR806", "no conf of type calico is here", path=str(folder), hint=hint)])
     profiles = folder / "profiles"
     data = read_profiles(profiles)
     files = parse_files(data)
