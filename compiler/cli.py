@@ -10,9 +10,10 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from calico_rkt import __version__
-from calico_rkt.compiler.conf import LARGEST_CONF, NetConf, parse_conf
+from calico_rkt.compiler.conf import CONF_SUFFIXES, LARGEST_CONF, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, render, warning
 
 TARGET_NAMES = ("calico-v3", "calico-v1", "nftables")
@@ -77,11 +78,8 @@ def check(argv: Sequence[str] | None = None) -> int:
     except CompileError as e:
         _report(e.diagnostics, "text")
         return 2
-    if args.format == "json":
-        print(json.dumps([_object(d) for d in checked.diagnostics], indent=2))
-    else:
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        _print(render(checked.diagnostics, colour=colour))
+    _print(_rendered(checked.diagnostics, args.format, sys.stdout))
+    if args.format == "text":
         count = len(checked.diagnostics)
         said = f"{count} finding{'s' * (count != 1)}" if count else "nothing to say"
         _print(f"{len(checked.networks)} network{'s' * (len(checked.networks) != 1)} checked: {said}\n")
@@ -201,7 +199,7 @@ def _names_beside(path: str) -> tuple[str, ...]:
         return ()
     names = []
     for other in beside:
-        if other.suffix in (".conf", ".conflist"):
+        if other.suffix in CONF_SUFFIXES:
             # A conf with errors is told about when it is compiled itself.
             with contextlib.suppress(CompileError):
                 names.append(parse_conf(read_file(other), str(other), preview=True)[0].name)
@@ -209,12 +207,14 @@ def _names_beside(path: str) -> tuple[str, ...]:
 
 
 def _report(diagnostics: Iterable[Diagnostic], style: str) -> None:
-    once = tuple(dict.fromkeys(diagnostics))
+    sys.stderr.write(_rendered(dict.fromkeys(diagnostics), style, sys.stderr))
+
+
+def _rendered(diagnostics: Iterable[Diagnostic], style: str, stream: TextIO) -> str:
+    """The diagnostics as text or json; coloured where the stream that they will be written to is a terminal."""
     if style == "json":
-        print(json.dumps([_object(d) for d in once], indent=2), file=sys.stderr)
-        return
-    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    sys.stderr.write(render(once, colour=colour))
+        return json.dumps([_object(d) for d in diagnostics], indent=2) + "\n"
+    return render(diagnostics, colour=stream.isatty() and not os.environ.get("NO_COLOR"))
 
 
 def _object(d: Diagnostic) -> dict[str, object]:

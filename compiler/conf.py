@@ -16,6 +16,8 @@ from calico_rkt.compiler.source_json import parse_json
 
 SUPPORTED_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 """CNI spec versions; a conf without cniVersion means the first."""
+CONF_SUFFIXES = (".conf", ".conflist")
+"""How the names of conf files end, as rkt and libcni read them."""
 LARGEST_CONF = 1024 * 1024
 """Bytes of one conf."""
 LOG_LEVELS = {

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calico_rkt.compiler.conf import NetConf, parse_conf
+from calico_rkt.compiler.conf import CONF_SUFFIXES, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin import policy
@@ -51,7 +51,7 @@ def confs(folders: Iterable[Path]) -> dict[str, NetConf]:
     """
     found: dict[str, NetConf] = {}
     for folder in folders:
-        for path in sorted(p for p in folder.glob("*") if p.suffix in (".conf", ".conflist")):
+        for path in sorted(p for p in folder.glob("*") if p.suffix in CONF_SUFFIXES):
             conf = _conf(path)
             if conf is not None:
                 found.setdefault(conf.name, conf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import eq
 
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.space import Box, meet, without
@@ -20,26 +21,18 @@ def pieces_left(
         if not met:
             yield piece
             continue
-        biggest = max(met, key=lambda m: [_share(x, y) for x, y in zip(m[1], piece, strict=True)].count(1.0))[0]
-        for i, common in met:
-            if common == piece:
-                biggest = i
-                break
+        biggest, _ = max(met, key=lambda m: sum(map(eq, m[1], piece)))
         used.add(biggest)
         rest = [i for i, _ in met if i != biggest]
         pending += [(p, rest) for p in without(piece, boxes[biggest])]
 
 
-def _share(part: int, whole: int) -> float:
-    return 1.0 if part == whole else 0.0
-
-
 def another_fate(
-    box: Box, later: Sequence[int], boxes: Sequence[Box], same: Sequence[bool], budget: Budget
+    box: Box, wanted: bool, later: Sequence[int], boxes: Sequence[Box], allows: Sequence[bool], budget: Budget
 ) -> Box | None:
-    """A piece of box whose first match among later (positions in order) is not the same; None where all is.
+    """A piece of box that later (positions in order) allow and wanted does not, or the reverse; None where all agree.
 
-    same[i] says whether box i decides as wanted; same[-1] is what becomes of packets that nothing matches.
+    allows[i] says whether box i allows what it matches first; what none matches is denied.
     """
     pending = [(box, 0)]
     while pending:
@@ -49,11 +42,11 @@ def another_fate(
             common = meet(piece, boxes[later[n]])
             if common is None:
                 continue
-            if not same[later[n]]:
+            if allows[later[n]] is not wanted:
                 return common
             pending += [(p, n + 1) for p in without(piece, boxes[later[n]])]
             break
         else:
-            if not same[-1]:
+            if wanted:
                 return piece
     return None

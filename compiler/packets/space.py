@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 
-from calico_rkt.compiler.evaluate import End, Packet
-from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Icmp, Match, PortRange, Rule, Side
+from calico_rkt.compiler.evaluate import Address, End, Packet
+from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Icmp, Match, Net, PortRange, Rule, Side
 from calico_rkt.compiler.packets.labels import Labels, label_classes
+from calico_rkt.compiler.resolved import nets, ports
 
 Box = tuple[int, ...]
 """A product of cell sets, one bit mask for each dimension; empty as soon as one mask is 0."""
@@ -63,11 +64,11 @@ class Space:
         return mask
 
     def _universe(self) -> Iterable[Box]:
-        ports = self._cells(PROTOCOL, [(p, p + 1) for p in PORT_PROTOCOLS])
-        bare = self.all[PROTOCOL] & ~ports & ~self._icmp
+        ported = self._cells(PROTOCOL, [(p, p + 1) for p in PORT_PROTOCOLS])
+        bare = self.all[PROTOCOL] & ~ported & ~self._icmp
         for family in ((0, V6), (V6, _ENDS[SOURCE])):
             for protocols, has_ports, has_icmp in (
-                (ports, True, False),
+                (ported, True, False),
                 (self._icmp, False, True),
                 (bare, False, False),
             ):
@@ -106,12 +107,12 @@ class Space:
         if m.ip_version is not None:
             mask &= self._cells(dimension, [(0, V6) if m.ip_version == 4 else (V6, _ENDS[dimension])])
         if side.nets:
-            mask &= self._cells(dimension, map(_net_range, side.nets))
-        return mask & ~self._cells(dimension, map(_net_range, side.not_nets))
+            mask &= self._cells(dimension, map(_net_range, nets(side.nets)))
+        return mask & ~self._cells(dimension, map(_net_range, nets(side.not_nets)))
 
     def _ports(self, side: Side, dimension: int) -> int:
-        mask = self._cells(dimension, map(_port_range, side.ports)) if side.ports else self.all[dimension]
-        return mask & ~self._cells(dimension, map(_port_range, side.not_ports))
+        mask = self._cells(dimension, map(_port_range, ports(side.ports))) if side.ports else self.all[dimension]
+        return mask & ~self._cells(dimension, map(_port_range, ports(side.not_ports)))
 
     def _icmp_box(self, icmp: Icmp) -> Box:
         box = list(self.all)
@@ -141,13 +142,7 @@ def without(a: Box, b: Box) -> list[Box]:
 
 
 def _cuts(rules: Sequence[Rule]) -> tuple[list[int], ...]:
-    cuts: list[set[int]] = [{0} for _ in _ENDS]
-    cuts[SOURCE].add(V6)
-    cuts[DESTINATION].add(V6)
-    cuts[SPORT].add(1)
-    cuts[DPORT].add(1)
-    cuts[ICMP_TYPE].add(1)
-    cuts[ICMP_CODE].add(1)
+    cuts: list[set[int]] = [{0, V6}, {0, V6}, {0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}]
     protocols = {*PORT_PROTOCOLS, ICMP, ICMPV6}
     for rule in rules:
         m = rule.match
@@ -157,24 +152,20 @@ def _cuts(rules: Sequence[Rule]) -> tuple[list[int], ...]:
                 cuts[ICMP_TYPE] |= {icmp.type, icmp.type + 1}
                 cuts[ICMP_CODE] |= {icmp.code, icmp.code + 1} if icmp.code is not None else set()
         for side, address, port in ((m.source, SOURCE, SPORT), (m.destination, DESTINATION, DPORT)):
-            cuts[address].update(x for n in (*side.nets, *side.not_nets) for x in _net_range(n))
-            cuts[port].update(x for p in (*side.ports, *side.not_ports) for x in _port_range(p))
+            cuts[address].update(x for n in nets((*side.nets, *side.not_nets)) for x in _net_range(n))
+            cuts[port].update(x for p in ports((*side.ports, *side.not_ports)) for x in _port_range(p))
     cuts[PROTOCOL] |= {x for p in protocols for x in (p, p + 1)}
     return tuple(sorted(x for x in c if x < end) for c, end in zip(cuts, _ENDS, strict=True))
 
 
-def _net_range(net: object) -> tuple[int, int]:
-    if not isinstance(net, IPv4Network | IPv6Network):
-        raise TypeError(f"{net!r} is not resolved")
+def _net_range(net: Net) -> tuple[int, int]:
     first = int(net.network_address) + (V6 if net.version == 6 else 0)
     return first, first + net.num_addresses
 
 
-def _port_range(ports: object) -> tuple[int, int]:
-    if not isinstance(ports, PortRange):
-        raise TypeError(f"{ports!r} is not resolved")
-    return ports.lo, ports.hi + 1
+def _port_range(port: PortRange) -> tuple[int, int]:
+    return port.lo, port.hi + 1
 
 
-def _address(value: int) -> IPv4Address | IPv6Address:
+def _address(value: int) -> Address:
     return IPv4Address(value) if value < V6 else IPv6Address(value - V6)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from calico_rkt.compiler.conf import NetConf, parse_conf
+from calico_rkt.compiler.conf import CONF_SUFFIXES, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
-from calico_rkt.compiler.pipeline import LOCAL, PROFILE, compile_network
+from calico_rkt.compiler.pipeline import LOCAL, compile_network, write_proven
 from calico_rkt.compiler.review.lint import lint
 from calico_rkt.compiler.workspace import (
     findings,
@@ -20,8 +20,6 @@ from calico_rkt.compiler.workspace import (
     unread,
     unused,
 )
-
-CONF_SUFFIXES = (".conf", ".conflist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +49,13 @@ def check(folder: Path, environ: Mapping[str, str]) -> Checked:
         policy = policy_for(name, files)
         known = known_ids(policy, files, names)
         try:
-            compiled = compile_network(conf, policy, PROFILE, findings(policy, files, names), known_ids=known)
+            compiled = compile_network(conf, policy, findings=findings(policy, files, names), known_ids=known)
+            found += compiled.diagnostics
             if conf.datastore_type == "local":
-                compile_network(conf, policy, LOCAL, known_ids=known)
+                write_proven(compiled.network, LOCAL, known)
         except CompileError as e:
             found += e.diagnostics
             continue
-        found += compiled.diagnostics
         found += lint(compiled.network, known, frozenset(data))
     return Checked(names, tuple(dict.fromkeys(found)))
 

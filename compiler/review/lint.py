@@ -47,6 +47,7 @@ class _Direction:
                 self.owner += [n] * len(found)
         self.first.append(len(self.boxes))
         self.index = Index(self.boxes)
+        self.allows = [self._action(n) is Action.ALLOW for n in self.owner]
         self.deciding = sum(1 << i for i, n in enumerate(self.owner) if self._action(n) is not Action.LOG)
 
     def _action(self, statement: int) -> Action:
@@ -54,11 +55,13 @@ class _Direction:
 
     def findings(self, files: frozenset[str]) -> Iterator[Diagnostic]:
         """What is said of one rule counts as done for the next, so that all of it can be taken out at once."""
-        seen: dict[int, Diagnostic | None] = {n: self._asked(n, self._dead) for n in range(len(self.statements))}
+        dead = [self._asked(n, self._dead) for n in range(len(self.statements))]
         for n, statement in enumerate(self.statements):
             span = statement[0].span
-            found = seen[n]
-            if span is not None and span.path in files and (found := found or self._asked(n, self._idle)) is not None:
+            if span is None or span.path not in files:
+                continue
+            found = dead[n] or self._asked(n, self._idle)
+            if found is not None:
                 yield found
 
     def _asked(self, n: int, question: Callable[[int], Diagnostic | None]) -> Diagnostic | None:
@@ -104,11 +107,10 @@ class _Direction:
             yield from pieces_left(box, _positions(near), self.boxes, budget, used)
 
     def _redundant(self, n: int, left: Iterable[Box], budget: Budget) -> bool:
-        same = [self._action(o) is self._action(n) for o in self.owner]
-        same.append(self._action(n) is Action.DENY)
+        wanted = self._action(n) is Action.ALLOW
         for piece in left:
             later = _positions(self.index.near(piece) & self.deciding & (-1 << self.first[n + 1]))
-            if another_fate(piece, later, self.boxes, same, budget) is not None:
+            if another_fate(piece, wanted, later, self.boxes, self.allows, budget) is not None:
                 return False
         return True
 

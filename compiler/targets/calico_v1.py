@@ -15,10 +15,10 @@ from calico_rkt import __version__
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors
 from calico_rkt.compiler.ir import ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE, Action, Match, Network, Rule, Side, ToHost
 from calico_rkt.compiler.profile import digest, port_object
+from calico_rkt.compiler.resolved import nets, ports
 from calico_rkt.compiler.selector import Op, Selector
 from calico_rkt.compiler.targets.checks import check, protocol_name, refuse
 from calico_rkt.compiler.targets.printing import render
-from calico_rkt.compiler.targets.resolved import nets, ports
 
 _NAMES: dict[int, str] = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6", SCTP: "sctp", UDPLITE: "udplite"}
 _TAG = re.compile(r"[a-zA-Z0-9_.-]+")

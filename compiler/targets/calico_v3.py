@@ -20,9 +20,9 @@ from calico_rkt.compiler.profile import (
     digest,
     rule_object,
 )
+from calico_rkt.compiler.resolved import nets
 from calico_rkt.compiler.targets.checks import check, refuse
 from calico_rkt.compiler.targets.printing import render
-from calico_rkt.compiler.targets.resolved import nets
 
 MOST_NETS, MOST_PORTS, MOST_RULES, LONGEST_SELECTOR = 256, 50, 1024, 1024
 """Limits of Calico's v3 API (policy_common.go): a nets or ports field, a direction, a selector's characters."""

@@ -20,9 +20,9 @@ from calico_rkt.compiler.ir import (
     ToHost,
 )
 from calico_rkt.compiler.profile import ANNOTATION_DIGEST, ANNOTATION_NETWORK, ANNOTATION_TO_HOST, digest
+from calico_rkt.compiler.resolved import versions
 from calico_rkt.compiler.selector import Selector, SelectorError, parse_selector
 from calico_rkt.compiler.targets.readback import ReadBack, unreadable
-from calico_rkt.compiler.targets.resolved import versions
 from calico_rkt.compiler.targets.yaml_values import Value, load
 
 _PROTOCOLS = {name: number for number, name in PROTOCOL_NAMES.items()}

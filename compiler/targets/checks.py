@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, NameRef, Network, Rule, Side
-from calico_rkt.compiler.targets.resolved import versions
+from calico_rkt.compiler.resolved import versions
 
 Check = Callable[[str, Rule], Iterator[Diagnostic]]
 

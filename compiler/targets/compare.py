@@ -13,9 +13,9 @@ from math import prod
 
 from calico_rkt.compiler.ir import ICMP, Match, Network, Rule, Side
 from calico_rkt.compiler.profile import digest
+from calico_rkt.compiler.resolved import nets, ports, versions
 from calico_rkt.compiler.selector import Op, Selector
 from calico_rkt.compiler.targets.readback import ReadBack
-from calico_rkt.compiler.targets.resolved import nets, ports, versions
 
 _Set = frozenset[object]
 Peers = Callable[[Side], _Set]

@@ -15,10 +15,10 @@ from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.ids import LONGEST
 from calico_rkt.compiler.ir import ICMP, SCTP, TCP, UDP, Action, Match, NameRef, Net, Network, PortRange, Rule
 from calico_rkt.compiler.profile import digest
+from calico_rkt.compiler.resolved import nets, ports, versions
 from calico_rkt.compiler.targets.checks import check, refuse
 from calico_rkt.compiler.targets.nft_peers import Lookup, lookups, mentioned_by
 from calico_rkt.compiler.targets.printing import render
-from calico_rkt.compiler.targets.resolved import nets, ports, versions
 
 _TRANSPORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 _ID = re.compile(r"[a-z0-9][-a-z0-9.]*\Z")

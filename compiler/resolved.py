@@ -1,4 +1,4 @@
-"""Fields of a side in, the same without names out: what a target may count on after the resolve pass."""
+"""Fields of a side in, the same without names out: what a target or an analysis may count on after the resolve pass."""
 
 from __future__ import annotations
 
