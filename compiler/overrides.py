@@ -1,4 +1,4 @@
-"""One YAML file of a workspace in, what it says out: an Override in either form, definitions, or settings."""
+"""One YAML file of a workspace in, what it says out: an Override in either form, definitions, settings, guardrails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from calico_rkt.compiler.definitions import Definitions, Settings, parse_definitions, parse_settings
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span
-from calico_rkt.compiler.expectations import Expectation, parse_tests
+from calico_rkt.compiler.expectations import Expectation, Guardrails, parse_guardrails, parse_tests
 from calico_rkt.compiler.fields import Field, Form, Problems, did_you_mean, fields_of, kind, text_of
 from calico_rkt.compiler.ids import LONGEST, object_id
 from calico_rkt.compiler.ir import NameRef, Rule, ToHost
@@ -21,9 +21,12 @@ API_VERSION, KIND = "projectcalico.org/v3", "Profile"
 
 _HASH = re.compile(r"-[0-9a-f]{8}\Z")
 _OVERRIDE_KEYS = ("network", "ingress", "egress", "endpoint_to_host", "tests")
-_SHARED_KEYS = ("definitions", "settings")
+_SHARED_KEYS = ("definitions", "settings", "guardrails")
 _PROFILE_KEYS = ("apiVersion", "kind", "metadata", "spec")
-_KINDS = "network: NAME (an override), definitions:, settings:, or apiVersion: projectcalico.org/v3 with kind: Profile"
+_KINDS = (
+    "network: NAME (an override), definitions:, settings:, guardrails:, "
+    "or apiVersion: projectcalico.org/v3 with kind: Profile"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Override:
             if isinstance(item, Rule):
                 yield from (*item.match.source.networks, *item.match.destination.networks)
         for test in self.tests:
-            yield from (NameRef(e.network, e.span) for e in (test.source, test.destination) if e.network is not None)
+            yield from test.mentioned_networks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class File:
     override: Override | None = None
     definitions: Definitions | None = None
     settings: Settings | None = None
+    guardrails: Guardrails | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -76,23 +80,20 @@ def parse_file(path: str, data: bytes) -> File:
         return File(path, diagnostics=e.diagnostics)
     problems = Problems()
     keys = [key.text for key, _ in root.entries] if isinstance(root, Mapping) else []
-    override = definitions = settings = None
+    override = definitions = settings = guardrails = None
     owner: str | None = None
     if "network" in keys:
         owner, override = _parse_ours(root, problems)
     elif "apiVersion" in keys or "kind" in keys:
         owner, override = _parse_profile(root, problems)
-    elif "definitions" in keys or "settings" in keys:
-        found = fields_of(root, _SHARED_KEYS, "a file of definitions or settings", problems)
+    elif any(key in keys for key in _SHARED_KEYS):
+        found = fields_of(root, _SHARED_KEYS, "a file of definitions, settings or guardrails", problems)
         definitions = parse_definitions(found["definitions"], problems) if "definitions" in found else None
         settings = parse_settings(found["settings"], problems) if "settings" in found else None
-    elif isinstance(root, Mapping) and "guardrails" in keys:
-        key = next(k for k, _ in root.entries if k.text == "guardrails")
-        hint = "take the file away; what it promises would not be checked"
-        problems.error("CR331", "guardrails are not supported by this version", key.span, hint)
+        guardrails = parse_guardrails(found["guardrails"], problems) if "guardrails" in found else None
     else:
         _unknown(root, problems)
-    return File(path, owner, override, definitions, settings, tuple(problems.found))
+    return File(path, owner, override, definitions, settings, guardrails, tuple(problems.found))
 
 
 def _unknown(root: Node, problems: Problems) -> None:

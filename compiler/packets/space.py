@@ -17,7 +17,7 @@ Box = tuple[int, ...]
 SOURCE, DESTINATION, PROTOCOL, SPORT, DPORT, ICMP_TYPE, ICMP_CODE, FROM, TO = range(9)
 V6 = 1 << 32
 """Where IPv6 begins in the dimension of addresses; IPv4 stands below."""
-_ENDS = (V6 + (1 << 128), V6 + (1 << 128), 256, 1 << 16, 1 << 16, 256, 256)
+ENDS = (V6 + (1 << 128), V6 + (1 << 128), 256, 1 << 16, 1 << 16, 256, 256)
 
 
 class Space:
@@ -66,7 +66,7 @@ class Space:
     def _universe(self) -> Iterable[Box]:
         ported = self._cells(PROTOCOL, [(p, p + 1) for p in PORT_PROTOCOLS])
         bare = self.all[PROTOCOL] & ~ported & ~self._icmp
-        for family in ((0, V6), (V6, _ENDS[SOURCE])):
+        for family in ((0, V6), (V6, ENDS[SOURCE])):
             for protocols, has_ports, has_icmp in (
                 (ported, True, False),
                 (self._icmp, False, True),
@@ -105,7 +105,7 @@ class Space:
     def _addresses(self, m: Match, side: Side, dimension: int) -> int:
         mask = self.all[dimension]
         if m.ip_version is not None:
-            mask &= self._cells(dimension, [(0, V6) if m.ip_version == 4 else (V6, _ENDS[dimension])])
+            mask &= self._cells(dimension, [(0, V6) if m.ip_version == 4 else (V6, ENDS[dimension])])
         if side.nets:
             mask &= self._cells(dimension, map(_net_range, nets(side.nets)))
         return mask & ~self._cells(dimension, map(_net_range, nets(side.not_nets)))
@@ -155,7 +155,7 @@ def _cuts(rules: Sequence[Rule]) -> tuple[list[int], ...]:
             cuts[address].update(x for n in nets((*side.nets, *side.not_nets)) for x in _net_range(n))
             cuts[port].update(x for p in ports((*side.ports, *side.not_ports)) for x in _port_range(p))
     cuts[PROTOCOL] |= {x for p in protocols for x in (p, p + 1)}
-    return tuple(sorted(x for x in c if x < end) for c, end in zip(cuts, _ENDS, strict=True))
+    return tuple(sorted(x for x in c if x < end) for c, end in zip(cuts, ENDS, strict=True))
 
 
 def _net_range(net: Net) -> tuple[int, int]:

@@ -12,7 +12,9 @@ from calico_rkt.compiler.pipeline import compile_for_host
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "overrides.md").read_text(encoding="utf-8")
 BLOCKS = [textwrap.dedent(b) for b in re.findall(r"(?:^    .*\n|^\n(?=    ))+", GUIDE, re.MULTILINE)]
-FILES = [b.strip("\n") + "\n" for b in BLOCKS if re.match(r"\s*(network|apiVersion|definitions|settings):", b)]
+FILES = [
+    b.strip("\n") + "\n" for b in BLOCKS if re.match(r"\s*(network|apiVersion|definitions|settings|guardrails):", b)
+]
 OURS = ("fields", "values", "rules", "definitions", "expectations", "overrides", "workspace", "pipeline", "cli")
 NAMES = b"definitions:\n  nets: {office: [192.0.2.0/24]}\n  ports: {web: [80]}\n"
 
@@ -20,7 +22,7 @@ NAMES = b"definitions:\n  nets: {office: [192.0.2.0/24]}\n  ports: {web: [80]}\n
 @pytest.mark.parametrize("text", FILES)
 def test_every_example_of_the_guide_compiles_without_a_word(text):
     found = re.search(r"(?:network|name): (\w+)", text)
-    name = found[1] if found and not text.startswith(("definitions", "settings")) else "web"
+    name = found[1] if found and not text.startswith(("definitions", "settings", "guardrails")) else "web"
     files = {f"{name}.yaml": text.encode()}
     if not text.startswith("definitions"):
         files["names.yaml"] = NAMES

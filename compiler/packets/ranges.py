@@ -1,0 +1,95 @@
+"""A set of cells in, the values that it stands for out: ranges, prefixes, and one good example."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_range
+
+from calico_rkt.compiler.evaluate import End, Packet
+from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, TCP, Icmp, Net
+from calico_rkt.compiler.packets.fates import positions
+from calico_rkt.compiler.packets.space import (
+    DESTINATION,
+    DPORT,
+    ENDS,
+    FROM,
+    ICMP_CODE,
+    ICMP_TYPE,
+    PROTOCOL,
+    SOURCE,
+    SPORT,
+    TO,
+    V6,
+    Box,
+    Space,
+)
+
+_LIKED = {
+    PROTOCOL: (TCP, 17, ICMP, ICMPV6),
+    SPORT: (49152, 1024),
+    DPORT: (80, 443, 8080),
+    ICMP_TYPE: (8, 128),
+    **dict.fromkeys((SOURCE, DESTINATION), (int(IPv4Address("203.0.113.9")), V6 + int(IPv6Address("2001:db8::9")))),
+}
+"""Values that a reader knows; RFC 5737 and RFC 3849 keep the addresses for examples."""
+
+
+def ranges(space: Space, dimension: int, mask: int) -> Iterator[tuple[int, int]]:
+    """First and last value of each run of cells, in order; IPv4 and IPv6 never share one."""
+    cuts, end = space.cuts[dimension], ENDS[dimension]
+    at: tuple[int, int] | None = None
+    for cell in positions(mask):
+        lo = cuts[cell]
+        hi = (cuts[cell + 1] if cell + 1 < len(cuts) else end) - 1
+        if at is not None and at[1] + 1 == lo and not (dimension in (SOURCE, DESTINATION) and lo == V6):
+            at = (at[0], hi)
+        else:
+            if at is not None:
+                yield at
+            at = (lo, hi)
+    if at is not None:
+        yield at
+
+
+def prefixes(space: Space, dimension: int, mask: int) -> list[Net]:
+    """The addresses of the cells as CIDRs."""
+    out: list[Net] = []
+    for lo, hi in ranges(space, dimension, mask):
+        if lo < V6:
+            out += summarize_address_range(IPv4Address(lo), IPv4Address(hi))
+        else:
+            out += summarize_address_range(IPv6Address(lo - V6), IPv6Address(hi - V6))
+    return out
+
+
+def example(space: Space, box: Box) -> Packet:
+    """A packet of a box that is not empty and lies in one box of the universe, with values that a reader knows."""
+    protocol = _value(space, box, PROTOCOL)
+    icmp = None
+    if protocol in (ICMP, ICMPV6):
+        icmp = Icmp(_value(space, box, ICMP_TYPE), _value(space, box, ICMP_CODE))
+    ends = []
+    for address, labels, port in ((SOURCE, FROM, SPORT), (DESTINATION, TO, DPORT)):
+        value = _value(space, box, address)
+        ends.append(
+            End(
+                ip_address(IPv4Address(value) if value < V6 else IPv6Address(value - V6)),
+                space.classes[next(positions(box[labels]))],
+                _value(space, box, port) if protocol in PORT_PROTOCOLS else 0,
+            )
+        )
+    return Packet(ends[0], ends[1], protocol, icmp)
+
+
+def _value(space: Space, box: Box, dimension: int) -> int:
+    cuts, mask = space.cuts[dimension], box[dimension]
+    for liked in _LIKED.get(dimension, ()):
+        if mask >> (bisect_right(cuts, liked) - 1) & 1:
+            return liked
+    lowest = cuts[next(positions(mask))]
+    if lowest == 0 and dimension in (SPORT, DPORT) and mask & (mask - 1):
+        return cuts[next(positions(mask & (mask - 1)))]
+    if dimension in (SOURCE, DESTINATION) and mask >> (bisect_right(cuts, lowest + 1) - 1) & 1:
+        return lowest + 1  # the first address of a prefix is seldom a machine's
+    return lowest

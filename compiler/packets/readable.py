@@ -1,0 +1,93 @@
+"""Many small boxes in, few large ones that hold the same packets out: as a person would write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+
+from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS
+from calico_rkt.compiler.packets.budget import Budget
+from calico_rkt.compiler.packets.cover import pieces_left
+from calico_rkt.compiler.packets.fates import positions
+from calico_rkt.compiler.packets.index import Index
+from calico_rkt.compiler.packets.space import (
+    DESTINATION,
+    DPORT,
+    FROM,
+    ICMP_CODE,
+    ICMP_TYPE,
+    PROTOCOL,
+    SOURCE,
+    SPORT,
+    TO,
+    Box,
+    Space,
+    meet,
+)
+
+_ORDER = (SPORT, ICMP_TYPE, ICMP_CODE, FROM, TO, SOURCE, DESTINATION, DPORT, PROTOCOL)
+"""What grows first ends widest: a reader cares most about protocol and destination port."""
+
+
+def readable(space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> list[Box]:
+    """Boxes that hold exactly the pieces' packets of the universe; they may overlap, and cover what is no packet.
+
+    A full mask in a dimension means that nothing is to be said about it. The smallest come first.
+    """
+    grower = _Grower(space, pieces, universe, budget)
+    found: list[Box] = []
+    for piece in sorted(pieces, key=_size, reverse=True):
+        if any(_left([piece], found, budget)):
+            found.append(grower.grown(piece))
+    # A box that later ones cover together is not needed; the small ones are asked first.
+    found.sort(key=_size)
+    for box in list(found):
+        others = [f for f in found if f is not box]
+        mine = [m for u in universe if (m := meet(box, u)) is not None]
+        if others and not any(_left(mine, others, budget)):
+            found.remove(box)
+    return found
+
+
+class _Grower:
+    def __init__(self, space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> None:
+        self.space, self.pieces, self.universe, self.budget = space, pieces, universe, budget
+        self.index = Index(pieces)
+        self.ported = protocol_cells(space, PORT_PROTOCOLS)
+        self.icmp = protocol_cells(space, (ICMP, ICMPV6))
+
+    def grown(self, box: Box) -> Box:
+        for d in _ORDER:
+            wide = (*box[:d], self.space.all[d], *box[d + 1 :])
+            bad = 0
+            for u in self.universe:
+                inside = meet(wide, u)
+                if inside is not None:
+                    near = list(positions(self.index.near(inside)))
+                    for rest in pieces_left(inside, near, self.pieces, self.budget, set()):
+                        bad |= rest[d]
+            box = (*box[:d], self.space.all[d] & ~bad, *box[d + 1 :])
+        return self._clipped(box)
+
+    def _clipped(self, box: Box) -> Box:
+        """Ports speak of protocols that have ports, types of ICMP, in a reader's eyes."""
+        protocols = box[PROTOCOL]
+        if any(box[d] != self.space.all[d] for d in (SPORT, DPORT)):
+            protocols &= self.ported
+        if any(box[d] != self.space.all[d] for d in (ICMP_TYPE, ICMP_CODE)):
+            protocols &= self.icmp
+        return (*box[:PROTOCOL], protocols, *box[PROTOCOL + 1 :])
+
+
+def protocol_cells(space: Space, protocols: Iterable[int]) -> int:
+    """The cells of these protocols; each of them has one of its own in every space."""
+    return sum(1 << space.cuts[PROTOCOL].index(p) for p in protocols)
+
+
+def _left(boxes: Iterable[Box], blockers: Sequence[Box], budget: Budget) -> Iterable[Box]:
+    for box in boxes:
+        yield from pieces_left(box, range(len(blockers)), blockers, budget, set())
+
+
+def _size(box: Box) -> int:
+    return prod(mask.bit_count() for mask in box)

@@ -1,0 +1,276 @@
+"""Two revisions of a workspace in, what the second lets through that the first did not, and the reverse, out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from calico_rkt.compiler.diagnostics import Span
+from calico_rkt.compiler.evaluate import Packet
+from calico_rkt.compiler.ir import Action, Rule
+from calico_rkt.compiler.packets.budget import Budget, UndecidedError
+from calico_rkt.compiler.packets.cover import pieces_left
+from calico_rkt.compiler.packets.outline import outline
+from calico_rkt.compiler.packets.ranges import example
+from calico_rkt.compiler.packets.readable import readable
+from calico_rkt.compiler.packets.space import Box, meet
+from calico_rkt.compiler.review.changes import changed_rules
+from calico_rkt.compiler.review.parties import Kind, Party
+from calico_rkt.compiler.review.scene import NOWHERE, Fate, Scene, View, relevant
+from calico_rkt.compiler.review.words import Flow, flow
+from calico_rkt.compiler.review.world import World
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One readable flow whose fate changed, the same between each source and each destination named.
+
+    before and after are the fates of the example, a packet from the first source to the first destination.
+    lines are those of all changed rules that take part in the flow.
+    """
+
+    widened: bool
+    sources: tuple[str, ...]
+    destinations: tuple[str, ...]
+    flow: Flow
+    example: Packet
+    before: Fate
+    after: Fate
+    lines: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What changed between two worlds. text: whether any rule, address or network differs at all.
+
+    logging: the stages whose Log rules differ, with the lines. undecided: pairs that were given up, each with why.
+    """
+
+    old: str
+    new: str
+    changes: tuple[Change, ...] = ()
+    addresses: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    logging: tuple[tuple[str, tuple[Span, ...]], ...] = ()
+    undecided: tuple[str, ...] = ()
+    text: bool = False
+
+    @property
+    def widened(self) -> bool:
+        return any(c.widened for c in self.changes)
+
+
+def diff(old: World, new: World, progress: Progress | None = None) -> Diff:
+    """Every pair of networks, other endpoints, outside and host; exact, or named in undecided."""
+    differ = _Differ(old, new)
+    changes: list[Change] = []
+    undecided: list[str] = []
+    pairs = list(differ.pairs())
+    for n, (before, after) in enumerate(pairs):
+        view = after or before
+        assert view is not None
+        name = f"{view.source.name} -> {view.destination.name}"
+        if progress is not None:
+            progress(n, len(pairs), name)
+        try:
+            changes += differ.pair(before, after)
+        except UndecidedError as e:
+            undecided.append(f"{name}: {e}")
+    names = [tuple(w.networks) for w in (old, new)]
+    both = [n for n in names[0] if n in new.networks]
+    return Diff(
+        old.where,
+        new.where,
+        _merged(changes),
+        tuple(n for n in both if differ.moved(n)),
+        tuple(n for n in names[1] if n not in old.networks),
+        tuple(n for n in names[0] if n not in new.networks),
+        tuple(differ.logging()),
+        tuple(undecided),
+        differ.any(),
+    )
+
+
+class _Differ:
+    def __init__(self, old: World, new: World) -> None:
+        self.worlds = (old, new)
+        self.own, self.known = old.own | new.own, old.known | new.known
+        self.rules: dict[tuple[str, str], tuple[list[Rule], list[Rule]]] = {}
+        self._stages: dict[tuple[str, bool], list[Rule]] = {}
+        for name in {**old.networks, **new.networks}:
+            for direction in ("ingress", "egress"):
+                lists = [getattr(w.networks.get(name), direction, ()) for w in self.worlds]
+                self.rules[direction, name] = changed_rules(lists[0], lists[1])
+
+    def moved(self, name: str) -> bool:
+        a, b = (w.party(Kind.NETWORK, name) for w in self.worlds)
+        return (a and (a.nets, a.not_nets)) != (b and (b.nets, b.not_nets))
+
+    def any(self) -> bool:
+        old, new = self.worlds
+        return dict(old.networks) != dict(new.networks) or old.parties != new.parties
+
+    def logging(self) -> Iterator[tuple[str, tuple[Span, ...]]]:
+        for (direction, name), lists in self.rules.items():
+            spans = [r.span for rules in lists for r in rules if r.action is Action.LOG and r.span]
+            if spans:
+                yield f"{direction} of {name}", tuple(dict.fromkeys(spans))
+
+    def pairs(self) -> Iterator[tuple[View | None, View | None]]:
+        """The pairs in which anything could have changed, row by row."""
+        everyone = {p.key: p for w in self.worlds for p in w.parties}
+        for source in everyone.values():
+            for destination in everyone.values():
+                if not self._untouched(source, destination):
+                    before, after = (self._view(w, source, destination) for w in self.worlds)
+                    if before or after:
+                        yield before, after
+
+    def _untouched(self, source: Party, destination: Party) -> bool:
+        for party, direction, other in ((source, "egress", destination), (destination, "ingress", source)):
+            if party.kind is Kind.NETWORK:
+                if any(self.rules[direction, party.name]) or self.moved(party.name):
+                    return False
+                to_host = {w.networks[party.name].endpoint_to_host for w in self.worlds if party.name in w.networks}
+                if other.kind is Kind.HOST and (len(to_host) > 1 or self._store_changed(party.name)):
+                    return False
+        return True
+
+    def _store_changed(self, name: str) -> bool:
+        stores = {w.confs[name].datastore_type == "local" for w in self.worlds if name in w.confs}
+        return len(stores) > 1
+
+    def _view(self, world: World, source: Party, destination: Party) -> View | None:
+        ends = [world.party(p.kind, p.name) for p in (source, destination)]
+        # Other endpoints exist in both revisions, though only one may have rules that tell them from the outside.
+        source_, destination_ = (
+            p if p is not None or q.kind is not Kind.OTHERS else q
+            for p, q in zip(ends, (source, destination), strict=True)
+        )
+        return None if source_ is None or destination_ is None else world.view(source_, destination_)
+
+    def pair(self, before: View | None, after: View | None) -> list[Change]:
+        """What changed between two parties."""
+        views = [v for v in (before, after) if v is not None]
+        changed = self._changed(before, after)
+        if changed is not None:
+            changed = relevant(changed, views[0], self.own, None)
+            if not changed:
+                return []
+        bounds = None if changed is None else [outline(r.match) for r in changed]
+        matches = [r.match for r in changed or ()]
+        scene = Scene(views, self.own, self.known, matches, bounds)
+        at = {id(v): n for n, v in enumerate(views)}
+        # The universe of each side: what nobody can send is neither allowed nor denied by anybody.
+        found: list[Change] = []
+        budget = Budget()
+        for widened, mine, theirs in ((True, after, before), (False, before, after)):
+            if mine is None:
+                continue
+            number = at[id(mine)]
+            region = scene.universes[number] if changed is None else scene.within(number, matches)
+            pieces: list[tuple[Box, Fate, Fate]] = []
+            for box in region:
+                for part, fate in scene.fates(number, box, budget):
+                    if fate.allowed is False:
+                        continue
+                    for smaller, other in self._other(scene, at.get(id(theirs)), part, budget):
+                        if _rank(other) < _rank(fate):
+                            pieces.append((smaller, fate, other))
+            found += self._changes(scene, number, widened, pieces, changed, budget)
+        return found
+
+    def _changed(self, before: View | None, after: View | None) -> list[Rule] | None:
+        """The rules that make the difference; None: the whole pair is to be looked at."""
+        if before is None or after is None or _ends(before) != _ends(after):
+            return None
+        out: list[Rule] = []
+        for a, b in zip(before.stages, after.stages, strict=True):
+            key = (a.words, before.destination.kind is Kind.HOST)
+            if key not in self._stages:
+                gone, come = changed_rules(a.rules, b.rules)
+                self._stages[key] = [r for r in (*gone, *come) if r.action is not Action.LOG]
+            out += self._stages[key]
+        return out
+
+    def _other(self, scene: Scene, number: int | None, box: Box, budget: Budget) -> Iterator[tuple[Box, Fate]]:
+        """The fates of a box in the other revision, where the outside may have had any address."""
+        if number is None:
+            yield box, NOWHERE
+            return
+        reach = scene.reaches[number]
+        for u in reach:
+            common = meet(box, u)
+            if common is not None:
+                yield from scene.fates(number, common, budget)
+        for rest in pieces_left(box, range(len(reach)), reach, budget, set()):
+            yield rest, NOWHERE
+
+    def _changes(
+        self,
+        scene: Scene,
+        number: int,
+        widened: bool,
+        pieces: Sequence[tuple[Box, Fate, Fate]],
+        changed: list[Rule] | None,
+        budget: Budget,
+    ) -> Iterator[Change]:
+        view = scene.views[number]
+        marked = None if changed is None else {id(r) for r in changed}
+        for box in readable(scene.space, [p for p, _, _ in pieces], scene.universes[number], budget):
+            mine = [(m, a, b) for p, a, b in pieces if (m := meet(p, box)) is not None]
+            lines = dict.fromkeys(
+                r.span
+                for _, a, b in mine
+                for fate in (a, b)
+                for _, r in fate.rules
+                if r is not None and r.span and (marked is None or id(r) in marked)
+            )
+            piece, fate, other = mine[0]
+            before, after = (other, fate) if widened else (fate, other)
+            yield Change(
+                widened,
+                (view.source.name,),
+                (view.destination.name,),
+                flow(scene.space, box, scene.universes[number], self.own),
+                example(scene.space, piece),
+                before,
+                after,
+                tuple(lines),
+            )
+
+
+def _ends(v: View) -> tuple[object, ...]:
+    """What of a view says which packets it is about; what the outside owns follows from the networks' addresses."""
+    return tuple((p.key, p.nets, p.not_nets if p.kind is Kind.NETWORK else ()) for p in (v.source, v.destination))
+
+
+def _rank(fate: Fate) -> int:
+    return {False: 0, None: 1, True: 2}[fate.allowed]
+
+
+def _merged(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Equal flows with the same lines between several parties become one; widened before denied, the smallest first."""
+    rows: dict[object, Change] = {}
+    for c in changes:
+        key = (c.widened, c.flow, c.lines, c.destinations)
+        first = rows.get(key)
+        rows[key] = c if first is None else replace(first, sources=(*first.sources, *c.sources))
+    columns: dict[object, Change] = {}
+    for c in rows.values():
+        key = (c.widened, c.flow, c.lines, c.sources)
+        first = columns.get(key)
+        columns[key] = c if first is None else replace(first, destinations=(*first.destinations, *c.destinations))
+    return tuple(sorted(columns.values(), key=lambda c: (not c.widened, _weight(c), c.sources, c.destinations)))
+
+
+def _weight(c: Change) -> tuple[int, int, int]:
+    """How much a flow holds, roughly: what says less about itself holds more."""
+    f = c.flow
+    nets = [n for nets in (f.source_nets, f.destination_nets) if nets is not None for n in nets]
+    width = max((n.max_prefixlen - n.prefixlen for n in nets), default=0)
+    said = sum(getattr(f, name) is not None for name in f.__slots__)
+    return -said, width, len(c.sources) * len(c.destinations)

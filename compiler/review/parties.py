@@ -1,0 +1,98 @@
+"""The networks of a workspace in, everybody who can be at an end of a flow out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import summarize_address_range
+
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.ir import Net, Network, Side
+from calico_rkt.compiler.selector import ALL, Selector, all_of, has, negate
+
+
+class Kind(Enum):
+    """What stands at an end of a flow; the value is what people call it where it has no name of its own."""
+
+    NETWORK = "network"
+    OTHERS = "other endpoints"
+    OUTSIDE = "outside"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One row or column of a matrix. nets are its addresses (empty: any), less not_nets.
+
+    A network's addresses are its conf's ranges; with delegated ipam whatever no other network owns. The outside
+    and the host have those that no network owns. Other endpoints, of networks that no conf here has, have any.
+    """
+
+    kind: Kind
+    name: str
+    id: str = ""
+    nets: tuple[Net, ...] = ()
+    not_nets: tuple[Net, ...] = ()
+
+    @property
+    def key(self) -> tuple[Kind, str]:
+        """The same in every revision of a workspace."""
+        return self.kind, self.name
+
+    def side(self, ids: Iterable[str], *, owned: bool = True) -> Side:
+        """What a packet's end has to be to be this party's; ids are those of the networks that rules tell apart.
+
+        Without owned, the outside and the host may have any address.
+        """
+        if self.kind is Kind.NETWORK:
+            return Side(nets=self.nets, not_nets=self.not_nets, selector=has(self.id))
+        if self.kind is Kind.OTHERS:
+            strangers = [negate(has(i)) for i in sorted(ids)]
+            return Side(selector=all_of(strangers) if strangers else ALL)
+        return Side(not_nets=self.not_nets if owned else (), not_selector=ALL)
+
+    def may_match(self, side: Side, ids: frozenset[str]) -> bool:
+        """Whether a rule's side could be about this party, by its selectors; ids are those of all confs."""
+        if side.selector is not None and self._truth(side.selector, ids) is False:
+            return False
+        return side.not_selector is None or self._truth(side.not_selector, ids) is not True
+
+    def _truth(self, selector: Selector, ids: frozenset[str]) -> bool | None:
+        if self.kind in (Kind.OUTSIDE, Kind.HOST):
+            return False
+        if any(atom.key not in ids for atom in selector.atoms):
+            return None
+        return selector.matches({self.id: ""} if self.kind is Kind.NETWORK else {})
+
+
+def parties(networks: Mapping[str, Network], confs: Mapping[str, NetConf]) -> tuple[Party, ...]:
+    """Each network in the order of the confs, other endpoints where a rule could tell them apart, outside, host."""
+    ranges = {name: _addresses(confs[name]) for name in networks}
+    owned = tuple(net for nets in ranges.values() for net in nets)
+    found = [Party(Kind.NETWORK, name, object_id(name), nets, () if nets else owned) for name, nets in ranges.items()]
+    if _knows_others(networks.values(), frozenset(n.id for n in networks.values())):
+        found.append(Party(Kind.OTHERS, Kind.OTHERS.value))
+    found.append(Party(Kind.OUTSIDE, Kind.OUTSIDE.value, not_nets=owned))
+    found.append(Party(Kind.HOST, Kind.HOST.value, not_nets=owned))
+    return tuple(found)
+
+
+def _addresses(conf: NetConf) -> tuple[Net, ...]:
+    found: list[Net] = []
+    for one in (r for ranges in conf.ipam.ranges for r in ranges):
+        found += summarize_address_range(one.first, one.last)
+    return tuple(found)
+
+
+def _knows_others(networks: Iterable[Network], ids: frozenset[str]) -> bool:
+    """Whether a selector can hold for an endpoint of none of these networks; else such a one is as the outside."""
+    sides = (
+        side
+        for network in networks
+        for rule in (*network.ingress, *network.egress)
+        for side in (rule.match.source, rule.match.destination)
+    )
+    selectors = {s for side in sides for s in (side.selector, side.not_selector) if s is not None}
+    return any(s.matches({}) or any(a.key not in ids for a in s.atoms) for s in selectors)

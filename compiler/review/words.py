@@ -1,0 +1,224 @@
+"""Boxes of packets in, flows in words and in plain values out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from operator import or_
+
+from calico_rkt.compiler.diagnostics import Span
+from calico_rkt.compiler.evaluate import End, Packet
+from calico_rkt.compiler.explain import describe
+from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, Net, Rule
+from calico_rkt.compiler.packets.labels import Labels
+from calico_rkt.compiler.packets.ranges import prefixes, ranges
+from calico_rkt.compiler.packets.space import (
+    DESTINATION,
+    DPORT,
+    FROM,
+    ICMP_CODE,
+    ICMP_TYPE,
+    PROTOCOL,
+    SOURCE,
+    SPORT,
+    TO,
+    Box,
+    Space,
+)
+
+_Range = tuple[int, int]
+_MOST = 8
+"""Values of one list that a line shows; the plain values hold all."""
+_FAMILIES = {(ip_network("0.0.0.0/0"),): "IPv4", (ip_network("::/0"),): "IPv6"}
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A box in plain values. None: nothing is said about it. Ranges hold both ends.
+
+    *_labels are label sets, of each kind of endpoint that is meant one, without the label of a network here.
+    """
+
+    protocols: tuple[_Range, ...] | None = None
+    ports: tuple[_Range, ...] | None = None
+    source_ports: tuple[_Range, ...] | None = None
+    icmp_types: tuple[_Range, ...] | None = None
+    icmp_codes: tuple[_Range, ...] | None = None
+    source_nets: tuple[Net, ...] | None = None
+    destination_nets: tuple[Net, ...] | None = None
+    source_labels: tuple[tuple[tuple[str, str], ...], ...] | None = None
+    destination_labels: tuple[tuple[tuple[str, str], ...], ...] | None = None
+
+    def __str__(self) -> str:
+        words = [self._what()]
+        words += [f"from port {_list(self.source_ports, 65535)}"] if self.source_ports is not None else []
+        for preposition, nets, labels in (
+            ("from", self.source_nets, self.source_labels),
+            ("to", self.destination_nets, self.destination_labels),
+        ):
+            words += [f"{preposition} {_nets(nets)}"] if nets is not None else []
+            words += [f"{preposition} endpoints {_labels(labels)}"] if labels is not None else []
+        return " ".join(words)
+
+    def _what(self) -> str:
+        what = "everything" if self.protocols is None else _protocols(self.protocols)
+        if self.ports is not None:
+            what += f" port {_list(self.ports, 65535)}"
+        if self.icmp_types is not None:
+            what += f" type {_list(self.icmp_types, 255)}"
+        if self.icmp_codes is not None:
+            what += f" code {_list(self.icmp_codes, 255)}"
+        return what
+
+    def values(self) -> dict[str, object]:
+        """For JSON: nets as text, labels as objects, what is not said left out."""
+        out: dict[str, object] = {}
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if name.endswith("_nets"):
+                out[name] = [str(n) for n in value]
+            elif name.endswith("_labels"):
+                out[name] = [dict(pairs) for pairs in value]
+            else:
+                out[name] = [list(r) for r in value]
+        return out
+
+
+def flow(space: Space, box: Box, universe: Sequence[Box], own: frozenset[str]) -> Flow:
+    """The flow of one readable box; own are the ids whose label says no more than the party does."""
+
+    def partial(dimension: int) -> tuple[_Range, ...] | None:
+        mask = box[dimension]
+        return None if mask == space.all[dimension] else tuple(ranges(space, dimension, mask))
+
+    def nets(dimension: int) -> tuple[Net, ...] | None:
+        mask = box[dimension]
+        return None if mask == space.all[dimension] else tuple(prefixes(space, dimension, mask))
+
+    def labels(dimension: int) -> tuple[tuple[tuple[str, str], ...], ...] | None:
+        mask = box[dimension]
+        if mask == space.all[dimension]:
+            return None
+        mask &= reduce(or_, (u[dimension] for u in universe))
+        chosen = [c for i, c in enumerate(space.classes) if mask >> i & 1]
+        return tuple(dict.fromkeys(_without(c, own) for c in chosen))
+
+    return Flow(
+        partial(PROTOCOL),
+        partial(DPORT),
+        partial(SPORT),
+        partial(ICMP_TYPE),
+        partial(ICMP_CODE),
+        nets(SOURCE),
+        nets(DESTINATION),
+        labels(FROM),
+        labels(TO),
+    )
+
+
+def packet_words(packet: Packet) -> str:
+    """One packet as a person would write it down: `TCP 10.2.0.5:49152 -> 10.1.0.5:80`."""
+    what = PROTOCOL_NAMES.get(packet.protocol, f"protocol {packet.protocol}")
+    if packet.icmp is not None:
+        what += f" type {packet.icmp.type} code {packet.icmp.code}"
+    ported = packet.protocol in PORT_PROTOCOLS
+    return f"{what} {_end(packet.source, ported)} -> {_end(packet.destination, ported)}"
+
+
+def packet_values(packet: Packet) -> dict[str, object]:
+    """The same for JSON."""
+    out: dict[str, object] = {"protocol": PROTOCOL_NAMES.get(packet.protocol, packet.protocol)}
+    for name, end in (("source", packet.source), ("destination", packet.destination)):
+        values: dict[str, object] = {"ip": str(end.address), "labels": None if end.labels is None else dict(end.labels)}
+        if packet.protocol in PORT_PROTOCOLS:
+            values["port"] = end.port
+        out[name] = values
+    if packet.icmp is not None:
+        out["icmp"] = {"type": packet.icmp.type, "code": packet.icmp.code}
+    return out
+
+
+def rule_words(rule: Rule | None) -> str:
+    """A deciding rule with its place: `profiles/web.yaml:7 Allow TCP to port 80`."""
+    if rule is None:
+        return "no rule allows it"
+    return f"{place(rule.span)} {describe(rule)}" if rule.span else describe(rule)
+
+
+def place(span: Span | None) -> str:
+    return f"{span.path}:{span.line}" if span else ""
+
+
+def _end(end: End, ported: bool) -> str:
+    address = f"[{end.address}]" if ported and end.address.version == 6 else str(end.address)
+    return f"{address}:{end.port}" if ported else address
+
+
+def _without(labels: Labels, own: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((k, v) for k, v in sorted((labels or {}).items()) if k not in own)
+
+
+def _protocols(found: Sequence[_Range]) -> str:
+    members = [p for lo, hi in found for p in range(lo, hi + 1)]
+    if len(members) > 128:
+        missing = [p for p in range(256) if p not in set(members)]
+        return f"all but {_joined(map(_protocol, missing))}" if missing else "everything"
+    return _joined(map(_protocol, sorted(members, key=lambda p: (p not in (6, 17), p in (ICMP, ICMPV6), p))))
+
+
+def _protocol(number: int) -> str:
+    return PROTOCOL_NAMES.get(number, f"protocol {number}")
+
+
+def _list(found: Sequence[_Range], last: int) -> str:
+    """Ranges as `80, 8000:8100`, or what is missing where that is shorter."""
+    holes = _holes(found, last)
+    if found and len(holes) < len(found) and found[0][0] <= 1 and found[-1][1] == last:
+        return "any but " + _list(holes, last)
+    return _joined((str(lo) if lo == hi else f"{lo}:{hi}" for lo, hi in found), " and ")
+
+
+def _holes(found: Sequence[_Range], last: int) -> list[_Range]:
+    at, out = 1, []
+    for lo, hi in found:
+        if lo > at:
+            out.append((at, lo - 1))
+        at = max(at, hi + 1)
+    return [*out, (at, last)] if at <= last else out
+
+
+def _nets(nets: tuple[Net, ...]) -> str:
+    if nets in _FAMILIES:
+        return _FAMILIES[nets]
+    for version, whole in ((4, IPv4Network("0.0.0.0/0")), (6, IPv6Network("::/0"))):
+        mine = [n for n in nets if n.version == version]
+        if len(mine) == len(nets) and len(mine) > 1:
+            missing: list[Net] = [whole]
+            for net in mine:
+                missing = [m for w in missing for m in _less(w, net)]
+            if len(missing) < len(mine):
+                return f"IPv{version} outside {_joined(map(str, missing))}"
+    return _joined(map(str, nets))
+
+
+def _less(whole: Net, net: Net) -> Iterable[Net]:
+    if isinstance(whole, IPv4Network) and isinstance(net, IPv4Network):
+        return whole.address_exclude(net) if net.subnet_of(whole) else [whole]
+    if isinstance(whole, IPv6Network) and isinstance(net, IPv6Network):
+        return whole.address_exclude(net) if net.subnet_of(whole) else [whole]
+    return [whole]
+
+
+def _labels(labels: Sequence[tuple[tuple[str, str], ...]]) -> str:
+    return _joined(" and ".join(f"with {k} = {v!r}" for k, v in one) or "without such labels" for one in labels)
+
+
+def _joined(words: Iterable[str], last: str = " and ") -> str:
+    found = list(words)
+    if len(found) > _MOST:
+        found = [*found[:_MOST], f"{len(found) - _MOST} more"]
+    return found[0] if len(found) == 1 else ", ".join(found[:-1]) + last + found[-1]

@@ -1,0 +1,50 @@
+"""Compiled networks in, every pair of those at the ends of their flows out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.diagnostics import Diagnostic
+from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.overrides import File
+from calico_rkt.compiler.review.parties import Kind, Party
+from calico_rkt.compiler.review.scene import View, view
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The networks of one revision by name, in the order of their confs; diagnostics hold no error.
+
+    own are their ids, known those of all networks that a conf, an override or a rule names.
+    """
+
+    where: str
+    networks: Mapping[str, Network]
+    confs: Mapping[str, NetConf]
+    files: tuple[File, ...]
+    own: frozenset[str]
+    known: frozenset[str]
+    parties: tuple[Party, ...]
+    diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
+
+    def party(self, kind: Kind, name: str = "") -> Party | None:
+        """The party of this kind and, for a network, of this name or id."""
+        for p in self.parties:
+            if p.kind is kind and (kind is not Kind.NETWORK or name in (p.name, p.id)):
+                return p
+        return None
+
+    def view(self, source: Party, destination: Party) -> View | None:
+        """What decides between the two; None where that is not for this workspace to decide."""
+        felix = source.kind is Kind.NETWORK and self.confs[source.name].datastore_type != "local"
+        return view(source, destination, self.networks, felix=felix)
+
+    def views(self) -> Iterator[View]:
+        """Every pair that this workspace decides, row by row."""
+        for source in self.parties:
+            for destination in self.parties:
+                found = self.view(source, destination)
+                if found is not None:
+                    yield found
