@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_range
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from calico_rkt.compiler.evaluate import End, Packet
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, TCP, Icmp, Net
@@ -52,15 +52,25 @@ def ranges(space: Space, dimension: int, mask: int) -> Iterator[tuple[int, int]]
         yield at
 
 
-def prefixes(space: Space, dimension: int, mask: int) -> list[Net]:
-    """The addresses of the cells as CIDRs."""
-    out: list[Net] = []
-    for lo, hi in ranges(space, dimension, mask):
-        if lo < V6:
-            out += summarize_address_range(IPv4Address(lo), IPv4Address(hi))
-        else:
-            out += summarize_address_range(IPv6Address(lo - V6), IPv6Address(hi - V6))
-    return out
+def prefixes(space: Space, dimension: int, needed: int, allowed: int) -> list[Net]:
+    """Few CIDRs that hold the addresses of all cells of needed, and of none that is not in allowed."""
+    want, may = list(ranges(space, dimension, needed)), list(ranges(space, dimension, allowed | needed))
+    return [*_cover(0, 32, 0, want, may), *_cover(0, 128, V6, want, may)]
+
+
+def _cover(base: int, bits: int, offset: int, want: list[tuple[int, int]], may: list[tuple[int, int]]) -> list[Net]:
+    """The CIDRs in the one of base and bits free bits: the widest inside may, no wider than what they have to hold."""
+    first, last = offset + base, offset + base + (1 << bits) - 1
+    inside = [(max(lo, first), min(hi, last)) for lo, hi in want if lo <= last and first <= hi]
+    if not inside:
+        return []
+    if any(lo <= first and last <= hi for lo, hi in may):
+        low, high = inside[0][0] - offset, inside[-1][1] - offset
+        free = (low ^ high).bit_length()
+        low = low >> free << free
+        return [IPv4Network((low, 32 - free)) if offset < V6 else IPv6Network((low, 128 - free))]
+    half = 1 << bits - 1
+    return [*_cover(base, bits - 1, offset, inside, may), *_cover(base + half, bits - 1, offset, inside, may)]
 
 
 def example(space: Space, box: Box) -> Packet:

@@ -85,7 +85,7 @@ def diff(old: World, new: World, progress: Progress | None = None) -> Diff:
         old.where,
         new.where,
         _merged(changes),
-        tuple(n for n in both if differ.moved(n)),
+        tuple(n for n in both if n in differ.moved),
         tuple(n for n in names[1] if n not in old.networks),
         tuple(n for n in names[0] if n not in new.networks),
         tuple(differ.logging()),
@@ -100,14 +100,12 @@ class _Differ:
         self.own, self.known = old.own | new.own, old.known | new.known
         self.rules: dict[tuple[str, str], tuple[list[Rule], list[Rule]]] = {}
         self._stages: dict[tuple[str, bool], list[Rule]] = {}
+        ends = [{p.name: (p.nets, p.not_nets) for p in w.parties if p.kind is Kind.NETWORK} for w in self.worlds]
+        self.moved = frozenset(n for n in {**ends[0], **ends[1]} if ends[0].get(n) != ends[1].get(n))
         for name in {**old.networks, **new.networks}:
             for direction in ("ingress", "egress"):
                 lists = [getattr(w.networks.get(name), direction, ()) for w in self.worlds]
                 self.rules[direction, name] = changed_rules(lists[0], lists[1])
-
-    def moved(self, name: str) -> bool:
-        a, b = (w.party(Kind.NETWORK, name) for w in self.worlds)
-        return (a and (a.nets, a.not_nets)) != (b and (b.nets, b.not_nets))
 
     def any(self) -> bool:
         old, new = self.worlds
@@ -132,7 +130,7 @@ class _Differ:
     def _untouched(self, source: Party, destination: Party) -> bool:
         for party, direction, other in ((source, "egress", destination), (destination, "ingress", source)):
             if party.kind is Kind.NETWORK:
-                if any(self.rules[direction, party.name]) or self.moved(party.name):
+                if any(self.rules[direction, party.name]) or party.name in self.moved:
                     return False
                 to_host = {w.networks[party.name].endpoint_to_host for w in self.worlds if party.name in w.networks}
                 if other.kind is Kind.HOST and (len(to_host) > 1 or self._store_changed(party.name)):

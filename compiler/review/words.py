@@ -26,6 +26,7 @@ from calico_rkt.compiler.packets.space import (
     TO,
     Box,
     Space,
+    meet,
 )
 
 _Range = tuple[int, int]
@@ -95,15 +96,20 @@ def flow(space: Space, box: Box, universe: Sequence[Box], own: frozenset[str]) -
         mask = box[dimension]
         return None if mask == space.all[dimension] else tuple(ranges(space, dimension, mask))
 
+    real = [m for u in universe if (m := meet(box, u)) is not None]
+
+    def needed(dimension: int) -> int:
+        """The cells of packets that there are; the box may hold more, which is no packet's."""
+        return reduce(or_, (m[dimension] for m in real), 0)
+
     def nets(dimension: int) -> tuple[Net, ...] | None:
         mask = box[dimension]
-        return None if mask == space.all[dimension] else tuple(prefixes(space, dimension, mask))
+        return None if mask == space.all[dimension] else tuple(prefixes(space, dimension, needed(dimension), mask))
 
     def labels(dimension: int) -> tuple[tuple[tuple[str, str], ...], ...] | None:
-        mask = box[dimension]
-        if mask == space.all[dimension]:
+        if box[dimension] == space.all[dimension]:
             return None
-        mask &= reduce(or_, (u[dimension] for u in universe))
+        mask = needed(dimension)
         chosen = [c for i, c in enumerate(space.classes) if mask >> i & 1]
         return tuple(dict.fromkeys(_without(c, own) for c in chosen))
 

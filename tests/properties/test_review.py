@@ -77,11 +77,15 @@ POLICY = st.tuples(LISTS, LISTS, st.sampled_from(list(ToHost)))
 POLICIES = st.fixed_dictionaries({"web": POLICY, "db": POLICY, "ext": POLICY})
 
 
+def essential(packet):
+    return packet.protocol == 58 and packet.icmp.type in (130, 131, 132, 133, 135, 136)
+
+
 def verdict(w, source, destination, packet):
     """The plain meaning of docs/semantics.md, over whole lists; None: left to the host."""
     if source in RANGES:
         own = w.networks[source]
-        if destination == "host" and packet.protocol == 58 and packet.icmp.type in (130, 131, 132, 133, 135, 136):
+        if destination == "host" and packet.source.address.version == 6 and essential(packet):
             return True
         if not evaluate(own.egress, packet).allowed:
             return False
