@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from calico_rkt import __version__
-from calico_rkt.compiler.conf import CONF_SUFFIXES, LARGEST_CONF, NetConf, parse_conf
+from calico_rkt.compiler.conf import LARGEST_CONF, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, render, warning
 
 TARGET_NAMES = ("calico-v3", "calico-v1", "nftables")
@@ -61,6 +61,7 @@ def compile_profile(argv: Sequence[str] | None = None) -> int:
 def check(argv: Sequence[str] | None = None) -> int:
     """Run `calico-rkt check`; the exit status: 0 nothing to say, 1 findings, 2 unreadable input or bad usage."""
     from calico_rkt.compiler.review.check import check as check_workspace
+    from calico_rkt.compiler.workspace.reader import open_folder
 
     parser = argparse.ArgumentParser(
         prog="calico-rkt check",
@@ -74,19 +75,20 @@ def check(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
     args = parser.parse_args(argv)
     try:
-        checked = check_workspace(args.folder, os.environ)
+        workspace = open_folder(args.folder, os.environ)
+        found = check_workspace(workspace)
     except CompileError as e:
         _report(e.diagnostics, "text")
         return 2
-    _print(_rendered(checked.diagnostics, args.format, sys.stdout))
+    _print(_rendered(found, args.format, sys.stdout))
     if args.format == "text":
-        count = len(checked.diagnostics)
+        count = len(found)
         said = f"{count} finding{'s' * (count != 1)}" if count else "nothing to say"
-        _print(f"{len(checked.networks)} network{'s' * (len(checked.networks) != 1)} checked: {said}\n")
+        _print(f"{len(workspace.names)} network{'s' * (len(workspace.names) != 1)} checked: {said}\n")
     sys.stdout.flush()
-    if any(d.is_error for d in checked.diagnostics):
+    if any(d.is_error for d in found):
         return 2
-    return 1 if checked.diagnostics else 0
+    return 1 if found else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,15 +112,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> int:
     from calico_rkt.compiler.explain import explain
     from calico_rkt.compiler.pipeline import compile_network
-    from calico_rkt.compiler.workspace import (
-        findings,
-        known_ids,
-        parse_files,
-        policy_for,
-        read_profiles,
-        unread,
-        unused,
-    )
+    from calico_rkt.compiler.workspace.files import read_profiles, unread
+    from calico_rkt.compiler.workspace.policy import findings, known_ids, parse_files, policy_for, unused
 
     warnings: tuple[Diagnostic, ...] = ()
     try:
@@ -147,7 +142,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _read_conf(path: str) -> tuple[NetConf, tuple[Diagnostic, ...]]:
-    from calico_rkt.compiler.workspace import read_file
+    from calico_rkt.compiler.workspace.files import read_file
 
     if path != "-":
         return parse_conf(read_file(Path(path)), path, preview=True, environ=os.environ)
@@ -189,21 +184,9 @@ def _holds_files(folder: Path) -> bool:
 
 def _names_beside(path: str) -> tuple[str, ...]:
     """The names of the networks that confs of this folder have; none for stdin, where nobody can tell."""
-    from calico_rkt.compiler.workspace import read_file
+    from calico_rkt.compiler.workspace.reader import conf_names
 
-    if path == "-":
-        return ()
-    try:
-        beside = sorted(Path(path).parent.iterdir())
-    except OSError:
-        return ()
-    names = []
-    for other in beside:
-        if other.suffix in CONF_SUFFIXES:
-            # A conf with errors is told about when it is compiled itself.
-            with contextlib.suppress(CompileError):
-                names.append(parse_conf(read_file(other), str(other), preview=True)[0].name)
-    return tuple(names)
+    return () if path == "-" else conf_names(Path(path).parent)
 
 
 def _report(diagnostics: Iterable[Diagnostic], style: str) -> None:

@@ -14,7 +14,8 @@ from calico_rkt.compiler.passes import run_passes
 from calico_rkt.compiler.passes.context import Context
 from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.workspace import Policy, parse_files, policy_for, read_profiles
+from calico_rkt.compiler.workspace.files import read_profiles
+from calico_rkt.compiler.workspace.policy import Policy, parse_files, policy_for
 
 PROFILE, LOCAL = "calico-v3", "nftables"
 """The target that profiles are published in, and the one that enforces them where no Calico does."""
@@ -31,6 +32,21 @@ class Compiled:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
+def resolve_network(
+    conf: NetConf, policy: Policy, findings: Iterable[Diagnostic] = ()
+) -> tuple[Network, tuple[Diagnostic, ...]]:
+    """The network with every name resolved, for no target yet, and what is to be said about it, no error among it.
+
+    Raises CompileError with every problem found, those of policy and findings included.
+    """
+    network, found = run_passes(
+        lower(conf.name, policy.override, policy.defaults), Context(definitions=policy.definitions)
+    )
+    diagnostics = (*policy.diagnostics, *findings, *found, *_to_host_on_a_cluster(conf, policy))
+    raise_errors(diagnostics)
+    return network, diagnostics
+
+
 def compile_network(
     conf: NetConf,
     policy: Policy,
@@ -44,11 +60,7 @@ def compile_network(
     known_ids are the ids of all networks here, where they are known; nftables refuses a label of none of them.
     Raises CompileError with every problem found, those of policy and findings included.
     """
-    network, found = run_passes(
-        lower(conf.name, policy.override, policy.defaults), Context(definitions=policy.definitions)
-    )
-    diagnostics = (*policy.diagnostics, *findings, *found, *_to_host_on_a_cluster(conf, policy))
-    raise_errors(diagnostics)
+    network, diagnostics = resolve_network(conf, policy, findings)
     try:
         text = write_proven(network, target, known_ids)
     except CompileError as e:

@@ -6,7 +6,8 @@ import pytest
 from calico_rkt.compiler.definitions import BUILT_IN
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.workspace import built_in_rules, parse_files, policy_for, read_file, read_profiles
+from calico_rkt.compiler.workspace.files import read_file, read_profiles
+from calico_rkt.compiler.workspace.policy import built_in_rules, parse_files, policy_for
 
 
 def policy(network="web", **files):

@@ -1,25 +1,21 @@
-"""The files of a profiles folder in, what they say to one network out; the only place that reads them from disk."""
+"""The files of a profiles folder in, what they say to one network out."""
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import resources
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TypeVar
 
 from calico_rkt.compiler.definitions import BUILT_IN, DefaultRules, Definition, Definitions, parse_default_rules
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors, warning
+from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors, warning
 from calico_rkt.compiler.fields import Problems
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.overrides import File, Override, parse_file
 from calico_rkt.compiler.rules import SELF
-from calico_rkt.compiler.source import LARGEST, parse_yaml
-
-SUFFIXES = (".yaml", ".yml")
-_NEARLY = (".yaml.", ".yml.", ".json")
+from calico_rkt.compiler.source import parse_yaml
 
 T = TypeVar("T")
 
@@ -32,62 +28,6 @@ class Policy:
     defaults: DefaultRules
     definitions: Definitions
     diagnostics: tuple[Diagnostic, ...] = ()
-
-
-def read_profiles(folder: Path) -> dict[str, bytes]:
-    """The YAML files of a folder by path, sorted; not those of its subfolders. A missing folder has none.
-
-    A file that can't be read is an error (CompileError): it could be anybody's override.
-    """
-    try:
-        entries = sorted(folder.iterdir())
-    except FileNotFoundError:
-        return {}
-    except OSError as e:
-        raise CompileError([error("CR701", f"the folder can't be read: {e.strerror}", path=str(folder))]) from e
-    out: dict[str, bytes] = {}
-    problems: list[Diagnostic] = []
-    for path in entries:
-        if path.suffix not in SUFFIXES or path.name.startswith("."):
-            continue
-        try:
-            out[str(path)] = read_file(path)
-        except CompileError as e:
-            problems += e.diagnostics
-    raise_errors(problems)
-    return out
-
-
-def read_file(path: Path) -> bytes:
-    """A regular file's bytes; CompileError where there is none, where it can't be read, or where it is too large.
-
-    A pipe or a device is no file here: reading it could wait for ever.
-    """
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise CompileError([error("CR708", "this is a folder, not a file", path=str(path))])
-        if not stat.S_ISREG(mode):
-            raise CompileError([error("CR708", "this is no regular file", path=str(path))])
-        with path.open("rb") as stream:
-            return stream.read(LARGEST + 1)
-    except OSError as e:
-        raise CompileError([error("CR708", f"can't be read: {e.strerror}", path=str(path))]) from e
-    except ValueError as e:  # a NUL byte in the path
-        raise CompileError([error("CR708", f"can't be read: {e}", path=str(path))]) from e
-
-
-def unread(folder: Path) -> tuple[Diagnostic, ...]:
-    """A warning for each file that looks like an override and is none by its name, such as web.yaml.txt."""
-    try:
-        names = sorted(p.name for p in folder.iterdir())
-    except OSError:
-        return ()
-    return tuple(
-        warning("CR707", "not read: the name does not end in .yaml or .yml", path=str(folder / name))
-        for name in names
-        if not name.endswith(SUFFIXES) and not name.startswith(".") and any(n in name for n in _NEARLY)
-    )
 
 
 def built_in_rules(name: str) -> DefaultRules:
