@@ -156,7 +156,7 @@ def _end(field_: Field, problems: Problems) -> End | None:
         return None
     if key == "ip":
         try:
-            return End(net=_addresses(text.text), span=text.span)
+            return End(net=parse_addresses(text.text), span=text.span)
         except BadValueError as e:
             problems.error(e.code, e.message, text.span, e.hint)
             return None
@@ -186,7 +186,7 @@ def _networks(entry: Field, problems: Problems) -> End | None:
     return End(networks=tuple(names), span=entry.value.span)
 
 
-def _addresses(text: str) -> Net:
+def parse_addresses(text: str) -> Net:
     """One address, or a CIDR for all of its addresses."""
     try:
         address = ip_address(text)

@@ -13,6 +13,9 @@ import zipfile
 from pathlib import Path
 
 import calico_rkt
+from calico_rkt.compiler.cli import compile_profile
+from calico_rkt.compiler.cli.commands import REVIEW
+from calico_rkt.compiler.cli.commands import run as review
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.attach import collect
 from calico_rkt.plugin.enforce import table
@@ -40,14 +43,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; argv without the program's name."""
     args = sys.argv[1:] if argv is None else argv
     if args[:1] == ["compile"]:
-        from calico_rkt.compiler.cli import compile_profile
-
         return compile_profile(args[1:])
+    if args[:1] and args[0] in REVIEW:
+        return review(args[0], args[1:])
     try:
-        if args[:1] == ["check"]:
-            from calico_rkt.compiler.cli import check
-
-            return check(args[1:])
         return _run(_parser().parse_args(args))
     except CniError as e:
         print(f"calico-rkt: {e.msg}", file=sys.stderr)
@@ -72,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"calico-rkt {calico_rkt.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("compile", help="print the canonical profile of a network conf")
-    commands.add_parser("check", help="errors, and rules that decide nothing, in a folder of confs and overrides")
+    for name, words in REVIEW.items():
+        commands.add_parser(name, help=words)
     apply = commands.add_parser("apply", help="publish what the host's files compile to")
     status = commands.add_parser("status", help="each network: in step, stale, edited; and what blocks forwarding")
     for command in (apply, status):

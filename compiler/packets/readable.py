@@ -59,14 +59,17 @@ class _Grower:
     def grown(self, box: Box) -> Box:
         for d in _ORDER:
             wide = (*box[:d], self.space.all[d], *box[d + 1 :])
-            bad = 0
+            bad = real = 0
             for u in self.universe:
                 inside = meet(wide, u)
                 if inside is not None:
+                    real |= inside[d]
                     near = list(positions(self.index.near(inside)))
                     for rest in pieces_left(inside, near, self.pieces, self.budget, set()):
                         bad |= rest[d]
-            box = (*box[:d], self.space.all[d] & ~bad, *box[d + 1 :])
+            # Cells without any packet are taken only where nothing need be said of the dimension then: else an
+            # IPv4 box would take the whole other family of one end, and have to name the addresses of both.
+            box = (*box[:d], self.space.all[d] & (real & ~bad if bad else -1), *box[d + 1 :])
         return self._clipped(box)
 
     def _clipped(self, box: Box) -> Box:

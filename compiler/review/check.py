@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.pipeline import LOCAL, PROFILE, resolve_network, write_proven
+from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.expect import outcome
+from calico_rkt.compiler.review.findings import is_finding
 from calico_rkt.compiler.review.lint import lint
+from calico_rkt.compiler.review.problems import problem, promises
 from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
 from calico_rkt.compiler.workspace.reader import Workspace
 
+Progress = Callable[[int, int, str], None]
 
-def check(workspace: Workspace) -> tuple[Diagnostic, ...]:
+
+def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagnostic, ...]:
     """All problems of all confs and overrides, each once; rules that a target can't say are analysed all the same."""
     found: list[Diagnostic] = list(workspace.diagnostics)
-    for conf in workspace.confs:
+    for n, conf in enumerate(workspace.confs):
+        if progress is not None:
+            progress(n, len(workspace.confs), conf.name)
         policy = policy_for(conf.name, workspace.files)
         known = known_ids(policy, workspace.files, workspace.names)
         try:
@@ -27,4 +37,7 @@ def check(workspace: Workspace) -> tuple[Diagnostic, ...]:
             except CompileError as e:
                 found += e.diagnostics
         found += lint(network, known, frozenset(workspace.data))
+    if all(map(is_finding, found)):
+        world = build_world(workspace)
+        found += (d for p in promises(world) if (d := problem(p, outcome(world, p.expectation))) is not None)
     return tuple(dict.fromkeys(found))

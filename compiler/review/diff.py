@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.evaluate import Packet
+from calico_rkt.compiler.expectations import Expectation
 from calico_rkt.compiler.ir import Action, Rule
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.cover import pieces_left
@@ -15,6 +16,7 @@ from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.packets.readable import readable
 from calico_rkt.compiler.packets.space import Box, meet
 from calico_rkt.compiler.review.changes import changed_rules
+from calico_rkt.compiler.review.expect import matches_between
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.scene import NOWHERE, Fate, Scene, View, relevant
 from calico_rkt.compiler.review.words import Flow, flow
@@ -63,9 +65,12 @@ class Diff:
         return any(c.widened for c in self.changes)
 
 
-def diff(old: World, new: World, progress: Progress | None = None) -> Diff:
-    """Every pair of networks, other endpoints, outside and host; exact, or named in undecided."""
-    differ = _Differ(old, new)
+def diff(old: World, new: World, progress: Progress | None = None, excused: Sequence[Expectation] = ()) -> Diff:
+    """Every pair of networks, other endpoints, outside and host; exact, or named in undecided.
+
+    Newly allowed packets that one of excused speaks of are left out.
+    """
+    differ = _Differ(old, new, excused)
     changes: list[Change] = []
     undecided: list[str] = []
     pairs = list(differ.pairs())
@@ -95,8 +100,8 @@ def diff(old: World, new: World, progress: Progress | None = None) -> Diff:
 
 
 class _Differ:
-    def __init__(self, old: World, new: World) -> None:
-        self.worlds = (old, new)
+    def __init__(self, old: World, new: World, excused: Sequence[Expectation]) -> None:
+        self.worlds, self.excused = (old, new), excused
         self.own, self.known = old.own | new.own, old.known | new.known
         self.rules: dict[tuple[str, str], tuple[list[Rule], list[Rule]]] = {}
         self._stages: dict[tuple[str, bool], list[Rule]] = {}
@@ -160,7 +165,10 @@ class _Differ:
                 return []
         bounds = None if changed is None else [outline(r.match) for r in changed]
         matches = [r.match for r in changed or ()]
-        scene = Scene(views, self.own, self.known, matches, bounds)
+        excuses = [(m, e.exceptions) for e in self.excused if (m := matches_between(e, views[-1]))]
+        selections = [*matches, *(m for some, less in excuses for m in (*some, *less))]
+        scene = Scene(views, self.own, self.known, selections, bounds)
+        excused = [b for some, less in excuses for b in scene.within(len(views) - 1, some, less)]
         at = {id(v): n for n, v in enumerate(views)}
         # The universe of each side: what nobody can send is neither allowed nor denied by anybody.
         found: list[Change] = []
@@ -177,7 +185,8 @@ class _Differ:
                         continue
                     for smaller, other in self._other(scene, at.get(id(theirs)), part, budget):
                         if _rank(other) < _rank(fate):
-                            pieces.append((smaller, fate, other))
+                            left = pieces_left(smaller, range(len(excused)), excused, budget, set())
+                            pieces += [(p, fate, other) for p in (left if widened else (smaller,))]
             found += self._changes(scene, number, widened, pieces, changed, budget)
         return found
 
@@ -268,7 +277,7 @@ def _merged(changes: Iterable[Change]) -> tuple[Change, ...]:
 def _weight(c: Change) -> tuple[int, int, int]:
     """How much a flow holds, roughly: what says less about itself holds more."""
     f = c.flow
-    nets = [n for nets in (f.source_nets, f.destination_nets) if nets is not None for n in nets]
+    nets = [n for a in (f.source, f.destination) if a is not None for n in a.nets]
     width = max((n.max_prefixlen - n.prefixlen for n in nets), default=0)
     said = sum(getattr(f, name) is not None for name in f.__slots__)
     return -said, width, len(c.sources) * len(c.destinations)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from calico_rkt.compiler.diagnostics import printable
+from calico_rkt.compiler.diagnostics import Diagnostic, Span, error, printable, warning
 from calico_rkt.compiler.review.diff import Change, Diff
-from calico_rkt.compiler.review.scene import HOST_DECIDES, Fate
-from calico_rkt.compiler.review.words import packet_values, packet_words, place, rule_words
+from calico_rkt.compiler.review.words import (
+    fate_values,
+    fate_words,
+    packet_values,
+    packet_words,
+    place,
+    verdict_words,
+)
 
 _MOST_LINES = 6
 
@@ -35,7 +41,38 @@ def remarks(diff: Diff) -> list[str]:
     return out
 
 
-def values(diff: Diff) -> dict[str, object]:
+def strays_text(strays: tuple[Change, ...] | None) -> str:
+    """What is outside the envelope, where that was asked for."""
+    if strays is None:
+        return ""
+    if not strays:
+        return "all that is newly allowed lies within the guardrails\n"
+    return printable_lines(
+        ["", "newly allowed outside the guardrails:", *(line for c in strays for line in _change(c))]
+    )
+
+
+def problems(diff: Diff, strays: tuple[Change, ...] | None = None) -> tuple[Diagnostic, ...]:
+    """Each change as a diagnostic on the first of its lines, for scanners and logs."""
+    out = [
+        warning(code, f"newly {what}: {heading(c)}", _line(diff, c), hint=f"such as {packet_words(c.example)}")
+        for c in diff.changes
+        for code, what in ((("CR815", "allowed") if c.widened else ("CR816", "denied")),)
+    ]
+    for c in strays or ():
+        message = f"newly allowed outside the guardrails: {heading(c)}"
+        out.append(error("CR813", message, _line(diff, c), hint=f"such as {packet_words(c.example)}"))
+    out += [error("CR814", f"the difference is not decided: {words}") for words in diff.undecided]
+    return tuple(out)
+
+
+def _line(diff: Diff, change: Change) -> Span | None:
+    """The first line that is in the new revision's files: a scanner or a log can show no other."""
+    revision, colon, _ = diff.old.partition(":")
+    return next((s for s in change.lines if not (colon and s.path.startswith(f"{revision}:"))), None)
+
+
+def values(diff: Diff, strays: tuple[Change, ...] | None = None) -> dict[str, object]:
     """The same for JSON."""
     return {
         "old": diff.old,
@@ -47,22 +84,13 @@ def values(diff: Diff) -> dict[str, object]:
         "addresses_changed": list(diff.addresses),
         "logging": [{"where": words, "lines": [place(s) for s in spans]} for words, spans in diff.logging],
         "undecided": list(diff.undecided),
+        **({} if strays is None else {"outside_guardrails": [_values(c) for c in strays]}),
     }
 
 
 def heading(change: Change) -> str:
     """Who to whom, and what: `outside -> web: TCP port 443`."""
     return f"{' or '.join(change.sources)} -> {' or '.join(change.destinations)}: {change.flow}"
-
-
-def fate_words(fate: Fate) -> str:
-    """What decides a packet, in order: `egress of a: x.yaml:3 Allow everything; ingress of b: no rule allows it`."""
-    if not fate.rules:
-        return "the host reaches its own containers always" if fate.allowed else "no such flow"
-    return "; ".join(
-        f"{stage.words}: {'left to the host' if rule is HOST_DECIDES else rule_words(rule)}"
-        for stage, rule in fate.rules
-    )
 
 
 def printable_lines(lines: list[str]) -> str:
@@ -73,16 +101,12 @@ def printable_lines(lines: list[str]) -> str:
 def _change(change: Change) -> Iterator[str]:
     yield f"  {heading(change)}"
     yield f"      such as  {packet_words(change.example)}"
-    yield f"      before   {_verdict(change.before)}: {fate_words(change.before)}"
-    yield f"      now      {_verdict(change.after)}: {fate_words(change.after)}"
+    yield f"      before   {verdict_words(change.before)}: {fate_words(change.before)}"
+    yield f"      now      {verdict_words(change.after)}: {fate_words(change.after)}"
     if len(change.lines) > 1:
         shown = [place(s) for s in change.lines[:_MOST_LINES]]
         more = f" and {len(change.lines) - _MOST_LINES} more" if len(change.lines) > _MOST_LINES else ""
         yield f"      lines    {', '.join(shown)}{more}"
-
-
-def _verdict(fate: Fate) -> str:
-    return {True: "allowed", False: "denied", None: "left to the host"}[fate.allowed]
 
 
 def _values(change: Change) -> dict[str, object]:
@@ -96,19 +120,4 @@ def _values(change: Change) -> dict[str, object]:
         "before": fate_values(change.before),
         "after": fate_values(change.after),
         "lines": [place(s) for s in change.lines],
-    }
-
-
-def fate_values(fate: Fate) -> dict[str, object]:
-    """A fate for JSON; a stage that no rule decides has rule null."""
-    return {
-        "verdict": {True: "Allow", False: "Deny", None: "host"}[fate.allowed],
-        "stages": [
-            {
-                "stage": stage.words,
-                "rule": None if rule is None else rule_words(rule),
-                "line": place(rule.span) if rule is not None and rule.span else None,
-            }
-            for stage, rule in fate.rules
-        ],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from calico_rkt.compiler.evaluate import Packet
@@ -57,7 +57,7 @@ def outcome(world: World, expectation: Expectation) -> Outcome:
     deciders: dict[int, Rule] = {}
     failure, empty = None, True
     try:
-        for view, matches, less in _asked(world, expectation):
+        for view, matches, less in asked(world, expectation):
             scene = Scene([view], world.own, world.known, (*matches, *less))
             budget = Budget()
             for box in scene.within(0, matches, less):
@@ -69,37 +69,48 @@ def outcome(world: World, expectation: Expectation) -> Outcome:
                         failure = Counterexample(view.source.name, view.destination.name, packet, fate)
     except UndecidedError as e:
         return Outcome(expectation, failure, "" if failure else f"given up: {e}", tuple(deciders.values()))
-    problem = "no packet is in its set: the ends share no address family, or own no such address" if empty else ""
+    problem = _why_empty(world, expectation) if empty else ""
     return Outcome(expectation, failure, problem, tuple(deciders.values()))
 
 
-def _asked(world: World, e: Expectation) -> Iterator[tuple[View, list[Match], list[Match]]]:
+def _why_empty(world: World, e: Expectation) -> str:
+    known = {n for network in world.networks.values() for n in (network.name, network.id)}
+    missing = [n.name for n in e.mentioned_networks() if n.name not in known]
+    if missing:
+        return f"no conf here has the network {missing[0]!r}"
+    return "no packet is in its set: its ends share no address family, or nobody has such an address"
+
+
+def asked(world: World, e: Expectation) -> Iterator[tuple[View, list[Match], tuple[Match, ...]]]:
     """Each pair that the expectation is about, with the matches that its packets are in, and those they are not in."""
-    for source, source_nets in _parties(world, e.source):
-        for destination, destination_nets in _parties(world, e.destination):
-            view = world.view(source, destination)
-            # The host reaches its own containers always: `any` can't mean that no rule allows it.
-            if view is not None and (view.stages or e.source.word == "host"):
-                yield (
-                    view,
-                    [_narrowed(m, source_nets, destination_nets) for m in e.matches],
-                    list(e.exceptions),
-                )
+    for view in world.views():
+        # The host reaches its own containers always: `any` can't mean that no rule allows it.
+        if view.stages or e.source.word == "host":
+            matches = matches_between(e, view)
+            if matches:
+                yield view, matches, e.exceptions
+
+
+def matches_between(e: Expectation, view: View) -> list[Match]:
+    """What an expectation says of the packets between the ends of a view, its exceptions aside; none: nothing."""
+    source, destination = _meant(e.source, view.source), _meant(e.destination, view.destination)
+    if source is None or destination is None:
+        return []
+    return [_narrowed(m, source, destination) for m in e.matches]
 
 
 def _narrowed(match: Match, source: Side, destination: Side) -> Match:
     return replace(match, source=source, destination=replace(match.destination, nets=destination.nets))
 
 
-def _parties(world: World, end: End) -> Iterable[tuple[Party, Side]]:
-    """The parties that an end means, each with the addresses that it is narrowed to.
+def _meant(end: End, party: Party) -> Side | None:
+    """The side that an end means of a party, None where it doesn't mean it.
 
     An address is its network's where one owns it, else the outside's.
     """
     if end.networks:
         named = {n.name for n in end.networks}
-        return [(p, Side()) for p in world.parties if p.kind is Kind.NETWORK and {p.name, p.id} & named]
+        return Side() if party.kind is Kind.NETWORK and {party.name, party.id} & named else None
     if end.net is not None:
-        side = Side(nets=(end.net,))
-        return [(p, side) for p in world.parties if p.kind in (Kind.NETWORK, Kind.OUTSIDE)]
-    return [(p, Side()) for p in world.parties if p.kind in _WORDS[end.word]]
+        return Side(nets=(end.net,)) if party.kind in (Kind.NETWORK, Kind.OUTSIDE) else None
+    return Side() if party.kind in _WORDS[end.word] else None

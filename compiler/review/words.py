@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from operator import or_
 
 from calico_rkt.compiler.diagnostics import Span
@@ -24,15 +25,31 @@ from calico_rkt.compiler.packets.space import (
     SOURCE,
     SPORT,
     TO,
+    V6,
     Box,
     Space,
     meet,
 )
+from calico_rkt.compiler.review.scene import HOST_DECIDES, Fate
 
 _Range = tuple[int, int]
 _MOST = 8
 """Values of one list that a line shows; the plain values hold all."""
-_FAMILIES = {(ip_network("0.0.0.0/0"),): "IPv4", (ip_network("::/0"),): "IPv6"}
+_V4, _V6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
+_FAMILIES: dict[tuple[Net, ...], str] = {(_V4,): "IPv4", (_V6,): "IPv6"}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Addresses in one of nets (any, where there are none) and in none of not_nets."""
+
+    nets: tuple[Net, ...] = ()
+    not_nets: tuple[Net, ...] = ()
+
+    def __str__(self) -> str:
+        words = [_FAMILIES.get(self.nets) or _joined(map(str, self.nets))] if self.nets else ["anywhere"]
+        words += [f"outside {_joined(map(str, self.not_nets))}"] if self.not_nets else []
+        return " ".join(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +64,19 @@ class Flow:
     source_ports: tuple[_Range, ...] | None = None
     icmp_types: tuple[_Range, ...] | None = None
     icmp_codes: tuple[_Range, ...] | None = None
-    source_nets: tuple[Net, ...] | None = None
-    destination_nets: tuple[Net, ...] | None = None
+    source: Addresses | None = None
+    destination: Addresses | None = None
     source_labels: tuple[tuple[tuple[str, str], ...], ...] | None = None
     destination_labels: tuple[tuple[tuple[str, str], ...], ...] | None = None
 
     def __str__(self) -> str:
         words = [self._what()]
         words += [f"from port {_list(self.source_ports, 65535)}"] if self.source_ports is not None else []
-        for preposition, nets, labels in (
-            ("from", self.source_nets, self.source_labels),
-            ("to", self.destination_nets, self.destination_labels),
+        for preposition, addresses, labels in (
+            ("from", self.source, self.source_labels),
+            ("to", self.destination, self.destination_labels),
         ):
-            words += [f"{preposition} {_nets(nets)}"] if nets is not None else []
+            words += [f"{preposition} {addresses}"] if addresses is not None else []
             words += [f"{preposition} endpoints {_labels(labels)}"] if labels is not None else []
         return " ".join(words)
 
@@ -80,8 +97,8 @@ class Flow:
             value = getattr(self, name)
             if value is None:
                 continue
-            if name.endswith("_nets"):
-                out[name] = [str(n) for n in value]
+            if isinstance(value, Addresses):
+                out[name] = {k: [str(n) for n in getattr(value, k)] for k in ("nets", "not_nets")}
             elif name.endswith("_labels"):
                 out[name] = [dict(pairs) for pairs in value]
             else:
@@ -102,9 +119,10 @@ def flow(space: Space, box: Box, universe: Sequence[Box], own: frozenset[str]) -
         """The cells of packets that there are; the box may hold more, which is no packet's."""
         return reduce(or_, (m[dimension] for m in real), 0)
 
-    def nets(dimension: int) -> tuple[Net, ...] | None:
-        mask = box[dimension]
-        return None if mask == space.all[dimension] else tuple(prefixes(space, dimension, needed(dimension), mask))
+    def addresses(dimension: int) -> Addresses | None:
+        # Addresses that nobody here can have may be said or not, whichever is shorter.
+        mask = box[dimension] | space.all[dimension] & ~reduce(or_, (u[dimension] for u in universe))
+        return None if mask == space.all[dimension] else _addresses(space, dimension, needed(dimension), mask)
 
     def labels(dimension: int) -> tuple[tuple[tuple[str, str], ...], ...] | None:
         if box[dimension] == space.all[dimension]:
@@ -119,8 +137,8 @@ def flow(space: Space, box: Box, universe: Sequence[Box], own: frozenset[str]) -
         partial(SPORT),
         partial(ICMP_TYPE),
         partial(ICMP_CODE),
-        nets(SOURCE),
-        nets(DESTINATION),
+        addresses(SOURCE),
+        addresses(DESTINATION),
         labels(FROM),
         labels(TO),
     )
@@ -155,8 +173,50 @@ def rule_words(rule: Rule | None) -> str:
     return f"{place(rule.span)} {describe(rule)}" if rule.span else describe(rule)
 
 
+def fate_words(fate: Fate) -> str:
+    """What decides a packet, in order: `egress of a: x.yaml:3 Allow everything; ingress of b: no rule allows it`."""
+    if not fate.rules:
+        return "the host reaches its own containers always" if fate.allowed else "no such flow"
+    return "; ".join(
+        f"{stage.words}: {'left to the host' if rule is HOST_DECIDES else rule_words(rule)}"
+        for stage, rule in fate.rules
+    )
+
+
+def verdict_words(fate: Fate) -> str:
+    return {True: "allowed", False: "denied", None: "left to the host"}[fate.allowed]
+
+
+def fate_values(fate: Fate) -> dict[str, object]:
+    """A fate for JSON; a stage that no rule decides has rule null."""
+    return {
+        "verdict": {True: "Allow", False: "Deny", None: "host"}[fate.allowed],
+        "stages": [
+            {
+                "stage": stage.words,
+                "rule": None if rule is None else rule_words(rule),
+                "line": place(rule.span) if rule is not None and rule.span else None,
+            }
+            for stage, rule in fate.rules
+        ],
+    }
+
+
 def place(span: Span | None) -> str:
     return f"{span.path}:{span.line}" if span else ""
+
+
+def _addresses(space: Space, dimension: int, needed: int, allowed: int) -> Addresses:
+    """The shortest way to say addresses that hold all cells of needed, and none that is not in allowed."""
+    v4 = (1 << bisect_left(space.cuts[dimension], V6)) - 1
+    everything = space.all[dimension]
+    found: list[Addresses] = []
+    for base, nets in ((v4, (_V4,)), (everything & ~v4, (_V6,)), (everything, ())):
+        if not needed & ~base:
+            holes = prefixes(space, dimension, base & ~allowed, base & ~needed)
+            found.append(Addresses(nets, tuple(holes)))
+    found.append(Addresses(tuple(prefixes(space, dimension, needed, allowed))))
+    return min(found, key=lambda a: len(a.nets) + len(a.not_nets) + bool(a.not_nets))
 
 
 def _end(end: End, ported: bool) -> str:
@@ -195,28 +255,6 @@ def _holes(found: Sequence[_Range], last: int) -> list[_Range]:
             out.append((at, lo - 1))
         at = max(at, hi + 1)
     return [*out, (at, last)] if at <= last else out
-
-
-def _nets(nets: tuple[Net, ...]) -> str:
-    if nets in _FAMILIES:
-        return _FAMILIES[nets]
-    for version, whole in ((4, IPv4Network("0.0.0.0/0")), (6, IPv6Network("::/0"))):
-        mine = [n for n in nets if n.version == version]
-        if len(mine) == len(nets) and len(mine) > 1:
-            missing: list[Net] = [whole]
-            for net in mine:
-                missing = [m for w in missing for m in _less(w, net)]
-            if len(missing) < len(mine):
-                return f"IPv{version} outside {_joined(map(str, missing))}"
-    return _joined(map(str, nets))
-
-
-def _less(whole: Net, net: Net) -> Iterable[Net]:
-    if isinstance(whole, IPv4Network) and isinstance(net, IPv4Network):
-        return whole.address_exclude(net) if net.subnet_of(whole) else [whole]
-    if isinstance(whole, IPv6Network) and isinstance(net, IPv6Network):
-        return whole.address_exclude(net) if net.subnet_of(whole) else [whole]
-    return [whole]
 
 
 def _labels(labels: Sequence[tuple[tuple[str, str], ...]]) -> str:

@@ -57,6 +57,15 @@ def open_revision(revision: str, folder: Path, environ: Mapping[str, str]) -> Wo
     return assemble(where, Listing(confs, profiles, tuple(found), tuple(others)), environ)
 
 
+def is_revision(text: str, folder: Path) -> bool:
+    """Whether git knows a commit by this name, where folder is in a repository."""
+    try:
+        _Git(folder).commit(text)
+    except CompileError:
+        return False
+    return True
+
+
 class _Git:
     def __init__(self, folder: Path) -> None:
         self.folder = folder

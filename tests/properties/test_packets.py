@@ -89,6 +89,8 @@ def test_what_lint_says_is_what_every_packet_of_a_small_world_says(given_rules):
         earlier = tuple(r for r in live if r.span.line < rule.span.line)
         if not mine:
             expected[rule.span.line] = "CR803"
+        elif (m := rule.match).icmp is not None and (m.protocol, m.icmp.type) != (1, 8):
+            expected[rule.span.line] = "CR807"
         elif all(evaluate(earlier, p).rule for p in mine):
             expected[rule.span.line] = "CR801"
             live = [r for r in live if r is not rule]

@@ -153,8 +153,11 @@ def within(f, packet, own):
     def holds(ranges, value):
         return ranges is None or any(lo <= value <= hi for lo, hi in ranges)
 
-    def net(nets, address):
-        return nets is None or any(address.version == n.version and address in n for n in nets)
+    def inside(nets, address):
+        return any(address.version == n.version and address in n for n in nets)
+
+    def net(said, address):
+        return said is None or ((not said.nets or inside(said.nets, address)) and not inside(said.not_nets, address))
 
     def label(sets, found):
         return sets is None or any(
@@ -171,8 +174,8 @@ def within(f, packet, own):
         and (f.source_ports is None or (packet.protocol in (6, 17, 132) and holds(f.source_ports, packet.source.port)))
         and (f.icmp_types is None or (packet.protocol in (1, 58) and holds(f.icmp_types, icmp.type)))
         and (f.icmp_codes is None or (packet.protocol in (1, 58) and holds(f.icmp_codes, icmp.code or 0)))
-        and net(f.source_nets, packet.source.address)
-        and net(f.destination_nets, packet.destination.address)
+        and net(f.source, packet.source.address)
+        and net(f.destination, packet.destination.address)
         and label(f.source_labels, packet.source.labels)
         and label(f.destination_labels, packet.destination.labels)
     )

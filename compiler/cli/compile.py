@@ -1,20 +1,18 @@
-"""A command line in, a profile on stdout and diagnostics on stderr out: the `compile-profile` command."""
+"""A conf in, a profile on stdout and diagnostics on stderr out: the `compile-profile` command."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
-import stat
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from calico_rkt import __version__
+from calico_rkt.compiler.cli.common import coloured, guarded, write, write_file
+from calico_rkt.compiler.cli.formats import render_as
 from calico_rkt.compiler.conf import LARGEST_CONF, NetConf, parse_conf
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, render, warning
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, warning
 
 TARGET_NAMES = ("calico-v3", "calico-v1", "nftables")
 
@@ -34,61 +32,7 @@ exit status: 0 compiled (warnings are on stderr), 2 bad usage, or a file that ca
 
 def compile_profile(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status. argv without the program's name, sys.argv where None."""
-    if sys.stderr is None:  # closed by the caller; print() would fall back to stdout
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
-    if sys.stdout is None:
-        print("compile-profile: stdout is closed", file=sys.stderr)
-        return 2
-    try:
-        try:
-            return _run(_parser().parse_args(argv))
-        finally:
-            sys.stdout.flush()
-    except CompileError as e:
-        _report(e.diagnostics, "text")
-    except BrokenPipeError:
-        # Whoever read the output has gone; stdout's flush at exit must not fail a second time.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as e:
-        print(f"compile-profile: the output can't be written: {e.strerror or e}", file=sys.stderr)
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        return 130
-    return 2
-
-
-def check(argv: Sequence[str] | None = None) -> int:
-    """Run `calico-rkt check`; the exit status: 0 nothing to say, 1 findings, 2 unreadable input or bad usage."""
-    from calico_rkt.compiler.review.check import check as check_workspace
-    from calico_rkt.compiler.workspace.reader import open_folder
-
-    parser = argparse.ArgumentParser(
-        prog="calico-rkt check",
-        description="Look for errors and for rules that decide nothing, in every network of a workspace.",
-        epilog="exit status: 0 nothing to say, 1 findings, 2 bad usage or unreadable input",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "folder", metavar="DIR", nargs="?", type=Path, default=Path(), help="confs with profiles/ beside them"
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
-    args = parser.parse_args(argv)
-    try:
-        workspace = open_folder(args.folder, os.environ)
-        found = check_workspace(workspace)
-    except CompileError as e:
-        _report(e.diagnostics, "text")
-        return 2
-    _print(_rendered(found, args.format, sys.stdout))
-    if args.format == "text":
-        count = len(found)
-        said = f"{count} finding{'s' * (count != 1)}" if count else "nothing to say"
-        _print(f"{len(workspace.names)} network{'s' * (len(workspace.names) != 1)} checked: {said}\n")
-    sys.stdout.flush()
-    if any(d.is_error for d in found):
-        return 2
-    return 1 if found else 0
+    return guarded("compile-profile", lambda: _run(_parser().parse_args(argv)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -129,15 +73,15 @@ def _run(args: argparse.Namespace) -> int:
         known = known_ids(policy, files, names) if names else None
         compiled = compile_network(conf, policy, args.target, found, known_ids=known)
     except CompileError as e:
-        _report((*warnings, *(d for d in e.diagnostics if d not in warnings)), args.format)
+        _report((*warnings, *e.diagnostics), args.format)
         return 2
     _report((*warnings, *compiled.diagnostics), args.format)
     if args.output and args.output != "-":
-        _write(args.output, compiled.text)
+        write_file(args.output, compiled.text)
     elif not args.explain:
-        _print(compiled.text)
+        write(compiled.text)
     if args.explain:
-        _print(explain(compiled.network, policy.override, policy.defaults))
+        write(explain(compiled.network, policy.override, policy.defaults))
     return 0
 
 
@@ -190,43 +134,6 @@ def _names_beside(path: str) -> tuple[str, ...]:
 
 
 def _report(diagnostics: Iterable[Diagnostic], style: str) -> None:
-    sys.stderr.write(_rendered(dict.fromkeys(diagnostics), style, sys.stderr))
-
-
-def _rendered(diagnostics: Iterable[Diagnostic], style: str, stream: TextIO) -> str:
-    """The diagnostics as text or json; coloured where the stream that they will be written to is a terminal."""
-    if style == "json":
-        return json.dumps([_object(d) for d in diagnostics], indent=2) + "\n"
-    return render(diagnostics, colour=stream.isatty() and not os.environ.get("NO_COLOR"))
-
-
-def _object(d: Diagnostic) -> dict[str, object]:
-    place = {"path": d.path or None, "line": None, "column": None, "end_column": None}
-    if d.span:
-        place = {k: getattr(d.span, k) for k in place}
-    return {"code": d.code, "severity": d.severity.value, "message": d.message, "hint": d.hint or None, **place}
-
-
-def _print(text: str) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
-
-
-def _write(name: str, text: str) -> None:
-    """Put text into a file, whole or not at all; a pipe or a device is written to as it is."""
-    path = Path(os.path.realpath(name))
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-        return
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("x", encoding="utf-8") as stream:
-            if path.exists():
-                os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+    """Here stdout is the profile's, in every format."""
+    found = tuple(dict.fromkeys(diagnostics))
+    sys.stderr.write(render_as(style, found, colour=coloured(sys.stderr)))

@@ -1,0 +1,40 @@
+"""A workspace in, what is wrong or idle in its policy out: `calico-rkt check`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from calico_rkt.compiler.cli.choice import add_choice, chosen
+from calico_rkt.compiler.cli.common import coloured, write
+from calico_rkt.compiler.cli.formats import FORMATS, render_as
+from calico_rkt.compiler.cli.places import add_workspace, workspace_of
+from calico_rkt.compiler.cli.progress import progress
+from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.review.findings import status
+
+EPILOG = """\
+examples:
+  calico-rkt check                       the workspace here
+  calico-rkt check net.d --ignore CR804  without what is said of rules that let in everything
+  calico-rkt check --format sarif        for a code scanner
+
+exit status: 0 nothing to say, 1 findings, 2 bad usage or unreadable input"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_workspace(parser)
+    add_choice(parser)
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    workspace = workspace_of(args)
+    with progress() as tell:
+        found = chosen(args, check(workspace, tell))
+    write(render_as(args.format, found, colour=coloured(sys.stdout)))
+    if args.format == "text":
+        count, networks = len(found), len(workspace.names)
+        said = f"{count} finding{'s' * (count != 1)}" if count else "nothing to say"
+        write(f"{networks} network{'s' * (networks != 1)} checked: {said}\n")
+    return status(found)

@@ -1,0 +1,83 @@
+"""Two revisions of a workspace in, what the change lets through out: `calico-rkt diff`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from calico_rkt.compiler.cli.common import write
+from calico_rkt.compiler.cli.diff_markdown import markdown
+from calico_rkt.compiler.cli.formats import FORMATS, render_as
+from calico_rkt.compiler.cli.places import named
+from calico_rkt.compiler.cli.progress import progress
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
+from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.diff import Change, Diff, diff
+from calico_rkt.compiler.review.diff_words import problems, strays_text, text, values
+from calico_rkt.compiler.review.envelope import outside_envelope
+from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.workspace.reader import open_folder
+
+EPILOG = """\
+examples:
+  calico-rkt diff main                     from the branch main to the files here
+  calico-rkt diff main HEAD -C net.d       from one revision of net.d to another
+  calico-rkt diff before after             from one folder to another
+  calico-rkt diff main --fail-on widened   exit 1 only where something is newly allowed
+  calico-rkt diff main --within-guardrails exit 1 where something newly allowed is outside the envelope
+
+exit status: 0 same packets (or what was asked for holds), 1 differences, 2 bad usage or unreadable input"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("old", metavar="OLD", help="a git revision, a folder, or REV:DIR")
+    parser.add_argument("new", metavar="NEW", nargs="?", help="the same; left out, the folder as it is")
+    parser.add_argument(
+        "-C", dest="folder", metavar="DIR", type=Path, default=Path(), help="the workspace that revisions are of (.)"
+    )
+    parser.add_argument(
+        "--fail-on", choices=("any", "widened"), default="any", help="what exit status 1 is for (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--within-guardrails",
+        action="store_true",
+        help="exit status 1 is for newly allowed packets outside the envelope of OLD's guardrails",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    worlds: list[World] = []
+    found: list[Diagnostic] = []
+    for side in (args.old, args.new):
+        try:
+            worlds.append(
+                build_world(open_folder(args.folder, os.environ) if side is None else named(side, args.folder))
+            )
+        except CompileError as e:
+            found += e.diagnostics
+    if found:
+        raise CompileError(found)
+    old, new = worlds
+    with progress() as tell:
+        result = diff(old, new, tell)
+        strays = outside_envelope(old, new, result, tell) if args.within_guardrails else None
+    write(_rendered(args.format, result, strays))
+    if result.undecided:
+        return 1
+    if strays is not None:
+        return 1 if strays else 0
+    return 1 if (result.widened if args.fail_on == "widened" else result.changes) else 0
+
+
+def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None) -> str:
+    if style == "json":
+        return json.dumps(values(result, strays), indent=2) + "\n"
+    if style == "markdown":
+        return markdown(result, strays)
+    if style == "text":
+        return text(result) + strays_text(strays)
+    return render_as(style, problems(result, strays), colour=sys.stdout.isatty())

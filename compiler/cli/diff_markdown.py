@@ -1,0 +1,39 @@
+"""A Diff in, what a reviewer reads in a pull request out: markdown, safe whatever the files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from calico_rkt.compiler.cli.formats import markdown_code, markdown_text
+from calico_rkt.compiler.review.diff import Change, Diff
+from calico_rkt.compiler.review.diff_words import remarks
+from calico_rkt.compiler.review.words import fate_words, packet_words
+
+
+def markdown(diff: Diff, strays: tuple[Change, ...] | None = None) -> str:
+    """A heading, one table for what is newly allowed and one for what is newly denied, and the remarks."""
+    out = [f"### Policy: {markdown_code(diff.old)} to {markdown_code(diff.new)}", ""]
+    if strays:
+        out += ["**Outside the guardrails:**", "", *_table(strays)]
+    for heading, widened in (("Newly allowed", True), ("Newly denied", False)):
+        changes = [c for c in diff.changes if c.widened is widened]
+        if changes:
+            out += [f"**{heading}**", "", *_table(changes)]
+    out += [f"- {markdown_text(words)}" for words in remarks(diff)]
+    if strays == ():
+        out.append("- all that is newly allowed lies within the guardrails")
+    return "\n".join(out).rstrip() + "\n"
+
+
+def _table(changes: Iterable[Change]) -> list[str]:
+    lines = ["| from | to | packets | such as | decided by |", "| --- | --- | --- | --- | --- |"]
+    for c in changes:
+        cells = (
+            markdown_text(" or ".join(c.sources)),
+            markdown_text(" or ".join(c.destinations)),
+            markdown_text(str(c.flow)),
+            markdown_code(packet_words(c.example)),
+            "<br>".join(map(markdown_text, (f"before: {fate_words(c.before)}", f"now: {fate_words(c.after)}"))),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]

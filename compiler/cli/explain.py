@@ -1,0 +1,118 @@
+"""Two ends and a kind of packet in, its fate and who decides it out: `calico-rkt explain`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar
+
+from calico_rkt.compiler.cli.common import write
+from calico_rkt.compiler.cli.places import workspace_of
+from calico_rkt.compiler.diagnostics import CompileError, error, printable
+from calico_rkt.compiler.expectations import End, Expectation, parse_addresses
+from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, Action, Icmp, Match, NameRef, Side
+from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.question import Case, cases
+from calico_rkt.compiler.review.words import fate_values, packet_values, packet_words, rule_words, verdict_words
+from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.values import BadValueError, parse_number, parse_port, parse_protocol
+
+EPILOG = """\
+FROM and TO: a network's name, an address or CIDR, outside, or host. PACKET: tcp/80, udp, icmp/8, icmpv6/128/0, 47.
+
+examples:
+  calico-rkt explain frontend web tcp/80
+  calico-rkt explain outside web            every case of every packet
+  calico-rkt explain web 192.0.2.7 udp/53 -C net.d --revision main
+
+exit status: 0 answered, 2 bad usage or unreadable input"""
+
+T = TypeVar("T")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="FROM")
+    parser.add_argument("destination", metavar="TO")
+    parser.add_argument("packet", metavar="PACKET", nargs="?", default="")
+    parser.add_argument(
+        "-C", dest="folder", metavar="DIR", type=Path, default=Path(), help="confs with profiles/ beside them (.)"
+    )
+    parser.add_argument("--revision", metavar="REV", help="as DIR was in this git revision")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    world = build_world(workspace_of(args))
+    ends = [_end(world, args.source), _end(world, args.destination)]
+    match = _match(args.packet)
+    found = list(cases(world, Expectation("", ends[0], ends[1], Action.ALLOW, (match,))))
+    if not found:
+        hint = "between these ends no network's policy decides, or they share no address family"
+        raise CompileError([error("CR819", f"no packet goes from {args.source} to {args.destination}", hint=hint)])
+    if args.format == "json":
+        write(json.dumps([_values(c) for c in found], indent=2) + "\n")
+    else:
+        write("\n".join(_text(c) for c in found))
+    return 0
+
+
+def _end(world: World, text: str) -> End:
+    names = {n for p in world.networks.values() for n in (p.name, p.id)}
+    if text in names:
+        return End(networks=(NameRef(text),))
+    if text in ("outside", "host"):
+        return End(word=text)
+    try:
+        return End(net=parse_addresses(text))
+    except BadValueError as e:
+        near = get_close_matches(text, [*names, "outside", "host"], n=1)
+        hint = f"did you mean {near[0]}?" if near else "a network that has a conf here, an address, outside, or host"
+        raise CompileError([error("CR819", f"nobody here is called {text!r}", hint=hint)]) from e
+
+
+def _match(text: str) -> Match:
+    name, *rest = text.split("/") if text else [""]
+    if not name:
+        return Match()
+    known = {n.lower(): n for n in PROTOCOL_NAMES.values()}
+    protocol = _parsed(text, lambda: parse_protocol(known.get(name.lower(), name)))
+    if protocol in PORT_PROTOCOLS and len(rest) <= 1:
+        ports = tuple(_parsed(text, lambda r=r: parse_port(r)) for r in rest)  # type: ignore[misc]
+        return Match(protocol=protocol, destination=Side(ports=ports))
+    if protocol in (ICMP, ICMPV6) and len(rest) <= 2:
+        numbers = [_parsed(text, lambda r=r: parse_number(r, "an ICMP type or code", 0, 255, "CR318")) for r in rest]  # type: ignore[misc]
+        return Match(protocol=protocol, icmp=Icmp(*numbers) if numbers else None)
+    if rest:
+        hint = "PROTOCOL, PROTOCOL/PORT with tcp, udp and sctp, icmp/TYPE or icmp/TYPE/CODE"
+        raise CompileError([error("CR819", f"{text!r} is no kind of packet", hint=hint)])
+    return Match(protocol=protocol)
+
+
+def _parsed(text: str, parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except BadValueError as e:
+        raise CompileError([error("CR819", f"in {text!r}: {e.message}", hint=e.hint)]) from e
+
+
+def _text(case: Case) -> str:
+    lines = [f"{case.source} -> {case.destination}: {verdict_words(case.fate).upper()}"]
+    lines += [f"  {f}" for f in case.flows]
+    lines.append(f"  such as {packet_words(case.example)}")
+    if not case.fate.rules:
+        lines.append("  the host reaches its own containers always")
+    lines += [f"  {stage.words}: {rule_words(rule)}" for stage, rule in case.fate.rules]
+    return "".join(printable(line) + "\n" for line in lines)
+
+
+def _values(case: Case) -> dict[str, object]:
+    return {
+        "from": case.source,
+        "to": case.destination,
+        "flows": [f.values() for f in case.flows],
+        "example": packet_values(case.example),
+        **fate_values(case.fate),
+    }

@@ -1,0 +1,39 @@
+"""A workspace in, who reaches whom and on what out: `calico-rkt matrix`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from calico_rkt.compiler.cli.common import coloured, write, write_file
+from calico_rkt.compiler.cli.matrix_formats import render_matrix
+from calico_rkt.compiler.cli.places import add_workspace, workspace_of
+from calico_rkt.compiler.cli.progress import progress
+from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.matrix import matrix
+
+EPILOG = """\
+examples:
+  calico-rkt matrix                          a table, and below it what passes in each cell
+  calico-rkt matrix --format markdown net.d  for a pull request or a wiki
+  calico-rkt matrix --format svg -o who.svg  a picture
+
+exit status: 0 printed, 2 bad usage or unreadable input"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_workspace(parser)
+    parser.add_argument("--format", choices=("text", "markdown", "csv", "svg", "json"), default="text")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
+
+
+def run(args: argparse.Namespace) -> int:
+    world = build_world(workspace_of(args))
+    with progress() as tell:
+        found = matrix(world, tell)
+    text = render_matrix(args.format, found, colour=not args.output and coloured(sys.stdout))
+    if args.output and args.output != "-":
+        write_file(args.output, text)
+    else:
+        write(text)
+    return 0

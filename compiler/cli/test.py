@@ -1,0 +1,98 @@
+"""A workspace in, which of its tests and guardrails hold out: `calico-rkt test`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from fnmatch import fnmatchcase
+
+from calico_rkt.compiler.cli.common import coloured, write
+from calico_rkt.compiler.cli.formats import FORMATS, plain, render_as
+from calico_rkt.compiler.cli.places import add_workspace, workspace_of
+from calico_rkt.compiler.cli.progress import progress
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
+from calico_rkt.compiler.ir import Rule
+from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.coverage import untested
+from calico_rkt.compiler.review.expect import Outcome, outcome
+from calico_rkt.compiler.review.problems import Promise, problem, promises
+from calico_rkt.compiler.review.words import place, rule_words
+
+EPILOG = """\
+examples:
+  calico-rkt test                       all tests and guardrails of the workspace here
+  calico-rkt test net.d --only 'front*' those whose name begins so
+  calico-rkt test --coverage            and the rules that no test decides
+  calico-rkt test --revision main       as the workspace was on that branch
+
+exit status: 0 all hold, 1 some don't, 2 bad usage or unreadable input"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_workspace(parser)
+    parser.add_argument("--only", metavar="PATTERN", help="those whose name fits, such as 'front*'")
+    parser.add_argument("--coverage", action="store_true", help="list the rules that no test decides")
+    parser.add_argument("--verbose", action="store_true", help="list the tests that hold, too")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    world = build_world(workspace_of(args))
+    wanted = [p for p in promises(world) if args.only is None or fnmatchcase(p.expectation.name, args.only)]
+    if args.only is not None and not wanted:
+        hint = "a name, or a pattern with * and ?"
+        raise CompileError([error("CR817", f"no test or guardrail is called {args.only!r}", hint=hint)])
+    outcomes: list[tuple[Promise, Outcome]] = []
+    with progress() as tell:
+        for n, promise in enumerate(wanted):
+            tell(n, len(wanted), promise.words)
+            outcomes.append((promise, outcome(world, promise.expectation)))
+    found = [d for p, o in outcomes if (d := problem(p, o)) is not None]
+    missing = untested(world, [o for _, o in outcomes]) if args.coverage else None
+    if args.format == "json":
+        write(json.dumps(_values(outcomes, found, missing), indent=2) + "\n")
+    elif args.format == "text":
+        _text(args, outcomes, found, missing)
+    else:
+        write(render_as(args.format, found, colour=False))
+    return 1 if found else 0
+
+
+def _text(
+    args: argparse.Namespace,
+    outcomes: list[tuple[Promise, Outcome]],
+    found: list[Diagnostic],
+    missing: tuple[Rule, ...] | None,
+) -> None:
+    if args.verbose:
+        for promise, o in outcomes:
+            where = place(promise.expectation.span)
+            write(printable(f"{'holds' if o.passed else 'FAILS'}  {where}  {promise.words}") + "\n")
+    write(render_as("text", found, colour=coloured(sys.stdout)))
+    if missing is not None:
+        write("".join(f"no test decides {printable(rule_words(r))}\n" for r in missing))
+        if not missing:
+            write("every rule is decided by a test\n")
+    held = sum(o.passed for _, o in outcomes)
+    write(f"{len(outcomes)} tests and guardrails: {held} hold, {len(outcomes) - held} do not\n")
+
+
+def _values(
+    outcomes: list[tuple[Promise, Outcome]], found: list[Diagnostic], missing: tuple[Rule, ...] | None
+) -> dict[str, object]:
+    out: dict[str, object] = {
+        "tests": [
+            {
+                "kind": p.kind,
+                "name": p.expectation.name,
+                "line": place(p.expectation.span),
+                "holds": o.passed,
+            }
+            for p, o in outcomes
+        ],
+        "problems": [plain(d) for d in found],
+    }
+    if missing is not None:
+        out["untested"] = [{"line": place(r.span), "rule": rule_words(r)} for r in missing]
+    return out

@@ -1,0 +1,47 @@
+"""The codes that are findings: what can be known of them without looking at the place where they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from calico_rkt.compiler.diagnostics import Diagnostic, Severity
+
+FINDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "CR122": "a comma too many in a conf",
+        "CR123": "a comment in a conf",
+        "CR205": "a key that nobody reads",
+        "CR216": "a key without effect",
+        "CR404": "notNets of one family",
+        "CR703": "an override in a file of another name",
+        "CR705": "a network that nobody knows",
+        "CR706": "an override without a network",
+        "CR707": "a file that is not read",
+        "CR710": "two confs of one network that differ",
+        "CR712": "subnets that overlap",
+        "CR801": "a rule that decides nothing",
+        "CR802": "a rule that changes nothing",
+        "CR803": "a rule that no packet matches",
+        "CR804": "a rule that lets in everything",
+        "CR805": "an analysis that was given up",
+        "CR807": "a rule about packets that open no flow",
+        "CR810": "a test that fails",
+        "CR811": "a guardrail that is broken",
+        "CR812": "a test or guardrail that decides nothing",
+    }
+)
+"""What a finding is, in a few words, by its code. Everything else stops a compile."""
+
+
+def is_finding(d: Diagnostic) -> bool:
+    """Whether the input could be read and compiled, and this is said about it: promises that fail are findings."""
+    return d.severity is not Severity.ERROR or d.code in ("CR810", "CR811")
+
+
+def status(diagnostics: Iterable[Diagnostic]) -> int:
+    """The exit status: 0 nothing to say, 1 findings, 2 where something could not be read or compiled."""
+    found = tuple(diagnostics)
+    if not found:
+        return 0
+    return 1 if all(map(is_finding, found)) else 2
