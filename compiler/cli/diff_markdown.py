@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from calico_rkt.compiler.cli.formats import markdown_code, markdown_text
+from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.diff import Change, Diff
 from calico_rkt.compiler.review.diff_words import remarks
-from calico_rkt.compiler.review.words import fate_words, packet_words
+from calico_rkt.compiler.review.words import fate_words
 
 
 def markdown(diff: Diff, strays: tuple[Change, ...] | None = None) -> str:

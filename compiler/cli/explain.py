@@ -14,9 +14,10 @@ from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.diagnostics import CompileError, error, printable
 from calico_rkt.compiler.expectations import End, Expectation, parse_addresses
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, Action, Icmp, Match, NameRef, Side
+from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.question import Case, cases
-from calico_rkt.compiler.review.words import fate_values, packet_values, packet_words, rule_words, verdict_words
+from calico_rkt.compiler.review.words import fate_values, packet_values, rule_words, verdict_words
 from calico_rkt.compiler.review.world import World
 from calico_rkt.compiler.values import BadValueError, parse_number, parse_port, parse_protocol
 

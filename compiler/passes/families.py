@@ -101,7 +101,8 @@ def _of_family(match: Match, version: int) -> Match:
 def _side_of_family(side: Side, version: int) -> Side:
     nets = tuple(n for n in side.nets if not isinstance(n, NameRef) and n.version == version)
     not_nets = tuple(n for n in side.not_nets if not isinstance(n, NameRef) and n.version == version)
-    return replace(side, nets=nets, not_nets=not_nets)
+    unchanged = len(nets) == len(side.nets) and len(not_nets) == len(side.not_nets)
+    return side if unchanged else replace(side, nets=nets, not_nets=not_nets)
 
 
 def _words(versions: frozenset[int]) -> str:

@@ -34,7 +34,10 @@ def merge(network: Network, _: Context) -> tuple[Network, tuple[Diagnostic, ...]
 
 def _rule(rule: Rule, found: list[Diagnostic]) -> Rule:
     m = rule.match
-    merged = replace(m, source=_side(m.source), destination=_side(m.destination))
+    source, destination = _side(m.source), _side(m.destination)
+    if source is m.source and destination is m.destination:
+        return rule
+    merged = replace(m, source=source, destination=destination)
     for name, side in (("source", merged.source), ("destination", merged.destination)):
         if any(not isinstance(n, NameRef) and n.prefixlen == 0 for n in side.not_nets):
             hint = "no packet can match the rule: take it out, or take addresses out of notNets"
@@ -43,6 +46,8 @@ def _rule(rule: Rule, found: list[Diagnostic]) -> Rule:
 
 
 def _side(side: Side) -> Side:
+    if max(len(side.nets), len(side.ports), len(side.not_ports)) <= 1 and not side.not_nets:
+        return side
     return replace(
         side,
         nets=_nets(side.nets),

@@ -39,12 +39,17 @@ def _rules(rules: Iterable[Rule], context: Context, found: list[Diagnostic]) -> 
         before = len(found)
         source = _side(rule.match.source, context, found)
         destination = _side(rule.match.destination, context, found)
-        if len(found) == before:
+        if source is rule.match.source and destination is rule.match.destination:
+            out.append(rule)
+        elif len(found) == before:
             out.append(replace(rule, match=replace(rule.match, source=source, destination=destination)))
     return tuple(out)
 
 
 def _side(side: Side, context: Context, found: list[Diagnostic]) -> Side:
+    values = (*side.nets, *side.not_nets, *side.ports, *side.not_ports)
+    if not side.networks and not any(isinstance(v, NameRef) for v in values):
+        return side
     nets, ports = context.definitions.nets, context.definitions.ports
     selector = side.selector
     if side.networks:

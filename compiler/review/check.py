@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
-from calico_rkt.compiler.pipeline import LOCAL, PROFILE, resolve_network, write_proven
-from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.pipeline import LOCAL, PROFILE, resolve_network
+from calico_rkt.compiler.review.build import world_of
 from calico_rkt.compiler.review.expect import outcome
-from calico_rkt.compiler.review.findings import is_finding
 from calico_rkt.compiler.review.lint import lint
 from calico_rkt.compiler.review.problems import problem, promises
+from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
 from calico_rkt.compiler.workspace.reader import Workspace
 
@@ -20,6 +21,8 @@ Progress = Callable[[int, int, str], None]
 def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagnostic, ...]:
     """All problems of all confs and overrides, each once; rules that a target can't say are analysed all the same."""
     found: list[Diagnostic] = list(workspace.diagnostics)
+    networks: dict[str, Network] = {}
+    everyone: frozenset[str] = frozenset()
     for n, conf in enumerate(workspace.confs):
         if progress is not None:
             progress(n, len(workspace.confs), conf.name)
@@ -33,11 +36,13 @@ def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagn
         found += said
         for target in (PROFILE, LOCAL) if conf.datastore_type == "local" else (PROFILE,):
             try:
-                write_proven(network, target, known)
+                TARGETS[target].write(network, known_ids=known)
             except CompileError as e:
                 found += e.diagnostics
         found += lint(network, known, frozenset(workspace.data))
-    if all(map(is_finding, found)):
-        world = build_world(workspace)
+        networks[conf.name] = network
+        everyone |= known
+    if len(networks) == len(workspace.confs):
+        world = world_of(workspace, networks, everyone)
         found += (d for p in promises(world) if (d := problem(p, outcome(world, p.expectation))) is not None)
     return tuple(dict.fromkeys(found))

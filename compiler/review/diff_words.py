@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, error, printable, warning
+from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.diff import Change, Diff
 from calico_rkt.compiler.review.words import (
     fate_values,
     fate_words,
     packet_values,
-    packet_words,
     place,
     verdict_words,
 )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from calico_rkt.compiler.diagnostics import Diagnostic, error, warning
 from calico_rkt.compiler.expectations import Expectation
 from calico_rkt.compiler.ir import Action
+from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.expect import Outcome
-from calico_rkt.compiler.review.words import fate_words, packet_words, verdict_words
+from calico_rkt.compiler.review.words import fate_words, verdict_words
 from calico_rkt.compiler.review.world import World
 
 

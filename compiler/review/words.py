@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from operator import or_
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.evaluate import End, Packet
+from calico_rkt.compiler.evaluate import Packet
 from calico_rkt.compiler.explain import describe
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, Net, Rule
 from calico_rkt.compiler.packets.labels import Labels
@@ -144,15 +144,6 @@ def flow(space: Space, box: Box, universe: Sequence[Box], own: frozenset[str]) -
     )
 
 
-def packet_words(packet: Packet) -> str:
-    """One packet as a person would write it down: `TCP 10.2.0.5:49152 -> 10.1.0.5:80`."""
-    what = PROTOCOL_NAMES.get(packet.protocol, f"protocol {packet.protocol}")
-    if packet.icmp is not None:
-        what += f" type {packet.icmp.type} code {packet.icmp.code}"
-    ported = packet.protocol in PORT_PROTOCOLS
-    return f"{what} {_end(packet.source, ported)} -> {_end(packet.destination, ported)}"
-
-
 def packet_values(packet: Packet) -> dict[str, object]:
     """The same for JSON."""
     out: dict[str, object] = {"protocol": PROTOCOL_NAMES.get(packet.protocol, packet.protocol)}
@@ -217,11 +208,6 @@ def _addresses(space: Space, dimension: int, needed: int, allowed: int) -> Addre
             found.append(Addresses(nets, tuple(holes)))
     found.append(Addresses(tuple(prefixes(space, dimension, needed, allowed))))
     return min(found, key=lambda a: len(a.nets) + len(a.not_nets) + bool(a.not_nets))
-
-
-def _end(end: End, ported: bool) -> str:
-    address = f"[{end.address}]" if ported and end.address.version == 6 else str(end.address)
-    return f"{address}:{end.port}" if ported else address
 
 
 def _without(labels: Labels, own: frozenset[str]) -> tuple[tuple[str, str], ...]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from calico_rkt.compiler.conf import NetConf
-from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.overrides import File
 from calico_rkt.compiler.review.parties import Kind, Party
@@ -15,7 +14,7 @@ from calico_rkt.compiler.review.scene import View, view
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The networks of one revision by name, in the order of their confs; diagnostics hold no error.
+    """The networks of one revision by name, in the order of their confs.
 
     own are their ids, known those of all networks that a conf, an override or a rule names.
     """
@@ -27,7 +26,6 @@ class World:
     own: frozenset[str]
     known: frozenset[str]
     parties: tuple[Party, ...]
-    diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def party(self, kind: Kind, name: str = "") -> Party | None:
         """The party of this kind and, for a network, of this name or id."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.evaluate import Packet, evaluate
+from calico_rkt.compiler.ir import Network, Rule
+from calico_rkt.compiler.packets.budget import UndecidedError
+from calico_rkt.compiler.packets.equal import told_apart
+from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.targets import calico_v1, calico_v3, nftables
 from calico_rkt.compiler.targets.calico_v1_read import read as read_v1
 from calico_rkt.compiler.targets.calico_v3_read import read as read_v3
@@ -33,8 +37,40 @@ class Target:
         return self.reader(text)
 
     def differs(self, network: Network, text: str) -> str | None:
-        """The first thing that the text does not say as the network does; None when they agree."""
-        return difference(network, self.reader(text), self.peers)
+        """What the text does not say as the network does, and where there is one a packet that shows it; None: nothing.
+
+        Rule by rule, and over all packets: lists that say the same rule by rule allow the same, and where one of
+        the two comparisons were wrong the other would still see it.
+        """
+        back = self.reader(text)
+        found = difference(network, back, self.peers)
+        witness = self._witness(network, back)
+        return found if witness is None else f"{found or 'the rules read back alike'}; {witness}"
+
+    def _witness(self, network: Network, back: ReadBack) -> str | None:
+        for direction in ("ingress", "egress"):
+            lists = getattr(network, direction), getattr(back, direction)
+            ids = mentioned_keys((*lists[0], *lists[1])) if self.peers is by_member else frozenset()
+            try:
+                packet = told_apart(*lists, ids)
+            except UndecidedError:
+                continue  # what is equal rule by rule needs no more, and what isn't is refused anyway
+            if packet is not None:
+                verdicts = ["allows" if evaluate(rules, packet).allowed else "denies" for rules in lists]
+                shown = f"{packet_words(packet)}{_labels(packet)}"
+                return f"for example {direction} {verdicts[0]} {shown}, and the text {verdicts[1]} it"
+        return None
+
+
+def mentioned_keys(rules: Iterable[Rule]) -> frozenset[str]:
+    """Every label that a selector of the rules names."""
+    sides = (side for rule in rules for side in (rule.match.source, rule.match.destination))
+    return frozenset(a.key for side in sides for s in (side.selector, side.not_selector) if s for a in s.atoms)
+
+
+def _labels(packet: Packet) -> str:
+    ends = (("from", packet.source), ("to", packet.destination))
+    return "".join(f" {word} an endpoint with {dict(e.labels)}" for word, e in ends if e.labels)
 
 
 TARGETS: Mapping[str, Target] = MappingProxyType(

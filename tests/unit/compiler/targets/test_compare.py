@@ -1,4 +1,5 @@
 import contextlib
+import re
 from dataclasses import replace
 from ipaddress import IPv4Network
 
@@ -6,6 +7,7 @@ import pytest
 
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
+from calico_rkt.compiler.pipeline import write_proven
 from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.selector import any_of, has, parse_selector
 from calico_rkt.compiler.targets import TARGETS, compare, printing
@@ -109,6 +111,33 @@ def test_a_bug_in_a_template_is_noticed(plant, target, template, old, new, netwo
     text = TARGETS[target].write(network)
     with contextlib.suppress(CompileError):  # the reader may not even take it
         assert TARGETS[target].differs(network, text) is not None
+
+
+@pytest.mark.parametrize(
+    ("target", "template", "old", "new", "network"),
+    [
+        ("nftables", "nftables/network.nft.j2", "}} dport {{ v", "}} sport {{ v", PLAIN),
+        ("nftables", "nftables/network.nft.j2", "meta nfproto {{ v }} ", "", PLAIN),
+        ("nftables", "nftables/network.nft.j2", "saddr != {{ v", "saddr {{ v", NEGATED),
+        ("calico-v3", "calico_v3/profile.yaml.j2", "{{ rule.action }}", "Allow", PLAIN),
+        (
+            "calico-v1",
+            "calico_v1/profile.json.j2",
+            "- for key, value in rule %}",
+            "- for key, value in rule[:1] %}",
+            PLAIN,
+        ),
+    ],
+)
+def test_such_a_text_is_not_handed_out_and_a_packet_says_why(plant, target, template, old, new, network):
+    plant(template, old, new)
+    with pytest.raises(CompileError) as e:
+        write_proven(network, target)
+    (found,) = e.value.diagnostics
+    assert found.code == "CR601"
+    assert re.search(
+        r"; for example (in|e)gress (allows|denies) \S+ .* -> .*, and the text (allows|denies) it", found.message
+    )
 
 
 def difference(old, new, peers=by_label):
