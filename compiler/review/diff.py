@@ -129,7 +129,8 @@ class _Differ:
             for destination in everyone.values():
                 if not self._untouched(source, destination):
                     before, after = (self._view(w, source, destination) for w in self.worlds)
-                    if before or after:
+                    # A pair without stages is the host and its own containers: no policy decides, or changes it.
+                    if any(v is not None and v.stages for v in (before, after)):
                         yield before, after
 
     def _untouched(self, source: Party, destination: Party) -> bool:

@@ -1,0 +1,242 @@
+"""The review's commands as people run them: what they print, where, and how they end."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "ipam": {"type": "host-local", "subnet": "%s"}}\n'
+BEFORE = """\
+network: web
+ingress:
+  - {action: Allow, protocol: TCP, source: {nets: [198.51.100.0/24]}, destination: {ports: [443]}}
+  - default
+tests:
+  - name: the front end does not reach us
+    from: {network: front}
+    to: {network: web}
+    verdict: Deny
+"""
+GUARDRAILS = """\
+guardrails:
+  never:
+    - {name: no telnet, from: {outside: true}, to: {endpoints: true}, protocol: TCP, port: 23, because: it is clear}
+  envelope:
+    - {name: https, to: {network: web}, protocol: TCP, port: 443}
+"""
+
+
+def run(*args, cwd, env=None, **kwargs):
+    command = [sys.executable, "-m", "calico_rkt", *args]
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False, **kwargs
+    )
+
+
+@pytest.fixture
+def net(tmp_path):
+    folder = tmp_path / "net.d"
+    (folder / "profiles").mkdir(parents=True)
+    (folder / "web.conf").write_text(CONF % ("web", "10.1.0.0/24"))
+    (folder / "front.conf").write_text(CONF % ("front", "10.2.0.0/24"))
+    (folder / "profiles" / "web.yaml").write_text(BEFORE)
+    (folder / "profiles" / "guardrails.yaml").write_text(GUARDRAILS)
+    return folder
+
+
+def changed(folder, old, new):
+    path = folder / "profiles" / "web.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def copy_of(folder, name):
+    subprocess.run(["cp", "-r", folder, folder.parent / name], check=True)
+    return name
+
+
+def test_all_is_well(net):
+    for command in ("check", "test"):
+        done = run(command, "net.d", cwd=net.parent)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert run("test", "net.d", cwd=net.parent).stdout == "2 tests and guardrails: 2 hold, 0 do not\n"
+
+
+def test_a_broken_guardrail_names_a_packet_and_the_line(net):
+    changed(net, "ports: [443]", 'ports: ["22:443"]')
+    done = run("test", "net.d", cwd=net.parent)
+    assert done.returncode == 1
+    assert "CR811 error: never 'no telnet' does not hold (it is clear): TCP 198.51.100.1:49152" in done.stdout
+    assert (
+        "= ingress of web: net.d/profiles/web.yaml:3 Allow IPv4 TCP from 198.51.100.0/24 to port 22:443" in done.stdout
+    )
+    assert run("check", "net.d", cwd=net.parent).returncode == 1
+    assert run("check", "net.d", "--ignore", "CR811", cwd=net.parent).returncode == 0
+    only = run("test", "net.d", "--only", "the front*", cwd=net.parent)
+    assert (only.returncode, only.stdout) == (0, "1 tests and guardrails: 1 hold, 0 do not\n")
+
+
+def test_a_test_about_nobody_is_a_finding(net):
+    changed(net, "from: {network: front}", "from: {network: frond}")
+    done = run("test", "net.d", cwd=net.parent)
+    assert done.returncode == 1
+    assert (
+        "CR812 warning: test 'the front end does not reach us' decides nothing: no conf here has the network 'frond'"
+        in (done.stdout)
+    )
+
+
+def test_coverage_lists_rules_that_no_test_decides(net):
+    changed(net, "  - default\n", "  - {action: Deny, protocol: UDP}\n  - default\n")
+    done = run("test", "net.d", "--coverage", cwd=net.parent)
+    assert "no test decides net.d/profiles/web.yaml:3 Allow" in done.stdout
+    assert "web.yaml:4" not in done.stdout
+
+
+def test_diff_between_folders_says_what_is_let_through(net):
+    copy_of(net, "before")
+    changed(net, "198.51.100.0/24", "198.51.0.0/16")
+    done = run("diff", "before", "net.d", cwd=net.parent)
+    assert done.returncode == 1
+    assert done.stdout.startswith(
+        "newly allowed:\n  outside -> web: TCP port 443 from 198.51.0.0/18, 198.51.64.0/19, 198.51.96.0/22, "
+        "198.51.101.0/24, 198.51.102.0/23, 198.51.104.0/21, 198.51.112.0/20 and 198.51.128.0/17\n"
+    )
+    assert "now      allowed: ingress of web: net.d/profiles/web.yaml:3 Allow IPv4 TCP" in done.stdout
+    assert "newly denied" not in done.stdout
+    assert run("diff", "before", "net.d", "--fail-on", "widened", cwd=net.parent).returncode == 1
+    assert run("diff", "net.d", "before", "--fail-on", "widened", cwd=net.parent).returncode == 0
+    within = run("diff", "before", "net.d", "--within-guardrails", cwd=net.parent)
+    assert (within.returncode, within.stdout.splitlines()[-1]) == (
+        0,
+        "all that is newly allowed lies within the guardrails",
+    )
+
+
+def test_a_change_can_not_widen_its_own_envelope(net):
+    copy_of(net, "before")
+    changed(net, "ports: [443]", "ports: [443, 8443]")
+    rails = net / "profiles" / "guardrails.yaml"
+    rails.write_text(rails.read_text().replace("port: 443", "port: [443, 8443]"))
+    done = run("diff", "before", "net.d", "--within-guardrails", cwd=net.parent)
+    assert done.returncode == 1
+    assert (
+        "newly allowed outside the guardrails:\n  outside -> web: TCP port 8443 from 198.51.100.0/24\n" in done.stdout
+    )
+
+
+def test_diff_of_other_words_for_the_same(net):
+    copy_of(net, "before")
+    assert run("diff", "before", "net.d", cwd=net.parent).stdout == "same packets allowed: nothing differs\n"
+    changed(net, "[198.51.100.0/24]", "[198.51.100.128/25, 198.51.100.0/25]")
+    assert run("diff", "before", "net.d", cwd=net.parent).stdout == "same packets allowed: nothing differs\n"
+    changed(net, "  - default\n", "  - {action: Deny, protocol: UDP, source: {nets: [192.0.2.0/24]}}\n  - default\n")
+    done = run("diff", "before", "net.d", cwd=net.parent)
+    assert (done.returncode, done.stdout) == (0, "same packets allowed, though the rules differ\n")
+    changed(net, "  - default\n", "  - {action: Log}\n  - default\n")
+    assert "logging differs: ingress of web (net.d/profiles/web.yaml:5)\n" in (
+        run("diff", "before", "net.d", cwd=net.parent).stdout
+    )
+
+
+def test_diff_of_networks_that_come_go_and_move(net):
+    copy_of(net, "before")
+    (net / "front.conf").write_text(CONF % ("front", "10.9.0.0/24"))
+    (net / "new.conf").write_text(CONF % ("new", "10.3.0.0/24"))
+    done = run("diff", "before", "net.d", "--format", "json", cwd=net.parent)
+    found = json.loads(done.stdout)
+    assert found["networks_added"] == ["new"]
+    assert found["addresses_changed"] == ["front"]
+    whole = [c for c in found["changes"] if c["change"] == "allowed" and c["flow"] == {}]
+    assert [(c["from"], c["to"]) for c in whole] == [
+        (["front"], ["front"]),
+        (["new"], ["new"]),
+        (["front", "new"], ["outside"]),
+    ]
+    back = json.loads(run("diff", "net.d", "before", "--format", "json", cwd=net.parent).stdout)
+    assert back["networks_removed"] == ["new"]
+
+
+def test_explain_says_who_decides_at_both_ends(net):
+    done = run("explain", "front", "web", "tcp/443", "-C", "net.d", cwd=net.parent)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == "front -> web: DENIED"
+    assert "  egress of front: same-network.yaml:6 Allow everything" in done.stdout
+    assert "  ingress of web: no rule allows it" in done.stdout
+    found = json.loads(run("explain", "198.51.100.7", "web", "-C", "net.d", "--format", "json", cwd=net.parent).stdout)
+    assert {c["verdict"] for c in found} == {"Allow", "Deny"}
+    assert run("explain", "host", "web", "-C", "net.d", cwd=net.parent).stdout.splitlines()[0] == "host -> web: ALLOWED"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("explain", "wbe", "web"), "nobody here is called 'wbe'\n  = did you mean web?"),
+        (("explain", "web", "outside", "tpc/80"), "in 'tpc/80': there is no protocol 'tpc'"),
+        (("explain", "web", "outside", "tcp/0"), "a port must be a number from 1 to 65535"),
+        (("explain", "web", "outside", "gre/80"), "there is no protocol 'gre'"),
+        (("explain", "web", "outside", "47/80"), "'47/80' is no kind of packet"),
+        (("explain", "outside", "host"), "no packet goes from outside to host"),
+        (("explain", "10.0.0.1/8", "web"), "nobody here is called '10.0.0.1/8'"),
+        (("diff", "nowhere"), "git: no git repository is here"),
+        (("diff", "a-folder", "none"), "git: no git repository is here"),
+        (("test", "none"), "the folder can't be read: No such file or directory"),
+        (("test", "--only", "nothing"), "no test or guardrail is called 'nothing'"),
+        (("check", "--ignore", "CR999"), "no finding has the code 'CR999'"),
+        (("check", "--select", "804"), "no finding has the code '804'"),
+        (("matrix", "--format", "png"), "invalid choice: 'png'"),
+        (("matrix", "-o", "none/x.svg"), "the output can't be written: No such file or directory"),
+        (("diff",), "the following arguments are required: OLD"),
+    ],
+)
+def test_wrong_input_ends_with_words(net, args, words):
+    (net / "a-folder").mkdir()
+    (net / "a-folder" / "a.conf").write_text(CONF % ("a", "10.8.0.0/24"))
+    done = run(*args, cwd=net)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_error_of_one_file_stops_every_answer(net):
+    (net / "profiles" / "front.yaml").write_text("network: front\ningress: null\n")
+    for command in (("test", "net.d"), ("matrix", "net.d"), ("explain", "web", "front", "-C", "net.d")):
+        done = run(*command, cwd=net.parent)
+        assert done.returncode == 2
+        assert "CR303" in done.stderr
+        assert done.stdout == ""
+    done = run("check", "net.d", "--format", "sarif", cwd=net.parent)
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["runs"][0]["results"][0]["ruleId"] == "CR303"
+    unread = run("check", "none", "--format", "json", cwd=net.parent)
+    assert (unread.returncode, unread.stderr) == (2, "")
+    assert json.loads(unread.stdout)[0]["code"] == "CR701"
+
+
+def test_matrix_in_every_format(net):
+    text = run("matrix", "net.d", cwd=net.parent).stdout
+    assert "outside -> web: TCP port 443 from 198.51.100.0/24\n" in text
+    rows = run("matrix", "net.d", "--format", "csv", cwd=net.parent).stdout.splitlines()
+    assert "outside,web,some,TCP port 443 from 198.51.100.0/24,net.d/profiles/web.yaml:3" in rows
+    assert (
+        "| TCP port 443 from 198.51.100.0/24 |" in run("matrix", "net.d", "--format", "markdown", cwd=net.parent).stdout
+    )
+    cells = json.loads(run("matrix", "net.d", "--format", "json", cwd=net.parent).stdout)["cells"]
+    assert {c["reach"] for c in cells} == {"all", "some", "none"}
+    done = run("matrix", "net.d", "--format", "svg", "-o", "who.svg", cwd=net.parent)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "<title>outside -&gt; web: TCP port 443" in (net.parent / "who.svg").read_text()
+
+
+def test_output_to_a_full_disk_or_a_closed_pipe(net):
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        command = [sys.executable, "-m", "calico_rkt", "matrix", "net.d"]
+        done = subprocess.run(command, cwd=net.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "calico-rkt matrix: the output can't be written: No space left on device\n"
+    shell = f"{sys.executable} -m calico_rkt matrix net.d >&-; echo $?"
+    closed = subprocess.run(["sh", "-c", shell], cwd=net.parent, capture_output=True, text=True, check=False)
+    assert (closed.stdout, closed.stderr) == ("2\n", "calico-rkt matrix: stdout is closed\n")
