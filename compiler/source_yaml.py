@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -22,6 +23,7 @@ from calico_rkt.compiler.source import (
     span_at,
 )
 
+_COMMENT = re.compile(r"(?:(?<=\s)|^)#")
 # libyaml's parser where PyYAML was built with it: ten times the pure one.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TABBED = re.compile(r"^ *\t\s*\S", re.MULTILINE)
@@ -167,3 +169,27 @@ class _Composer:
         problem = e.problem or "unreadable"
         hint = next((way for said, way in _WAYS_OUT if said in problem), "")
         return [error("CR106", f"not YAML:{context}{since}{':' if context else ''} {problem}", span, hint=hint)]
+
+
+def comments(data: bytes) -> list[tuple[int, int, str]]:
+    """Line, column (both from 1) and text of each comment; none for text that is no YAML.
+
+    A `#` in a quoted or a block scalar is no comment: those are known by the places of the scalars.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+        events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        scalars = [(e.start_mark.index, e.end_mark.index) for e in events if type(e) is yaml.ScalarEvent]
+    except (UnicodeDecodeError, yaml.YAMLError):
+        return []
+    out: list[tuple[int, int, str]] = []
+    at = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        for found in _COMMENT.finditer(line):
+            place = at + found.start()
+            n = bisect_right(scalars, (place, len(text) + 1)) - 1
+            if n < 0 or place >= scalars[n][1]:
+                out.append((number, found.start() + 1, line[found.start() :].rstrip()))
+                break
+        at += len(line) + 1
+    return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from calico_rkt.compiler.cli.accepted import accepted, add_baseline
 from calico_rkt.compiler.cli.choice import add_choice, chosen
 from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.formats import FORMATS, render_as
@@ -18,6 +19,7 @@ examples:
   calico-rkt check                       the workspace here
   calico-rkt check net.d --ignore CR804  without what is said of rules that let in everything
   calico-rkt check --format sarif        for a code scanner
+  calico-rkt check --write-baseline --reason 'before the review' --until 2027-03-01
 
 exit status: 0 nothing to say, 1 findings, 2 bad usage or unreadable input"""
 
@@ -25,13 +27,14 @@ exit status: 0 nothing to say, 1 findings, 2 bad usage or unreadable input"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
     add_choice(parser)
+    add_baseline(parser)
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     with progress() as tell:
-        found = chosen(args, check(workspace, tell))
+        found = chosen(args, accepted(args, workspace, check(workspace, tell)))
     write(render_as(args.format, found, colour=coloured(sys.stdout)))
     if args.format == "text":
         count, networks = len(found), len(workspace.names)

@@ -29,9 +29,18 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "CR810": "a test that fails",
         "CR811": "a guardrail that is broken",
         "CR812": "a test or guardrail that decides nothing",
+        "CR820": "a silence that silences nothing",
+        "CR821": "a silence that can't be read",
+        "CR822": "an entry of the baseline that is not needed",
     }
 )
 """What a finding is, in a few words, by its code. Everything else stops a compile."""
+
+SILENCEABLE = frozenset(
+    c for c in FINDINGS if c.startswith(("CR4", "CR7")) or c in ("CR801", "CR802", "CR803", "CR804")
+)
+SILENCEABLE |= {"CR805", "CR807", "CR812"}
+"""What a comment or the baseline may take away: not promises that fail, not what is wrong with a silence."""
 
 
 def is_finding(d: Diagnostic) -> bool:

@@ -16,6 +16,8 @@ from calico_rkt.compiler.workspace.policy import parse_files, unused
 
 PROFILES = "profiles"
 """The folder of the overrides, beside the confs."""
+BASELINE = "baseline.yaml"
+"""The file of accepted findings, beside the confs."""
 _NO_MATTER = ("cni_version", "log_level")
 """Fields of a conf in which two confs of one network may differ."""
 
@@ -24,13 +26,14 @@ _NO_MATTER = ("cni_version", "log_level")
 class Listing:
     """Files by path as people call them: those of the folder itself that are confs, and those of its profiles/.
 
-    problems say which files could not be read, others are names in profiles/ that were not asked for.
+    problems say which files could not be read, others are all names in profiles/; baseline is the file BASELINE.
     """
 
     confs: Mapping[str, bytes]
     profiles: Mapping[str, bytes]
     problems: tuple[Diagnostic, ...] = ()
     others: tuple[str, ...] = ()
+    baseline: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Workspace:
     conf_paths: Mapping[str, str]
     data: Mapping[str, bytes]
     files: tuple[File, ...]
+    baseline: bytes | None = None
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     @property
@@ -87,7 +91,7 @@ def assemble(where: str, listing: Listing, environ: Mapping[str, str]) -> Worksp
     found += [*unread_names(listing.others), *unused(files, tuple(confs)), *_same_id(paths), *_overlaps(confs, paths)]
     found += [d for f in files for d in f.diagnostics]
     unique = tuple(dict.fromkeys(found))
-    return Workspace(where, tuple(confs.values()), paths, listing.profiles, files, unique)
+    return Workspace(where, tuple(confs.values()), paths, listing.profiles, files, listing.baseline, unique)
 
 
 def conf_names(folder: Path) -> tuple[str, ...]:
@@ -107,11 +111,13 @@ def conf_names(folder: Path) -> tuple[str, ...]:
 
 def _list(folder: Path) -> Listing:
     problems: list[Diagnostic] = []
-    confs = _read_all(_entries(folder), CONF_SUFFIXES, problems)
+    here = _entries(folder)
+    confs = _read_all(here, CONF_SUFFIXES, problems)
     inside = folder / PROFILES
     entries = _entries(inside) if inside.exists() else []
     profiles = _read_all(entries, SUFFIXES, problems)
-    return Listing(confs, profiles, tuple(problems), tuple(map(str, entries)))
+    accepted = _read_all((p for p in here if p.name == BASELINE), (".yaml",), problems)
+    return Listing(confs, profiles, tuple(problems), tuple(map(str, entries)), next(iter(accepted.values()), None))
 
 
 def _entries(folder: Path) -> list[Path]:

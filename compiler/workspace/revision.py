@@ -13,8 +13,9 @@ from calico_rkt.compiler.conf import CONF_SUFFIXES
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.source import LARGEST
 from calico_rkt.compiler.workspace.files import SUFFIXES
-from calico_rkt.compiler.workspace.reader import PROFILES, Listing, Workspace, assemble
+from calico_rkt.compiler.workspace.reader import BASELINE, PROFILES, Listing, Workspace, assemble
 
+CONFS = "confs"
 _REGULAR = ("100644", "100755")
 _SAFE = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "LC_ALL": "C"}
 """git asks nobody, changes nothing, and speaks the language that its messages are known in."""
@@ -36,7 +37,7 @@ def open_revision(revision: str, folder: Path, environ: Mapping[str, str]) -> Wo
         message = f"the revision {revision!r} has no folder {inside or '.'}"
         raise CompileError([error("CR715", message, path=str(folder), hint="it came later, or was called otherwise")])
     found: list[Diagnostic] = []
-    wanted: dict[str, tuple[str, bool]] = {}
+    wanted: dict[str, tuple[str, str]] = {}
     others: list[str] = []
     for mode, kind, blob, name in tree:
         shown = f"{revision}:{PurePosixPath(folder) / name}"
@@ -44,17 +45,22 @@ def open_revision(revision: str, folder: Path, environ: Mapping[str, str]) -> Wo
         is_conf = not parent and leaf.endswith(CONF_SUFFIXES)
         if parent == PROFILES:
             others.append(shown)
-        if leaf.startswith(".") or not (is_conf or (parent == PROFILES and leaf.endswith(SUFFIXES))):
+        is_baseline = name == BASELINE
+        is_profile = parent == PROFILES and leaf.endswith(SUFFIXES)
+        if leaf.startswith(".") or not (is_conf or is_profile or is_baseline):
             continue
         if kind != "blob" or mode not in _REGULAR:
             what = "a submodule" if kind == "commit" else "a symbolic link"
             found.append(error("CR708", f"{what} in this revision, no regular file", path=shown))
             continue
-        wanted[shown] = (blob, is_conf)
+        wanted[shown] = (blob, CONFS if is_conf else BASELINE if is_baseline else PROFILES)
     data = git.blobs([blob for blob, _ in wanted.values()])
-    confs = {path: data[blob] for path, (blob, is_conf) in wanted.items() if is_conf}
-    profiles = {path: data[blob] for path, (blob, is_conf) in wanted.items() if not is_conf}
-    return assemble(where, Listing(confs, profiles, tuple(found), tuple(others)), environ)
+    confs, profiles, accepted = (
+        {path: data[blob] for path, (blob, what) in wanted.items() if what == kind}
+        for kind in (CONFS, PROFILES, BASELINE)
+    )
+    baseline = next(iter(accepted.values()), None)
+    return assemble(where, Listing(confs, profiles, tuple(found), tuple(others), baseline), environ)
 
 
 def is_revision(text: str, folder: Path) -> bool:

@@ -1,0 +1,75 @@
+"""What `check` found in, what neither a comment nor the baseline accepts out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from calico_rkt.compiler.cli.common import write_file
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
+from calico_rkt.compiler.review.baseline import Entry, accept, parse_baseline, parse_date, recorded, render
+from calico_rkt.compiler.review.findings import FINDINGS
+from calico_rkt.compiler.review.silences import apply, silences
+from calico_rkt.compiler.values import BadValueError
+from calico_rkt.compiler.workspace.files import read_file
+from calico_rkt.compiler.workspace.reader import BASELINE, Workspace
+
+
+def add_baseline(parser: argparse.ArgumentParser) -> None:
+    """--baseline, --no-baseline, --write-baseline with --reason and --until, --today."""
+    group = parser.add_argument_group("accepted findings")
+    group.add_argument("--baseline", metavar="FILE", type=Path, help=f"instead of DIR/{BASELINE}")
+    group.add_argument("--no-baseline", action="store_true", help="as if there were none")
+    group.add_argument("--write-baseline", action="store_true", help="accept all present findings; needs --reason")
+    group.add_argument("--reason", metavar="TEXT", help="why they are accepted")
+    group.add_argument(
+        "--until", metavar="DATE", type=_date, help="when they become findings again, such as 2027-03-01"
+    )
+    group.add_argument("--today", metavar="DATE", type=_date, help="instead of SOURCE_DATE_EPOCH's day, or the clock's")
+
+
+def accepted(args: argparse.Namespace, workspace: Workspace, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    """What is left of the findings. Raises CompileError for a baseline that can't be read."""
+    given, problems = silences(workspace.data)
+    found = (*apply(found, given, FINDINGS), *problems)
+    path, entries = _entries(args, workspace)
+    if args.write_baseline:
+        _write(args, path, recorded(found, entries, workspace.where, args.reason or "", args.until))
+        _, entries = _entries(argparse.Namespace(**{**vars(args), "baseline": path}), workspace)
+    return accept(found, entries, workspace.where, args.today or _today())
+
+
+def _entries(args: argparse.Namespace, workspace: Workspace) -> tuple[Path, tuple[Entry, ...]]:
+    beside = Path(workspace.where) / BASELINE
+    if args.baseline is not None and (args.baseline.exists() or not args.write_baseline):
+        return args.baseline, parse_baseline(str(args.baseline), read_file(args.baseline))
+    if args.baseline is not None or args.no_baseline or workspace.baseline is None:
+        return args.baseline or beside, ()
+    return beside, parse_baseline(str(beside), workspace.baseline)
+
+
+def _write(args: argparse.Namespace, path: Path, entries: tuple[Entry, ...]) -> None:
+    if not (args.reason or "").strip() or args.revision is not None:
+        message = "--write-baseline needs --reason" if args.revision is None else "a revision can't be written to"
+        raise CompileError([error("CR823", message, hint="--reason 'why these are accepted'")])
+    write_file(str(path), render(entries))
+
+
+def _today() -> date:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch is None:
+        return datetime.now(tz=UTC).date()
+    try:
+        return datetime.fromtimestamp(int(epoch), tz=UTC).date()
+    except (ValueError, OverflowError, OSError) as e:
+        message = f"SOURCE_DATE_EPOCH is {epoch!r}, no number of seconds"
+        raise CompileError([error("CR823", message, hint="unset it, or give --today")]) from e
+
+
+def _date(text: str) -> date:
+    try:
+        return parse_date(text)
+    except BadValueError as e:
+        raise argparse.ArgumentTypeError(f"{e.message}; {e.hint}") from e
