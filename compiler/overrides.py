@@ -20,9 +20,9 @@ from calico_rkt.compiler.values import BadValueError, parse_network
 API_VERSION, KIND = "projectcalico.org/v3", "Profile"
 
 _HASH = re.compile(r"-[0-9a-f]{8}\Z")
-_OVERRIDE_KEYS = ("network", "ingress", "egress", "endpoint_to_host", "tests")
-_SHARED_KEYS = ("definitions", "settings", "guardrails")
-_PROFILE_KEYS = ("apiVersion", "kind", "metadata", "spec")
+OVERRIDE_KEYS = ("network", "ingress", "egress", "endpoint_to_host", "tests")
+SHARED_KEYS = ("definitions", "settings", "guardrails")
+PROFILE_KEYS = ("apiVersion", "kind", "metadata", "spec")
 _KINDS = (
     "network: NAME (an override), definitions:, settings:, guardrails:, "
     "or apiVersion: projectcalico.org/v3 with kind: Profile"
@@ -86,8 +86,8 @@ def parse_file(path: str, data: bytes) -> File:
         owner, override = _parse_ours(root, problems)
     elif "apiVersion" in keys or "kind" in keys:
         owner, override = _parse_profile(root, problems)
-    elif any(key in keys for key in _SHARED_KEYS):
-        found = fields_of(root, _SHARED_KEYS, "a file of definitions, settings or guardrails", problems)
+    elif any(key in keys for key in SHARED_KEYS):
+        found = fields_of(root, SHARED_KEYS, "a file of definitions, settings or guardrails", problems)
         definitions = parse_definitions(found["definitions"], problems) if "definitions" in found else None
         settings = parse_settings(found["settings"], problems) if "settings" in found else None
         guardrails = parse_guardrails(found["guardrails"], problems) if "guardrails" in found else None
@@ -106,7 +106,7 @@ def _unknown(root: Node, problems: Problems) -> None:
 
 
 def _parse_ours(root: Node, problems: Problems) -> tuple[str | None, Override | None]:
-    found = fields_of(root, _OVERRIDE_KEYS, "an override", problems)
+    found = fields_of(root, OVERRIDE_KEYS, "an override", problems)
     name = text_of(found["network"].value, "network", problems) if "network" in found else None
     if name is None:
         return None, None
@@ -145,7 +145,7 @@ def _to_host(node: Node, problems: Problems) -> ToHost | None:
 
 def _parse_profile(root: Node, problems: Problems) -> tuple[str | None, Override | None]:
     """A Profile as `calicoctl get profile NAME -o yaml` prints it, with Calico's meaning."""
-    found = fields_of(root, _PROFILE_KEYS, "a Calico Profile", problems, null_is_missing=True)
+    found = fields_of(root, PROFILE_KEYS, "a Calico Profile", problems, null_is_missing=True)
     for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
         entry = found.get(key)
         if entry is None:

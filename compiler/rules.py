@@ -47,10 +47,12 @@ MOST_RULES, MOST_NETS, MOST_PORTS = 1024, 256, 50
 
 DEFINITION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
-_RULE_KEYS = (
+DEFAULT = "default"
+"""Where the default rules stand in a list."""
+RULE_KEYS = (
     "action", "ipVersion", "protocol", "notProtocol", "icmp", "notICMP", "source", "destination", "metadata",
 )  # fmt: skip
-_SIDE_KEYS = ("nets", "notNets", "selector", "notSelector", "ports", "notPorts")
+SIDE_KEYS = ("nets", "notNets", "selector", "notSelector", "ports", "notPorts")
 _NOT_IN_RULES: Reasons = {
     "http": ("HTTP is matched by Calico's application layer policy, which a profile's endpoints do not have",
              "say it with protocol and ports"),
@@ -98,8 +100,8 @@ def parse_rules(field: Field, form: Form, problems: Problems) -> tuple[Item, ...
 
 
 def _default(item: Scalar, form: Form, problems: Problems) -> UseDefault | None:
-    if item.text != "default":
-        hint = did_you_mean(item.text, ("default",)) if form is Form.OURS else ""
+    if item.text != DEFAULT:
+        hint = did_you_mean(item.text, (DEFAULT,)) if form is Form.OURS else ""
         problems.error("CR302", f"a rule must be a mapping, not {item.text!r}", item.span, hint)
     elif form is not Form.OURS:
         hint = "write the rules out, or use calico-rkt's own form (network: NAME at the top)"
@@ -117,7 +119,7 @@ class _RuleReader:
     problems: Problems
 
     def rule(self, node: Node) -> Rule | None:
-        fields = self._fields(node, _RULE_KEYS, "a rule", _NOT_IN_RULES)
+        fields = self._fields(node, RULE_KEYS, "a rule", _NOT_IN_RULES)
         action = self._action(fields.get("action"), node)
         protocol = self._value(fields.get("protocol"), parse_protocol)
         not_protocol = self._value(fields.get("notProtocol"), parse_protocol)
@@ -210,7 +212,7 @@ class _RuleReader:
         if field is None:
             return ANY_SIDE
         name = field.key.text
-        keys = _SIDE_KEYS if self.form is Form.V3 else (*_SIDE_KEYS, "network")
+        keys = SIDE_KEYS if self.form is Form.V3 else (*SIDE_KEYS, "network")
         found = self._fields(field.value, keys, name, _NOT_IN_SIDES)
         for key in ("ports", "notPorts"):
             if key in found and protocol not in PORT_PROTOCOLS and not self._protocol_failed(rule, protocol):

@@ -179,7 +179,9 @@ def comments(data: bytes) -> list[tuple[int, int, str]]:
     try:
         text = data.decode("utf-8-sig")
         events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-        scalars = [(e.start_mark.index, e.end_mark.index) for e in events if type(e) is yaml.ScalarEvent]
+        scalars = [
+            (e.start_mark.index, e.end_mark.index) for e in events if hasattr(e, "style") and hasattr(e, "value")
+        ]
     except (UnicodeDecodeError, yaml.YAMLError):
         return []
     out: list[tuple[int, int, str]] = []

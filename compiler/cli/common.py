@@ -39,7 +39,8 @@ def guarded(program: str, action: Callable[[], int], style: str = "text") -> int
         # Whoever read the output has gone; stdout's flush at exit must not fail a second time.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as e:
-        print(f"{program}: the output can't be written: {e.strerror or e}", file=sys.stderr)
+        where = f"{e.filename}: " if e.filename else "the output can't be written: "
+        print(f"{program}: {where}{e.strerror or e}", file=sys.stderr)
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:

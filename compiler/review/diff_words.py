@@ -26,6 +26,8 @@ def text(diff: Diff) -> str:
         if changes:
             out += [f"{heading}:", *(line for c in changes for line in _change(c)), ""]
     out += remarks(diff)
+    while out and not out[-1]:
+        out.pop()
     return printable_lines(out)
 
 
