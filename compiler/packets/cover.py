@@ -16,7 +16,7 @@ def pieces_left(
     pending = [(box, list(blockers))]
     while pending:
         piece, candidates = pending.pop()
-        budget.spend()
+        budget.spend(1 + len(candidates))
         met = [(i, common) for i in candidates if (common := meet(piece, boxes[i])) is not None]
         if not met:
             yield piece
@@ -39,6 +39,7 @@ def another_fate(
         piece, start = pending.pop()
         budget.spend()
         for n in range(start, len(later)):
+            budget.spend()
             common = meet(piece, boxes[later[n]])
             if common is None:
                 continue

@@ -31,6 +31,7 @@ class FirstMatch:
             piece, start = pending.pop()
             budget.spend()
             for n in range(start, len(near)):
+                budget.spend()
                 other = self._boxes[near[n]]
                 common = meet(piece, other)
                 if common is not None:

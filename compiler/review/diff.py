@@ -9,7 +9,7 @@ from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.evaluate import Packet
 from calico_rkt.compiler.expectations import Expectation
 from calico_rkt.compiler.ir import Action, Rule
-from calico_rkt.compiler.packets.budget import Budget, UndecidedError
+from calico_rkt.compiler.packets.budget import STEPS, Budget, UndecidedError
 from calico_rkt.compiler.packets.cover import pieces_left
 from calico_rkt.compiler.packets.outline import outline
 from calico_rkt.compiler.packets.ranges import example
@@ -102,6 +102,7 @@ def diff(old: World, new: World, progress: Progress | None = None, excused: Sequ
 class _Differ:
     def __init__(self, old: World, new: World, excused: Sequence[Expectation]) -> None:
         self.worlds, self.excused = (old, new), excused
+        self.budget = Budget(5 * STEPS)
         self.own, self.known = old.own | new.own, old.known | new.known
         self.rules: dict[tuple[str, str], tuple[list[Rule], list[Rule]]] = {}
         self._stages: dict[tuple[str, bool], list[Rule]] = {}
@@ -173,7 +174,7 @@ class _Differ:
         at = {id(v): n for n, v in enumerate(views)}
         # The universe of each side: what nobody can send is neither allowed nor denied by anybody.
         found: list[Change] = []
-        budget = Budget()
+        budget = Budget(whole=self.budget)
         for widened, mine, theirs in ((True, after, before), (False, before, after)):
             if mine is None:
                 continue

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from calico_rkt.compiler.diagnostics import Diagnostic, warning
 from calico_rkt.compiler.ir import ICMP, ICMPV6, Action, Match, Network, Rule
-from calico_rkt.compiler.packets.budget import Budget, UndecidedError
+from calico_rkt.compiler.packets.budget import QUESTION, Budget, UndecidedError
 from calico_rkt.compiler.packets.cover import another_fate, pieces_left
 from calico_rkt.compiler.packets.index import Index
 from calico_rkt.compiler.packets.space import Box, Space
@@ -56,6 +56,8 @@ class _Direction:
                 self.owner += [n] * len(found)
         self.first.append(len(self.boxes))
         self.index = Index(self.boxes)
+        self.budget = Budget()
+        self.unasked: set[int] = set()
         self.allows = [self._action(n) is Action.ALLOW for n in self.owner]
         self.deciding = sum(1 << i for i, n in enumerate(self.owner) if self._action(n) is not Action.LOG)
 
@@ -72,11 +74,24 @@ class _Direction:
             found = dead[n] or self._asked(n, self._idle)
             if found is not None:
                 yield found
+        if self.unasked:
+            span = self.statements[min(self.unasked)][0].span
+            count = len(self.unasked)
+            message = f"given up: {count} rules of {self.name}, from this one on, are not analysed in full"
+            yield warning(
+                "CR805", message, span, hint="nothing is claimed about them; make the rules before them simpler"
+            )
 
     def _asked(self, n: int, question: Callable[[int], Diagnostic | None]) -> Diagnostic | None:
+        if self.budget.spent:
+            self.unasked.add(n)
+            return None
         try:
             return question(n)
         except UndecidedError as e:
+            if self.budget.spent:
+                self.unasked.add(n)
+                return None
             hint = "its neighbours overlap in too many ways; nothing is claimed about it"
             message = f"undecided whether this rule decides anything: {e}"
             return warning("CR805", message, self.statements[n][0].span, hint=hint)
@@ -89,7 +104,7 @@ class _Direction:
             message = "this rule decides nothing: such packets follow a flow that is there, or are dropped as invalid"
             return warning("CR807", message, span, hint="take it out; replies and errors about a flow need no rule")
         used: set[int] = set()
-        if next(self._left(n, Budget(), used), None) is not None:
+        if next(self._left(n, Budget(QUESTION, self.budget), used), None) is not None:
             return None
         self._take_out(n)
         message = f"this rule decides nothing: all its packets are decided before, {self._lines(used)}"
@@ -99,7 +114,7 @@ class _Direction:
         action, span = self._action(n), self.statements[n][0].span
         if action is Action.LOG:
             return None
-        budget = Budget()
+        budget = Budget(QUESTION, self.budget)
         if self._redundant(n, self._left(n, budget, set()), budget):
             self._take_out(n)
             what = "let through" if action is Action.ALLOW else "denied"

@@ -1,20 +1,39 @@
 """`make bench`: our figures beside the peers', interleaved in one run, as medians and ratios.
 
-Runs in network and mount namespaces of its own.
+`python3 -m tests.bench review` or `attach` runs one part alone. What attaches runs in network and mount namespaces
+of its own.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 
-from tests.bench import measure
-
 INSIDE = "CALICO_RKT_BENCH_INSIDE"
+PARTS = ("attach", "review")
 
-if INSIDE not in os.environ:
-    os.environ[INSIDE] = "1"
-    unshare = shutil.which("unshare") or "unshare"
-    os.execv(unshare, [unshare, "-nmp", "--fork", "--mount-proc", "--kill-child", sys.executable, "-m", "tests.bench"])
-sys.exit(measure.main())
+
+def main(wanted: list[str]) -> int:
+    if INSIDE in os.environ:
+        from tests.bench import measure
+
+        return measure.main()
+    unknown = [w for w in wanted if w not in PARTS]
+    if unknown:
+        print(f"bench: no part is called {unknown[0]!r}; known here: {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    status = 0
+    if not wanted or "attach" in wanted:
+        unshare = shutil.which("unshare") or "unshare"
+        command = [unshare, "-nmp", "--fork", "--mount-proc", "--kill-child", sys.executable, "-m", "tests.bench"]
+        status = subprocess.run(command, env=os.environ | {INSIDE: "1"}, check=False).returncode
+    if not wanted or "review" in wanted:
+        from tests.bench import review
+
+        status = review.main() or status
+    return status
+
+
+sys.exit(main(sys.argv[1:]))
