@@ -17,6 +17,7 @@ from calico_rkt.compiler.cli import compile_profile
 from calico_rkt.compiler.cli.commands import REVIEW
 from calico_rkt.compiler.cli.commands import run as review
 from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.plugin.attach import collect
 from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, State, apply, confs, finish_apply, plan, prune, states
@@ -53,6 +54,9 @@ def main(argv: list[str] | None = None) -> int:
         if e.details:
             print(e.details.rstrip("\n"), file=sys.stderr)
         return 2
+    except CompileError as e:  # a file that was changed between two looks at it
+        print(render(e.diagnostics), end="", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 2
@@ -85,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("networks", nargs="*", metavar="NETWORK", help="only these networks")
     apply.add_argument("--yes", action="store_true", help="don't ask")
     apply.add_argument("--dry-run", action="store_true", help="only show; exit status 1 when something would change")
+    apply.add_argument("--no-tests", action="store_true", help="also where tests or guardrails would not hold")
     apply.add_argument("--take-over", action="store_true", help="replace a profile that was edited by hand")
     status.add_argument("--format", choices=("text", "json"), default="text")
     for name, text in (
@@ -139,11 +144,18 @@ def _apply(args: argparse.Namespace, store: LocalStore) -> int:
         return 0
     for change in changes:
         print(_shown(change))
+    failing = _review(store, known, changes)
     edited = [c.new.network for c in changes if c.edited]
     if edited and not args.take_over:
         print(
             f"calico-rkt: {', '.join(edited)}: the published profile was edited by hand; nothing was changed. "
             "--take-over replaces it",
+            file=sys.stderr,
+        )
+        return 1
+    if failing and not args.no_tests:
+        print(
+            "calico-rkt: tests or guardrails would not hold; nothing was changed. --no-tests applies all the same",
             file=sys.stderr,
         )
         return 1
@@ -155,6 +167,20 @@ def _apply(args: argparse.Namespace, store: LocalStore) -> int:
     apply(store, changes)
     print(f"applied: {', '.join(c.new.network for c in changes)}")
     return 0
+
+
+def _review(store: LocalStore, known: dict[str, NetConf], changes: tuple[Change, ...]) -> bool:
+    """Show what the changes let through and deny, and the promises that would not hold; whether one is broken."""
+    from calico_rkt.compiler.review.diff import diff
+    from calico_rkt.compiler.review.diff_words import text
+    from calico_rkt.plugin.live import broken, worlds
+
+    old, new = worlds(store, known, changes)
+    print()
+    print(text(diff(old, new)), end="")
+    found = broken(new)
+    print(render(found), end="")
+    return any(d.is_error for d in found)
 
 
 def _shown(change: Change) -> str:

@@ -61,11 +61,27 @@ def test_apply_changes_a_live_network_and_nothing_before_it(lab: Lab, cni: Host)
     assert states(lab) == {"web": "stale"}
     dry = tool(lab, "apply", "--dry-run")
     assert (dry.returncode, b"+" in dry.stdout) == (1, True)
+    assert "newly allowed:\n  outside -> web: TCP port 8080\n" in dry.stdout.decode()
+    assert b"now      allowed: ingress of web: /etc/calico-rkt/profiles/web.yaml:3 Allow TCP to port 8080" in dry.stdout
     assert not lab.fetch(address, 8080, "outside")
     assert tool(lab, "apply", "--yes").returncode == 0
     assert lab.fetch(address, 8080, "outside")
     assert states(lab) == {"web": "in step"}
     assert tool(lab, "apply", "--yes").stdout == b"1 networks, nothing to change\n"
+
+
+def test_apply_runs_the_tests_first(lab: Lab, cni: Host) -> None:
+    address = attached(lab, cni, "a")
+    denied = "tests:\n  - {name: closed, from: {outside: true}, to: {network: web}, verdict: Deny}\n"
+    lab.override("web", OPEN + denied)
+    done = tool(lab, "apply", "--yes")
+    assert done.returncode == 1
+    assert b"CR810 error: test 'closed' does not hold" in done.stdout
+    assert b"nothing was changed" in done.stderr
+    assert not lab.fetch(address, 8080, "outside")
+    assert states(lab) == {"web": "stale"}
+    assert tool(lab, "apply", "--yes", "--no-tests").returncode == 0
+    assert lab.fetch(address, 8080, "outside")
 
 
 def test_apply_without_a_terminal_asks_for_yes_and_changes_nothing(lab: Lab, cni: Host) -> None:

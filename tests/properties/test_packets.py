@@ -127,5 +127,5 @@ def test_patterns_on_a_label_are_told_apart():
 def test_too_many_labels_and_too_much_work_are_said():
     with pytest.raises(UndecidedError, match="independent labels"):
         label_classes([parse_selector(f"has(k{n})") for n in range(13)], frozenset())
-    with pytest.raises(UndecidedError, match="more than 0 pieces"):
+    with pytest.raises(UndecidedError, match="more than 0 pairs"):
         list(pieces_left((1,), [], [], Budget(0), set()))

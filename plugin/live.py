@@ -1,0 +1,65 @@
+"""What is published and what would be in, what that changes for packets out: the diff that `apply` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from calico_rkt.compiler.conf import Ipam, NetConf
+from calico_rkt.compiler.diagnostics import Diagnostic
+from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.overrides import File
+from calico_rkt.compiler.pipeline import resolve_network
+from calico_rkt.compiler.review.expect import outcome
+from calico_rkt.compiler.review.parties import parties
+from calico_rkt.compiler.review.problems import problem, promises
+from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.targets.calico_v3_read import verify
+from calico_rkt.compiler.workspace.files import read_profiles
+from calico_rkt.compiler.workspace.policy import parse_files, policy_for
+from calico_rkt.plugin.lifecycle import Change
+from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.store.local import LocalStore
+
+
+def worlds(store: LocalStore, known: Mapping[str, NetConf], changes: Sequence[Change]) -> tuple[World, World]:
+    """The networks as they are published, and as they would be after the changes; known are the host's confs.
+
+    A profile that was edited is as good as none: its chains in force are closed or of an older text. A published
+    network without a conf has no addresses of its own. Changes were compiled before, so that compiles here, too.
+    """
+    live: dict[str, Network] = {}
+    for network_id in store.published_ids():
+        try:
+            published = store.published(network_id)
+        except CniError:
+            continue
+        if published is not None:
+            live[published.network] = verify(published.text)
+    files = {f.path: f for folder in _folders(known) for f in parse_files(read_profiles(folder))}
+    after = dict(live)
+    for change in changes:
+        conf = known[change.new.network]
+        after[conf.name], _ = resolve_network(conf, policy_for(conf.name, parse_files(_read(conf))))
+    return _world("published", live, known, ()), _world("the files", after, known, tuple(files.values()))
+
+
+def broken(world: World) -> tuple[Diagnostic, ...]:
+    """The tests and guardrails of the host's files that would not hold, and those that decide nothing."""
+    return tuple(d for p in promises(world) if (d := problem(p, outcome(world, p.expectation))) is not None)
+
+
+def _world(where: str, networks: dict[str, Network], known: Mapping[str, NetConf], files: tuple[File, ...]) -> World:
+    confs = {n: known.get(n, NetConf(n, "calico", "1.0.0", Ipam("unknown"))) for n in networks}
+    own = frozenset(n.id for n in networks.values())
+    everyone = own | frozenset(map(object_id, known))
+    return World(where, networks, confs, files, own, everyone, parties(networks, confs))
+
+
+def _folders(known: Mapping[str, NetConf]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(Path(c.profiles_dir) for c in known.values()))
+
+
+def _read(conf: NetConf) -> Mapping[str, bytes]:
+    return read_profiles(Path(conf.profiles_dir))
