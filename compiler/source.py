@@ -76,7 +76,7 @@ def decode(path: str, data: bytes, largest: int = LARGEST) -> str:
     """The text of a file in UTF-8 without BOM, hidden characters, or more than largest bytes (CompileError)."""
     if len(data) > largest:
         raise CompileError(
-            [error("CR101", f"the file has {len(data):,} bytes; at most {largest:,} are read", path=path)]
+            [error("CR101", f"the file has more than {largest:,} bytes, and no more are read", path=path)]
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise CompileError([error("CR103", "the file is UTF-16, not UTF-8", path=path, hint="save it as UTF-8")])

@@ -55,6 +55,7 @@ class _Composer:
         self.path, self.text = path, text
         self.lines = [line.removesuffix("\r") for line in text.split("\n")]
         self.problems: list[Diagnostic] = []
+        self.aliases: set[str] = set()
         self.open: list[tuple[Any, list[Node]]] = []
 
     def document(self) -> Node:
@@ -91,8 +92,10 @@ class _Composer:
                 node = self._collection(start, children, event)
             elif kind is yaml.AliasEvent:
                 span = self._span(event.start_mark, event.end_mark)
-                hint = "write the value out, or name it under definitions:"
-                self.problems.append(error("CR108", f"the alias *{event.anchor} is not read here", span, hint=hint))
+                if event.anchor not in self.aliases:
+                    self.aliases.add(event.anchor)
+                    hint = "write the value out, or name it under definitions:"
+                    self.problems.append(error("CR108", f"the alias *{event.anchor} is not read here", span, hint=hint))
                 node = Scalar("", plain=True, span=span)
             else:
                 if kind is yaml.DocumentStartEvent and roots:

@@ -13,6 +13,7 @@ LAST_PORT = 65535
 _NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _CIDR = re.compile(r"([^/%]+)/(0|[1-9][0-9]*)")
+_OCTETS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}")
 _RANGE_WITH_DASH = re.compile(r"([0-9]+)\s*-\s*([0-9]+)")
 _BY_NAME = {name: number for number, name in PROTOCOL_NAMES.items()}
 _OTHER_NAMES = {"icmp6": "ICMPv6", "ipv6-icmp": "ICMPv6", "icmpv6": "ICMPv6"}
@@ -84,7 +85,7 @@ def parse_net(text: str) -> Net:
     try:
         found = ip_interface(text)
     except ValueError as e:
-        raise BadValueError("CR313", f"{text!r} is no CIDR", "such as 10.1.0.0/16 or fd00:1::/64") from e
+        raise BadValueError("CR313", f"{text!r} is no CIDR", _nearest_cidr(text)) from e
     net: IPv4Network | IPv6Network = found.network
     if isinstance(net, IPv6Network) and net.network_address.ipv4_mapped is not None and net.prefixlen >= 96:
         mapped = net.network_address.ipv4_mapped
@@ -111,8 +112,18 @@ def _no_cidr(text: str) -> BadValueError:
 
 
 def _nearest_cidr(text: str) -> str:
-    """What a netmask or a prefix with zeros in front was meant to be."""
-    try:
-        return f"write {ip_network(text, strict=False)}" if "/" in text else "such as 10.1.0.0/16 or fd00:1::/64"
-    except ValueError:
-        return "such as 10.1.0.0/16 or fd00:1::/64"
+    """What was meant: a netmask, a prefix that is too long, zeros in front, or octets that are left out."""
+    address, slash, prefix = text.partition("/")
+    guesses = [text]
+    if ":" in address:
+        guesses.append(f"{address}/{min(int(prefix), 128) if prefix.isdecimal() and len(prefix) < 5 else 128}")
+    elif _OCTETS.fullmatch(address):
+        octets = [str(int(o)) for o in address.split(".")]
+        length = min(int(prefix), 32) if prefix.isdecimal() and len(prefix) < 5 else 8 * len(octets)
+        guesses.append(f"{'.'.join((octets + ['0'] * 4)[:4])}/{length}")
+    for guess in guesses if slash else ():
+        try:
+            return f"write {ip_network(guess, strict=False)}"
+        except ValueError:
+            continue
+    return "such as 10.1.0.0/16 or fd00:1::/64"

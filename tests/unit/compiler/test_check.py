@@ -1,9 +1,13 @@
 """calico-rkt check as people run it: a folder in, findings and an exit status out."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from calico_rkt.compiler.overrides import parse_file
 from calico_rkt.plugin.cli import main
 
 CONF = (
@@ -61,3 +65,25 @@ def test_no_workspace(tmp_path, monkeypatch, capsys, folder):
     monkeypatch.chdir(tmp_path)
     assert main(["check", folder]) == 2
     assert "error" in capsys.readouterr().err
+
+
+def test_all_problems_of_all_files_in_one_run(tmp_path):
+    """Every bad golden case's files in one folder: each code is told, none hides another, nothing breaks."""
+    bad = Path(__file__).parents[2] / "golden" / "bad"
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "web.conf").write_text(CONF)
+    wanted = set()
+    for case in sorted(bad.iterdir()):
+        for path in sorted((case / "profiles").glob("*.yaml")):
+            (tmp_path / "profiles" / f"{case.name}-{path.name}").write_bytes(path.read_bytes())
+            wanted |= {d.code for d in parse_file(path.name, path.read_bytes()).diagnostics if d.is_error}
+    (tmp_path / "profiles" / "huge.yaml").write_bytes(b"a" * 50 * 1024 * 1024)
+    command = [sys.executable, "-m", "calico_rkt", "check", str(tmp_path), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    told = json.loads(done.stdout)
+    assert wanted <= {d["code"] for d in told}
+    assert len(wanted) > 30
+    assert [d["message"] for d in told if d["path"].endswith("huge.yaml")] == [
+        "the file has more than 8,388,608 bytes, and no more are read"
+    ]
