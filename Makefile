@@ -5,7 +5,7 @@
 # make bench      figures beside the peers, as ratios of medians
 PY := .venv/bin/python
 SOURCES := $(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
-	-o -type f -name '*.yaml' -o -type f -name '*.c' 2>/dev/null)
+	-o -type f -name '*.yaml' -o -type f -name '*.c' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
 .PHONY: all binary ut demo test check bench setup clean
 all: binary ut

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 OURS = ("compiler", "plugin", "profiles", "templates")
 DEPENDENCIES = ("jinja2", "markupsafe", "netaddr", "pyroute2", "yaml")
-DATA = {".py", ".j2", ".yaml", ".typed"}
+DATA = {".py", ".j2", ".css", ".js", ".yaml", ".typed"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CFLAGS = (
     "-std=c11 -O2 -Wall -Wextra -Werror -Wformat=2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -D_GNU_SOURCE -static"

@@ -17,17 +17,20 @@ from calico_rkt.compiler.workspace.files import read_file
 from calico_rkt.compiler.workspace.reader import BASELINE, Workspace
 
 
-def add_baseline(parser: argparse.ArgumentParser) -> None:
-    """--baseline, --no-baseline, --write-baseline with --reason and --until, --today."""
+def add_baseline(parser: argparse.ArgumentParser, *, may_write: bool = False) -> None:
+    """--baseline, --no-baseline, --today, and for who may write it --write-baseline with --reason and --until."""
     group = parser.add_argument_group("accepted findings")
     group.add_argument("--baseline", metavar="FILE", type=Path, help=f"instead of DIR/{BASELINE}")
     group.add_argument("--no-baseline", action="store_true", help="as if there were none")
+    group.add_argument("--today", metavar="DATE", type=_date, help="instead of SOURCE_DATE_EPOCH's day, or the clock's")
+    if not may_write:
+        parser.set_defaults(write_baseline=False)
+        return
     group.add_argument("--write-baseline", action="store_true", help="accept all present findings; needs --reason")
     group.add_argument("--reason", metavar="TEXT", help="why they are accepted")
     group.add_argument(
         "--until", metavar="DATE", type=_date, help="when they become findings again, such as 2027-03-01"
     )
-    group.add_argument("--today", metavar="DATE", type=_date, help="instead of SOURCE_DATE_EPOCH's day, or the clock's")
 
 
 def accepted(args: argparse.Namespace, workspace: Workspace, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
@@ -38,7 +41,7 @@ def accepted(args: argparse.Namespace, workspace: Workspace, found: tuple[Diagno
     if args.write_baseline:
         _write(args, path, recorded(found, entries, workspace.where, args.reason or "", args.until))
         _, entries = _entries(argparse.Namespace(**{**vars(args), "baseline": path}), workspace)
-    return accept(found, entries, workspace.where, args.today or _today())
+    return accept(found, entries, workspace.where, today(args))
 
 
 def _entries(args: argparse.Namespace, workspace: Workspace) -> tuple[Path, tuple[Entry, ...]]:
@@ -57,7 +60,11 @@ def _write(args: argparse.Namespace, path: Path, entries: tuple[Entry, ...]) -> 
     write_file(str(path), render(entries))
 
 
-def _today() -> date:
+def today(args: argparse.Namespace) -> date:
+    """The day that --today, SOURCE_DATE_EPOCH or the clock says."""
+    given: date | None = args.today
+    if given is not None:
+        return given
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     if epoch is None:
         return datetime.now(tz=UTC).date()

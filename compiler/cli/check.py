@@ -27,7 +27,7 @@ exit status: 0 nothing to say, 1 findings, 2 bad usage or unreadable input"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
     add_choice(parser)
-    add_baseline(parser)
+    add_baseline(parser, may_write=True)
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
 
 

@@ -14,6 +14,7 @@ REVIEW = {
     "diff": "what a change newly allows and newly denies",
     "explain": "the fate of a packet, with the rules and lines that decide it",
     "matrix": "who reaches whom, and on what",
+    "report": "one page to read and click through: matrix, rules, findings, tests, changes",
     "schema": "the JSON Schema of overrides, definitions, settings and guardrails, for editors",
 }
 """Each command is a module of its name here, with add_arguments(parser) and run(args)."""

@@ -10,7 +10,7 @@ from html import escape
 
 from calico_rkt.compiler.cli.formats import markdown_text
 from calico_rkt.compiler.diagnostics import printable
-from calico_rkt.compiler.review.matrix import Cell, Matrix
+from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind
 from calico_rkt.compiler.review.words import place, rule_words
 
 MARKS = {"all": "#", "some": "+", "none": ".", "undecided": "?", "": " "}
@@ -26,25 +26,6 @@ def render_matrix(style: str, m: Matrix, *, colour: bool) -> str:
     if style == "text":
         return _text(m, colour=colour)
     return {"markdown": _markdown, "csv": _csv, "svg": _svg, "json": _json}[style](m)
-
-
-def kind(cell: Cell | None) -> str:
-    """A cell's kind: all, some, none or undecided; empty where there is no such cell."""
-    if cell is None:
-        return ""
-    if cell.undecided:
-        return "undecided"
-    return "all" if cell.everything else "some" if cell.flows else "none"
-
-
-def words(cell: Cell) -> str:
-    """What passes, in one line."""
-    if cell.undecided:
-        return f"undecided: {cell.undecided}"
-    if not cell.flows:
-        return "nothing"
-    said = "everything" if cell.everything else "; ".join(map(str, cell.flows))
-    return said + (" (left to the host)" if cell.unsure else "")
 
 
 def _text(m: Matrix, *, colour: bool) -> str:
@@ -63,7 +44,7 @@ def _text(m: Matrix, *, colour: bool) -> str:
         out += ["", _LEGEND, ""]
     for (row, column), cell in m.cells.items():
         if kind(cell) != "none":
-            out.append(printable(f"{row} -> {column}: {words(cell)}"))
+            out.append(printable(f"{row} -> {column}: {cell_words(cell)}"))
     return "\n".join(line.rstrip() for line in out) + "\n"
 
 
@@ -73,7 +54,7 @@ def _markdown(m: Matrix) -> str:
         "| --- " * (len(m.columns) + 1) + "|",
     ]
     for row in m.rows:
-        cells = [markdown_text(words(c)) if (c := m.cells.get((row, column))) else "" for column in m.columns]
+        cells = [markdown_text(cell_words(c)) if (c := m.cells.get((row, column))) else "" for column in m.columns]
         lines.append(f"| {markdown_text(row)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -85,7 +66,7 @@ def _csv(m: Matrix) -> str:
     writer.writerow(("from", "to", "reach", "packets", "rules"))
     for (row, column), cell in m.cells.items():
         rules = "; ".join(place(r.span) for _, r in cell.rules if r.span)
-        writer.writerow([_harmless(x) for x in (row, column, kind(cell), words(cell), rules)])
+        writer.writerow([_harmless(x) for x in (row, column, kind(cell), cell_words(cell), rules)])
     return out.getvalue()
 
 
@@ -131,7 +112,7 @@ def _svg_parts(m: Matrix, size: int, left: int) -> Iterator[str]:
         for x, column in enumerate(m.columns):
             cell = m.cells.get((row, column))
             if cell is not None:
-                title = escape(printable(f"{row} -> {column}: {words(cell)}"))
+                title = escape(printable(f"{row} -> {column}: {cell_words(cell)}"))
                 yield (
                     f'<rect x="{left + x * size}" y="{top}" width="{size - 2}" height="{size - 2}" rx="3"'
                     f' fill="{_FILLS[kind(cell)]}"><title>{title}</title></rect>'

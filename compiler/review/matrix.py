@@ -56,6 +56,25 @@ def matrix(world: World, progress: Progress | None = None) -> Matrix:
     return Matrix((*names, "host"), (*names, "host"), cells)
 
 
+def kind(cell: Cell | None) -> str:
+    """A cell's kind: all, some, none or undecided; empty where there is no such cell."""
+    if cell is None:
+        return ""
+    if cell.undecided:
+        return "undecided"
+    return "all" if cell.everything else "some" if cell.flows else "none"
+
+
+def cell_words(cell: Cell) -> str:
+    """What passes, in one line."""
+    if cell.undecided:
+        return f"undecided: {cell.undecided}"
+    if not cell.flows:
+        return "nothing"
+    said = "everything" if cell.everything else "; ".join(map(str, cell.flows))
+    return said + (" (left to the host)" if cell.unsure else "")
+
+
 def _cell(world: World, view: View) -> Cell:
     if not view.stages:
         return Cell((Flow(),), everything=True)

@@ -1,0 +1,53 @@
+"""A workspace in, one page of all that a review of it finds out: `calico-rkt report`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from calico_rkt.compiler.cli.accepted import accepted, add_baseline, today
+from calico_rkt.compiler.cli.common import write, write_file
+from calico_rkt.compiler.cli.places import add_workspace, named, workspace_of
+from calico_rkt.compiler.cli.progress import progress
+from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.review.diff import diff
+from calico_rkt.compiler.review.expect import outcome
+from calico_rkt.compiler.review.matrix import matrix
+from calico_rkt.compiler.review.problems import promises
+from calico_rkt.compiler.review.report import Review, page
+from calico_rkt.compiler.review.words import place
+
+EPILOG = """\
+examples:
+  calico-rkt report -o report.html                  the workspace here
+  calico-rkt report -o report.html --since main     and what changed since the branch main
+
+The same input gives the same page. exit status: 0 written, 2 bad usage or unreadable input"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_workspace(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="write to FILE (-: stdout)")
+    parser.add_argument("--since", metavar="OLD", help="a revision of DIR, or a folder, to compare with")
+    parser.add_argument("--format", choices=("html",), default="html", help="default: %(default)s")
+    add_baseline(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    workspace = workspace_of(args)
+    world = build_world(workspace)
+    before = None if args.since is None else build_world(named(args.since, args.folder))
+    with progress() as tell:
+        findings = accepted(args, workspace, check(workspace, tell))
+        found = matrix(world, tell)
+        changed = None if before is None else diff(before, world, tell)
+    outcomes = [(p, outcome(world, p.expectation)) for p in promises(world)]
+    tests = tuple((p.kind, p.expectation.name, place(p.expectation.span), o.passed) for p, o in outcomes)
+    dated = args.today is not None or "SOURCE_DATE_EPOCH" in os.environ
+    text = page(Review(workspace.where, found, findings, tests, changed, str(today(args)) if dated else ""))
+    if args.output == "-":
+        write(text)
+    else:
+        write_file(args.output, text)
+    return 0
