@@ -162,7 +162,7 @@ class _Differ:
         views = [v for v in (before, after) if v is not None]
         changed = self._changed(before, after)
         if changed is not None:
-            changed = relevant(changed, views[0], self.own, None)
+            changed = relevant(changed, [outline(r.match) for r in changed], views[0], self.own, None)
             if not changed:
                 return []
         bounds = None if changed is None else [outline(r.match) for r in changed]

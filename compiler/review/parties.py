@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import summarize_address_range
+from ipaddress import ip_network, summarize_address_range
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.ids import object_id
@@ -70,8 +70,11 @@ class Party:
 def parties(networks: Mapping[str, Network], confs: Mapping[str, NetConf]) -> tuple[Party, ...]:
     """Each network in the order of the confs, other endpoints where a rule could tell them apart, outside, host."""
     ranges = {name: _addresses(confs[name]) for name in networks}
-    owned = tuple(net for nets in ranges.values() for net in nets)
-    found = [Party(Kind.NETWORK, name, object_id(name), nets, () if nets else owned) for name, nets in ranges.items()]
+    owned = tuple(net for nets, _ in ranges.values() for net in nets)
+    found = [
+        Party(Kind.NETWORK, name, object_id(name), nets, holes if nets else owned)
+        for name, (nets, holes) in ranges.items()
+    ]
     if _knows_others(networks.values(), frozenset(n.id for n in networks.values())):
         found.append(Party(Kind.OTHERS, Kind.OTHERS.value))
     found.append(Party(Kind.OUTSIDE, Kind.OUTSIDE.value, not_nets=owned))
@@ -79,11 +82,18 @@ def parties(networks: Mapping[str, Network], confs: Mapping[str, NetConf]) -> tu
     return tuple(found)
 
 
-def _addresses(conf: NetConf) -> tuple[Net, ...]:
+def _addresses(conf: NetConf) -> tuple[tuple[Net, ...], tuple[Net, ...]]:
+    """The nets of a conf's ranges, and those of their addresses that are nobody's: a subnet's own and its broadcast."""
     found: list[Net] = []
+    holes: list[Net] = []
     for one in (r for ranges in conf.ipam.ranges for r in ranges):
-        found += summarize_address_range(one.first, one.last)
-    return tuple(found)
+        subnet, first, last = one.subnet, one.first, one.last
+        if first == subnet[1] and last in (subnet[-2], subnet[-1]):
+            found.append(subnet)
+            holes += [ip_network(a) for a in (subnet[0], subnet[-1]) if not first <= a <= last]  # type: ignore[operator]
+        else:
+            found += summarize_address_range(first, last)
+    return tuple(found), tuple(holes)
 
 
 def _knows_others(networks: Iterable[Network], ids: frozenset[str]) -> bool:

@@ -22,12 +22,17 @@ _ALWAYS = tuple(
 """ICMPv6 without which IPv6 does not work: allowed to the host before any policy (felix/rules/endpoints.go)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
     """One list that a flow has to pass; words say whose it is, such as `egress of web`."""
 
     words: str
     rules: tuple[Rule, ...]
+
+    @cached_property
+    def outlines(self) -> tuple[Outline, ...]:
+        """Those of the rules, in order; they are asked for once for each pair."""
+        return tuple(outline(r.match) for r in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,23 @@ NOWHERE = Fate(allowed=False)
 """The fate of packets that nobody can send, or that reach nobody."""
 
 
-def view(source: Party, destination: Party, networks: Mapping[str, Network], *, felix: bool) -> View | None:
+def view(
+    source: Party,
+    destination: Party,
+    networks: Mapping[str, Network],
+    known: dict[str, Stage],
+    *,
+    felix: bool,
+) -> View | None:
     """None where the pair is none of this workspace's: no network is at either end, or the host talks to itself.
 
-    felix says that the host's side is decided by Felix's own setting, which the files don't hold.
+    felix says that the host's side is decided by Felix's own setting, which the files don't hold. known holds stages
+    that were made before, by their words, and gets those that are made now.
     """
+
+    def stage(words: str, rules: tuple[Rule, ...]) -> Stage:
+        return known.setdefault(words, Stage(words, rules))
+
     ends = {source.kind, destination.kind}
     if Kind.NETWORK not in ends:
         return None
@@ -70,9 +87,9 @@ def view(source: Party, destination: Party, networks: Mapping[str, Network], *, 
             stages.append(Stage(f"egress of {source.name}", (*_ALWAYS, *own.egress)))
             stages.append(Stage(f"endpoint_to_host of {source.name}", (*_ALWAYS, *_to_host(own, felix=felix))))
         else:
-            stages.append(Stage(f"egress of {source.name}", own.egress))
+            stages.append(stage(f"egress of {source.name}", own.egress))
     if destination.kind is Kind.NETWORK and source.kind is not Kind.HOST:
-        stages.append(Stage(f"ingress of {destination.name}", networks[destination.name].ingress))
+        stages.append(stage(f"ingress of {destination.name}", networks[destination.name].ingress))
     return View(source, destination, tuple(stages))
 
 
@@ -99,7 +116,7 @@ class Scene:
         bounds: Sequence[Outline] | None = None,
     ) -> None:
         self.views = views
-        self._stages = [[relevant(s.rules, v, own, bounds) for s in v.stages] for v in views]
+        self._stages = [[relevant(s.rules, s.outlines, v, own, bounds) for s in v.stages] for v in views]
         rules = [r for stages in self._stages for stage in stages for r in stage]
         named = {
             a.key
@@ -111,7 +128,7 @@ class Scene:
         }
         ends = {p.id for v in views for p in (v.source, v.destination)}
         self._ids = (named | ends) & own
-        frames = [m for v in views for m in (self._frame(v, owned=True), self._frame(v, owned=False))]
+        frames = [self._frame(v, owned=True) for v in views]
         self.space = Space([*rules, *(Rule(Action.ALLOW, m) for m in (*frames, *selections))], known)
         self.universes = [self.boxes(self._frame(v, owned=True)) for v in views]
 
@@ -165,20 +182,25 @@ class Scene:
         )
 
 
-def relevant(rules: Iterable[Rule], v: View, ids: frozenset[str], bounds: Sequence[Outline] | None) -> list[Rule]:
+def relevant(
+    rules: Sequence[Rule],
+    outlines: Sequence[Outline],
+    v: View,
+    ids: frozenset[str],
+    bounds: Sequence[Outline] | None,
+) -> list[Rule]:
     """The rules that could match a packet of the view, in order; some of them may not."""
     source, destination = _ranges(v.source), _ranges(v.destination)
     out: list[Rule] = []
-    for rule in rules:
+    for rule, o in zip(rules, outlines, strict=True):
+        if not (_meets(source, o[0], o[1]) and _meets(destination, o[2], o[3])):
+            continue
+        if bounds is not None and all(apart(o, b) for b in bounds):
+            continue
         m = rule.match
         if m.source != _ANY and not v.source.may_match(m.source, ids):
             continue
         if m.destination != _ANY and not v.destination.may_match(m.destination, ids):
-            continue
-        o = outline(m)
-        if not (_meets(source, o[0], o[1]) and _meets(destination, o[2], o[3])):
-            continue
-        if bounds is not None and all(apart(o, b) for b in bounds):
             continue
         out.append(rule)
     return out
@@ -192,4 +214,7 @@ def _ranges(party: Party) -> list[tuple[int, int]]:
 
 
 def _meets(ranges: list[tuple[int, int]], lo: int, hi: int) -> bool:
-    return not ranges or any(a <= hi and lo <= b for a, b in ranges)
+    for a, b in ranges:
+        if a <= hi and lo <= b:
+            return True
+    return not ranges

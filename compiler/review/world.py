@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.overrides import File
 from calico_rkt.compiler.review.parties import Kind, Party
-from calico_rkt.compiler.review.scene import View, view
+from calico_rkt.compiler.review.scene import Stage, View, view
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class World:
     """The networks of one revision by name, in the order of their confs.
 
     own are their ids, known those of all networks that a conf, an override or a rule names.
+    stages are made as they are asked for.
     """
 
     where: str
@@ -26,6 +27,7 @@ class World:
     own: frozenset[str]
     known: frozenset[str]
     parties: tuple[Party, ...]
+    stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
 
     def party(self, kind: Kind, name: str = "") -> Party | None:
         """The party of this kind and, for a network, of this name or id."""
@@ -37,7 +39,7 @@ class World:
     def view(self, source: Party, destination: Party) -> View | None:
         """What decides between the two; None where that is not for this workspace to decide."""
         felix = source.kind is Kind.NETWORK and self.confs[source.name].datastore_type != "local"
-        return view(source, destination, self.networks, felix=felix)
+        return view(source, destination, self.networks, self.stages, felix=felix)
 
     def views(self) -> Iterator[View]:
         """Every pair that this workspace decides, row by row."""
