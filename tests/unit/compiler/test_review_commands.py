@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
 
@@ -240,3 +242,41 @@ def test_output_to_a_full_disk_or_a_closed_pipe(net):
     shell = f"{sys.executable} -m calico_rkt matrix net.d >&-; echo $?"
     closed = subprocess.run(["sh", "-c", shell], cwd=net.parent, capture_output=True, text=True, check=False)
     assert (closed.stdout, closed.stderr) == ("2\n", "calico-rkt matrix: stdout is closed\n")
+
+
+@pytest.fixture
+def long_work(tmp_path):
+    """A workspace whose matrix takes some seconds."""
+    (tmp_path / "profiles").mkdir()
+    for n in range(150):
+        (tmp_path / f"net{n}.conf").write_text(CONF % (f"net{n}", f"10.{n}.0.0/16"))
+        rules = "".join(f"  - {{action: Allow, source: {{nets: [10.{m}.0.0/17]}}}}\n" for m in range(150))
+        (tmp_path / "profiles" / f"net{n}.yaml").write_text(f"network: net{n}\ningress:\n{rules}")
+    return tmp_path
+
+
+def test_long_work_is_told_on_a_terminal_and_ends_on_ctrl_c(long_work):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "calico_rkt", "matrix", ".", "--format", "svg", "-o", "who.svg"]
+    process = subprocess.Popen(command, cwd=long_work, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while b" of " not in said:
+        said += os.read(ours, 1000)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    said += os.read(ours, 1000)
+    assert process.stdout.read() == b""
+    process.stdout.close()
+    os.close(ours)
+    assert said.startswith(b"\r\x1b[K")
+    assert b"-> net" in said
+    assert said.endswith(b"\r\x1b[K")
+    assert not [p.name for p in long_work.iterdir() if "svg" in p.name]
+
+
+def test_nothing_is_told_where_nobody_watches(long_work):
+    for n in range(20, 150):
+        (long_work / f"net{n}.conf").unlink()
+    done = run("matrix", ".", cwd=long_work)
+    assert (done.returncode, done.stderr) == (0, "")
