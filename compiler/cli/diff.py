@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from calico_rkt.compiler.cli.common import write
+from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.diff_markdown import markdown
 from calico_rkt.compiler.cli.formats import FORMATS, render_as
 from calico_rkt.compiler.cli.places import named
@@ -79,5 +79,5 @@ def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None) -> st
     if style == "markdown":
         return markdown(result, strays)
     if style == "text":
-        return text(result) + strays_text(strays)
-    return render_as(style, problems(result, strays), colour=sys.stdout.isatty())
+        return text(result, colour=coloured(sys.stdout)) + strays_text(strays)
+    return render_as(style, problems(result, strays), colour=False)

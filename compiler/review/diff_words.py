@@ -18,17 +18,16 @@ from calico_rkt.compiler.review.words import (
 _MOST_LINES = 6
 
 
-def text(diff: Diff) -> str:
+def text(diff: Diff, *, colour: bool = False) -> str:
     """Newly allowed first, the smallest flow first; each with an example, and the lines that decide."""
     out: list[str] = []
-    for widened, heading in ((True, "newly allowed"), (False, "newly denied")):
+    for widened, title, code in ((True, "newly allowed:", "1;31"), (False, "newly denied:", "1;33")):
         changes = [c for c in diff.changes if c.widened is widened]
         if changes:
-            out += [f"{heading}:", *(line for c in changes for line in _change(c)), ""]
-    out += remarks(diff)
-    while out and not out[-1]:
-        out.pop()
-    return printable_lines(out)
+            shown = printable_lines([line for c in changes for line in _change(c)])
+            out.append(f"\x1b[{code}m{title}\x1b[0m\n{shown}" if colour else f"{title}\n{shown}")
+    rest = remarks(diff)
+    return "\n".join([*out, printable_lines(rest)] if rest else out)
 
 
 def remarks(diff: Diff) -> list[str]:

@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.evaluate import End, Packet, evaluate, matches
-from calico_rkt.compiler.ir import Action, Icmp, Match, PortRange, Rule, Side, ToHost
+from calico_rkt.compiler.expectations import End as End_
+from calico_rkt.compiler.expectations import Expectation
+from calico_rkt.compiler.ir import Action, Icmp, Match, NameRef, PortRange, Rule, Side, ToHost
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.packets.readable import readable
 from calico_rkt.compiler.review.diff import diff
+from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.parties import Kind
 from calico_rkt.compiler.review.scene import Scene
 from calico_rkt.compiler.review.words import flow
@@ -186,3 +189,52 @@ def test_parties_of_the_small_world():
     w = world(CONFS, dict.fromkeys(RANGES, plain))
     assert [p.kind for p in w.parties] == [Kind.NETWORK] * 3 + [Kind.OUTSIDE, Kind.HOST]
     assert matches(Rule(Action.ALLOW), next(packets("web", "db")))
+
+
+ENDS = st.sampled_from(
+    [
+        End_(networks=(NameRef("web"),)),
+        End_(networks=(NameRef("web"), NameRef("db"))),
+        End_(net=ip_network("192.0.2.0/24")),
+        End_(net=ip_network("10.1.0.0/25")),
+        *(End_(word=w) for w in ("outside", "host", "endpoints", "any")),
+    ]
+)
+WHAT = st.sampled_from(
+    [Match(), Match(protocol=6), Match(protocol=6, destination=Side(ports=(PORTS[0],))), Match(protocol=1)]
+)
+
+
+def meant(end, party, address):
+    """The ends' meaning in docs/overrides.md."""
+    if end.networks:
+        return party in {n.name for n in end.networks}
+    if end.net:
+        return party not in ("other endpoints", "host") and address.version == end.net.version and address in end.net
+    everybody = {"outside": ["outside"], "host": ["host"], "endpoints": [*RANGES, "other endpoints"]}
+    return end.word == "any" or party in everybody[end.word]
+
+
+@given(POLICIES, ENDS, ENDS, WHAT, st.lists(WHAT, max_size=1), st.sampled_from([Action.ALLOW, Action.DENY]))
+@settings(max_examples=120, deadline=None)
+def test_an_expectation_fails_exactly_where_a_packet_of_its_set_does(policies, source, destination, what, less, wanted):
+    w = world(CONFS, policies)
+    found = outcome(w, Expectation("e", source, destination, wanted, (what,), tuple(less)))
+    names = [p.name for p in w.parties]
+    violated = False
+    for a, b in product(names, names):
+        if (a not in RANGES and b not in RANGES) or (a == "host" and source.word != "host"):
+            continue
+        for p in packets(a, b):
+            inside = matches(Rule(wanted, what), p) and not any(matches(Rule(wanted, m), p) for m in less)
+            if inside and meant(source, a, p.source.address) and meant(destination, b, p.destination.address):
+                violated = violated or verdict(w, a, b, p) is not (wanted is Action.ALLOW)
+    if violated:
+        assert found.failure is not None
+    if found.failure is not None:
+        f = found.failure
+        assert verdict(w, f.source, f.destination, f.packet) is f.fate.allowed is not (wanted is Action.ALLOW)
+        assert meant(source, f.source, f.packet.source.address)
+        assert meant(destination, f.destination, f.packet.destination.address)
+        assert matches(Rule(wanted, what), f.packet)
+        assert not any(matches(Rule(wanted, m), f.packet) for m in less)
