@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Action, Icmp, Match, NameRef, Net, PortRange, Side
-from calico_rkt.compiler.source import Node, Sequence
+from calico_rkt.compiler.source import Mapping, Node, Sequence
 from calico_rkt.compiler.values import (
     BadValueError,
     parse_net,
@@ -113,7 +114,7 @@ def _expectation(
     node: Node, what: str, keys: Iterable[str], verdict: Action | None, problems: Problems
 ) -> Expectation | None:
     found = fields_of(node, keys, what, problems)
-    if not found:
+    if not found and not isinstance(node, Mapping):
         return None
     for key in ("name", "from", "to", "verdict") if verdict is None else ("name",):
         if key not in found:
@@ -207,11 +208,14 @@ def _verdict(entry: Field, problems: Problems) -> Action | None:
 def _exceptions(entry: Field, problems: Problems) -> Iterable[Match]:
     for item in items_of(entry.value, "except", problems):
         found = fields_of(item, WHAT_KEYS, "an item of except", problems)
-        if found:
+        if isinstance(item, Mapping) and not item.entries:
+            hint = "such as {protocol: TCP, port: 443}"
+            problems.error("CR327", "an item of except says nothing, so it would except everything", item.span, hint)
+        elif found:
             yield from _matches(found, problems)
 
 
-def _matches(found: Mapping[str, Field], problems: Problems) -> tuple[Match, ...]:
+def _matches(found: MappingType[str, Field], problems: Problems) -> tuple[Match, ...]:
     """What protocol, port and icmp say, as matches; anything where they are left out."""
     try:
         protocol = _protocol(found.get("protocol"), problems)

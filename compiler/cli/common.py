@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable
+from errno import ENOENT
 from pathlib import Path
 
 from calico_rkt.compiler.cli.formats import FORMATS, render_as
@@ -76,6 +77,8 @@ def write_file(name: str, text: str) -> None:
         path.write_text(text, encoding="utf-8")
         return
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(ENOENT, "there is no such folder", str(path.parent))
     try:
         with fresh.open("x", encoding="utf-8") as stream:
             if path.exists():

@@ -12,7 +12,7 @@ from typing import TypeVar
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, raise_errors, warning
 from calico_rkt.compiler.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
 from calico_rkt.compiler.review.findings import SILENCEABLE
-from calico_rkt.compiler.source import Node, parse_yaml
+from calico_rkt.compiler.source import Mapping, Node, parse_yaml
 from calico_rkt.compiler.values import BadValueError, parse_number
 
 T = TypeVar("T")
@@ -133,7 +133,7 @@ def _entry(node: Node, problems: Problems) -> Entry | None:
     before = len(problems.found)
     found = fields_of(node, KEYS, "an entry", problems)
     for key in ("code", "file", "reason"):
-        if found and key not in found:
+        if isinstance(node, Mapping) and key not in found:
             problems.error("CR304", f"an entry without {key}", node.span)
     texts = {k: t.text for k, f in found.items() if (t := text_of(f.value, k, problems)) is not None}
     code = texts.get("code", "")

@@ -129,6 +129,7 @@ def test_a_baseline_is_written_read_and_ends(net):
         ("baseline: {}", "CR302 error: baseline must be a list"),
         ("baselin: []", "did you mean baseline?"),
         ("baseline: [{code: CR801}]", "an entry without file"),
+        ("baseline: [{}]", "an entry without code"),
         ("baseline: [{code: CR810, file: a, reason: b}]", "'CR810' is nothing to accept"),
         ("baseline: [{code: CR801, file: a, reason: '  '}]", "the reason is empty"),
         ("baseline: [{code: CR801, file: a, reason: b, until: 2027-02-30}]", "'2027-02-30' is no date"),
