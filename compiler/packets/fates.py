@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from calico_rkt.compiler.ir import Action, Rule
 from calico_rkt.compiler.packets.budget import Budget
-from calico_rkt.compiler.packets.index import Index
+from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.space import Box, Space, meet, without
 
 
@@ -40,11 +40,3 @@ class FirstMatch:
                     break
             else:
                 yield piece, None
-
-
-def positions(bits: int) -> Iterator[int]:
-    """The positions of the bits that are set, lowest first."""
-    while bits:
-        low = bits & -bits
-        yield low.bit_length() - 1
-        bits ^= low

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from calico_rkt.compiler.packets.space import Box
 
@@ -32,6 +32,14 @@ class Index:
             down_to = bisect_left(highs, -_low(box[d]))
             found &= low_sets[up_to] & high_sets[down_to]
         return found
+
+
+def positions(bits: int) -> Iterator[int]:
+    """The positions of the bits that are set, lowest first."""
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low
 
 
 def _running(keys: list[int]) -> tuple[list[int], list[int]]:

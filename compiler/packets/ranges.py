@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from calico_rkt.compiler.evaluate import End, Packet
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, TCP, Icmp, Net
-from calico_rkt.compiler.packets.fates import positions
+from calico_rkt.compiler.packets.index import positions
 from calico_rkt.compiler.packets.space import (
     DESTINATION,
     DPORT,

@@ -8,8 +8,7 @@ from math import prod
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.cover import pieces_left
-from calico_rkt.compiler.packets.fates import positions
-from calico_rkt.compiler.packets.index import Index
+from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.space import (
     DESTINATION,
     DPORT,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv6Address
 
-from calico_rkt.compiler.evaluate import Address, End, Packet
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Icmp, Match, Net, PortRange, Rule, Side
 from calico_rkt.compiler.packets.labels import Labels, label_classes
 from calico_rkt.compiler.resolved import nets, ports
@@ -43,18 +41,6 @@ class Space:
     def boxes(self, rule: Rule) -> tuple[Box, ...]:
         """The packets that the rule matches, as disjoint boxes that are not empty."""
         return tuple(b for m in self._match(rule.match) for u in self.universe if (b := meet(m, u)) is not None)
-
-    def witness(self, box: Box) -> Packet:
-        """One packet of a box that is not empty and lies in one box of the universe."""
-        at = [self._lowest(d, mask) for d, mask in enumerate(box)]
-        protocol = at[PROTOCOL]
-        icmp = Icmp(at[ICMP_TYPE], at[ICMP_CODE]) if protocol in (ICMP, ICMPV6) else None
-        source = End(_address(at[SOURCE]), self.classes[at[FROM]], at[SPORT])
-        return Packet(source, End(_address(at[DESTINATION]), self.classes[at[TO]], at[DPORT]), protocol, icmp)
-
-    def _lowest(self, dimension: int, mask: int) -> int:
-        cell = (mask & -mask).bit_length() - 1
-        return self.cuts[dimension][cell] if dimension < FROM else cell
 
     def _cells(self, dimension: int, ranges: Iterable[tuple[int, int]]) -> int:
         """The cells of half-open ranges, each of which begins and ends at a cut."""
@@ -165,7 +151,3 @@ def _net_range(net: Net) -> tuple[int, int]:
 
 def _port_range(port: PortRange) -> tuple[int, int]:
     return port.lo, port.hi + 1
-
-
-def _address(value: int) -> Address:
-    return IPv4Address(value) if value < V6 else IPv6Address(value - V6)

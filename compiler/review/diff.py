@@ -17,9 +17,9 @@ from calico_rkt.compiler.packets.readable import readable
 from calico_rkt.compiler.packets.space import Box, meet
 from calico_rkt.compiler.review.changes import changed_rules
 from calico_rkt.compiler.review.expect import matches_between
+from calico_rkt.compiler.review.flows import Flow, flow
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.scene import NOWHERE, Fate, Scene, View, relevant
-from calico_rkt.compiler.review.words import Flow, flow
 from calico_rkt.compiler.review.world import World
 
 Progress = Callable[[int, int, str], None]

@@ -7,13 +7,7 @@ from collections.abc import Iterator
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, error, printable, warning
 from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.diff import Change, Diff
-from calico_rkt.compiler.review.words import (
-    fate_values,
-    fate_words,
-    packet_values,
-    place,
-    verdict_words,
-)
+from calico_rkt.compiler.review.words import fate_values, fate_words, packet_values, place, verdict_words
 
 _MOST_LINES = 6
 

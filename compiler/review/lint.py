@@ -9,7 +9,7 @@ from calico_rkt.compiler.diagnostics import Diagnostic, warning
 from calico_rkt.compiler.ir import ICMP, ICMPV6, Action, Match, Network, Rule
 from calico_rkt.compiler.packets.budget import QUESTION, Budget, UndecidedError
 from calico_rkt.compiler.packets.cover import another_fate, pieces_left
-from calico_rkt.compiler.packets.index import Index
+from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.space import Box, Space
 
 Statement = tuple[Rule, ...]
@@ -131,12 +131,12 @@ class _Direction:
         start = self.first[n]
         for box in self.boxes[start : self.first[n + 1]]:
             near = self.index.near(box) & self.deciding & ((1 << start) - 1)
-            yield from pieces_left(box, _positions(near), self.boxes, budget, used)
+            yield from pieces_left(box, list(positions(near)), self.boxes, budget, used)
 
     def _redundant(self, n: int, left: Iterable[Box], budget: Budget) -> bool:
         wanted = self._action(n) is Action.ALLOW
         for piece in left:
-            later = _positions(self.index.near(piece) & self.deciding & (-1 << self.first[n + 1]))
+            later = list(positions(self.index.near(piece) & self.deciding & (-1 << self.first[n + 1])))
             if another_fate(piece, wanted, later, self.boxes, self.allows, budget) is not None:
                 return False
         return True
@@ -156,12 +156,3 @@ def _follows(match: Match) -> bool:
 def _is_all(statement: Statement) -> bool:
     """Whether a rule of it has no condition."""
     return any(r.match == Match() for r in statement)
-
-
-def _positions(bits: int) -> list[int]:
-    out = []
-    while bits:
-        low = bits & -bits
-        out.append(low.bit_length() - 1)
-        bits ^= low
-    return out

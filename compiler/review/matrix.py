@@ -9,9 +9,9 @@ from calico_rkt.compiler.ir import Rule
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.readable import readable
 from calico_rkt.compiler.packets.space import Box
+from calico_rkt.compiler.review.flows import Flow, flow
 from calico_rkt.compiler.review.parties import Kind
 from calico_rkt.compiler.review.scene import Scene, Stage, View
-from calico_rkt.compiler.review.words import Flow, flow
 from calico_rkt.compiler.review.world import World
 
 Progress = Callable[[int, int, str], None]

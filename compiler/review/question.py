@@ -12,8 +12,8 @@ from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.packets.readable import readable
 from calico_rkt.compiler.packets.space import Box
 from calico_rkt.compiler.review.expect import asked
+from calico_rkt.compiler.review.flows import Flow, flow
 from calico_rkt.compiler.review.scene import Fate, Scene, View
-from calico_rkt.compiler.review.words import Flow, flow
 from calico_rkt.compiler.review.world import World
 
 

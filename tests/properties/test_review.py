@@ -15,9 +15,9 @@ from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.packets.readable import readable
 from calico_rkt.compiler.review.diff import diff
 from calico_rkt.compiler.review.expect import outcome
+from calico_rkt.compiler.review.flows import flow
 from calico_rkt.compiler.review.parties import Kind
 from calico_rkt.compiler.review.scene import Scene
-from calico_rkt.compiler.review.words import flow
 from calico_rkt.compiler.selector import parse_selector
 from tests.worlds import conf, world
 
