@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
-from calico_rkt.compiler.evaluate import End, Packet, evaluate
-from calico_rkt.compiler.ir import Icmp, Network, ToHost
-from calico_rkt.compiler.targets.calico_v3_read import read_network
+from calico_rkt.compiler.ir import Icmp, Match, PortRange, Side
+from calico_rkt.compiler.packets.budget import Budget
+from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.parties import Kind, Party
+from calico_rkt.compiler.review.scene import Scene
+from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.workspace.reader import open_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "two-networks"
@@ -44,14 +48,16 @@ def run(*argv: str, stdin: bytes | None = None, netns: str = "", env: dict[str, 
 
 def main() -> int:
     host_before()
-    networks = {name: compile_example(name) for name in NAMES}
+    for name in NAMES:
+        compile_example(name)
+    world = build_world(open_folder(EXAMPLE, {}))
     places: list[Place] = []
     servers: list[subprocess.Popen[bytes]] = []
     try:
         places = [Place("host", "", ("203.0.113.1", "2001:db8::1")), outside()]
         places += [attach(network, f"{network}-{i}") for network in NAMES for i in (1, 2)]
         servers = [serve(p) for p in places]
-        return compare(places, networks)
+        return compare(places, world)
     finally:
         for server in servers:
             server.communicate()
@@ -67,12 +73,10 @@ def host_before() -> None:
     run("ip", "link", "set", "lo", "up")
 
 
-def compile_example(name: str) -> Network:
-    """Print what `compile-profile` prints for an example network, and read it back."""
+def compile_example(name: str) -> None:
+    """Print what `compile-profile` prints for an example network."""
     print(f"\n$ compile-profile docs/examples/two-networks/{name}.conf", flush=True)
-    text = run(str(ROOT / ".venv/bin/compile-profile"), str(EXAMPLE / f"{name}.conf"))
-    print(text)
-    return read_network(text)
+    print(run(str(ROOT / ".venv/bin/compile-profile"), str(EXAMPLE / f"{name}.conf")))
 
 
 def outside() -> Place:
@@ -80,6 +84,8 @@ def outside() -> Place:
     run("ip", "netns", "add", "outside")
     run("ip", "link", "add", "name", "uplink", "type", "veth", "peer", "name", "eth0", "netns", "outside")
     for netns, dev, own in (("", "uplink", "1"), ("outside", "eth0", "2")):
+        # Until its link-local address is known to be unique an interface may answer nobody, for a second or two.
+        run("sh", "-c", f"echo 0 > /proc/sys/net/ipv6/conf/{dev}/accept_dad", netns=netns)
         run("ip", "addr", "add", f"203.0.113.{own}/24", "dev", dev, netns=netns)
         run("ip", "addr", "add", f"2001:db8::{own}/64", "dev", dev, "nodad", netns=netns)
         run("ip", "link", "set", dev, "up", netns=netns)
@@ -124,10 +130,10 @@ def serve(place: Place) -> subprocess.Popen[bytes]:
     return server
 
 
-def compare(places: list[Place], networks: dict[str, Network]) -> int:
+def compare(places: list[Place], world: World) -> int:
     """Probe every pair, print expected against seen, and return 0 only when all cells agree."""
-    print("\nWho reaches whom: what the profiles say, and what was seen on the wire (IPv4 and IPv6).")
-    print("  + passes, . does not; profiles first, wire second\n")
+    print("\nWho reaches whom: what the review says, and what was seen on the wire (IPv4 and IPv6).")
+    print("  + passes, . does not; review first, wire second\n")
     columns = [f"{what}/{port}" if port else what for what, port in PROBES]
     print(f"{'from':<12} {'to':<12} " + " ".join(f"{c:>10}" for c in columns))
     wrong = cells = 0
@@ -145,7 +151,7 @@ def compare(places: list[Place], networks: dict[str, Network]) -> int:
         for target in others:
             row = []
             for what, port in PROBES:
-                said = [expected(networks, source, target, what, port, i) for i in range(len(target.addresses))]
+                said = [expected(world, source, target, what, port, i) for i in range(len(target.addresses))]
                 got = [next(seen) for _ in target.addresses]
                 cells += len(said)
                 wrong += sum(a != b for a, b in zip(said, got, strict=True))
@@ -159,26 +165,29 @@ def mark(verdicts: list[bool]) -> str:
     return "".join("+" if v else "." for v in verdicts)
 
 
-def expected(networks: dict[str, Network], source: Place, target: Place, what: str, port: int, family: int) -> bool:
-    """What the two profiles say of a packet: egress of its source and ingress of its destination, both."""
+def expected(world: World, source: Place, target: Place, what: str, port: int, family: int) -> bool:
+    """What the review says of a packet, as `calico-rkt explain` does: both ends' profiles."""
+    view = world.view(party(world, source), party(world, target))
+    if view is None:
+        return True  # the host and the outside: no policy decides
     version6 = ":" in target.addresses[family]
     number = NUMBERS.get(what) or (58 if version6 else 1)
     icmp = Icmp(128 if version6 else 8, 0) if what == "icmp" else None
-    packet = Packet(
-        end(networks, source, family, 40000 if port else 0), end(networks, target, family, port), number, icmp
-    )
-    if source.network and not evaluate(networks[source.network].egress, packet).allowed:
-        return False
-    if source.network and target.name == "host":
-        return networks[source.network].endpoint_to_host is not ToHost.DROP
-    if target.network and source.name != "host":
-        return evaluate(networks[target.network].ingress, packet).allowed
-    return True
+    ports = (PortRange(port, port),) if port else ()
+    nets = [(ip_network(p.addresses[family]),) for p in (source, target)]
+    match = Match(protocol=number, icmp=icmp, source=Side(nets=nets[0]), destination=Side(nets=nets[1], ports=ports))
+    scene = Scene([view], world.own, world.known, [match])
+    boxes = scene.within(0, [match])
+    (allowed,) = {fate.allowed for box in boxes for _, fate in scene.fates(0, box, Budget())}
+    return allowed is not False  # what is left to the host passes here: its firewall is empty
 
 
-def end(networks: dict[str, Network], place: Place, family: int, port: int) -> End:
-    labels = {networks[place.network].id: ""} if place.network else None
-    return End(ipaddress.ip_address(place.addresses[family]), labels, port)
+def party(world: World, place: Place) -> Party:
+    kind = Kind.NETWORK if place.network else Kind.HOST if place.name == "host" else Kind.OUTSIDE
+    found = world.party(kind, place.network)
+    if found is None:
+        sys.exit(f"demo: nobody is {place.name}")
+    return found
 
 
 def leftovers() -> None:
