@@ -33,7 +33,7 @@ LOG_LEVELS = {
 
 _DATASTORES = ("local", "etcdv2", "etcdv3")
 _ETCD_FILES = ("etcd_ca_cert_file", "etcd_cert_file", "etcd_key_file")
-_ETCD_KEYS = ("etcd_authority", "etcd_endpoints", *_ETCD_FILES)
+_ETCD_KEYS = ("etcd_authority", "etcd_endpoints", "etcd_username", "etcd_password_file", *_ETCD_FILES)
 _OURS = (
     *("name", "type", "cniVersion", "ipam", "ipMasq", "mtu", "datastore_type", "nodename"),
     *("require_felix", "log_level", "profiles_dir", *_ETCD_KEYS),
@@ -99,6 +99,8 @@ class NetConf:
     etcd_ca_cert_file: str = ""
     etcd_cert_file: str = ""
     etcd_key_file: str = ""
+    etcd_username: str = ""
+    etcd_password_file: str = ""
     nodename: str = ""
     require_felix: bool = True
     log_level: str = "info"
@@ -186,6 +188,8 @@ def _read(outer: Section, plugin: Section, environ: Mapping[str, str]) -> NetCon
         etcd_ca_cert_file=_path(plugin, "etcd_ca_cert_file", ""),
         etcd_cert_file=_path(plugin, "etcd_cert_file", ""),
         etcd_key_file=_path(plugin, "etcd_key_file", ""),
+        etcd_username=plugin.text("etcd_username") or "",
+        etcd_password_file=_path(plugin, "etcd_password_file", ""),
         nodename=_nodename(plugin),
         require_felix=plugin.boolean("require_felix", default=True),
         log_level=_log_level(plugin),

@@ -27,6 +27,15 @@ def object_id(name: str) -> str:
         and not _HASHED.match(name)
     ):
         return name
+    return _hashed(name)
+
+
+def segment_id(name: str) -> str:
+    """The id as one segment of an endpoint's name on a Calico cluster, where a container's id has no dots."""
+    return object_id(name) if "." not in name else _hashed(name)
+
+
+def _hashed(name: str) -> str:
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     cleaned = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[: LONGEST - 9].strip("-")
     return f"{cleaned or 'x'}-{digest}"

@@ -45,6 +45,7 @@ class Code:
     ATTACHMENT_EXISTS = 107
     DELEGATE = 108
     CHECK_FAILED = 109
+    DATASTORE = 110
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def choose(db: sqlite3.Connection, network: str, ipam: Ipam, requested: Sequence
 
     CniError: 103 a requested address is in no range, 102 it is taken, 101 a set has none left.
     """
-    wanted = _by_set(network, ipam, requested)
+    wanted = by_set(network, ipam, requested)
     chosen: list[Address] = []
     for number, ranges in enumerate(ipam.ranges):
         asked = wanted.get(number)
@@ -137,8 +137,8 @@ def _blocked_until(db: sqlite3.Connection, address: Address, exclude: Sequence[N
     return decode(row[1]) if row else None
 
 
-def _by_set(network: str, ipam: Ipam, requested: Sequence[Address]) -> dict[int, Address]:
-    """Which range set each requested address is taken from."""
+def by_set(network: str, ipam: Ipam, requested: Sequence[Address]) -> dict[int, Address]:
+    """Which range set each requested address is taken from; CniError 103 when one is in none."""
     found: dict[int, Address] = {}
     for address in requested:
         fitting = [i for i, ranges in enumerate(ipam.ranges) if any(_holds(r, address) for r in ranges)]

@@ -30,6 +30,8 @@ class LocalStore:
     turns a published text into its Network or raises CompileError.
     """
 
+    link_prefix = "crk"
+
     def __init__(self, run_dir: Path, lib_dir: Path, verify: Callable[[str], Network]) -> None:
         self.run_dir, self.lib_dir = run_dir, lib_dir
         self._state = StateFile(run_dir / "state.sqlite")
@@ -83,6 +85,9 @@ class LocalStore:
                 addresses.mark_free(db, address)
             db.execute(f"DELETE FROM endpoints WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
         return True
+
+    def forget(self, key: Key) -> bool:  # noqa: ARG002 - everything here is recorded
+        return False
 
     def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
         """All endpoints, sorted by key, or those of one network."""
@@ -146,11 +151,23 @@ class LocalStore:
         self._state.close()
 
 
+def folders() -> tuple[Path, Path]:
+    """Where this host's state is: CALICO_RKT_RUN_DIR and CALICO_RKT_LIB_DIR name others than /run and /var/lib's."""
+    return (
+        Path(os.environ.get("CALICO_RKT_RUN_DIR") or RUN_DIR),
+        Path(os.environ.get("CALICO_RKT_LIB_DIR") or LIB_DIR),
+    )
+
+
 def open_local() -> LocalStore:
-    """The store of this host: CALICO_RKT_RUN_DIR and CALICO_RKT_LIB_DIR name other folders than /run and /var/lib's."""
-    run_dir = Path(os.environ.get("CALICO_RKT_RUN_DIR") or RUN_DIR)
-    lib_dir = Path(os.environ.get("CALICO_RKT_LIB_DIR") or LIB_DIR)
-    return LocalStore(run_dir, lib_dir, _verify)
+    """The store of this host."""
+    return LocalStore(*folders(), _verify)
+
+
+def open_records() -> LocalStore:
+    """What this host keeps of attachments whose datastore is elsewhere."""
+    run_dir, lib_dir = folders()
+    return LocalStore(run_dir / "etcd", lib_dir / "etcd", _verify)
 
 
 def _verify(text: str) -> Network:

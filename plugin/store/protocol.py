@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from calico_rkt.compiler.conf import Address, Ipam, Net
@@ -40,19 +41,28 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A profile in force: its canonical v3 text, and the digest that its annotation claims."""
+    """A profile in force: its canonical v3 text, and the digest that its annotation claims.
+
+    revision: the datastore's own count of its changes, where it has one.
+    """
 
     network_id: str
     network: str
     text: str
     digest: str
+    revision: int = 0
 
 
 class Store(Protocol):
     """A datastore. All errors are CniError; nothing here touches links or nftables."""
 
+    run_dir: Path
+    """The folder of this host's locks."""
+    link_prefix: str
+    """What the names of host ends begin with."""
+
     def endpoint(self, key: Key) -> Endpoint | None:
-        """The recorded attachment, or None."""
+        """The attachment as this host has recorded it, or None."""
 
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         """Record an endpoint and choose its addresses, in one transaction; returns it with addresses.
@@ -68,17 +78,17 @@ class Store(Protocol):
     def remove(self, key: Key, nonce: str) -> bool:
         """Forget an endpoint and free its addresses when its nonce is still this one; False otherwise."""
 
+    def forget(self, key: Key) -> bool:
+        """Free what the datastore has of an attachment that this host has no record of; False when it has nothing."""
+
     def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
-        """All recorded endpoints of this host, or of one network."""
+        """All endpoints of this host, or of one network."""
 
     def ranges(self) -> tuple[Net, ...]:
-        """The subnets of every network that this datastore has served, for ipMasq's exemption."""
+        """The subnets of every network that this host has served."""
 
     def published(self, network_id: str) -> Published | None:
         """The profile in force, its digest verified against its rules; CniError when it does not fit."""
-
-    def publish(self, profile: Published) -> Published:
-        """Create the profile when the network has none; returns what is in force afterwards."""
 
     def close(self) -> None:
         """Let go of files and connections."""

@@ -127,7 +127,7 @@ class StateFile:
             db = _connect(fresh)
             try:
                 db.executescript(_SCHEMA)
-                db.execute("INSERT INTO boot VALUES (?)", (_boot_id(),))
+                db.execute("INSERT INTO boot VALUES (?)", (boot_id(),))
             finally:
                 db.close()
             try:
@@ -158,7 +158,7 @@ class StateFile:
             )
 
     def _forget_other_boots(self, db: sqlite3.Connection) -> None:
-        boot = _boot_id()
+        boot = boot_id()
         if db.execute("SELECT id FROM boot").fetchone() == (boot,):
             return
         log.info("%s is of an earlier boot: its records are dropped", self.path)
@@ -195,5 +195,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """The kernel's id of this boot."""
     return _BOOT_ID.read_text().strip()

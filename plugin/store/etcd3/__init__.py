@@ -1,0 +1,1 @@
+"""Calico's data of today: resources and addresses in etcd's v3 API."""

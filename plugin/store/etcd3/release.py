@@ -1,0 +1,76 @@
+"""An attachment in, its endpoint and addresses taken back in one transaction out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+
+from calico_rkt.compiler.conf import Address, Net
+from calico_rkt.plugin.store.etcd3 import keys
+from calico_rkt.plugin.store.etcd3.blocks import Block, block_net, handle_blocks, with_block
+from calico_rkt.plugin.store.etcd3.gateway import Compare, Gateway, Kv, Op, absent, delete, get, put, unchanged
+from calico_rkt.plugin.store.etcd3.resources import DEFAULT_BLOCK, read_endpoint, resource
+from calico_rkt.plugin.store.etcd3.view import IpamConfig
+from calico_rkt.plugin.store.protocol import Endpoint, Key
+from calico_rkt.plugin.store.statefile import boot_id
+
+
+def release(
+    gateway: Gateway,
+    node: str,
+    key: Key,
+    is_meant: Callable[[Endpoint], bool],
+    addresses: Sequence[Address],
+    likely: Iterable[Net],
+) -> bool | None:
+    """One attempt: whether there was something to take back; None when others wrote meanwhile.
+
+    is_meant says of the endpoint that stands there whether it is the one. Where none stands there, addresses are
+    given back that the attachment's handle still has. likely: blocks that spare a request when they are right.
+    """
+    place = keys.ENDPOINTS + keys.endpoint_name(node, key.container, key.ifname)
+    handle_id = keys.handle_id(key.network, key.container)
+    guesses = _guesses(addresses, likely)
+    found = gateway.read(
+        get(place), get(keys.handle(handle_id)), get(keys.IPAM_CONFIG), *(get(keys.block(n)) for n in guesses)
+    ).found
+    endpoint, handle, config = (kvs[0] if kvs else None for kvs in found[:3])
+    if endpoint is not None:
+        theirs = read_endpoint(resource(endpoint.value), boot_id())
+        if theirs is None or theirs.key != key or not is_meant(theirs):
+            return False
+        addresses = theirs.addresses
+    blocks = {net: kvs[0] for net, kvs in zip(guesses, found[3:], strict=True) if kvs}
+    blocks |= _others(gateway, handle, [a for a in addresses if not any(a in n for n in blocks)])
+    compares: list[Compare] = [unchanged(place, endpoint.revision) if endpoint else absent(place)]
+    ops: list[Op] = [delete(place)] if endpoint else []
+    value = handle.value if handle else None
+    now, cooldown = datetime.now(UTC), IpamConfig.parse(config).cooldown
+    for net, kv in blocks.items():
+        block = Block.parse(kv.value)
+        count = sum(block.give_back(a, handle_id, now, cooldown) for a in addresses if a in net)
+        if count:
+            compares.append(unchanged(keys.block(net), kv.revision))
+            ownerless = block.empty and not block.owner
+            ops.append(delete(keys.block(net)) if ownerless else put(keys.block(net), block.data()))
+            value = with_block(value, net, -count) if value else None
+    if handle is not None and value != handle.value:
+        compares.append(unchanged(handle.key, handle.revision))
+        ops.append(put(handle.key, value) if value else delete(handle.key))
+    if not ops:
+        return False
+    return True if gateway.txn(compares, ops).succeeded else None
+
+
+def _guesses(addresses: Sequence[Address], likely: Iterable[Net]) -> list[Net]:
+    usual = [block_net(a, DEFAULT_BLOCK[a.version]) for a in addresses]
+    return list(dict.fromkeys([*(n for n in likely if any(a in n for a in addresses)), *usual]))
+
+
+def _others(gateway: Gateway, handle: Kv | None, addresses: Sequence[Address]) -> dict[Net, Kv]:
+    """The blocks of addresses that were not where they usually are; the handle knows."""
+    nets = [n for n in handle_blocks(handle.value) if any(a in n for a in addresses)] if handle else []
+    if not nets:
+        return {}
+    found = gateway.read(*(get(keys.block(n)) for n in nets)).found
+    return {net: kvs[0] for net, kvs in zip(nets, found, strict=True) if kvs}

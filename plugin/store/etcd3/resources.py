@@ -1,0 +1,171 @@
+"""Calico's v3 resources as JSON in and out: Profile, WorkloadEndpoint, IPPool.
+
+Others may have written more into a resource than is known here; what is not changed is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Any
+
+from calico_rkt.compiler.conf import Net
+from calico_rkt.compiler.ids import object_id, segment_id
+from calico_rkt.compiler.profile import ANNOTATION_DIGEST, ANNOTATION_NETWORK
+from calico_rkt.plugin.store.etcd3 import keys
+from calico_rkt.plugin.store.etcd3.blocks import parse_address, rfc3339
+from calico_rkt.plugin.store.protocol import Endpoint, Key
+
+ANNOTATION_CONTAINER = "calico-rkt.org/container"
+ANNOTATION_IFNAME = "calico-rkt.org/interface"
+ANNOTATION_NONCE = "calico-rkt.org/attachment"
+ANNOTATION_NETNS = "calico-rkt.org/netns"
+ANNOTATION_NETNS_ID = "calico-rkt.org/netns-id"
+DEFAULT_BLOCK = {4: 26, 6: 122}
+"""Prefix lengths of blocks where a pool does not say."""
+
+
+def resource(data: bytes) -> dict[str, Any]:
+    """A stored resource; an empty one where it is no JSON object, as Calico ignores it then."""
+    try:
+        loaded = json.loads(data)
+    except ValueError:
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def notes_of(of: Mapping[str, Any]) -> dict[str, str]:
+    return dict((of.get("metadata") or {}).get("annotations") or {})
+
+
+def encode(of: Mapping[str, Any]) -> bytes:
+    return json.dumps(of, separators=(",", ":")).encode()
+
+
+def envelope(kind: str, name: str, now: datetime, **metadata: object) -> dict[str, Any]:
+    """A new resource without its spec. Calico updates none that lacks uid or creationTimestamp."""
+    head = {"name": name, **({"namespace": metadata.pop("namespace")} if "namespace" in metadata else {})}
+    made = {"uid": str(uuid.uuid4()), "creationTimestamp": rfc3339(now)}
+    return {"kind": kind, "apiVersion": "projectcalico.org/v3", "metadata": {**head, **made, **metadata}}
+
+
+def endpoint_resource(endpoint: Endpoint, node: str, boot: str, now: datetime) -> dict[str, Any]:
+    """The WorkloadEndpoint of an attachment. Felix polices it by interfaceName and mac."""
+    key = endpoint.key
+    labels = {"projectcalico.org/namespace": keys.NAMESPACE, "projectcalico.org/orchestrator": keys.ORCHESTRATOR}
+    ours = {
+        ANNOTATION_NETWORK: key.network,
+        ANNOTATION_CONTAINER: key.container,
+        ANNOTATION_IFNAME: key.ifname,
+        ANNOTATION_NONCE: endpoint.nonce,
+        ANNOTATION_NETNS: endpoint.netns,
+        ANNOTATION_NETNS_ID: f"{boot} {endpoint.netns_dev} {endpoint.netns_inode}",
+    }
+    name = keys.endpoint_name(node, key.container, key.ifname)
+    made = envelope("WorkloadEndpoint", name, now, namespace=keys.NAMESPACE, labels=labels, annotations=ours)
+    spec = {
+        "orchestrator": keys.ORCHESTRATOR,
+        "node": node,
+        "containerID": segment_id(key.container),
+        "endpoint": segment_id(key.ifname),
+        "ipNetworks": [f"{a}/{a.max_prefixlen}" for a in endpoint.addresses],
+        "profiles": [object_id(key.network)],
+        "interfaceName": endpoint.host_ifname,
+        "mac": endpoint.mac,
+    }
+    return {**made, "spec": spec}
+
+
+def nonce_of(of: Mapping[str, Any]) -> str:
+    """The nonce of the attachment that a WorkloadEndpoint is; empty when it is none of ours."""
+    return notes_of(of).get(ANNOTATION_NONCE, "")
+
+
+def read_endpoint(of: Mapping[str, Any], boot: str) -> Endpoint | None:
+    """The attachment that a WorkloadEndpoint of ours is; None for others'. Of another boot, its netns is gone."""
+    notes, spec = notes_of(of), of.get("spec") or {}
+    if not notes.get(ANNOTATION_NONCE):
+        return None
+    booted, _, place = notes.get(ANNOTATION_NETNS_ID, "").partition(" ")
+    dev, _, inode = place.partition(" ")
+    here = booted == boot and dev.isdecimal() and inode.isdecimal()
+    return Endpoint(
+        key=Key(notes.get(ANNOTATION_NETWORK, ""), notes.get(ANNOTATION_CONTAINER, ""), notes[ANNOTATION_IFNAME]),
+        nonce=notes[ANNOTATION_NONCE],
+        netns=notes.get(ANNOTATION_NETNS, ""),
+        netns_dev=int(dev) if here else -1,
+        netns_inode=int(inode) if here else -1,
+        host_ifname=spec.get("interfaceName", ""),
+        mac=spec.get("mac", ""),
+        addresses=tuple(parse_address(text) for text in spec.get("ipNetworks") or ()),
+    )
+
+
+def profile_network(network_id: str, data: bytes) -> str:
+    """The network that a stored profile is for; stock Calico's profiles have its name alone."""
+    return notes_of(resource(data)).get(ANNOTATION_NETWORK, network_id)
+
+
+def profile_digest(data: bytes) -> str:
+    """The digest that a stored profile claims; empty when this program never published it."""
+    return notes_of(resource(data)).get(ANNOTATION_DIGEST, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """An IPPool. problem says why no address may be taken from it, empty when one may."""
+
+    name: str
+    net: Net
+    block: int
+    nat: bool
+    problem: str = ""
+
+
+def read_pool(data: bytes) -> Pool | None:
+    """The pool; None where it is no pool that Calico could use either."""
+    of = resource(data)
+    spec, metadata = of.get("spec") or {}, of.get("metadata") or {}
+    try:
+        net = ip_network(spec["cidr"])
+    except (KeyError, ValueError):
+        return None
+    problem = ""
+    if spec.get("disabled") or metadata.get("deletionTimestamp"):
+        problem = "it is disabled"
+    elif "Workload" not in (spec.get("allowedUses") or ["Workload"]):
+        problem = f"it is not allowed for use 'Workload' (allowedUses: {', '.join(spec['allowedUses'])})"
+    size = spec.get("blockSize") or DEFAULT_BLOCK[net.version]
+    return Pool(str(metadata.get("name", "")), net, size, bool(spec.get("natOutgoing")), problem)
+
+
+def pool_resource(net: Net, now: datetime, *, nat: bool) -> dict[str, Any]:
+    """The pool that a conf's subnet becomes where the cluster has none for it, with calicoctl's defaults."""
+    name = "calico-rkt-" + str(net).replace(":", "-").replace("/", "-")
+    spec: dict[str, Any] = {
+        "cidr": str(net),
+        "vxlanMode": "Never",
+        "ipipMode": "Never",
+        **({"natOutgoing": True} if nat else {}),
+        "blockSize": max(DEFAULT_BLOCK[net.version], net.prefixlen),
+        "nodeSelector": "all()",
+        "allowedUses": ["Workload", "Tunnel"],
+        "assignmentMode": "Automatic",
+    }
+    return {**envelope("IPPool", name, now), "spec": spec}
+
+
+def reserved(data: Sequence[bytes]) -> tuple[Net, ...]:
+    """The nets of all IPReservations."""
+    found = []
+    for one in data:
+        for text in (resource(one).get("spec") or {}).get("reservedCIDRs") or ():
+            try:
+                found.append(ip_network(text, strict=False))
+            except ValueError:
+                continue
+    return tuple(found)

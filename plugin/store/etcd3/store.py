@@ -1,0 +1,288 @@
+"""Attachments of this host in, Calico's endpoints, profiles and addresses in etcd out: the Store of a cluster.
+
+This host keeps a record of its own of every attachment, so a DEL can do all that the kernel needs while etcd is
+away. What the cluster has is one WorkloadEndpoint, written together with its addresses and taken away with them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
+from calico_rkt.compiler.ids import object_id
+from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.etcd3 import keys, session
+from calico_rkt.plugin.store.etcd3.allocate import Allocator, Draft
+from calico_rkt.plugin.store.etcd3.blocks import Holder, with_block
+from calico_rkt.plugin.store.etcd3.gateway import (
+    Access,
+    UnreachableError,
+    absent,
+    exists,
+    get,
+    get_prefix,
+    put,
+    unchanged,
+)
+from calico_rkt.plugin.store.etcd3.ipamlock import ipam_lock
+from calico_rkt.plugin.store.etcd3.pools import make_missing
+from calico_rkt.plugin.store.etcd3.release import release
+from calico_rkt.plugin.store.etcd3.resources import (
+    encode,
+    endpoint_resource,
+    nonce_of,
+    profile_digest,
+    profile_network,
+    read_endpoint,
+    resource,
+)
+from calico_rkt.plugin.store.etcd3.view import View, look
+from calico_rkt.plugin.store.journal import Journal, Release
+from calico_rkt.plugin.store.local import LocalStore, folders, open_records
+from calico_rkt.plugin.store.protocol import Endpoint, Key, Published
+from calico_rkt.plugin.store.statefile import boot_id
+
+ATTEMPTS = 100
+"""How often a write is tried anew that others were faster than; as often as Calico does."""
+T = TypeVar("T")
+
+
+class NoProfileError(CniError):
+    """The network has no profile in the cluster yet."""
+
+    def __init__(self, network: str) -> None:
+        super().__init__(Code.PROFILE_UNUSABLE, f"network {network!r} has no profile in Calico's datastore")
+
+
+class EtcdStore:
+    """The Store of this host in a cluster, for one call: its patience with etcd begins with it."""
+
+    link_prefix = "cali"
+
+    def __init__(self, run_dir: Path, records: LocalStore, journal: Journal, access: Access, node: str) -> None:
+        self.run_dir, self.access, self.node = run_dir, access, node
+        self._records, self._journal = records, journal
+        self._session = session.take(access)
+        self._gateway = self._session.gateway
+        self._locked = False
+
+    def endpoint(self, key: Key) -> Endpoint | None:
+        return self._records.endpoint(key)
+
+    def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+        """Record the endpoint here, then write it with its addresses; NoProfileError where its network has none."""
+        self.finish_releases()
+        with self._ipam_lock():
+            return _until_done(lambda: self._try_add(endpoint, ipam, requested))
+
+    def _try_add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint | None:
+        """One attempt; None when it has to begin anew: others wrote meanwhile, or something had to be made first."""
+        key, now = endpoint.key, datetime.now(UTC)
+        places = [(key.network, number) for number in range(len(ipam.ranges))]
+        likely = [self._session.blocks[p] for p in places if p in self._session.blocks]
+        handle = keys.handle_id(key.network, key.container)
+        name = keys.endpoint_name(self.node, key.container, key.ifname)
+        view = look(self._gateway, self.node, object_id(key.network), name, handle, dict.fromkeys(likely))
+        view.check_ready()
+        if view.profile is None:
+            raise NoProfileError(key.network)
+        _check_network(key.network, view.profile.value)
+        if view.endpoint is not None:
+            self._clear_the_place(key, name, view.endpoint.value)
+            return None
+        if make_missing(self._gateway, view, ipam, now, nat=endpoint.ip_masq):
+            return None
+        borrowed = [self._session.borrowed[p] for p in places if p in self._session.borrowed]
+        allocator = Allocator(self._gateway, view, Holder(handle, self.node), now, borrowed)
+        addresses = endpoint.addresses or allocator.choose(key.network, ipam, requested)
+        if not addresses:
+            raise CniError(Code.INVALID_CONF, f"network {key.network!r} has no range to take an address from")
+        added = self._records.add(replace(endpoint, addresses=tuple(addresses)), ipam, ())
+        try:
+            done = self._write(added, view, allocator.draft, now)
+        except CniError:
+            self.remove(key, endpoint.nonce)  # it may have happened all the same
+            raise
+        if not done:
+            self._records.remove(key, endpoint.nonce)
+            return None
+        self._remember(key.network, ipam, added, allocator.draft)
+        return added
+
+    def _write(self, added: Endpoint, view: View, draft: Draft, now: datetime) -> bool:
+        """The one transaction of an ADD: False when anything is not as it was read."""
+        key = added.key
+        place = keys.ENDPOINTS + keys.endpoint_name(self.node, key.container, key.ifname)
+        compares, ops = draft.writes()
+        compares += [absent(place), exists(keys.profile(object_id(key.network)))]
+        ops.append(put(place, encode(endpoint_resource(added, self.node, boot_id(), now))))
+        if draft.blocks:
+            value = view.handle.value if view.handle else None
+            for address in added.addresses:
+                value = with_block(value, next(n for n in draft.blocks if address in n), 1)
+            handle = keys.handle(keys.handle_id(key.network, key.container))
+            compares.append(unchanged(handle, view.handle.revision if view.handle else 0))
+            ops.append(put(handle, value or b""))
+        answer = self._gateway.txn(compares, ops, (get(place),))
+        # A member that went away may have done it before: then our own endpoint is what stands in the way.
+        return answer.succeeded or any(nonce_of(resource(kv.value)) == added.nonce for kv in answer.found[0])
+
+    def _remember(self, network: str, ipam: Ipam, added: Endpoint, draft: Draft) -> None:
+        """Where each range set found room: the next address is likely to be there, too."""
+        for number, address in enumerate(added.addresses if ipam.ranges else ()):
+            net = next(n for n in draft.blocks if address in n)
+            own = draft.blocks[net][0].owner == self.node
+            (self._session.blocks if own else self._session.borrowed)[network, number] = net
+
+    def _clear_the_place(self, key: Key, name: str, value: bytes) -> None:
+        """An endpoint of that name which no record speaks of: ours, from before a reboot, goes; others' stays."""
+        if not nonce_of(resource(value)) or not self._release(self.node, key, ""):
+            raise CniError(
+                Code.ATTACHMENT_EXISTS,
+                f"Calico has an endpoint {name} already, and it is not this attachment's",
+                "another network or another plugin attached this interface of the container; DEL it there first",
+            )
+
+    def finish(self, key: Key, nonce: str, result: str) -> None:
+        self._records.finish(key, nonce, result)
+
+    def remove(self, key: Key, nonce: str) -> bool:
+        """Give endpoint and addresses back, or note down that they are to be given back, where etcd is away."""
+        found = self._records.endpoint(key)
+        if found is None or found.nonce != nonce:
+            return False
+        try:
+            self._release(self.node, key, nonce, found.addresses)
+        except UnreachableError as e:
+            LOG.warning("%s: what %s has is noted, and given back later", e.msg, key.container)
+            self._journal.write(Release(self.access.endpoints, self.node, key, nonce, found.addresses))
+        else:
+            self._finish_quietly()
+        return self._records.remove(key, nonce)
+
+    def forget(self, key: Key) -> bool:
+        try:
+            return self._release(self.node, key, "")
+        except UnreachableError as e:
+            LOG.warning("%s: what %s may have is given back later", e.msg, key.container)
+            self._journal.write(Release(self.access.endpoints, self.node, key, "", ()))
+            return False
+
+    def finish_releases(self) -> int:
+        """Finish what an earlier call could only note down; how many there were."""
+        count = 0
+        for noted in self._journal.of(self.access.endpoints):
+            self._release(noted.node, noted.key, noted.nonce, noted.addresses)
+            self._journal.drop(noted)
+            LOG.info("what %s had in network %s is given back now", noted.key.container, noted.key.network)
+            count += 1
+        return count
+
+    def _finish_quietly(self) -> None:
+        try:
+            self.finish_releases()
+        except CniError as e:
+            LOG.warning("what is noted to be given back waits on: %s", e.msg)
+
+    def _release(self, node: str, key: Key, nonce: str, addresses: Sequence[Address] = ()) -> bool:
+        """Take an endpoint and its addresses away where it is still the one meant; whether there was one.
+
+        nonce "": whatever attachment of ours stands there that this host has no record of.
+        """
+
+        def is_meant(theirs: Endpoint) -> bool:
+            if nonce:
+                return theirs.nonce == nonce
+            mine = self._records.endpoint(key)
+            return mine is None or mine.nonce != theirs.nonce
+
+        likely = tuple(self._session.blocks.values())
+        # Two interfaces of a container share a handle, so without the endpoint it must not be the other's address.
+        others = (e for e in self._records.endpoints(key.network) if e.key.container == key.container and e.key != key)
+        elsewhere = {a for e in others for a in e.addresses} if addresses else set()
+        mine = [a for a in addresses if a not in elsewhere]
+        with self._ipam_lock():
+            return _until_done(lambda: release(self._gateway, node, key, is_meant, mine, likely))
+
+    @contextmanager
+    def _ipam_lock(self) -> Iterator[None]:
+        """The lock file, once however often it is asked for."""
+        if self._locked:
+            yield
+            return
+        with ipam_lock(self._gateway.seconds_left()):
+            self._locked = True
+            try:
+                yield
+            finally:
+                self._locked = False
+
+    def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
+        """The records of this host, and what the cluster has of this node beside them."""
+        recorded = self._records.endpoints(network)
+        known = {e.key for e in recorded}
+        found = self._gateway.read(get_prefix(keys.endpoints_of(self.node))).found[0]
+        theirs = (read_endpoint(resource(kv.value), boot_id()) for kv in found)
+        more = (e for e in theirs if e is not None and e.key not in known and network in (None, e.key.network))
+        return (*recorded, *more)
+
+    def ranges(self) -> tuple[Net, ...]:
+        return self._records.ranges()
+
+    def published(self, network_id: str) -> Published | None:
+        from calico_rkt.plugin.store.etcd3 import profiles
+
+        found = self._gateway.read(get(keys.profile(network_id))).found[0]
+        return profiles.read(network_id, found[0]) if found else None
+
+    def create_profile(self, profile: Published) -> str:
+        """Publish a network's first profile; the digest of the one that is there afterwards, "" of a stock one."""
+        from calico_rkt.plugin.store.etcd3 import profiles
+
+        key = keys.profile(profile.network_id)
+        answer = self._gateway.txn([absent(key)], [put(key, profiles.create(profile, datetime.now(UTC)))], [get(key)])
+        if answer.succeeded:
+            return profile.digest
+        there = answer.found[0][0].value
+        _check_network(profile.network, there)
+        return profile_digest(there)
+
+    def close(self) -> None:
+        self._records.close()
+        session.give_back(self._session)
+
+
+def open_etcd(conf: NetConf) -> EtcdStore:
+    """The store that a conf with datastore_type etcdv3 names."""
+    run_dir, lib_dir = folders()
+    access = session.access_of(conf, os.environ)
+    return EtcdStore(run_dir, open_records(), Journal(lib_dir / "journal"), access, session.node_name(conf, os.environ))
+
+
+def _until_done(attempt: Callable[[], T | None]) -> T:
+    for number in range(ATTEMPTS):
+        done = attempt()
+        if done is not None:
+            return done
+        time.sleep(random.uniform(0, 0.002) * min(number, 20))  # noqa: S311 - only to get out of step
+    raise CniError(Code.TRY_AGAIN, f"others were faster {ATTEMPTS} times to write to Calico's datastore")
+
+
+def _check_network(network: str, stored: bytes) -> None:
+    network_id = object_id(network)
+    found = profile_network(network_id, stored)
+    if found != network:
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"the profile {network_id!r} in Calico's datastore belongs to network {found!r}, not to {network!r}",
+            "give one of them another name",
+        )

@@ -1,0 +1,103 @@
+"""What one read transaction tells of a cluster before an ADD: all that it has to decide on, at one revision."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from calico_rkt.compiler.conf import Net
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.etcd3 import keys
+from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, get, get_prefix
+from calico_rkt.plugin.store.etcd3.resources import Pool, read_pool, reserved, resource
+
+_MOST_BLOCKS = 20
+"""Blocks of a node where the configuration does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class IpamConfig:
+    """Calico's IPAM settings; cooldown in seconds."""
+
+    strict: bool = False
+    new_blocks: bool = True
+    most_blocks: int = _MOST_BLOCKS
+    cooldown: int = 0
+
+    @classmethod
+    def parse(cls, kv: Kv | None) -> IpamConfig:
+        if kv is None:
+            return cls()
+        raw = json.loads(kv.value)
+        return cls(
+            strict=bool(raw.get("strict_affinity")),
+            new_blocks=bool(raw.get("auto_allocate_blocks")),
+            most_blocks=raw.get("maxBlocksPerHost") or _MOST_BLOCKS,
+            cooldown=raw.get("ipCooldownSeconds") or 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The keys that an ADD depends on; None where one is missing. affinities: this node's, by IP version."""
+
+    ready: Kv | None
+    node: Kv | None
+    profile: Kv | None
+    endpoint: Kv | None
+    handle: Kv | None
+    config: IpamConfig
+    pools: tuple[Pool, ...]
+    reserved: tuple[Net, ...]
+    affinities: tuple[Kv, ...]
+    blocks: dict[Net, Kv | None]
+    revision: int
+
+    def check_ready(self) -> None:
+        """CniError 11 when the cluster does not want to be written to."""
+        spec = resource(self.ready.value).get("spec") or {} if self.ready else {}
+        if spec.get("datastoreReady") is not True:
+            raise CniError(
+                Code.TRY_AGAIN,
+                "the Calico datastore is not ready",
+                "calico/node makes it ready at its first start; calicoctl datastore migrate unlock after a migration",
+            )
+
+
+def look(gateway: Gateway, node: str, network_id: str, endpoint: str, handle_id: str, wanted: Collection[Net]) -> View:
+    """One read transaction. wanted: blocks that are likely to be needed."""
+    blocks = tuple(wanted)
+    answer = gateway.read(
+        get(keys.READY),
+        get(keys.node(node)),
+        get(keys.profile(network_id)),
+        get(keys.ENDPOINTS + endpoint),
+        get(keys.handle(handle_id)),
+        get(keys.IPAM_CONFIG),
+        get_prefix(keys.POOLS),
+        get_prefix(keys.RESERVATIONS),
+        get_prefix(keys.affinities(node, 4)),
+        get_prefix(keys.affinities(node, 6)),
+        *(get(keys.block(net)) for net in blocks),
+    )
+    found = answer.found
+    ready, its_node, profile, wep, handle, config = (_one(kvs) for kvs in found[:6])
+    pools = (read_pool(kv.value) for kv in found[6])
+    return View(
+        ready=ready,
+        node=its_node,
+        profile=profile,
+        endpoint=wep,
+        handle=handle,
+        config=IpamConfig.parse(config),
+        pools=tuple(p for p in pools if p is not None),
+        reserved=reserved([kv.value for kv in found[7]]),
+        affinities=(*found[8], *found[9]),
+        blocks={net: _one(kvs) for net, kvs in zip(blocks, found[10:], strict=True)},
+        revision=answer.revision,
+    )
+
+
+def _one(kvs: Sequence[Kv]) -> Kv | None:
+    return kvs[0] if kvs else None
