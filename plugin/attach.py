@@ -5,28 +5,58 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
+from typing import Any, Protocol
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
 from calico_rkt.plugin import delegate, interrupt, link, policy
-from calico_rkt.plugin.locks import attachment_lock, policy_lock
+from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint, Key
+from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
 
 NO_IPAM = Ipam(type="delegated")
+
+
+class Policy(Protocol):
+    """What happens to an endpoint's policy: the module `policy` on one host, `cluster` where Felix enforces."""
+
+    def guard(self, store: Any, /) -> AbstractContextManager[None]: ...  # noqa: ANN401 - the store it belongs to
+    def check_host(self, store: Any, conf: NetConf) -> None: ...  # noqa: ANN401
+    def add(
+        self,
+        store: Any,  # noqa: ANN401
+        conf: NetConf,
+        /,
+        endpoint: Endpoint,
+        ipam: Ipam,
+        requested: Sequence[Address],
+    ) -> Endpoint: ...
+    def attach(self, store: Any, conf: NetConf, endpoint: Endpoint, /) -> None: ...  # noqa: ANN401
+    def detach(self, endpoint: Endpoint, /) -> None: ...
+    def check(self, store: Any, conf: NetConf, /, endpoint: Endpoint) -> list[str]: ...  # noqa: ANN401
+    def usable(self, store: Any, conf: NetConf) -> None: ...  # noqa: ANN401
+
+
+def policy_of(store: Store) -> Policy:
+    """Who sees to policy where this store is."""
+    if isinstance(store, LocalStore):
+        return policy
+    from calico_rkt.plugin import cluster
+
+    return cluster
 
 
 def key_of(request: Request) -> Key:
     return Key(request.conf.name, request.container, request.ifname)
 
 
-def add(request: Request, store: LocalStore, answer: Callable[[Result], None]) -> None:
+def add(request: Request, store: Store, answer: Callable[[Result], None]) -> None:
     """Attach: address and record, link (down at the host's end), policy, up, answer; an error undoes all of it.
 
     rkt runs no DEL after a failed ADD, so whatever fails here leaves nothing behind.
@@ -42,19 +72,22 @@ def add(request: Request, store: LocalStore, answer: Callable[[Result], None]) -
             if delegate.is_delegated(conf):
                 delegate.delete(request)
         else:
-            link.delete_unrecorded(key)
-        policy.check_ranges(store, conf)
+            link.delete_unrecorded(key, store.link_prefix)
+        rules = policy_of(store)
+        rules.check_host(store, conf)
         addresses, routes, dns = _delegated(request, undo) if delegate.is_delegated(conf) else ((), (), Dns())
         interrupt.stop_if_asked()
         nonce = secrets.token_hex(8)
-        endpoint = store.add(
+        endpoint = rules.add(
+            store,
+            conf,
             Endpoint(
                 key=key,
                 nonce=nonce,
                 netns=str(Path(request.netns).absolute()),
                 netns_dev=netns.dev,
                 netns_inode=netns.inode,
-                host_ifname=link.host_ifname(key),
+                host_ifname=link.host_ifname(key, store.link_prefix),
                 mac=request.mac or link.random_mac(),
                 addresses=addresses,
                 ip_masq=conf.ip_masq,
@@ -76,7 +109,7 @@ def add(request: Request, store: LocalStore, answer: Callable[[Result], None]) -
             mac=endpoint.mac,
         )
         interrupt.stop_if_asked()
-        policy.attach(store, conf, endpoint)
+        rules.attach(store, conf, endpoint)
         interrupt.stop_if_asked()
         link.bring_up(made)
         result = Result(
@@ -131,7 +164,7 @@ def _delegated(request: Request, undo: ExitStack) -> tuple[tuple[Address, ...], 
     return addresses, given.routes, given.dns
 
 
-def delete(request: Request, store: LocalStore) -> None:
+def delete(request: Request, store: Store) -> None:
     """Detach: link, policy, conntrack, record. Never-added, repeated, or a netns that is gone are all fine.
 
     Goes on past an error and raises the first at the end; the record stays then, so that GC finishes it.
@@ -144,7 +177,8 @@ def delete(request: Request, store: LocalStore) -> None:
     if known is not None:
         _tear_down(known, store)
     else:
-        link.delete_unrecorded(key)
+        link.delete_unrecorded(key, store.link_prefix)
+        store.forget(key)
     if delegate.is_delegated(request.conf):
         delegate.delete(request)
     LOG.info("DEL %s %s %s%s", *_words(key), "" if known else ": was not attached")
@@ -167,16 +201,14 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _tear_down(endpoint: Endpoint, store: LocalStore) -> None:
-    """Every step of a DEL for a recorded endpoint; the record and its address go last, and only when all is gone.
-
-    The policy lock is held from the elements to the record: a restore in between would put the elements back.
-    """
+def _tear_down(endpoint: Endpoint, store: Store) -> None:
+    """Every step of a DEL for a recorded endpoint; the record and its address go last, and only when all is gone."""
     failed: list[CniError] = []
-    with policy_lock(store.run_dir, shared=True):
+    rules = policy_of(store)
+    with rules.guard(store):
         steps: tuple[Callable[[], object], ...] = (
             lambda: link.delete(endpoint.host_ifname, endpoint.nonce),
-            lambda: policy.detach(endpoint),
+            lambda: rules.detach(endpoint),
             lambda: link.forget_flows(endpoint.addresses),
         )
         for step in steps:
@@ -190,17 +222,20 @@ def _tear_down(endpoint: Endpoint, store: LocalStore) -> None:
         store.remove(endpoint.key, endpoint.nonce)
 
 
-def _tear_down_if_gone(endpoint: Endpoint, store: LocalStore) -> bool:
+def _tear_down_if_gone(endpoint: Endpoint, store: Store) -> bool:
     """Tear down an endpoint whose netns is gone, unless somebody attached anew or detached meanwhile."""
     with attachment_lock(store.run_dir, endpoint.key):
         now = store.endpoint(endpoint.key)
+        if now is None and netns_is_gone(endpoint):
+            link.delete_unrecorded(endpoint.key, store.link_prefix)
+            return store.forget(endpoint.key)
         if now is None or now.nonce != endpoint.nonce or not netns_is_gone(now):
             return False
         _tear_down(now, store)
         return True
 
 
-def check(request: Request, store: LocalStore) -> None:
+def check(request: Request, store: Store) -> None:
     """CNI's CHECK: the record, both link ends, addresses, routes and policy are as ADD left them."""
     key = key_of(request)
     known = store.endpoint(key)
@@ -211,7 +246,7 @@ def check(request: Request, store: LocalStore) -> None:
             raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
         problems = [
             *link.check(netns, known, _routes(request.conf)),
-            *policy.check(known),
+            *policy_of(store).check(store, request.conf, known),
             *_differs(request.prev_result, known),
         ]
     if delegate.is_delegated(request.conf):
@@ -230,7 +265,7 @@ def _differs(prev_result: str, known: Endpoint) -> list[str]:
     return [f"prevResult lacks the address {a}" for a in sorted(missing)]
 
 
-def gc(request: Request, store: LocalStore) -> None:
+def gc(request: Request, store: Store) -> None:
     """Free what the runtime doesn't list, but only where the netns is gone too: other runtimes may share a network."""
     keep = set(request.attachments or ())
     failed: list[CniError] = []
@@ -250,7 +285,7 @@ def gc(request: Request, store: LocalStore) -> None:
         raise failed[0]
 
 
-def collect(store: LocalStore, *, dry_run: bool) -> tuple[tuple[Endpoint, ...], tuple[CniError, ...]]:
+def collect(store: Store, *, dry_run: bool) -> tuple[tuple[Endpoint, ...], tuple[CniError, ...]]:
     """`calico-rkt gc`: every endpoint of any network whose netns is gone, torn down unless dry_run; and what failed."""
     gone = tuple(e for e in store.endpoints() if netns_is_gone(e))
     if dry_run:
@@ -270,11 +305,11 @@ def netns_is_gone(endpoint: Endpoint) -> bool:
     return _identity(endpoint.netns) != (endpoint.netns_dev, endpoint.netns_inode)
 
 
-def status(request: Request, store: LocalStore) -> None:
+def status(request: Request, store: Store) -> None:
     """CNI's STATUS: nothing when an ADD can be served; CniError 50 else."""
     try:
         store.ranges()
-        policy.usable(store, request.conf)
+        policy_of(store).usable(store, request.conf)
         _ask_delegate(request, delegate.status)
     except CniError as e:
         raise CniError(Code.NOT_AVAILABLE, f"an ADD can not be served: {e.msg}", e.details) from e

@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 _LONGEST_ALIAS = 254
+_LONGEST_NAME = 15
 _SMALLEST_MTU = {4: 68, 6: 1280}
 _USUAL_MTU = 1500
 _SECOND_METRIC = 2048
@@ -62,10 +63,10 @@ class Link:
     host_mac: str = veth.HOST_MAC
 
 
-def host_ifname(key: Key) -> str:
-    """The host end's name: `crk` and 12 hex digits that depend on network, container and interface together."""
+def host_ifname(key: Key, prefix: str = linkstate.PREFIX) -> str:
+    """The host end's name: prefix and hex digits that depend on network, container and interface together."""
     joined = json.dumps([key.network, key.container, key.ifname]).encode()
-    return linkstate.PREFIX + hashlib.sha256(joined).hexdigest()[:12]
+    return prefix + hashlib.sha256(joined).hexdigest()[: _LONGEST_NAME - len(prefix)]
 
 
 def random_mac() -> str:
@@ -153,9 +154,9 @@ def delete_all(ends: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def delete_unrecorded(key: Key) -> bool:
+def delete_unrecorded(key: Key, prefix: str = linkstate.PREFIX) -> bool:
     """Remove the host end of an attachment that no record speaks of, where it is ours; False when there is none."""
-    name = host_ifname(key)
+    name = host_ifname(key, prefix)
     nonce = owner(name)
     return bool(nonce) and delete(name, nonce or "")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.conf import Address, Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin import link
@@ -16,6 +17,16 @@ from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Published
+
+
+def guard(store: LocalStore) -> AbstractContextManager[None]:
+    """Held from an endpoint's elements to its record: a restore in between would put the elements back."""
+    return policy_lock(store.run_dir, shared=True)
+
+
+def add(store: LocalStore, _conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+    """Record the endpoint with its addresses."""
+    return store.add(endpoint, ipam, requested)
 
 
 def attach(store: LocalStore, conf: NetConf, endpoint: Endpoint) -> None:
@@ -95,10 +106,15 @@ def compile_published(conf: NetConf, known_ids: frozenset[str] | None = None) ->
 
     known_ids: of all networks of this host, where they are known; a rule about any other is refused then.
     """
+    return compiled(conf, Path(conf.profiles_dir), known_ids)
+
+
+def compiled(conf: NetConf, files: Path | Mapping[str, bytes], known_ids: frozenset[str] | None = None) -> Published:
+    """The same for other files than the host's."""
     from calico_rkt.compiler.pipeline import compile_for_host
 
     try:
-        compiled = compile_for_host(conf, Path(conf.profiles_dir), known_ids)
+        found = compile_for_host(conf, files, known_ids)
     except CompileError as e:
         errors = [d for d in e.diagnostics if d.is_error]
         raise CniError(
@@ -106,7 +122,7 @@ def compile_published(conf: NetConf, known_ids: frozenset[str] | None = None) ->
             f"the policy of network {conf.name!r} does not compile: {errors[0].message}",
             render(errors),
         ) from e
-    return Published(compiled.network.id, conf.name, compiled.text, compiled.digest)
+    return Published(found.network.id, conf.name, found.text, found.digest)
 
 
 def script(published: Published) -> str:
@@ -148,12 +164,12 @@ def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     return len(endpoints), tuple(closed)
 
 
-def check(endpoint: Endpoint) -> list[str]:
+def check(_store: LocalStore, _conf: NetConf, endpoint: Endpoint) -> list[str]:
     """What of an endpoint's elements the kernel lacks, in words; empty when all are there."""
     return table.missing(elements_of(endpoint))
 
 
-def check_ranges(store: LocalStore, conf: NetConf) -> None:
+def check_host(store: LocalStore, conf: NetConf) -> None:
     """Refuse a range that covers an address or an on-link route of the host; asked once for each new range."""
     known = set(store.ranges())
     fresh = [r for ranges in conf.ipam.ranges for r in ranges if r.subnet not in known]

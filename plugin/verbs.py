@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin import attach
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG, open_log
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Code, Result
-from calico_rkt.plugin.store.local import LocalStore, open_local
+from calico_rkt.plugin.store.local import open_local
+from calico_rkt.plugin.store.protocol import Store
 
 
 def serve(request: Request, answer: Callable[[Result], None]) -> None:
@@ -20,13 +22,7 @@ def serve(request: Request, answer: Callable[[Result], None]) -> None:
     open_log(request.conf.log_level)
     for warning in request.warnings:
         LOG.info("%s: %s", warning.code, warning.message)
-    if request.conf.datastore_type != "local":
-        raise CniError(
-            Code.UNSUPPORTED_FIELD,
-            f"datastore_type {request.conf.datastore_type!r} is not served by this version",
-            "leave out the etcd keys and ETCD_AUTHORITY/ETCD_ENDPOINTS, or say datastore_type local",
-        )
-    store = open_local()
+    store = open_store(request.conf)
     try:
         _dispatch(request, store, answer)
     except CniError as e:
@@ -36,7 +32,22 @@ def serve(request: Request, answer: Callable[[Result], None]) -> None:
         store.close()
 
 
-def _dispatch(request: Request, store: LocalStore, answer: Callable[[Result], None]) -> None:
+def open_store(conf: NetConf) -> Store:
+    """The datastore that a conf names."""
+    if conf.datastore_type == "local":
+        return open_local()
+    if conf.datastore_type == "etcdv3":
+        from calico_rkt.plugin.store.etcd3.store import open_etcd
+
+        return open_etcd(conf)
+    raise CniError(
+        Code.UNSUPPORTED_FIELD,
+        f"datastore_type {conf.datastore_type!r} is not served by this version",
+        "etcdv3 is today's Calico; local needs no etcd",
+    )
+
+
+def _dispatch(request: Request, store: Store, answer: Callable[[Result], None]) -> None:
     if request.command == "STATUS":
         return attach.status(request, store)
     if request.command == "GC":

@@ -43,11 +43,11 @@ def findings() -> tuple[Finding, ...]:
                 Finding(f"table {family} {name} can not be read: {reason.msg}", f"nft list table {family} {name}")
             )
     for tool, names in (("iptables-legacy", "ip_tables_names"), ("ip6tables-legacy", "ip6_tables_names")):
-        found += from_iptables(_legacy(tool, names), tool)
+        found += from_iptables(legacy_rules(tool, names), tool)
     return (*(f for chain in found for f in judged(chain)), *unread)
 
 
-def _legacy(tool: str, names: str) -> str:
+def legacy_rules(tool: str, names: str) -> str:
     """What the tool lists; nothing where the kernel has no such table, which asking would create."""
     try:
         if "filter" not in Path(f"/proc/thread-self/net/{names}").read_text().split():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.caller import Caller
+from tests.clients.etcd import Etcd
 from tests.clients.lab import Lab
 
 BINARY = Path(os.environ.get("CALICO_BINARY", Path(__file__).parents[2] / "dist" / "calico"))
@@ -47,3 +48,11 @@ def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
     for server in started:
         server.kill()
         server.wait()
+
+
+@pytest.fixture
+def etcd(lab: Lab) -> Etcd:
+    """One member, and a cluster in it that is ready and knows this node."""
+    made = Etcd(lab).start()
+    made.bootstrap()
+    return made

@@ -80,12 +80,7 @@ class Allocator:
         return tuple(dict.fromkeys(found))
 
     def _search(self, usable: _Usable) -> tuple[Block, Address]:
-        if self._view.node is None:
-            raise CniError(
-                Code.TRY_AGAIN,
-                f"Calico has no Node {self._holder.node!r}: addresses are given out to nodes",
-                "start calico/node on this host, or set nodename to the name that calicoctl get nodes shows",
-            )
+        self._view.check_node(self._holder.node)
         for step in (self._own, self._new, self._borrow_again, self._anothers):
             found = step(usable)
             if found is not None:

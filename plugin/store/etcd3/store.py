@@ -244,6 +244,35 @@ class EtcdStore:
         found = self._gateway.read(get(keys.profile(network_id))).found[0]
         return profiles.read(network_id, found[0]) if found else None
 
+    def is_published(self, network: str) -> bool:
+        """Whether the cluster takes endpoints and the network has a profile; CniError 11 where it takes none."""
+        view = look(self._gateway, self.node, object_id(network), "-", "-", ())
+        view.check_ready()
+        view.check_node(self.node)
+        if view.profile is not None:
+            _check_network(network, view.profile.value)
+        return view.profile is not None
+
+    def differs(self, endpoint: Endpoint) -> list[str]:
+        """What of an endpoint in the datastore is not as this host has recorded it, in words."""
+        key = endpoint.key
+        name = keys.endpoint_name(self.node, key.container, key.ifname)
+        found, profile = self._gateway.read(get(keys.ENDPOINTS + name), get(keys.profile(object_id(key.network)))).found
+        if not found:
+            return [f"Calico has no endpoint {name}"]
+        want = endpoint_resource(endpoint, self.node, boot_id(), datetime.now(UTC))["spec"]
+        have = resource(found[0].value).get("spec") or {}
+        problems = [
+            f"{field} of Calico's endpoint {name} is {have.get(field)!r}, not {value!r}"
+            for field, value in want.items()
+            if field != "profiles" and have.get(field) != value
+        ]
+        if want["profiles"][0] not in (have.get("profiles") or ()):
+            problems.append(f"Calico's endpoint {name} is not under the profile {want['profiles'][0]}")
+        if not profile:
+            problems.append(f"Calico has no profile {object_id(key.network)}")
+        return problems
+
     def create_profile(self, profile: Published) -> str:
         """Publish a network's first profile; the digest of the one that is there afterwards, "" of a stock one."""
         from calico_rkt.plugin.store.etcd3 import profiles

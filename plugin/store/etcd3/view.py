@@ -64,6 +64,15 @@ class View:
                 "calico/node makes it ready at its first start; calicoctl datastore migrate unlock after a migration",
             )
 
+    def check_node(self, name: str) -> None:
+        """CniError 11 when Calico does not know this host: addresses are given out to nodes."""
+        if self.node is None:
+            raise CniError(
+                Code.TRY_AGAIN,
+                f"Calico has no Node {name!r}",
+                "start calico/node on this host, or set nodename to the name that calicoctl get nodes shows",
+            )
+
 
 def look(gateway: Gateway, node: str, network_id: str, endpoint: str, handle_id: str, wanted: Collection[Net]) -> View:
     """One read transaction. wanted: blocks that are likely to be needed."""

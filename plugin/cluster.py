@@ -1,0 +1,114 @@
+"""An endpoint and its conf in; the endpoint in Calico's datastore, under its network's profile, out.
+
+The counterpart of policy for clusters: here it is Felix that enforces what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from calico_rkt.compiler.conf import Address, Ipam, NetConf
+from calico_rkt.plugin import link
+from calico_rkt.plugin.enforce import felix
+from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.policy import compile_published, compiled
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.etcd3.store import EtcdStore, NoProfileError
+from calico_rkt.plugin.store.protocol import Endpoint, Published
+
+_CALICO_S_OWN = ("cali", "tunl0", "vxlan", "wireguard.cali", "wg-v6.cali")
+"""Beginnings of the names of interfaces that Calico gives addresses of its pools."""
+
+
+@contextmanager
+def guard(_store: EtcdStore) -> Iterator[None]:
+    """Nothing here is enforced by this host's own table, so nothing has to hold still."""
+    yield
+
+
+def check_host(store: EtcdStore, conf: NetConf) -> None:
+    """Refuse where Felix is not there, and a range that covers an address or an on-link route of the host."""
+    _require_felix(conf)
+    fresh = [r for ranges in conf.ipam.ranges for r in ranges if r.subnet not in set(store.ranges())]
+    for net, ifname in link.host_networks() if fresh else ():
+        if net.prefixlen == net.max_prefixlen or ifname.startswith(_CALICO_S_OWN):
+            continue
+        for r in fresh:
+            if net.version == r.subnet.version and net.overlaps(r.subnet):
+                raise CniError(
+                    Code.INVALID_CONF,
+                    f"subnet {r.subnet} of network {conf.name!r} covers {net}, which this host has on {ifname}",
+                    "choose a subnet that no interface of the host is in",
+                )
+
+
+def add(store: EtcdStore, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+    """Store the endpoint; the first one of a network publishes its default profile before."""
+    try:
+        return store.add(endpoint, ipam, requested)
+    except NoProfileError:
+        _publish_default(store, conf)
+        return store.add(endpoint, ipam, requested)
+
+
+def attach(_store: EtcdStore, _conf: NetConf, _endpoint: Endpoint) -> None:
+    """All is done: Felix enforces what add() stored."""
+
+
+def detach(_endpoint: Endpoint) -> None:
+    """Felix takes away what it has as soon as the endpoint is out of the datastore."""
+
+
+def check(store: EtcdStore, conf: NetConf, endpoint: Endpoint) -> list[str]:
+    """What of the stored endpoint is not as ADD left it, and whether Felix is there, in words."""
+    problems = store.differs(endpoint)
+    try:
+        _require_felix(conf)
+    except CniError as e:
+        problems.append(e.msg)
+    return problems
+
+
+def usable(store: EtcdStore, conf: NetConf) -> None:
+    """Raise CniError when an ADD to this network would fail for the cluster or for its policy."""
+    _require_felix(conf)
+    if not store.is_published(conf.name):
+        _default_profile(conf)
+
+
+def _require_felix(conf: NetConf) -> None:
+    if not conf.require_felix:
+        return
+    versions = {r.subnet.version for ranges in conf.ipam.ranges for r in ranges} or {4}
+    without = felix.missing(versions)
+    if without:
+        raise CniError(
+            Code.TRY_AGAIN,
+            f"Felix does not police IPv{without[0]} on this host: a container would be open to everybody",
+            'start calico/node and wait for its chain cali-FORWARD; "require_felix": false goes on without',
+        )
+
+
+def _publish_default(store: EtcdStore, conf: NetConf) -> None:
+    new = _default_profile(conf)
+    there = store.create_profile(new)
+    if there not in ("", new.digest):
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"another host published the profile of network {conf.name!r} at the same moment, with other rules",
+            f"here the files compile to {new.digest}, there to {there}; calico-rkt apply settles it",
+        )
+    LOG.info("the profile of network %s is published: %s", conf.name, there or "by somebody else")
+
+
+def _default_profile(conf: NetConf) -> Published:
+    """The bare default, which any host may publish; CniError where the files of this one want something else."""
+    bare = compiled(conf, {})
+    if compile_published(conf).digest != bare.digest:
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"network {conf.name!r} has rules of its own on this host, but nothing is published in the cluster yet",
+            "calico-rkt apply publishes them: a cluster's policy does not depend on which host starts first",
+        )
+    return bare

@@ -1,0 +1,42 @@
+"""IP versions in, those that Calico's Felix does not police in this kernel out: a new endpoint would be open there.
+
+Felix programs nftables tables of its own, or iptables, in the kernel's nft or its legacy interface. Whichever it
+is, a chain on the forward hook jumps to Felix's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from calico_rkt.plugin.enforce import blocked, nft
+
+_FAMILIES = {4: "ip", 6: "ip6"}
+_LEGACY = {4: ("iptables-legacy", "ip_tables_names"), 6: ("ip6tables-legacy", "ip6_tables_names")}
+_FELIX = re.compile(r"(?:.*-)?(?:cali|felix)-FORWARD\Z")
+"""Felix's chain for forwarded packets, today's and that of 2015; in a table of its own it has a prefix."""
+
+
+def missing(versions: Collection[int]) -> tuple[int, ...]:
+    """The IP versions that no chain of Felix is asked about."""
+    chains = [o["chain"] for o in nft.list_json("list chains")]
+    return tuple(sorted(v for v in set(versions) if not (_in_nft(chains, _FAMILIES[v]) or _in_legacy(v))))
+
+
+def _in_nft(chains: Iterable[Mapping[str, Any]], family: str) -> bool:
+    for chain in chains:
+        if chain.get("hook") == "forward" and chain["family"] in (family, "inet"):
+            listed = nft.list_json(f"list chain {chain['family']} {chain['table']} {chain['name']}", elements=False)
+            if any(_FELIX.match(target) for o in listed if "rule" in o for target in _targets(o["rule"]["expr"])):
+                return True
+    return False
+
+
+def _targets(statements: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    return (s[kind]["target"] for s in statements for kind in ("jump", "goto") if kind in s)
+
+
+def _in_legacy(version: int) -> bool:
+    lines = (line.split() for line in blocked.legacy_rules(*_LEGACY[version]).splitlines())
+    return any(w[:2] == ["-A", "FORWARD"] and len(w) > 3 and bool(_FELIX.match(w[-1])) for w in lines)
