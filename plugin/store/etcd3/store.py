@@ -171,11 +171,13 @@ class EtcdStore:
 
     def forget(self, key: Key) -> bool:
         try:
-            return self._release(self.node, key, "")
+            found = self._release(self.node, key, "")
         except UnreachableError as e:
             LOG.warning("%s: what %s may have is given back later", e.msg, key.container)
             self._journal.write(Release(self.access.endpoints, self.node, key, "", ()))
             return False
+        self._finish_quietly()
+        return found
 
     def finish_releases(self) -> int:
         """Finish what an earlier call could only note down; how many there were."""

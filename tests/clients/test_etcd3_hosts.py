@@ -1,0 +1,190 @@
+"""Two hosts of one cluster at once, pools that are nearly full, and stock writers' ways of writing beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+
+from tests.clients.caller import Caller, addresses
+from tests.clients.etcd import ENDPOINTS, IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
+from tests.clients.lab import Lab
+from tests.clients.warmth import Warm
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+EACH = 200
+PROCESSES = 4
+SECOND = {
+    "CALICO_RKT_RUN_DIR": "/run/second",
+    "CALICO_RKT_LIB_DIR": "/var/lib/second",
+    "CALICO_IPAM_LOCK_FILE": "/run/second-ipam.lock",
+}
+"""The other host's own folders; its kernel side is the lab's namespace `outside`."""
+
+
+@pytest.fixture
+def shared(lab: Lab) -> Etcd:
+    """One member that both hosts reach."""
+    flags = ("--listen-client-urls", "http://192.0.2.1:2379,http://127.0.0.1:2379")
+    etcd = Etcd(lab, flags=flags).start()
+    etcd.bootstrap(NODE, "node2")
+    return etcd
+
+
+@pytest.fixture
+def hosts(lab: Lab) -> Iterator[list[tuple[str, Warm]]]:
+    made = [(NODE, Warm(lab)) for _ in range(PROCESSES)]
+    made += [("node2", Warm(lab, "outside", SECOND)) for _ in range(PROCESSES)]
+    yield made
+    for _, warm in made:
+        warm.close()
+
+
+def test_two_hosts_add_and_delete_at_once(lab: Lab, shared: Etcd, hosts: list[tuple[str, Warm]]) -> None:
+    confs = {name: cluster_conf("http://192.0.2.1:2379", nodename=name) for name in (NODE, "node2")}
+    share = EACH // PROCESSES
+    names = [[f"c{p}-{n}" for n in range(share)] for p in range(len(hosts))]
+    lab.write("/run/names", "\n".join(n for some in names for n in some) + "\n")
+    lab.out("sh", "-c", "while read n; do ip netns add $n; done </run/names")
+    for command in ("ADD", "DEL"):
+        answers = []
+        for n in range(share):
+            for (node, warm), some in zip(hosts, names, strict=True):
+                warm.ask(command, confs[node], some[n], f"/var/run/netns/{some[n]}")
+            answers += [warm.answer()[1] for _, warm in hosts]
+        assert inconsistent(shared) == []
+        if command == "ADD":
+            assert len({a for answer in answers for a in addresses(answer)}) == 2 * EACH
+            assert len(shared.dump(ENDPOINTS)) == 2 * EACH
+    assert left_in(shared) == {}
+    assert lab.left() == {}
+
+
+def full_block(cidr: str, node: str, free: int = 0, affinity: str | None = None) -> dict[str, Any]:
+    """A block as stock calico-ipam leaves it, with so many of its last addresses free."""
+    size = ip_network(cidr).num_addresses
+    taken = size - free
+    holder = {"node": node, "timestamp": "2026-11-24 00:12:28.941637395 +0000 UTC"}
+    return {
+        "cidr": cidr,
+        "affinity": f"host:{node}" if affinity is None else affinity or None,
+        "affinity_claim_time": "2026-11-24T00:12:28Z",
+        "allocations": [*range(taken), *[None] * free],
+        "unallocated": [*range(taken, size)],
+        "attributes": [{"handle_id": f"other.{cidr}.{n}", "secondary": holder} for n in range(taken)],
+        "sequenceNumber": 1795479148959802885,
+        "sequenceNumberForAllocation": {str(n): 1795479148959802885 for n in range(taken)},
+        "deleted": False,
+    }
+
+
+def own(etcd: Etcd, block: dict[str, Any]) -> None:
+    """Store a block, and its owner's affinity."""
+    name = block["cidr"].replace("/", "-")
+    etcd.put(f"{IPAM}assignment/ipv4/block/{name}", block)
+    if block["affinity"]:
+        owner = block["affinity"].removeprefix("host:")
+        etcd.put(f"{IPAM}host/{owner}/ipv4/block/{name}", {"state": "confirmed", "deleted": False})
+
+
+def test_a_full_pool_s_last_addresses_are_borrowed(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    conf = cluster_conf(etcd, subnet="10.9.0.0/25")
+    own(etcd, full_block("10.9.0.0/26", "node2", free=2))
+    own(etcd, full_block("10.9.0.64/26", "node3", free=1))
+    found = []
+    for name in ("a", "b"):
+        found += addresses(cni.add(conf, name, lab.netns(name)))
+    assert found == ["10.9.0.62", "10.9.0.63"]
+    block = etcd.dump(IPAM)[f"{IPAM}assignment/ipv4/block/10.9.0.0-26"]
+    assert block["affinity"] == "host:node2"
+    assert block["attributes"][-1]["secondary"]["node"] == NODE
+    assert not [k for k in etcd.dump(IPAM) if f"/host/{NODE}/" in k]
+    # 10.9.0.127 is the subnet's broadcast address, which the conf's range leaves out.
+    error = cni("ADD", conf, "c", lab.netns("c")).refused(101)
+    assert "10.9.0.1-10.9.0.126" in error["msg"]
+    for name in ("a", "b"):
+        cni.delete(conf, name, f"/var/run/netns/{name}")
+    assert etcd.dump(IPAM)[f"{IPAM}assignment/ipv4/block/10.9.0.0-26"]["unallocated"] == [62, 63]
+    assert lab.left() == {}
+
+
+def test_strict_affinity_borrows_nothing(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    own(etcd, full_block("10.9.0.0/26", "node2", free=2))
+    etcd.put(f"{IPAM}config", {"strict_affinity": True, "auto_allocate_blocks": True})
+    error = cni("ADD", cluster_conf(etcd, subnet="10.9.0.0/26"), "a", lab.netns("a")).refused(101)
+    assert "strict affinity" in error["details"]
+
+
+def test_an_idle_block_of_another_node_is_taken_over(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    own(etcd, full_block("10.9.0.0/26", "node2", free=64))
+    assert addresses(cni.add(cluster_conf(etcd, subnet="10.9.0.0/26"), "a", lab.netns("a"))) == ["10.9.0.1"]
+    dump = etcd.dump(IPAM)
+    assert dump[f"{IPAM}assignment/ipv4/block/10.9.0.0-26"]["affinity"] == f"host:{NODE}"
+    assert [k for k in dump if "/host/" in k] == [f"{IPAM}host/{NODE}/ipv4/block/10.9.0.0-26"]
+
+
+def test_an_affinity_without_its_block_is_finished(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    etcd.put(f"{IPAM}host/{NODE}/ipv4/block/10.1.7.64-26", {"state": "pending", "deleted": False})
+    (address,) = addresses(cni.add(cluster_conf(etcd), "a", lab.netns("a")))
+    assert ip_address(address) in ip_network("10.1.7.64/26")
+    assert etcd.dump(IPAM)[f"{IPAM}host/{NODE}/ipv4/block/10.1.7.64-26"]["state"] == "confirmed"
+
+
+def test_reserved_excluded_and_asked_for_addresses(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    reservation = resource("IPReservation", "r", {"reservedCIDRs": ["10.9.0.0/30"]})
+    etcd.put(f"{RESOURCES}ipreservations/r", reservation)
+    ipam = {"type": "host-local", "subnet": "10.9.0.0/26", "gateway": "10.9.0.4", "exclude": ["10.9.0.5/32"]}
+    conf = cluster_conf(etcd, ipam=ipam)
+    assert addresses(cni.add(conf, "a", lab.netns("a"))) == ["10.9.0.6"]
+    asked = {"CNI_ARGS": "IP=10.9.0.40"}
+    assert addresses(cni.add(conf, "b", lab.netns("b"), **asked)) == ["10.9.0.40"]
+    netns = lab.netns("c")
+    error = cni("ADD", conf, "c", netns, **asked).refused(102)
+    assert "net1.b" in error["msg"]
+    cni("ADD", conf, "c", netns, CNI_ARGS="IP=10.77.0.1").refused(103)
+    cni("ADD", conf, "c", netns, CNI_ARGS="IP=10.9.0.5").refused(103)
+    assert inconsistent(etcd) == []
+
+
+def test_a_pool_that_is_there_is_used_and_never_changed(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    spec = {"cidr": "10.0.0.0/8", "blockSize": 28, "nodeSelector": "all()", "ipipMode": "Always"}
+    pool = resource("IPPool", "big", spec, labels={"whose": "somebody's"})
+    etcd.put(f"{RESOURCES}ippools/big", pool)
+    conf = cluster_conf(etcd, subnet="10.9.0.0/24", ipMasq=True)
+    (address,) = addresses(cni.add(conf, "a", lab.netns("a")))
+    assert ip_address(address) in ip_network("10.9.0.0/24")
+    dump = etcd.dump()
+    assert [v for k, v in dump.items() if "/ippools/" in k] == [pool]
+    assert all(v["cidr"].endswith("/28") for k, v in dump.items() if "/assignment/" in k)
+    cni.delete(conf, "a", "/var/run/netns/a")
+    assert left_in(etcd) == {}
+    etcd.put(f"{RESOURCES}ippools/big", {**pool, "spec": {**spec, "disabled": True}})
+    assert "disabled" in cni("ADD", conf, "a", "/var/run/netns/a").refused(101)["msg"]
+    etcd.put(f"{RESOURCES}ippools/big", {**pool, "spec": {**spec, "cidr": "10.9.0.128/25"}})
+    assert "overlaps" in cni("ADD", conf, "a", "/var/run/netns/a").refused(7)["msg"]
+
+
+def test_65000_addresses_taken(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    """Every block of a /16 belongs to others; the last free addresses are found, and found again at once."""
+    blocks = [str(net) for net in ip_network("10.5.0.0/16").subnets(new_prefix=26)]
+    for start in range(0, len(blocks), 32):
+        script = "".join(
+            _put(full_block(c, "node2", free=1 if c == "10.5.200.64/26" else 0)) for c in blocks[start : start + 32]
+        )
+        done = etcd.ctl("txn", stdin=f"\n{script}\n\n\n".encode())
+        assert b"SUCCESS" in done.stdout, done
+    conf = cluster_conf(etcd, subnet="10.5.0.0/16")
+    assert addresses(cni.add(conf, "a", lab.netns("a"))) == ["10.5.200.127"]
+    cni("ADD", conf, "b", lab.netns("b")).refused(101)
+    cni.delete(conf, "a", "/var/run/netns/a")
+    assert addresses(cni.add(conf, "b", "/var/run/netns/b")) == ["10.5.200.127"]
+
+
+def _put(block: dict[str, Any]) -> str:
+    import json
+
+    text = json.dumps(block, separators=(",", ":")).replace('"', '\\"')
+    return f'put "{IPAM}assignment/ipv4/block/{block["cidr"].replace("/", "-")}" "{text}"\n'

@@ -1,0 +1,127 @@
+"""What an attachment asks of etcd, and what becomes of it when the line is cut at any request."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clients.caller import Caller
+from tests.clients.etcd import IPAM, Etcd, cluster_conf, inconsistent, left_in
+from tests.clients.lab import Lab, until
+from tests.clients.warmth import Warm
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+HERE = Path(__file__).parent
+PORT, FOLDER = 2380 + 20, "/run/proxy"
+URL = f"http://127.0.0.1:{PORT}"
+
+
+class Proxy:
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, cut: str = "") -> None:
+        self.stop()
+        self.lab.out("rm", "-rf", FOLDER)
+        self.lab.out("mkdir", FOLDER)
+        if cut:
+            self.lab.write(f"{FOLDER}/cut", cut)
+        self.process = self.lab.start(sys.executable, str(HERE / "proxy.py"), str(PORT), "2379", FOLDER)
+        until(lambda: self.lab.path(FOLDER, "pid").exists(), "the proxy listens")
+
+    def stop(self) -> None:
+        if self.process is not None and self.lab.path(FOLDER, "pid").exists():
+            self.lab.run("kill", "-9", self.lab.path(FOLDER, "pid").read_text())
+            self.process.wait(20)
+
+    def log(self) -> list[str]:
+        path = self.lab.path(FOLDER, "log")
+        return path.read_text().split() if path.exists() else []
+
+
+@pytest.fixture
+def proxy(lab: Lab, etcd: Etcd) -> Proxy:  # noqa: ARG001 - it stands before it
+    return Proxy(lab)
+
+
+@pytest.mark.parametrize("subnets", [["10.1.0.0/16"], ["10.1.0.0/16", "fd00:10:1::/112"]])
+def test_a_warm_add_is_one_read_and_one_write_and_so_is_a_del(
+    lab: Lab, proxy: Proxy, etcd: Etcd, subnets: list[str]
+) -> None:
+    ipam = {"type": "host-local", "ranges": [[{"subnet": s}] for s in subnets]}
+    conf = cluster_conf(URL, ipam=ipam)
+    proxy.start()
+    warm = Warm(lab)
+    try:
+        warm("ADD", conf, "first", lab.netns("first"))
+        for number in range(3):
+            name = f"c{number}"
+            netns = lab.netns(name)
+            before = len(proxy.log())
+            warm("ADD", conf, name, netns)
+            assert proxy.log()[before:] == ["read", "write"]
+        for number in range(3):
+            before = len(proxy.log())
+            warm("DEL", conf, f"c{number}", f"/var/run/netns/c{number}")
+            assert proxy.log()[before:] == ["read", "write"]
+    finally:
+        warm.close()
+    assert inconsistent(etcd) == []
+    assert len(etcd.dump(f"{IPAM}handle/")) == 1
+
+
+@pytest.mark.parametrize("forever", ["", " forever"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_add_whose_line_is_cut_at_any_request(
+    lab: Lab, cni: Caller, proxy: Proxy, etcd: Etcd, when: str, forever: str
+) -> None:
+    number = 0
+    while True:
+        number += 1
+        conf = cluster_conf(URL, f"net{number}", f"10.{number}.0.0/16")
+        name = f"c{number}"
+        netns = lab.netns(name)
+        proxy.start(f"{number} {when}{forever}")
+        reply = cni("ADD", conf, name, netns)
+        asked = len(proxy.log())
+        if forever and asked >= number:
+            reply.refused(11)
+            assert lab.left() == {}
+            proxy.start()
+            cni.add(conf, name, netns)
+        else:
+            reply.succeeded()
+            proxy.start()
+        assert inconsistent(etcd) == [], (number, when)
+        assert len(left_in(etcd)) == 3, (number, when)
+        cni.delete(conf, name, netns)
+        assert left_in(etcd) == {}, (number, when)
+        assert lab.left() == {}
+        if asked < number:
+            break
+    assert number > 5
+
+
+@pytest.mark.parametrize("forever", ["", " forever"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_del_whose_line_is_cut_at_any_request(
+    lab: Lab, cni: Caller, proxy: Proxy, etcd: Etcd, when: str, forever: str
+) -> None:
+    conf = cluster_conf(URL)
+    for number in range(1, 4):
+        name = f"c{number}"
+        netns = lab.netns(name)
+        proxy.start()
+        cni.add(conf, name, netns)
+        proxy.start(f"{number} {when}{forever}")
+        cni.delete(conf, name, netns)
+        assert lab.left() == {}
+        proxy.start()
+        cni.delete(conf, "anything", "")
+        assert inconsistent(etcd) == [], (number, when)
+        assert left_in(etcd) == {}, (number, when)
