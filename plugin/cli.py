@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import calico_rkt
@@ -20,12 +21,13 @@ from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.plugin.attach import collect
 from calico_rkt.plugin.enforce import table
-from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, State, apply, confs, finish_apply, plan, prune, states
+from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, ChangedMeanwhileError, State, confs
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import open_log
 from calico_rkt.plugin.policy import blocked_forwarding, restore
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.store.local import LocalStore, open_local
+from calico_rkt.plugin.sides import LOCAL, Side, clusters, opened_cluster, opened_local
+from calico_rkt.plugin.store.local import LocalStore
 
 INSTALL_TO = {"rkt": Path("/usr/lib/rkt/plugins/net"), "cni": Path("/opt/cni/bin")}
 
@@ -79,10 +81,19 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=words)
     apply = commands.add_parser("apply", help="publish what the host's files compile to")
     status = commands.add_parser("status", help="each network: in step, stale, edited; and what blocks forwarding")
-    for command in (apply, status):
+    ready: list[argparse.ArgumentParser] = [apply, status]
+    for name, text in (
+        ("prune", "delete published profiles that no endpoint uses"),
+        ("gc", "free endpoints whose network namespace is gone"),
+    ):
+        ready.append(commands.add_parser(name, help=text))
+        ready[-1].add_argument("--dry-run", action="store_true", help="only show")
+    commands.add_parser("restore", help="rebuild the nftables table from leases and published profiles")
+    for command in ready:
         command.add_argument(
             "--confs", action="append", type=Path, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
         )
+    for command in (apply, status):
         command.add_argument(
             "--profiles", type=Path, metavar="DIR", help="folder of overrides, instead of the confs' own"
         )
@@ -92,13 +103,6 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--no-tests", action="store_true", help="also where tests or guardrails would not hold")
     apply.add_argument("--take-over", action="store_true", help="replace a profile that was edited by hand")
     status.add_argument("--format", choices=("text", "json"), default="text")
-    for name, text in (
-        ("prune", "delete published profiles that no endpoint uses"),
-        ("gc", "free endpoints whose network namespace is gone"),
-    ):
-        command = commands.add_parser(name, help=text)
-        command.add_argument("--dry-run", action="store_true", help="only show")
-    commands.add_parser("restore", help="rebuild the nftables table from leases and published profiles")
     install = commands.add_parser("install", help="put dist/calico where a runtime looks for it")
     install.add_argument("--to", default="cni", metavar="WHERE", help="rkt, cni, or a folder (default: cni)")
     return parser
@@ -108,13 +112,33 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "install":
         return _install(args.to)
     open_log("info")
-    store = open_local()
-    try:
-        finish_apply(store)
-        commands = {"apply": _apply, "status": _status, "prune": _prune, "gc": _gc, "restore": _restore}
-        return commands[args.command](args, store)
-    finally:
-        store.close()
+    if args.command == "restore":
+        with opened_local({}) as local:
+            return _restore(local.store)
+    if args.command in ("prune", "gc"):
+        act = _prune if args.command == "prune" else _gc
+        with opened_local({}) as local:  # whatever is wrong with a conf
+            act(args, local)
+        return _in_clusters(args, _confs(args), act)
+    known = _confs(args)
+    if args.command == "status":
+        return _status(args, known)
+    if not _may_apply(args, known):
+        return 0
+    with opened_local(known) as local:
+        worst = _apply(args, local)
+    return max(worst, _in_clusters(args, known, _apply))
+
+
+def _in_clusters(
+    args: argparse.Namespace, known: dict[str, NetConf], act: Callable[[argparse.Namespace, Side], int]
+) -> int:
+    """Do the same in every cluster that a conf names; the worst exit status."""
+    worst = 0
+    for there in clusters(known):
+        with opened_cluster(there) as cluster:
+            worst = max(worst, act(args, cluster))
+    return worst
 
 
 def _confs(args: argparse.Namespace) -> dict[str, NetConf]:
@@ -123,28 +147,50 @@ def _confs(args: argparse.Namespace) -> dict[str, NetConf]:
         if not folder.is_dir():
             raise CniError(Code.IO, f"{folder} is no folder of confs")
     found = confs(folders)
-    if args.profiles:
+    if getattr(args, "profiles", None):
         if not args.profiles.is_dir():
             raise CniError(Code.IO, f"{args.profiles} is no folder of overrides")
         found = {n: dataclasses.replace(c, profiles_dir=str(args.profiles)) for n, c in found.items()}
     return found
 
 
-def _apply(args: argparse.Namespace, store: LocalStore) -> int:
-    known = _confs(args)
+def _may_apply(args: argparse.Namespace, known: dict[str, NetConf]) -> bool:
+    """Whether there is something to apply; CniError for a network that no conf names."""
     unknown = sorted(set(args.networks) - set(known))
     if unknown:
         raise CniError(Code.INVALID_CONF, f"no conf names network {unknown[0]!r}", f"known: {', '.join(sorted(known))}")
     if not known:
         print(f"no conf of type calico in {', '.join(map(str, args.confs or CONF_DIRS))}: nothing to publish")
+    return bool(known)
+
+
+def _apply(args: argparse.Namespace, side: Side) -> int:
+    """Show, ask, publish; in a cluster anew where somebody else published in between."""
+    wanted = [n for n in args.networks if n in side.known]
+    if not (wanted if args.networks else side.known):
         return 0
-    changes = plan(store, known, args.networks)
-    if not changes:
-        print(f"{len(args.networks or known)} networks, nothing to change")
+    while True:
+        changes = side.plan(wanted)
+        if not changes:
+            print(f"{len(wanted or side.known)} networks, nothing to change")
+            return 0
+        refused = _refused(args, side, changes)
+        if refused:
+            return refused
+        try:
+            side.apply(changes)
+        except ChangedMeanwhileError as e:
+            print(f"calico-rkt: {e.msg}; what is published now:", file=sys.stderr)
+            continue
+        print(f"applied: {', '.join(c.new.network for c in changes)}")
         return 0
+
+
+def _refused(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) -> int:
+    """Show the changes; 1 where they must not be made, 0 where they may."""
     for change in changes:
         print(_shown(change))
-    failing = _review(store, known, changes)
+    failing = _review(side, changes)
     edited = [c.new.network for c in changes if c.edited]
     if edited and not args.take_over:
         print(
@@ -164,18 +210,16 @@ def _apply(args: argparse.Namespace, store: LocalStore) -> int:
     if not args.yes and not _agreed(len(changes)):
         print("nothing was changed", file=sys.stderr)
         return 1
-    apply(store, changes)
-    print(f"applied: {', '.join(c.new.network for c in changes)}")
     return 0
 
 
-def _review(store: LocalStore, known: dict[str, NetConf], changes: tuple[Change, ...]) -> bool:
+def _review(side: Side, changes: tuple[Change, ...]) -> bool:
     """Show what the changes let through and deny, and the promises that would not hold; whether one is broken."""
     from calico_rkt.compiler.review.diff import diff
     from calico_rkt.compiler.review.diff_words import text
     from calico_rkt.plugin.live import broken, worlds
 
-    old, new = worlds(store, known, changes)
+    old, new = worlds(side.profiles, side.known, changes)
     print()
     print(text(diff(old, new)), end="")
     found = broken(new)
@@ -184,10 +228,10 @@ def _review(store: LocalStore, known: dict[str, NetConf], changes: tuple[Change,
 
 
 def _shown(change: Change) -> str:
-    if change.edited:
+    if change.edited and not change.live:
         return f"{change.new.network}: the published profile was edited by hand\n{change.new.text}"
-    old = change.old.text if change.old else ""
-    head = "published profile" if change.old else "not published yet"
+    old = change.live or (change.old.text if change.old else "")
+    head = "edited by hand" if change.edited else "published profile" if change.old else "not published yet"
     diff = difflib.unified_diff(old.splitlines(), change.new.text.splitlines(), head, "what the files say", lineterm="")
     return f"{change.new.network}:\n" + "\n".join(diff)
 
@@ -203,25 +247,36 @@ def _agreed(count: int) -> bool:
     return reply.strip().lower() in ("y", "yes")
 
 
-def _status(args: argparse.Namespace, store: LocalStore) -> int:
-    found = states(store, _confs(args))
+def _status(args: argparse.Namespace, known: dict[str, NetConf]) -> int:
+    with opened_local(known) as local:
+        found = local.states()
     blocked = blocked_forwarding()
     table_there = table.base_present()
-    bad = [s for s in found if s.state in ("edited", "unusable", "stale") or s.loaded is False]
     lost = not table_there and any(s.endpoints for s in found)
+    networks = [(local.name, s) for s in found]
+    warnings: list[str] = []
+    for confs_there in clusters(known):
+        with opened_cluster(confs_there) as cluster:
+            networks += [(cluster.name, s) for s in cluster.states()]
+            warnings += cluster.warnings()
+    bad = [s for _, s in networks if s.state in ("edited", "unusable", "stale", "not ours") or s.loaded is False]
     if args.format == "json":
-        networks = [dataclasses.asdict(s) for s in found]
-        print(json.dumps({"networks": networks, "table": table_there, "blocked": list(blocked)}, indent=2))
+        shown = [dataclasses.asdict(s) | {"datastore": name} for name, s in networks]
+        more = {"table": table_there, "blocked": list(blocked), "warnings": warnings}
+        print(json.dumps({"networks": shown, **more}, indent=2))
     else:
-        _print_status(found, blocked, lost=lost)
-    return 1 if bad or blocked or lost else 0
+        _print_status(networks, blocked, lost=lost)
+        for line in warnings:
+            print(f"warning: {line}")
+    return 1 if bad or blocked or lost or warnings else 0
 
 
-def _print_status(found: tuple[State, ...], blocked: tuple[str, ...], *, lost: bool) -> None:
+def _print_status(found: Sequence[tuple[str, State]], blocked: tuple[str, ...], *, lost: bool) -> None:
     print(f"{'network':<24} {'profile':<14} {'endpoints':>9}  in the kernel")
     words = {None: "no", True: "yes", False: "another version"}
-    for s in found:
-        print(f"{s.network or s.network_id:<24} {s.state:<14} {s.endpoints:>9}  {words[s.loaded]}")
+    for name, s in found:
+        where = words[s.loaded] if name == LOCAL else f"Felix, by {name}"
+        print(f"{s.network or s.network_id:<24} {s.state:<14} {s.endpoints:>9}  {where}")
         if s.why:
             print(f"    {s.why}")
     if not found:
@@ -232,14 +287,16 @@ def _print_status(found: tuple[State, ...], blocked: tuple[str, ...], *, lost: b
         print(f"blocked: {line}")
 
 
-def _prune(args: argparse.Namespace, store: LocalStore) -> int:
-    for network_id in prune(store, dry_run=args.dry_run):
+def _prune(args: argparse.Namespace, side: Side) -> int:
+    for network_id in side.prune(dry_run=args.dry_run):
         print(f"{'would delete' if args.dry_run else 'deleted'} profile {network_id}")
     return 0
 
 
-def _gc(args: argparse.Namespace, store: LocalStore) -> int:
-    gone, failed = collect(store, dry_run=args.dry_run)
+def _gc(args: argparse.Namespace, side: Side) -> int:
+    for line in side.finish_releases() if not args.dry_run else ():
+        print(line)
+    gone, failed = collect(side.store, dry_run=args.dry_run)
     for e in gone:
         verb = "would free" if args.dry_run else "freed"
         print(f"{verb} {e.key.network} {e.key.container} {e.key.ifname}: {', '.join(map(str, e.addresses))}")
@@ -248,7 +305,7 @@ def _gc(args: argparse.Namespace, store: LocalStore) -> int:
     return 0
 
 
-def _restore(_args: argparse.Namespace, store: LocalStore) -> int:
+def _restore(store: LocalStore) -> int:
     with policy_lock(store.run_dir):
         endpoints, closed = restore(store)
     print(f"restored {endpoints} endpoints")

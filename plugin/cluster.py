@@ -92,7 +92,7 @@ def _require_felix(conf: NetConf) -> None:
 
 def _publish_default(store: EtcdStore, conf: NetConf) -> None:
     new = _default_profile(conf)
-    there = store.create_profile(new)
+    there = store.profiles.create(new)
     if there not in ("", new.digest):
         raise CniError(
             Code.PROFILE_UNUSABLE,

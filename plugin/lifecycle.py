@@ -22,8 +22,9 @@ CONF_DIRS = (Path("/etc/rkt/net.d"), Path("/etc/cni/net.d"))
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One network: state is "in step", "stale", "edited", "no conf", "not published" or "unusable"; why says more.
+    """One network; why says more.
 
+    state is "in step", "stale", "edited", "not ours", "no conf", "not published" or "unusable".
     loaded: whether the kernel's chains carry the published digest; None when the network has no chains there.
     """
 
@@ -37,11 +38,24 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A network whose files compile to something else than what is published; old is None when nothing is."""
+    """A network whose files compile to something else than what is published; old is None when nothing is.
+
+    edited: what is published was edited by hand, or is not ours; live is its text then, where it can be shown.
+    revision: the datastore's count of the profile's changes, where it has one.
+    """
 
     new: Published
     old: Published | None
     edited: bool = False
+    live: str = ""
+    revision: int = 0
+
+
+class ChangedMeanwhileError(CniError):
+    """A published profile of a cluster is not any more as it was shown."""
+
+    def __init__(self, networks: str) -> None:
+        super().__init__(Code.TRY_AGAIN, f"a published profile changed meanwhile, of {networks}")
 
 
 def confs(folders: Iterable[Path]) -> dict[str, NetConf]:

@@ -20,10 +20,10 @@ from calico_rkt.compiler.workspace.files import read_profiles
 from calico_rkt.compiler.workspace.policy import parse_files, policy_for
 from calico_rkt.plugin.lifecycle import Change
 from calico_rkt.plugin.result import CniError
-from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.protocol import Profiles
 
 
-def worlds(store: LocalStore, known: Mapping[str, NetConf], changes: Sequence[Change]) -> tuple[World, World]:
+def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Change]) -> tuple[World, World]:
     """The networks as they are published, and as they would be after the changes; known are the host's confs.
 
     A profile that was edited is as good as none: its chains in force are closed or of an older text. A published

@@ -87,8 +87,15 @@ class Store(Protocol):
     def ranges(self) -> tuple[Net, ...]:
         """The subnets of every network that this host has served."""
 
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+class Profiles(Protocol):
+    """The published profiles of a datastore."""
+
     def published(self, network_id: str) -> Published | None:
         """The profile in force, its digest verified against its rules; CniError when it does not fit."""
 
-    def close(self) -> None:
-        """Let go of files and connections."""
+    def published_ids(self) -> tuple[str, ...]:
+        """The ids of all that this program published, sorted, unverified."""

@@ -31,6 +31,10 @@ class Etcd:
     def start(self, members: Mapping[str, str] | None = None) -> Etcd:
         """Start it and wait until it answers; members: name and peer URL of each, itself among them."""
         self.begin(members)
+        return self.wait()
+
+    def wait(self) -> Etcd:
+        """Wait until it answers."""
         until(lambda: self.ctl("endpoint", "health").returncode == 0, "etcd answers")
         return self
 

@@ -158,6 +158,7 @@ class Gateway:
                 except ConnectionRefusedError as e:
                     problems[member] = e.strerror or str(e)
                 except (OSError, HTTPException, _NotNowError) as e:
+                    _raise_tls(member, e)
                     problems[member] = str(e) or type(e).__name__
                     refused = False
                 else:
@@ -227,12 +228,7 @@ class Gateway:
         else:
             connection = HTTPConnection(host, where.port, timeout=seconds)
         self._connections[member] = connection
-        try:
-            connection.connect()
-        except OSError as e:
-            if type(e).__name__ == "SSLCertVerificationError":
-                raise CniError(Code.DATASTORE, f"the certificate of {member} is not trusted", str(e)) from e
-            raise
+        connection.connect()
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
@@ -264,6 +260,15 @@ def _raise(member: str, status: int, said: Mapping[str, Any]) -> None:
     if code == _DENIED or "authentication failed" in words:
         raise CniError(Code.DATASTORE, f"etcd at {member} refuses this user: {words}")
     raise CniError(Code.DATASTORE, f"etcd at {member} refuses a request: {words}")
+
+
+def _raise_tls(member: str, error: Exception) -> None:
+    """CniError where both ends disagree about TLS: asking again helps nothing."""
+    # By name: ssl is imported only where TLS is used.
+    if type(error).__name__ == "SSLCertVerificationError":
+        raise CniError(Code.DATASTORE, f"the certificate of {member} is not trusted", str(error)) from error
+    if type(error).__name__ == "SSLError":
+        raise CniError(Code.DATASTORE, f"{member} and this host find no way to talk by TLS", str(error)) from error
 
 
 def _tls(access: Access) -> Any:  # noqa: ANN401 - ssl is imported where TLS is used

@@ -34,21 +34,20 @@ from calico_rkt.plugin.store.etcd3.gateway import (
     unchanged,
 )
 from calico_rkt.plugin.store.etcd3.ipamlock import ipam_lock
-from calico_rkt.plugin.store.etcd3.pools import make_missing
+from calico_rkt.plugin.store.etcd3.pools import differs, make_missing, within
+from calico_rkt.plugin.store.etcd3.published import ClusterProfiles, check_network
 from calico_rkt.plugin.store.etcd3.release import release
 from calico_rkt.plugin.store.etcd3.resources import (
     encode,
     endpoint_resource,
     nonce_of,
-    profile_digest,
-    profile_network,
     read_endpoint,
     resource,
 )
 from calico_rkt.plugin.store.etcd3.view import View, look
 from calico_rkt.plugin.store.journal import Journal, Release
 from calico_rkt.plugin.store.local import LocalStore, folders, open_records
-from calico_rkt.plugin.store.protocol import Endpoint, Key, Published
+from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
 
 ATTEMPTS = 100
@@ -74,6 +73,7 @@ class EtcdStore:
         self._session = session.take(access)
         self._gateway = self._session.gateway
         self._locked = False
+        self.profiles = ClusterProfiles(self._gateway)
 
     def endpoint(self, key: Key) -> Endpoint | None:
         return self._records.endpoint(key)
@@ -95,7 +95,7 @@ class EtcdStore:
         view.check_ready()
         if view.profile is None:
             raise NoProfileError(key.network)
-        _check_network(key.network, view.profile.value)
+        check_network(key.network, view.profile.value)
         if view.endpoint is not None:
             self._clear_the_place(key, name, view.endpoint.value)
             return None
@@ -179,15 +179,14 @@ class EtcdStore:
         self._finish_quietly()
         return found
 
-    def finish_releases(self) -> int:
-        """Finish what an earlier call could only note down; how many there were."""
-        count = 0
-        for noted in self._journal.of(self.access.endpoints):
+    def finish_releases(self) -> tuple[Release, ...]:
+        """Finish what an earlier call could only note down; those that there were."""
+        waiting = tuple(self._journal.of(self.access.endpoints))
+        for noted in waiting:
             self._release(noted.node, noted.key, noted.nonce, noted.addresses)
             self._journal.drop(noted)
             LOG.info("what %s had in network %s is given back now", noted.key.container, noted.key.network)
-            count += 1
-        return count
+        return waiting
 
     def _finish_quietly(self) -> None:
         try:
@@ -240,19 +239,13 @@ class EtcdStore:
     def ranges(self) -> tuple[Net, ...]:
         return self._records.ranges()
 
-    def published(self, network_id: str) -> Published | None:
-        from calico_rkt.plugin.store.etcd3 import profiles
-
-        found = self._gateway.read(get(keys.profile(network_id))).found[0]
-        return profiles.read(network_id, found[0]) if found else None
-
     def is_published(self, network: str) -> bool:
         """Whether the cluster takes endpoints and the network has a profile; CniError 11 where it takes none."""
         view = look(self._gateway, self.node, object_id(network), "-", "-", ())
         view.check_ready()
         view.check_node(self.node)
         if view.profile is not None:
-            _check_network(network, view.profile.value)
+            check_network(network, view.profile.value)
         return view.profile is not None
 
     def differs(self, endpoint: Endpoint) -> list[str]:
@@ -275,17 +268,25 @@ class EtcdStore:
             problems.append(f"Calico has no profile {object_id(key.network)}")
         return problems
 
-    def create_profile(self, profile: Published) -> str:
-        """Publish a network's first profile; the digest of the one that is there afterwards, "" of a stock one."""
-        from calico_rkt.plugin.store.etcd3 import profiles
-
-        key = keys.profile(profile.network_id)
-        answer = self._gateway.txn([absent(key)], [put(key, profiles.create(profile, datetime.now(UTC)))], [get(key)])
-        if answer.succeeded:
-            return profile.digest
-        there = answer.found[0][0].value
-        _check_network(profile.network, there)
-        return profile_digest(there)
+    def warnings(self, confs: Sequence[NetConf]) -> tuple[str, ...]:
+        """What of the cluster is not as these confs would have it, in words."""
+        view = look(self._gateway, self.node, "-", "-", "-", ())
+        found = []
+        for check in (view.check_ready, lambda: view.check_node(self.node)):
+            try:
+                check()
+            except CniError as e:
+                found.append(f"{e.msg}: {e.details}")
+        for conf in confs:
+            for r in (r for ranges in conf.ipam.ranges for r in ranges):
+                pool = next((p for p in view.pools if within(r.subnet, p.net)), None)
+                problem = differs(pool, nat=conf.ip_masq) if pool else ""
+                if problem:
+                    found.append(f"network {conf.name}: {problem}")
+        waiting = len(tuple(self._journal.of(self.access.endpoints)))
+        if waiting:
+            found.append(f"{waiting} attachments are noted to be given back: calico-rkt gc")
+        return tuple(dict.fromkeys(found))
 
     def close(self) -> None:
         self._records.close()
@@ -306,14 +307,3 @@ def _until_done(attempt: Callable[[], T | None]) -> T:
             return done
         time.sleep(random.uniform(0, 0.002) * min(number, 20))  # noqa: S311 - only to get out of step
     raise CniError(Code.TRY_AGAIN, f"others were faster {ATTEMPTS} times to write to Calico's datastore")
-
-
-def _check_network(network: str, stored: bytes) -> None:
-    network_id = object_id(network)
-    found = profile_network(network_id, stored)
-    if found != network:
-        raise CniError(
-            Code.PROFILE_UNUSABLE,
-            f"the profile {network_id!r} in Calico's datastore belongs to network {found!r}, not to {network!r}",
-            "give one of them another name",
-        )

@@ -1,0 +1,73 @@
+"""A cluster's confs and its profiles in Calico in; what would change, and the reviewed change itself, out.
+
+The counterpart of lifecycle for clusters: profiles of stock Calico and of other people live beside ours there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.ids import object_id
+from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError, State
+from calico_rkt.plugin.policy import compile_published
+from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.store.etcd3.store import EtcdStore
+
+
+def plan(store: EtcdStore, known: dict[str, NetConf], wanted: Collection[str] = ()) -> tuple[Change, ...]:
+    """What apply would publish: every network with a conf here whose compiled digest is not the published one."""
+    changes = []
+    for name in sorted(wanted or known):
+        new = compile_published(known[name])
+        try:
+            old = store.profiles.published(new.network_id)
+        except CniError:
+            text, revision = store.profiles.stored(new.network_id)
+            changes.append(Change(new, None, edited=True, live=text, revision=revision))
+            continue
+        if old is None or old.digest != new.digest:
+            changes.append(Change(new, old, revision=old.revision if old else 0))
+    return tuple(changes)
+
+
+def apply(store: EtcdStore, changes: Sequence[Change]) -> None:
+    """Publish all changes in one transaction; ChangedMeanwhileError when one of the profiles is not as it was shown."""
+    if not store.profiles.swap([(c.new, c.revision) for c in changes]):
+        raise ChangedMeanwhileError(", ".join(c.new.network for c in changes))
+
+
+def states(store: EtcdStore, known: dict[str, NetConf]) -> tuple[State, ...]:
+    """Every network that has a conf here, and every profile of ours in the cluster; endpoints of all nodes count."""
+    counts = store.profiles.endpoint_counts()
+    names = {object_id(n): n for n in known}
+    ids = sorted({*names, *store.profiles.published_ids()})
+    return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0)) for i in ids)
+
+
+def _state(store: EtcdStore, network_id: str, name: str, known: dict[str, NetConf], endpoints: int) -> State:
+    try:
+        published = store.profiles.published(network_id)
+    except CniError as e:
+        state = "edited" if network_id in store.profiles.published_ids() else "not ours"
+        return State(network_id, name, state, endpoints, None, e.msg)
+    if published is None:
+        return State(network_id, name, "not published", endpoints, None)
+    if published.network not in known:
+        return State(network_id, published.network, "no conf", endpoints, None)
+    try:
+        new = compile_published(known[published.network])
+    except CniError as e:
+        return State(network_id, published.network, "unusable", endpoints, None, e.msg)
+    state = "in step" if new.digest == published.digest else "stale"
+    return State(network_id, published.network, state, endpoints, None)
+
+
+def prune(store: EtcdStore, *, dry_run: bool) -> tuple[str, ...]:
+    """Delete profiles of ours that no endpoint of the cluster is under; returns their ids."""
+    return tuple(i for i in store.profiles.published_ids() if store.profiles.delete_unused(i, dry_run=dry_run))
+
+
+def warnings(store: EtcdStore, known: dict[str, NetConf]) -> tuple[str, ...]:
+    """What of the cluster is not as the confs would have it, and stays as it is; each in words."""
+    return store.warnings([known[name] for name in sorted(known)])

@@ -1,0 +1,136 @@
+"""Confs in, the datastores that they name out: the host's own and each cluster, with what a command does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.plugin import lifecycle
+from calico_rkt.plugin.lifecycle import Change, State
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.local import LocalStore, open_local
+from calico_rkt.plugin.store.protocol import Profiles
+
+if TYPE_CHECKING:
+    from calico_rkt.plugin.store.etcd3.store import EtcdStore
+
+
+LOCAL = "local"
+"""The name of the host's own side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The host's own datastore and the confs of its networks."""
+
+    store: LocalStore
+    known: dict[str, NetConf]
+    name: str = LOCAL
+
+    @property
+    def profiles(self) -> Profiles:
+        return self.store
+
+    def plan(self, wanted: Collection[str]) -> tuple[Change, ...]:
+        return lifecycle.plan(self.store, self.known, wanted)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        lifecycle.apply(self.store, changes)
+
+    def states(self) -> tuple[State, ...]:
+        return lifecycle.states(self.store, self.known)
+
+    def prune(self, *, dry_run: bool) -> tuple[str, ...]:
+        return lifecycle.prune(self.store, dry_run=dry_run)
+
+    def finish_releases(self) -> tuple[str, ...]:
+        """What was noted to be given back, and is now, in words: nothing ever is here."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Calico cluster and the confs of its networks; name is its members' URLs."""
+
+    store: EtcdStore
+    known: dict[str, NetConf]
+    name: str
+
+    @property
+    def profiles(self) -> Profiles:
+        return self.store.profiles
+
+    def plan(self, wanted: Collection[str]) -> tuple[Change, ...]:
+        from calico_rkt.plugin import cluster_lifecycle
+
+        return cluster_lifecycle.plan(self.store, self.known, wanted)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        from calico_rkt.plugin import cluster_lifecycle
+
+        cluster_lifecycle.apply(self.store, changes)
+
+    def states(self) -> tuple[State, ...]:
+        from calico_rkt.plugin import cluster_lifecycle
+
+        return cluster_lifecycle.states(self.store, self.known)
+
+    def prune(self, *, dry_run: bool) -> tuple[str, ...]:
+        from calico_rkt.plugin import cluster_lifecycle
+
+        return cluster_lifecycle.prune(self.store, dry_run=dry_run)
+
+    def finish_releases(self) -> tuple[str, ...]:
+        """What was noted to be given back, and is now, in words."""
+        return tuple(
+            f"finished the release of {r.key.network} {r.key.container} {r.key.ifname}"
+            for r in self.store.finish_releases()
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """What of the cluster is not as the confs would have it, in words."""
+        return self.store.warnings([self.known[name] for name in sorted(self.known)])
+
+
+Side = Local | Cluster
+
+
+@contextmanager
+def opened_local(known: Mapping[str, NetConf]) -> Iterator[Local]:
+    """The host's own side; an apply that was cut short is completed first."""
+    store = open_local()
+    try:
+        lifecycle.finish_apply(store)
+        yield Local(store, {n: c for n, c in known.items() if c.datastore_type == "local"})
+    finally:
+        store.close()
+
+
+def clusters(known: Mapping[str, NetConf]) -> tuple[dict[str, NetConf], ...]:
+    """The confs of each cluster that some name, put together by its members, our user and this node's name."""
+    found: dict[object, dict[str, NetConf]] = {}
+    for name, conf in known.items():
+        if conf.datastore_type == "etcdv3":
+            from calico_rkt.plugin.store.etcd3 import session
+
+            found.setdefault((session.access_of(conf), session.node_name(conf)), {})[name] = conf
+        elif conf.datastore_type != "local":
+            raise CniError(
+                Code.UNSUPPORTED_FIELD, f"network {name!r}: datastore_type {conf.datastore_type!r} is not served"
+            )
+    return tuple(found.values())
+
+
+@contextmanager
+def opened_cluster(known: dict[str, NetConf]) -> Iterator[Cluster]:
+    """One cluster's side; known are its confs."""
+    from calico_rkt.plugin.store.etcd3.store import open_etcd
+
+    store = open_etcd(next(iter(known.values())))
+    try:
+        yield Cluster(store, known, ", ".join(store.access.endpoints))
+    finally:
+        store.close()
