@@ -88,11 +88,13 @@ def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
     Below stand the line itself, a caret under the place, and the way out. Control characters of the
     input are shown as escapes: a file can not write to the terminal.
     """
-    return "".join(_render_one(d, colour=colour) for d in sorted(diagnostics, key=_position))
+    return "".join(_render_one(d, colour=colour) for d in sorted(diagnostics, key=position))
 
 
-def _position(d: Diagnostic) -> tuple[str, int, int, str]:
-    return (d.span.path, d.span.line, d.span.column, d.code) if d.span else (d.path, 0, 0, d.code)
+def position(d: Diagnostic) -> tuple[str, int, int, str, str, str]:
+    """What diagnostics are sorted by: what belongs to no file first, and to no line before its file's lines."""
+    line, column = (d.span.line, d.span.column) if d.span else (0, 0)
+    return (d.span.path if d.span else d.path, line, column, d.code, d.message, d.hint)
 
 
 def _render_one(d: Diagnostic, *, colour: bool) -> str:

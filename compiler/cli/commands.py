@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
-from calico_rkt.compiler.cli.common import guarded
+from calico_rkt.compiler.cli.common import answered, guarded
 
 REVIEW = {
     "check": "errors, rules that decide nothing, tests that fail, in a folder of confs and overrides",
@@ -22,6 +22,10 @@ REVIEW = {
 
 def run(name: str, argv: Sequence[str]) -> int:
     """One command of REVIEW; argv is what follows its name."""
+    return guarded(f"calico-rkt {name}", lambda: _run(name, argv))
+
+
+def _run(name: str, argv: Sequence[str]) -> int:
     module = import_module(f"calico_rkt.compiler.cli.{name}")
     parser = argparse.ArgumentParser(
         prog=f"calico-rkt {name}",
@@ -32,4 +36,4 @@ def run(name: str, argv: Sequence[str]) -> int:
     )
     module.add_arguments(parser)
     args = parser.parse_args(argv)
-    return guarded(f"calico-rkt {name}", lambda: int(module.run(args)), args.format)
+    return answered(args.format, lambda: int(module.run(args)))

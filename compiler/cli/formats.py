@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from urllib.parse import quote
 
-from calico_rkt import __version__
-from calico_rkt.compiler.diagnostics import Diagnostic, Severity, printable, render
+from calico_rkt.compiler.diagnostics import Diagnostic, Severity, position, printable, render
 
 FORMATS = ("text", "json", "sarif", "markdown", "github")
-_SARIF_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
+_MARKDOWN = {c: f"\\{c}" for c in "\\`*_{}[]()#+!~$@"} | {c: f"&#{ord(c)};" for c in "&<>|"}
 _GITHUB_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
 def render_as(style: str, diagnostics: Iterable[Diagnostic], *, colour: bool) -> str:
-    """The diagnostics in one of FORMATS; colour is for text only."""
-    found = tuple(diagnostics)
+    """The diagnostics in one of FORMATS, each once, by file and line; colour is for text only."""
+    found = tuple(sorted(set(diagnostics), key=position))
     return render(found, colour=colour) if style == "text" else _WRITERS[style](found)
 
 
@@ -28,68 +26,27 @@ def plain(d: Diagnostic) -> dict[str, object]:
     return {"code": d.code, "severity": d.severity.value, "message": d.message, "hint": d.hint or None, **place}
 
 
-def sarif(diagnostics: tuple[Diagnostic, ...]) -> str:
-    """SARIF 2.1.0 (OASIS), one run; paths are relative URIs, columns count from 1 and end exclusive, as there."""
-    codes = sorted({d.code for d in diagnostics})
-    run = {
-        "tool": {
-            "driver": {
-                "name": "calico-rkt",
-                "version": __version__,
-                "semanticVersion": __version__,
-                "rules": [{"id": code} for code in codes],
-            }
-        },
-        "columnKind": "unicodeCodePoints",
-        "results": [_sarif_result(d, codes.index(d.code)) for d in diagnostics],
-    }
-    document = {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [run],
-    }
-    return json.dumps(document, indent=2) + "\n"
-
-
 def markdown_text(text: str) -> str:
     """Text that means nothing to markdown, on one line: nothing from a file can become a table, link or tag."""
-    shown = printable(" ".join(text.split()))
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~<>@" else "&amp;" if c == "&" else c for c in shown)
+    return "".join(_MARKDOWN.get(c, c) for c in printable(" ".join(text.split())))
 
 
 def markdown_code(text: str) -> str:
-    """Text as code on one line, whatever backticks are in it; `|` would end a table's cell even there."""
-    shown = printable(" ".join(text.split())).replace("|", "\\|")
-    fence = "`"
-    while fence in shown:
-        fence += "`"
-    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
-    return f"{fence}{pad}{shown}{pad}{fence}" if shown else ""
+    """Text as code on one line; as an element where backticks or a table's `|` are in it."""
+    shown = printable(" ".join(text.split()))
+    if "`" in shown or "|" in shown:
+        return f"<code>{markdown_text(shown)}</code>"
+    return f"`{shown}`" if shown else ""
 
 
 def _json(diagnostics: tuple[Diagnostic, ...]) -> str:
     return json.dumps([plain(d) for d in diagnostics], indent=2) + "\n"
 
 
-def _sarif_result(d: Diagnostic, index: int) -> dict[str, object]:
-    text = d.message + (f"\n{d.hint}" if d.hint else "")
-    out: dict[str, object] = {
-        "ruleId": d.code,
-        "ruleIndex": index,
-        "level": _SARIF_LEVEL[d.severity],
-        "message": {"text": text},
-    }
-    path = d.span.path if d.span else d.path
-    if path:
-        place: dict[str, object] = {"artifactLocation": {"uri": quote(path)}}
-        if d.span:
-            place["region"] = {
-                "startLine": d.span.line,
-                "startColumn": d.span.column,
-                "endColumn": max(d.span.end_column, d.span.column + 1),
-            }
-        out["locations"] = [{"physicalLocation": place}]
-    return out
+def _sarif(diagnostics: tuple[Diagnostic, ...]) -> str:
+    from calico_rkt.compiler.cli.sarif import sarif
+
+    return sarif(diagnostics)
 
 
 def _markdown(diagnostics: tuple[Diagnostic, ...]) -> str:
@@ -115,7 +72,9 @@ def _github_line(d: Diagnostic) -> str:
     elif d.path:
         properties += [("file", d.path)]
     properties += [("title", f"calico-rkt {d.code}")]
-    said = ",".join(f"{k}={_github_data(str(v)).replace(':', '%3A').replace(',', '%2C')}" for k, v in properties)
+    said = ",".join(
+        f"{k}={_github_data(printable(str(v))).replace(':', '%3A').replace(',', '%2C')}" for k, v in properties
+    )
     text = _github_data(printable(d.message) + (f"\n{printable(d.hint)}" if d.hint else ""))
     return f"::{_GITHUB_LEVEL[d.severity]} {said}::{text}\n"
 
@@ -126,7 +85,7 @@ def _github_data(text: str) -> str:
 
 _WRITERS: Mapping[str, Callable[[tuple[Diagnostic, ...]], str]] = {
     "json": _json,
-    "sarif": sarif,
+    "sarif": _sarif,
     "markdown": _markdown,
     "github": _github,
 }

@@ -36,6 +36,19 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
 )
 """What a finding is, in a few words, by its code. Everything else stops a compile."""
 
+DIFFERENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "CR813": "newly allowed outside the envelope",
+        "CR814": "a difference that is not decided",
+        "CR815": "newly allowed",
+        "CR816": "newly denied",
+    }
+)
+"""The same for what `diff` says."""
+
+_BROKEN = ("CR810", "CR811", *DIFFERENCES)
+"""Codes of errors that are findings: promises that don't hold. Another code can be a warning here, an error there."""
+
 SILENCEABLE = frozenset(
     c for c in FINDINGS if c.startswith(("CR4", "CR7")) or c in ("CR801", "CR802", "CR803", "CR804")
 )
@@ -45,7 +58,7 @@ SILENCEABLE |= {"CR805", "CR807", "CR812"}
 
 def is_finding(d: Diagnostic) -> bool:
     """Whether the input could be read and compiled, and this is said about it: promises that fail are findings."""
-    return d.severity is not Severity.ERROR or d.code in ("CR810", "CR811")
+    return d.severity is not Severity.ERROR or d.code in _BROKEN
 
 
 def status(diagnostics: Iterable[Diagnostic]) -> int:
