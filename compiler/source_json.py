@@ -35,35 +35,36 @@ def parse_json(path: str, data: bytes, *, forgiving: bool, largest: int) -> tupl
     warnings. Refused beyond RFC 8259: duplicate keys, NaN, half surrogate pairs, hidden characters, 64 levels.
     """
     text = decode(path, data, largest)
-    wrong = _problem(path, text)
+    wrong = _problem(path, text, text)
     if wrong is None:
-        return _Builder(path, text).value(), ()
+        return _Builder(path, text, text).value(), ()
     severity = Severity.WARNING if forgiving else Severity.ERROR
-    text, found = _without_extras(path, text, severity)
-    wrong = _problem(path, text) if found else wrong
+    cleaned, found = _without_extras(path, text, severity)
+    wrong = _problem(path, cleaned, text) if found else wrong
     if wrong is not None:
         found.append(wrong)
     if wrong is not None or not forgiving:
         raise CompileError(found)
     try:
-        return _Builder(path, text).value(), tuple(found)
+        return _Builder(path, cleaned, text).value(), tuple(found)
     except CompileError as e:
         raise CompileError((*found, *e.diagnostics)) from None
 
 
-def _problem(path: str, text: str) -> Diagnostic | None:
+def _problem(path: str, text: str, shown: str) -> Diagnostic | None:
+    """What makes the text no JSON; shown is the same text as it stands in the file."""
     try:
         json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except json.JSONDecodeError as e:
         if not text.strip():
             return error("CR121", "the conf is empty", path=path, hint="a conf is one JSON object")
-        return _syntax(path, text, e)
+        return _syntax(path, text, shown, e)
     except RecursionError:
-        return _too_deep(span_at(path, text, *_deep_place(text)))
+        return _too_deep(span_at(path, shown, *_deep_place(text)))
     return None
 
 
-def _syntax(path: str, text: str, e: json.JSONDecodeError) -> Diagnostic:
+def _syntax(path: str, text: str, shown: str, e: json.JSONDecodeError) -> Diagnostic:
     at = min(e.pos, len(text))
     token = _TOKEN.match(text, at)
     word = token[0] if token and token[0] not in "{}[]:," else text[at : at + 1]
@@ -76,7 +77,7 @@ def _syntax(path: str, text: str, e: json.JSONDecodeError) -> Diagnostic:
         hint = "JSON writes true, false and null in lower case"
     elif word.startswith("'"):
         hint = 'JSON takes double quotes (") only'
-    return error("CR121", f"not JSON: {message}{found}", span_at(path, text, at, at + len(word)), hint=hint)
+    return error("CR121", f"not JSON: {message}{found}", span_at(path, shown, at, at + len(word)), hint=hint)
 
 
 def _too_deep(span: Span) -> Diagnostic:
@@ -119,12 +120,15 @@ def _without_extras(path: str, text: str, severity: Severity) -> tuple[str, list
 
 
 class _Builder:
-    """Text that the JSON reader took in, nodes out; its own stack, each place found by bisection."""
+    """Text that the JSON reader took in, nodes out; its own stack, each place found by bisection.
 
-    def __init__(self, path: str, text: str) -> None:
+    shown is the same text as it stands in the file, comments and all.
+    """
+
+    def __init__(self, path: str, text: str, shown: str) -> None:
         self.path, self.text = path, text
-        self.starts = [0, *(m.end() for m in re.finditer("\n", text))]
-        self.lines = [line.removesuffix("\r") for line in text.split("\n")]
+        self.starts = [0, *(m.end() for m in re.finditer("\n", shown))]
+        self.lines = [line.removesuffix("\r") for line in shown.split("\n")]
         self.problems: list[Diagnostic] = []
 
     def value(self) -> Node:

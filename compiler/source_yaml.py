@@ -39,6 +39,7 @@ _WAYS_OUT = (
     ("unexpected end of stream", "a quote was opened and never closed"),
     ("block sequence entries are not allowed", "a list starts on a line of its own below its key"),
     ("did not find expected '-' indicator", "every entry of this list begins with - in the same column"),
+    ("incompatible YAML document", "take the %YAML line out"),
     ("unknown escape character", "in single quotes a backslash is only a backslash"),
 )
 
@@ -68,7 +69,7 @@ class _Composer:
             self.problems.append(error("CR106", f"not YAML: {e}", path=self.path))
         if self.problems:
             raise CompileError(self.problems)
-        return root or Scalar("", plain=True, span=Span(self.path, 1, 1, 1, self.lines[0]))
+        return root or Scalar("", plain=True, span=Span(self.path, 1, 1, 2, self.lines[0]))
 
     def _compose(self) -> Node | None:
         stack = self.open
@@ -142,7 +143,11 @@ class _Composer:
             self.problems.append(error("CR109", f"the tag {tag} is not read here", span, hint=hint))
 
     def _span(self, start: Any, end: Any) -> Span:  # noqa: ANN401 - PyYAML's marks
-        line = self.lines[start.line] if start.line < len(self.lines) else ""
+        if start.line >= len(self.lines):
+            # libyaml counts a line more where the last one has no end.
+            number, line = len(self.lines), self.lines[-1]
+            return Span(self.path, number, len(line) + 1, len(line) + 2, line)
+        line = self.lines[start.line]
         last = end.column if end.line == start.line else len(line)
         return Span(self.path, start.line + 1, start.column + 1, max(last, start.column + 1) + 1, line)
 
@@ -150,6 +155,9 @@ class _Composer:
         mark = e.problem_mark or e.context_mark
         if mark is None:
             return [error("CR106", f"not YAML: {e.problem or e.context}", path=self.path)]
+        if "could not find expected ':'" in str(e.problem):
+            # Noticed in the next line, or behind the last.
+            mark = e.context_mark or mark
         span = self._span(mark, mark)
         if "flow" in str(e.context) or "found unexpected end of stream" in str(e.problem):
             # What was opened and never closed helps more than the place where that was noticed.
