@@ -1,7 +1,7 @@
 """How the commands end when what they write to, or whoever waits for them, goes away: real processes and files."""
 
-import json
 import contextlib
+import json
 import os
 import pty
 import signal
