@@ -12,7 +12,7 @@ from typing import Self
 ROUTE, NETFILTER = 0, 12
 """Protocol numbers of netlink sockets (linux/netlink.h)."""
 
-REQUEST, ACK, DUMP, EXCL, CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
+REQUEST, ACK, DUMP, REPLACE, EXCL, CREATE = 0x1, 0x4, 0x300, 0x100, 0x200, 0x400
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
