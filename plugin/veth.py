@@ -155,9 +155,7 @@ def _route(
     """A route by the link, through gateway as though that were on it; table 0 is the main one."""
     flags = 0 if gateway is None else _ON_LINK
     home = _IN_ATTRIBUTE if table else _MAIN
-    head = struct.pack(
-        "=BBBBBBBBI", _FAMILIES[net.version], net.prefixlen, 0, 0, home, _STATIC, scope, _UNICAST, flags
-    )
+    head = struct.pack("=BBBBBBBBI", _FAMILIES[net.version], net.prefixlen, 0, 0, home, _STATIC, scope, _UNICAST, flags)
     body = (
         (attribute(_RTA_DST, net.network_address.packed) if net.prefixlen else b"")
         + (attribute(_RTA_GATEWAY, gateway.packed) if gateway is not None else b"")

@@ -124,4 +124,3 @@ def list_json(query: str, *, elements: bool = True) -> tuple[dict[str, Any], ...
     """The objects of a listing as nft's JSON has them, without its metainfo."""
     found = json.loads(_call(query, _JSON if elements else _JSON | _TERSE) or '{"nftables": []}')
     return tuple(o for o in found["nftables"] if "metainfo" not in o)
-

@@ -32,9 +32,7 @@ class LocalStore:
 
     link_prefix = "crk"
 
-    def __init__(
-        self, run_dir: Path, lib_dir: Path, verify: Callable[[str], Network], *, warm: bool = False
-    ) -> None:
+    def __init__(self, run_dir: Path, lib_dir: Path, verify: Callable[[str], Network], *, warm: bool = False) -> None:
         self.run_dir, self.lib_dir = run_dir, lib_dir
         self._warm = warm
         self._state = (statefile.warm if warm else statefile.StateFile)(run_dir / "state.sqlite")

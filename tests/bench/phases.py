@@ -153,7 +153,9 @@ def fill(name: str, subnet: str) -> None:
 def at_once() -> None:
     """The wall of sixteen ADDs and DELs at once: threads of this process beside as many processes of the peer."""
     ours, peer = conf("burst"), conf("peer", "ptp", "10.94.0.0/16")
-    figures: dict[str, list[float]] = {k: [] for k in ("ADD", "DEL", "ptp ADD", "ptp DEL", "one ptp ADD", "one ptp DEL")}
+    figures: dict[str, list[float]] = {
+        k: [] for k in ("ADD", "DEL", "ptp ADD", "ptp DEL", "one ptp ADD", "one ptp DEL")
+    }
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for turn in range(20):
             names = [f"b{turn}x{i}" for i in range(AT_ONCE)]
@@ -168,7 +170,9 @@ def at_once() -> None:
             figures["one ptp DEL"].append(_peers("DEL", peer, theirs[:1]))
             netns("del", [*names, *theirs])
     a, b, c, d, e, f = (statistics.median(t[2:]) * 1e3 for t in figures.values())
-    print(f"\n{AT_ONCE} at once, wall in ms: ADD {a:.1f}, ptp's {c:.1f}: {a / c:.2f}; DEL {b:.1f}, ptp's {d:.1f}: {b / d:.2f}")
+    print(
+        f"\n{AT_ONCE} at once, wall in ms: ADD {a:.1f}, ptp's {c:.1f}: {a / c:.2f}; DEL {b:.1f}, ptp's {d:.1f}: {b / d:.2f}"
+    )
     print(f"one ptp ADD {e:.1f}, one ptp DEL {f:.1f}")
 
 
