@@ -31,6 +31,9 @@ LOG_LEVELS = {
 }
 """Calico's names of log levels (logrus, in any case), and Python's for them."""
 
+ETCD_VARIABLES = ("ETCD_AUTHORITY", "ETCD_ENDPOINTS")
+"""All of the environment that a conf's meaning depends on."""
+
 _DATASTORES = ("local", "etcdv2", "etcdv3")
 _ETCD_FILES = ("etcd_ca_cert_file", "etcd_cert_file", "etcd_key_file")
 _ETCD_KEYS = ("etcd_authority", "etcd_endpoints", "etcd_username", "etcd_password_file", *_ETCD_FILES)
@@ -257,7 +260,7 @@ def _etcd(plugin: Section, environ: Mapping[str, str]) -> tuple[str, tuple[str, 
     if authority is None and endpoints is None:
         if _is_local(plugin):
             return "", ()
-        text, urls = _variable(environ, "ETCD_AUTHORITY"), _variable(environ, "ETCD_ENDPOINTS")
+        text, urls = (_variable(environ, name) for name in ETCD_VARIABLES)
         return _authority(plugin, text, "ETCD_AUTHORITY"), _endpoints(plugin, urls, "ETCD_ENDPOINTS")
     return (
         _authority(plugin, authority, "etcd_authority") if authority else "",

@@ -15,31 +15,32 @@ _idle: list[tuple[tuple[int, int, int], netlink.Socket]] = []
 @contextmanager
 def host_socket() -> Iterator[netlink.Socket]:
     """A route socket of the calling thread's namespace, nobody else's meanwhile; after an error it is closed."""
-    place = _place()
-    socket = _taken(place) or netlink.Socket()
+    here = place()
+    socket = _taken(here) or netlink.Socket()
     try:
         yield socket
     except BaseException:
         socket.close()  # an answer may be left in it
         raise
     if len(_idle) < _KEPT:
-        _idle.append((place, socket))
+        _idle.append((here, socket))
     else:
         socket.close()
 
 
-def _taken(place: tuple[int, int, int]) -> netlink.Socket | None:
+def _taken(here: tuple[int, int, int]) -> netlink.Socket | None:
     """An idle socket of this place; one of another namespace, or of before a fork, is closed."""
     while True:
         try:
             found, socket = _idle.pop()
         except IndexError:
             return None
-        if found == place:
+        if found == here:
             return socket
         socket.close()
 
 
-def _place() -> tuple[int, int, int]:
+def place() -> tuple[int, int, int]:
+    """What tells this process in this thread's network namespace from any other."""
     net = os.stat("/proc/thread-self/ns/net")  # noqa: PTH116 - twice as fast, at every attach
     return os.getpid(), net.st_dev, net.st_ino

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from errno import EEXIST, ENODEV
+from errno import EEXIST
 from ipaddress import IPv4Address, IPv6Address
 from socket import if_nametoindex
 
 from calico_rkt.compiler.conf import Address, Net
-from calico_rkt.plugin import conntrack, forwarding, linkstate, netlink, veth
+from calico_rkt.plugin import conntrack, forwarding, linkstate, netlink, removal, veth
 from calico_rkt.plugin.hostlink import host_socket
 from calico_rkt.plugin.linkstate import host_networks, owned_links, owner
 from calico_rkt.plugin.netlink import NetlinkError
@@ -27,7 +27,6 @@ __all__ = [
     "check",
     "create",
     "delete",
-    "delete_all",
     "delete_inside",
     "delete_unrecorded",
     "forget_flows",
@@ -131,29 +130,15 @@ def bring_up(link: Link) -> None:
 
 def delete(host_ifname: str, nonce: str) -> bool:
     """Remove the pair when its host end carries this nonce; False when it is missing or another's."""
-    return bool(delete_all([(host_ifname, nonce)]))
-
-
-def delete_all(ends: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Remove every pair (host end's name, nonce) that is still the one meant; returns the names of those removed.
-
-    The kernel waits some 25 ms for each removal, for a link group only once.
-    """
     with host_socket() as host:
-        found = {}
-        for name, nonce in ends:
-            link = linkstate.interface(host, name)
-            if nonce and link is not None and link.nonce == nonce:
-                found[link.index] = name
-        try:
-            if len(found) == 1:
-                host.do(veth.removal(next(iter(found))))
-            elif found:
-                _delete_group(host, tuple(found))
-        except NetlinkError as e:
-            if e.errno != ENODEV:
-                raise CniError(Code.LINK, f"{', '.join(found.values())} can't be removed: {e.strerror}") from e
-    return tuple(found.values())
+        found = linkstate.interface(host, host_ifname)
+    if not nonce or found is None or found.nonce != nonce:
+        return False
+    try:
+        removal.remove(found.index)
+    except OSError as e:
+        raise CniError(Code.LINK, f"{host_ifname} can't be removed: {e.strerror}") from e
+    return True
 
 
 def delete_unrecorded(key: Key, prefix: str = linkstate.PREFIX) -> bool:
@@ -276,14 +261,6 @@ def _furnish(link: Link, index: int) -> None:
     with netlink.Socket() as socket:
         others = any(r.gateway in veth.GATEWAYS.values() for r in linkstate.routes(socket))
         socket.do(veth.inside(index, link.addresses, link.routes, _SECOND_METRIC + index if others else 0))
-
-
-def _delete_group(host: netlink.Socket, indexes: tuple[int, ...]) -> None:
-    """Gather links into a group of their own and remove it; its number is random, since other groups are somebody's."""
-    group = secrets.randbits(30) | 1 << 30
-    for batch in netlink.chunks(veth.joining(index, group) for index in indexes):
-        host.batch(batch)
-    host.do(veth.group_removal(group))
 
 
 def _drop(host: netlink.Socket, name: str, nonce: str) -> None:

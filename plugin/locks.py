@@ -34,8 +34,11 @@ def attachment_lock(run_dir: Path, key: Key) -> Iterator[None]:
 @contextmanager
 def _locked(path: Path, how: int) -> Iterator[None]:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = _opened(path)
+        except FileNotFoundError:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = _opened(path)
     except OSError as e:
         raise CniError(Code.IO, f"can not lock {path}: {e.strerror}") from e
     try:
@@ -43,3 +46,7 @@ def _locked(path: Path, how: int) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

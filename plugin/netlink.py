@@ -12,11 +12,15 @@ from typing import Self
 ROUTE, NETFILTER = 0, 12
 """Protocol numbers of netlink sockets (linux/netlink.h)."""
 
+LINK_GROUP = 1
+"""The multicast group that tells of links (linux/rtnetlink.h)."""
+
 REQUEST, ACK, DUMP, REPLACE, EXCL, CREATE = 0x1, 0x4, 0x300, 0x100, 0x200, 0x400
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
-_ERROR, _DONE = 2, 3
+_ERROR, _DONE, _DELLINK = 2, 3, 17
+_INDEX = struct.Struct("=Bxxxi")  # ifinfomsg up to the index
 _ACK_CAPPED, _ACK_TLVS, _MULTI, _DUMP_INTR = 0x100, 0x200, 0x2, 0x10
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK, _STRICT = 270, 10, 11, 12
 _NESTED, _TYPE = 0x8000, 0x3FFF
@@ -36,11 +40,13 @@ class NetlinkError(OSError):
 class Socket:
     """A netlink socket of the calling thread's network namespace; it stays there wherever the thread goes."""
 
-    def __init__(self, protocol: int = ROUTE) -> None:
+    def __init__(self, protocol: int = ROUTE, groups: int = 0) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         for option in (_CAP_ACK, _EXT_ACK, _STRICT):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        if groups:
+            self._socket.bind((0, groups))
         self._sequence = 0
 
     def __enter__(self) -> Self:
@@ -51,6 +57,17 @@ class Socket:
 
     def close(self) -> None:
         self._socket.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def links_gone(self) -> list[int]:
+        """Of a socket that listens to LINK_GROUP: the indexes of links that have gone, of one event that is there."""
+        return [
+            _INDEX.unpack_from(body)[1]
+            for kind, _, _, body in self._receive()
+            if kind == _DELLINK and _INDEX.unpack_from(body)[0] == socket.AF_UNSPEC  # a bridge tells of its ports, too
+        ]
 
     def limit(self, seconds: int) -> None:
         """Wait that long for an answer at most; OSError then."""

@@ -171,8 +171,7 @@ def check(_store: LocalStore, _conf: NetConf, endpoint: Endpoint) -> list[str]:
 
 def check_host(store: LocalStore, conf: NetConf) -> None:
     """Refuse a range that covers an address or an on-link route of the host; asked once for each new range."""
-    known = set(store.ranges())
-    fresh = [r for ranges in conf.ipam.ranges for r in ranges if r.subnet not in known]
+    fresh = store.unrecorded(conf.name, [r for ranges in conf.ipam.ranges for r in ranges])
     if not fresh:
         return
     for net, ifname in link.host_networks():

@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_interface
 from typing import Any, BinaryIO
 
-from calico_rkt.compiler.conf import SUPPORTED_VERSIONS, Address, NetConf, parse_conf
+from calico_rkt.compiler.conf import ETCD_VARIABLES, SUPPORTED_VERSIONS, Address, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
 from calico_rkt.plugin.result import CniError, Code
 
@@ -19,6 +20,8 @@ COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS")
 LARGEST_CONF = 1 << 20
 """Bytes of stdin that are read at most; a conf with a long prevResult has some 10 KiB."""
 
+_REMEMBERED = 1 << 14
+"""Bytes of the largest conf whose reading is kept in memory."""
 _NEEDS_CONTAINER = ("ADD", "DEL", "CHECK")
 _SINCE = {"CHECK": (0, 4, 0), "GC": (1, 1, 0), "STATUS": (1, 1, 0)}
 _CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
@@ -115,10 +118,17 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _conf(stdin: bytes, environ: Mapping[str, str]) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    etcd = tuple((k, environ[k]) for k in ETCD_VARIABLES if k in environ)
     try:
-        return parse_conf(stdin, "<stdin>", environ=environ)
+        return (_parsed if len(stdin) <= _REMEMBERED else _parsed.__wrapped__)(stdin, etcd)
     except CompileError as e:
         raise conf_error(e) from e
+
+
+@lru_cache(maxsize=256)
+def _parsed(stdin: bytes, etcd: tuple[tuple[str, str], ...]) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    """A runtime sends the same conf for every container of a network; an error is found anew each time."""
+    return parse_conf(stdin, "<stdin>", environ=dict(etcd))
 
 
 def conf_error(error: CompileError) -> CniError:

@@ -17,6 +17,7 @@ from errno import ERESTART
 from calico_rkt.plugin import netlink
 from calico_rkt.plugin.enforce import wire
 from calico_rkt.plugin.enforce.nft import NftError
+from calico_rkt.plugin.hostlink import place
 from calico_rkt.plugin.result import CniError, Code
 
 _GET_RULE, _GET_GENERATION = 10 << 8 | 7, 10 << 8 | 16  # NFNL_SUBSYS_NFTABLES and NFT_MSG_*
@@ -29,10 +30,10 @@ _LOCK = threading.Lock()  # the socket's answers come in the order of its questi
 class _Socket(netlink.Socket):
     """A netfilter socket that stays open: closing one waits 10 to 16 ms for the kernel to finish deletions."""
 
-    def __init__(self, place: tuple[int, int, int]) -> None:
+    def __init__(self, where: tuple[int, int, int]) -> None:
         super().__init__(netlink.NETFILTER)
         self.limit(_PATIENCE)
-        self.place = place
+        self.place = where
         self.known: int | None = None
         """The generation of the ruleset after our last transaction or look, while nobody else's came between."""
         self.vouched: frozenset[str] = frozenset()
@@ -52,7 +53,7 @@ class _Socket(netlink.Socket):
         raise CniError(Code.TRY_AGAIN, f"the rules of chain {chain} changed {_ATTEMPTS} times while they were counted")
 
     def commit(self, messages: Sequence[bytes]) -> None:
-        """One transaction; NetlinkError when nothing of it is done. What is known stays known only if it still holds."""
+        """One transaction, or NetlinkError and nothing of it; what is known stays so only if it still holds."""
         problem = self.transaction([wire.begin(self.known), *messages, wire.end()])
         if problem is not None and problem.errno == ERESTART:
             self.known, self.vouched = None, frozenset()
@@ -105,10 +106,9 @@ def rule_counts(table: str, chains: Iterable[str]) -> dict[str, int]:
 def _socket() -> _Socket:
     """The socket of this process in this thread's namespace; the caller holds _LOCK."""
     # One held over a fork would share its answers, and over a thread's setns talk to the wrong namespace.
-    net = os.stat("/proc/thread-self/ns/net")  # noqa: PTH116 - twice as fast, at every attach
-    place = (os.getpid(), net.st_dev, net.st_ino)
-    if not _current or _current[0].place != place:
-        made = _Socket(place)
+    here = place()
+    if not _current or _current[0].place != here:
+        made = _Socket(here)
         for old in _current:
             old.close()
         _current[:] = [made]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
-from calico_rkt.compiler.conf import Address, Ipam, Net
+from calico_rkt.compiler.conf import Address, Ipam, Net, Range
 from calico_rkt.compiler.ir import Network
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store import addresses, statefile
@@ -113,6 +113,12 @@ class LocalStore:
         with self._state.read() as db:
             found = {ip_network(text) for (text,) in db.execute("SELECT DISTINCT subnet FROM subnets")}
         return tuple(sorted(found, key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
+
+    def unrecorded(self, network: str, ranges: Sequence[Range]) -> tuple[Range, ...]:
+        """Those of a network's ranges whose subnet it has taken no address from yet."""
+        with self._state.read() as db:
+            known = _subnets(db, network)
+        return tuple(r for r in ranges if str(r.subnet) not in known)
 
     def is_published(self, network_id: str) -> bool:
         """Whether the network has a profile, unverified: what an ADD asks before it looks at the kernel's chains."""
@@ -236,13 +242,17 @@ def _refuse_taken(db: sqlite3.Connection, address: Address) -> None:
 
 def _record_subnets(db: sqlite3.Connection, network: str, subnets: set[Net]) -> None:
     """Note a conf's subnets; one that it names no more goes when no endpoint of the network is in it."""
-    rows = db.execute("SELECT subnet FROM subnets WHERE network = ?", (network,))
-    known: set[Net] = {ip_network(text) for (text,) in rows}
-    for subnet in subnets - known:
-        db.execute("INSERT INTO subnets VALUES (?, ?)", (network, str(subnet)))
-    for subnet in known - subnets:
+    known, wanted = _subnets(db, network), set(map(str, subnets))
+    for text in wanted - known:
+        db.execute("INSERT INTO subnets VALUES (?, ?)", (network, text))
+    for text in known - wanted:
+        subnet: Net = ip_network(text)
         bounds = addresses.encode(subnet[0]), addresses.encode(subnet[-1])
         if not db.execute(
             "SELECT 1 FROM addresses WHERE address BETWEEN ? AND ? AND network = ?", (*bounds, network)
         ).fetchone():
-            db.execute("DELETE FROM subnets WHERE network = ? AND subnet = ?", (network, str(subnet)))
+            db.execute("DELETE FROM subnets WHERE network = ? AND subnet = ?", (network, text))
+
+
+def _subnets(db: sqlite3.Connection, network: str) -> set[str]:
+    return {text for (text,) in db.execute("SELECT subnet FROM subnets WHERE network = ?", (network,))}

@@ -212,9 +212,11 @@ def test_many_links_are_removed_at_once_and_no_others(lab):
     lab.run(lab.host, ["ip", "link", "add", "cali0", "type", "veth", "peer", "cali1"], check=True)
     removed, _ = run(
         lab,
-        f"made = [make(p, f'c{{i}}', f'10.1.0.{{i + 2}}') for i, p in enumerate({paths!r})];"
-        "ends = [(m.host_ifname, 'a' * 16) for m in made[:3]];"
-        "say(len(link.delete_all([*ends, (made[3].host_ifname, 'old'), ('cali0', ''), ('crk0', 'x')])));"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        f"made = [make(p, f'c{{i}}', f'10.1.0.{{i + 2}}') for i, p in enumerate({paths!r})]\n"
+        "ends = [(m.host_ifname, 'a' * 16) for m in made[:3]]\n"
+        "ends += [(made[3].host_ifname, 'old'), ('cali0', ''), ('crk0', 'x')]\n"
+        "with ThreadPoolExecutor(len(ends)) as pool: say(sum(pool.map(lambda e: link.delete(*e), ends)))\n"
         "say(link.owned_links())",
     )
     assert removed == 3
@@ -406,7 +408,7 @@ def test_a_killed_create_never_leaves_a_link_without_its_owner(lab):
     code = PRELUDE + (
         "import os, signal\n"
         f"path = {c!r}\n"
-        "link._furnish = lambda made: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "link._furnish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "make(path, 'c', '10.1.0.2')"
     )
     killed = lab.run(lab.host, [sys.executable, "-c", code])
