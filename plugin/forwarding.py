@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection
-from pathlib import Path
 
 from calico_rkt.plugin.result import CniError, Code
 
 log = logging.getLogger(__name__)
 
-_NET = Path("/proc/sys/net")
+_SYSCTLS = "/proc/sys/"
+_NET = _SYSCTLS + "net"
 
 
 def enable(host_ifname: str, versions: Collection[int]) -> None:
@@ -19,26 +20,27 @@ def enable(host_ifname: str, versions: Collection[int]) -> None:
     Called while the host end is down. Nothing else is turned on: no proxy ARP, no route_localnet, and nobody's
     rp_filter is touched. A sysctl that is right already is not written, so a read-only /proc/sys may do.
     """
-    own6 = _NET / "ipv6/conf" / host_ifname
-    if own6.is_dir():
+    own6 = f"{_NET}/ipv6/conf/{host_ifname}"
+    ipv6 = os.access(own6, os.F_OK)
+    if ipv6:
         # No address of its own accord, which would go through DAD, and no routes out of a container's adverts.
-        _write(own6 / "addr_gen_mode", "1")
-        _write(own6 / "accept_ra", "0")
+        _write(f"{own6}/addr_gen_mode", "1")
+        _write(f"{own6}/accept_ra", "0")
     if 4 in versions:
-        _write(_NET / "ipv4/ip_forward", "1")
-        _write(_NET / "ipv4/conf" / host_ifname / "forwarding", "1")
+        _write(f"{_NET}/ipv4/ip_forward", "1")
+        _write(f"{_NET}/ipv4/conf/{host_ifname}/forwarding", "1")
     if 6 in versions:
-        if not own6.is_dir():
+        if not ipv6:
             raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
-        _write(own6 / "disable_ipv6", "0")
+        _write(f"{own6}/disable_ipv6", "0")
         _forward_ipv6()
-        _write(own6 / "forwarding", "1")
+        _write(f"{own6}/forwarding", "1")
 
 
 def enable_ipv6_inside(ifname: str) -> None:
     """Let an interface of the calling thread's namespace have IPv6 addresses, whatever the default there."""
-    inside = _NET / "ipv6/conf" / ifname / "disable_ipv6"
-    if not inside.exists():
+    inside = f"{_NET}/ipv6/conf/{ifname}/disable_ipv6"
+    if not os.access(inside, os.F_OK):
         raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
     _write(inside, "0")
 
@@ -46,7 +48,7 @@ def enable_ipv6_inside(ifname: str) -> None:
 def is_enabled(versions: Collection[int]) -> bool:
     """Whether the host forwards every IP version in use."""
     names = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
-    return all(_read(_NET / names[v]) == "1" for v in versions)
+    return all(_read(f"{_NET}/{names[v]}") == "1" for v in versions)
 
 
 def _forward_ipv6() -> None:
@@ -54,28 +56,40 @@ def _forward_ipv6() -> None:
 
     (Kernel: Documentation/networking/ip-sysctl.rst, accept_ra.) With 2 it goes on listening.
     """
-    everything = _NET / "ipv6/conf/all/forwarding"
+    everything = f"{_NET}/ipv6/conf/all/forwarding"
     if _read(everything) == "1":
         return
-    for interface in sorted((_NET / "ipv6/conf").iterdir()):
-        if interface.name not in ("all", "default") and _read(interface / "accept_ra") == "1":
-            log.info("accept_ra of %s becomes 2: it would lose its routes when forwarding is on", interface.name)
-            _write(interface / "accept_ra", "2")
+    for interface in sorted(os.listdir(f"{_NET}/ipv6/conf")):
+        accept_ra = f"{_NET}/ipv6/conf/{interface}/accept_ra"
+        if interface not in ("all", "default") and _read(accept_ra) == "1":
+            log.info("accept_ra of %s becomes 2: it would lose its routes when forwarding is on", interface)
+            _write(accept_ra, "2")
     _write(everything, "1")
 
 
-def _read(path: Path) -> str:
+# Bare descriptors and strings: files of Python's and its paths take longer than the kernel's share, at every attach.
+def _read(path: str) -> str:
     try:
-        return path.read_text().strip()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(fd, 64).decode().strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
 
 
-def _write(path: Path, value: str) -> None:
+def _write(path: str, value: str) -> None:
     if _read(path) == value:
         return
     try:
-        path.write_text(value)
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
     except FileNotFoundError:
         # The interface has gone, or this kernel has no such knob; what depends on it fails by itself.
         log.debug("%s is not there", path)
@@ -87,7 +101,7 @@ def _write(path: Path, value: str) -> None:
         ) from e
 
 
-def _name(path: Path) -> str:
+def _name(path: str) -> str:
     """The sysctl's name; a dot inside of an interface's name is written as a slash, as sysctl(8) has it."""
-    parts = path.relative_to("/proc/sys").parts
+    parts = path.removeprefix(_SYSCTLS).split("/")
     return ".".join(part.replace(".", "/") for part in parts)

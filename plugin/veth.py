@@ -24,10 +24,8 @@ GATEWAYS: dict[int, Address] = {4: IPv4Address("169.254.1.1"), 6: IPv6Address("f
 
 _NEWLINK, _DELLINK, _SETLINK, _NEWADDR, _NEWROUTE, _NEWNEIGH, _NEWRULE = 16, 17, 19, 20, 24, 28, 32
 # linux/if_link.h, if_addr.h, rtnetlink.h, neighbour.h, fib_rules.h
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_GROUP, _IFLA_NET_NS_FD = (
-    *(1, 3, 4, 18, 20),
-    *(27, 28),
-)
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 18, 20
+_IFLA_GROUP, _IFLA_NET_NS_FD, _IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 27, 28, 31, 32
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
@@ -41,17 +39,24 @@ _ASK, _NEW = netlink.REQUEST | netlink.ACK, CREATE | EXCL
 
 
 def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias: str) -> bytes:
-    """Two messages: make the pair, the peer born in the container's namespace; give the host end its alias."""
+    """Two messages: make the pair, the peer born in the container's namespace; give the host end its alias.
+
+    Both ends have one queue each way, as Calico's plugin gives them: a veth needs none, and the kernel's default of
+    one for each processor has to be made, too.
+    """
+    queues = _number(_IFLA_NUM_TX_QUEUES, 1) + _number(_IFLA_NUM_RX_QUEUES, 1)
     peer = (
         _text(_IFLA_IFNAME, ifname)
         + _number(_IFLA_NET_NS_FD, netns_fd)
         + _mac(_IFLA_ADDRESS, mac)
         + _number(_IFLA_MTU, mtu)
+        + queues
     )
     made = (
         _text(_IFLA_IFNAME, host_ifname)
         + _mac(_IFLA_ADDRESS, HOST_MAC)
         + _number(_IFLA_MTU, mtu)
+        + queues
         + attribute(
             _IFLA_LINKINFO,
             _text(_INFO_KIND, "veth") + attribute(_INFO_DATA, attribute(_VETH_PEER, _link_head() + peer)),

@@ -15,10 +15,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-from calico_rkt.plugin import attach, link, policy, verbs
+from calico_rkt.plugin import link, policy, verbs
 from calico_rkt.plugin.request import parse_request
 from calico_rkt.plugin.store import local
 from calico_rkt.plugin.store.protocol import Endpoint, Key

@@ -11,6 +11,7 @@ from pyroute2.iproute.linux import IPBatch
 from calico_rkt.plugin import veth
 
 MAC = "02:11:22:33:44:55"
+QUEUES = {"num_tx_queues": 1, "num_rx_queues": 1}
 ADDRESSES = {
     "v4": [ip_address("10.1.0.5")],
     "v6": [ip_address("fd00::5")],
@@ -42,8 +43,9 @@ def destination(net):
 @pytest.mark.parametrize("alias", ["calico-rkt 0123456789abcdef eth0 web c1", "x" * 254, "calico-rkt ä"])
 def test_a_pair_is_encoded_as_pyroute2_does(mtu, alias):
     batch = IPBatch()
-    peer = {"ifname": "e", "net_ns_fd": 7, "address": MAC, "mtu": mtu}
-    batch.link("add", ifname="crk0123456789ab", kind="veth", address=veth.HOST_MAC, mtu=mtu, peer=peer)
+    peer = {"ifname": "e", "net_ns_fd": 7, "address": MAC, "mtu": mtu, **QUEUES}
+    ours = {"ifname": "crk0123456789ab", "address": veth.HOST_MAC, "mtu": mtu, **QUEUES}
+    batch.link("add", **ours, kind="veth", peer=peer)
     batch.link("set", ifname="crk0123456789ab", ifalias=alias)
     assert body(veth.pair("crk0123456789ab", "e", 7, MAC, mtu, alias)) == body(batch.batch)
 
