@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from errno import ENOENT
 from pathlib import Path
 from socket import AF_INET, AF_INET6, AF_UNSPEC
@@ -11,6 +11,7 @@ from socket import AF_INET, AF_INET6, AF_UNSPEC
 from calico_rkt.compiler.conf import Address
 from calico_rkt.plugin import netlink
 from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.turns import Turns, Wish
 
 _GET, _DELETE = 0x101, 0x102
 # linux/netfilter/nfnetlink_conntrack.h
@@ -23,24 +24,35 @@ _COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 _FEW = 16_384
 
 
-def flush(addresses: Iterable[Address]) -> int:
-    """Forget every flow that an address takes part in, as either end before or after NAT; returns how many.
+def flush(addresses: Iterable[Address]) -> None:
+    """Forget every flow that an address takes part in, as either end before or after NAT.
 
     CniError 5 when flows are tracked here but can't be reached: an address handed out again would inherit them.
+    Whoever asks at the same time is served by the same walk.
     """
     wanted = tuple(addresses)
-    flows = _flows()
-    if not wanted or not flows:
-        return 0
+    if wanted and _flows():
+        _TURNS.ask(wanted)
+
+
+def _take(wishes: Sequence[Wish[tuple[Address, ...]]]) -> None:
+    everybody = tuple(dict.fromkeys(a for wish in wishes for a in wish.what))
+    error: CniError | None = None
     try:
         with netlink.Socket(netlink.NETFILTER) as socket:
-            return _delete(socket, _find(socket, wanted, flows))
+            _delete(socket, _find(socket, everybody, _flows()))
     except OSError as e:
-        raise CniError(
+        error = CniError(
             Code.IO,
-            f"the flows of {', '.join(map(str, wanted))} can't be removed from conntrack: {e.strerror}",
+            f"the flows of {', '.join(map(str, everybody))} can't be removed from conntrack: {e.strerror}",
             "the kernel module nf_conntrack_netlink is needed",
-        ) from e
+        )
+        error.__cause__ = e
+    for wish in wishes:
+        wish.done(error)
+
+
+_TURNS = Turns(_take)
 
 
 def _flows() -> int:
@@ -79,15 +91,11 @@ def _find(socket: netlink.Socket, wanted: tuple[Address, ...], flows: int) -> It
                 yield message
 
 
-def _delete(socket: netlink.Socket, messages: Iterator[bytes]) -> int:
-    removed = 0
+def _delete(socket: netlink.Socket, messages: Iterator[bytes]) -> None:
     for batch in netlink.chunks(tuple(messages)):
         for error in socket.batch(batch):
-            if error is None:
-                removed += 1
-            elif error.errno != ENOENT:  # one that has ended meanwhile is as good
+            if error is not None and error.errno != ENOENT:  # one that has ended meanwhile is as good
                 raise error
-    return removed
 
 
 def _request(address: Address, tuple_type: int, side: int) -> bytes:

@@ -17,15 +17,19 @@ _NET = _SYSCTLS + "net"
 def enable(host_ifname: str, versions: Collection[int]) -> None:
     """Turn forwarding on for the IP versions in use, and let the host end learn nothing from its container.
 
-    Called while the host end is down. Nothing else is turned on: no proxy ARP, no route_localnet, and nobody's
-    rp_filter is touched. A sysctl that is right already is not written, so a read-only /proc/sys may do.
+    A host end that needs no IPv6 has none. Called while the host end is down. Nothing else is turned on: no proxy
+    ARP, no route_localnet, and nobody's rp_filter is touched. A sysctl that is right already is not written, so a
+    read-only /proc/sys may do.
     """
     own6 = f"{_NET}/ipv6/conf/{host_ifname}"
     ipv6 = os.access(own6, os.F_OK)
-    if ipv6:
+    if ipv6 and 6 in versions:
         # No address of its own accord, which would go through DAD, and no routes out of a container's adverts.
         _write(f"{own6}/addr_gen_mode", "1")
         _write(f"{own6}/accept_ra", "0")
+    elif ipv6:
+        # The kernel keeps a multicast route for each interface with IPv6, and walks through all to add another.
+        _write(f"{own6}/disable_ipv6", "1")
     if 4 in versions:
         _write(f"{_NET}/ipv4/ip_forward", "1")
         _write(f"{_NET}/ipv4/conf/{host_ifname}/forwarding", "1")
@@ -59,7 +63,7 @@ def _forward_ipv6() -> None:
     everything = f"{_NET}/ipv6/conf/all/forwarding"
     if _read(everything) == "1":
         return
-    for interface in sorted(os.listdir(f"{_NET}/ipv6/conf")):
+    for interface in sorted(e.name for e in os.scandir(f"{_NET}/ipv6/conf")):
         accept_ra = f"{_NET}/ipv6/conf/{interface}/accept_ra"
         if interface not in ("all", "default") and _read(accept_ra) == "1":
             log.info("accept_ra of %s becomes 2: it would lose its routes when forwarding is on", interface)
