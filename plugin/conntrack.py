@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from errno import ENOENT
+from collections.abc import Iterable, Iterator
+from errno import EINVAL, ENOENT, EOPNOTSUPP
 from pathlib import Path
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 
 from calico_rkt.compiler.conf import Address
 from calico_rkt.plugin import netlink
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.turns import Turns, Wish
 
 _GET, _DELETE = 0x101, 0x102
 # linux/netfilter/nfnetlink_conntrack.h
@@ -28,31 +27,38 @@ def flush(addresses: Iterable[Address]) -> None:
     """Forget every flow that an address takes part in, as either end before or after NAT.
 
     CniError 5 when flows are tracked here but can't be reached: an address handed out again would inherit them.
-    Whoever asks at the same time is served by the same walk.
     """
     wanted = tuple(addresses)
-    if wanted and _flows():
-        _TURNS.ask(wanted)
-
-
-def _take(wishes: Sequence[Wish[tuple[Address, ...]]]) -> None:
-    everybody = tuple(dict.fromkeys(a for wish in wishes for a in wish.what))
-    error: CniError | None = None
+    if not wanted or not _flows():
+        return
     try:
         with netlink.Socket(netlink.NETFILTER) as socket:
-            _delete(socket, _find(socket, everybody, _flows()))
+            left = tuple(a for a in wanted if a.version == 6 or not _flush(socket, a))
+            if left:
+                _delete(socket, _find(socket, left, _flows()))
     except OSError as e:
-        error = CniError(
+        raise CniError(
             Code.IO,
-            f"the flows of {', '.join(map(str, everybody))} can't be removed from conntrack: {e.strerror}",
+            f"the flows of {', '.join(map(str, wanted))} can't be removed from conntrack: {e.strerror}",
             "the kernel module nf_conntrack_netlink is needed",
-        )
-        error.__cause__ = e
-    for wish in wishes:
-        wish.done(error)
+        ) from e
 
 
-_TURNS = Turns(_take)
+def _flush(socket: netlink.Socket, address: Address) -> bool:
+    """Let the kernel do all of it (since Linux 6.9); False where it does not know how, and nothing is done.
+
+    It passes over empty buckets 20 times faster here than when it lists flows. An older one takes the first part of
+    the request for a tuple that lacks its ports, and refuses it. Never with IPv6: there the kernel compares the
+    wrong way round (ctnetlink_filter_match_tuple, still so in Linux 6.18) and would forget everybody else's flows.
+    """
+    for request in _requests(address):
+        (error,) = socket.batch(netlink.message(_DELETE, netlink.REQUEST, request))
+        if error is None:
+            continue
+        if error.errno in (EINVAL, EOPNOTSUPP):
+            return False
+        raise error
+    return True
 
 
 def _flows() -> int:
@@ -71,11 +77,7 @@ def _find(socket: netlink.Socket, wanted: tuple[Address, ...], flows: int) -> It
     A walk through the kernel's table costs 9 ms at 262,144 buckets, however few flows are in it, and a
     filter knows one side of one tuple: so one walk that returns all while that is cheap, else four an address.
     """
-    requests = (
-        [_nfgenmsg(0)]
-        if flows <= _FEW
-        else [_request(address, t, side) for address in wanted for t in (_ORIG, _REPLY) for side in (_SRC, _DST)]
-    )
+    requests = [_nfgenmsg(0)] if flows <= _FEW else [request for address in wanted for request in _requests(address)]
     seen: set[bytes] = set()
     for request in requests:
         for body in socket.dump(_GET, request):
@@ -98,8 +100,13 @@ def _delete(socket: netlink.Socket, messages: Iterator[bytes]) -> None:
                 raise error
 
 
+def _requests(address: Address) -> list[bytes]:
+    """A filter knows one side of one tuple: four an address."""
+    return [_request(address, t, side) for t in (_ORIG, _REPLY) for side in (_SRC, _DST)]
+
+
 def _request(address: Address, tuple_type: int, side: int) -> bytes:
-    """The body of a dump filtered by one side of one of a flow's two tuples."""
+    """The body of a dump or a deletion filtered by one side of one of a flow's two tuples."""
     ip = netlink.attribute(_IP_ATTRIBUTES[address.version][side], address.packed)
     flags = netlink.attribute(tuple_type, struct.pack("=I", 1 << side))
     return (
