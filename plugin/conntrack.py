@@ -10,6 +10,7 @@ from socket import AF_INET, AF_INET6, AF_UNSPEC
 
 from calico_rkt.compiler.conf import Address
 from calico_rkt.plugin import netlink
+from calico_rkt.plugin.hostlink import host_socket
 from calico_rkt.plugin.result import CniError, Code
 
 _GET, _DELETE = 0x101, 0x102
@@ -32,7 +33,7 @@ def flush(addresses: Iterable[Address]) -> None:
     if not wanted or not _flows():
         return
     try:
-        with netlink.Socket(netlink.NETFILTER) as socket:
+        with host_socket(netlink.NETFILTER) as socket:
             left = tuple(a for a in wanted if a.version == 6 or not _flush(socket, a))
             if left:
                 _delete(socket, _find(socket, left, _flows()))
@@ -75,9 +76,11 @@ def _find(socket: netlink.Socket, wanted: tuple[Address, ...], flows: int) -> It
     """The messages that delete the flows of wanted.
 
     A walk through the kernel's table costs 9 ms at 262,144 buckets, however few flows are in it, and a
-    filter knows one side of one tuple: so one walk that returns all while that is cheap, else four an address.
+    filter knows one side of one tuple: so one walk that returns all while that is cheap, else four an address (not
+    for IPv6: see _flush).
     """
-    requests = [_nfgenmsg(0)] if flows <= _FEW else [request for address in wanted for request in _requests(address)]
+    everything = flows <= _FEW or any(address.version == 6 for address in wanted)
+    requests = [_nfgenmsg(0)] if everything else [request for address in wanted for request in _requests(address)]
     seen: set[bytes] = set()
     for request in requests:
         for body in socket.dump(_GET, request):

@@ -9,30 +9,35 @@ from contextlib import contextmanager
 from calico_rkt.plugin import netlink
 
 _KEPT = 32
-_idle: list[tuple[tuple[int, int, int], netlink.Socket]] = []
+_idle: dict[int, list[tuple[tuple[int, int, int], netlink.Socket]]] = {netlink.ROUTE: [], netlink.NETFILTER: []}
 
 
 @contextmanager
-def host_socket() -> Iterator[netlink.Socket]:
-    """A route socket of the calling thread's namespace, nobody else's meanwhile; after an error it is closed."""
-    here = place()
-    socket = _taken(here) or netlink.Socket()
+def host_socket(protocol: int = netlink.ROUTE) -> Iterator[netlink.Socket]:
+    """A socket of the calling thread's namespace, nobody else's meanwhile; after an error it is closed.
+
+    To close one of netfilter's takes 10 to 16 ms after a deletion from nftables, whoever deleted.
+    """
+    here, idle = place(), _idle[protocol]
+    socket = _taken(here, idle) or netlink.Socket(protocol)
     try:
         yield socket
     except BaseException:
         socket.close()  # an answer may be left in it
         raise
-    if len(_idle) < _KEPT:
-        _idle.append((here, socket))
+    if len(idle) < _KEPT:
+        idle.append((here, socket))
     else:
         socket.close()
 
 
-def _taken(here: tuple[int, int, int]) -> netlink.Socket | None:
+def _taken(
+    here: tuple[int, int, int], idle: list[tuple[tuple[int, int, int], netlink.Socket]]
+) -> netlink.Socket | None:
     """An idle socket of this place; one of another namespace, or of before a fork, is closed."""
     while True:
         try:
-            found, socket = _idle.pop()
+            found, socket = idle.pop()
         except IndexError:
             return None
         if found == here:
