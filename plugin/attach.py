@@ -62,7 +62,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
     rkt runs no DEL after a failed ADD, so whatever fails here leaves nothing behind.
     """
     key, conf = key_of(request), request.conf
-    with link.open_netns(request.netns) as netns, ExitStack() as undo:
+    with link.open_netns(request.netns, request.netns_fd) as netns, ExitStack() as undo:
         known = store.endpoint(key)
         if known is not None:
             repeated = _repeated(known, netns, request)
@@ -77,7 +77,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         rules.check_host(store, conf)
         addresses, routes, dns = _delegated(request, undo) if delegate.is_delegated(conf) else ((), (), Dns())
         interrupt.stop_if_asked()
-        nonce = secrets.token_hex(8)
+        nonce = request.nonce or secrets.token_hex(8)
         endpoint = rules.add(
             store,
             conf,
@@ -184,6 +184,15 @@ def delete(request: Request, store: Store) -> None:
     LOG.info("DEL %s %s %s%s", *_words(key), "" if known else ": was not attached")
 
 
+def take_back(key: Key, nonce: str, store: Store) -> None:
+    """Undo what an ADD with this nonce left when it ended half way; any other attachment of the key stays."""
+    known = store.endpoint(key)
+    if known is not None and known.nonce == nonce:
+        _tear_down(known, store)
+    elif known is None:
+        link.delete(link.host_ifname(key, store.link_prefix), nonce)
+
+
 def _is_stale(known: Endpoint, netns: str) -> bool:
     """Whether a DEL is about an older netns of the same container id while the recorded one still lives."""
     if not netns or os.path.realpath(netns) == os.path.realpath(known.netns):
@@ -241,7 +250,7 @@ def check(request: Request, store: Store) -> None:
     known = store.endpoint(key)
     if known is None or not known.result:
         raise CniError(Code.UNKNOWN_CONTAINER, f"{key.ifname} of this container is not attached to {key.network!r}")
-    with link.open_netns(request.netns) as netns:
+    with link.open_netns(request.netns, request.netns_fd) as netns:
         if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
             raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
         problems = [

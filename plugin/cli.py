@@ -103,6 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--no-tests", action="store_true", help="also where tests or guardrails would not hold")
     apply.add_argument("--take-over", action="store_true", help="replace a profile that was edited by hand")
     status.add_argument("--format", choices=("text", "json"), default="text")
+    status.add_argument("--no-agent", action="store_true", help="leave out what the agent says of itself")
+    agent = commands.add_parser("agent", help="serve CNI calls from a warm process, until SIGTERM")
+    agent.add_argument(
+        "--metrics",
+        default="",
+        metavar="WHERE",
+        help="Prometheus metrics at a path, PORT or 127.0.0.1:PORT (default: metrics.sock beside the agent's socket)",
+    )
     install = commands.add_parser("install", help="put dist/calico where a runtime looks for it")
     install.add_argument("--to", default="cni", metavar="WHERE", help="rkt, cni, or a folder (default: cni)")
     return parser
@@ -111,6 +119,10 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> int:
     if args.command == "install":
         return _install(args.to)
+    if args.command == "agent":
+        from calico_rkt.plugin.agent.run import run as serve
+
+        return serve(args.metrics)
     open_log("info")
     if args.command == "restore":
         with opened_local({}) as local:
