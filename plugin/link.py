@@ -13,6 +13,7 @@ from socket import if_nametoindex
 
 from calico_rkt.compiler.conf import Address, Net
 from calico_rkt.plugin import conntrack, forwarding, linkstate, netlink, veth
+from calico_rkt.plugin.hostlink import host_socket
 from calico_rkt.plugin.linkstate import host_networks, owned_links, owner
 from calico_rkt.plugin.netlink import NetlinkError
 from calico_rkt.plugin.netns import Netns, open_netns, run_in
@@ -96,28 +97,29 @@ def create(
     mac = (mac or random_mac()).lower()
     _check_mac(mac)
     alias = f"{linkstate.ALIAS} {nonce} {ifname} {key.network} {key.container}".encode()[:_LONGEST_ALIAS]
-    with netlink.Socket() as host:
+    with host_socket() as host:
         _refuse_taken(host, host_ifname, addresses)
         inside = veth.routes_inside((a.version for a in addresses), routes)
         link = Link(host_ifname, 0, ifname, mac, _mtu(host, mtu, addresses), tuple(addresses), inside)
         _make_pair(host, netns, link, alias.decode(errors="ignore"))
         try:
-            run_in(netns, lambda: _furnish(link))
             found = linkstate.interface(host, host_ifname)
+            if found is None:
+                raise CniError(Code.LINK, f"{host_ifname} went away while it was set up")
+            peer = found.peer
+            run_in(netns, lambda: _furnish(link, peer))
         except BaseException as e:
             _drop(host, host_ifname, nonce)
             if isinstance(e, OSError):
                 raise CniError(Code.LINK, f"{ifname} in {netns.path} can't be set up: {e.strerror}") from e
             raise
-    if found is None:
-        raise CniError(Code.LINK, f"{host_ifname} went away while it was set up")
     return replace(link, host_index=found.index)
 
 
 def bring_up(link: Link) -> None:
     """Bring the host end up and route its addresses to it; the last step of an attachment. Repeating it is fine."""
     forwarding.enable(link.host_ifname, {a.version for a in link.addresses})
-    with netlink.Socket() as host:
+    with host_socket() as host:
         for error in host.batch(veth.outside(link.host_index, link.mac, link.addresses)):
             if error is not None and error.errno != EEXIST:
                 raise CniError(Code.LINK, f"{link.host_ifname} can't be brought up: {error.strerror}") from error
@@ -137,7 +139,7 @@ def delete_all(ends: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
     The kernel waits some 25 ms for each removal, for a link group only once.
     """
-    with netlink.Socket() as host:
+    with host_socket() as host:
         found = {}
         for name, nonce in ends:
             link = linkstate.interface(host, name)
@@ -183,7 +185,7 @@ def check(netns: Netns, endpoint: Endpoint, routes: Sequence[Net] = ()) -> list[
     problems = run_in(netns, lambda: _check_inside(endpoint, routes))
     versions = {a.version for a in endpoint.addresses}
     name = endpoint.host_ifname
-    with netlink.Socket() as host:
+    with host_socket() as host:
         link = linkstate.interface(host, name)
         if link is None:
             return [*problems, f"the host has no {name}"]
@@ -267,12 +269,11 @@ def _make_pair(host: netlink.Socket, netns: Netns, link: Link, alias: str) -> No
         raise CniError(Code.LINK, f"{link.host_ifname} can't be given its alias: {named.strerror}") from named
 
 
-def _furnish(link: Link) -> None:
+def _furnish(link: Link, index: int) -> None:
     """The container's end; runs in a thread of that namespace."""
     if any(a.version == 6 for a in link.addresses):
         forwarding.enable_ipv6_inside(link.ifname)
     with netlink.Socket() as socket:
-        index = if_nametoindex(link.ifname)
         others = any(r.gateway in veth.GATEWAYS.values() for r in linkstate.routes(socket))
         socket.do(veth.inside(index, link.addresses, link.routes, _SECOND_METRIC + index if others else 0))
 

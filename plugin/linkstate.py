@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import ENODEV, ENOENT
@@ -11,6 +12,7 @@ from socket import AF_INET, AF_INET6, AF_UNSPEC
 
 from calico_rkt.compiler.conf import Address, Net
 from calico_rkt.plugin import netlink
+from calico_rkt.plugin.hostlink import host_socket
 from calico_rkt.plugin.netlink import attribute, attributes
 
 PREFIX = "crk"
@@ -20,7 +22,15 @@ ALIAS = "calico-rkt"
 """The first word of a host end's alias; the nonce of the attachment is the second."""
 
 _GETLINK, _GETADDR, _GETROUTE, _GETNEIGH = 18, 22, 26, 30
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_EXT_MASK = 1, 3, 4, 18, 20, 29
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_EXT_MASK = (
+    1,
+    3,
+    4,
+    5,
+    18,
+    20,
+    29,
+)
 _INFO_KIND, _SKIP_STATS = 1, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 1, 4, 5, 9, 15, 18, 30
@@ -33,7 +43,10 @@ _BITS = {AF_INET: 32, AF_INET6: 128}
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """An interface as the kernel has it; kind is "veth", "bridge" and so on, empty for hardware and loopback."""
+    """An interface as the kernel has it; kind is "veth", "bridge" and so on, empty for hardware and loopback.
+
+    peer: of a veth the other end's index, in the namespace where that is.
+    """
 
     index: int
     name: str
@@ -42,6 +55,7 @@ class Interface:
     up: bool
     kind: str
     alias: str
+    peer: int
 
     @property
     def nonce(self) -> str:
@@ -141,7 +155,7 @@ def neighbours(socket: netlink.Socket) -> Iterator[Neighbour]:
 
 def owner(host_ifname: str) -> str | None:
     """The nonce of the attachment whose host end this is; "" for a foreign interface, None when there is none."""
-    with netlink.Socket() as socket:
+    with host_socket() as socket:
         found = interface(socket, host_ifname)
     return None if found is None else found.nonce
 
@@ -189,6 +203,7 @@ def _interface(body: bytes) -> Interface:
         up=bool(flags & _IFF_UP),
         kind=_text(info.get(_INFO_KIND, b"")),
         alias=_text(found.get(_IFLA_IFALIAS, b"")),
+        peer=int.from_bytes(found.get(_IFLA_LINK, b""), sys.byteorder),
     )
 
 

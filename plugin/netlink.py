@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
 ROUTE, NETFILTER = 0, 12
 """Protocol numbers of netlink sockets (linux/netlink.h)."""
 
-REQUEST, ACK, DUMP, EXCL, CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
+REQUEST, ACK, DUMP, REPLACE, EXCL, CREATE = 0x1, 0x4, 0x300, 0x100, 0x200, 0x400
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -47,7 +47,14 @@ class Socket:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
+
+    def limit(self, seconds: int) -> None:
+        """Wait that long for an answer at most; OSError then."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, 0))
 
     def batch(self, messages: bytes | bytearray) -> list[NetlinkError | None]:
         """Send messages in one go; the kernel does them in order, each whatever became of the one before.
@@ -78,6 +85,26 @@ class Socket:
             if error is not None:
                 raise error
 
+    def transaction(self, messages: Sequence[bytes]) -> NetlinkError | None:
+        """Send an nfnetlink batch, its begin and end included; None when all is done, else why nothing is."""
+        first = self._sequence + 1
+        self._sequence += len(messages)
+        data = bytearray().join(messages)
+        for number, (offset, length) in enumerate(_offsets(data), first):
+            _, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
+            # Older kernels than 6.10 answer no begin and no end: the last message between them speaks for all.
+            asked = ACK if number == self._sequence - 1 else 0
+            _HEADER.pack_into(data, offset, length, kind, flags | asked, number, 0)
+        self._socket.send(data)
+        failed: NetlinkError | None = None
+        while True:
+            for kind, flags, sequence, body in self._receive():
+                if kind != _ERROR or not first <= sequence <= self._sequence:
+                    continue
+                failed = failed or _answer(body, flags, sequence - first)
+                if sequence in (first, self._sequence - 1):  # one for the begin says that all is refused
+                    return failed
+
     def get(self, kind: int, body: bytes) -> bytes:
         """The body of the one object that answers a request; NetlinkError when there is none."""
         self._send(kind, REQUEST, body)
@@ -94,12 +121,13 @@ class Socket:
     def dump(self, kind: int, body: bytes) -> list[bytes]:
         """The bodies of all objects of a dump. One that changed while it was read is read again."""
         for _ in range(_ATTEMPTS):
-            found, whole = self._dump_once(kind, body)
+            found, whole = self.dump_once(kind, body)
             if whole:
                 break
         return found
 
-    def _dump_once(self, kind: int, body: bytes) -> tuple[list[bytes], bool]:
+    def dump_once(self, kind: int, body: bytes) -> tuple[list[bytes], bool]:
+        """The bodies of all objects of a dump, and whether nothing changed while it was read."""
         self._send(kind, REQUEST | DUMP, body)
         found: list[bytes] = []
         whole = True

@@ -1,18 +1,20 @@
-"""A link's names and addresses in, batches of encoded netlink messages out; the only user of pyroute2.
+"""A link's names and addresses in, batches of encoded netlink messages out.
 
-pyroute2 encodes and a plain socket sends, so all messages for one namespace go in one system call.
+Every message is what pyroute2 encodes for the same request, byte for byte (tests/unit/plugin/test_veth.py). It is not
+used here: importing it takes longer than all the rest of a one-shot ADD, encoding with it longer than the kernel.
 """
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from socket import AF_INET6
-from typing import Any
+from socket import AF_INET, AF_INET6
 
 from calico_rkt.compiler.conf import Address, Net
 from calico_rkt.plugin import netlink
+from calico_rkt.plugin.netlink import CREATE, EXCL, REPLACE, attribute
 
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
 """Every host end's MAC, as Felix gives it: a container may move, its gateway's neighbour entry stays right."""
@@ -20,17 +22,43 @@ HOST_MAC = "ee:ee:ee:ee:ee:ee"
 GATEWAYS: dict[int, Address] = {4: IPv4Address("169.254.1.1"), 6: IPv6Address("fe80::ecee:eeff:feee:eeee")}
 """What a container's default route goes through; the IPv6 one is the host end's own address, made of HOST_MAC."""
 
-_NODAD, _PERMANENT, _ON_LINK, _SCOPE_LINK = 0x2, 0x80, 4, 253
-_IFLA_GROUP, _DELLINK, _SETLINK = 27, 17, 19
+_NEWLINK, _DELLINK, _SETLINK, _NEWADDR, _NEWROUTE, _NEWNEIGH, _NEWRULE = 16, 17, 19, 20, 24, 28, 32
+# linux/if_link.h, if_addr.h, rtnetlink.h, neighbour.h, fib_rules.h
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_GROUP, _IFLA_NET_NS_FD = (
+    *(1, 3, 4, 18, 20),
+    *(27, 28),
+)
+_INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
+_NDA_DST, _NDA_LLADDR = 1, 2
+_FRA_SRC, _FRA_PRIORITY, _FRA_TABLE = 2, 6, 15
+_IFF_UP, _NODAD, _PERMANENT, _ON_LINK = 1, 0x2, 0x80, 4
+_MAIN, _IN_ATTRIBUTE, _STATIC, _UNICAST, _TO_TABLE = 254, 252, 4, 1, 1
+_UNIVERSE, _SCOPE_LINK = 0, 253
+_FAMILIES = {4: AF_INET, 6: AF_INET6}
+_ASK, _NEW = netlink.REQUEST | netlink.ACK, CREATE | EXCL
 
 
 def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias: str) -> bytes:
     """Two messages: make the pair, the peer born in the container's namespace; give the host end its alias."""
-    batch = _batch()
-    peer = {"ifname": ifname, "net_ns_fd": netns_fd, "address": mac, "mtu": mtu}
-    batch.link("add", ifname=host_ifname, kind="veth", address=HOST_MAC, mtu=mtu, peer=peer)
-    batch.link("set", ifname=host_ifname, ifalias=alias)
-    return bytes(batch.batch)
+    peer = (
+        _text(_IFLA_IFNAME, ifname)
+        + _number(_IFLA_NET_NS_FD, netns_fd)
+        + _mac(_IFLA_ADDRESS, mac)
+        + _number(_IFLA_MTU, mtu)
+    )
+    made = (
+        _text(_IFLA_IFNAME, host_ifname)
+        + _mac(_IFLA_ADDRESS, HOST_MAC)
+        + _number(_IFLA_MTU, mtu)
+        + attribute(
+            _IFLA_LINKINFO,
+            _text(_INFO_KIND, "veth") + attribute(_INFO_DATA, attribute(_VETH_PEER, _link_head() + peer)),
+        )
+    )
+    named = _text(_IFLA_IFNAME, host_ifname) + _text(_IFLA_IFALIAS, alias)
+    return _link(_NEWLINK, made, flags=_NEW) + _link(_NEWLINK, named)
 
 
 def inside(index: int, addresses: Sequence[Address], routes: Sequence[Net], metric: int = 0) -> bytes:
@@ -40,26 +68,20 @@ def inside(index: int, addresses: Sequence[Address], routes: Sequence[Net], metr
     and is the number of a table of its own: what leaves with its addresses has to leave by its interface, since
     the host drops other networks' sources there.
     """
-    priority = {"priority": metric} if metric else {}
     versions = sorted({a.version for a in addresses})
-    batch = _batch()
-    batch.link("set", index=index, state="up")
-    for address in addresses:
-        flags = {"flags": _NODAD} if address.version == 6 else {}
-        batch.addr("add", index=index, address=str(address), prefixlen=address.max_prefixlen, **flags)
+    batch = [_up(index), *(_address(index, a, a.max_prefixlen) for a in addresses)]
     for version in versions:
-        gateway = str(GATEWAYS[version])
-        batch.neigh("add", dst=gateway, lladdr=HOST_MAC, ifindex=index, state=_PERMANENT)
+        gateway = GATEWAYS[version]
+        batch.append(_neighbour(index, gateway, HOST_MAC, _NEW))
         if version == 4:
-            batch.route("add", dst=f"{gateway}/32", oif=index, scope=_SCOPE_LINK, **priority)
+            batch.append(_route(ip_network(gateway), index, scope=_SCOPE_LINK, metric=metric))
     for destination in routes:
-        gateway = str(GATEWAYS[destination.version])
-        batch.route("add", **_destination(destination), gateway=gateway, oif=index, flags=_ON_LINK, **priority)
+        gateway = GATEWAYS[destination.version]
+        batch.append(_route(destination, index, gateway, metric=metric))
         if metric and not destination.prefixlen:
-            batch.route("add", **_destination(destination), gateway=gateway, oif=index, flags=_ON_LINK, table=metric)
-    for address in addresses if metric else ():
-        batch.rule("add", src=str(address), src_len=address.max_prefixlen, table=metric, priority=metric)
-    return bytes(batch.batch)
+            batch.append(_route(destination, index, gateway, table=metric))
+    batch += [_rule(address, metric) for address in addresses if metric]
+    return b"".join(batch)
 
 
 def outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
@@ -67,55 +89,99 @@ def outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
 
     A route that exists is answered with EEXIST: "replace" would take over somebody else's.
     """
-    batch = _batch()
-    batch.link("set", index=index, state="up")
+    batch = [_up(index)]
     if any(a.version == 6 for a in addresses):
-        batch.addr("replace", index=index, address=str(GATEWAYS[6]), prefixlen=64, family=AF_INET6, flags=_NODAD)
+        batch.append(_address(index, GATEWAYS[6], 64, CREATE | REPLACE))
     for address in addresses:
-        batch.neigh("replace", dst=str(address), lladdr=mac, ifindex=index, state=_PERMANENT)
-        batch.route("add", **_destination(ip_network(address)), oif=index, scope=_SCOPE_LINK)
-    return bytes(batch.batch)
+        batch.append(_neighbour(index, address, mac, CREATE | REPLACE))
+        batch.append(_route(ip_network(address), index, scope=_SCOPE_LINK))
+    return b"".join(batch)
 
 
 def routes_inside(versions: Iterable[int], routes: Sequence[Net]) -> tuple[Net, ...]:
     """The destinations of a container's routes: default ones first, then the conf's of the families it has."""
     served = sorted(set(versions))
-    defaults = [ip_network("0.0.0.0/0" if v == 4 else "::/0") for v in served]
-    return tuple(dict.fromkeys([*defaults, *(r for r in routes if r.version in served)]))
+    return tuple(dict.fromkeys([*(_DEFAULTS[v] for v in served), *(r for r in routes if r.version in served)]))
+
+
+_DEFAULTS: dict[int, Net] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 
 
 def removal(index: int) -> bytes:
     """Remove a link; the other end of a pair goes with it."""
-    return _ifinfomsg(_DELLINK, index)
+    return _link(_DELLINK, index=index)
 
 
 def joining(index: int, group: int) -> bytes:
     """Put a link into a group."""
-    return _ifinfomsg(_SETLINK, index, _group(group))
+    return _link(_SETLINK, _number(_IFLA_GROUP, group), index=index)
 
 
 def group_removal(group: int) -> bytes:
     """Remove every link of a group."""
-    return _ifinfomsg(_DELLINK, 0, _group(group))
+    return _link(_DELLINK, _number(_IFLA_GROUP, group))
 
 
-def _destination(net: Net) -> dict[str, Any]:
-    """pyroute2 wants a default route by that name, and its family where no address shows it."""
-    family = {"family": AF_INET6} if net.version == 6 else {}
-    return {"dst": str(net) if net.prefixlen else "default", **family}
+def _up(index: int) -> bytes:
+    return _link(_NEWLINK, index=index, state=_IFF_UP)
 
 
-def _group(group: int) -> bytes:
-    return netlink.attribute(_IFLA_GROUP, group.to_bytes(4, sys.byteorder))
+def _link(kind: int, attributes: bytes = b"", *, index: int = 0, state: int = 0, flags: int = 0) -> bytes:
+    return netlink.message(kind, _ASK | flags, _link_head(index, state) + attributes)
 
 
-def _ifinfomsg(kind: int, index: int, attributes: bytes = b"") -> bytes:
-    body = b"\0" * 4 + index.to_bytes(4, sys.byteorder) + b"\0" * 8
-    return netlink.message(kind, netlink.REQUEST, body + attributes)
+def _link_head(index: int = 0, state: int = 0) -> bytes:
+    """ifinfomsg; the state is set and masked alike, so that nothing but it changes."""
+    return struct.pack("=4xiII", index, state, state)
 
 
-def _batch() -> Any:  # noqa: ANN401 - pyroute2 has no types
-    # Here and not above: it takes 150 ms, which VERSION and a refused conf must not pay.
-    from pyroute2.iproute.linux import IPBatch
+def _address(index: int, address: Address, bits: int, flags: int = _NEW) -> bytes:
+    """IPv6 without duplicate address detection: nobody else can have the address on this link."""
+    four = address.version == 4
+    head = struct.pack("=BBBBI", _FAMILIES[address.version], bits, 0, _UNIVERSE, index)
+    own = attribute(_IFA_LOCAL, address.packed) if four else _number(_IFA_FLAGS, _NODAD)
+    return netlink.message(_NEWADDR, _ASK | flags, head + attribute(_IFA_ADDRESS, address.packed) + own)
 
-    return IPBatch()
+
+def _neighbour(index: int, address: Address, mac: str, flags: int) -> bytes:
+    head = struct.pack("=BxxxiHBB", _FAMILIES[address.version], index, _PERMANENT, 0, 0)
+    body = head + attribute(_NDA_DST, address.packed) + _mac(_NDA_LLADDR, mac)
+    return netlink.message(_NEWNEIGH, _ASK | flags, body)
+
+
+def _route(
+    net: Net, index: int, gateway: Address | None = None, *, scope: int = _UNIVERSE, metric: int = 0, table: int = 0
+) -> bytes:
+    """A route by the link, through gateway as though that were on it; table 0 is the main one."""
+    flags = 0 if gateway is None else _ON_LINK
+    home = _IN_ATTRIBUTE if table else _MAIN
+    head = struct.pack("=BBBBBBBBI", _FAMILIES[net.version], net.prefixlen, 0, 0, home, _STATIC, scope, _UNICAST, flags)
+    body = (
+        (attribute(_RTA_DST, net.network_address.packed) if net.prefixlen else b"")
+        + (attribute(_RTA_GATEWAY, gateway.packed) if gateway is not None else b"")
+        + _number(_RTA_OIF, index)
+        + (_number(_RTA_PRIORITY, metric) if metric else b"")
+        + (_number(_RTA_TABLE, table) if table else b"")
+    )
+    return netlink.message(_NEWROUTE, _ASK | _NEW, head + body)
+
+
+def _rule(source: Address, table: int) -> bytes:
+    """What comes from source looks into table, in the order of the table's number."""
+    head = struct.pack(
+        "=BBBBBBBBI", _FAMILIES[source.version], 0, source.max_prefixlen, 0, _IN_ATTRIBUTE, 0, 0, _TO_TABLE, 0
+    )
+    body = attribute(_FRA_SRC, source.packed) + _number(_FRA_TABLE, table) + _number(_FRA_PRIORITY, table)
+    return netlink.message(_NEWRULE, _ASK | _NEW, head + body)
+
+
+def _number(kind: int, value: int) -> bytes:
+    return attribute(kind, value.to_bytes(4, sys.byteorder))
+
+
+def _text(kind: int, value: str) -> bytes:
+    return attribute(kind, value.encode() + b"\0")
+
+
+def _mac(kind: int, value: str) -> bytes:
+    return attribute(kind, bytes.fromhex(value.replace(":", "")))

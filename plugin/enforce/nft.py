@@ -11,11 +11,9 @@ import ctypes
 import json
 import os
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from calico_rkt.plugin.enforce import rulecount
 from calico_rkt.plugin.result import CniError, Code
 
 _JSON, _TERSE = 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_JSON, NFT_CTX_OUTPUT_TERSE of nftables/libnftables.h
@@ -65,12 +63,10 @@ class _Context:
         self._handle = self._lib.nft_ctx_new(0)
         if not self._handle:
             raise CniError(Code.POLICY, "libnftables gives no context: no nftables in this kernel, or no memory")
-        self.socket = rulecount.opened()
         self._lib.nft_ctx_buffer_output(self._handle)
         self._lib.nft_ctx_buffer_error(self._handle)
 
     def close(self) -> None:
-        self.socket.close()
         self._lib.nft_ctx_free(self._handle)
 
     def call(self, script: str, flags: int) -> str:
@@ -128,13 +124,3 @@ def list_json(query: str, *, elements: bool = True) -> tuple[dict[str, Any], ...
     """The objects of a listing as nft's JSON has them, without its metainfo."""
     found = json.loads(_call(query, _JSON if elements else _JSON | _TERSE) or '{"nftables": []}')
     return tuple(o for o in found["nftables"] if "metainfo" not in o)
-
-
-def rule_counts(table: str, chains: Iterable[str]) -> dict[str, int]:
-    """How many rules chains of an inet table have, 0 also where chain or table is missing.
-
-    Asked of the kernel directly: libnftables reads every element of the table before it lists one chain.
-    """
-    with _LOCK:
-        socket = _context().socket
-        return {chain: rulecount.count(socket, table, chain) for chain in chains}

@@ -9,7 +9,7 @@ from typing import Any
 
 from calico_rkt.compiler.conf import Net
 from calico_rkt.compiler.ir import ToHost
-from calico_rkt.plugin.enforce import elements, nft
+from calico_rkt.plugin.enforce import elements, kernel, nft, wire
 from calico_rkt.plugin.enforce.elements import TABLE, EndpointElements, checked_id
 from calico_rkt.plugin.enforce.foundation import BASE_RULES, base_script
 from calico_rkt.plugin.result import CniError, Code
@@ -47,31 +47,32 @@ def attach(endpoint: EndpointElements) -> None:
     Raises BaseMissingError or NetworkMissingError where those have to be made first, and CniError where the
     interface is mapped to another network already. After an error the endpoint may be known, never open.
     """
+    network_id = endpoint.network_id
     try:
-        nft.run(elements.adding(endpoint))
+        if kernel.change(wire.adding(wire.elements(endpoint)), network_id):
+            return
     except nft.NftError as reason:
-        if reason.missing:
-            _raise_missing(endpoint.network_id)
+        if reason.missing and (missing := _problem(network_id)) is not None:
+            raise missing from reason
         if reason.busy:
             raise CniError(
                 Code.POLICY, f"{endpoint.host_ifname} is mapped to another network already", reason.details
             ) from reason
         raise
     # Elements may be there and the rules that read them not: `nft flush table`, or a chain flushed by hand.
-    _raise_missing(endpoint.network_id)
+    kernel.vouch(network_id, lambda: _problem(network_id))
 
 
-def _raise_missing(network_id: str) -> None:
+def _problem(network_id: str) -> CniError | None:
     if not base_present():
-        raise BaseMissingError
-    if not chains_present(network_id):
-        raise NetworkMissingError(network_id)
+        return BaseMissingError()
+    return None if chains_present(network_id) else NetworkMissingError(network_id)
 
 
 def detach(endpoint: EndpointElements) -> None:
     """Take an endpoint out; elements, chains or a whole table that are gone already are no error."""
     try:
-        nft.run(elements.deleting(endpoint))
+        kernel.change(wire.deleting(wire.elements(endpoint)))
     except nft.NftError as reason:
         if not reason.missing:
             raise
@@ -123,12 +124,12 @@ def _table_exists() -> bool:
 
 def base_present() -> bool:
     """True when the table is there and none of its base chains has lost a rule (or gained one)."""
-    return nft.rule_counts(TABLE, BASE_RULES) == BASE_RULES
+    return kernel.rule_counts(TABLE, BASE_RULES) == BASE_RULES
 
 
 def chains_present(network_id: str) -> bool:
     """True when a network's three chains are there, and none of them is empty."""
-    return 0 not in nft.rule_counts(TABLE, _chains(network_id)).values()
+    return 0 not in kernel.rule_counts(TABLE, _chains(network_id)).values()
 
 
 def _chains(network_id: str) -> tuple[str, str, str]:

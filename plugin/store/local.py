@@ -12,10 +12,9 @@ from pathlib import Path
 from calico_rkt.compiler.conf import Address, Ipam, Net
 from calico_rkt.compiler.ir import Network
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.store import addresses
+from calico_rkt.plugin.store import addresses, statefile
 from calico_rkt.plugin.store.profiles import ProfileFolder
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Published
-from calico_rkt.plugin.store.statefile import StateFile
 
 RUN_DIR, LIB_DIR = Path("/run/calico-rkt"), Path("/var/lib/calico-rkt")
 
@@ -37,14 +36,16 @@ class LocalStore:
     """The Store of one host. Any thread and any process may use it at the same time; every call is one transaction.
 
     run_dir holds state.sqlite, which ends with the boot; lib_dir holds profiles/, which outlives it. verify
-    turns a published text into its Network or raises CompileError.
+    turns a published text into its Network or raises CompileError. warm leaves the file open at close(), for the
+    next store of this process.
     """
 
     link_prefix = "crk"
 
-    def __init__(self, run_dir: Path, lib_dir: Path, verify: Callable[[str], Network]) -> None:
+    def __init__(self, run_dir: Path, lib_dir: Path, verify: Callable[[str], Network], *, warm: bool = False) -> None:
         self.run_dir, self.lib_dir = run_dir, lib_dir
-        self._state = StateFile(run_dir / "state.sqlite")
+        self._warm = warm
+        self._state = (statefile.warm if warm else statefile.StateFile)(run_dir / "state.sqlite")
         self._profiles = ProfileFolder(lib_dir / "profiles", verify)
 
     def endpoint(self, key: Key) -> Endpoint | None:
@@ -176,7 +177,8 @@ class LocalStore:
         self._profiles.abort()
 
     def close(self) -> None:
-        self._state.close()
+        if not self._warm:
+            self._state.close()
 
 
 def folders() -> tuple[Path, Path]:
@@ -189,13 +191,13 @@ def folders() -> tuple[Path, Path]:
 
 def open_local() -> LocalStore:
     """The store of this host."""
-    return LocalStore(*folders(), _verify)
+    return LocalStore(*folders(), _verify, warm=True)
 
 
 def open_records() -> LocalStore:
     """What this host keeps of attachments whose datastore is elsewhere."""
     run_dir, lib_dir = folders()
-    return LocalStore(run_dir / "etcd", lib_dir / "etcd", _verify)
+    return LocalStore(run_dir / "etcd", lib_dir / "etcd", _verify, warm=True)
 
 
 def _verify(text: str) -> Network:

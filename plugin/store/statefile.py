@@ -54,7 +54,7 @@ class StateFile:
         self.path = path
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
-        self._identity = (0, 0)
+        self._identity = (0, 0, 0)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -95,13 +95,13 @@ class StateFile:
         except FileNotFoundError:
             self._create()
             stat = self.path.stat()
-        identity = (stat.st_dev, stat.st_ino)
+        if not stat.st_size:
+            raise CniError(Code.IO, f"the state file {self.path} is empty", _KEPT)
+        identity = (os.getpid(), stat.st_dev, stat.st_ino)
         if self._db is not None and identity == self._identity:
             return self._db
         self._close()
         self._check_folder()
-        if not stat.st_size:
-            raise CniError(Code.IO, f"the state file {self.path} is empty", _KEPT)
         self._db = _connect(self.path)
         self._identity = identity
         try:
@@ -181,6 +181,20 @@ class StateFile:
             raise CniError(Code.IO, f"the state file {self.path} can't be used: {e}", _KEPT) from e
         except OSError as e:
             raise CniError(Code.IO, f"the state file {self.path} can't be used: {e.strerror or e}") from e
+
+
+_warm: dict[Path, StateFile] = {}
+_warm_lock = threading.Lock()
+
+
+def warm(path: Path) -> StateFile:
+    """The one StateFile of this process for a path, which stays open between calls.
+
+    Threads wait for each other at its lock, in turn; with connections of their own they would wait in sqlite, which
+    sleeps and looks again.
+    """
+    with _warm_lock:
+        return _warm.setdefault(path, StateFile(path))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

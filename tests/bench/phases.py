@@ -1,0 +1,225 @@
+"""Where the time of an ADD and a DEL goes in a warm process: `python3 -m tests.bench phases`.
+
+One process serves call after call, as the agent does, in network and mount namespaces of its own. A phase is one
+function, timed around its calls; what it calls of another phase counts there alone.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from calico_rkt.plugin import attach, link, policy, verbs
+from calico_rkt.plugin.request import parse_request
+from calico_rkt.plugin.store import local
+from calico_rkt.plugin.store.protocol import Endpoint, Key
+
+ROUNDS = int(os.environ.get("CALICO_RKT_BENCH_ROUNDS", "100"))
+AT_ONCE = 16
+ENDPOINTS, LEASES = 2000, 60_000
+ENVIRON = {"CALICO_RKT_RUN_DIR": "/run/calico-rkt", "CALICO_RKT_LIB_DIR": "/run/calico-rkt-lib"}
+PEER = "/usr/lib/cni/ptp"
+PHASES: tuple[tuple[str, Any, str], ...] = (
+    ("the conf is read", sys.modules[__name__], "parse_request"),
+    ("the log is opened", verbs, "open_log"),
+    ("the record is looked up", local.LocalStore, "endpoint"),
+    ("a link without a record", link, "delete_unrecorded"),
+    ("the host's own networks", policy, "check_host"),
+    ("address and record", local.LocalStore, "add"),
+    ("the pair, and inside", link, "create"),
+    ("nftables", policy, "attach"),
+    ("up, and routed", link, "bring_up"),
+    ("the result is recorded", local.LocalStore, "finish"),
+    ("the pair is removed", link, "delete"),
+    ("nftables, taken out", policy, "detach"),
+    ("conntrack", link, "forget_flows"),
+    ("record and address are freed", local.LocalStore, "remove"),
+    ("the store is closed", local.LocalStore, "close"),
+    ("all else", sys.modules[__name__], "call"),
+)
+
+
+def call(command: str, name: str, conf: bytes) -> None:
+    env = {"CNI_COMMAND": command, "CNI_CONTAINERID": name, "CNI_NETNS": f"/run/netns/{name}", "CNI_IFNAME": "eth0"}
+    verbs.serve(parse_request(env, conf), lambda _result: None)
+
+
+def conf(name: str, kind: str = "calico", subnet: str = "10.93.0.0/16") -> bytes:
+    ipam = {"type": "host-local", "subnet": subnet} | ({"dataDir": "/run/host-local"} if kind == "ptp" else {})
+    return json.dumps({"cniVersion": "1.0.0", "name": name, "type": kind, "ipam": ipam}).encode()
+
+
+def netns(verb: str, names: Sequence[str]) -> None:
+    lines = "".join(f"netns {verb} {n}\n" for n in names)
+    subprocess.run(["ip", "-batch", "-"], input=lines, text=True, check=True)
+
+
+class Clock:
+    """Milliseconds by phase; a phase's own time, without that of the phases inside of it."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+        self._inner = 0.0
+        self._undo: list[tuple[Any, str, Any]] = []
+
+    def __enter__(self) -> Clock:
+        for name, owner, attribute in PHASES:
+            work = getattr(owner, attribute)
+            self._undo.append((owner, attribute, work))
+            setattr(owner, attribute, self._timed(name, work))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for owner, attribute, work in self._undo:
+            setattr(owner, attribute, work)
+
+    def _timed(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **keywords: Any) -> Any:
+            outer, self._inner = self._inner, 0.0
+            begun = time.perf_counter()
+            try:
+                return work(*args, **keywords)
+            finally:
+                took = time.perf_counter() - begun
+                self.spent[name] = self.spent.get(name, 0.0) + took - self._inner
+                self._inner = outer + took
+
+        return timed
+
+
+def measure(conf: bytes) -> dict[str, dict[str, float]]:
+    """By verb: the median of every phase, and of the whole, in milliseconds."""
+    names = [f"m{i}" for i in range(ROUNDS + 5)]
+    netns("add", names)
+    figures: dict[str, list[dict[str, float]]] = {"ADD": [], "DEL": []}
+    for name in names:
+        for verb in figures:
+            with Clock() as clock:
+                begun = time.perf_counter()
+                call(verb, name, conf)
+                clock.spent["in all"] = time.perf_counter() - begun
+            figures[verb].append(clock.spent)
+    netns("del", names)
+    out = {}
+    for verb, rows in figures.items():
+        warm = rows[5:]
+        out[verb] = {
+            p: statistics.median(r.get(p, 0.0) for r in warm) * 1e3 for p in [*(p[0] for p in PHASES), "in all"]
+        }
+    return out
+
+
+def show(cases: dict[str, dict[str, dict[str, float]]]) -> None:
+    for verb in ("ADD", "DEL"):
+        print(f"\n{verb} in a warm process, by phase: medians of {ROUNDS}, ms")
+        print(f"{'':<30}" + "".join(f"{case:>18}" for case in cases))
+        for phase in [*(p[0] for p in PHASES), "in all"]:
+            row = [case[verb][phase] for case in cases.values()]
+            if any(row):
+                print(f"{phase:<30}" + "".join(f"{ms:>18.3f}" for ms in row), flush=True)
+
+
+def many(conf: bytes) -> list[str]:
+    names = [f"many{i}" for i in range(ENDPOINTS)]
+    netns("add", names)
+    for name in names:
+        call("ADD", name, conf)
+    return names
+
+
+def fill(name: str, subnet: str) -> None:
+    """Leases without links, as full as a pool may get."""
+    store = local.open_local()
+    hosts = ipaddress.ip_network(subnet).hosts()
+    with store._state.write() as db:
+        for i, address in zip(range(LEASES), hosts, strict=False):
+            key = Key(name, f"full{i}", "eth0")
+            local._insert(
+                db, Endpoint(key, "0" * 16, "/run/netns/none", 0, 0, f"crk{i:012x}", "02:00:00:00:00:00", (address,))
+            )
+        db.execute("INSERT OR REPLACE INTO cursors VALUES (?, 0, ?)", (name, local.addresses.encode(address)))
+    store.close()
+
+
+def at_once() -> None:
+    """The wall of sixteen ADDs and DELs at once: threads of this process beside as many processes of the peer."""
+    ours, peer = conf("burst"), conf("peer", "ptp", "10.94.0.0/16")
+    figures: dict[str, list[float]] = {
+        k: [] for k in ("ADD", "DEL", "ptp ADD", "ptp DEL", "one ptp ADD", "one ptp DEL")
+    }
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for turn in range(20):
+            names = [f"b{turn}x{i}" for i in range(AT_ONCE)]
+            theirs = [f"p{turn}x{i}" for i in range(AT_ONCE)]
+            netns("add", [*names, *theirs])
+            for verb in ("ADD", "DEL"):
+                begun = time.perf_counter()
+                list(pool.map(lambda n, verb=verb: call(verb, n, ours), names))
+                figures[verb].append(time.perf_counter() - begun)
+                figures[f"ptp {verb}"].append(_peers(verb, peer, theirs))
+            figures["one ptp ADD"].append(_peers("ADD", peer, theirs[:1]))
+            figures["one ptp DEL"].append(_peers("DEL", peer, theirs[:1]))
+            netns("del", [*names, *theirs])
+    a, b, c, d, e, f = (statistics.median(t[2:]) * 1e3 for t in figures.values())
+    print(
+        f"\n{AT_ONCE} at once, wall in ms: ADD {a:.1f}, ptp's {c:.1f}: {a / c:.2f}; DEL {b:.1f}, ptp's {d:.1f}: {b / d:.2f}"
+    )
+    print(f"one ptp ADD {e:.1f}, one ptp DEL {f:.1f}")
+
+
+def _peers(verb: str, conf: bytes, names: Sequence[str]) -> float:
+    begun = time.perf_counter()
+    running = []
+    for name in names:
+        env = {
+            "CNI_COMMAND": verb,
+            "CNI_CONTAINERID": name,
+            "CNI_NETNS": f"/run/netns/{name}",
+            "CNI_IFNAME": "eth0",
+            "CNI_PATH": "/usr/lib/cni",
+            "PATH": os.environ["PATH"],
+        }
+        process = subprocess.Popen(
+            [PEER], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
+        )
+        assert process.stdin is not None
+        process.stdin.write(conf)
+        process.stdin.close()
+        running.append(process)
+    for process in running:
+        if process.wait():
+            sys.exit(f"bench: ptp {verb} failed")
+        assert process.stderr is not None
+        process.stderr.close()
+    return time.perf_counter() - begun
+
+
+def main() -> int:
+    for folder in ("/run", "/var/log"):
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    os.environ.update(ENVIRON)
+    netns("add", ["first"])
+    call("ADD", "first", conf("few"))
+    cases = {"one endpoint": measure(conf("few"))}
+    if "quick" not in sys.argv:
+        at_once()
+        many(conf("few"))
+        cases[f"{ENDPOINTS:,} endpoints"] = measure(conf("few"))
+        fill("full", "10.95.0.0/16")
+        cases[f"{LEASES:,} leases"] = measure(conf("full", subnet="10.95.0.0/16"))
+    show(cases)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The encodings of netlink messages, against those of pyroute2 for the same requests."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from socket import AF_INET6
+
+import pytest
+from pyroute2.iproute.linux import IPBatch
+
+from calico_rkt.plugin import veth
+
+MAC = "02:11:22:33:44:55"
+ADDRESSES = {
+    "v4": [ip_address("10.1.0.5")],
+    "v6": [ip_address("fd00::5")],
+    "both": [ip_address("10.1.0.5"), ip_address("fd00::5")],
+    "two of each": [ip_address(a) for a in ("10.1.0.5", "fd00::5", "10.2.0.255", "2001:db8::ffff")],
+}
+ROUTES = {
+    "none": (),
+    "some": tuple(map(ip_network, ("10.1.0.0/16", "fd00::/64", "192.0.2.1/32", "2001:db8::1/128", "10.64.0.0/10"))),
+}
+
+
+def body(messages: bytes) -> bytes:
+    """Messages without their sender's port, which the kernel fills in and pyroute2 sets to the process's id."""
+    out = bytearray(messages)
+    offset = 0
+    while offset < len(out):
+        out[offset + 8 : offset + 16] = bytes(8)
+        offset += (int.from_bytes(out[offset : offset + 4], "little") + 3) & ~3
+    return bytes(out)
+
+
+def destination(net):
+    family = {"family": AF_INET6} if net.version == 6 else {}
+    return {"dst": str(net) if net.prefixlen else "default", **family}
+
+
+@pytest.mark.parametrize("mtu", [68, 1500, 65535])
+@pytest.mark.parametrize("alias", ["calico-rkt 0123456789abcdef eth0 web c1", "x" * 254, "calico-rkt ä"])
+def test_a_pair_is_encoded_as_pyroute2_does(mtu, alias):
+    batch = IPBatch()
+    peer = {"ifname": "e", "net_ns_fd": 7, "address": MAC, "mtu": mtu}
+    batch.link("add", ifname="crk0123456789ab", kind="veth", address=veth.HOST_MAC, mtu=mtu, peer=peer)
+    batch.link("set", ifname="crk0123456789ab", ifalias=alias)
+    assert body(veth.pair("crk0123456789ab", "e", 7, MAC, mtu, alias)) == body(batch.batch)
+
+
+@pytest.mark.parametrize("metric", [0, 2051, 70_000])
+@pytest.mark.parametrize("more", ROUTES.values(), ids=ROUTES)
+@pytest.mark.parametrize("addresses", ADDRESSES.values(), ids=ADDRESSES)
+def test_the_container_s_end_is_encoded_as_pyroute2_does(addresses, more, metric):
+    priority = {"priority": metric} if metric else {}
+    routes = veth.routes_inside((a.version for a in addresses), more)
+    batch = IPBatch()
+    batch.link("set", index=300, state="up")
+    for address in addresses:
+        flags = {"flags": 2} if address.version == 6 else {}
+        batch.addr("add", index=300, address=str(address), prefixlen=address.max_prefixlen, **flags)
+    for version in sorted({a.version for a in addresses}):
+        gateway = str(veth.GATEWAYS[version])
+        batch.neigh("add", dst=gateway, lladdr=veth.HOST_MAC, ifindex=300, state=0x80)
+        if version == 4:
+            batch.route("add", dst=f"{gateway}/32", oif=300, scope=253, **priority)
+    for net in routes:
+        gateway = str(veth.GATEWAYS[net.version])
+        batch.route("add", **destination(net), gateway=gateway, oif=300, flags=4, **priority)
+        if metric and not net.prefixlen:
+            batch.route("add", **destination(net), gateway=gateway, oif=300, flags=4, table=metric)
+    for address in addresses if metric else ():
+        batch.rule("add", src=str(address), src_len=address.max_prefixlen, table=metric, priority=metric)
+    assert body(veth.inside(300, addresses, routes, metric)) == body(batch.batch)
+
+
+@pytest.mark.parametrize("addresses", ADDRESSES.values(), ids=ADDRESSES)
+def test_the_host_s_end_is_encoded_as_pyroute2_does(addresses):
+    batch = IPBatch()
+    batch.link("set", index=9, state="up")
+    if any(a.version == 6 for a in addresses):
+        gateway = str(veth.GATEWAYS[6])
+        batch.addr("replace", index=9, address=gateway, prefixlen=64, family=AF_INET6, flags=2)
+    for address in addresses:
+        batch.neigh("replace", dst=str(address), lladdr=MAC, ifindex=9, state=0x80)
+        batch.route("add", **destination(ip_network(address)), oif=9, scope=253)
+    assert body(veth.outside(9, MAC, addresses)) == body(batch.batch)
+
+
+def test_a_removal_is_encoded_as_pyroute2_does():
+    batch = IPBatch()
+    batch.link("del", index=70_000)
+    assert body(veth.removal(70_000)) == body(batch.batch)
