@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
-from calico_rkt.plugin import delegate, interrupt, link, policy
+from calico_rkt.plugin import delegate, interrupt, link, policy, trace
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
@@ -96,6 +96,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             request.requested,
         )
         _on_error(undo, "take the attachment back", lambda: _tear_down(endpoint, store))
+        trace.mark("address")
         interrupt.stop_if_asked()
         made = link.create(
             netns,
@@ -108,10 +109,13 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             routes=tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)])),
             mac=endpoint.mac,
         )
+        trace.mark("link")
         interrupt.stop_if_asked()
         rules.attach(store, conf, endpoint)
+        trace.mark("policy")
         interrupt.stop_if_asked()
         link.bring_up(made)
+        trace.mark("up")
         result = Result(
             interfaces=(
                 Interface(endpoint.host_ifname, made.host_mac, mtu=made.mtu),
@@ -123,7 +127,9 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         )
         shown = result.to_json(conf.cni_version)
         store.finish(key, nonce, json.dumps(result.to_json("1.1.0")))
+        trace.mark("record")
         answer(result)
+        trace.mark("answer")
         undo.pop_all()
         LOG.info("ADD %s %s %s: %s", *_words(key), shown.get("ips") or shown)
         return None
@@ -215,20 +221,22 @@ def _tear_down(endpoint: Endpoint, store: Store) -> None:
     failed: list[CniError] = []
     rules = policy_of(store)
     with rules.guard(store):
-        steps: tuple[Callable[[], object], ...] = (
-            lambda: link.delete(endpoint.host_ifname, endpoint.nonce),
-            lambda: rules.detach(endpoint),
-            lambda: link.forget_flows(endpoint.addresses),
+        steps: tuple[tuple[str, Callable[[], object]], ...] = (
+            ("link", lambda: link.delete(endpoint.host_ifname, endpoint.nonce)),
+            ("policy", lambda: rules.detach(endpoint)),
+            ("flows", lambda: link.forget_flows(endpoint.addresses)),
         )
-        for step in steps:
+        for name, step in steps:
             try:
                 step()
             except CniError as e:
                 LOG.error("DEL %s %s %s: %s: %s", *_words(endpoint.key), e.msg, e.details)
                 failed.append(e)
+            trace.mark(name)
         if failed:
             raise failed[0]
         store.remove(endpoint.key, endpoint.nonce)
+        trace.mark("record")
 
 
 def _tear_down_if_gone(endpoint: Endpoint, store: Store) -> bool:

@@ -101,7 +101,7 @@ class Conversation:
         with said_to_caller() as said, trace.collecting() as phases, interrupt.watched(self._reason_to_stop):
             say = self._answer(call, said, phases)
             status = calls.run(call.environ, call.conf, say, lambda request: self._take(request, call))
-            trace.mark("confirmed")
+            trace.mark("end")
             if not self._answered:
                 say(status, "")
             self._record(command, call, phases(), time.perf_counter() - begun)
@@ -133,7 +133,6 @@ class Conversation:
 
     def _answer(self, call: Call, said: Callable[[], str], phases: Callable[[], Phases]) -> Callable[[int, str], None]:
         def say(status: int, line: str) -> None:
-            trace.mark("recorded")
             told = said() + (trace.table(phases()) if call.traced else "")
             self._answered = True
             self._code = json.loads(line)["code"] if status else 0
