@@ -25,6 +25,8 @@ ANNOTATION_IFNAME = "calico-rkt.org/interface"
 ANNOTATION_NONCE = "calico-rkt.org/attachment"
 ANNOTATION_NETNS = "calico-rkt.org/netns"
 ANNOTATION_NETNS_ID = "calico-rkt.org/netns-id"
+OUR_POOLS = "calico-rkt-"
+"""What the names of the IPPools that this program makes begin with."""
 DEFAULT_BLOCK = {4: 26, 6: 122}
 """Prefix lengths of blocks where a pool does not say."""
 
@@ -145,7 +147,7 @@ def read_pool(data: bytes) -> Pool | None:
 
 def pool_resource(net: Net, now: datetime, *, nat: bool) -> dict[str, Any]:
     """The pool that a conf's subnet becomes where the cluster has none for it, with calicoctl's defaults."""
-    name = "calico-rkt-" + str(net).replace(":", "-").replace("/", "-")
+    name = OUR_POOLS + str(net).replace(":", "-").replace("/", "-")
     spec: dict[str, Any] = {
         "cidr": str(net),
         "vxlanMode": "Never",
