@@ -6,11 +6,13 @@ Pools stand before profiles and profiles before endpoints, so nothing refers to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from calico_rkt.compiler.bundle.resources import API_VERSION, Bundle, Pool, WorkloadEndpoint
 from calico_rkt.compiler.targets import calico_v3
 
+_API_NAME = re.compile(r"(projectcalico|calico-rkt)\.org/[a-z][a-z0-9-]*")
 Shape = str | int | bool | Sequence[str] | Mapping[str, "Shape"]
 SPEC = (
     ("cidr", "cidr"),
@@ -74,13 +76,18 @@ def _document(kind: str, metadata: Mapping[str, Shape], spec: Mapping[str, Shape
 
 def _lines(mapping: Mapping[str, Shape], indent: str) -> Iterator[str]:
     for key, value in mapping.items():
-        name = f"{indent}{calico_v3.scalar(key)}:"
+        name = f"{indent}{_text(key)}:"
         if isinstance(value, Mapping):
             yield name
             yield from _lines(value, indent + "  ")
         elif isinstance(value, bool):
             yield f"{name} {'true' if value else 'false'}"
         elif isinstance(value, str | int):
-            yield f"{name} {calico_v3.scalar(value)}"
+            yield f"{name} {_text(value)}"
         else:
             yield f"{name} [{', '.join(map(calico_v3.scalar, value))}]"
+
+
+def _text(value: str | int) -> str:
+    """As in a profile's text: the names of Calico's API and of our annotations stand plain."""
+    return value if isinstance(value, str) and _API_NAME.fullmatch(value) else calico_v3.scalar(value)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from calico_rkt.compiler.bundle.resources import Bundle
+from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError, confs_of
 from calico_rkt.plugin.log import open_log
 from calico_rkt.plugin.question import agreed, reviewed, shown
@@ -109,11 +111,11 @@ def _export(args: argparse.Namespace) -> int:
         print(text, end="", flush=True)
     else:
         _save(args.output, text)
-    counts = len(bundle.profiles), len(bundle.pools), len(bundle.endpoints)
     if not text:
         print(f"calico-rkt: {side.name} has nothing of ours", file=sys.stderr)
     elif args.output is not None:
-        print(f"{args.output}: {counts[0]} profiles, {counts[1]} pools, {counts[2]} endpoints")
+        kinds = (("profile", bundle.profiles), ("pool", bundle.pools), ("endpoint", bundle.endpoints))
+        print(f"{args.output}: {', '.join(_count(things, word) for word, things in kinds)}")
     return 0
 
 
@@ -153,7 +155,7 @@ def _import(args: argparse.Namespace) -> int:
     with to.open() as side:
         for _ in range(_ATTEMPTS):
             try:
-                return _bring_in(args, bundle, side, source)
+                return _bring_in(args, bundle, side, source, known)
             except ChangedMeanwhileError as e:
                 print(f"calico-rkt: {e.msg}; what is published now:", file=sys.stderr)
     raise CniError(Code.TRY_AGAIN, f"the profiles of {to.name} change too fast")
@@ -171,7 +173,7 @@ def _read(name: str) -> Bundle:
         raise CniError(Code.IO, f"{name} can't be read: {e.strerror}") from e
 
 
-def _bring_in(args: argparse.Namespace, bundle: Bundle, side: Side, source: str) -> int:
+def _bring_in(args: argparse.Namespace, bundle: Bundle, side: Side, source: str, known: Mapping[str, NetConf]) -> int:
     from calico_rkt.plugin.exchange.incoming import Plan, carry_out, plan
 
     wanted: Plan = plan(bundle, side, source)
@@ -184,25 +186,33 @@ def _bring_in(args: argparse.Namespace, bundle: Bundle, side: Side, source: str)
         print(f"IPPool {pool.name}: {pool.cidr} is made{', with natOutgoing' if pool.nat_outgoing else ''}")
     for change in wanted.changes:
         print(shown(change, source))
-    holds = _holds(side, wanted.changes) if wanted.changes else True
+    holds = _holds(side, wanted.changes, known) if wanted.changes else True
     refusal = _refusal(args, wanted.overwritten, [c.new.network for c in wanted.changes if c.edited], holds=holds)
     if refusal:
         print(f"calico-rkt: {refusal}", file=sys.stderr)
         return 1
     if args.dry_run:
         return 1
-    if not args.yes and not agreed(f"Bring {len(wanted.changes)} profiles and {len(wanted.pools)} pools in?"):
+    what = f"{_count(wanted.changes, 'profile')} and {_count(wanted.pools, 'pool')}"
+    if not args.yes and not agreed(f"Bring in {what}?"):
         print("nothing was changed", file=sys.stderr)
         return 1
     carry_out(wanted, side)
-    print(f"brought into {side.name}: {len(wanted.changes)} profiles, {len(wanted.pools)} pools")
+    print(f"brought into {side.name}: {what}")
     return 0
 
 
-def _holds(side: Side, changes: tuple[Change, ...]) -> bool:
+def _holds(side: Side, changes: tuple[Change, ...], known: Mapping[str, NetConf]) -> bool:
+    """Show what the changes let through, with the addresses that any conf gives their networks; whether tests hold."""
     from calico_rkt.plugin.live import worlds_with
 
-    return reviewed(*worlds_with(side.profiles, side.known, changes))
+    brought = {c.new.network for c in changes}
+    confs = {**{n: c for n, c in known.items() if n in brought}, **side.known}
+    return reviewed(*worlds_with(side.profiles, confs, changes))
+
+
+def _count(things: Sized, word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
 def _refusal(args: argparse.Namespace, overwritten: tuple[str, ...], edited: list[str], *, holds: bool) -> str:

@@ -113,7 +113,7 @@ def test_a_cluster_is_exported_with_its_endpoints_and_imported_by_this_host(lab:
     etcd.put(f"{ENDPOINTS}node2-cni-x-eth0", other)
     etcd.put(f"{RESOURCES}ippools/theirs", resource("IPPool", "theirs", {"cidr": "10.99.0.0/16"}))
     etcd.put(f"{RESOURCES}profiles/theirs", resource("Profile", "theirs", {"labelsToApply": {"theirs": ""}}))
-    assert ran(lab, "export", "-o", "/run/all.yaml") == "/run/all.yaml: 1 profiles, 1 pools, 1 endpoints\n"
+    assert ran(lab, "export", "-o", "/run/all.yaml") == "/run/all.yaml: 1 profile, 1 pool, 1 endpoint\n"
     exported = lab.path("/run/all.yaml").read_text()
     stored = etcd.dump()
     assert documents(exported) == [

@@ -119,13 +119,18 @@ def profile_digest(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """An IPPool. problem says why no address may be taken from it, empty when one may."""
+    """An IPPool. problem says why no address may be taken from it, empty when one may.
+
+    selector: the nodes that it is for where an ADD does not name it, which ADDs here always do; empty is all.
+    """
 
     name: str
     net: Net
     block: int
     nat: bool
     problem: str = ""
+    enabled: bool = True
+    selector: str = ""
 
 
 def read_pool(data: bytes) -> Pool | None:
@@ -137,12 +142,21 @@ def read_pool(data: bytes) -> Pool | None:
     except (KeyError, ValueError):
         return None
     problem = ""
-    if spec.get("disabled") or metadata.get("deletionTimestamp"):
+    off = bool(spec.get("disabled") or metadata.get("deletionTimestamp"))
+    if off:
         problem = "it is disabled"
     elif "Workload" not in (spec.get("allowedUses") or ["Workload"]):
         problem = f"it is not allowed for use 'Workload' (allowedUses: {', '.join(spec['allowedUses'])})"
     size = spec.get("blockSize") or DEFAULT_BLOCK[net.version]
-    return Pool(str(metadata.get("name", "")), net, size, bool(spec.get("natOutgoing")), problem)
+    return Pool(
+        str(metadata.get("name", "")),
+        net,
+        size,
+        bool(spec.get("natOutgoing")),
+        problem,
+        enabled=not off,
+        selector=str(spec.get("nodeSelector") or ""),
+    )
 
 
 def pool_resource(net: Net, now: datetime, *, nat: bool) -> dict[str, Any]:
