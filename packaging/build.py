@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import marshal
 import os
@@ -21,9 +22,17 @@ DEPENDENCIES = ("jinja2", "markupsafe", "netaddr", "pyroute2", "yaml")
 DATA = {".py", ".j2", ".css", ".js", ".yaml", ".typed"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CFLAGS = (
-    "-std=c11 -O2 -Wall -Wextra -Werror -Wformat=2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -D_GNU_SOURCE -static"
+    "-std=c11 -O2 -Wall -Wextra -Werror -Wformat=2 -Wconversion -D_GNU_SOURCE -D_FORTIFY_SOURCE=2"
+    " -fstack-protector-strong -fstack-clash-protection -fPIE -static-pie -Wl,-z,relro,-z,now"
 )
-MAIN = b"import sys\n\nfrom calico_rkt.plugin.main import main\n\nsys.exit(main())\n"
+MAIN = """import sys
+
+import calico_rkt
+from calico_rkt.plugin.main import main
+
+calico_rkt.BUILD = "{build}"
+sys.exit(main())
+"""
 
 
 def files() -> Iterator[tuple[str, Path]]:
@@ -49,11 +58,19 @@ def bytecode(name: str, path: Path) -> bytes:
     return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
 
 
-def application() -> bytes:
+def build_id(launcher: Path) -> str:
+    """32 hex digits that stand for every byte of every source: an agent serves launchers of its own build only."""
+    digest = hashlib.sha256(sys.version.encode())
+    for name, path in (("launcher.c", launcher), *files()):
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def application(build: str) -> bytes:
     """The zip application; stored, since inflating costs more than reading."""
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo("__main__.py", EPOCH), MAIN)
+        archive.writestr(zipfile.ZipInfo("__main__.py", EPOCH), MAIN.format(build=build))
         for name, path in files():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), path.read_bytes())
             if path.suffix == ".py":
@@ -65,11 +82,12 @@ def main() -> None:
     DIST.mkdir(exist_ok=True)
     launcher = DIST / "launcher"
     source = ROOT / "plugin" / "launcher.c"
-    subprocess.run([os.environ.get("CC", "gcc"), *CFLAGS.split(), "-o", str(launcher), str(source)], check=True)
+    build = build_id(source)
+    subprocess.run([os.environ.get("CC", "gcc"), *CFLAGS.split(), f'-DBUILD="{build}"', "-o", str(launcher), str(source)], check=True)
     subprocess.run(["strip", str(launcher)], check=True)
     target = DIST / "calico"
     fresh = DIST / "calico.next"
-    fresh.write_bytes(launcher.read_bytes() + application())
+    fresh.write_bytes(launcher.read_bytes() + application(build))
     fresh.chmod(stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
     fresh.replace(target)
     launcher.unlink()

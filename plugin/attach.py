@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
-from calico_rkt.plugin import delegate, interrupt, link, policy
+from calico_rkt.plugin import delegate, interrupt, link, policy, trace
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
@@ -62,7 +62,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
     rkt runs no DEL after a failed ADD, so whatever fails here leaves nothing behind.
     """
     key, conf = key_of(request), request.conf
-    with link.open_netns(request.netns) as netns, ExitStack() as undo:
+    with link.open_netns(request.netns, request.netns_fd) as netns, ExitStack() as undo:
         known = store.endpoint(key)
         if known is not None:
             repeated = _repeated(known, netns, request)
@@ -77,7 +77,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         rules.check_host(store, conf)
         addresses, routes, dns = _delegated(request, undo) if delegate.is_delegated(conf) else ((), (), Dns())
         interrupt.stop_if_asked()
-        nonce = secrets.token_hex(8)
+        nonce = request.nonce or secrets.token_hex(8)
         endpoint = rules.add(
             store,
             conf,
@@ -96,6 +96,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             request.requested,
         )
         _on_error(undo, "take the attachment back", lambda: _tear_down(endpoint, store))
+        trace.mark("address")
         interrupt.stop_if_asked()
         made = link.create(
             netns,
@@ -108,10 +109,13 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             routes=tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)])),
             mac=endpoint.mac,
         )
+        trace.mark("link")
         interrupt.stop_if_asked()
         rules.attach(store, conf, endpoint)
+        trace.mark("policy")
         interrupt.stop_if_asked()
         link.bring_up(made)
+        trace.mark("up")
         result = Result(
             interfaces=(
                 Interface(endpoint.host_ifname, made.host_mac, mtu=made.mtu),
@@ -123,7 +127,9 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         )
         shown = result.to_json(conf.cni_version)
         store.finish(key, nonce, json.dumps(result.to_json("1.1.0")))
+        trace.mark("record")
         answer(result)
+        trace.mark("answer")
         undo.pop_all()
         LOG.info("ADD %s %s %s: %s", *_words(key), shown.get("ips") or shown)
         return None
@@ -184,6 +190,15 @@ def delete(request: Request, store: Store) -> None:
     LOG.info("DEL %s %s %s%s", *_words(key), "" if known else ": was not attached")
 
 
+def take_back(key: Key, nonce: str, store: Store) -> None:
+    """Undo what an ADD with this nonce left when it ended half way; any other attachment of the key stays."""
+    known = store.endpoint(key)
+    if known is not None and known.nonce == nonce:
+        _tear_down(known, store)
+    elif known is None:
+        link.delete(link.host_ifname(key, store.link_prefix), nonce)
+
+
 def _is_stale(known: Endpoint, netns: str) -> bool:
     """Whether a DEL is about an older netns of the same container id while the recorded one still lives."""
     if not netns or os.path.realpath(netns) == os.path.realpath(known.netns):
@@ -206,20 +221,22 @@ def _tear_down(endpoint: Endpoint, store: Store) -> None:
     failed: list[CniError] = []
     rules = policy_of(store)
     with rules.guard(store):
-        steps: tuple[Callable[[], object], ...] = (
-            lambda: link.delete(endpoint.host_ifname, endpoint.nonce),
-            lambda: rules.detach(endpoint),
-            lambda: link.forget_flows(endpoint.addresses),
+        steps: tuple[tuple[str, Callable[[], object]], ...] = (
+            ("link", lambda: link.delete(endpoint.host_ifname, endpoint.nonce)),
+            ("policy", lambda: rules.detach(endpoint)),
+            ("flows", lambda: link.forget_flows(endpoint.addresses)),
         )
-        for step in steps:
+        for name, step in steps:
             try:
                 step()
             except CniError as e:
                 LOG.error("DEL %s %s %s: %s: %s", *_words(endpoint.key), e.msg, e.details)
                 failed.append(e)
+            trace.mark(name)
         if failed:
             raise failed[0]
         store.remove(endpoint.key, endpoint.nonce)
+        trace.mark("record")
 
 
 def _tear_down_if_gone(endpoint: Endpoint, store: Store) -> bool:
@@ -241,7 +258,7 @@ def check(request: Request, store: Store) -> None:
     known = store.endpoint(key)
     if known is None or not known.result:
         raise CniError(Code.UNKNOWN_CONTAINER, f"{key.ifname} of this container is not attached to {key.network!r}")
-    with link.open_netns(request.netns) as netns:
+    with link.open_netns(request.netns, request.netns_fd) as netns:
         if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
             raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
         problems = [

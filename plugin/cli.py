@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import json
 import os
 import shutil
@@ -19,12 +18,15 @@ from calico_rkt.compiler.cli.commands import REVIEW
 from calico_rkt.compiler.cli.commands import run as review
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.review.world import World
 from calico_rkt.plugin.attach import collect
 from calico_rkt.plugin.enforce import table
-from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, ChangedMeanwhileError, State, confs
+from calico_rkt.plugin.exchange.cli import EXCHANGE, exchange
+from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, ChangedMeanwhileError, State, confs_of
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import open_log
 from calico_rkt.plugin.policy import blocked_forwarding, restore
+from calico_rkt.plugin.question import agreed, reviewed, shown
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.sides import LOCAL, Side, clusters, opened_cluster, opened_local
 from calico_rkt.plugin.store.local import LocalStore
@@ -50,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     if args[:1] and args[0] in REVIEW:
         return review(args[0], args[1:])
     try:
+        if args[:1] and args[0] in EXCHANGE:
+            return exchange(args[0], args[1:])
         return _run(_parser().parse_args(args))
     except CniError as e:
         print(f"calico-rkt: {e.msg}", file=sys.stderr)
@@ -77,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"calico-rkt {calico_rkt.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("compile", help="print the canonical profile of a network conf")
-    for name, words in REVIEW.items():
+    for name, words in {**REVIEW, **EXCHANGE}.items():
         commands.add_parser(name, help=words)
     apply = commands.add_parser("apply", help="publish what the host's files compile to")
     status = commands.add_parser("status", help="each network: in step, stale, edited; and what blocks forwarding")
@@ -103,6 +107,14 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--no-tests", action="store_true", help="also where tests or guardrails would not hold")
     apply.add_argument("--take-over", action="store_true", help="replace a profile that was edited by hand")
     status.add_argument("--format", choices=("text", "json"), default="text")
+    status.add_argument("--no-agent", action="store_true", help="leave out what the agent says of itself")
+    agent = commands.add_parser("agent", help="serve CNI calls from a warm process, until SIGTERM")
+    agent.add_argument(
+        "--metrics",
+        default="",
+        metavar="WHERE",
+        help="Prometheus metrics at a path, PORT or 127.0.0.1:PORT (default: metrics.sock beside the agent's socket)",
+    )
     install = commands.add_parser("install", help="put dist/calico where a runtime looks for it")
     install.add_argument("--to", default="cni", metavar="WHERE", help="rkt, cni, or a folder (default: cni)")
     return parser
@@ -111,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> int:
     if args.command == "install":
         return _install(args.to)
+    if args.command == "agent":
+        from calico_rkt.plugin.agent.run import run as serve
+
+        return serve(args.metrics)
     open_log("info")
     if args.command == "restore":
         with opened_local({}) as local:
@@ -142,11 +158,7 @@ def _in_clusters(
 
 
 def _confs(args: argparse.Namespace) -> dict[str, NetConf]:
-    folders = args.confs or [d for d in CONF_DIRS if d.is_dir()]
-    for folder in folders:
-        if not folder.is_dir():
-            raise CniError(Code.IO, f"{folder} is no folder of confs")
-    found = confs(folders)
+    found = confs_of(args.confs)
     if getattr(args, "profiles", None):
         if not args.profiles.is_dir():
             raise CniError(Code.IO, f"{args.profiles} is no folder of overrides")
@@ -189,8 +201,8 @@ def _apply(args: argparse.Namespace, side: Side) -> int:
 def _refused(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) -> int:
     """Show the changes; 1 where they must not be made, 0 where they may."""
     for change in changes:
-        print(_shown(change))
-    failing = _review(side, changes)
+        print(shown(change))
+    failing = not reviewed(*_worlds(side, changes))
     edited = [c.new.network for c in changes if c.edited]
     if edited and not args.take_over:
         print(
@@ -207,44 +219,16 @@ def _refused(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) 
         return 1
     if args.dry_run:
         return 1
-    if not args.yes and not _agreed(len(changes)):
+    if not args.yes and not agreed(f"Publish {len(changes)} changed profile{'s' if len(changes) > 1 else ''}?"):
         print("nothing was changed", file=sys.stderr)
         return 1
     return 0
 
 
-def _review(side: Side, changes: tuple[Change, ...]) -> bool:
-    """Show what the changes let through and deny, and the promises that would not hold; whether one is broken."""
-    from calico_rkt.compiler.review.diff import diff
-    from calico_rkt.compiler.review.diff_words import text
-    from calico_rkt.plugin.live import broken, worlds
+def _worlds(side: Side, changes: tuple[Change, ...]) -> tuple[World, World]:
+    from calico_rkt.plugin.live import worlds
 
-    old, new = worlds(side.profiles, side.known, changes)
-    print()
-    print(text(diff(old, new)), end="")
-    found = broken(new)
-    print(render(found), end="")
-    return any(d.is_error for d in found)
-
-
-def _shown(change: Change) -> str:
-    if change.edited and not change.live:
-        return f"{change.new.network}: the published profile was edited by hand\n{change.new.text}"
-    old = change.live or (change.old.text if change.old else "")
-    head = "edited by hand" if change.edited else "published profile" if change.old else "not published yet"
-    diff = difflib.unified_diff(old.splitlines(), change.new.text.splitlines(), head, "what the files say", lineterm="")
-    return f"{change.new.network}:\n" + "\n".join(diff)
-
-
-def _agreed(count: int) -> bool:
-    if not sys.stdin.isatty():
-        print("calico-rkt: not a terminal to ask on: --yes publishes", file=sys.stderr)
-        return False
-    try:
-        reply = input(f"Publish {count} changed profile{'s' if count > 1 else ''}? [y/N] ")
-    except EOFError:
-        return False
-    return reply.strip().lower() in ("y", "yes")
+    return worlds(side.profiles, side.known, changes)
 
 
 def _status(args: argparse.Namespace, known: dict[str, NetConf]) -> int:

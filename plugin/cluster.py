@@ -17,6 +17,8 @@ from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.etcd3.store import EtcdStore, NoProfileError
 from calico_rkt.plugin.store.protocol import Endpoint, Published
 
+_ATTEMPTS = 10
+"""How often a network's first profile is published anew that somebody deletes at the same moment."""
 _CALICO_S_OWN = ("cali", "tunl0", "vxlan", "wireguard.cali", "wg-v6.cali")
 """Beginnings of the names of interfaces that Calico gives addresses of its pools."""
 
@@ -45,11 +47,12 @@ def check_host(store: EtcdStore, conf: NetConf) -> None:
 
 def add(store: EtcdStore, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
     """Store the endpoint; the first one of a network publishes its default profile before."""
-    try:
-        return store.add(endpoint, ipam, requested)
-    except NoProfileError:
-        _publish_default(store, conf)
-        return store.add(endpoint, ipam, requested)
+    for _ in range(_ATTEMPTS):
+        try:
+            return store.add(endpoint, ipam, requested)
+        except NoProfileError:
+            _publish_default(store, conf)  # prune elsewhere may take it away before the endpoint is under it
+    raise CniError(Code.TRY_AGAIN, f"the profile of network {conf.name!r} was deleted {_ATTEMPTS} times meanwhile")
 
 
 def attach(_store: EtcdStore, _conf: NetConf, _endpoint: Endpoint) -> None:

@@ -1,17 +1,21 @@
-"""SIGTERM, SIGINT or SIGHUP in; a CniError at the next step that is a good place to stop out.
+"""A wish to end in (a signal, or whatever a thread's watch says); a CniError at the next good place to stop out.
 
-An exception raised wherever the signal happens to arrive would break what can't be broken, such as the start of a
+An exception raised wherever a signal happens to arrive would break what can't be broken, such as the start of a
 thread. So the handler only takes a note, and ADD looks at it between its steps; DEL goes on to its end.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from calico_rkt.plugin.result import CniError, Code
 
 _asked: list[int] = []
+_HERE = threading.local()
 
 
 def listen() -> None:
@@ -24,7 +28,21 @@ def _note(signum: int, _frame: FrameType | None) -> None:
     _asked.append(signum)
 
 
+@contextmanager
+def watched(reason: Callable[[], str]) -> Iterator[None]:
+    """Ask `reason` at each step of this thread, too: the words why it has to stop, or none."""
+    _HERE.reason = reason
+    try:
+        yield
+    finally:
+        _HERE.reason = None
+
+
 def stop_if_asked() -> None:
-    """CniError 11 once a signal has come; what was begun undoes itself then."""
+    """CniError 11 once a signal has come or the watch says so; what was begun undoes itself then."""
     if _asked:
         raise CniError(Code.TRY_AGAIN, f"ended by signal {signal.Signals(_asked[0]).name}")
+    reason: Callable[[], str] | None = getattr(_HERE, "reason", None)
+    words = reason() if reason else ""
+    if words:
+        raise CniError(Code.TRY_AGAIN, words)

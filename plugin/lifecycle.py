@@ -72,6 +72,14 @@ def confs(folders: Iterable[Path]) -> dict[str, NetConf]:
     return found
 
 
+def confs_of(folders: Sequence[Path] | None) -> dict[str, NetConf]:
+    """The confs of these folders, or of rkt's and CNI's where none is named; CniError where one is no folder."""
+    for folder in folders or ():
+        if not folder.is_dir():
+            raise CniError(Code.IO, f"{folder} is no folder of confs")
+    return confs(folders or [d for d in CONF_DIRS if d.is_dir()])
+
+
 def _conf(path: Path) -> NetConf | None:
     try:
         data = path.read_bytes()

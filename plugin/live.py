@@ -29,14 +29,7 @@ def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Chan
     A profile that was edited is as good as none: its chains in force are closed or of an older text. A published
     network without a conf has no addresses of its own. Changes were compiled before, so that compiles here, too.
     """
-    live: dict[str, Network] = {}
-    for network_id in store.published_ids():
-        try:
-            published = store.published(network_id)
-        except CniError:
-            continue
-        if published is not None:
-            live[published.network] = verify(published.text)
+    live = _live(store)
     files = {f.path: f for folder in _folders(known) for f in parse_files(read_profiles(folder))}
     after = dict(live)
     for change in changes:
@@ -45,9 +38,29 @@ def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Chan
     return _world("published", live, known, ()), _world("the files", after, known, tuple(files.values()))
 
 
+def worlds_with(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Change]) -> tuple[World, World]:
+    """The same where the changes' texts are what counts, and not the host's files: their tests have to hold still."""
+    live = _live(store)
+    after = {**live, **{c.new.network: verify(c.new.text) for c in changes}}
+    files = tuple(f for folder in _folders(known) for f in parse_files(read_profiles(folder)))
+    return _world("published", live, known, ()), _world("what is brought in", after, known, files)
+
+
 def broken(world: World) -> tuple[Diagnostic, ...]:
     """The tests and guardrails of the host's files that would not hold, and those that decide nothing."""
     return tuple(d for p in promises(world) if (d := problem(p, outcome(world, p.expectation))) is not None)
+
+
+def _live(store: Profiles) -> dict[str, Network]:
+    live: dict[str, Network] = {}
+    for network_id in store.published_ids():
+        try:
+            published = store.published(network_id)
+        except CniError:
+            continue
+        if published is not None:
+            live[published.network] = verify(published.text)
+    return live
 
 
 def _world(where: str, networks: dict[str, Network], known: Mapping[str, NetConf], files: tuple[File, ...]) -> World:

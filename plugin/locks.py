@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,18 +22,20 @@ def policy_lock(run_dir: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def attachment_lock(run_dir: Path, key: Key) -> Iterator[None]:
+def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator[None]:
     """Hold the lock of one attachment; waits for whoever works on it. A killed holder lets go by itself.
+
+    patience: seconds to wait at most before CniError 11; 0 waits for as long as it takes.
 
     There are 256 lock files, chosen by hash, so they need no cleaning: two attachments that share one only wait.
     """
     stripe = hashlib.sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
-    with _locked(run_dir / "locks" / stripe, fcntl.LOCK_EX):
+    with _locked(run_dir / "locks" / stripe, fcntl.LOCK_EX, patience):
         yield
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
+def _locked(path: Path, how: int, patience: float = 0) -> Iterator[None]:
     try:
         try:
             fd = _opened(path)
@@ -42,11 +45,26 @@ def _locked(path: Path, how: int) -> Iterator[None]:
     except OSError as e:
         raise CniError(Code.IO, f"can not lock {path}: {e.strerror}") from e
     try:
-        fcntl.flock(fd, how)
+        if patience:
+            _wait(fd, how, patience, path)
+        else:
+            fcntl.flock(fd, how)
         yield
     finally:
         os.close(fd)
 
 
+<<<<<<< HEAD
 def _opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+=======
+def _wait(fd: int, how: int, patience: float, path: Path) -> None:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return fcntl.flock(fd, how | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            if time.monotonic() > until:
+                raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {patience:.0f} s") from e
+        time.sleep(0.02)
+>>>>>>> move

@@ -1,32 +1,86 @@
-"""A level's name in, a logger out that writes to a file and to stderr, never to stdout."""
+"""A level's name in, a logger out that writes to a file and to stderr, never to stdout.
+
+A process does one call, or, as the agent, many at once: then each thread has a level of its own, and what a call
+should say on stderr goes to whoever asked for it.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LOG = logging.getLogger("calico-rkt")
 DEFAULT_FILE = "/var/log/calico-rkt/calico-rkt.log"
 
+_HERE = threading.local()
+_SAYING = logging.Formatter("calico: %(levelname)s: %(message)s")
+_shared: list[logging.Handler] = []
+
 
 def open_log(level: str) -> None:
     """Start logging; a log file that can not be written (CALICO_RKT_LOG names another) leaves stderr alone."""
-    LOG.setLevel(logging.getLevelName(level.upper()))
+    number = logging.getLevelName(level.upper())
+    if _shared:
+        _HERE.level = number
+        return
+    LOG.setLevel(number)
+    _set_up(logging.FileHandler, logging.StreamHandler(sys.stderr))
+
+
+def share_log() -> None:
+    """Start logging for many calls at once: open_log() then sets its thread's level only."""
+    from logging.handlers import WatchedFileHandler  # logrotate moves the file away under a process that lives long
+
+    LOG.setLevel(logging.DEBUG)
+    _shared.append(_ToCaller())
+    _set_up(WatchedFileHandler, _shared[0])
+    LOG.addFilter(_is_wanted)
+
+
+@contextmanager
+def said_to_caller() -> Iterator[Callable[[], str]]:
+    """Collect what this thread's call says on stderr; for the time after share_log()."""
+    _HERE.said, _HERE.level = [], logging.INFO
+    said: list[str] = _HERE.said
+    try:
+        yield lambda: "".join(said)
+    finally:
+        _HERE.said, _HERE.level = None, logging.INFO
+
+
+def _set_up(file: type[logging.FileHandler], to_stderr: logging.Handler) -> None:
     LOG.propagate = False
     logging.raiseExceptions = False  # a full disk under the log must not write tracebacks to stderr
     LOG.handlers.clear()
-    form = logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s")
     path = Path(os.environ.get("CALICO_RKT_LOG", DEFAULT_FILE))
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        to_file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-        to_file.setFormatter(form)
+        to_file = file(path, encoding="utf-8", errors="backslashreplace")
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
         LOG.addHandler(to_file)
     except OSError as e:
         print(f"calico: no log file: {e}", file=sys.stderr)
-    to_stderr = logging.StreamHandler(sys.stderr)
     to_stderr.setLevel(logging.WARNING)
-    to_stderr.setFormatter(logging.Formatter("calico: %(levelname)s: %(message)s"))
+    to_stderr.setFormatter(_SAYING)
     LOG.addHandler(to_stderr)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return record.levelno >= getattr(_HERE, "level", logging.INFO)
+
+
+class _ToCaller(logging.Handler):
+    """stderr of the call that a thread is busy with; the process's own where it is busy with none."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record) + "\n"
+        said: list[str] | None = getattr(_HERE, "said", None)
+        if said is not None:
+            said.append(line)
+        else:
+            sys.stderr.write(line)

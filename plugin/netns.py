@@ -33,15 +33,15 @@ class Netns:
 
 
 @contextmanager
-def open_netns(path: str) -> Iterator[Netns]:
-    """Open the namespace at path.
+def open_netns(path: str, opened: int = -1) -> Iterator[Netns]:
+    """Open the namespace at path, or take it as a descriptor where the caller has opened it.
 
     CniError 3 when it is gone or is no network namespace, 4 when it is the one that this plugin runs in:
     a mistake there would rewire the host.
     """
     try:
         # A FIFO in the place of a namespace must not hold the plugin up.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.dup(opened) if opened >= 0 else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or str(e)
         raise CniError(Code.UNKNOWN_CONTAINER, f"network namespace {path} can't be opened: {reason}") from e

@@ -33,7 +33,8 @@ class Request:
     """One call of a runtime. path is CNI_PATH split at its colons; attachments is GC's list of those to keep.
 
     requested and mac come from the capabilities `ips` and `mac`, `args.cni`, or CNI_ARGS, in this order.
-    prev_result is the conf's prevResult object as JSON text, empty when there is none.
+    prev_result is the conf's prevResult object as JSON text, empty when there is none. nonce and netns_fd come from
+    the launcher where the agent serves: the attachment's nonce, and netns as the launcher has opened it (else -1).
     """
 
     command: str
@@ -48,6 +49,8 @@ class Request:
     prev_result: str = ""
     attachments: tuple[tuple[str, str], ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    nonce: str = ""
+    netns_fd: int = -1
 
 
 class RequestError(CniError):

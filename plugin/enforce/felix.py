@@ -1,7 +1,13 @@
 """IP versions in, those that Calico's Felix does not police in this kernel out: a new endpoint would be open there.
 
-Felix programs nftables tables of its own, or iptables, in the kernel's nft or its legacy interface. Whichever it
-is, a chain on the forward hook jumps to Felix's.
+Felix (projectcalico/calico) hooks itself into forwarding in one of these ways, and each is closed for an endpoint
+that it does not know yet:
+- iptables, in the kernel's nft or its legacy interface: chain FORWARD of the table filter jumps to cali-FORWARD
+  (felix/rules/rule_defs.go, setUpIptablesNormal in felix/dataplane/linux/int_dataplane.go); felix-FORWARD in 2015.
+- nftables: tables `ip calico` and `ip6 calico`, whose base chain filter-FORWARD jumps to filter-cali-FORWARD
+  (felix/nftables/table.go; felix/nftables/table_layer.go puts the table's name before every chain's).
+- eBPF: no cali-FORWARD; FORWARD drops what comes from a workload without the mark of Felix's program and jumps to
+  cali-to-wl-dispatch, which knows interfaces that have the program (setUpIptablesBPF in int_dataplane.go).
 """
 
 from __future__ import annotations
@@ -14,8 +20,8 @@ from calico_rkt.plugin.enforce import blocked, nft
 
 _FAMILIES = {4: "ip", 6: "ip6"}
 _LEGACY = {4: ("iptables-legacy", "ip_tables_names"), 6: ("ip6tables-legacy", "ip6_tables_names")}
-_FELIX = re.compile(r"(?:.*-)?(?:cali|felix)-FORWARD\Z")
-"""Felix's chain for forwarded packets, today's and that of 2015; in a table of its own it has a prefix."""
+_FELIX = re.compile(r"(?:filter-)?cali-(?:FORWARD|to-wl-dispatch)\Z|felix-FORWARD\Z")
+"""What the forward hook's own chain jumps to."""
 
 
 def missing(versions: Collection[int]) -> tuple[int, ...]:

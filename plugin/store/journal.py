@@ -70,6 +70,13 @@ class Journal:
             if release is not None and wanted & set(release.members):
                 yield release
 
+    def length(self) -> int:
+        """How many releases wait, whatever cluster they are for."""
+        try:
+            return sum(entry.name.endswith(".json") for entry in os.scandir(self.folder))
+        except FileNotFoundError:
+            return 0
+
     def drop(self, release: Release) -> None:
         self._path(release).unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -20,6 +20,16 @@ RUN_DIR, LIB_DIR = Path("/run/calico-rkt"), Path("/var/lib/calico-rkt")
 
 _FIELDS = "nonce, netns, netns_dev, netns_inode, host_ifname, mac, ip_masq, result"
 _OF_KEY = "network = ? AND container = ? AND ifname = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How many endpoints and addresses of a network this host has, and the subnets that they come from."""
+
+    network: str
+    endpoints: int
+    addresses: int
+    subnets: tuple[Net, ...]
 
 
 class LocalStore:
@@ -113,6 +123,24 @@ class LocalStore:
         with self._state.read() as db:
             found = {ip_network(text) for (text,) in db.execute("SELECT DISTINCT subnet FROM subnets")}
         return tuple(sorted(found, key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
+
+    def is_there(self) -> bool:
+        """Whether this host has ever recorded anything since it booted; asking makes no file."""
+        return self._state.path.exists()
+
+    def usage(self) -> tuple[Usage, ...]:
+        """What each network of this host has, sorted by name; costs a count in sqlite, whatever their number."""
+        with self._state.read() as db:
+            subnets: dict[str, list[Net]] = {}
+            for network, text in db.execute("SELECT network, subnet FROM subnets ORDER BY network, subnet"):
+                subnets.setdefault(network, []).append(ip_network(text))
+            counts = (
+                dict(db.execute(f"SELECT network, COUNT(*) FROM {table} GROUP BY network"))  # noqa: S608 - ours
+                for table in ("endpoints", "addresses")
+            )
+            endpoints, held = counts
+        networks = sorted({*subnets, *endpoints, *held})
+        return tuple(Usage(n, endpoints.get(n, 0), held.get(n, 0), tuple(subnets.get(n, ()))) for n in networks)
 
     def unrecorded(self, network: str, ranges: Sequence[Range]) -> tuple[Range, ...]:
         """Those of a network's ranges whose subnet it has taken no address from yet."""

@@ -1,3 +1,5 @@
 """calico-rkt: a CNI plugin whose network policy is compiled, reviewed and proven."""
 
 __version__ = "0.1.0"
+BUILD = ""
+"""What dist/calico and its launcher know each other by; packaging/build.py computes it, source trees have none."""

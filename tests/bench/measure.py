@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.cluster import rows
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = ROOT / "dist" / "calico"
 PEER = Path("/usr/lib/cni/ptp")
@@ -129,6 +131,14 @@ def compile_profile() -> None:
     line("compile-profile / python3 -c 'import jinja2, yaml'", ours, peer)
 
 
+def cluster() -> None:
+    for row in rows(OURS):
+        if row.skipped:
+            print(f"{row.what:<52} skipped: {row.skipped}", flush=True)
+        else:
+            line(row.what, row.ours, row.peer)
+
+
 def line(what: str, ours: float, peer: float) -> None:
     print(f"{what:<52} {ours * 1e3:>9.1f} {peer * 1e3:>9.1f} {ours / peer:>7.2f}", flush=True)
 
@@ -141,5 +151,6 @@ def main() -> int:
     print(f"{'what':<52} {'ours':>9} {'peer':>9} {'ratio':>7}")
     compile_profile()
     attach_and_detach()
+    cluster()
     growth()
     return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.agent import LOG, Agent
 from tests.clients.caller import Caller
 from tests.clients.etcd import Etcd
 from tests.clients.lab import Lab
@@ -28,8 +29,22 @@ def binary() -> Path:
     return BINARY
 
 
+@pytest.fixture(params=["alone", "agent"])
+def lab(binary: Path, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A host where each call is a process of its own, and one where a warm agent does them."""
+    made = Lab(binary, f"calico-rkt-lab-{os.getpid()}-{next(_numbers)}")
+    try:
+        agent = Agent(made).start() if request.param == "agent" else None
+        yield made
+        if agent is not None:
+            assert agent.is_running(), made.path(LOG).read_text()
+    finally:
+        made.close()
+
+
 @pytest.fixture
-def lab(binary: Path) -> Iterator[Lab]:
+def bare_lab(binary: Path) -> Iterator[Lab]:
+    """A host for what has nothing to do with an agent, or starts its own."""
     made = Lab(binary, f"calico-rkt-lab-{os.getpid()}-{next(_numbers)}")
     yield made
     made.close()

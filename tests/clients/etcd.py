@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
+from tests.clients.books import problems
 from tests.clients.lab import Lab, conf, environment, until
 
 RESOURCES = "/calico/resources/v3/projectcalico.org/"
@@ -120,33 +121,4 @@ def left_in(etcd: Etcd) -> dict[str, Any]:
 
 def inconsistent(etcd: Etcd) -> list[str]:
     """What of IPAM's books doesn't add up: each address has a live handle and an endpoint, and the other way round."""
-    found = etcd.dump()
-    problems, taken, counts = [], {}, {}
-    for key, block in found.items():
-        if "/assignment/" not in key:
-            continue
-        size = len(block["allocations"])
-        free, used = set(block["unallocated"]), {o for o, a in enumerate(block["allocations"]) if a is not None}
-        if len(free) != len(block["unallocated"]) or free & used or len(free) + len(used) != size:
-            problems.append(f"{key}: {sorted(free)} free, {sorted(used)} taken")
-        if {a for a in block["allocations"] if a is not None} != set(range(len(block["attributes"]))):
-            problems.append(f"{key}: attributes that nothing refers to")
-        for ordinal in used:
-            handle = block["attributes"][block["allocations"][ordinal]]["handle_id"]
-            taken[address_at(block["cidr"], ordinal)] = handle
-            counts[handle, block["cidr"]] = counts.get((handle, block["cidr"]), 0) + 1
-    handles = {k.rpartition("/")[2]: v["block"] for k, v in found.items() if k.startswith(f"{IPAM}handle/")}
-    if counts != {(h, cidr): n for h, blocks in handles.items() for cidr, n in blocks.items()}:
-        problems.append(f"handles {handles}, taken {counts}")
-    held = [a.partition("/")[0] for k, v in found.items() if k.startswith(ENDPOINTS) for a in v["spec"]["ipNetworks"]]
-    if sorted(held) != sorted(taken):
-        problems.append(f"endpoints without address: {set(held) - set(taken)}, the reverse: {set(taken) - set(held)}")
-    if len(held) != len(set(held)):
-        problems.append(f"addresses twice: {sorted(a for a in held if held.count(a) > 1)}")
-    return problems
-
-
-def address_at(cidr: str, ordinal: int) -> str:
-    from ipaddress import ip_network
-
-    return str(ip_network(cidr)[ordinal])
+    return problems(etcd.dump())

@@ -2,65 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
 
 from tests.clients.caller import Caller, addresses
-from tests.clients.etcd import ENDPOINTS, IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
+from tests.clients.etcd import IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
 from tests.clients.lab import Lab
-from tests.clients.warmth import Warm
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
-
-EACH = 200
-PROCESSES = 4
-SECOND = {
-    "CALICO_RKT_RUN_DIR": "/run/second",
-    "CALICO_RKT_LIB_DIR": "/var/lib/second",
-    "CALICO_IPAM_LOCK_FILE": "/run/second-ipam.lock",
-}
-"""The other host's own folders; its kernel side is the lab's namespace `outside`."""
-
-
-@pytest.fixture
-def shared(lab: Lab) -> Etcd:
-    """One member that both hosts reach."""
-    flags = ("--listen-client-urls", "http://192.0.2.1:2379,http://127.0.0.1:2379")
-    etcd = Etcd(lab, flags=flags).start()
-    etcd.bootstrap(NODE, "node2")
-    return etcd
-
-
-@pytest.fixture
-def hosts(lab: Lab) -> Iterator[list[tuple[str, Warm]]]:
-    made = [(NODE, Warm(lab)) for _ in range(PROCESSES)]
-    made += [("node2", Warm(lab, "outside", SECOND)) for _ in range(PROCESSES)]
-    yield made
-    for _, warm in made:
-        warm.close()
-
-
-def test_two_hosts_add_and_delete_at_once(lab: Lab, shared: Etcd, hosts: list[tuple[str, Warm]]) -> None:
-    confs = {name: cluster_conf("http://192.0.2.1:2379", nodename=name) for name in (NODE, "node2")}
-    share = EACH // PROCESSES
-    names = [[f"c{p}-{n}" for n in range(share)] for p in range(len(hosts))]
-    lab.write("/run/names", "\n".join(n for some in names for n in some) + "\n")
-    lab.out("sh", "-c", "while read n; do ip netns add $n; done </run/names")
-    for command in ("ADD", "DEL"):
-        answers = []
-        for n in range(share):
-            for (node, warm), some in zip(hosts, names, strict=True):
-                warm.ask(command, confs[node], some[n], f"/var/run/netns/{some[n]}")
-            answers += [warm.answer()[1] for _, warm in hosts]
-        assert inconsistent(shared) == []
-        if command == "ADD":
-            assert len({a for answer in answers for a in addresses(answer)}) == 2 * EACH
-            assert len(shared.dump(ENDPOINTS)) == 2 * EACH
-    assert left_in(shared) == {}
-    assert lab.left() == {}
 
 
 def full_block(cidr: str, node: str, free: int = 0, affinity: str | None = None) -> dict[str, Any]:

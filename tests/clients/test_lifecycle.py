@@ -109,6 +109,7 @@ def test_an_edited_profile_is_used_for_nothing_until_it_is_taken_over(lab: Lab, 
     assert states(lab) == {"web": "in step"}
 
 
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)  # an agent restores by itself, at once
 def test_restore_rebuilds_what_a_flush_took(lab: Lab, cni: Host) -> None:
     lab.override("web", OPEN)
     address = attached(lab, cni, "a")

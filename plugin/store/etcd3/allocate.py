@@ -19,6 +19,7 @@ from calico_rkt.plugin.store.addresses import by_set
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError, Holder, block_net
 from calico_rkt.plugin.store.etcd3.gateway import Compare, Gateway, Kv, Op, delete, get, get_prefix, put, unchanged
+from calico_rkt.plugin.store.etcd3.leaving import left_behind
 from calico_rkt.plugin.store.etcd3.pools import within
 from calico_rkt.plugin.store.etcd3.resources import Pool
 from calico_rkt.plugin.store.etcd3.view import View
@@ -63,7 +64,18 @@ class Allocator:
                 block, address = self._search(usable)
             block.take(address, self._holder, self._now)
             chosen.append(address)
+        asked = {r.subnet for ranges in ipam.ranges for r in ranges}
+        nets = {*asked, *(block_net(a, a.max_prefixlen) for a in chosen)}
+        self._leave([p for p in self._view.pools if any(within(net, p.net) for net in nets)])
         return tuple(chosen)
+
+    def _leave(self, asked: Sequence[Pool]) -> None:
+        """Give up empty blocks in other pools that have stopped to select this node."""
+        view = self._view
+        if view.node is not None:
+            compares, ops = left_behind(self._gateway, view.pools, asked, view.node, view.affinities)
+            self.draft.compares += compares
+            self.draft.ops += ops
 
     def _pools(self, network: str, ranges: Sequence[Range]) -> tuple[Pool, ...]:
         """The pool of each range, without repetition."""

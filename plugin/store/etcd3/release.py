@@ -8,8 +8,20 @@ from datetime import UTC, datetime
 from calico_rkt.compiler.conf import Address, Net
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, block_net, handle_blocks, with_block
-from calico_rkt.plugin.store.etcd3.gateway import Compare, Gateway, Kv, Op, absent, delete, get, put, unchanged
-from calico_rkt.plugin.store.etcd3.resources import DEFAULT_BLOCK, read_endpoint, resource
+from calico_rkt.plugin.store.etcd3.gateway import (
+    Compare,
+    Gateway,
+    Kv,
+    Op,
+    absent,
+    delete,
+    get,
+    get_prefix,
+    put,
+    unchanged,
+)
+from calico_rkt.plugin.store.etcd3.leaving import given_up
+from calico_rkt.plugin.store.etcd3.resources import DEFAULT_BLOCK, read_endpoint, read_pool, resource
 from calico_rkt.plugin.store.etcd3.view import IpamConfig
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
@@ -32,7 +44,11 @@ def release(
     handle_id = keys.handle_id(key.network, key.container)
     guesses = _guesses(addresses, likely)
     found = gateway.read(
-        get(place), get(keys.handle(handle_id)), get(keys.IPAM_CONFIG), *(get(keys.block(n)) for n in guesses)
+        get(place),
+        get(keys.handle(handle_id)),
+        get(keys.IPAM_CONFIG),
+        get_prefix(keys.POOLS),
+        *(get(keys.block(n)) for n in guesses),
     ).found
     endpoint, handle, config = (kvs[0] if kvs else None for kvs in found[:3])
     if endpoint is not None:
@@ -40,19 +56,23 @@ def release(
         if theirs is None or theirs.key != key or not is_meant(theirs):
             return False
         addresses = theirs.addresses
-    blocks = {net: kvs[0] for net, kvs in zip(guesses, found[3:], strict=True) if kvs}
+    blocks = {net: kvs[0] for net, kvs in zip(guesses, found[4:], strict=True) if kvs}
     blocks |= _others(gateway, handle, [a for a in addresses if not any(a in n for n in blocks)])
     compares: list[Compare] = [unchanged(place, endpoint.revision) if endpoint else absent(place)]
     ops: list[Op] = [delete(place)] if endpoint else []
     value = handle.value if handle else None
+    pools = [pool for kv in found[3] if (pool := read_pool(kv.value)) is not None]
     now, cooldown = datetime.now(UTC), IpamConfig.parse(config).cooldown
     for net, kv in blocks.items():
         block = Block.parse(kv.value)
         count = sum(block.give_back(a, handle_id, now, cooldown) for a in addresses if a in net)
         if count:
             compares.append(unchanged(keys.block(net), kv.revision))
-            ownerless = block.empty and not block.owner
-            ops.append(delete(keys.block(net)) if ownerless else put(keys.block(net), block.data()))
+            leaving = given_up(gateway, pools, block)
+            compares += leaving[0] if leaving else []
+            ops += leaving[1] if leaving else []
+            over = leaving is not None or (block.empty and not block.owner)
+            ops.append(delete(keys.block(net)) if over else put(keys.block(net), block.data()))
             value = with_block(value, net, -count) if value else None
     if handle is not None and value != handle.value:
         compares.append(unchanged(handle.key, handle.revision))

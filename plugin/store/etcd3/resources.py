@@ -25,6 +25,8 @@ ANNOTATION_IFNAME = "calico-rkt.org/interface"
 ANNOTATION_NONCE = "calico-rkt.org/attachment"
 ANNOTATION_NETNS = "calico-rkt.org/netns"
 ANNOTATION_NETNS_ID = "calico-rkt.org/netns-id"
+OUR_POOLS = "calico-rkt-"
+"""What the names of the IPPools that this program makes begin with."""
 DEFAULT_BLOCK = {4: 26, 6: 122}
 """Prefix lengths of blocks where a pool does not say."""
 
@@ -117,13 +119,18 @@ def profile_digest(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """An IPPool. problem says why no address may be taken from it, empty when one may."""
+    """An IPPool. problem says why no address may be taken from it, empty when one may.
+
+    selector: the nodes that it is for where an ADD does not name it, which ADDs here always do; empty is all.
+    """
 
     name: str
     net: Net
     block: int
     nat: bool
     problem: str = ""
+    enabled: bool = True
+    selector: str = ""
 
 
 def read_pool(data: bytes) -> Pool | None:
@@ -135,17 +142,26 @@ def read_pool(data: bytes) -> Pool | None:
     except (KeyError, ValueError):
         return None
     problem = ""
-    if spec.get("disabled") or metadata.get("deletionTimestamp"):
+    off = bool(spec.get("disabled") or metadata.get("deletionTimestamp"))
+    if off:
         problem = "it is disabled"
     elif "Workload" not in (spec.get("allowedUses") or ["Workload"]):
         problem = f"it is not allowed for use 'Workload' (allowedUses: {', '.join(spec['allowedUses'])})"
     size = spec.get("blockSize") or DEFAULT_BLOCK[net.version]
-    return Pool(str(metadata.get("name", "")), net, size, bool(spec.get("natOutgoing")), problem)
+    return Pool(
+        str(metadata.get("name", "")),
+        net,
+        size,
+        bool(spec.get("natOutgoing")),
+        problem,
+        enabled=not off,
+        selector=str(spec.get("nodeSelector") or ""),
+    )
 
 
 def pool_resource(net: Net, now: datetime, *, nat: bool) -> dict[str, Any]:
     """The pool that a conf's subnet becomes where the cluster has none for it, with calicoctl's defaults."""
-    name = "calico-rkt-" + str(net).replace(":", "-").replace("/", "-")
+    name = OUR_POOLS + str(net).replace(":", "-").replace("/", "-")
     spec: dict[str, Any] = {
         "cidr": str(net),
         "vxlanMode": "Never",

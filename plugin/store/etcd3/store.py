@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
 from calico_rkt.compiler.ids import object_id
@@ -50,6 +50,9 @@ from calico_rkt.plugin.store.local import LocalStore, folders, open_records
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
 
+if TYPE_CHECKING:
+    from calico_rkt.plugin.store.etcd3.inventory import Inventory
+
 ATTEMPTS = 100
 """How often a write is tried anew that others were faster than; as often as Calico does."""
 T = TypeVar("T")
@@ -74,6 +77,13 @@ class EtcdStore:
         self._gateway = self._session.gateway
         self._locked = False
         self.profiles = ClusterProfiles(self._gateway)
+
+    @property
+    def inventory(self) -> Inventory:
+        """What export and import ask of the cluster; an attachment never does."""
+        from calico_rkt.plugin.store.etcd3.inventory import Inventory
+
+        return Inventory(self._gateway)
 
     def endpoint(self, key: Key) -> Endpoint | None:
         return self._records.endpoint(key)

@@ -56,13 +56,7 @@ class View:
 
     def check_ready(self) -> None:
         """CniError 11 when the cluster does not want to be written to."""
-        spec = resource(self.ready.value).get("spec") or {} if self.ready else {}
-        if spec.get("datastoreReady") is not True:
-            raise CniError(
-                Code.TRY_AGAIN,
-                "the Calico datastore is not ready",
-                "calico/node makes it ready at its first start; calicoctl datastore migrate unlock after a migration",
-            )
+        check_ready(self.ready)
 
     def check_node(self, name: str) -> None:
         """CniError 11 when Calico does not know this host: addresses are given out to nodes."""
@@ -106,6 +100,17 @@ def look(gateway: Gateway, node: str, network_id: str, endpoint: str, handle_id:
         blocks={net: _one(kvs) for net, kvs in zip(blocks, found[10:], strict=True)},
         revision=answer.revision,
     )
+
+
+def check_ready(ready: Kv | None) -> None:
+    """CniError 11 when the ClusterInformation does not say that the datastore is ready."""
+    spec = resource(ready.value).get("spec") or {} if ready else {}
+    if spec.get("datastoreReady") is not True:
+        raise CniError(
+            Code.TRY_AGAIN,
+            "the Calico datastore is not ready",
+            "calico/node makes it ready at its first start; calicoctl datastore migrate unlock after a migration",
+        )
 
 
 def _one(kvs: Sequence[Kv]) -> Kv | None:

@@ -1,0 +1,1 @@
+"""What a datastore holds of ours as one file of Calico resources, and back."""

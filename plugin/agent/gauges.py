@@ -1,0 +1,98 @@
+"""What is on this host and in its datastores, counted at the moment it is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+
+from calico_rkt.plugin.agent.metrics import Sample
+from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.store.journal import Journal
+from calico_rkt.plugin.store.local import folders, open_local, open_records
+
+Gauge = tuple[str, str, Iterable[Sample]]
+
+_SECONDS_KEPT = 60.0
+"""How long what `status` said of profiles is kept: it compiles every conf of the host, in a process of its own."""
+_PATIENCE = 30.0
+
+
+class Gauges:
+    """The agent's gauges. own is the file that `calico-rkt status` is run from."""
+
+    def __init__(self, own: str) -> None:
+        self._own = own
+        self._began = time.time()
+        self._profiles: tuple[Sample, ...] = ()
+        self._asked = -_SECONDS_KEPT
+
+    def now(self) -> list[Gauge]:
+        """All of them; one that can not be counted has no sample, and the log says why."""
+        endpoints, used, size = _pools()
+        return [
+            ("start_time_seconds", "when this agent began, in seconds of Unix time", [((), self._began)]),
+            ("resident_bytes", "memory of the agent", [((), float(_resident()))]),
+            ("endpoints", "attachments of this host, by network", endpoints),
+            ("pool_addresses_used", "addresses taken on this host, by network", used),
+            ("pool_addresses", "addresses in the subnets of a network", size),
+            ("profiles", "networks of this host's confs, by the state of their profile", self._states()),
+            ("journal_length", "releases that a cluster is to be told of", [((), float(_journal()))]),
+        ]
+
+    def _states(self) -> tuple[Sample, ...]:
+        if time.monotonic() - self._asked < _SECONDS_KEPT:
+            return self._profiles
+        self._asked, self._profiles = time.monotonic(), ()
+        argv = [sys.executable, "-IS", self._own, "status", "--format", "json", "--no-agent"]
+        try:
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_PATIENCE, env=_no_cni()
+            )
+            networks = json.loads(done.stdout)["networks"]
+        except (OSError, subprocess.SubprocessError, ValueError, KeyError) as e:
+            LOG.warning("the state of the profiles is not known: %s", e)
+            return ()
+        found: dict[tuple[str, str], int] = {}
+        for network in networks:
+            key = network["datastore"], network["state"]
+            found[key] = found.get(key, 0) + 1
+        self._profiles = tuple(((("datastore", d), ("state", s)), float(n)) for (d, s), n in sorted(found.items()))
+        return self._profiles
+
+
+def _no_cni() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("CNI_")}
+
+
+def _pools() -> tuple[list[Sample], list[Sample], list[Sample]]:
+    """Endpoints, addresses taken, addresses there are; by network."""
+    endpoints: list[Sample] = []
+    used: list[Sample] = []
+    size: list[Sample] = []
+    for open_store in (open_local, open_records):
+        store = open_store()
+        try:
+            if not store.is_there():
+                continue
+            for use in store.usage():
+                labels = (("network", use.network),)
+                endpoints.append((labels, float(use.endpoints)))
+                used.append((labels, float(use.addresses)))
+                size.append((labels, float(sum(net.num_addresses for net in use.subnets))))
+        finally:
+            store.close()
+    return endpoints, used, size
+
+
+def _journal() -> int:
+    _, lib_dir = folders()
+    return Journal(lib_dir / "journal").length()
+
+
+def _resident() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a line of proc
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

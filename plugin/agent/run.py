@@ -1,0 +1,129 @@
+"""`calico-rkt agent`: starts, serves until it is told to end or its own file was replaced, and drains."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import calico_rkt
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.plugin.agent import page, sockets, warm, watch
+from calico_rkt.plugin.agent.finish import Finisher
+from calico_rkt.plugin.agent.gauges import Gauges
+from calico_rkt.plugin.agent.mend import mend
+from calico_rkt.plugin.agent.metrics import Metrics
+from calico_rkt.plugin.agent.serve import Conversation, Identity
+from calico_rkt.plugin.agent.workers import Workers
+from calico_rkt.plugin.log import LOG, share_log
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.local import folders
+
+METRICS = "metrics.sock"
+DRAIN = 30.0
+"""Seconds that calls may go on for once the agent is told to end; an ADD that isn't done then is taken back."""
+LAST = 5.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+
+
+class Agent:
+    """One agent. Nothing that it keeps is needed for a right answer, so it may die at any moment."""
+
+    def __init__(self, own: Path, metrics_at: str) -> None:
+        run_dir, _ = folders()
+        self._own, self._is_own = own, _identity(own)
+        self._listener = sockets.listen(run_dir)
+        self._path = None if sockets.is_handed_down() else run_dir / sockets.NAME
+        self._metrics_at = metrics_at or str(run_dir / METRICS)
+        self._metrics = Metrics()
+        self._identity = Identity.own(calico_rkt.BUILD)
+        self._finisher = Finisher()
+        self._workers = Workers(self._listener, self._serve)
+        self._stopping = ""
+
+    def run(self) -> None:
+        """Serve until a signal says to end."""
+        watch.watch(self._mend)
+        self._mend()
+        self._offer_metrics()
+        self._finisher.start()
+        warm.up()
+        gc.collect()
+        gc.freeze()
+        self._workers.start()
+        sockets.notify("READY=1")
+        LOG.info("the agent serves %s", self._path or "the socket that it was given")
+        while signal.sigwait(_SIGNALS) == signal.SIGHUP:
+            self._reload()
+        self._drain()
+
+    def _serve(self, connection: socket.socket) -> None:
+        if _identity(self._own) != self._is_own:
+            LOG.info("%s was replaced: the agent ends after the calls that it has", self._own)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return  # its launcher sees the end of the connection, and does the call by itself
+        Conversation(connection, self._identity, self._metrics, lambda: self._stopping, self._saw).hold()
+
+    def _saw(self, conf: NetConf) -> None:
+        if conf.datastore_type != "local":
+            self._finisher.saw(conf)
+
+    def _mend(self) -> None:
+        if mend():
+            self._metrics.restored()
+
+    def _offer_metrics(self) -> None:
+        gauges = Gauges(str(self._own))
+        page.offer(sockets.listen_at(self._metrics_at), lambda: self._metrics.text(gauges.now()))
+
+    def _reload(self) -> None:
+        """What is learnt of files and of the kernel is looked at anew; calls go on."""
+        sockets.notify("RELOADING=1")
+        self._mend()
+        LOG.info("reloaded")
+        sockets.notify("READY=1")
+
+    def _drain(self) -> None:
+        sockets.notify("STOPPING=1")
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink()
+        self._workers.stop()
+        if not self._workers.wait(DRAIN):
+            self._stopping = "the agent ends"
+            self._workers.wait(LAST)
+        self._listener.close()
+        if "/" in self._metrics_at:
+            with suppress(OSError):
+                Path(self._metrics_at).unlink()
+        LOG.info("the agent has ended")
+
+
+def run(metrics_at: str) -> int:
+    """The command: exit status 0 when it was told to end."""
+    own = Path(sys.argv[0]).absolute()
+    if not calico_rkt.BUILD:
+        raise CniError(Code.INVALID_ENVIRONMENT, "the agent is started from the built file: dist/calico agent")
+    os.chdir("/")
+    os.umask(0o077)
+    ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)  # else each thread keeps memory of its own
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before there are threads: only sigwait() gets them
+    threading.stack_size(1 << 20)
+    share_log()
+    Agent(own, metrics_at).run()
+    return 0
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return found.st_dev, found.st_ino, found.st_mtime_ns

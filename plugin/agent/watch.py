@@ -1,0 +1,67 @@
+"""The kernel's news of nftables in; a call whenever something of ours may have been taken away out."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import socket
+import struct
+import threading
+from collections.abc import Callable
+
+from calico_rkt.plugin.log import LOG
+
+_NETFILTER, _SOL_NETLINK, _ADD_MEMBERSHIP = 12, 270, 1
+_NEWS_OF_NFTABLES = 7  # NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h
+_SO_ATTACH_FILTER = 26
+_IGNORED = tuple(10 << 8 | kind for kind in (12, 14, 15))
+"""NFT_MSG_NEWSETELEM, DELSETELEM, NEWGEN (linux/netfilter/nf_tables.h): what every ADD and DEL of ours gives rise to.
+
+A flush of a table or of the ruleset begins with rules and chains (nf_tables_api.c, nft_flush_table), never with these.
+"""
+
+
+class _Program(ctypes.Structure):
+    """struct sock_fprog of linux/filter.h."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+def watch(changed: Callable[[], None]) -> threading.Thread:
+    """Call `changed` in a thread of its own after each transaction that may have taken tables or chains away.
+
+    From when this returns nothing is missed. The thread ends with the process.
+    """
+    news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+    news.bind((0, 0))
+    _ignore_elements(news)
+    news.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NEWS_OF_NFTABLES)
+    thread = threading.Thread(target=_listen, args=(news, changed), name="nftables", daemon=True)
+    thread.start()
+    return thread
+
+
+def _listen(news: socket.socket, changed: Callable[[], None]) -> None:
+    while True:
+        try:
+            news.recv(1 << 16)
+        except OSError as e:
+            if e.errno != errno.ENOBUFS:  # more news than there was room for: reason enough to look
+                LOG.error("the kernel tells no more of nftables: %s", e)
+                return
+        try:
+            changed()
+        except Exception:  # noqa: BLE001 - the next flush has to be noticed, too
+            LOG.exception("after a change of the ruleset")
+
+
+def _ignore_elements(news: socket.socket) -> None:
+    """A filter in the kernel, so that our own calls wake nobody: it looks at the first message of each piece of news."""
+    kinds = [struct.unpack(">H", struct.pack("=H", kind))[0] for kind in _IGNORED]  # BPF loads in network order
+    load = struct.pack("=HBBI", 0x28, 0, 0, 4)  # BPF_LD | BPF_H | BPF_ABS: nlmsg_type
+    jumps = [struct.pack("=HBBI", 0x15, len(kinds) - n, 0, kind) for n, kind in enumerate(kinds)]  # BPF_JEQ to the end
+    keep, drop = (struct.pack("=HBBI", 0x06, 0, 0, size) for size in (0xFFFFFFFF, 0))  # BPF_RET
+    code = load + b"".join(jumps) + keep + drop
+    room = ctypes.create_string_buffer(code, len(code))
+    program = _Program(len(code) // 8, ctypes.addressof(room))
+    news.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(program))

@@ -1,0 +1,45 @@
+"""Changes in, what people see of them and whether they agree out: asked alike by apply and by import."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+
+from calico_rkt.compiler.diagnostics import render
+from calico_rkt.compiler.review.world import World
+from calico_rkt.plugin.lifecycle import Change
+
+
+def shown(change: Change, what: str = "what the files say") -> str:
+    """The change line by line; what: where the new text is from."""
+    if change.edited and not change.live:
+        return f"{change.new.network}: the published profile was edited by hand\n{change.new.text}"
+    old = change.live or (change.old.text if change.old else "")
+    head = "edited by hand" if change.edited else "published profile" if change.old else "not published yet"
+    diff = difflib.unified_diff(old.splitlines(), change.new.text.splitlines(), head, what, lineterm="")
+    return f"{change.new.network}:\n" + "\n".join(diff)
+
+
+def reviewed(old: World, new: World) -> bool:
+    """Show what is let through and denied from old to new, and the promises that would not hold; whether all hold."""
+    from calico_rkt.compiler.review.diff import diff
+    from calico_rkt.compiler.review.diff_words import text
+    from calico_rkt.plugin.live import broken
+
+    print()
+    print(text(diff(old, new)), end="")
+    found = broken(new)
+    print(render(found), end="")
+    return not any(d.is_error for d in found)
+
+
+def agreed(question: str) -> bool:
+    """Ask on a terminal; without one nobody can agree."""
+    if not sys.stdin.isatty():
+        print("calico-rkt: not a terminal to ask on: --yes publishes", file=sys.stderr)
+        return False
+    try:
+        reply = input(f"{question} [y/N] ")
+    except EOFError:
+        return False
+    return reply.strip().lower() in ("y", "yes")

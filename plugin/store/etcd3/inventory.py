@@ -1,0 +1,153 @@
+"""A cluster in, what of it is ours out, and pools brought in: for export and import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from typing import Any
+
+from calico_rkt.compiler.bundle.resources import Pool, WorkloadEndpoint
+from calico_rkt.compiler.bundle.write import pool_spec
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.etcd3 import keys
+from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, absent, get, get_prefix, put, untouched_since
+from calico_rkt.plugin.store.etcd3.pools import within
+from calico_rkt.plugin.store.etcd3.resources import (
+    OUR_POOLS,
+    encode,
+    endpoint_resource,
+    envelope,
+    nonce_of,
+    notes_of,
+    pool_resource,
+    resource,
+)
+from calico_rkt.plugin.store.etcd3.view import check_ready
+from calico_rkt.plugin.store.protocol import Endpoint
+from calico_rkt.plugin.store.statefile import boot_id
+
+_ATTEMPTS = 100
+
+
+class Inventory:
+    """The pools and endpoints of a cluster."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def check_ready(self) -> None:
+        """CniError 11 when the cluster does not want to be written to."""
+        found = self._gateway.read(get(keys.READY)).found[0]
+        check_ready(found[0] if found else None)
+
+    def pools(self) -> tuple[Pool, ...]:
+        """The pools that this program made, by their names."""
+        return tuple(p for p in self._every_pool()[0] if p.name.startswith(OUR_POOLS))
+
+    def endpoints(self) -> tuple[WorkloadEndpoint, ...]:
+        """The endpoints that this program made, on every node."""
+        found = self._gateway.read(get_prefix(keys.EVERY_ENDPOINT)).found[0]
+        return tuple(document(of) for of in (resource(kv.value) for kv in found) if nonce_of(of))
+
+    def stands_in(self, pool: Pool) -> str:
+        """What the cluster has in the place of a pool, in words; empty where it is free. CniError: it can't be."""
+        return _stands_in(pool, self._every_pool()[0])
+
+    def create(self, pool: Pool) -> bool:
+        """Make the pool where its place is free; whether it was made."""
+        for _ in range(_ATTEMPTS):
+            pools, revision = self._every_pool()
+            if _stands_in(pool, pools):
+                return False
+            key = keys.POOLS + pool.name
+            made = {**envelope("IPPool", pool.name, datetime.now(UTC)), "spec": pool_spec(pool)}
+            # Calico has no two pools that overlap, so none may have come to be since they were read.
+            compares = [absent(key), untouched_since(keys.POOLS, revision)]
+            if self._gateway.txn(compares, [put(key, encode(made))]).succeeded:
+                return True
+        raise CniError(Code.TRY_AGAIN, f"others write IPPools too fast to make {pool.name}")
+
+    def _every_pool(self) -> tuple[tuple[Pool, ...], int]:
+        answer = self._gateway.read(get_prefix(keys.POOLS))
+        return tuple(p for p in map(_pool, answer.found[0]) if p is not None), answer.revision
+
+
+def local_pool(subnet: str, *, nat: bool) -> Pool:
+    """The pool that a subnet of this host's own datastore is in a cluster."""
+    of = pool_resource(ip_network(subnet), datetime.now(UTC), nat=nat)
+    return _read(of["metadata"]["name"], of["spec"])
+
+
+def local_document(endpoint: Endpoint, node: str) -> WorkloadEndpoint:
+    """An endpoint of this host's own datastore as Calico would know it."""
+    return document(endpoint_resource(endpoint, node, boot_id(), datetime.now(UTC)))
+
+
+def document(of: Mapping[str, Any]) -> WorkloadEndpoint:
+    """A WorkloadEndpoint of ours without what a datastore makes anew."""
+    metadata, spec = of.get("metadata") or {}, of.get("spec") or {}
+    return WorkloadEndpoint(
+        name=str(metadata.get("name", "")),
+        node=str(spec.get("node", "")),
+        container=str(spec.get("containerID", "")),
+        interface=str(spec.get("endpoint", "")),
+        host_interface=str(spec.get("interfaceName", "")),
+        mac=str(spec.get("mac", "")),
+        addresses=tuple(spec.get("ipNetworks") or ()),
+        profiles=tuple(spec.get("profiles") or ()),
+        namespace=str(metadata.get("namespace") or keys.NAMESPACE),
+        orchestrator=str(spec.get("orchestrator") or keys.ORCHESTRATOR),
+        labels=tuple(sorted((metadata.get("labels") or {}).items())),
+        annotations=tuple(sorted(notes_of(of).items())),
+    )
+
+
+def _stands_in(pool: Pool, pools: tuple[Pool, ...]) -> str:
+    for there in pools:
+        if there == pool:
+            return "is there"
+        if there.cidr == pool.cidr:
+            named = "" if there.name == pool.name else f", called {there.name}"
+            return f"is there with other settings, and stays as it is{named}"
+        if there.name == pool.name:
+            raise CniError(
+                Code.INVALID_CONF,
+                f"IPPool {pool.name} is {there.cidr} there, and {pool.cidr} here",
+                "give one of them another name, or take it out of the file",
+            )
+        if within(pool.cidr, there.cidr):
+            return f"lies in IPPool {there.name} ({there.cidr}), and addresses come from that"
+        if within(there.cidr, pool.cidr):
+            raise CniError(
+                Code.INVALID_CONF,
+                f"IPPool {pool.name} ({pool.cidr}) would cover IPPool {there.name} ({there.cidr})",
+                "pools can't overlap: take it out of the file, or delete the smaller one when nothing uses it",
+            )
+    return ""
+
+
+def _pool(kv: Kv) -> Pool | None:
+    of = resource(kv.value)
+    try:
+        return _read(str((of.get("metadata") or {})["name"]), of.get("spec") or {})
+    except (KeyError, ValueError):
+        return None  # Calico can't use it either
+
+
+def _read(name: str, spec: Mapping[str, Any]) -> Pool:
+    """What the resource says; false and empty are what Calico makes of nothing said."""
+    return Pool(
+        name,
+        ip_network(spec["cidr"]),
+        nat_outgoing=spec.get("natOutgoing") or None,
+        block_size=spec.get("blockSize") or None,
+        ipip_mode=spec.get("ipipMode") or None,
+        vxlan_mode=spec.get("vxlanMode") or None,
+        disabled=spec.get("disabled") or None,
+        disable_bgp_export=spec.get("disableBGPExport") or None,
+        node_selector=spec.get("nodeSelector") or None,
+        namespace_selector=spec.get("namespaceSelector") or None,
+        allowed_uses=tuple(spec.get("allowedUses") or ()),
+        assignment_mode=spec.get("assignmentMode") or None,
+    )

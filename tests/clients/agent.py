@@ -1,0 +1,101 @@
+"""A lab in, a warm agent in it out, with what it says of itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.clients.lab import PATIENCE, PLUGINS, Lab, environment, until
+
+SOCKET, METRICS = "/run/calico-rkt/agent.sock", "/run/calico-rkt/metrics.sock"
+LOG = "/var/log/calico-rkt/calico-rkt.log"
+_ASK = """
+import socket, sys
+asked = socket.socket(socket.AF_UNIX)
+asked.settimeout(60)
+asked.connect(sys.argv[1])
+asked.sendall(b"GET /metrics HTTP/1.0\\r\\n\\r\\n")
+got = b""
+while more := asked.recv(65536):
+    got += more
+sys.stdout.write(got.decode())
+"""
+
+
+class Agent:
+    """`calico agent` as PID `pid` of this test's own namespace; the lab's end is its end at the latest."""
+
+    def __init__(self, lab: Lab, *arguments: str, binary: str = f"{PLUGINS}/calico") -> None:
+        self.lab, self._arguments, self._binary = lab, arguments, binary
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Agent:
+        """Start it and wait until it answers."""
+        self.process = self.lab.start(self._binary, "agent", *self._arguments, env=environment())
+        until(self._serves, "the agent listens")
+        return self
+
+    def _serves(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the agent ended: {self.lab.path(LOG).read_text()}"
+        return self.lab.path(SOCKET).exists() and "the agent serves" in self.lab.path(LOG).read_text()
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the Python process: the child of the nsenter that was started."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0])
+
+    def kill(self, by: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal that ends it, and wait for that; its exit status."""
+        assert self.process is not None
+        os.kill(self.pid, by)
+        return self.ended()
+
+    def ended(self) -> int:
+        assert self.process is not None
+        return self.process.wait(PATIENCE * 2)
+
+    def restart(self) -> Agent:
+        """The next one, after this one has ended."""
+        self.lab.path(LOG).unlink(missing_ok=True)
+        return self.start()
+
+    def signal(self, which: signal.Signals) -> None:
+        os.kill(self.pid, which)
+
+    def page(self) -> str:
+        """The metrics as they are offered, without HTTP's head."""
+        said = self.lab.out("/usr/bin/python3", "-IS", "-c", _ASK, METRICS)
+        head, _, body = said.partition("\r\n\r\n")
+        assert head.startswith("HTTP/1.0 200 OK"), said
+        return body
+
+    def counted(self, name: str) -> float:
+        """The sum of all samples of one metric."""
+        lines = [line for line in self.page().splitlines() if line.startswith((f"calico_rkt_{name}{{", f"calico_rkt_{name} "))]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    def memory(self) -> int:
+        """Bytes of RSS."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def seconds(self) -> float:
+        """Processor time that it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def settled(lab: Lab) -> dict[str, list[str]]:
+    """What attachments left behind, once nothing changes any more: an agent may still be taking something back."""
+    deadline = time.monotonic() + PATIENCE
+    while (left := lab.left()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
