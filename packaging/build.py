@@ -83,7 +83,10 @@ def main() -> None:
     launcher = DIST / "launcher"
     source = ROOT / "plugin" / "launcher.c"
     build = build_id(source)
-    subprocess.run([os.environ.get("CC", "gcc"), *CFLAGS.split(), f'-DBUILD="{build}"', "-o", str(launcher), str(source)], check=True)
+    subprocess.run(
+        [os.environ.get("CC", "gcc"), *CFLAGS.split(), f'-DBUILD="{build}"', "-o", str(launcher), str(source)],
+        check=True,
+    )
     subprocess.run(["strip", str(launcher)], check=True)
     target = DIST / "calico"
     fresh = DIST / "calico.next"

@@ -18,7 +18,7 @@ NEWEST = "1.1.0"
 
 
 class DeclinedError(Exception):
-    """This call has to be done by a process of its own; why, in words. Nothing was done."""
+    """Nothing was done: the call has to be done by a process of its own; why, in words."""
 
 
 def run(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import calico_rkt
@@ -20,15 +19,15 @@ from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.review.world import World
 from calico_rkt.plugin.attach import collect
-from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.exchange.cli import EXCHANGE, exchange
-from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, ChangedMeanwhileError, State, confs_of
+from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, ChangedMeanwhileError, confs_of
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import open_log
-from calico_rkt.plugin.policy import blocked_forwarding, restore
+from calico_rkt.plugin.policy import restore
 from calico_rkt.plugin.question import agreed, reviewed, shown
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.sides import LOCAL, Side, clusters, opened_cluster, opened_local
+from calico_rkt.plugin.sides import Side, clusters, opened_cluster, opened_local
+from calico_rkt.plugin.status import status
 from calico_rkt.plugin.store.local import LocalStore
 
 INSTALL_TO = {"rkt": Path("/usr/lib/rkt/plugins/net"), "cni": Path("/opt/cni/bin")}
@@ -138,7 +137,7 @@ def _run(args: argparse.Namespace) -> int:
         return _in_clusters(args, _confs(args), act)
     known = _confs(args)
     if args.command == "status":
-        return _status(args, known)
+        return status(known, as_json=args.format == "json", with_agent=not args.no_agent)
     if not _may_apply(args, known):
         return 0
     with opened_local(known) as local:
@@ -229,46 +228,6 @@ def _worlds(side: Side, changes: tuple[Change, ...]) -> tuple[World, World]:
     from calico_rkt.plugin.live import worlds
 
     return worlds(side.profiles, side.known, changes)
-
-
-def _status(args: argparse.Namespace, known: dict[str, NetConf]) -> int:
-    with opened_local(known) as local:
-        found = local.states()
-    blocked = blocked_forwarding()
-    table_there = table.base_present()
-    lost = not table_there and any(s.endpoints for s in found)
-    networks = [(local.name, s) for s in found]
-    warnings: list[str] = []
-    for confs_there in clusters(known):
-        with opened_cluster(confs_there) as cluster:
-            networks += [(cluster.name, s) for s in cluster.states()]
-            warnings += cluster.warnings()
-    bad = [s for _, s in networks if s.state in ("edited", "unusable", "stale", "not ours") or s.loaded is False]
-    if args.format == "json":
-        shown = [dataclasses.asdict(s) | {"datastore": name} for name, s in networks]
-        more = {"table": table_there, "blocked": list(blocked), "warnings": warnings}
-        print(json.dumps({"networks": shown, **more}, indent=2))
-    else:
-        _print_status(networks, blocked, lost=lost)
-        for line in warnings:
-            print(f"warning: {line}")
-    return 1 if bad or blocked or lost or warnings else 0
-
-
-def _print_status(found: Sequence[tuple[str, State]], blocked: tuple[str, ...], *, lost: bool) -> None:
-    print(f"{'network':<24} {'profile':<14} {'endpoints':>9}  in the kernel")
-    words = {None: "no", True: "yes", False: "another version"}
-    for name, s in found:
-        where = words[s.loaded] if name == LOCAL else f"Felix, by {name}"
-        print(f"{s.network or s.network_id:<24} {s.state:<14} {s.endpoints:>9}  {where}")
-        if s.why:
-            print(f"    {s.why}")
-    if not found:
-        print("(no network is published or has a conf here)")
-    if lost:
-        print("the nftables table inet calico_rkt is not in the kernel: calico-rkt restore")
-    for line in blocked:
-        print(f"blocked: {line}")
 
 
 def _prune(args: argparse.Namespace, side: Side) -> int:

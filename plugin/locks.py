@@ -54,10 +54,6 @@ def _locked(path: Path, how: int, patience: float = 0) -> Iterator[None]:
         os.close(fd)
 
 
-<<<<<<< HEAD
-def _opened(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-=======
 def _wait(fd: int, how: int, patience: float, path: Path) -> None:
     until = time.monotonic() + patience
     while True:
@@ -67,4 +63,7 @@ def _wait(fd: int, how: int, patience: float, path: Path) -> None:
             if time.monotonic() > until:
                 raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {patience:.0f} s") from e
         time.sleep(0.02)
->>>>>>> move
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

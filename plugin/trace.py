@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from time import perf_counter
 
 Phases = tuple[tuple[str, float], ...]
@@ -28,7 +29,7 @@ def collecting() -> Iterator[Callable[[], Phases]]:
 
     def phases() -> Phases:
         spent: dict[str, float] = {}
-        for (_, begun), (name, ended) in zip(marks, marks[1:], strict=False):
+        for (_, begun), (name, ended) in pairwise(marks):
             spent[name] = spent.get(name, 0.0) + ended - begun
         return tuple(spent.items())
 

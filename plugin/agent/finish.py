@@ -51,12 +51,12 @@ class Finisher:
 
     def _clusters(self) -> list[NetConf]:
         known = dict(self._seen)
+        found: dict[str, NetConf] = {}
         try:
-            found = confs([d for d in map(Path, CONF_DIRS) if d.is_dir()]).values()
+            found = confs([d for d in map(Path, CONF_DIRS) if d.is_dir()])
         except CniError as e:
             LOG.info("the host's confs can't be read: %s", e.msg)
-            found = ()
-        for conf in found:
+        for conf in found.values():
             if conf.datastore_type != "local":
                 known.setdefault(conf.etcd_endpoints or (conf.etcd_authority,), conf)
         return list(known.values())

@@ -30,8 +30,8 @@ class Gauges:
         self._profiles: tuple[Sample, ...] = ()
         self._asked = -_SECONDS_KEPT
 
-    def now(self) -> list[Gauge]:
-        """All of them; one that can not be counted has no sample, and the log says why."""
+    def now(self, *, brief: bool = False) -> list[Gauge]:
+        """All of them, or without those that take long; one that can't be counted has no sample, the log says why."""
         endpoints, used, size = _pools()
         return [
             ("start_time_seconds", "when this agent began, in seconds of Unix time", [((), self._began)]),
@@ -39,7 +39,11 @@ class Gauges:
             ("endpoints", "attachments of this host, by network", endpoints),
             ("pool_addresses_used", "addresses taken on this host, by network", used),
             ("pool_addresses", "addresses in the subnets of a network", size),
-            ("profiles", "networks of this host's confs, by the state of their profile", self._states()),
+            (
+                "profiles",
+                "networks of this host's confs, by the state of their profile",
+                () if brief else self._states(),
+            ),
             ("journal_length", "releases that a cluster is to be told of", [((), float(_journal()))]),
         ]
 

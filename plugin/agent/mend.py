@@ -7,7 +7,7 @@ from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policy import finish_apply, restore
-from calico_rkt.plugin.store.local import open_local
+from calico_rkt.plugin.store.local import LocalStore, open_local
 
 
 def mend() -> bool:
@@ -17,18 +17,24 @@ def mend() -> bool:
     """
     store = open_local()
     try:
-        if not store.is_there():
+        if not store.is_there() or _is_whole(store):  # most news are no loss, and must not hold calls up
             return False
         with policy_lock(store.run_dir):
             finish_apply(store)
-            used = [u for u in store.usage() if u.endpoints]
-            if not used or (table.base_present() and all(table.chains_present(object_id(u.network)) for u in used)):
+            if _is_whole(store):
                 return False
             count, closed = restore(store)
         LOG.warning("the nftables table was not whole: built anew for %d endpoints%s", count, _closed(closed))
         return True
     finally:
         store.close()
+
+
+def _is_whole(store: LocalStore) -> bool:
+    if store.pending():
+        return False
+    used = [u.network for u in store.usage() if u.endpoints]
+    return not used or (table.base_present() and all(table.chains_present(object_id(n)) for n in used))
 
 
 def _closed(networks: tuple[str, ...]) -> str:

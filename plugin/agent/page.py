@@ -13,15 +13,18 @@ _LONGEST_REQUEST = 1 << 13
 _PATIENCE = 2.0
 
 
-def offer(listener: socket.socket, text: Callable[[], str]) -> threading.Thread:
-    """Answer GET /metrics in a thread of its own, which ends with the process."""
+def offer(listener: socket.socket, text: Callable[[bool], str]) -> threading.Thread:
+    """Answer GET /metrics in a thread of its own, which ends with the process.
+
+    text is asked with True for /metrics?brief: without what takes long to find out.
+    """
     listener.setblocking(True)
     thread = threading.Thread(target=_serve, args=(listener, text), name="metrics", daemon=True)
     thread.start()
     return thread
 
 
-def _serve(listener: socket.socket, text: Callable[[], str]) -> None:
+def _serve(listener: socket.socket, text: Callable[[bool], str]) -> None:
     while True:
         try:
             connection, _ = listener.accept()
@@ -44,14 +47,15 @@ def _request(connection: socket.socket) -> bytes:
     return data.partition(b"\r\n")[0]
 
 
-def _answer(request: bytes, text: Callable[[], str]) -> bytes:
+def _answer(request: bytes, text: Callable[[bool], str]) -> bytes:
     method, _, rest = request.partition(b" ")
     if method != b"GET":
         return _response("405 Method Not Allowed", "only GET\n")
-    if rest.split(b" ")[0].split(b"?")[0] not in (b"/metrics", b"/"):
+    path, _, query = rest.partition(b" ")[0].partition(b"?")
+    if path not in (b"/metrics", b"/"):
         return _response("404 Not Found", "only /metrics\n")
     try:
-        return _response("200 OK", text())
+        return _response("200 OK", text(query == b"brief"))
     except Exception:  # noqa: BLE001 - the next one may succeed
         LOG.exception("metrics")
         return _response("500 Internal Server Error", "the log says why\n")

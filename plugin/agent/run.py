@@ -20,12 +20,12 @@ from calico_rkt.plugin.agent.gauges import Gauges
 from calico_rkt.plugin.agent.mend import mend
 from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.serve import Conversation, Identity
+from calico_rkt.plugin.agent.summary import METRICS
 from calico_rkt.plugin.agent.workers import Workers
 from calico_rkt.plugin.log import LOG, share_log
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.local import folders
 
-METRICS = "metrics.sock"
 DRAIN = 30.0
 """Seconds that calls may go on for once the agent is told to end; an ADD that isn't done then is taken back."""
 LAST = 5.0
@@ -81,7 +81,7 @@ class Agent:
 
     def _offer_metrics(self) -> None:
         gauges = Gauges(str(self._own))
-        page.offer(sockets.listen_at(self._metrics_at), lambda: self._metrics.text(gauges.now()))
+        page.offer(sockets.listen_at(self._metrics_at), lambda brief: self._metrics.text(gauges.now(brief=brief)))
 
     def _reload(self) -> None:
         """What is learnt of files and of the kernel is looked at anew; calls go on."""

@@ -18,7 +18,7 @@ from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.wire import BrokenCallError, Call, Place
 from calico_rkt.plugin.calls import DeclinedError
 from calico_rkt.plugin.log import LOG, said_to_caller
-from calico_rkt.plugin.request import COMMANDS, Request
+from calico_rkt.plugin.request import COMMANDS, LARGEST_CONF, Request
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.trace import Phases
 
@@ -114,6 +114,8 @@ class Conversation:
             raise DeclinedError("it is of another build")
         if call.places != self._own.places:
             raise DeclinedError("it comes from another network namespace, mount namespace or root")
+        if len(call.conf) > LARGEST_CONF:
+            raise DeclinedError("its conf is too large")
         theirs = _of_place(call.environ)
         if theirs != self._own.environ:
             raise DeclinedError("its environment names other folders or another datastore")

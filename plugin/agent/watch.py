@@ -56,7 +56,7 @@ def _listen(news: socket.socket, changed: Callable[[], None]) -> None:
 
 
 def _ignore_elements(news: socket.socket) -> None:
-    """A filter in the kernel, so that our own calls wake nobody: it looks at the first message of each piece of news."""
+    """A filter in the kernel, by the first message of each piece of news: our own calls wake nobody."""
     kinds = [struct.unpack(">H", struct.pack("=H", kind))[0] for kind in _IGNORED]  # BPF loads in network order
     load = struct.pack("=HBBI", 0x28, 0, 0, 4)  # BPF_LD | BPF_H | BPF_ABS: nlmsg_type
     jumps = [struct.pack("=HBBI", 0x15, len(kinds) - n, 0, kind) for n, kind in enumerate(kinds)]  # BPF_JEQ to the end

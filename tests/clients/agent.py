@@ -31,17 +31,23 @@ class Agent:
     def __init__(self, lab: Lab, *arguments: str, binary: str = f"{PLUGINS}/calico") -> None:
         self.lab, self._arguments, self._binary = lab, arguments, binary
         self.process: subprocess.Popen[bytes] | None = None
+        self._begun = 0
 
     def start(self) -> Agent:
         """Start it and wait until it answers."""
+        self._begun = len(self._log())
         self.process = self.lab.start(self._binary, "agent", *self._arguments, env=environment())
         until(self._serves, "the agent listens")
         return self
 
     def _serves(self) -> bool:
         assert self.process is not None
-        assert self.process.poll() is None, f"the agent ended: {self.lab.path(LOG).read_text()}"
-        return self.lab.path(SOCKET).exists() and "the agent serves" in self.lab.path(LOG).read_text()
+        assert self.process.poll() is None, f"the agent ended: {self._log()}"
+        return "the agent serves" in self._log()[self._begun :]
+
+    def _log(self) -> str:
+        log = self.lab.path(LOG)
+        return log.read_text() if log.exists() else ""
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -65,11 +71,12 @@ class Agent:
 
     def restart(self) -> Agent:
         """The next one, after this one has ended."""
-        self.lab.path(LOG).unlink(missing_ok=True)
         return self.start()
 
     def signal(self, which: signal.Signals) -> None:
         os.kill(self.pid, which)
+        if which == signal.SIGCONT and self.process is not None:
+            self.process.send_signal(which)  # nsenter stops when its child does
 
     def page(self) -> str:
         """The metrics as they are offered, without HTTP's head."""
@@ -80,8 +87,15 @@ class Agent:
 
     def counted(self, name: str) -> float:
         """The sum of all samples of one metric."""
-        lines = [line for line in self.page().splitlines() if line.startswith((f"calico_rkt_{name}{{", f"calico_rkt_{name} "))]
+        lines = [
+            line
+            for line in self.page().splitlines()
+            if line.startswith((f"calico_rkt_{name}{{", f"calico_rkt_{name} "))
+        ]
         return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def memory(self) -> int:
         """Bytes of RSS."""

@@ -1,0 +1,62 @@
+"""The listener for lost tables: a real kernel's news, of which our own calls are none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+_SCRIPT = """
+import json, subprocess, threading, time
+from ipaddress import ip_address
+from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.targets import nftables
+from calico_rkt.plugin.agent import watch
+from calico_rkt.plugin.enforce import table
+from calico_rkt.plugin.enforce.elements import EndpointElements, to_host_script
+from calico_rkt.compiler.ir import ToHost
+
+table.ensure_base(())
+network = Network("a", "a")
+table.load_network(nftables.write(network) + to_host_script("a", ToHost.DROP))
+heard = []
+watch.watch(lambda: heard.append(1))
+
+def news(act):
+    heard.clear()
+    act()
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+    return len(heard)
+
+def calls():
+    for n in range(20):
+        endpoint = EndpointElements(f"crk{n:012x}", (ip_address("10.66.0.1") + n,), "a")
+        table.attach(endpoint)
+        table.detach(endpoint)
+
+def nft(*words):
+    return lambda: subprocess.run(["nft", *words], check=True)
+
+found = {"calls": news(calls), "others": news(nft("add", "table", "ip", "theirs"))}
+one = EndpointElements("crk000000000001", (ip_address("10.66.0.1"),), "a")
+table.attach(one)
+found["flush table"] = news(nft("flush", "table", "inet", "calico_rkt"))
+found["flush chain"] = news(nft("flush", "chain", "inet", "calico_rkt", "in-a"))
+table.restore((), {}, ())
+found["delete table"] = news(nft("delete", "table", "inet", "calico_rkt"))
+table.restore((), {}, ())
+found["flush ruleset"] = news(nft("flush", "ruleset"))
+print(json.dumps(found))
+"""
+
+
+def test_a_flush_is_heard_and_our_own_calls_are_not(lab):
+    found = json.loads(lab.python(lab.host, _SCRIPT))
+    assert found.pop("calls") == 0
+    assert found.pop("others") <= 1
+    heard = {what for what, count in found.items() if count}
+    assert heard >= {"flush table", "delete table", "flush ruleset"}, found
