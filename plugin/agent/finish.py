@@ -11,6 +11,7 @@ from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import folders
+from calico_rkt.plugin.store.protocol import Releasing
 from calico_rkt.plugin.verbs import open_store
 
 _PAUSE = 5.0
@@ -66,7 +67,8 @@ def _finish(conf: NetConf) -> None:
     try:
         store = open_store(conf)
         try:
-            store.finish_releases()
+            if isinstance(store, Releasing):
+                store.finish_releases()
         finally:
             store.close()
     except CniError as e:

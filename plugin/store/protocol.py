@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from calico_rkt.compiler.conf import Address, Ipam, Net
 
@@ -89,6 +89,14 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+
+
+@runtime_checkable
+class Releasing(Protocol):
+    """A datastore that may be away when something is given back to it, so that this is noted and done later."""
+
+    def finish_releases(self) -> Sequence[object]:
+        """Do what was noted; what there was of it. CniError while the datastore is still away."""
 
 
 class Profiles(Protocol):

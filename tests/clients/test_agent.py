@@ -95,7 +95,7 @@ def test_a_refused_call_says_the_same_in_both_ways(lab: Lab, cni: Caller) -> Non
     alone = [cni(command, given, **extra).refused() for command, given, extra in calls]
     agent = Agent(lab).start()
     assert [cni(command, given, **extra).refused() for command, given, extra in calls] == alone
-    assert agent.counted("requests_total") == len(calls)
+    assert agent.counted("requests_total") == len(calls) - 1, "all but the one that is too large to be sent on"
     assert lab.left() == {}
 
 
