@@ -7,7 +7,6 @@ import gc
 import os
 import stat
 import sys
-import traceback
 from collections.abc import Callable
 from errno import EISDIR, ENOENT
 from pathlib import Path
@@ -40,6 +39,8 @@ def guarded(program: str, action: Callable[[], int]) -> int:
             print(f"{program}: {where}{e.strerror or e}", file=sys.stderr)
     except Exception:  # noqa: BLE001 - Python's own status for it is 1, which would say that there are findings
         with contextlib.suppress(OSError):
+            import traceback
+
             traceback.print_exc()
         return 2
     _mute()

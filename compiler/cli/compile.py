@@ -54,7 +54,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from calico_rkt.compiler.explain import explain
     from calico_rkt.compiler.pipeline import compile_network
     from calico_rkt.compiler.workspace.files import read_profiles, unread
     from calico_rkt.compiler.workspace.policy import findings, known_ids, parse_files, policy_for, unused
@@ -81,6 +80,8 @@ def _run(args: argparse.Namespace) -> int:
     elif not args.explain:
         write(compiled.text)
     if args.explain:
+        from calico_rkt.compiler.explain import explain
+
         write(explain(compiled.network, policy.override, policy.defaults))
     return 0
 

@@ -7,12 +7,11 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from calico_rkt import __version__
+from calico_rkt import __version__, templates
 from calico_rkt.compiler.diagnostics import Diagnostic, printable
 from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.diff import Change, Diff
@@ -146,7 +145,7 @@ def _change(c: Change) -> dict[str, str]:
 
 
 def _part(name: str) -> str:
-    return files("calico_rkt.templates").joinpath("report", name).read_text(encoding="utf-8")
+    return templates.data(f"report/{name}").decode()
 
 
 def _hash(text: str) -> str:

@@ -11,11 +11,7 @@ from calico_rkt.compiler.ir import Network, Rule
 from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.packets.equal import told_apart
 from calico_rkt.compiler.packets.words import packet_words
-from calico_rkt.compiler.targets import calico_v1, calico_v3, nftables
-from calico_rkt.compiler.targets.calico_v1_read import read as read_v1
-from calico_rkt.compiler.targets.calico_v3_read import read as read_v3
 from calico_rkt.compiler.targets.compare import MakePeers, by_label, by_member, difference
-from calico_rkt.compiler.targets.nftables_read import read as read_nftables
 from calico_rkt.compiler.targets.readback import ReadBack
 
 
@@ -73,13 +69,50 @@ def _labels(packet: Packet) -> str:
     return "".join(f" {word} an endpoint with {dict(e.labels)}" for word, e in ends if e.labels)
 
 
+# Each is imported when it is asked: a command needs one of them, and all of them take as long as its own work.
+def _write_v3(network: Network, _: frozenset[str] | None) -> str:
+    from calico_rkt.compiler.targets import calico_v3
+
+    return calico_v3.write(network)
+
+
+def _read_v3(text: str) -> ReadBack:
+    from calico_rkt.compiler.targets import calico_v3_read
+
+    return calico_v3_read.read(text)
+
+
+def _write_v1(network: Network, _: frozenset[str] | None) -> str:
+    from calico_rkt.compiler.targets import calico_v1
+
+    return calico_v1.write(network)
+
+
+def _read_v1(text: str) -> ReadBack:
+    from calico_rkt.compiler.targets import calico_v1_read
+
+    return calico_v1_read.read(text)
+
+
+def _write_nftables(network: Network, known_ids: frozenset[str] | None) -> str:
+    from calico_rkt.compiler.targets import nftables
+
+    return nftables.write(network, known_ids=known_ids)
+
+
+def _read_nftables(text: str) -> ReadBack:
+    from calico_rkt.compiler.targets import nftables_read
+
+    return nftables_read.read(text)
+
+
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         target.name: target
         for target in (
-            Target("calico-v3", lambda network, _: calico_v3.write(network), read_v3, by_label),
-            Target("calico-v1", lambda network, _: calico_v1.write(network), read_v1, by_label),
-            Target("nftables", lambda network, ids: nftables.write(network, known_ids=ids), read_nftables, by_member),
+            Target("calico-v3", _write_v3, _read_v3, by_label),
+            Target("calico-v1", _write_v1, _read_v1, by_label),
+            Target("nftables", _write_nftables, _read_nftables, by_member),
         )
     }
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
+
+from calico_rkt import templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def template_text(name: str) -> str:
     """The source of `FOLDER/FILE.j2` under templates/; works from a folder, a wheel and a zip application."""
-    return files("calico_rkt.templates").joinpath(name).read_text(encoding="utf-8")
+    return templates.data(name).decode()
 
 
 def render(template: str, /, **values: object) -> str:

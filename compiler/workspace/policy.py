@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from importlib import resources
 from pathlib import PurePath
 from typing import TypeVar
 
+from calico_rkt import profiles
 from calico_rkt.compiler.definitions import BUILT_IN, DefaultRules, Definition, Definitions, parse_default_rules
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors, warning
 from calico_rkt.compiler.fields import Problems
@@ -33,7 +33,7 @@ class Policy:
 def built_in_rules(name: str) -> DefaultRules:
     """One of the default rule sets that come with the project."""
     path = f"{name}.yaml"
-    data = resources.files("calico_rkt.profiles").joinpath(path).read_bytes()
+    data = profiles.data(path)
     problems = Problems()
     rules = parse_default_rules(parse_yaml(path, data), name, problems)
     raise_errors(problems.found)

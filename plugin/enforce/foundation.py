@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 
+from calico_rkt import templates
 from calico_rkt.plugin.enforce.elements import OURS, TABLE
 
 _FAMILIES = (
@@ -29,7 +29,7 @@ def base_script() -> str:
     """
     import jinja2  # 60 ms, and an ordinary ADD never comes here
 
-    text = resources.files("calico_rkt.templates").joinpath("nftables/base.nft.j2").read_text("utf-8")
+    text = templates.data("nftables/base.nft.j2").decode()
     environment = jinja2.Environment(  # noqa: S701 - what comes out is no HTML
         undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
