@@ -28,15 +28,18 @@ sys.stdout.write(got.decode())
 class Agent:
     """`calico agent` as PID `pid` of this test's own namespace; the lab's end is its end at the latest."""
 
-    def __init__(self, lab: Lab, *arguments: str, binary: str = f"{PLUGINS}/calico") -> None:
-        self.lab, self._arguments, self._binary = lab, arguments, binary
+    def __init__(
+        self, lab: Lab, *arguments: str, binary: str = f"{PLUGINS}/calico", before: tuple[str, ...] = ()
+    ) -> None:
+        self.lab = lab
+        self._command = (*before, binary, "agent", *arguments)
         self.process: subprocess.Popen[bytes] | None = None
         self._begun = 0
 
     def start(self) -> Agent:
         """Start it and wait until it answers."""
         self._begun = len(self._log())
-        self.process = self.lab.start(self._binary, "agent", *self._arguments, env=environment())
+        self.process = self.lab.start(*self._command, env=environment())
         until(self._serves, "the agent listens")
         return self
 
@@ -54,10 +57,12 @@ class Agent:
 
     @property
     def pid(self) -> int:
-        """Of the Python process: the child of the nsenter that was started."""
+        """Of the Python process: the last of the children of the nsenter that was started."""
         assert self.process is not None
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(children[0])
+        found = self.process.pid
+        while children := Path(f"/proc/{found}/task/{found}/children").read_text().split():
+            found = int(children[0])
+        return found
 
     def kill(self, by: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal that ends it, and wait for that; its exit status."""

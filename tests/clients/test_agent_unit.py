@@ -1,0 +1,126 @@
+"""The agent's systemd units: sound by systemd's own words, and no tighter than what the agent really does.
+
+PID 1 is no systemd here, so what the units say is done by hand: setpriv takes the capabilities away, and strace says
+which system calls, address families, namespaces and mappings the filters would have met.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.clients.agent import Agent
+from tests.clients.caller import Caller
+from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+PACKAGING = Path(__file__).parents[2] / "packaging"
+SERVICE = PACKAGING / "calico-rkt-agent.service"
+UNITS = (SERVICE, PACKAGING / "calico-rkt-agent.socket")
+WEB = conf("web", pool("10.1.0.0/24", "fd00:1::/64"), cni="1.1.0")
+TRACE = "/run/lab/trace"
+MOUNTING = (
+    "ProtectSystem",
+    "ProtectHome",
+    "PrivateTmp",
+    "PrivateDevices",
+    "PrivateMounts",
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ProtectControlGroups",
+    "ProtectProc",
+    "ProtectHostname",
+    "PrivateNetwork",
+    "PrivateUsers",
+    "RootDirectory",
+    "ReadOnlyPaths",
+    "ReadWritePaths",
+    "InaccessiblePaths",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "TemporaryFileSystem",
+    "MountFlags",
+    "DynamicUser",
+    "StateDirectory",
+    "LogsDirectory",
+)
+"""Directives that give a service namespaces or folders of its own , as systemd.exec(5) has them."""
+
+
+def settings() -> dict[str, str]:
+    lines = (line for line in SERVICE.read_text().splitlines() if "=" in line and not line.startswith("#"))
+    return dict(line.split("=", 1) for line in lines)
+
+
+def allowed() -> set[str]:
+    """Every system call of the unit's filter, its sets read as systemd-analyze prints them."""
+    found: set[str] = set()
+    wanted = settings()["SystemCallFilter"].split()
+    while wanted:
+        name = wanted.pop()
+        if not name.startswith("@"):
+            found.add(name)
+            continue
+        said = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True)
+        wanted += [line.strip() for line in said.stdout.splitlines()[1:] if line.strip() and "#" not in line]
+    return found
+
+
+@pytest.fixture
+def lab(bare_lab: Lab) -> Lab:
+    return bare_lab
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(lab: Lab) -> None:
+    for unit in UNITS:
+        lab.write(f"/run/lab/units/{unit.name}", unit.read_text())
+    done = lab.run("systemd-analyze", "verify", *(f"/run/lab/units/{u.name}" for u in UNITS), env=environment())
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_no_directive_takes_the_agent_out_of_the_hosts_namespaces() -> None:
+    assert not set(settings()) & set(MOUNTING)
+
+
+def test_what_the_unit_starts_does_every_verb_within_what_the_unit_leaves_it(lab: Lab, cni: Caller) -> None:
+    unit = settings()
+    program, *arguments = unit["ExecStart"].split()
+    assert (program, arguments) == (f"{PLUGINS}/calico", ["agent"])
+    kept = ",".join("+" + c.removeprefix("CAP_").lower() for c in unit["CapabilityBoundingSet"].split())
+    limits = ("--no-new-privs", f"--bounding-set=-all,{kept}", "--inh-caps=-all")
+    agent = Agent(lab, binary=program, before=("strace", "-f", "-qq", "-o", TRACE, "setpriv", *limits)).start()
+    netns = lab.netns("c1")
+    lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+    cni.add(WEB, "c1", netns)
+    cni("CHECK", WEB, "c1", netns).succeeded()
+    cni("STATUS", WEB).succeeded()
+    lab.out("nft", "flush", "ruleset")
+    until(lambda: agent.counted("restores_total") == 1, "it builds the table anew")
+    assert agent.counted("profiles") == 1, "it can start `status`"
+    cni("GC", {**WEB, "cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth0"}]}).succeeded()
+    cni.delete(WEB, "c1", netns)
+    assert agent.counted("requests_total") == 5
+    assert agent.counted("declined_total") == 0
+    agent.kill(signal.SIGTERM)
+    calls = lab.path(TRACE).read_text()
+    within_the_filters(calls, unit)
+
+
+def within_the_filters(calls: str, unit: dict[str, str]) -> None:
+    names = set(re.findall(r"^\d+ +(\w+)\(", calls, re.MULTILINE))
+    assert {"setns", "sendto", "recvfrom", "accept4"} <= names, "or strace has seen nothing"
+    assert names - allowed() == set()
+    families = set(re.findall(r"socket\((AF_\w+)", calls))
+    assert "AF_NETLINK" in families
+    assert families <= set(unit["RestrictAddressFamilies"].split())
+    assert set(re.findall(r"setns\(\d+(?:<[^>]*>)?, (\w+)\)", calls)) == {"CLONE_NEWNET"}
+    assert unit["RestrictNamespaces"] == "net"
+    assert not re.findall(r"CLONE_NEW(?!NET)\w+", calls)
+    assert not [line for line in calls.splitlines() if "PROT_WRITE" in line and "PROT_EXEC" in line]

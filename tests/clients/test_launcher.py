@@ -1,0 +1,144 @@
+"""The launcher in front of whatever listens at the agent's socket: it never hangs, lies, or does a call twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.clients.agent import SOCKET
+from tests.clients.caller import Caller, addresses
+from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+WEB = conf("web", pool("10.1.0.0/24"))
+TRY_AGAIN = 11
+_FAKE = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+os.makedirs(os.path.dirname(sys.argv[1]), 0o700, exist_ok=True)
+listener.bind(sys.argv[1])
+listener.listen(1)
+open(sys.argv[1] + ".ready", "w").close()
+while True:
+    connection, _ = listener.accept()
+    if sys.argv[2] != "at once":
+        connection.recv(1 << 20)
+    connection.sendall(bytes.fromhex(sys.argv[3]))
+    if sys.argv[2] == "then waits":
+        connection.recv(1)
+    connection.close()
+"""
+
+
+def frame(kind: str, status: int = 0, out: int = 0, err: int = 0, text: bytes = b"") -> bytes:
+    return struct.pack("=4I", ord(kind), status, out, err) + text
+
+
+@pytest.fixture
+def lab(bare_lab: Lab) -> Lab:
+    return bare_lab
+
+
+@pytest.fixture
+def fake(lab: Lab) -> Callable[[str, bytes], None]:
+    """Something that is no agent of ours: says these bytes and closes, or waits for one more."""
+
+    def start(manner: str, says: bytes) -> None:
+        lab.start("/usr/bin/python3", "-IS", "-c", _FAKE, SOCKET, manner, says.hex(), env=environment())
+        until(lambda: lab.path(f"{SOCKET}.ready").exists(), "it listens")
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("manner", "says"),
+    [
+        ("at once", b""),
+        ("then closes", b""),
+        ("then closes", b"no frame"),
+        ("then closes", frame("D")),
+        ("then closes", frame("?", 7, 7, 7)),
+        ("then waits", frame("D")),
+        ("then waits", b""),
+    ],
+)
+def test_what_is_not_taken_is_done_here(
+    lab: Lab, cni: Caller, fake: Callable[[str, bytes], None], manner: str, says: bytes
+) -> None:
+    fake(manner, says)
+    assert addresses(cni.add(WEB, "c1", lab.netns("c1")))
+    cni.delete(WEB, "c1", "/var/run/netns/c1")
+    assert lab.left() == {}
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        frame("T"),
+        frame("T") + b"half",
+        frame("T") + frame("R", 0, 1000, 0, b'{"ips'),
+        frame("T") + frame("R", 0, 1 << 31, 1 << 31),
+        frame("T") + frame("T"),
+    ],
+)
+def test_a_lost_add_is_taken_back_and_a_lost_del_is_done(
+    lab: Lab, cni: Caller, fake: Callable[[str, bytes], None], says: bytes
+) -> None:
+    first = cni.add(WEB, "before", lab.netns("before"))
+    fake("then closes", says)
+    reply = cni("ADD", WEB, "c1", lab.netns("c1"))
+    assert reply.refused(TRY_AGAIN)["cniVersion"] == WEB["cniVersion"]
+    assert cni("ADD", WEB, "before", "/var/run/netns/before").refused(TRY_AGAIN)
+    assert cni("CHECK", {**WEB, "prevResult": first}, "before", "/var/run/netns/before").succeeded(), "still whole"
+    cni.delete(WEB, "before", "/var/run/netns/before")
+    assert lab.left() == {}
+
+
+def test_an_answer_is_passed_on_as_it_is(lab: Lab, cni: Caller, fake: Callable[[str, bytes], None]) -> None:
+    fake("then waits", frame("T") + frame("R", 3, 5, 4, b"outs\nerr\n"))
+    reply = cni("ADD", WEB, "c1", lab.netns("c1"))
+    assert (reply.status, reply.stdout, reply.stderr) == (3, b"outs\n", b"err\n")
+
+
+def test_without_python_the_error_is_cni_json(lab: Lab) -> None:
+    """A root with nothing but the launcher in it."""
+    root = lab.path("/run/lab/bare")
+    root.mkdir()
+    shutil.copy(lab.path(PLUGINS, "calico"), root / "calico")
+    (root / "proc").mkdir()
+    lab.out("mount", "-t", "proc", "proc", "/run/lab/bare/proc")
+    bare = ("env", "-i", "CNI_COMMAND=ADD", "/usr/sbin/chroot", "/run/lab/bare", "/calico")
+    done = lab.run(*bare, env=environment(), stdin=b"{}")
+    error = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert "python3 (3.11 or newer) is needed" in error["msg"]
+
+
+def test_the_launcher_has_no_undefined_behaviour_in_these_calls(
+    lab: Lab, fake: Callable[[str, bytes], None], tmp_path: Path
+) -> None:
+    """The same source under the compiler's sanitizers, which end the program at the first fault."""
+    built = tmp_path / "launcher"
+    flags = "-std=c11 -g -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all -static-libasan"
+    source = Path(__file__).parents[2] / "plugin" / "launcher.c"
+    subprocess.run(["gcc", *flags.split(), "-o", str(built), str(source)], check=True)
+    lab.write("/opt/checked", built.read_bytes() + lab.path(PLUGINS, "calico").read_bytes())
+    lab.path("/opt/checked").chmod(0o755)
+    checked = Caller(lab, "/opt/checked")
+    long_name = "x" * 5000
+    assert checked("VERSION", {}).succeeded().json["supportedVersions"]
+    checked.add(WEB, "before", lab.netns("before"))
+    fake("then closes", frame("T") + frame("R", 0, 1000, 5, b"short"))
+    for container, more in (("c1", {}), (long_name, {}), ("c1", {f"CNI_{i}": long_name for i in range(40)})):
+        reply = checked("ADD", WEB, container, "/var/run/netns/missing", **more)
+        assert b"Sanitizer" not in reply.stderr, reply
+        assert reply.refused()
+    checked.delete(WEB, "before", "/var/run/netns/before")
+    assert lab.left() == {}
