@@ -63,6 +63,7 @@ class StateFile:
             db = self._open()
             db.execute("BEGIN IMMEDIATE")
             try:
+                self._check_version(db)
                 yield db
                 db.execute("COMMIT")
             except BaseException:
@@ -78,6 +79,7 @@ class StateFile:
             db = self._open()
             db.execute("BEGIN")
             try:
+                self._check_version(db)
                 yield db
             finally:
                 if db.in_transaction:
@@ -97,11 +99,12 @@ class StateFile:
             stat = self.path.stat()
         if not stat.st_size:
             raise CniError(Code.IO, f"the state file {self.path} is empty", _KEPT)
+        self._check_folder()
         identity = (os.getpid(), stat.st_dev, stat.st_ino)
         if self._db is not None and identity == self._identity:
+            self._db.execute("PRAGMA shrink_memory")  # what is on disk counts, not what was read of it before
             return self._db
         self._close()
-        self._check_folder()
         self._db = _connect(self.path)
         self._identity = identity
         try:
@@ -149,9 +152,13 @@ class StateFile:
 
     def _check(self, db: sqlite3.Connection) -> None:
         (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
         if application != APPLICATION_ID:
             raise CniError(Code.IO, f"{self.path} is no state file of calico-rkt", _KEPT)
+        self._check_version(db)
+
+    def _check_version(self, db: sqlite3.Connection) -> None:
+        """Asked in each transaction, since a newer program may have come while this one runs."""
+        (version,) = db.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA_VERSION:
             raise CniError(
                 Code.IO, f"the state file {self.path} has version {version}, this program knows {SCHEMA_VERSION}", _KEPT
