@@ -59,7 +59,7 @@ class StateFile:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction that changes something: all of it, or on any error nothing."""
-        with self._lock, self._errors():
+        with self._alone(), self._errors():
             db = self._open()
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -75,7 +75,7 @@ class StateFile:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """One view of the file that later writes don't change."""
-        with self._lock, self._errors():
+        with self._alone(), self._errors():
             db = self._open()
             db.execute("BEGIN")
             try:
@@ -176,14 +176,25 @@ class StateFile:
         db.execute("COMMIT")
 
     @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The turn of this thread; nobody waits longer for it than one waits for another process."""
+        if not self._lock.acquire(timeout=_BUSY_SECONDS):
+            raise self._locked()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _locked(self) -> CniError:
+        return CniError(Code.TRY_AGAIN, f"the state file {self.path} was locked for {_BUSY_SECONDS:.0f} s")
+
+    @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as e:
             if getattr(e, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                raise CniError(
-                    Code.TRY_AGAIN, f"the state file {self.path} was locked for {_BUSY_SECONDS:.0f} s"
-                ) from e
+                raise self._locked() from e
             self._close()
             raise CniError(Code.IO, f"the state file {self.path} can't be used: {e}", _KEPT) from e
         except OSError as e:
