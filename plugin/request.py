@@ -128,7 +128,7 @@ def _conf(stdin: bytes, environ: Mapping[str, str]) -> tuple[NetConf, tuple[Diag
         raise conf_error(e) from e
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _parsed(stdin: bytes, etcd: tuple[tuple[str, str], ...]) -> tuple[NetConf, tuple[Diagnostic, ...]]:
     """A runtime sends the same conf for every container of a network; an error is found anew each time."""
     return parse_conf(stdin, "<stdin>", environ=dict(etcd))

@@ -59,10 +59,11 @@ class StateFile:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction that changes something: all of it, or on any error nothing."""
-        with self._lock, self._errors():
+        with self._alone(), self._errors():
             db = self._open()
             db.execute("BEGIN IMMEDIATE")
             try:
+                self._check_version(db)
                 yield db
                 db.execute("COMMIT")
             except BaseException:
@@ -74,10 +75,11 @@ class StateFile:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """One view of the file that later writes don't change."""
-        with self._lock, self._errors():
+        with self._alone(), self._errors():
             db = self._open()
             db.execute("BEGIN")
             try:
+                self._check_version(db)
                 yield db
             finally:
                 if db.in_transaction:
@@ -97,11 +99,12 @@ class StateFile:
             stat = self.path.stat()
         if not stat.st_size:
             raise CniError(Code.IO, f"the state file {self.path} is empty", _KEPT)
+        self._check_folder()
         identity = (os.getpid(), stat.st_dev, stat.st_ino)
         if self._db is not None and identity == self._identity:
+            self._db.execute("PRAGMA shrink_memory")  # what is on disk counts, not what was read of it before
             return self._db
         self._close()
-        self._check_folder()
         self._db = _connect(self.path)
         self._identity = identity
         try:
@@ -149,9 +152,13 @@ class StateFile:
 
     def _check(self, db: sqlite3.Connection) -> None:
         (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
         if application != APPLICATION_ID:
             raise CniError(Code.IO, f"{self.path} is no state file of calico-rkt", _KEPT)
+        self._check_version(db)
+
+    def _check_version(self, db: sqlite3.Connection) -> None:
+        """Asked in each transaction, since a newer program may have come while this one runs."""
+        (version,) = db.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA_VERSION:
             raise CniError(
                 Code.IO, f"the state file {self.path} has version {version}, this program knows {SCHEMA_VERSION}", _KEPT
@@ -169,14 +176,25 @@ class StateFile:
         db.execute("COMMIT")
 
     @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The turn of this thread; nobody waits longer for it than one waits for another process."""
+        if not self._lock.acquire(timeout=_BUSY_SECONDS):
+            raise self._locked()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _locked(self) -> CniError:
+        return CniError(Code.TRY_AGAIN, f"the state file {self.path} was locked for {_BUSY_SECONDS:.0f} s")
+
+    @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as e:
             if getattr(e, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                raise CniError(
-                    Code.TRY_AGAIN, f"the state file {self.path} was locked for {_BUSY_SECONDS:.0f} s"
-                ) from e
+                raise self._locked() from e
             self._close()
             raise CniError(Code.IO, f"the state file {self.path} can't be used: {e}", _KEPT) from e
         except OSError as e:

@@ -16,13 +16,14 @@ from calico_rkt.plugin.store.protocol import Endpoint, Key
 KEY = Key("web", "c1", "eth0")
 
 
-@pytest.fixture
-def store(tmp_path):
-    made = LocalStore(tmp_path / "run", tmp_path / "lib", verify=pytest.fail)
+@pytest.fixture(params=["cold", "warm"])
+def store(tmp_path, request):
+    """Opened anew for what comes, or still open from before, as a long-lived process has it."""
+    made = LocalStore(tmp_path / "run", tmp_path / "lib", verify=pytest.fail, warm=request.param == "warm")
     made.add(Endpoint(KEY, "aa", "/n", 4, 7, "crk0", "02:00", (ip_address("10.1.0.1"),)), Ipam("dhcp"), ())
     made.close()
     yield made
-    made.close()
+    made._state.close()
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_a_folder_that_others_write_to_is_refused(store, path):
 
 def test_the_records_of_an_earlier_boot_are_dropped(store, tmp_path, monkeypatch):
     assert store.endpoint(KEY) is not None
-    store.close()
+    store._state.close()  # no process outlives a boot
     other = tmp_path / "boot_id"
     other.write_text("another\n")
     monkeypatch.setattr(statefile, "_BOOT_ID", other)

@@ -1,0 +1,27 @@
+"""Rounds of CNI calls as JSON lines on stdin, each a list; the calls of a round at once, in threads of one process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from calico_rkt.plugin.request import parse_request
+from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.verbs import serve
+
+
+def served(call: Any) -> Any:
+    answers: list[object] = [None]
+    try:
+        request = parse_request(call["env"], json.dumps(call["conf"]).encode())
+        serve(request, lambda result: answers.append(result.to_json("1.0.0")))
+    except CniError as e:
+        return {"code": e.code, "msg": e.msg, "details": e.details}
+    return answers[-1]
+
+
+with ThreadPoolExecutor(64) as pool:
+    for line in sys.stdin:
+        print(json.dumps(list(pool.map(served, json.loads(line)))), flush=True)
