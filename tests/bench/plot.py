@@ -19,20 +19,23 @@ def svg(rows: Sequence[Row]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" font-family="sans-serif">',
         '<rect width="100%" height="100%" fill="#fff"/>',
         '<text x="20" y="28" font-size="17">calico-rkt beside its peers, in one run: medians, as ratios</text>',
-        '<text x="20" y="48" font-size="12" fill="#555">'
-        "green or red: ours, within its bound or not; grey: the peer (1.0); the mark is the bound</text>",
+        '<text x="20" y="48" font-size="12" fill="#555">green or red: ours, within its bound or not; '
+        + "grey: the peer (1.0); the mark is the bound</text>",
     ]
     for number, row in enumerate(rows):
         y = _TOP + number * _GAP
+        right = _LEFT + max(row.ratio, 1, row.bound) * scale + 8
         colour = "#2e7d32" if row.ratio <= row.bound else "#c62828"
         lines += [
             f'<text x="{_LEFT - 10}" y="{y + 17}" font-size="12" text-anchor="end">{escape(row.what)}</text>',
             f'<rect x="{_LEFT}" y="{y}" width="{row.ratio * scale:.1f}" height="{_BAR}" fill="{colour}"/>',
             f'<rect x="{_LEFT}" y="{y + _BAR + 2}" width="{scale:.1f}" height="{_BAR - 4}" fill="#bbb"/>',
             f'<path d="M{_LEFT + row.bound * scale:.1f} {y - 3}v{_BAR + 6}" stroke="#000" stroke-width="2"/>',
-            f'<text x="{_LEFT + max(row.ratio, 1, row.bound) * scale + 8:.1f}" y="{y + 12}" font-size="12">'
-            f"{row.ratio:.2f} (bound {row.bound:g})</text>",
-            f'<text x="{_LEFT + max(row.ratio, 1, row.bound) * scale + 8:.1f}" y="{y + 26}" font-size="11" fill="#555">'
-            f"{row.ours:.2f} and {row.peer:.2f} {row.unit}</text>",
+            _words(right, y + 12, 12, "#000", f"{row.ratio:.2f} (bound {row.bound:g})"),
+            _words(right, y + 26, 11, "#555", f"{row.ours:.2f} and {row.peer:.2f} {row.unit}"),
         ]
     return "\n".join([*lines, "</svg>", ""])
+
+
+def _words(x: float, y: float, size: int, colour: str, text: str) -> str:
+    return f'<text x="{x:.1f}" y="{y}" font-size="{size}" fill="{colour}">{escape(text)}</text>'
