@@ -145,8 +145,10 @@ def script(published: Published) -> str:
 def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     """Rebuild the whole table in one transaction, under the policy lock; (endpoints, networks that stay closed).
 
-    A network whose published profile is missing or unfit is used for nothing: its endpoints stay closed.
+    A network whose published profile is missing or unfit is used for nothing: its endpoints stay closed. Where all is
+    open, all is closed before anything is read.
     """
+    table.shut()
     endpoints = store.endpoints()
     scripts: dict[str, str] = {}
     closed: list[str] = []

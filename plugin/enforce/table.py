@@ -164,15 +164,24 @@ def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], 
 
     networks: by id, the script of each network (as load_network takes it) whose published profile is fit for use.
     Endpoints of any other network are closed (elements.adding_all).
-
-    Where the base was gone or no longer whole, so that all was open, an empty table goes first: it drops all that is
-    ours, 1 ms after the call, while the full one takes the longer the more endpoints and rules there are.
+    Where all is open, all is closed first.
     """
-    empty = f"add table inet {TABLE}\ndelete table inet {TABLE}\n{base_script()}"
-    if not base_present():
-        nft.run(empty)
-    script = empty + elements.ranges_script(ranges) + "".join(networks[i] for i in sorted(networks))
+    shut()
+    script = _empty() + elements.ranges_script(ranges) + "".join(networks[i] for i in sorted(networks))
     nft.run(script + elements.adding_all(endpoints, frozenset(networks)))
+
+
+def shut() -> None:
+    """Where the base is gone or no longer whole, so that all is open, put an empty table: it drops all that is ours.
+
+    It takes 1 ms, while what goes before a restore takes the longer the more endpoints and rules there are.
+    """
+    if not base_present():
+        nft.run(_empty())
+
+
+def _empty() -> str:
+    return f"add table inet {TABLE}\ndelete table inet {TABLE}\n{base_script()}"
 
 
 def remove_network(network_id: str) -> bool:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
+from calico_rkt.plugin.enforce import nft
 from calico_rkt.plugin.store import local
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 from tests.bench import cluster
@@ -24,6 +26,7 @@ ENDPOINTS, LEASES = 2000, 60_000
 LOAD_CLIENTS, LOAD_CALLS = 16, 2000
 IDLE_SECONDS = 5.0
 SETTLE = 0.06
+FLUSHES = 7
 CHAIN = 10
 
 
@@ -199,6 +202,33 @@ def _load(say: Callable[[Row | Fact], None], warm: Agent) -> None:
     say(Fact(f"{LOAD_CALLS:,} ADDs and DELs from {LOAD_CLIENTS} clients", words, not left and grown < 2))
 
 
+def _flushed(where: str, network: str) -> Fact:
+    """How long the agent leaves this host open, and how long until all is as it was, after somebody's flush."""
+    opened, whole = [], []
+    for _ in range(FLUSHES):
+        nft.run("flush ruleset\n")  # the program of that name would go on for 10 ms after it
+        begun = time.perf_counter()
+        opened.append(_until(lambda: bool(nft.list_json("list tables inet")), begun))
+        whole.append(_until(lambda: any(o.get("chain", {}).get("name") == f"in-{network}" for o in _chains()), begun))
+        time.sleep(SETTLE)
+    said = (
+        f"open {statistics.median(opened):.1f} ms (longest {max(opened):.1f}), whole {statistics.median(whole):.0f} ms"
+    )
+    return Fact(f"flush ruleset with an agent and {where}", f"{said} after it", holds=True)
+
+
+def _chains() -> tuple[dict[str, Any], ...]:
+    return nft.list_json("list chains inet")
+
+
+def _until(claim: Callable[[], bool], begun: float) -> float:
+    """Milliseconds until it holds; looked at again and again."""
+    while not claim():
+        if time.perf_counter() - begun > 30:
+            sys.exit("bench: the agent did not build the table anew")
+    return (time.perf_counter() - begun) * 1e3
+
+
 def _left() -> int:
     links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, check=True).stdout)
     store = local.open_local()
@@ -288,4 +318,5 @@ def _many_endpoints(say: Callable[[Row | Fact], None], warm: Agent) -> None:
     (later,) = medians([lambda i: _added_and_removed(ours, names[i])])
     say(Row(f"ADD with {ENDPOINTS:,} endpoints attached / with none", later, few, 1.2))
     memory = warm.memory()
+    say(_flushed(f"{ENDPOINTS:,} endpoints", "many"))
     say(Fact(f"the agent's memory at {ENDPOINTS:,} endpoints", f"{memory:.0f} MB", memory < 50))

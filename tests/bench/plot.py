@@ -19,8 +19,9 @@ def svg(rows: Sequence[Row]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" font-family="sans-serif">',
         '<rect width="100%" height="100%" fill="#fff"/>',
         '<text x="20" y="28" font-size="17">calico-rkt beside its peers, in one run: medians, as ratios</text>',
-        '<text x="20" y="48" font-size="12" fill="#555">green or red: ours, within its bound or not; '
-        + "grey: the peer (1.0); the mark is the bound</text>",
+        _words(
+            20, 48, 12, "#555", "green or red: ours, within its bound or not; grey: the peer (1.0); mark: the bound"
+        ),
     ]
     for number, row in enumerate(rows):
         y = _TOP + number * _GAP
