@@ -94,7 +94,7 @@ def _family(name: str, kind: str, what: str, samples: Iterable[Sample]) -> list[
 
 def _line(name: str, labels: Labels, value: float) -> str:
     named = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
-    return f"calico_rkt_{name}{{{named}}} {value:g}" if named else f"calico_rkt_{name} {value:g}"
+    return f"calico_rkt_{name}{{{named}}} {value!r}" if named else f"calico_rkt_{name} {value!r}"
 
 
 def _escaped(text: str) -> str:
