@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.clients.agent import Agent
 from tests.clients.caller import Caller, addresses
 from tests.clients.etcd import ENDPOINTS, Etcd, cluster_conf, inconsistent, left_in
-from tests.clients.lab import PLUGINS, Lab, environment
+from tests.clients.lab import PLUGINS, Lab, environment, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -49,6 +50,7 @@ def test_an_etcd_that_does_not_answer_is_given_up_in_time(lab: Lab, cni: Caller,
     assert inconsistent(etcd) == []
 
 
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)
 @pytest.mark.parametrize("finisher", ["ADD", "DEL", "gc"])
 def test_a_del_without_etcd_is_finished_by_the_next_command(lab: Lab, cni: Caller, etcd: Etcd, finisher: str) -> None:
     conf = cluster_conf(etcd)
@@ -74,6 +76,29 @@ def test_a_del_without_etcd_is_finished_by_the_next_command(lab: Lab, cni: Calle
         assert done.returncode == 0, done
         assert b"net1 a eth0" in done.stdout
     assert journal(lab) == []
+    assert left_in(etcd) == {}
+    assert inconsistent(etcd) == []
+
+
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)
+@pytest.mark.parametrize("knows_from", ["a call", "the host's confs"])
+def test_an_agent_finishes_a_del_by_itself(lab: Lab, cni: Caller, etcd: Etcd, knows_from: str) -> None:
+    conf = cluster_conf(etcd)
+    agent = Agent(lab)
+    if knows_from == "a call":
+        agent.start()
+    else:
+        lab.write("/etc/cni/net.d/net1.conf", json.dumps(conf))
+    netns = lab.netns("a")
+    cni.add(conf, "a", netns)
+    etcd.stop()
+    cni.delete(conf, "a", netns)
+    assert len(journal(lab)) == 1
+    if knows_from != "a call":
+        agent.start()
+    assert agent.counted("journal_length") == 1
+    etcd.start()
+    until(lambda: journal(lab) == [], "the agent gives it back")
     assert left_in(etcd) == {}
     assert inconsistent(etcd) == []
 

@@ -13,7 +13,8 @@ from tests.clients.etcd import IPAM, Etcd, cluster_conf, inconsistent, left_in
 from tests.clients.lab import Lab, until
 from tests.clients.warmth import Warm
 
-pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+# What is counted is what one warm process asks, by the test's own: an agent beside it has no part in that.
+pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.parametrize("lab", ["alone"], indirect=True)]
 
 HERE = Path(__file__).parent
 PORT, FOLDER = 2380 + 20, "/run/proxy"
