@@ -26,11 +26,11 @@ def imports(lab, command, container):
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines if line.startswith("import time:")}
 
 
-def test_when_the_profile_is_published_neither_compiler_nor_netlink_libraries_are_imported(lab):
+def test_when_the_profile_is_published_neither_compiler_nor_netlink_libraries_are_imported(bare_lab):
     for container in ("first", "second"):
-        lab.netns(container)
-    assert {"jinja2", "yaml"} <= imports(lab, "ADD", "first")
+        bare_lab.netns(container)
+    assert {"jinja2", "yaml"} <= imports(bare_lab, "ADD", "first")
     for command, container in (("ADD", "second"), ("DEL", "second"), ("DEL", "first")):
-        found = imports(lab, command, container)
+        found = imports(bare_lab, command, container)
         assert "calico_rkt" in found
         assert not found & HEAVY

@@ -35,25 +35,25 @@ def serve(lab, *rounds):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_adds_at_once_are_all_attached_and_dels_at_once_leave_nothing(lab, network):
+def test_adds_at_once_are_all_attached_and_dels_at_once_leave_nothing(bare_lab, network):
     names = [f"c{i}" for i in range(AT_ONCE)]
     for name in names:
-        lab.netns(name)
+        bare_lab.netns(name)
     adds, checks, dels = ([call(c, network, n) for n in names] for c in ("ADD", "CHECK", "DEL"))
-    added, _, _ = serve(lab, adds, checks, dels)
+    added, _, _ = serve(bare_lab, adds, checks, dels)
     given = [a for result in added for a in addresses(result)]
     assert len(given) == len(set(given)) == AT_ONCE * len(NETWORKS[network]["ipam"]["ranges"])
-    assert lab.left() == {}
-    assert not [name for name in names if "eth0" in lab.links(name)]
+    assert bare_lab.left() == {}
+    assert not [name for name in names if "eth0" in bare_lab.links(name)]
 
 
-def test_adds_and_dels_of_others_at_the_same_time_do_not_meet(lab):
+def test_adds_and_dels_of_others_at_the_same_time_do_not_meet(bare_lab):
     names = [f"c{i}" for i in range(AT_ONCE)]
     for name in names:
-        lab.netns(name)
+        bare_lab.netns(name)
     even, odd = names[::2], names[1::2]
     serve(
-        lab,
+        bare_lab,
         [call("ADD", "v4", n) for n in even],
         [c for pair in zip(even, odd, strict=True) for c in (call("DEL", "v4", pair[0]), call("ADD", "both", pair[1]))],
         [
@@ -64,12 +64,12 @@ def test_adds_and_dels_of_others_at_the_same_time_do_not_meet(lab):
         [call("CHECK", "both", n) for n in names],
         [call("DEL", "both", n) for n in names],
     )
-    assert lab.left() == {}
+    assert bare_lab.left() == {}
 
 
-def test_one_call_twice_at_once_is_one_attachment(lab):
-    lab.netns("c")
-    (added,) = serve(lab, [call("ADD", "v4", "c")] * 6)
+def test_one_call_twice_at_once_is_one_attachment(bare_lab):
+    bare_lab.netns("c")
+    (added,) = serve(bare_lab, [call("ADD", "v4", "c")] * 6)
     assert len({json.dumps(a) for a in added}) == 1
-    serve(lab, [call("DEL", "v4", "c")] * 6)
-    assert lab.left() == {}
+    serve(bare_lab, [call("DEL", "v4", "c")] * 6)
+    assert bare_lab.left() == {}
