@@ -106,6 +106,8 @@ def _export(args: argparse.Namespace) -> int:
     with place(args.source, confs_of(args.confs), "--from").open() as side:
         with_endpoints = side.name != LOCAL if args.endpoints is None else args.endpoints
         bundle = export(side, endpoints=with_endpoints)
+    if args.endpoints and not bundle.endpoints:
+        print(f"calico-rkt: {side.name}: no endpoints that could be written", file=sys.stderr)
     text = write(bundle)
     if args.output is None:
         print(text, end="", flush=True)

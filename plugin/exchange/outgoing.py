@@ -9,7 +9,7 @@ from calico_rkt.compiler.conf import Ipam, Net, NetConf
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.targets.calico_v3_read import verify
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.sides import Cluster, Local, Side
+from calico_rkt.plugin.sides import Cluster, Side
 
 if TYPE_CHECKING:
     from calico_rkt.plugin.store.etcd3.inventory import Inventory
@@ -50,10 +50,10 @@ def _profiles(side: Side) -> tuple[Network, ...]:
 
 
 def pools(side: Side) -> tuple[Pool, ...]:
-    """A cluster's pools that are ours; of this host, each subnet of its networks that lies in no other of them."""
-    if isinstance(side, Cluster):
-        there = inventory(side)
-        return there.pools() if there is not None else ()
+    """A cluster's pools that are ours; elsewhere each subnet of the networks here that lies in no other of them."""
+    there = inventory(side) if isinstance(side, Cluster) else None
+    if there is not None:
+        return there.pools()
     from calico_rkt.plugin.store.etcd3.inventory import local_pool
 
     subnets = _subnets(side)
@@ -61,8 +61,8 @@ def pools(side: Side) -> tuple[Pool, ...]:
     return tuple(sorted((local_pool(str(s), nat=subnets[s]) for s in outermost), key=lambda p: p.name))
 
 
-def _subnets(side: Local) -> dict[Net, bool]:
-    """Each subnet that this host's networks use, and whether one of them hides its containers behind the host."""
+def _subnets(side: Side) -> dict[Net, bool]:
+    """Each subnet that this host's networks use there, and whether one of them hides its containers behind the host."""
     found = dict.fromkeys(side.store.ranges(), False)
     for conf in side.known.values():
         for r in (r for ranges in conf.ipam.ranges for r in ranges):

@@ -1,6 +1,6 @@
 """A datastore's name as people give it in, the datastore out.
 
-A name is `local`, a cluster's datastore_type (`etcdv3`, `etcdv2`), or the URL of one of its members.
+A name is `local`, a cluster's datastore_type (`etcdv3`, `etcdv2`), or the URL of a member of an etcdv3 cluster.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def place(wanted: str, known: Mapping[str, NetConf], option: str) -> Place:
         found = found or [_unnamed(wanted, os.environ.get("ETCD_ENDPOINTS", ""))]
     elif wanted.startswith(_SCHEMES):
         members = frozenset(_split(wanted))
-        found = [p for p in there if p.members & members] or [_unnamed(CLUSTERS[0], wanted)]
+        found = [p for p in there if p.kind == CLUSTERS[0] and p.members & members] or [_unnamed(CLUSTERS[0], wanted)]
     else:
         names = ", ".join((LOCAL, *CLUSTERS))
         raise CniError(
@@ -90,7 +90,8 @@ def _unnamed(kind: str, urls: str) -> Place:
         )
     members = tuple(_split(urls))
     conf = NetConf("", "calico", "1.0.0", Ipam("unknown"), datastore_type=kind, etcd_endpoints=members)
-    return _cluster({"": conf})
+    (confs,) = clusters({"": conf})  # says so where this version serves no such datastore
+    return _cluster(confs)
 
 
 def _cluster(confs: Mapping[str, NetConf]) -> Place:
