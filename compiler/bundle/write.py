@@ -1,6 +1,7 @@
 """A Bundle in, one file of Calico v3 resources out: what `calicoctl apply -f` takes, in an order that never changes.
 
-No uid, no resourceVersion and no time: Calico refuses a resourceVersion at a creation and makes the others itself.
+No uid, no resourceVersion and no time: calicoctl compares a resourceVersion with what is there and makes the others
+itself (calicoctl/calicoctl/resourcemgr in projectcalico/calico); it reads strictly, so no field may be unknown to it.
 Pools stand before profiles and profiles before endpoints, so nothing refers to what comes later.
 """
 

@@ -23,10 +23,10 @@ EXCHANGE = {
 }
 _ATTEMPTS = 10
 
-_DATASTORE = """DATASTORE is local (this host's own), etcdv3 (the Calico cluster that a conf or ETCD_ENDPOINTS
-names), or the URL of a cluster's member (TLS files and user come from the conf that names it, else from
-ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE, ETCD_USERNAME and ETCD_PASSWORD). Without a name: the one that
-the confs name."""
+_DATASTORE = """DATASTORE is local (this host's own), etcdv3 or etcdv2 (the Calico cluster of that kind that a conf or
+ETCD_ENDPOINTS names), or the URL of a member of an etcdv3 cluster (TLS files and user come from the conf that names
+it, else from ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE, ETCD_USERNAME and ETCD_PASSWORD). Without a name: the
+one that the confs name."""
 
 _EXPORT = f"""examples:
   calico-rkt export                           what this host's confs' datastore has, on stdout
@@ -106,6 +106,8 @@ def _export(args: argparse.Namespace) -> int:
     with place(args.source, confs_of(args.confs), "--from").open() as side:
         with_endpoints = side.name != LOCAL if args.endpoints is None else args.endpoints
         bundle = export(side, endpoints=with_endpoints)
+    if args.endpoints and not bundle.endpoints:
+        print(f"calico-rkt: {side.name}: no endpoints that could be written", file=sys.stderr)
     text = write(bundle)
     if args.output is None:
         print(text, end="", flush=True)

@@ -17,10 +17,14 @@ from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
 from calico_rkt.compiler.pipeline import write_proven
 from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.targets import calico_v3
+from calico_rkt.plugin.exchange.outgoing import inventory
 from calico_rkt.plugin.lifecycle import Change
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.sides import Cluster, Side
 from calico_rkt.plugin.store.protocol import Published
+
+_OF_2015 = "calico-v1"
+"""The target of a cluster without an inventory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,11 @@ def plan(bundle: Bundle, side: Side, source: str) -> Plan:
     problems = [d for network in bundle.profiles for d in _unfit(network, side, bundle, source)]
     if problems:
         raise CompileError(problems)
-    if isinstance(side, Cluster):
-        side.store.inventory.check_ready()
+    there = inventory(side) if isinstance(side, Cluster) else None
+    if there is not None:
+        there.check_ready()
+    elif isinstance(side, Cluster):
+        side.store.is_published("-")  # looks whether the cluster is ready
     same: list[str] = []
     changes: list[Change] = []
     for network in bundle.profiles:
@@ -59,14 +66,15 @@ def carry_out(plan: Plan, side: Side) -> None:
 
     ChangedMeanwhileError or CniError 11 where a profile changed since it was shown; pools that were made stay.
     """
-    if isinstance(side, Cluster):
+    there = inventory(side) if isinstance(side, Cluster) else None
+    if there is not None:
         for pool in plan.pools:
-            side.store.inventory.create(pool)
+            there.create(pool)
     if plan.changes:
         side.apply(plan.changes)
     for change in plan.changes:
-        there = side.profiles.published(change.new.network_id)
-        if there is None or there.digest != change.new.digest:
+        found = side.profiles.published(change.new.network_id)
+        if found is None or found.digest != change.new.digest:
             raise CniError(
                 Code.TRY_AGAIN, f"the profile of {change.new.network} was changed right after it was brought in"
             )
@@ -74,15 +82,16 @@ def carry_out(plan: Plan, side: Side) -> None:
 
 def _unfit(network: Network, side: Side, bundle: Bundle, source: str) -> Iterable[Diagnostic]:
     """Why the datastore can't have this policy: what its enforcer has no words for."""
-    if isinstance(side, Cluster):
+    if isinstance(side, Cluster) and inventory(side) is not None:
         if network.endpoint_to_host is not ToHost.DROP:
             message = f"network {network.name!r} has endpoint_to_host: {network.endpoint_to_host.value}"
             hint = "on a Calico cluster that is Felix's own setting (defaultEndpointToHostAction): apply without it"
             yield error("CR407", message, path=source, hint=hint)
         return
     ids = {*map(object_id, side.known), *side.profiles.published_ids(), *(n.id for n in bundle.profiles)}
+    target = _OF_2015 if isinstance(side, Cluster) else NFTABLES
     try:
-        write_proven(network, NFTABLES, frozenset(ids))
+        write_proven(network, target, frozenset(ids))
     except CompileError as e:
         yield from (error(d.code, f"network {network.name!r}: {d.message}", path=source) for d in e.diagnostics)
 
@@ -111,12 +120,13 @@ def _change(network: Network, side: Side) -> Change | None:
 
 
 def _pools(bundle: Bundle, side: Side) -> tuple[tuple[Pool, ...], list[str]]:
-    if not isinstance(side, Cluster):
-        words = f"{_count(bundle.pools, 'pool')} not brought in: here a network's subnet stands in its conf alone"
-        return (), [words] if bundle.pools else []
-    there = [(pool, side.store.inventory.stands_in(pool)) for pool in bundle.pools]
-    fresh = tuple(pool for pool, words in there if not words)
-    return fresh, [f"IPPool {pool.name} ({pool.cidr}) {words}" for pool, words in there if words]
+    there = inventory(side) if isinstance(side, Cluster) else None
+    if there is None:
+        why = "the first ADD makes them" if isinstance(side, Cluster) else "a network's subnet stands in its conf alone"
+        return (), [f"{_count(bundle.pools, 'pool')} not brought in: here {why}"] if bundle.pools else []
+    found = [(pool, there.stands_in(pool)) for pool in bundle.pools]
+    fresh = tuple(pool for pool, words in found if not words)
+    return fresh, [f"IPPool {pool.name} ({pool.cidr}) {words}" for pool, words in found if words]
 
 
 def _about_endpoints(bundle: Bundle) -> list[str]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from calico_rkt.compiler.bundle.resources import Bundle, Pool, WorkloadEndpoint
 from calico_rkt.compiler.conf import Ipam, Net, NetConf
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.targets.calico_v3_read import verify
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.sides import Cluster, Local, Side
+from calico_rkt.plugin.sides import Cluster, Side
+
+if TYPE_CHECKING:
+    from calico_rkt.plugin.store.etcd3.inventory import Inventory
 
 
 def export(side: Side, *, endpoints: bool) -> Bundle:
     """CniError 106 names every profile that was edited by hand: what nobody reviewed goes nowhere from here."""
     return Bundle(_profiles(side), pools(side), _endpoints(side) if endpoints else ())
+
+
+def inventory(side: Cluster) -> Inventory | None:
+    """A cluster's pools and endpoints; None where its data model has others than the bundle's."""
+    from calico_rkt.plugin.store.etcd3.store import EtcdStore
+
+    return side.store.inventory if isinstance(side.store, EtcdStore) else None
 
 
 def _profiles(side: Side) -> tuple[Network, ...]:
@@ -38,9 +50,10 @@ def _profiles(side: Side) -> tuple[Network, ...]:
 
 
 def pools(side: Side) -> tuple[Pool, ...]:
-    """A cluster's pools that are ours; of this host, each subnet of its networks that lies in no other of them."""
-    if isinstance(side, Cluster):
-        return side.store.inventory.pools()
+    """A cluster's pools that are ours; elsewhere each subnet of the networks here that lies in no other of them."""
+    there = inventory(side) if isinstance(side, Cluster) else None
+    if there is not None:
+        return there.pools()
     from calico_rkt.plugin.store.etcd3.inventory import local_pool
 
     subnets = _subnets(side)
@@ -48,8 +61,8 @@ def pools(side: Side) -> tuple[Pool, ...]:
     return tuple(sorted((local_pool(str(s), nat=subnets[s]) for s in outermost), key=lambda p: p.name))
 
 
-def _subnets(side: Local) -> dict[Net, bool]:
-    """Each subnet that this host's networks use, and whether one of them hides its containers behind the host."""
+def _subnets(side: Side) -> dict[Net, bool]:
+    """Each subnet that this host's networks use there, and whether one of them hides its containers behind the host."""
     found = dict.fromkeys(side.store.ranges(), False)
     for conf in side.known.values():
         for r in (r for ranges in conf.ipam.ranges for r in ranges):
@@ -66,7 +79,8 @@ def _in(inner: Net, outer: Net) -> bool:
 
 def _endpoints(side: Side) -> tuple[WorkloadEndpoint, ...]:
     if isinstance(side, Cluster):
-        return side.store.inventory.endpoints()
+        there = inventory(side)
+        return there.endpoints() if there is not None else ()
     from calico_rkt.plugin.store.etcd3.inventory import local_document
     from calico_rkt.plugin.store.etcd3.session import node_name
 

@@ -1,4 +1,7 @@
-"""A datastore's name as people give it in, the datastore out: `local`, `etcdv3`, or the URL of a cluster's member."""
+"""A datastore's name as people give it in, the datastore out.
+
+A name is `local`, a cluster's datastore_type (`etcdv3`, `etcdv2`), or the URL of a member of an etcdv3 cluster.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,25 @@ from calico_rkt.compiler.conf import Ipam, NetConf
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.sides import LOCAL, Cluster, Side, clusters, opened_cluster, opened_local
 
-ETCD3 = "etcdv3"
+CLUSTERS = ("etcdv3", "etcdv2")
 _SCHEMES = ("http://", "https://")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A datastore that is not open yet; confs are those that name it, and name is what people call it."""
+    """A datastore that is not open yet: kind is its datastore_type, confs are those that name it."""
 
-    name: str
+    kind: str
     confs: Mapping[str, NetConf]
+    members: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.kind} at {', '.join(sorted(self.members))}" if self.members else self.kind
 
     def open(self) -> AbstractContextManager[Side]:
         return _open(self)
-
-    @property
-    def members(self) -> frozenset[str]:
-        """URLs of a cluster; none of the host's own datastore."""
-        return frozenset() if self.name == LOCAL else _members(next(iter(self.confs.values())))
 
 
 def place(wanted: str, known: Mapping[str, NetConf], option: str) -> Place:
@@ -37,37 +41,37 @@ def place(wanted: str, known: Mapping[str, NetConf], option: str) -> Place:
     option: how people name it on the command line.
     """
     here = Place(LOCAL, {n: c for n, c in known.items() if c.datastore_type == LOCAL})
-    there = [Place(", ".join(sorted(_members(next(iter(c.values()))))), c) for c in clusters(known)]
+    there = [_cluster(confs) for confs in clusters(known)]
     if wanted == LOCAL:
         return here
     if not wanted:
         found = [*([here] if here.confs or not there else []), *there]
-    elif wanted == ETCD3:
-        found = there or [_unnamed(os.environ.get("ETCD_ENDPOINTS", ""))]
+    elif wanted in CLUSTERS:
+        found = [p for p in there if p.kind == wanted]
+        found = found or [_unnamed(wanted, os.environ.get("ETCD_ENDPOINTS", ""))]
     elif wanted.startswith(_SCHEMES):
         members = frozenset(_split(wanted))
-        found = [p for p in there if p.members & members] or [_unnamed(wanted)]
+        found = [p for p in there if p.kind == CLUSTERS[0] and p.members & members] or [_unnamed(CLUSTERS[0], wanted)]
     else:
+        names = ", ".join((LOCAL, *CLUSTERS))
         raise CniError(
-            Code.INVALID_CONF, f"{option} {wanted!r} is no datastore", f"{LOCAL}, {ETCD3}, or the URL of an etcd member"
+            Code.INVALID_CONF, f"{option} {wanted!r} is no datastore", f"{names}, or the URL of an etcd member"
         )
     if len(found) > 1:
         names = "; ".join(p.name for p in found)
-        raise CniError(
-            Code.INVALID_CONF, f"the confs name several datastores: {names}", f"say which one: {option} NAME"
-        )
+        raise CniError(Code.INVALID_CONF, f"several datastores are meant: {names}", f"say which one: {option} NAME")
     return found[0]
 
 
 def same(one: Place, other: Place) -> bool:
     """Whether two names mean one datastore."""
-    return one.name == other.name or bool(one.members & other.members)
+    return one.kind == other.kind and (one.kind == LOCAL or bool(one.members & other.members))
 
 
 @contextmanager
 def _open(what: Place) -> Iterator[Side]:
     confs = dict(what.confs)
-    if what.name == LOCAL:
+    if what.kind == LOCAL:
         with opened_local(confs) as local:
             yield local
         return
@@ -76,23 +80,25 @@ def _open(what: Place) -> Iterator[Side]:
         yield cluster if "" not in confs else Cluster(cluster.store, {}, cluster.name)
 
 
-def _unnamed(urls: str) -> Place:
+def _unnamed(kind: str, urls: str) -> Place:
     """A cluster that no conf names: TLS files and user come from the environment, as for calicoctl."""
     if not urls:
         raise CniError(
             Code.INVALID_CONF,
-            "no conf names an etcd",
-            "name a folder with --confs, one of its members by URL, or set ETCD_ENDPOINTS",
+            f"no conf names a datastore of type {kind}",
+            "name a folder of confs with --confs, one of its members by URL, or set ETCD_ENDPOINTS",
         )
     members = tuple(_split(urls))
-    conf = NetConf("", "calico", "1.0.0", Ipam("unknown"), datastore_type=ETCD3, etcd_endpoints=members)
-    return Place(", ".join(sorted(members)), {"": conf})
+    conf = NetConf("", "calico", "1.0.0", Ipam("unknown"), datastore_type=kind, etcd_endpoints=members)
+    (confs,) = clusters({"": conf})  # says so where this version serves no such datastore
+    return _cluster(confs)
 
 
-def _members(conf: NetConf) -> frozenset[str]:
+def _cluster(confs: Mapping[str, NetConf]) -> Place:
     from calico_rkt.plugin.store.etcd3.session import access_of
 
-    return frozenset(access_of(conf).endpoints)
+    first = next(iter(confs.values()))
+    return Place(first.datastore_type, confs, frozenset(access_of(first).endpoints))
 
 
 def _split(urls: str) -> Iterator[str]:

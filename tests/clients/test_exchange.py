@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 from typing import Any
 
@@ -221,7 +223,7 @@ def test_what_can_not_be_meant_is_said(lab: Lab, etcd: Etcd, moved: dict[str, An
         (["import", "--from", "local"], 2, "--from and --to are one datastore: local"),
         (["import", "--from", etcd.url, "--to", "etcdv3", "--confs", CLUSTER], 2, "are one datastore"),
         (["import", "--from", "local", "--to", "etcd"], 2, "--to 'etcd' is no datastore"),
-        (["import", "--from", "local", "--to", "etcdv3"], 2, "no conf names an etcd"),
+        (["import", "--from", "local", "--to", "etcdv3"], 2, "no conf names a datastore of type etcdv3"),
         (["import", "--from", "local", "--to", "http://127.0.0.1:1"], 2, "http://127.0.0.1:1"),
         (["export", "--from", "nothing"], 2, "--from 'nothing' is no datastore"),
         (["export", "--confs", "/nowhere"], 2, "/nowhere is no folder of confs"),
@@ -244,8 +246,64 @@ def test_several_datastores_have_to_be_told_apart(lab: Lab, etcd: Etcd, moved: d
     lab.write("/etc/cni/net.d/net2.conf", json.dumps({**moved, "name": "net2"}))
     done = tool(lab, "export")
     assert done.returncode == 2
-    assert f"the confs name several datastores: local; {etcd.url}" in done.stderr.decode()
+    assert f"several datastores are meant: local; etcdv3 at {etcd.url}" in done.stderr.decode()
     assert kinds(ran(lab, "export", "--from", "local"))
     assert b"has nothing of ours" in tool(lab, "export", "--from", etcd.url).stderr
     assert ran(lab, "import", "--from", "local", "--to", "etcdv3", "--yes", ETCD_ENDPOINTS="http://127.0.0.1:1")
     assert PROFILE in etcd.dump()
+
+
+def test_each_subnet_of_this_host_is_a_pool_unless_another_holds_it(lab: Lab) -> None:
+    for name, subnet, masq in (
+        ("big", "10.60.0.0/16", False),
+        ("inside", "10.60.7.0/24", True),
+        ("six", "fd00:60::/64", True),
+        ("again", "10.60.0.0/16", True),
+    ):
+        made = conf(name, {"type": "host-local", "subnet": subnet}, ipMasq=masq)
+        lab.write(f"/etc/cni/net.d/{name}.conf", json.dumps(made))
+    found = {d["spec"]["cidr"]: d["spec"] for d in documents(ran(lab, "export"))}
+    assert set(found) == {"10.60.0.0/16", "fd00:60::/64"}
+    assert [s.get("natOutgoing") for s in found.values()] == [True, True]
+    assert [s["blockSize"] for s in found.values()] == [26, 122]
+
+
+def test_what_changed_after_it_was_shown_is_shown_again(lab: Lab, etcd: Etcd, moved: dict[str, Any]) -> None:
+    """Somebody answers, and between the question and the answer another host publishes."""
+    assert moved
+    pid, terminal = pty.fork()
+    if pid == 0:
+        argv = lab.command(f"{PLUGINS}/calico", "import", "--from", "local", "--to", etcd.url)
+        os.execvpe(argv[0], argv, environment())
+    seen = b""
+    try:
+        seen += until_asked(terminal)
+        other = bare(json.loads(json.dumps(resource("Profile", "web", {"labelsToApply": {"web": ""}}))))
+        etcd.put(PROFILE, {**other, "metadata": {**other["metadata"], "uid": "x", "creationTimestamp": "y"}})
+        os.write(terminal, b"y\n")
+        seen += until_closed(terminal)
+    finally:
+        os.close(terminal)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert status == 1, seen
+    assert b"a published profile changed meanwhile, of web; what is published now:" in seen
+    assert b"web: the published profile was edited by hand; nothing was changed" in seen
+
+
+def until_asked(terminal: int) -> bytes:
+    seen = b""
+    while b"[y/N]" not in seen:
+        seen += os.read(terminal, 4096)
+    return seen
+
+
+def until_closed(terminal: int) -> bytes:
+    seen = b""
+    while True:
+        try:
+            more = os.read(terminal, 4096)
+        except OSError:  # what a terminal says when its other end is closed
+            return seen
+        if not more:
+            return seen
+        seen += more

@@ -16,6 +16,8 @@ from calico_rkt.plugin.store.etcd3.gateway import Compare, Gateway, Kv, Op, dele
 from calico_rkt.plugin.store.etcd3.pools import within
 from calico_rkt.plugin.store.etcd3.resources import Pool, resource
 
+_AT_ONCE = 16
+"""Blocks that one ADD gives up: etcd takes 128 operations in a transaction."""
 Writes = tuple[list[Compare], list[Op]]
 
 
@@ -46,6 +48,7 @@ def left_behind(
         pool = _choosy(pools, net)
         if pool is not None and pool not in asked and not _selects(pool, node):
             gone.append((net, kv))
+    gone = gone[:_AT_ONCE]
     compares: list[Compare] = []
     ops: list[Op] = []
     if not gone:
