@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from errno import EEXIST
@@ -45,6 +46,9 @@ _USUAL_MTU = 1500
 _SECOND_METRIC = 2048
 """Above IPv6's usual 1024: the first network of a container keeps the default route."""
 _FAR_AWAY: tuple[Address, ...] = (IPv4Address("198.51.100.1"), IPv6Address("2001:db8::1"))
+
+_IN_TURN = threading.Lock()
+"""The kernel changes links one at a time, and who waits for it there keeps a processor busy: threads wait here."""
 
 forget_flows = conntrack.flush
 
@@ -96,7 +100,7 @@ def create(
     mac = (mac or random_mac()).lower()
     _check_mac(mac)
     alias = f"{linkstate.ALIAS} {nonce} {ifname} {key.network} {key.container}".encode()[:_LONGEST_ALIAS]
-    with host_socket() as host:
+    with _IN_TURN, host_socket() as host:
         _refuse_taken(host, host_ifname, addresses)
         inside = veth.routes_inside((a.version for a in addresses), routes)
         link = Link(host_ifname, 0, ifname, mac, _mtu(host, mtu, addresses), tuple(addresses), inside)
@@ -117,8 +121,8 @@ def create(
 
 def bring_up(link: Link) -> None:
     """Bring the host end up and route its addresses to it; the last step of an attachment. Repeating it is fine."""
-    forwarding.enable(link.host_ifname, {a.version for a in link.addresses})
-    with host_socket() as host:
+    with _IN_TURN, host_socket() as host:
+        forwarding.enable(link.host_ifname, {a.version for a in link.addresses})
         for error in host.batch(veth.outside(link.host_index, link.mac, link.addresses)):
             if error is not None and error.errno != EEXIST:
                 raise CniError(Code.LINK, f"{link.host_ifname} can't be brought up: {error.strerror}") from error
