@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 OURS = ("compiler", "plugin", "profiles", "templates")
-DEPENDENCIES = ("jinja2", "markupsafe", "netaddr", "pyroute2", "yaml")
+DEPENDENCIES = ("jinja2", "markupsafe", "netaddr", "yaml")
 DATA = {".py", ".j2", ".css", ".js", ".yaml", ".typed"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CFLAGS = (
