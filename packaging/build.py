@@ -25,14 +25,7 @@ CFLAGS = (
     "-std=c11 -O2 -Wall -Wextra -Werror -Wformat=2 -Wconversion -D_GNU_SOURCE -D_FORTIFY_SOURCE=2"
     " -fstack-protector-strong -fstack-clash-protection -fPIE -static-pie -Wl,-z,relro,-z,now"
 )
-MAIN = """import sys
-
-import calico_rkt
-from calico_rkt.plugin.main import main
-
-calico_rkt.BUILD = "{build}"
-sys.exit(main())
-"""
+MAIN = ROOT / "packaging" / "zip_main.py"
 
 
 def files() -> Iterator[tuple[str, Path]]:
@@ -61,7 +54,7 @@ def bytecode(name: str, path: Path) -> bytes:
 def build_id(launcher: Path) -> str:
     """32 hex digits that stand for every byte of every source: an agent serves launchers of its own build only."""
     digest = hashlib.sha256(sys.version.encode())
-    for name, path in (("launcher.c", launcher), *files()):
+    for name, path in (("launcher.c", launcher), ("__main__.py", MAIN), *files()):
         digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:32]
 
@@ -70,7 +63,7 @@ def application(build: str) -> bytes:
     """The zip application; stored, since inflating costs more than reading."""
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo("__main__.py", EPOCH), MAIN.format(build=build))
+        archive.writestr(zipfile.ZipInfo("__main__.py", EPOCH), MAIN.read_text().replace("@build@", build))
         for name, path in files():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), path.read_bytes())
             if path.suffix == ".py":
