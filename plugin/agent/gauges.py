@@ -77,8 +77,7 @@ def _pools() -> tuple[list[Sample], list[Sample], list[Sample]]:
     endpoints: list[Sample] = []
     used: list[Sample] = []
     size: list[Sample] = []
-    for open_store in (open_local, open_records):
-        store = open_store()
+    for store in (open_local(), open_records(), open_records("etcdv2")):
         try:
             if not store.is_there():
                 continue
