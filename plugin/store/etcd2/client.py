@@ -81,12 +81,14 @@ class Client:
         self._members = {url: _Member(url, access) for url in access.endpoints}
         self._order = list(access.endpoints)
         self._uncertain = False
+        self._lost = False
         self._until = 0.0
         self.begin()
 
     def begin(self, seconds: float = PATIENCE) -> None:
         """All requests from here on have this many seconds together."""
         self._until = time.monotonic() + seconds
+        self._lost = False
 
     def get(self, key: str) -> Node | None:
         """One key, as the cluster's majority has it."""
@@ -189,7 +191,8 @@ class Client:
                     self._first(url)
                     return answer
             now = time.monotonic()
-            if now + _PAUSE >= self._until or (refused and now - begun > _REFUSED_FOR):
+            if self._lost or now + _PAUSE >= self._until or (refused and now - begun > _REFUSED_FOR):
+                self._lost = True  # an undo that follows asks each member once
                 raise UnreachableError(
                     Code.TRY_AGAIN,
                     f"no etcd member answers: {', '.join(self.access.endpoints)}",
