@@ -1,4 +1,4 @@
-"""etcd v2 away, slow, behind TLS, with users, or one of three: an ADD ends in time and undone, a DEL is finished later."""
+"""etcd v2 away, slow, behind TLS, with users, or one of three: an ADD ends in time, a DEL is finished later."""
 
 from __future__ import annotations
 
