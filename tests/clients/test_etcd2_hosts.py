@@ -13,13 +13,14 @@ from tests.clients.etcd import NODE
 from tests.clients.etcd2 import V1, OldEtcd, old_conf, old_inconsistent, old_left_in, records, tool
 from tests.clients.lab import Lab
 from tests.clients.proxied import URL, Proxy
-from tests.clients.test_etcd3_hosts import SECOND
 from tests.clients.warmth import Warm
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 EACH = 100
 PROCESSES = 4
+SECOND = {"CALICO_RKT_RUN_DIR": "/run/second", "CALICO_RKT_LIB_DIR": "/var/lib/second"}
+"""The other host's own folders; its kernel side is the lab's namespace `outside`."""
 FILL = """
 import http.client, ipaddress, sys
 from urllib.parse import quote
