@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from calico_rkt.plugin import delegate, interrupt, link, policy, trace
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
-from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json
+from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json, gateways_in
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
 
@@ -148,7 +148,7 @@ def _repeated(known: Endpoint, netns: link.Netns, request: Request) -> Result | 
             f"{request.ifname} of this container is attached to network {request.conf.name!r} in another netns already",
             f"attached in {known.netns}; DEL it first",
         )
-    problems = link.check(netns, known, _routes(request.conf), _gateways(known))
+    problems = link.check(netns, known, _routes(request.conf), gateways_in(known.result))
     if problems:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
@@ -162,12 +162,6 @@ def _routes(conf: NetConf) -> tuple[Net, ...]:
     """Where the interface leads beside the default: to its own network, which matters to a container in two."""
     own = [r.subnet for ranges in conf.ipam.ranges for r in ranges]
     return tuple(dict.fromkeys([*own, *(r.destination for r in conf.ipam.routes)]))
-
-
-def _gateways(known: Endpoint) -> dict[int, Address]:
-    """The gateways of a finished attachment by IP version, as far as they are not the usual ones."""
-    found = (ip_address(ip.gateway) for ip in from_json(known.result).ips if ip.gateway)
-    return {gateway.version: gateway for gateway in found}
 
 
 def _delegated(request: Request, undo: ExitStack) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns]:
@@ -271,7 +265,7 @@ def check(request: Request, store: Store) -> None:
         if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
             raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
         problems = [
-            *link.check(netns, known, _routes(request.conf), _gateways(known)),
+            *link.check(netns, known, _routes(request.conf), gateways_in(known.result)),
             *policy_of(store).check(store, request.conf, known),
             *_differs(request.prev_result, known),
         ]

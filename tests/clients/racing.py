@@ -1,8 +1,9 @@
 """Two acts on a cluster of 2015, the second one in the middle of the first, at the place where it hurts most.
 
-usage: python racing.py prune|add CONF
+usage: python racing.py prune|add|pool CONF
 prune: looks for endpoints of net1, finds none, and before it deletes the profile an ADD of container a goes by.
 add: an ADD of container a has found its profile, and before it writes the endpoint a prune goes by.
+pool: an ADD of container a has found no pool, and before it makes one somebody makes a wider one.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 import os
 import subprocess
 import sys
+from ipaddress import ip_network
 
 from calico_rkt.compiler.conf import parse_conf
 from calico_rkt.plugin.request import parse_request
 from calico_rkt.plugin.store.access import access_of
-from calico_rkt.plugin.store.etcd2 import session
+from calico_rkt.plugin.store.etcd2 import keys, session
+from calico_rkt.plugin.store.etcd2.client import Client
 from calico_rkt.plugin.store.etcd2.published import OldProfiles
 from calico_rkt.plugin.store.etcd2.store import OldStore
 from calico_rkt.plugin.verbs import serve
@@ -42,7 +45,7 @@ if mode == "prune":
     profiles = Prune(session.take(access_of(conf)), "node1")
     print("deleted" if profiles.delete_unused("net1", dry_run=False) else "kept")
 else:
-    write = OldStore._write
+    write, create = OldStore._write, Client.create
 
     def late(self, added):
         """Lets a prune go by before the first endpoint is written."""
@@ -52,7 +55,16 @@ else:
             said.append(done)
         return write(self, added)
 
-    OldStore._write = late
+    def later(self, key, value):
+        """Lets a wider pool be made before the first pool."""
+        if "/pool/" in key and not said:
+            said.append(create(self, keys.pool(ip_network("10.0.0.0/8")), '{"cidr":"10.0.0.0/8"}'))
+        return create(self, key, value)
+
+    if mode == "add":
+        OldStore._write = late
+    else:
+        Client.create = later
     answers = []
     serve(parse_request(CALL | {"CNI_PATH": "/opt/cni/bin"}, text.encode()), answers.append)
     print("added" if answers else json.dumps(None))

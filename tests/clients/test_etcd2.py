@@ -98,6 +98,8 @@ def test_the_next_hop_is_the_host_s_bgp_address_where_it_has_one(lab: Lab, cni: 
     (other,) = addresses(first)
     assert lab.run("ping", "-c1", "-W2", other, inside="named").returncode == 0
     assert lab.run("ping", "-c1", "-W2", "192.0.2.9", inside="named").returncode == 0
+    old.set(f"/calico/bgp/v1/host/{NODE}/ip_addr_v4", "192.0.2.2")
+    cni("CHECK", conf, "named", named).succeeded()
     lab.out("ip", "route", "replace", "default", "via", "169.254.1.1", "dev", "eth0", "onlink", inside="named")
     assert "no route" in cni("CHECK", conf, "named", named).refused(109)["details"]
     old.set(f"/calico/bgp/v1/host/{NODE}/ip_addr_v4", "nonsense")

@@ -11,12 +11,12 @@ import pytest
 
 from tests.clients.caller import Caller, addresses
 from tests.clients.etcd2 import OldEtcd, old_conf, old_inconsistent, old_left_in, records, tool
-from tests.clients.lab import Lab
+from tests.clients.lab import Lab, until
 from tests.clients.test_etcd3_faults import CERTIFICATES, CLIENT, SERVER
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
-JOURNAL = "/var/lib/calico-rkt/journal/etcdv2"
+JOURNAL = "/var/lib/calico-rkt/journal"
 
 
 def journal(lab: Lab) -> list[dict[str, Any]]:
@@ -59,6 +59,7 @@ def test_an_etcd_without_the_v2_api_is_named(lab: Lab, cni: Caller, old: OldEtcd
     assert old_left_in(old) == []
 
 
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)  # an agent finishes by itself
 @pytest.mark.parametrize("finisher", ["ADD", "DEL", "gc"])
 def test_a_del_without_etcd_is_finished_by_the_next_command(lab: Lab, cni: Caller, old: OldEtcd, finisher: str) -> None:
     conf = old_conf(old)
@@ -87,6 +88,18 @@ def test_a_del_without_etcd_is_finished_by_the_next_command(lab: Lab, cni: Calle
     assert old_left_in(old) == []
 
 
+@pytest.mark.parametrize("lab", ["agent"], indirect=True)
+def test_a_del_without_etcd_is_finished_by_the_agent(lab: Lab, cni: Caller, old: OldEtcd) -> None:
+    conf = old_conf(old)
+    cni.add(conf, "a", lab.netns("a"))
+    old.stop()
+    cni.delete(conf, "a", "/var/run/netns/a")
+    assert (lab.left(), records(lab)) == ({}, [])
+    old.start()
+    until(lambda: journal(lab) == [], "the agent finishes the release")
+    assert old_left_in(old) == []
+
+
 def test_a_late_release_never_touches_the_next_holder(lab: Lab, cni: Caller, old: OldEtcd) -> None:
     conf = old_conf(old)
     netns = lab.netns("a")
@@ -106,6 +119,7 @@ def test_a_late_release_never_touches_the_next_holder(lab: Lab, cni: Caller, old
     cni("CHECK", conf, "a", netns).succeeded()
 
 
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)  # an agent finishes by itself
 def test_both_data_models_on_one_host_keep_to_themselves(lab: Lab, cni: Caller, old: OldEtcd) -> None:
     """Today's Calico and that of 2015 in the same etcd: what one could not give back is no business of the other."""
     old.bootstrap()

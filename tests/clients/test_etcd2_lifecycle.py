@@ -226,6 +226,16 @@ def test_an_add_whose_profile_is_pruned_in_the_middle_of_it_begins_anew(
     cni("CHECK", conf, "a", "/var/run/netns/a").succeeded()
 
 
+def test_of_two_pools_that_are_made_at_once_the_later_one_goes_again(
+    lab: Lab, old: OldEtcd, conf: dict[str, Any]
+) -> None:
+    lab.netns("a")
+    assert race(lab, conf, "pool") == "added"
+    assert [k for k in old.values() if "/pool/" in k] == [f"{POOLS}10.0.0.0-8"]
+    assert old_inconsistent(old) == []
+    assert len([k for k in old.values() if "/assignment/10.0.0.0-8/" in k]) == 1
+
+
 def test_gc_frees_what_a_reboot_left_in_the_cluster(lab: Lab, cni: Caller, old: OldEtcd, conf: dict[str, Any]) -> None:
     cni.add(conf, "alive", lab.netns("alive"))
     cni.add(conf, "gone", lab.netns("gone"))

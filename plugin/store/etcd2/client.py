@@ -139,10 +139,10 @@ class Client:
         return True
 
     def delete_folder(self, key: str) -> None:
-        """Delete a folder if it is empty; what is no folder, or has something in it, stays."""
+        """Delete a folder if it is there and empty."""
         try:
             self._call(lambda m: m.delete(quote(key), dir=True))
-        except (etcd.EtcdKeyNotFound, etcd.EtcdDirNotEmpty, etcd.EtcdNotDir):
+        except (etcd.EtcdKeyNotFound, etcd.EtcdDirNotEmpty):
             return
 
     def close(self) -> None:
@@ -216,7 +216,7 @@ class Client:
             raise _NotNowError(str(e), refused=False) from e
         except etcd.EtcdInsufficientPermissions as e:
             raise _permission(url, self.access.user) from e
-        except (etcd.EtcdKeyError, etcd.EtcdCompareFailed, etcd.EtcdDirNotEmpty):
+        except (etcd.EtcdKeyNotFound, etcd.EtcdAlreadyExist, etcd.EtcdCompareFailed, etcd.EtcdDirNotEmpty):
             raise
         except etcd.EtcdException as e:
             payload = e.payload or {}

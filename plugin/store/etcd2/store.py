@@ -14,7 +14,7 @@ from pathlib import Path
 
 from calico_rkt.compiler.conf import Address, Ipam, NetConf, Range
 from calico_rkt.compiler.ids import object_id
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.result import CniError, Code, gateways_in
 from calico_rkt.plugin.store.access import Access, access_of, node_name
 from calico_rkt.plugin.store.addresses import by_set, within
 from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, until_done
@@ -217,7 +217,8 @@ class OldStore(ClusterStore):
         found, profile = self._client.get(place), self.profiles.look(network_id)
         if found is None:
             return [f"Calico has no endpoint {place}"]
-        want, have = endpoint_fields(endpoint, self.gateways()), json_object(found.value)
+        # The gateway that it got: the host may have another address by now.
+        want, have = endpoint_fields(endpoint, gateways_in(endpoint.result)), json_object(found.value)
         problems = [
             f"{field} of Calico's endpoint {place} is {have.get(field)!r}, not {value!r}"
             for field, value in want.items()
