@@ -17,8 +17,8 @@ from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.workspace.files import read_profiles
 from calico_rkt.compiler.workspace.policy import Policy, parse_files, policy_for
 
-PROFILE, LOCAL = "calico-v3", "nftables"
-"""The target that profiles are published in, and the one that enforces them where no Calico does."""
+PROFILE, LOCAL, OLD_CALICO = "calico-v3", "nftables", "calico-v1"
+"""The target that profiles are published in; those that enforce them without Calico, and with that of 2015."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,15 @@ def compile_for_host(
     """The canonical Calico v3 profile of a conf, with the host's override files (a folder, or bytes by path).
 
     Where this host enforces by itself, nftables is proven to be able to say it, too, with known_ids as in
-    compile_network (an ADD sees one conf only and gives none). Raises CompileError.
+    compile_network (an ADD sees one conf only and gives none); where Felix of 2015 does, calico-v1 is. Raises
+    CompileError.
     """
     files = read_profiles(profiles) if isinstance(profiles, Path) else profiles
     compiled = compile_network(conf, policy_for(conf.name, parse_files(files)))
     if conf.datastore_type == "local":
         write_proven(compiled.network, LOCAL, known_ids)
+    elif conf.datastore_type == "etcdv2":
+        write_proven(compiled.network, OLD_CALICO)
     return compiled
 
 

@@ -18,7 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 OURS = ("compiler", "plugin", "profiles", "templates")
-DEPENDENCIES = ("jinja2", "markupsafe", "netaddr", "yaml")
+DEPENDENCIES = ("etcd", "jinja2", "markupsafe", "netaddr", "urllib3", "yaml")
+SKIPPED = ("etcd/tests/", "urllib3/contrib/emscripten/")
+"""Parts of dependencies that are never imported."""
 DATA = {".py", ".j2", ".css", ".js", ".yaml", ".typed"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CFLAGS = (
@@ -40,7 +42,11 @@ def files() -> Iterator[tuple[str, Path]]:
             sys.exit(f"build: {name} is not installed in this environment")
         top = Path(spec.origin).parent
         found += [(f"{name}/{p.relative_to(top)}", p) for p in top.rglob("*")]
-    yield from sorted((n, p) for n, p in found if p.is_file() and p.suffix in DATA and "__pycache__" not in n)
+    yield from sorted((n, p) for n, p in found if _wanted(n, p))
+
+
+def _wanted(name: str, path: Path) -> bool:
+    return path.is_file() and path.suffix in DATA and "__pycache__" not in name and not name.startswith(SKIPPED)
 
 
 def bytecode(name: str, path: Path) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
@@ -16,7 +16,7 @@ from calico_rkt.plugin import delegate, interrupt, link, policy, trace
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
-from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json
+from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json, gateways_in
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
 
@@ -37,6 +37,7 @@ class Policy(Protocol):
         ipam: Ipam,
         requested: Sequence[Address],
     ) -> Endpoint: ...
+    def gateways(self, store: Any, /) -> Mapping[int, Address]: ...  # noqa: ANN401
     def attach(self, store: Any, conf: NetConf, endpoint: Endpoint, /) -> None: ...  # noqa: ANN401
     def detach(self, endpoint: Endpoint, /) -> None: ...
     def check(self, store: Any, conf: NetConf, /, endpoint: Endpoint) -> list[str]: ...  # noqa: ANN401
@@ -98,6 +99,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         _on_error(undo, "take the attachment back", lambda: _tear_down(endpoint, store))
         trace.mark("address")
         interrupt.stop_if_asked()
+        gateways = rules.gateways(store)
         made = link.create(
             netns,
             host_ifname=endpoint.host_ifname,
@@ -108,6 +110,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             nonce=nonce,
             routes=tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)])),
             mac=endpoint.mac,
+            gateways=gateways,
         )
         trace.mark("link")
         interrupt.stop_if_asked()
@@ -121,7 +124,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
                 Interface(endpoint.host_ifname, made.host_mac, mtu=made.mtu),
                 Interface(key.ifname, made.mac, request.netns, made.mtu),
             ),
-            ips=tuple(Ip(f"{a}/{a.max_prefixlen}", 1) for a in endpoint.addresses),
+            ips=tuple(Ip(f"{a}/{a.max_prefixlen}", 1, str(gateways.get(a.version, ""))) for a in endpoint.addresses),
             routes=tuple(ResultRoute(str(r.destination)) for r in conf.ipam.routes) or routes,
             dns=dns,
         )
@@ -145,7 +148,7 @@ def _repeated(known: Endpoint, netns: link.Netns, request: Request) -> Result | 
             f"{request.ifname} of this container is attached to network {request.conf.name!r} in another netns already",
             f"attached in {known.netns}; DEL it first",
         )
-    problems = link.check(netns, known, _routes(request.conf))
+    problems = link.check(netns, known, _routes(request.conf), gateways_in(known.result))
     if problems:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
@@ -262,7 +265,7 @@ def check(request: Request, store: Store) -> None:
         if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
             raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
         problems = [
-            *link.check(netns, known, _routes(request.conf)),
+            *link.check(netns, known, _routes(request.conf), gateways_in(known.result)),
             *policy_of(store).check(store, request.conf, known),
             *_differs(request.prev_result, known),
         ]

@@ -5,7 +5,7 @@ The counterpart of policy for clusters: here it is Felix that enforces what is s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from calico_rkt.compiler.conf import Address, Ipam, NetConf
@@ -14,7 +14,7 @@ from calico_rkt.plugin.enforce import felix
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policy import compile_published, compiled
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.store.etcd3.store import EtcdStore, NoProfileError
+from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError
 from calico_rkt.plugin.store.protocol import Endpoint, Published
 
 _ATTEMPTS = 10
@@ -24,12 +24,12 @@ _CALICO_S_OWN = ("cali", "tunl0", "vxlan", "wireguard.cali", "wg-v6.cali")
 
 
 @contextmanager
-def guard(_store: EtcdStore) -> Iterator[None]:
+def guard(_store: ClusterStore) -> Iterator[None]:
     """Nothing here is enforced by this host's own table, so nothing has to hold still."""
     yield
 
 
-def check_host(store: EtcdStore, conf: NetConf) -> None:
+def check_host(store: ClusterStore, conf: NetConf) -> None:
     """Refuse where Felix is not there, and a range that covers an address or an on-link route of the host."""
     _require_felix(conf)
     fresh = [r for ranges in conf.ipam.ranges for r in ranges if r.subnet not in set(store.ranges())]
@@ -45,7 +45,7 @@ def check_host(store: EtcdStore, conf: NetConf) -> None:
                 )
 
 
-def add(store: EtcdStore, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+def add(store: ClusterStore, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
     """Store the endpoint; the first one of a network publishes its default profile before."""
     for _ in range(_ATTEMPTS):
         try:
@@ -55,7 +55,12 @@ def add(store: EtcdStore, conf: NetConf, endpoint: Endpoint, ipam: Ipam, request
     raise CniError(Code.TRY_AGAIN, f"the profile of network {conf.name!r} was deleted {_ATTEMPTS} times meanwhile")
 
 
-def attach(_store: EtcdStore, _conf: NetConf, _endpoint: Endpoint) -> None:
+def gateways(store: ClusterStore) -> Mapping[int, Address]:
+    """The next hops of this host's containers, by IP version, where the cluster names any."""
+    return store.gateways()
+
+
+def attach(_store: ClusterStore, _conf: NetConf, _endpoint: Endpoint) -> None:
     """All is done: Felix enforces what add() stored."""
 
 
@@ -63,7 +68,7 @@ def detach(_endpoint: Endpoint) -> None:
     """Felix takes away what it has as soon as the endpoint is out of the datastore."""
 
 
-def check(store: EtcdStore, conf: NetConf, endpoint: Endpoint) -> list[str]:
+def check(store: ClusterStore, conf: NetConf, endpoint: Endpoint) -> list[str]:
     """What of the stored endpoint is not as ADD left it, and whether Felix is there, in words."""
     problems = store.differs(endpoint)
     try:
@@ -73,7 +78,7 @@ def check(store: EtcdStore, conf: NetConf, endpoint: Endpoint) -> list[str]:
     return problems
 
 
-def usable(store: EtcdStore, conf: NetConf) -> None:
+def usable(store: ClusterStore, conf: NetConf) -> None:
     """Raise CniError when an ADD to this network would fail for the cluster or for its policy."""
     _require_felix(conf)
     if not store.is_published(conf.name):
@@ -86,14 +91,15 @@ def _require_felix(conf: NetConf) -> None:
     versions = {r.subnet.version for ranges in conf.ipam.ranges for r in ranges} or {4}
     without = felix.missing(versions)
     if without:
+        chain = "felix-FORWARD" if conf.datastore_type == "etcdv2" else "cali-FORWARD"
         raise CniError(
             Code.TRY_AGAIN,
             f"Felix does not police IPv{without[0]} on this host: a container would be open to everybody",
-            'start calico/node and wait for its chain cali-FORWARD; "require_felix": false goes on without',
+            f'start calico/node and wait for its chain {chain}; "require_felix": false goes on without',
         )
 
 
-def _publish_default(store: EtcdStore, conf: NetConf) -> None:
+def _publish_default(store: ClusterStore, conf: NetConf) -> None:
     new = _default_profile(conf)
     there = store.profiles.create(new)
     if there not in ("", new.digest):

@@ -12,11 +12,12 @@ from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError, State
 from calico_rkt.plugin.policy import compile_published
 from calico_rkt.plugin.result import CniError
-from calico_rkt.plugin.store.etcd3.store import EtcdStore
+from calico_rkt.plugin.store.clustered import ClusterStore
 
 
-def plan(store: EtcdStore, known: dict[str, NetConf], wanted: Collection[str] = ()) -> tuple[Change, ...]:
+def plan(store: ClusterStore, known: dict[str, NetConf], wanted: Collection[str] = ()) -> tuple[Change, ...]:
     """What apply would publish: every network with a conf here whose compiled digest is not the published one."""
+    store.complete()
     changes = []
     for name in sorted(wanted or known):
         new = compile_published(known[name])
@@ -31,13 +32,13 @@ def plan(store: EtcdStore, known: dict[str, NetConf], wanted: Collection[str] = 
     return tuple(changes)
 
 
-def apply(store: EtcdStore, changes: Sequence[Change]) -> None:
-    """Publish all changes in one transaction; ChangedMeanwhileError when one of the profiles is not as it was shown."""
+def apply(store: ClusterStore, changes: Sequence[Change]) -> None:
+    """Publish all changes; ChangedMeanwhileError when one of the profiles is not as it was shown."""
     if not store.profiles.swap([(c.new, c.revision) for c in changes]):
         raise ChangedMeanwhileError(", ".join(c.new.network for c in changes))
 
 
-def states(store: EtcdStore, known: dict[str, NetConf]) -> tuple[State, ...]:
+def states(store: ClusterStore, known: dict[str, NetConf]) -> tuple[State, ...]:
     """Every network that has a conf here, and every profile of ours in the cluster; endpoints of all nodes count."""
     counts = store.profiles.endpoint_counts()
     names = {object_id(n): n for n in known}
@@ -45,7 +46,7 @@ def states(store: EtcdStore, known: dict[str, NetConf]) -> tuple[State, ...]:
     return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0)) for i in ids)
 
 
-def _state(store: EtcdStore, network_id: str, name: str, known: dict[str, NetConf], endpoints: int) -> State:
+def _state(store: ClusterStore, network_id: str, name: str, known: dict[str, NetConf], endpoints: int) -> State:
     try:
         published = store.profiles.published(network_id)
     except CniError as e:
@@ -63,11 +64,11 @@ def _state(store: EtcdStore, network_id: str, name: str, known: dict[str, NetCon
     return State(network_id, published.network, state, endpoints, None)
 
 
-def prune(store: EtcdStore, *, dry_run: bool) -> tuple[str, ...]:
+def prune(store: ClusterStore, *, dry_run: bool) -> tuple[str, ...]:
     """Delete profiles of ours that no endpoint of the cluster is under; returns their ids."""
     return tuple(i for i in store.profiles.published_ids() if store.profiles.delete_unused(i, dry_run=dry_run))
 
 
-def warnings(store: EtcdStore, known: dict[str, NetConf]) -> tuple[str, ...]:
+def warnings(store: ClusterStore, known: dict[str, NetConf]) -> tuple[str, ...]:
     """What of the cluster is not as the confs would have it, and stays as it is; each in words."""
     return store.warnings([known[name] for name in sorted(known)])

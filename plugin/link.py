@@ -6,11 +6,12 @@ import hashlib
 import json
 import secrets
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from errno import EEXIST
 from ipaddress import IPv4Address, IPv6Address
 from socket import if_nametoindex
+from types import MappingProxyType
 
 from calico_rkt.compiler.conf import Address, Net
 from calico_rkt.plugin import conntrack, forwarding, linkstate, netlink, removal, veth
@@ -65,6 +66,7 @@ class Link:
     addresses: tuple[Address, ...]
     routes: tuple[Net, ...] = ()
     host_mac: str = veth.HOST_MAC
+    gateways: Mapping[int, Address] = field(default_factory=lambda: veth.GATEWAYS)
 
 
 def host_ifname(key: Key, prefix: str = linkstate.PREFIX) -> str:
@@ -90,12 +92,14 @@ def create(
     mtu: int = 0,
     routes: Sequence[Net] = (),
     mac: str = "",
+    gateways: Mapping[int, Address] = MappingProxyType({}),
 ) -> Link:
     """Make the pair, the host end down, all inside the container ready; undone as a whole when a step fails.
 
     mtu 0 is that of the interface the host's default route uses, or 1500. routes lead through the same
-    gateway as the default route, which is there in any case. CniError 104 when either name exists already (and
-    stays as it was) or when another interface has a route of the host to one of the addresses.
+    gateway as the default route, which is there in any case; gateways, by IP version, stand in for the usual ones.
+    CniError 104 when either name exists already (and stays as it was) or when another interface has a route of the
+    host to one of the addresses.
     """
     mac = (mac or random_mac()).lower()
     _check_mac(mac)
@@ -103,7 +107,8 @@ def create(
     with _IN_TURN, host_socket() as host:
         _refuse_taken(host, host_ifname, addresses)
         inside = veth.routes_inside((a.version for a in addresses), routes)
-        link = Link(host_ifname, 0, ifname, mac, _mtu(host, mtu, addresses), tuple(addresses), inside)
+        ways = veth.GATEWAYS | dict(gateways)
+        link = Link(host_ifname, 0, ifname, mac, _mtu(host, mtu, addresses), tuple(addresses), inside, gateways=ways)
         _make_pair(host, netns, link, alias.decode(errors="ignore"))
         try:
             found = linkstate.interface(host, host_ifname)
@@ -169,9 +174,14 @@ def delete_inside(netns: Netns, ifname: str, mac: str) -> bool:
         raise CniError(Code.LINK, f"{ifname} in {netns.path} can't be removed: {e.strerror}") from e
 
 
-def check(netns: Netns, endpoint: Endpoint, routes: Sequence[Net] = ()) -> list[str]:
-    """What of an attachment's link is not as ADD left it, in words; empty when it is whole."""
-    problems = run_in(netns, lambda: _check_inside(endpoint, routes))
+def check(
+    netns: Netns,
+    endpoint: Endpoint,
+    routes: Sequence[Net] = (),
+    gateways: Mapping[int, Address] = MappingProxyType({}),
+) -> list[str]:
+    """What of an attachment's link is not as ADD left it, in words; empty when it is whole. gateways as in create()."""
+    problems = run_in(netns, lambda: _check_inside(endpoint, routes, veth.GATEWAYS | dict(gateways)))
     versions = {a.version for a in endpoint.addresses}
     name = endpoint.host_ifname
     with host_socket() as host:
@@ -191,7 +201,7 @@ def check(netns: Netns, endpoint: Endpoint, routes: Sequence[Net] = ()) -> list[
     return problems
 
 
-def _check_inside(endpoint: Endpoint, routes: Sequence[Net]) -> list[str]:
+def _check_inside(endpoint: Endpoint, routes: Sequence[Net], gateways: Mapping[int, Address]) -> list[str]:
     name = endpoint.key.ifname
     with netlink.Socket() as socket:
         link = linkstate.interface(socket, name)
@@ -205,12 +215,12 @@ def _check_inside(endpoint: Endpoint, routes: Sequence[Net]) -> list[str]:
         versions = sorted({a.version for a in endpoint.addresses})
         ways = {(r.destination, r.gateway) for r in linkstate.routes(socket) if r.index == link.index}
         for destination in veth.routes_inside(versions, routes):
-            if (destination, veth.GATEWAYS[destination.version]) not in ways:
+            if (destination, gateways[destination.version]) not in ways:
                 problems.append(f"the container has no route to {destination} by {name}")
         near = {(n.address, n.mac) for n in linkstate.neighbours(socket) if n.index == link.index and n.permanent}
         for version in versions:
-            if (veth.GATEWAYS[version], veth.HOST_MAC) not in near:
-                problems.append(f"the container has no neighbour entry for {veth.GATEWAYS[version]}")
+            if (gateways[version], veth.HOST_MAC) not in near:
+                problems.append(f"the container has no neighbour entry for {gateways[version]}")
         return problems
 
 
@@ -263,8 +273,9 @@ def _furnish(link: Link, index: int) -> None:
     if any(a.version == 6 for a in link.addresses):
         forwarding.enable_ipv6_inside(link.ifname)
     with netlink.Socket() as socket:
-        others = any(r.gateway in veth.GATEWAYS.values() for r in linkstate.routes(socket))
-        socket.do(veth.inside(index, link.addresses, link.routes, _SECOND_METRIC + index if others else 0))
+        others = any(n.permanent and n.mac == veth.HOST_MAC for n in linkstate.neighbours(socket))
+        metric = _SECOND_METRIC + index if others else 0
+        socket.do(veth.inside(index, link.addresses, link.routes, metric, link.gateways))
 
 
 def _drop(host: netlink.Socket, name: str, nonce: str) -> None:

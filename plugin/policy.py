@@ -29,6 +29,11 @@ def add(store: LocalStore, _conf: NetConf, endpoint: Endpoint, ipam: Ipam, reque
     return store.add(endpoint, ipam, requested)
 
 
+def gateways(_store: LocalStore) -> Mapping[int, Address]:
+    """No other next hops than the usual ones."""
+    return {}
+
+
 def attach(store: LocalStore, conf: NetConf, endpoint: Endpoint) -> None:
     """One transaction of a few elements; the network's chains are built first where the kernel lacks them.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 
@@ -170,6 +171,12 @@ def from_json(text: str) -> Result:
         routes=tuple(ResultRoute(r["dst"], r.get("gw", "")) for r in loaded.get("routes", ())),
         dns=_dns_from(loaded.get("dns", {})),
     )
+
+
+def gateways_in(text: str) -> dict[int, IPv4Address | IPv6Address]:
+    """The gateways of a stored Result by IP version, as far as they are not the usual ones; none in an empty one."""
+    found = [ip_address(ip.gateway) for ip in from_json(text).ips if ip.gateway] if text else []
+    return {gateway.version: gateway for gateway in found}
 
 
 def _dns_from(given: Mapping[str, Any]) -> Dns:

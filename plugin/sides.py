@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin import lifecycle
 from calico_rkt.plugin.lifecycle import Change, State
-from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.local import LocalStore, open_local
 from calico_rkt.plugin.store.protocol import Profiles
 
 if TYPE_CHECKING:
-    from calico_rkt.plugin.store.etcd3.store import EtcdStore
+    from calico_rkt.plugin.store.clustered import ClusterStore
 
 
 LOCAL = "local"
@@ -55,7 +54,7 @@ class Local:
 class Cluster:
     """A Calico cluster and the confs of its networks; name is its members' URLs."""
 
-    store: EtcdStore
+    store: ClusterStore
     known: dict[str, NetConf]
     name: str
 
@@ -85,10 +84,12 @@ class Cluster:
 
     def finish_releases(self) -> tuple[str, ...]:
         """What was noted to be given back, and is now, in words."""
-        return tuple(
+        done = [
             f"finished the release of {r.key.network} {r.key.container} {r.key.ifname}"
             for r in self.store.finish_releases()
-        )
+        ]
+        swept = self.store.sweep()
+        return (*done, *([f"freed {swept} addresses that no endpoint has"] if swept else ()))
 
     def warnings(self) -> tuple[str, ...]:
         """What of the cluster is not as the confs would have it, in words."""
@@ -113,24 +114,22 @@ def clusters(known: Mapping[str, NetConf]) -> tuple[dict[str, NetConf], ...]:
     """The confs of each cluster that some name, put together by its members, our user and this node's name."""
     found: dict[object, dict[str, NetConf]] = {}
     for name, conf in known.items():
-        if conf.datastore_type == "etcdv3":
-            from calico_rkt.plugin.store.etcd3 import session
+        if conf.datastore_type != "local":
+            from calico_rkt.plugin.store.access import access_of, node_name
 
-            found.setdefault((session.access_of(conf), session.node_name(conf)), {})[name] = conf
-        elif conf.datastore_type != "local":
-            raise CniError(
-                Code.UNSUPPORTED_FIELD, f"network {name!r}: datastore_type {conf.datastore_type!r} is not served"
-            )
+            found.setdefault((conf.datastore_type, access_of(conf), node_name(conf)), {})[name] = conf
     return tuple(found.values())
 
 
 @contextmanager
 def opened_cluster(known: dict[str, NetConf]) -> Iterator[Cluster]:
     """One cluster's side; known are its confs."""
-    from calico_rkt.plugin.store.etcd3.store import open_etcd
+    from calico_rkt.plugin.store.clusters import open_cluster
 
-    store = open_etcd(next(iter(known.values())))
+    conf = next(iter(known.values()))
+    store = open_cluster(conf)
     try:
-        yield Cluster(store, known, ", ".join(store.access.endpoints))
+        old = " (etcd v2)" if conf.datastore_type == "etcdv2" else ""
+        yield Cluster(store, known, ", ".join(store.access.endpoints) + old)
     finally:
         store.close()

@@ -9,7 +9,7 @@ from calico_rkt.plugin import attach
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG, open_log
 from calico_rkt.plugin.request import Request
-from calico_rkt.plugin.result import CniError, Code, Result
+from calico_rkt.plugin.result import CniError, Result
 from calico_rkt.plugin.store.local import open_local
 from calico_rkt.plugin.store.protocol import Store
 
@@ -36,15 +36,9 @@ def open_store(conf: NetConf) -> Store:
     """The datastore that a conf names."""
     if conf.datastore_type == "local":
         return open_local()
-    if conf.datastore_type == "etcdv3":
-        from calico_rkt.plugin.store.etcd3.store import open_etcd
+    from calico_rkt.plugin.store.clusters import open_cluster
 
-        return open_etcd(conf)
-    raise CniError(
-        Code.UNSUPPORTED_FIELD,
-        f"datastore_type {conf.datastore_type!r} is not served by this version",
-        "etcdv3 is today's Calico; local needs no etcd",
-    )
+    return open_cluster(conf)
 
 
 def _dispatch(request: Request, store: Store, answer: Callable[[Result], None]) -> None:

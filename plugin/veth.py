@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from socket import AF_INET, AF_INET6
 
@@ -66,22 +66,28 @@ def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias
     return _link(_NEWLINK, made, flags=_NEW) + _link(_NEWLINK, named)
 
 
-def inside(index: int, addresses: Sequence[Address], routes: Sequence[Net], metric: int = 0) -> bytes:
+def inside(
+    index: int,
+    addresses: Sequence[Address],
+    routes: Sequence[Net],
+    metric: int = 0,
+    gateways: Mapping[int, Address] = GATEWAYS,
+) -> bytes:
     """The container's end: up, addresses, permanent neighbours, routes. The destinations come from routes_inside().
 
     metric, 0 for the kernel's own, keeps the routes of a container's second network apart from those of its first,
     and is the number of a table of its own: what leaves with its addresses has to leave by its interface, since
-    the host drops other networks' sources there.
+    the host drops other networks' sources there. Any address will do as a gateway: its neighbour entry is permanent.
     """
     versions = sorted({a.version for a in addresses})
     batch = [_up(index), *(_address(index, a, a.max_prefixlen) for a in addresses)]
     for version in versions:
-        gateway = GATEWAYS[version]
+        gateway = gateways[version]
         batch.append(_neighbour(index, gateway, HOST_MAC, _NEW))
         if version == 4:
             batch.append(_route(ip_network(gateway), index, scope=_SCOPE_LINK, metric=metric))
     for destination in routes:
-        gateway = GATEWAYS[destination.version]
+        gateway = gateways[destination.version]
         batch.append(_route(destination, index, gateway, metric=metric))
         if metric and not destination.prefixlen:
             batch.append(_route(destination, index, gateway, table=metric))

@@ -52,6 +52,11 @@ def write(network: Network) -> str:
     )
 
 
+def parts(rules: Iterable[Rule]) -> tuple[int, ...]:
+    """How many of the document's rules each rule has become: what puts them together again."""
+    return tuple(len(list(_pairs(rule.match))) for rule in rules)
+
+
 def _check(where: str, rule: Rule) -> Iterator[Diagnostic]:
     m = rule.match
     if rule.action is Action.LOG:

@@ -36,7 +36,7 @@ class Finisher:
 
     def saw(self, conf: NetConf) -> None:
         """A call for a cluster is over: it may have left something."""
-        self._seen[conf.etcd_endpoints or (conf.etcd_authority,)] = conf
+        self._seen[_cluster(conf)] = conf
         if self._journal.length():
             self._wanted.set()
 
@@ -59,8 +59,13 @@ class Finisher:
             LOG.info("the host's confs can't be read: %s", e.msg)
         for conf in found.values():
             if conf.datastore_type != "local":
-                known.setdefault(conf.etcd_endpoints or (conf.etcd_authority,), conf)
+                known.setdefault(_cluster(conf), conf)
         return list(known.values())
+
+
+def _cluster(conf: NetConf) -> tuple[str, ...]:
+    """What tells clusters apart: the data model and the members."""
+    return (conf.datastore_type, *(conf.etcd_endpoints or (conf.etcd_authority,)))
 
 
 def _finish(conf: NetConf) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from functools import partial
 
 from calico_rkt.plugin.agent.metrics import Sample
 from calico_rkt.plugin.log import LOG
@@ -77,7 +78,7 @@ def _pools() -> tuple[list[Sample], list[Sample], list[Sample]]:
     endpoints: list[Sample] = []
     used: list[Sample] = []
     size: list[Sample] = []
-    for open_store in (open_local, open_records):
+    for open_store in (open_local, open_records, partial(open_records, "etcdv2")):
         store = open_store()
         try:
             if not store.is_there():

@@ -81,8 +81,8 @@ def _endpoints(side: Side) -> tuple[WorkloadEndpoint, ...]:
     if isinstance(side, Cluster):
         there = inventory(side)
         return there.endpoints() if there is not None else ()
+    from calico_rkt.plugin.store.access import node_name
     from calico_rkt.plugin.store.etcd3.inventory import local_document
-    from calico_rkt.plugin.store.etcd3.session import node_name
 
     node = node_name(NetConf("", "calico", "1.0.0", Ipam("unknown")))
     return tuple(local_document(e, node) for e in side.store.endpoints())

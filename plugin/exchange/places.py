@@ -95,7 +95,7 @@ def _unnamed(kind: str, urls: str) -> Place:
 
 
 def _cluster(confs: Mapping[str, NetConf]) -> Place:
-    from calico_rkt.plugin.store.etcd3.session import access_of
+    from calico_rkt.plugin.store.access import access_of
 
     first = next(iter(confs.values()))
     return Place(first.datastore_type, confs, frozenset(access_of(first).endpoints))

@@ -169,6 +169,12 @@ def by_set(network: str, ipam: Ipam, requested: Sequence[Address]) -> dict[int, 
     return found
 
 
+def within(inner: Net, outer: Net) -> bool:
+    """Whether one net lies in the other."""
+    same = inner.version == outer.version
+    return same and int(outer[0]) <= int(inner[0]) and int(inner[-1]) <= int(outer[-1])
+
+
 def _exhausted(db: sqlite3.Connection, network: str, ranges: Sequence[Range]) -> CniError:
     used = sum(in_use(db, r.first, r.last) for r in ranges)
     return CniError(

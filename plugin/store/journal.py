@@ -20,7 +20,7 @@ from calico_rkt.plugin.store.protocol import Key
 class Release:
     """What has to be given back: an attachment's record and addresses, of a node, in a cluster (its members' URLs).
 
-    nonce is empty where the host had no record of the attachment.
+    nonce is empty where the host had no record of the attachment. datastore is the cluster's data model.
     """
 
     members: tuple[str, ...]
@@ -28,6 +28,7 @@ class Release:
     key: Key
     nonce: str
     addresses: tuple[Address, ...]
+    datastore: str = "etcdv3"
 
 
 class Journal:
@@ -47,6 +48,7 @@ class Journal:
                 "ifname": release.key.ifname,
                 "nonce": release.nonce,
                 "addresses": [str(a) for a in release.addresses],
+                "datastore": release.datastore,
             },
             indent=1,
         )
@@ -62,12 +64,12 @@ class Journal:
         except OSError as e:
             raise CniError(Code.IO, f"{path} can't be written: {e.strerror}") from e
 
-    def of(self, members: Iterable[str]) -> Iterator[Release]:
-        """The releases for a cluster that has one of these members."""
+    def of(self, members: Iterable[str], datastore: str) -> Iterator[Release]:
+        """The releases for a cluster that has one of these members, in one of its data models."""
         wanted = set(members)
         for path in sorted(self.folder.glob("*.json")):
             release = _read(path)
-            if release is not None and wanted & set(release.members):
+            if release is not None and release.datastore == datastore and wanted & set(release.members):
                 yield release
 
     def length(self) -> int:
@@ -82,7 +84,7 @@ class Journal:
 
     def _path(self, release: Release) -> Path:
         key = release.key
-        said = json.dumps([key.network, key.container, key.ifname, release.nonce])
+        said = json.dumps([release.datastore, key.network, key.container, key.ifname, release.nonce])
         return self.folder / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.json"
 
 
@@ -95,6 +97,7 @@ def _read(path: Path) -> Release | None:
             key=Key(raw["network"], raw["container"], raw["ifname"]),
             nonce=raw["nonce"],
             addresses=tuple(ip_address(a) for a in raw["addresses"]),
+            datastore=raw["datastore"],
         )
     except FileNotFoundError:
         return None

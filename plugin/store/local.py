@@ -200,10 +200,10 @@ def open_local() -> LocalStore:
     return LocalStore(*folders(), _verify, warm=True)
 
 
-def open_records() -> LocalStore:
-    """What this host keeps of attachments whose datastore is elsewhere."""
+def open_records(folder: str = "etcd") -> LocalStore:
+    """What this host keeps of attachments whose datastore is elsewhere: a folder for each data model."""
     run_dir, lib_dir = folders()
-    return LocalStore(run_dir / "etcd", lib_dir / "etcd", _verify, warm=True)
+    return LocalStore(run_dir / folder, lib_dir / folder, _verify, warm=True)
 
 
 def _verify(text: str) -> Network:

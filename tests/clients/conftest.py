@@ -13,7 +13,9 @@ import pytest
 from tests.clients.agent import LOG, Agent
 from tests.clients.caller import Caller
 from tests.clients.etcd import Etcd
+from tests.clients.etcd2 import OldEtcd
 from tests.clients.lab import Lab
+from tests.clients.proxied import Proxy
 
 BINARY = Path(os.environ.get("CALICO_BINARY", Path(__file__).parents[2] / "dist" / "calico"))
 _numbers = itertools.count()
@@ -71,3 +73,18 @@ def etcd(lab: Lab) -> Etcd:
     made = Etcd(lab).start()
     made.bootstrap()
     return made
+
+
+@pytest.fixture
+def old(lab: Lab) -> OldEtcd:
+    """One member, and a cluster of 2015 in it that is ready and knows this host."""
+    made = OldEtcd(lab)
+    made.start()
+    made.ready()
+    return made
+
+
+@pytest.fixture
+def proxy(lab: Lab) -> Proxy:
+    """What stands between the plugin and an etcd that the test has, too."""
+    return Proxy(lab)

@@ -1,4 +1,4 @@
-"""Stands between the plugin and etcd: notes each request, and cuts the line where it is told to.
+"""Stands between the plugin and etcd, v3 or v2: notes each request, and cuts the line where it is told to.
 
 usage: python proxy.py LISTEN_PORT ETCD_PORT FOLDER
 FOLDER/log gets a line a request: `read` or `write`. FOLDER/cut, when it is there, holds N and how:
@@ -23,7 +23,7 @@ closed = threading.Event()
 
 
 def request_of(stream):
-    """Path and body of the next request; None at the end of the connection."""
+    """Method, path, body and headers of the next request; None at the end of the connection."""
     line = stream.readline()
     if not line:
         return None
@@ -32,19 +32,21 @@ def request_of(stream):
         name, _, value = header.decode().partition(":")
         headers[name.lower()] = value.strip()
     length = int(headers.get("content-length", "0"))
-    return line.split()[1].decode(), stream.read(length), headers
+    method, path = line.decode().split()[:2]
+    return method, path, stream.read(length), headers
 
 
 def serve(client, server):
     upstream = HTTPConnection("127.0.0.1", target)
     stream = client.makefile("rb")
     while not closed.is_set() and (got := request_of(stream)) is not None:
-        path, body, headers = got
+        method, path, body, headers = got
+        writes = method in ("PUT", "DELETE") or b"request_put" in body or b"request_delete" in body
         with lock:
             seen[0] += 1
             number = seen[0]
             with (folder / "log").open("a") as log:
-                log.write("write\n" if b"request_put" in body or b"request_delete" in body else "read\n")
+                log.write("write\n" if writes else "read\n")
         cut = (folder / "cut").read_text().split() if (folder / "cut").exists() else ["0", "-"]
         mine = number == int(cut[0])
         if mine and cut[2:]:
@@ -52,7 +54,7 @@ def serve(client, server):
             server.close()
         if not (mine and cut[1] == "before"):
             kept = {k: v for k, v in headers.items() if k in ("content-type", "authorization")}
-            upstream.request("POST", path, body, kept)
+            upstream.request(method, path, body, kept)
             answer = upstream.getresponse()
             data = answer.read()
         if mine:

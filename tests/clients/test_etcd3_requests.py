@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.clients.caller import Caller
 from tests.clients.etcd import IPAM, Etcd, cluster_conf, inconsistent, left_in
-from tests.clients.lab import Lab, until
+from tests.clients.lab import Lab
+from tests.clients.proxied import URL, Proxy
 from tests.clients.warmth import Warm
 
 # What is counted is what one warm process asks, by the test's own: an agent beside it has no part in that.
 pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.parametrize("lab", ["alone"], indirect=True)]
-
-HERE = Path(__file__).parent
-PORT, FOLDER = 2380 + 20, "/run/proxy"
-URL = f"http://127.0.0.1:{PORT}"
-
-
-class Proxy:
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, cut: str = "") -> None:
-        self.stop()
-        self.lab.out("rm", "-rf", FOLDER)
-        self.lab.out("mkdir", FOLDER)
-        if cut:
-            self.lab.write(f"{FOLDER}/cut", cut)
-        self.process = self.lab.start(sys.executable, str(HERE / "proxy.py"), str(PORT), "2379", FOLDER)
-        until(lambda: self.lab.path(FOLDER, "pid").exists(), "the proxy listens")
-
-    def stop(self) -> None:
-        if self.process is not None and self.lab.path(FOLDER, "pid").exists():
-            self.lab.run("kill", "-9", self.lab.path(FOLDER, "pid").read_text())
-            self.process.wait(20)
-
-    def log(self) -> list[str]:
-        path = self.lab.path(FOLDER, "log")
-        return path.read_text().split() if path.exists() else []
-
-
-@pytest.fixture
-def proxy(lab: Lab, etcd: Etcd) -> Proxy:  # noqa: ARG001 - it stands before it
-    return Proxy(lab)
 
 
 @pytest.mark.parametrize("subnets", [["10.1.0.0/16"], ["10.1.0.0/16", "fd00:10:1::/112"]])

@@ -17,7 +17,8 @@ class Warm:
     """One process. inside: a network namespace of the lab that is the host then; env: more for its environment."""
 
     def __init__(self, lab: Lab, inside: str = "", env: dict[str, str] | None = None) -> None:
-        argv = lab.command(sys.executable, str(SCRIPT), inside=inside)
+        # -P: etcd.py beside the script is not the library of that name.
+        argv = lab.command(sys.executable, "-P", str(SCRIPT), inside=inside)
         self.process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(env)
         )

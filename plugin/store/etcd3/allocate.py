@@ -15,12 +15,11 @@ from datetime import datetime
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, Range
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.store.addresses import by_set
+from calico_rkt.plugin.store.addresses import by_set, within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError, Holder, block_net
 from calico_rkt.plugin.store.etcd3.gateway import Compare, Gateway, Kv, Op, delete, get, get_prefix, put, unchanged
 from calico_rkt.plugin.store.etcd3.leaving import left_behind
-from calico_rkt.plugin.store.etcd3.pools import within
 from calico_rkt.plugin.store.etcd3.resources import Pool
 from calico_rkt.plugin.store.etcd3.view import View
 

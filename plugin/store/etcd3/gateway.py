@@ -18,9 +18,8 @@ from urllib.parse import urlsplit
 
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.access import PATIENCE, Access, UnreachableError
 
-PATIENCE = 10.0
-"""Seconds for all requests of one call together."""
 _REFUSED_FOR = 2.0
 """Seconds after which members that all refuse to talk are not asked again."""
 _PAUSE = 0.05
@@ -28,21 +27,6 @@ _UNAUTHENTICATED, _UNAVAILABLE, _DEADLINE, _DENIED = 16, 14, 4, 7
 
 Op = Mapping[str, Any]
 Compare = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to reach a cluster: URLs of its members, files for TLS, and who we are. The password is in no repr."""
-
-    endpoints: tuple[str, ...]
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    user: str = ""
-    password: str = ""
-
-    def __repr__(self) -> str:
-        return f"Access({', '.join(self.endpoints)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +45,6 @@ class Answer:
     succeeded: bool
     found: tuple[tuple[Kv, ...], ...]
     revision: int
-
-
-class UnreachableError(CniError):
-    """No member answered in time; what was asked may have happened all the same."""
 
 
 def get(key: str, *, keys_only: bool = False) -> Op:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from calico_rkt.compiler.conf import Net
+from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError
 from calico_rkt.plugin.store.etcd3.gateway import Compare, Gateway, Kv, Op, delete, get, unchanged
-from calico_rkt.plugin.store.etcd3.pools import within
 from calico_rkt.plugin.store.etcd3.resources import Pool, resource
 
 _AT_ONCE = 16

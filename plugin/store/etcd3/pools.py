@@ -7,6 +7,7 @@ from datetime import datetime
 from calico_rkt.compiler.conf import Ipam, Net
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway, absent, put, untouched_since
 from calico_rkt.plugin.store.etcd3.resources import Pool, encode, pool_resource
@@ -42,12 +43,6 @@ def differs(pool: Pool, *, nat: bool) -> str:
         says = "has no natOutgoing, though the conf says ipMasq" if nat else "has natOutgoing, but the conf no ipMasq"
         return f"IPPool {pool.name} {says}: it stays as it is"
     return ""
-
-
-def within(inner: Net, outer: Net) -> bool:
-    """Whether one net lies in the other."""
-    same = inner.version == outer.version
-    return same and int(outer[0]) <= int(inner[0]) and int(inner[-1]) <= int(outer[-1])
 
 
 def _overlap(one: Net, other: Net) -> bool:

@@ -7,25 +7,23 @@ away. What the cluster has is one WorkloadEndpoint, written together with its ad
 from __future__ import annotations
 
 import os
-import random
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
+from calico_rkt.compiler.conf import Address, Ipam, NetConf
 from calico_rkt.compiler.ids import object_id
-from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.access import Access, access_of, node_name
+from calico_rkt.plugin.store.addresses import within
+from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, until_done
 from calico_rkt.plugin.store.etcd3 import keys, session
 from calico_rkt.plugin.store.etcd3.allocate import Allocator, Draft
 from calico_rkt.plugin.store.etcd3.blocks import Holder, with_block
 from calico_rkt.plugin.store.etcd3.gateway import (
-    Access,
-    UnreachableError,
     absent,
     exists,
     get,
@@ -34,7 +32,7 @@ from calico_rkt.plugin.store.etcd3.gateway import (
     unchanged,
 )
 from calico_rkt.plugin.store.etcd3.ipamlock import ipam_lock
-from calico_rkt.plugin.store.etcd3.pools import differs, make_missing, within
+from calico_rkt.plugin.store.etcd3.pools import differs, make_missing
 from calico_rkt.plugin.store.etcd3.published import ClusterProfiles, check_network
 from calico_rkt.plugin.store.etcd3.release import release
 from calico_rkt.plugin.store.etcd3.resources import (
@@ -45,7 +43,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
     resource,
 )
 from calico_rkt.plugin.store.etcd3.view import View, look
-from calico_rkt.plugin.store.journal import Journal, Release
+from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import LocalStore, folders, open_records
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
@@ -53,26 +51,12 @@ from calico_rkt.plugin.store.statefile import boot_id
 if TYPE_CHECKING:
     from calico_rkt.plugin.store.etcd3.inventory import Inventory
 
-ATTEMPTS = 100
-"""How often a write is tried anew that others were faster than; as often as Calico does."""
-T = TypeVar("T")
 
-
-class NoProfileError(CniError):
-    """The network has no profile in the cluster yet."""
-
-    def __init__(self, network: str) -> None:
-        super().__init__(Code.PROFILE_UNUSABLE, f"network {network!r} has no profile in Calico's datastore")
-
-
-class EtcdStore:
+class EtcdStore(ClusterStore):
     """The Store of this host in a cluster, for one call: its patience with etcd begins with it."""
 
-    link_prefix = "cali"
-
     def __init__(self, run_dir: Path, records: LocalStore, journal: Journal, access: Access, node: str) -> None:
-        self.run_dir, self.access, self.node = run_dir, access, node
-        self._records, self._journal = records, journal
+        super().__init__(run_dir, records, journal, access, node)
         self._session = session.take(access)
         self._gateway = self._session.gateway
         self._locked = False
@@ -85,14 +69,11 @@ class EtcdStore:
 
         return Inventory(self._gateway)
 
-    def endpoint(self, key: Key) -> Endpoint | None:
-        return self._records.endpoint(key)
-
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         """Record the endpoint here, then write it with its addresses; NoProfileError where its network has none."""
         self.finish_releases()
         with self._ipam_lock():
-            return _until_done(lambda: self._try_add(endpoint, ipam, requested))
+            return until_done(lambda: self._try_add(endpoint, ipam, requested))
 
     def _try_add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint | None:
         """One attempt; None when it has to begin anew: others wrote meanwhile, or something had to be made first."""
@@ -162,67 +143,18 @@ class EtcdStore:
                 "another network or another plugin attached this interface of the container; DEL it there first",
             )
 
-    def finish(self, key: Key, nonce: str, result: str) -> None:
-        self._records.finish(key, nonce, result)
-
-    def remove(self, key: Key, nonce: str) -> bool:
-        """Give endpoint and addresses back, or note down that they are to be given back, where etcd is away."""
-        found = self._records.endpoint(key)
-        if found is None or found.nonce != nonce:
-            return False
-        try:
-            self._release(self.node, key, nonce, found.addresses)
-        except UnreachableError as e:
-            LOG.warning("%s: what %s has is noted, and given back later", e.msg, key.container)
-            self._journal.write(Release(self.access.endpoints, self.node, key, nonce, found.addresses))
-        else:
-            self._finish_quietly()
-        return self._records.remove(key, nonce)
-
-    def forget(self, key: Key) -> bool:
-        try:
-            found = self._release(self.node, key, "")
-        except UnreachableError as e:
-            LOG.warning("%s: what %s may have is given back later", e.msg, key.container)
-            self._journal.write(Release(self.access.endpoints, self.node, key, "", ()))
-            return False
-        self._finish_quietly()
-        return found
-
-    def finish_releases(self) -> tuple[Release, ...]:
-        """Finish what an earlier call could only note down; those that there were."""
-        waiting = tuple(self._journal.of(self.access.endpoints))
-        for noted in waiting:
-            self._release(noted.node, noted.key, noted.nonce, noted.addresses)
-            self._journal.drop(noted)
-            LOG.info("what %s had in network %s is given back now", noted.key.container, noted.key.network)
-        return waiting
-
-    def _finish_quietly(self) -> None:
-        try:
-            self.finish_releases()
-        except CniError as e:
-            LOG.warning("what is noted to be given back waits on: %s", e.msg)
-
     def _release(self, node: str, key: Key, nonce: str, addresses: Sequence[Address] = ()) -> bool:
         """Take an endpoint and its addresses away where it is still the one meant; whether there was one.
 
         nonce "": whatever attachment of ours stands there that this host has no record of.
         """
-
-        def is_meant(theirs: Endpoint) -> bool:
-            if nonce:
-                return theirs.nonce == nonce
-            mine = self._records.endpoint(key)
-            return mine is None or mine.nonce != theirs.nonce
-
-        likely = tuple(self._session.blocks.values())
+        is_meant, likely = self._meant(key, nonce), tuple(self._session.blocks.values())
         # Two interfaces of a container share a handle, so without the endpoint it must not be the other's address.
         others = (e for e in self._records.endpoints(key.network) if e.key.container == key.container and e.key != key)
         elsewhere = {a for e in others for a in e.addresses} if addresses else set()
         mine = [a for a in addresses if a not in elsewhere]
         with self._ipam_lock():
-            return _until_done(lambda: release(self._gateway, node, key, is_meant, mine, likely))
+            return until_done(lambda: release(self._gateway, node, key, is_meant, mine, likely))
 
     @contextmanager
     def _ipam_lock(self) -> Iterator[None]:
@@ -245,9 +177,6 @@ class EtcdStore:
         theirs = (read_endpoint(resource(kv.value), boot_id()) for kv in found)
         more = (e for e in theirs if e is not None and e.key not in known and network in (None, e.key.network))
         return (*recorded, *more)
-
-    def ranges(self) -> tuple[Net, ...]:
-        return self._records.ranges()
 
     def is_published(self, network: str) -> bool:
         """Whether the cluster takes endpoints and the network has a profile; CniError 11 where it takes none."""
@@ -293,9 +222,7 @@ class EtcdStore:
                 problem = differs(pool, nat=conf.ip_masq) if pool else ""
                 if problem:
                     found.append(f"network {conf.name}: {problem}")
-        waiting = len(tuple(self._journal.of(self.access.endpoints)))
-        if waiting:
-            found.append(f"{waiting} attachments are noted to be given back: calico-rkt gc")
+        found += self._waiting()
         return tuple(dict.fromkeys(found))
 
     def close(self) -> None:
@@ -306,14 +233,5 @@ class EtcdStore:
 def open_etcd(conf: NetConf) -> EtcdStore:
     """The store that a conf with datastore_type etcdv3 names."""
     run_dir, lib_dir = folders()
-    access = session.access_of(conf, os.environ)
-    return EtcdStore(run_dir, open_records(), Journal(lib_dir / "journal"), access, session.node_name(conf, os.environ))
-
-
-def _until_done(attempt: Callable[[], T | None]) -> T:
-    for number in range(ATTEMPTS):
-        done = attempt()
-        if done is not None:
-            return done
-        time.sleep(random.uniform(0, 0.002) * min(number, 20))  # noqa: S311 - only to get out of step
-    raise CniError(Code.TRY_AGAIN, f"others were faster {ATTEMPTS} times to write to Calico's datastore")
+    access = access_of(conf, os.environ)
+    return EtcdStore(run_dir, open_records(), Journal(lib_dir / "journal"), access, node_name(conf, os.environ))

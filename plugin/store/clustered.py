@@ -1,0 +1,196 @@
+"""Attachments of this host in, its own records of them and what waits to be given back out: what every cluster needs.
+
+This host keeps a record of its own of every attachment, so a DEL can do all that the kernel needs while etcd is
+away. What the cluster has of it is the business of the store of each data model.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
+from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.access import Access, UnreachableError
+from calico_rkt.plugin.store.journal import Journal, Release
+from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.protocol import Endpoint, Key, Published
+
+ATTEMPTS = 100
+"""How often a write is tried anew that others were faster than; as often as Calico does."""
+T = TypeVar("T")
+
+
+class NoProfileError(CniError):
+    """The network has no profile in the cluster yet."""
+
+    def __init__(self, network: str) -> None:
+        super().__init__(Code.PROFILE_UNUSABLE, f"network {network!r} has no profile in Calico's datastore")
+
+
+class ClusterProfiles(Protocol):
+    """The profiles of a cluster. Those that this program published carry their digest; others are never changed."""
+
+    def published(self, network_id: str) -> Published | None:
+        """The profile in force; CniError 106 where it is not one of ours, or was edited."""
+
+    def published_ids(self) -> tuple[str, ...]:
+        """The ids of all profiles that this program published, sorted, whatever became of them since."""
+
+    def stored(self, network_id: str) -> tuple[str, int]:
+        """What stands there, edited or not, for people to read, and its revision."""
+
+    def create(self, profile: Published) -> str:
+        """Publish a network's first profile; the digest of the one that is there afterwards, "" of a stock one."""
+
+    def swap(self, changes: Sequence[tuple[Published, int]]) -> bool:
+        """Put all these in force, where each still has the revision given (0: there is none); or none."""
+
+    def delete_unused(self, network_id: str, *, dry_run: bool) -> bool:
+        """Delete a profile that no endpoint is under."""
+
+    def endpoint_counts(self) -> dict[str, int]:
+        """How many endpoints of the whole cluster are under each profile."""
+
+
+class ClusterStore(ABC):
+    """The Store of this host in a cluster, for one call: its patience with etcd begins with it."""
+
+    link_prefix = "cali"
+    datastore = "etcdv3"
+    """The data model, as a conf's datastore_type names it."""
+    profiles: ClusterProfiles
+
+    def __init__(self, run_dir: Path, records: LocalStore, journal: Journal, access: Access, node: str) -> None:
+        self.run_dir, self.access, self.node = run_dir, access, node
+        self._records, self._journal = records, journal
+
+    @abstractmethod
+    def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+        """Record the endpoint here, then write it with its addresses; NoProfileError where its network has none."""
+
+    @abstractmethod
+    def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
+        """The records of this host, and what the cluster has of this node beside them."""
+
+    @abstractmethod
+    def is_published(self, network: str) -> bool:
+        """Whether the cluster takes endpoints and the network has a profile; CniError 11 where it takes none."""
+
+    @abstractmethod
+    def differs(self, endpoint: Endpoint) -> list[str]:
+        """What of an endpoint in the datastore is not as this host has recorded it, in words."""
+
+    @abstractmethod
+    def warnings(self, confs: Sequence[NetConf]) -> tuple[str, ...]:
+        """What of the cluster is not as these confs would have it, in words."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+    @abstractmethod
+    def _release(self, node: str, key: Key, nonce: str, addresses: Sequence[Address] = ()) -> bool:
+        """Take an endpoint and its addresses away where it is still the one meant; whether there was one.
+
+        nonce "": whatever attachment of ours stands there that this host has no record of.
+        """
+
+    def gateways(self) -> dict[int, Address]:
+        """The next hops of this node's containers, by IP version, where they are not the usual ones."""
+        return {}
+
+    def complete(self) -> str:
+        """Finish an apply that was cut short, where one can be; the node it was cut short on, or ""."""
+        return ""
+
+    def sweep(self) -> int:
+        """Free what a power cut left half stored; how many addresses that were."""
+        return 0
+
+    def endpoint(self, key: Key) -> Endpoint | None:
+        return self._records.endpoint(key)
+
+    def finish(self, key: Key, nonce: str, result: str) -> None:
+        self._records.finish(key, nonce, result)
+
+    def ranges(self) -> tuple[Net, ...]:
+        return self._records.ranges()
+
+    def remove(self, key: Key, nonce: str) -> bool:
+        """Give endpoint and addresses back, or note down that they are to be given back, where etcd is away."""
+        found = self._records.endpoint(key)
+        if found is None or found.nonce != nonce:
+            return False
+        try:
+            self._release(self.node, key, nonce, found.addresses)
+        except UnreachableError as e:
+            LOG.warning("%s: what %s has is noted, and given back later", e.msg, key.container)
+            self._note(key, nonce, found.addresses)
+        else:
+            self._finish_quietly()
+        return self._records.remove(key, nonce)
+
+    def forget(self, key: Key) -> bool:
+        """Free what the cluster has of an attachment that this host has no record of; False when it has nothing."""
+        try:
+            found = self._release(self.node, key, "")
+        except UnreachableError as e:
+            LOG.warning("%s: what %s may have is given back later", e.msg, key.container)
+            self._note(key, "", ())
+            return False
+        self._finish_quietly()
+        return found
+
+    def finish_releases(self) -> tuple[Release, ...]:
+        """Finish what an earlier call could only note down; those that there were."""
+        waiting = self._noted()
+        for noted in waiting:
+            self._release(noted.node, noted.key, noted.nonce, noted.addresses)
+            self._journal.drop(noted)
+            LOG.info("what %s had in network %s is given back now", noted.key.container, noted.key.network)
+        return waiting
+
+    def _note(self, key: Key, nonce: str, addresses: tuple[Address, ...]) -> None:
+        self._journal.write(Release(self.access.endpoints, self.node, key, nonce, addresses, self.datastore))
+
+    def _noted(self) -> tuple[Release, ...]:
+        """The releases of this cluster that wait."""
+        return tuple(self._journal.of(self.access.endpoints, self.datastore))
+
+    def _finish_quietly(self) -> None:
+        try:
+            self.finish_releases()
+        except CniError as e:
+            LOG.warning("what is noted to be given back waits on: %s", e.msg)
+
+    def _meant(self, key: Key, nonce: str) -> Callable[[Endpoint], bool]:
+        """What says of an endpoint in the datastore whether it is the one that a release is about."""
+
+        def is_meant(theirs: Endpoint) -> bool:
+            if nonce:
+                return theirs.nonce == nonce
+            mine = self._records.endpoint(key)
+            return mine is None or mine.nonce != theirs.nonce
+
+        return is_meant
+
+    def _waiting(self) -> list[str]:
+        """What status says of noted releases."""
+        waiting = len(self._noted())
+        return [f"{waiting} attachments are noted to be given back: calico-rkt gc"] if waiting else []
+
+
+def until_done(attempt: Callable[[], T | None]) -> T:
+    """What an attempt gives that is not None; tried anew, ever more out of step with others."""
+    for number in range(ATTEMPTS):
+        done = attempt()
+        if done is not None:
+            return done
+        time.sleep(random.uniform(0, 0.002) * min(number, 20))  # noqa: S311 - only to get out of step
+    raise CniError(Code.TRY_AGAIN, f"others were faster {ATTEMPTS} times to write to Calico's datastore")

@@ -1,0 +1,283 @@
+"""Reads and compared writes of single keys in, what etcd's v2 API answered out; any member of the cluster will do.
+
+python-etcd speaks the protocol, one client a member. Going from member to member, and how long all of it may take,
+is decided here: its own way of reconnecting asks etcd for members that the conf does not name, without a limit in time.
+
+A write whose answer got lost is sent again and may find that it has happened. It then counts as done when what it
+wanted to write stands there; every value that somebody could take for another's has a nonce in it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import urllib3
+
+from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.access import PATIENCE, Access, UnreachableError
+from calico_rkt.plugin.store.etcd2.library import etcd
+
+_REFUSED_FOR = 2.0
+"""Seconds after which members that all refuse to talk are not asked again."""
+_PAUSE = 0.05
+_NOT_NOW = (300, 301)
+"""etcd's error codes for a cluster that can't answer at the moment: no quorum, no leader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One key as etcd has it; index is its modifiedIndex, created its createdIndex."""
+
+    key: str
+    value: str
+    index: int
+    created: int
+
+    @property
+    def name(self) -> str:
+        """The key's last part."""
+        return self.key.rpartition("/")[2]
+
+
+class _Member(etcd.Client):  # type: ignore[misc]  # python-etcd has no types
+    """One member. No layer below repeats or redirects a request, which would hide what happened."""
+
+    def __init__(self, url: str, access: Access) -> None:
+        self.seconds = PATIENCE
+        where = urlsplit(url)
+        super().__init__(
+            host=f"[{where.hostname}]" if ":" in (where.hostname or "") else where.hostname,
+            port=where.port,
+            protocol=where.scheme,
+            cert=(access.cert_file, access.key_file) if access.cert_file else None,
+            ca_cert=access.ca_file or None,
+            username=access.user or None,
+            password=access.password or None,
+            allow_redirect=False,
+        )
+        self.http.connection_pool_kw["retries"] = False
+
+    @property
+    def read_timeout(self) -> urllib3.Timeout:
+        """What each request may take, connecting included."""
+        return urllib3.Timeout(total=self.seconds)
+
+
+class Client:
+    """A cluster's members, of which the one that answered last is asked first. Not to be shared between threads.
+
+    begin() starts the clock of a call.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        _check_files(access)
+        self._members = {url: _Member(url, access) for url in access.endpoints}
+        self._order = list(access.endpoints)
+        self._uncertain = False
+        self._lost = False
+        self._until = 0.0
+        self.begin()
+
+    def begin(self, seconds: float = PATIENCE) -> None:
+        """All requests from here on have this many seconds together."""
+        self._until = time.monotonic() + seconds
+        self._lost = False
+
+    def get(self, key: str) -> Node | None:
+        """One key, as the cluster's majority has it."""
+        return next((n for n in self._read(key) if n.key == key), None)
+
+    def tree(self, key: str) -> tuple[Node, ...]:
+        """Every key below a folder, sorted; none where there is no such folder."""
+        return tuple(sorted(self._read(key, recursive=True), key=lambda n: n.key))
+
+    def listing(self, key: str) -> tuple[Node, ...]:
+        """The keys in a folder, in no order, without those of folders in it."""
+        return tuple(self._read(key))
+
+    def create(self, key: str, value: str) -> bool:
+        """Write a key that must not exist; False where it does, with another value."""
+        try:
+            self._call(lambda m: m.write(quote(key), value, prevExist=False))
+        except etcd.EtcdAlreadyExist:
+            return self._stands(key, value)
+        return True
+
+    def swap(self, key: str, old: str, new: str) -> bool:
+        """Write a key that has the value old; False where it has not, or is not there."""
+        try:
+            self._call(lambda m: m.write(quote(key), new, prevValue=old))
+        except (etcd.EtcdCompareFailed, etcd.EtcdKeyNotFound):
+            return self._stands(key, new)
+        return True
+
+    def delete(self, node: Node) -> bool:
+        """Delete a key that is still as it was read."""
+        try:
+            self._call(lambda m: m.delete(quote(node.key), prevIndex=node.index))
+        except etcd.EtcdCompareFailed:
+            return False
+        except etcd.EtcdKeyNotFound:
+            return self._uncertain
+        return True
+
+    def delete_value(self, key: str, value: str) -> bool:
+        """Delete a key that has this value; False where it has not, or is not there."""
+        try:
+            self._call(lambda m: m.delete(quote(key), prevValue=value))
+        except etcd.EtcdCompareFailed:
+            return False
+        except etcd.EtcdKeyNotFound:
+            return self._uncertain
+        return True
+
+    def delete_folder(self, key: str) -> None:
+        """Delete a folder if it is there and empty."""
+        try:
+            self._call(lambda m: m.delete(quote(key), dir=True))
+        except (etcd.EtcdKeyNotFound, etcd.EtcdDirNotEmpty):
+            return
+
+    def close(self) -> None:
+        for member in self._members.values():
+            member.http.clear()
+
+    def _read(self, key: str, *, recursive: bool = False) -> Iterator[Node]:
+        try:
+            found = self._call(lambda m: m.read(quote(key), quorum=True, recursive=recursive))
+        except etcd.EtcdKeyNotFound:
+            return
+        for n in found.leaves:
+            if not n.dir:
+                yield Node(n.key, n.value or "", n.modifiedIndex, n.createdIndex)
+
+    def _stands(self, key: str, value: str) -> bool:
+        """Whether a write that was answered with a refusal had happened before, its answer lost."""
+        if not self._uncertain:
+            return False
+        found = self.get(key)
+        return found is not None and found.value == value
+
+    def _call(self, ask: Callable[[_Member], Any]) -> Any:  # noqa: ANN401 - python-etcd has no types
+        """Ask one member after the other until one answers or time is up; etcd's own refusals are its exceptions."""
+        begun = time.monotonic()
+        self._uncertain = False
+        problems: dict[str, str] = {}
+        while True:
+            refused = True
+            for url in tuple(self._order):
+                left = self._until - time.monotonic()
+                if left <= 0:
+                    break
+                member = self._members[url]
+                member.seconds = min(max(left / len(self._order), 1.0), left)
+                try:
+                    answer = self._ask(url, ask)
+                except _NotNowError as e:
+                    problems[url] = str(e)
+                    self._uncertain = self._uncertain or not e.refused
+                    refused = refused and e.refused
+                    LOG.info("etcd %s: %s", url, e)
+                    if self._order[0] == url:
+                        self._order.append(self._order.pop(0))
+                else:
+                    self._first(url)
+                    return answer
+            now = time.monotonic()
+            if self._lost or now + _PAUSE >= self._until or (refused and now - begun > _REFUSED_FOR):
+                self._lost = True  # an undo that follows asks each member once
+                raise UnreachableError(
+                    Code.TRY_AGAIN,
+                    f"no etcd member answers: {', '.join(self.access.endpoints)}",
+                    "\n".join(f"{m}: {problems.get(m, 'not asked: time was up')}" for m in self.access.endpoints),
+                )
+            time.sleep(_PAUSE)
+
+    def _first(self, url: str) -> None:
+        if self._order[0] != url:
+            self._order.remove(url)
+            self._order.insert(0, url)
+
+    def _ask(self, url: str, ask: Callable[[_Member], Any]) -> Any:  # noqa: ANN401 - as above
+        """One request to one member."""
+        try:
+            return ask(self._members[url])
+        except etcd.EtcdConnectionFailed as e:
+            _raise_tls(url, e.cause)
+            raise _NotNowError(_words(e.cause), refused=_is_refusal(e.cause)) from e
+        except etcd.EtcdClusterIdChanged as e:
+            raise _NotNowError(str(e), refused=False) from e
+        except etcd.EtcdInsufficientPermissions as e:
+            raise _permission(url, self.access.user) from e
+        except (etcd.EtcdKeyNotFound, etcd.EtcdAlreadyExist, etcd.EtcdCompareFailed, etcd.EtcdDirNotEmpty):
+            raise
+        except etcd.EtcdException as e:
+            payload = e.payload or {}
+            if payload.get("errorCode") in _NOT_NOW or payload.get("status") in (502, 503, 504):
+                raise _NotNowError(str(e), refused=False) from e
+            if payload.get("message") == "Bad response":
+                raise CniError(
+                    Code.DATASTORE,
+                    f"{url} does not serve etcd's v2 API",
+                    f"start etcd with --enable-v2; it answered: {str(payload.get('cause', ''))[:100].strip()}",
+                ) from e
+            raise CniError(Code.DATASTORE, f"etcd at {url} refuses a request: {e}") from e
+
+
+class _NotNowError(Exception):
+    """A member can't be asked, or can't answer at the moment. refused: it has surely done nothing."""
+
+    def __init__(self, words: str, *, refused: bool) -> None:
+        super().__init__(words)
+        self.refused = refused
+
+
+def _permission(url: str, user: str) -> CniError:
+    if not user:
+        return CniError(Code.DATASTORE, f"etcd at {url} asks for a user: set etcd_username or ETCD_USERNAME")
+    return CniError(
+        Code.DATASTORE, f"etcd at {url} refuses this user: wrong password, or no permission for what is below /calico"
+    )
+
+
+def _is_refusal(cause: Exception | None) -> bool:
+    found: object = cause
+    while isinstance(found, BaseException):
+        if isinstance(found, ConnectionRefusedError):
+            return True
+        found = found.__cause__
+    return False
+
+
+def _words(cause: Exception | None) -> str:
+    """What went wrong, without the names of Python's objects that urllib3 puts in front."""
+    if _is_refusal(cause):
+        return "Connection refused"
+    if isinstance(cause, urllib3.exceptions.TimeoutError):
+        return "timed out"
+    return str(cause).rpartition(">: ")[2] or type(cause).__name__
+
+
+def _raise_tls(url: str, cause: Exception | None) -> None:
+    """CniError where both ends disagree about TLS: asking again helps nothing."""
+    if not isinstance(cause, urllib3.exceptions.SSLError):
+        return
+    if "CERTIFICATE_VERIFY_FAILED" in str(cause):
+        raise CniError(Code.DATASTORE, f"the certificate of {url} is not trusted", str(cause)) from cause
+    raise CniError(Code.DATASTORE, f"{url} and this host find no way to talk by TLS", str(cause)) from cause
+
+
+def _check_files(access: Access) -> None:
+    """CniError for a file that can't be read: python-etcd opens it with the first request, over and over."""
+    for file in filter(None, (access.ca_file, access.cert_file, access.key_file)):
+        try:
+            Path(file).read_bytes()
+        except OSError as e:
+            raise CniError(Code.INVALID_CONF, f"the TLS files of etcd can't be used: {file}", str(e)) from e

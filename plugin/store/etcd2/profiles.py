@@ -1,0 +1,84 @@
+"""Published profiles in, the tags and rules that etcd holds of them out, and back. Imports Jinja2 and YAML.
+
+The digest stands in the rules' key `calico_rkt`, with the network's own name and, where the one-address rules of the
+model are more than ours, how many each of ours became.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.pipeline import OLD_CALICO, write_proven
+from calico_rkt.compiler.profile import digest
+from calico_rkt.compiler.targets import calico_v1, calico_v3
+from calico_rkt.compiler.targets.calico_v1_whole import Parts, verify
+from calico_rkt.compiler.targets.calico_v3_read import verify as verify_v3
+from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.store.etcd2.values import OURS, encode, json_object
+from calico_rkt.plugin.store.protocol import Published
+
+_PARTS = "parts"
+
+
+def network_of(profile: Published) -> Network:
+    """The rules of a profile that is to be published."""
+    return verify_v3(profile.text)
+
+
+def rules_value(network: Network) -> str:
+    """What the key `rules` holds; CniError where the 2015 model has no words for it."""
+    try:
+        rules = json.loads(write_proven(network, OLD_CALICO))["rules"]
+    except CompileError as e:
+        message = f"Calico of 2015 can't enforce the profile of network {network.name!r}: {e.diagnostics[0].message}"
+        raise CniError(Code.PROFILE_UNUSABLE, message, render(e.diagnostics)) from e
+    lists = (calico_v1.parts(network.ingress), calico_v1.parts(network.egress))
+    if any(number != 1 for parts in lists for number in parts):
+        rules[OURS][_PARTS] = "|".join(",".join(map(str, parts)) for parts in lists)
+    return encode(rules)
+
+
+def read(network_id: str, tags: str, rules: str, revision: int) -> Published:
+    """The profile; CniError 106 where it is not one of ours, or was edited."""
+    found = json_object(rules)
+    parts = _parts(found)
+    try:
+        network = verify(json.dumps({"tags": _loaded(tags), "rules": found}), parts)
+        if network.id != network_id:
+            raise CniError(
+                Code.PROFILE_UNUSABLE, f"the profile {network_id} in Calico's datastore says that it is {network.id}"
+            )
+        return Published(network_id, network.name, calico_v3.write(network), digest(network), revision)
+    except CompileError as e:
+        words = e.diagnostics[0].message
+        raise CniError(
+            Code.PROFILE_UNUSABLE, f"the profile {network_id} in Calico's datastore: {words}", render(e.diagnostics)
+        ) from e
+
+
+def as_text(tags: str, rules: str) -> str:
+    """What stands there, edited or not, for people to read."""
+    return json.dumps({"tags": _loaded(tags), "rules": _loaded(rules)}, indent=2) + "\n"
+
+
+def _parts(rules: object) -> Parts | None:
+    ours = rules.get(OURS) if isinstance(rules, dict) else None
+    said = ours.get(_PARTS) if isinstance(ours, dict) else None
+    if not isinstance(said, str) or said.count("|") != 1:
+        return None
+    ingress, egress = (_numbers(one) for one in said.split("|"))
+    return ingress, egress
+
+
+def _numbers(text: str) -> Sequence[int]:
+    return tuple(int(n) if n.isdecimal() else 0 for n in text.split(",") if n)
+
+
+def _loaded(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

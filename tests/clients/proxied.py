@@ -1,0 +1,37 @@
+"""A lab in, a proxy before its etcd out: notes each request, and cuts the line where it is told to (proxy.py)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.clients.lab import Lab, until
+
+HERE = Path(__file__).parent
+PORT, FOLDER = 2380 + 20, "/run/proxy"
+URL = f"http://127.0.0.1:{PORT}"
+
+
+class Proxy:
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, cut: str = "") -> None:
+        self.stop()
+        self.lab.out("rm", "-rf", FOLDER)
+        self.lab.out("mkdir", FOLDER)
+        if cut:
+            self.lab.write(f"{FOLDER}/cut", cut)
+        self.process = self.lab.start(sys.executable, str(HERE / "proxy.py"), str(PORT), "2379", FOLDER)
+        until(lambda: self.lab.path(FOLDER, "pid").exists(), "the proxy listens")
+
+    def stop(self) -> None:
+        if self.process is not None and self.lab.path(FOLDER, "pid").exists():
+            self.lab.run("kill", "-9", self.lab.path(FOLDER, "pid").read_text())
+            self.process.wait(20)
+
+    def log(self) -> list[str]:
+        path = self.lab.path(FOLDER, "log")
+        return path.read_text().split() if path.exists() else []
