@@ -290,8 +290,11 @@ static int write_all(int fd, const char *bytes, size_t length)
 	return 0;
 }
 
-/* Pass the answer on and say so; the agent takes an ADD back that nobody could be told of. -1: no whole answer came. */
-static int pass_on(int fd, const struct frame *frame)
+/*
+ * Pass the answer on and say so; the agent takes an ADD back that nobody could be told of. -1: no whole answer came,
+ * or the agent waits no more for the word that an ADD was passed on.
+ */
+static int pass_on(int fd, const struct frame *frame, int is_add)
 {
 	char *text, byte;
 	size_t length = (size_t)frame->out_length + frame->err_length;
@@ -301,7 +304,8 @@ static int pass_on(int fd, const struct frame *frame)
 	if (write_all(2, text + frame->out_length, frame->err_length) < 0)
 		errno = 0; /* nobody reads stderr: no reason to fail */
 	if (write_all(1, text, frame->out_length) == 0) {
-		send(fd, "A", 1, MSG_NOSIGNAL);
+		if (send(fd, "A", 1, MSG_NOSIGNAL) != 1 && is_add && frame->status == 0)
+			return -1;
 		return (int)frame->status;
 	}
 	shutdown(fd, SHUT_WR);
@@ -310,13 +314,19 @@ static int pass_on(int fd, const struct frame *frame)
 	return 1;
 }
 
+static int is_add(void)
+{
+	const char *command = getenv("CNI_COMMAND");
+
+	return command && strcmp(command, "ADD") == 0;
+}
+
 static int after_the_agent(int argc, char **argv, const struct call *call, size_t length)
 {
 	char nonce[sizeof(call->nonce) + 1] = "", *undo[] = { argv[0], "--undo", nonce, NULL };
-	const char *command = getenv("CNI_COMMAND");
 
 	memcpy(nonce, call->nonce, sizeof(call->nonce));
-	if (command && strcmp(command, "ADD") == 0)
+	if (is_add())
 		return run_python_anew(3, undo, length);
 	return run_python_anew(argc, argv, length);
 }
@@ -359,7 +369,7 @@ static int serve(int argc, char **argv, int traced)
 		if (receive(fd, &frame, sizeof(frame)) != 0)
 			frame.kind = 0;
 	}
-	status = frame.kind == ANSWER ? pass_on(fd, &frame) : -1;
+	status = frame.kind == ANSWER ? pass_on(fd, &frame, is_add()) : -1;
 	close(fd);
 	tell(traced, status < 0 ? "the agent went away" : "answered");
 	return status < 0 ? after_the_agent(argc, argv, &call, length) : status;

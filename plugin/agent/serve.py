@@ -145,10 +145,16 @@ class Conversation:
         return say
 
     def _is_confirmed(self) -> bool:
-        """Whether the launcher says that the runtime has the answer."""
+        """Whether the launcher says that the runtime has the answer.
+
+        After this it can't say so any more, which it notices: what is taken back is never believed to be attached.
+        """
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TO_CONFIRM)
         with suppress(OSError):
             return self._connection.recv(1) == b"A"
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RD)
+            return self._connection.recv(1, socket.MSG_DONTWAIT) == b"A"
         return False
 
     def _send(self, data: bytes) -> bool:

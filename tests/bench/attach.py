@@ -242,7 +242,7 @@ def _with_etcd(say: Callable[[Row | Fact], None]) -> None:
     with cluster.etcd() as missing:
         if missing:
             return say(Fact("ADD and DEL with etcd", missing, holds=False))
-        for kind, ours, theirs in (("etcdv3", "10.97.0.0/16", 98),):
+        for kind, ours, theirs in (("etcdv3", "10.97.0.0/16", 98), ("etcdv2", "10.99.0.0/16", 100)):
             mine = conf("calico", f"bench-{kind}", ours, **cluster.KEYS, datastore_type=kind)
             peer = conf("ptp", f"peer-{kind}", f"10.{theirs}.0.0/16")
             add, peer_add, delete, peer_delete = _pairs(mine, peer, f"{kind}-", 30)

@@ -30,6 +30,8 @@ while True:
     connection, _ = listener.accept()
     if sys.argv[2] != "at once":
         connection.recv(1 << 20)
+    if sys.argv[2] == "hears nothing":
+        connection.shutdown(socket.SHUT_RD)
     connection.sendall(bytes.fromhex(sys.argv[3]))
     if sys.argv[2] == "then waits":
         connection.recv(1)
@@ -48,7 +50,7 @@ def lab(bare_lab: Lab) -> Lab:
 
 @pytest.fixture
 def fake(lab: Lab) -> Callable[[str, bytes], None]:
-    """Something that is no agent of ours: says these bytes and closes, or waits for one more."""
+    """Something that is no agent of ours: says these bytes and closes, or waits for one more, or listens no more."""
 
     def start(manner: str, says: bytes) -> None:
         lab.start("/usr/bin/python3", "-IS", "-c", _FAKE, SOCKET, manner, says.hex(), env=environment())
@@ -105,6 +107,17 @@ def test_an_answer_is_passed_on_as_it_is(lab: Lab, cni: Caller, fake: Callable[[
     fake("then waits", frame("T") + frame("R", 3, 5, 4, b"outs\nerr\n"))
     reply = cni("ADD", WEB, "c1", lab.netns("c1"))
     assert (reply.status, reply.stdout, reply.stderr) == (3, b"outs\n", b"err\n")
+
+
+def test_an_add_that_the_agent_waited_for_in_vain_is_no_success(
+    lab: Lab, cni: Caller, fake: Callable[[str, bytes], None]
+) -> None:
+    """It takes the attachment back when no word comes, so the launcher must not say that all is well."""
+    fake("hears nothing", frame("T") + frame("R", 0, 3, 0, b"{}\n"))
+    late = cni("ADD", WEB, "c1", lab.netns("c1"))
+    assert late.status != 0
+    assert b'"code": 11' in late.stdout
+    assert cni("DEL", WEB, "c1", "/var/run/netns/c1").succeeded(), "whose answer needs no word"
 
 
 def test_without_python_the_error_is_cni_json(lab: Lab) -> None:

@@ -1,6 +1,7 @@
 """When a call has to stop early, and who is served at all."""
 
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,18 @@ def test_the_launcher_waits_longer_than_the_agent_works():
     source = Path(serve.__file__).parents[1].joinpath("launcher.c").read_text()
     (seconds,) = [int(line.split()[2]) for line in source.splitlines() if line.startswith("#define SECONDS_TO_ANSWER")]
     assert seconds > serve.DEADLINE + 10
+
+
+def test_an_answer_is_confirmed_by_a_byte_and_by_nothing_else(ends):
+    held = conversation(ends[0])
+    ends[1].sendall(b"A")
+    assert held._is_confirmed()
+    ends[1].close()
+    assert not held._is_confirmed()
+
+
+def test_who_confirms_too_late_is_told(ends, monkeypatch):
+    monkeypatch.setattr(serve, "_TO_CONFIRM", struct.pack("ll", 0, 1000))
+    assert not conversation(ends[0])._is_confirmed()
+    with pytest.raises(BrokenPipeError):
+        ends[1].sendall(b"A")
