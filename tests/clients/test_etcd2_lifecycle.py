@@ -236,6 +236,20 @@ def test_of_two_pools_that_are_made_at_once_the_later_one_goes_again(
     assert len([k for k in old.values() if "/assignment/10.0.0.0-8/" in k]) == 1
 
 
+def test_profiles_are_exported_and_brought_back(lab: Lab, old: OldEtcd, conf: dict[str, Any]) -> None:
+    lab.override("net1", OPEN)
+    assert apply(lab) == 0
+    published = old.leaves()[RULES]
+    assert tool(lab, "export", "--from", "etcdv2", "-o", "/run/all.yaml").returncode == 0
+    assert "name: net1" in lab.path("/run/all.yaml").read_text()
+    old.remove(f"{V1}/policy/profile/net1")
+    assert states(lab) == {conf["name"]: "not published"}
+    done = tool(lab, "import", "/run/all.yaml", "--to", "etcdv2", "--yes")
+    assert done.returncode == 0, done
+    assert states(lab) == {"net1": "in step"}
+    assert old.leaves()[RULES] == published
+
+
 def test_gc_frees_what_a_reboot_left_in_the_cluster(lab: Lab, cni: Caller, old: OldEtcd, conf: dict[str, Any]) -> None:
     cni.add(conf, "alive", lab.netns("alive"))
     cni.add(conf, "gone", lab.netns("gone"))

@@ -90,6 +90,7 @@ def test_a_del_whose_line_is_cut_at_any_request(
     assert 6 < number < MOST - 1
 
 
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)  # an agent lives on, and takes back by itself what it took
 def test_an_add_that_is_killed_at_any_request_is_taken_back_by_its_del(
     lab: Lab, cni: Caller, proxy: Proxy, old: OldEtcd
 ) -> None:
