@@ -29,8 +29,8 @@ Progress = Callable[[int, int, str], None]
 class Change:
     """One readable flow whose fate changed, the same between each source and each destination named.
 
-    before and after are the fates of the example, a packet from the first source to the first destination.
-    lines are those of all changed rules that take part in the flow.
+    before and after are the fates of the example, a packet from the first source to the first destination; the
+    verdicts are those of every packet of the flow. lines are those of all changed rules that take part in it.
     """
 
     widened: bool
@@ -180,7 +180,8 @@ class _Differ:
                 continue
             number = at[id(mine)]
             region = scene.universes[number] if changed is None else scene.within(number, matches)
-            pieces: list[tuple[Box, Fate, Fate]] = []
+            # A flow is of packets with one verdict before and one after: what is left to the host is not denied.
+            pieces: dict[object, list[tuple[Box, Fate, Fate]]] = {}
             for box in region:
                 for part, fate in scene.fates(number, box, budget):
                     if fate.allowed is False:
@@ -188,8 +189,10 @@ class _Differ:
                     for smaller, other in self._other(scene, at.get(id(theirs)), part, budget):
                         if _rank(other) < _rank(fate):
                             left = pieces_left(smaller, range(len(excused)), excused, budget, set())
-                            pieces += [(p, fate, other) for p in (left if widened else (smaller,))]
-            found += self._changes(scene, number, widened, pieces, changed, budget)
+                            alike = pieces.setdefault((fate.allowed, other.allowed), [])
+                            alike += [(p, fate, other) for p in (left if widened else (smaller,))]
+            for alike in pieces.values():
+                found += self._changes(scene, number, widened, alike, changed, budget)
         return found
 
     def _changed(self, before: View | None, after: View | None) -> list[Rule] | None:
@@ -262,18 +265,25 @@ def _rank(fate: Fate) -> int:
 
 
 def _merged(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Equal flows with the same lines between several parties become one; widened before denied, the smallest first."""
+    """Equal flows with the same verdicts and lines between several parties become one.
+
+    Widened before denied, the smallest first.
+    """
     rows: dict[object, Change] = {}
     for c in changes:
-        key = (c.widened, c.flow, c.lines, c.destinations)
+        key = (*_likeness(c), c.destinations)
         first = rows.get(key)
         rows[key] = c if first is None else replace(first, sources=(*first.sources, *c.sources))
     columns: dict[object, Change] = {}
     for c in rows.values():
-        key = (c.widened, c.flow, c.lines, c.sources)
+        key = (*_likeness(c), c.sources)
         first = columns.get(key)
         columns[key] = c if first is None else replace(first, destinations=(*first.destinations, *c.destinations))
     return tuple(sorted(columns.values(), key=lambda c: (not c.widened, _weight(c), c.sources, c.destinations)))
+
+
+def _likeness(c: Change) -> tuple[object, ...]:
+    return c.before.allowed, c.after.allowed, c.flow, c.lines
 
 
 def _weight(c: Change) -> tuple[int, int, int]:

@@ -14,8 +14,14 @@ from calico_rkt.compiler.packets.outline import Outline, apart, net_range, outli
 from calico_rkt.compiler.packets.space import Box, Space, meet
 from calico_rkt.compiler.review.parties import Kind, Party
 
-HOST_DECIDES = Rule(Action.ALLOW)
-"""Stands for the host's own firewall, or for a setting of Felix that the files don't hold: known by identity."""
+
+@dataclass(frozen=True, slots=True)
+class _LeftToHost(Rule):
+    """A type of its own, so that it equals no rule: who compares two lists has to see one become the other."""
+
+
+HOST_DECIDES = _LeftToHost(Action.ALLOW)
+"""Stands for the host's own firewall, or for a setting of Felix that the files don't hold."""
 _ALWAYS = tuple(
     Rule(Action.ALLOW, Match(ip_version=6, protocol=ICMPV6, icmp=Icmp(t))) for t in (130, 131, 132, 133, 135, 136)
 )

@@ -26,6 +26,8 @@ def rule_words(rule: Rule | None) -> str:
     """A deciding rule with its place: `profiles/web.yaml:7 Allow TCP to port 80`."""
     if rule is None:
         return "no rule allows it"
+    if rule is HOST_DECIDES:
+        return "left to the host"
     return f"{place(rule.span)} {describe(rule)}" if rule.span else describe(rule)
 
 
@@ -33,10 +35,7 @@ def fate_words(fate: Fate) -> str:
     """What decides a packet, in order: `egress of a: x.yaml:3 Allow everything; ingress of b: no rule allows it`."""
     if not fate.rules:
         return "the host reaches its own containers always" if fate.allowed else "no such flow"
-    return "; ".join(
-        f"{stage.words}: {'left to the host' if rule is HOST_DECIDES else rule_words(rule)}"
-        for stage, rule in fate.rules
-    )
+    return "; ".join(f"{stage.words}: {rule_words(rule)}" for stage, rule in fate.rules)
 
 
 def verdict_words(fate: Fate) -> str:

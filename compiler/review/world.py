@@ -30,11 +30,9 @@ class World:
     stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
 
     def party(self, kind: Kind, name: str = "") -> Party | None:
-        """The party of this kind and, for a network, of this name or id."""
-        for p in self.parties:
-            if p.kind is kind and (kind is not Kind.NETWORK or name in (p.name, p.id)):
-                return p
-        return None
+        """The party of this kind and, for a network, of this name, or else of this id."""
+        found = [p for p in self.parties if p.kind is kind and (kind is not Kind.NETWORK or name in (p.name, p.id))]
+        return min(found, key=lambda p: p.name != name, default=None)
 
     def view(self, source: Party, destination: Party) -> View | None:
         """What decides between the two; None where that is not for this workspace to decide."""

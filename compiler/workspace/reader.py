@@ -147,11 +147,16 @@ def _differing(first: NetConf, first_path: str, second: NetConf, path: str) -> I
 
 
 def _same_id(paths: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Two networks of one id, or one that is called as the other's id: who names it would mean either."""
     first: dict[str, str] = {}
     for name, path in paths.items():
         other = first.setdefault(object_id(name), name)
         if other != name:
             message = f"the networks {other!r} and {name!r} have one id, {object_id(name)!r}"
+            yield error("CR711", message, path=path, hint="give one of them another name")
+    for name, path in paths.items():
+        if name in first and object_id(name) != name:
+            message = f"the name of the network {name!r} is the id of the network {first[name]!r}"
             yield error("CR711", message, path=path, hint="give one of them another name")
 
 

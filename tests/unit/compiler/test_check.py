@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.overrides import parse_file
 from calico_rkt.plugin.cli import main
 
@@ -49,6 +50,15 @@ def test_json(workspace, capsys):
     assert main(["check", str(workspace), "--format", "json"]) == 1
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["code"], found["line"]) == ("CR801", 5)
+
+
+@pytest.mark.parametrize("other", [object_id("Web"), object_id(object_id("Web"))])
+def test_a_network_is_never_called_as_another_ones_id(workspace, capsys, other):
+    for name in ("Web", other):
+        (workspace / f"{name}.conf").write_text(CONF.replace('"web"', f'"{name}"'))
+    main(["check", str(workspace)])
+    out = capsys.readouterr().out
+    assert ("CR711 error" in out) is (other == object_id("Web")), out
 
 
 def test_errors_of_all_files_at_once(workspace, capsys):
