@@ -18,7 +18,7 @@ from calico_rkt.compiler.cli.commands import run as review
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.review.world import World
-from calico_rkt.plugin.attach import collect
+from calico_rkt.plugin.detach import collect
 from calico_rkt.plugin.exchange.cli import EXCHANGE, exchange
 from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, ChangedMeanwhileError, confs_of
 from calico_rkt.plugin.locks import policy_lock

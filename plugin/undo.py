@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from calico_rkt.plugin import attach
+from calico_rkt.plugin import detach
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG, open_log
 from calico_rkt.plugin.request import Request
@@ -20,11 +20,11 @@ def undoing(nonce: str) -> Callable[[Request, Callable[[str], None]], None]:
 
     def act(request: Request, _say: Callable[[str], None]) -> None:
         open_log(request.conf.log_level)
-        key = attach.key_of(request)
+        key = detach.key_of(request)
         store = open_store(request.conf)
         try:
             with attachment_lock(store.run_dir, key, patience=PATIENCE):
-                attach.take_back(key, nonce, store)
+                detach.take_back(key, nonce, store)
         finally:
             store.close()
         LOG.warning("ADD %s %s %s: the agent went away with it; taken back", key.network, key.container, key.ifname)

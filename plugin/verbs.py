@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin import attach
+from calico_rkt.plugin import attach, detach
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG, open_log
 from calico_rkt.plugin.request import Request
@@ -45,10 +45,10 @@ def _dispatch(request: Request, store: Store, answer: Callable[[Result], None]) 
     if request.command == "STATUS":
         return attach.status(request, store)
     if request.command == "GC":
-        return attach.gc(request, store)
-    with attachment_lock(store.run_dir, attach.key_of(request)):
+        return detach.gc(request, store)
+    with attachment_lock(store.run_dir, detach.key_of(request)):
         if request.command == "DEL":
-            return attach.delete(request, store)
+            return detach.delete(request, store)
         if request.command == "CHECK":
             return attach.check(request, store)
         return attach.add(request, store, answer)
