@@ -48,8 +48,9 @@ _RUNTIMES = (
 """Keys of the CNI specification that the runtime or the request reads, not the compiler."""
 _LIST_KEYS = ("name", "cniVersion", "cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins", "plugins")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
-_NODENAME = re.compile(r"[a-zA-Z0-9_.\-]+\Z")
-_HOST_PORT = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9_.\-]+):([1-9][0-9]{0,4})\Z")
+# As text: compiled where a conf has such a key.
+_NODENAME = r"[a-zA-Z0-9_.\-]+\Z"
+_HOST_PORT = r"(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9_.\-]+):([1-9][0-9]{0,4})\Z"
 
 Address = IPv4Address | IPv6Address
 Net = IPv4Network | IPv6Network
@@ -302,7 +303,7 @@ def _endpoints(plugin: Section, node: Node, label: str) -> tuple[str, ...]:
 
 
 def _is_host_port(text: str) -> bool:
-    found = _HOST_PORT.match(text)
+    found = re.match(_HOST_PORT, text)
     return found is not None and int(found[1]) <= 65535
 
 
@@ -318,7 +319,7 @@ def _path(plugin: Section, key: str, default: str) -> str:
 
 def _nodename(plugin: Section) -> str:
     text = plugin.text("nodename")
-    if text is not None and not _NODENAME.match(text):
+    if text is not None and not re.match(_NODENAME, text):
         hint = "letters, digits, '_', '.' and '-'"
         plugin.error("CR204", f"nodename {text!r} is no name of a Calico node", plugin.span("nodename"), hint)
     return text or ""

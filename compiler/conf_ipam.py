@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
+from typing import NamedTuple
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, Range, Route
 from calico_rkt.compiler.conf_section import Section, kind
@@ -26,8 +26,7 @@ _NO_HOSTS = {
 """Addresses that no container can have: this network, loopback, link-local, multicast, broadcast, v4-mapped."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(NamedTuple):
     """A range and where its subnet stands."""
 
     range: Range

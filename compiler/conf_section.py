@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, error, warning
 from calico_rkt.compiler.source import Mapping, Node, Scalar, Sequence, is_null
 
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})\Z")
+_INTEGER = r"-?(0|[1-9][0-9]{0,18})\Z"
 
 
 def kind(node: Node) -> str:
@@ -23,13 +22,11 @@ def kind(node: Node) -> str:
     return "null" if is_null(node) else node.text if node.text in ("true", "false") else "a number"
 
 
-@dataclass(frozen=True, slots=True)
 class Section:
-    """An object of the conf; name is the way to it (`ipam`), empty for the conf itself. Adds to problems."""
+    """Reads an object of the conf; name is the way to it (`ipam`), empty for the conf itself. Adds to problems."""
 
-    mapping: Mapping
-    name: str
-    problems: list[Diagnostic]
+    def __init__(self, mapping: Mapping, name: str, problems: list[Diagnostic]) -> None:
+        self.mapping, self.name, self.problems = mapping, name, problems
 
     def label(self, key: str) -> str:
         """The key as messages call it: `ipam.subnet`."""
@@ -85,9 +82,9 @@ class Section:
         node = self.mapping.get(key)
         if node is None:
             return None
-        if isinstance(node, Scalar) and node.plain and _INTEGER.match(node.text):
+        if isinstance(node, Scalar) and node.plain and re.match(_INTEGER, node.text):
             return int(node.text)
-        hint = f"write {node.text} without quotes" if isinstance(node, Scalar) and _INTEGER.match(node.text) else ""
+        hint = f"write {node.text} without quotes" if isinstance(node, Scalar) and re.match(_INTEGER, node.text) else ""
         said = node.text[:40] if isinstance(node, Scalar) and kind(node) == "a number" else kind(node)
         self.error("CR203", f"{self.label(key)} must be a whole number, not {said}", node.span, hint)
         return None

@@ -1,4 +1,4 @@
-"""The YAML of `definitions:` and `settings:` in, the shared names and the default rules of a workspace out."""
+"""The YAML of `definitions:` in, the shared names of a workspace out."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.fields import Field, Form, Problems, did_you_mean, fields_of, items_of, text_of
-from calico_rkt.compiler.ir import Net, PortRange, Rule
-from calico_rkt.compiler.rules import DEFINITION_NAME, parse_rules
+from calico_rkt.compiler.fields import Field, Problems, fields_of, items_of, text_of
+from calico_rkt.compiler.ir import Net, PortRange
+from calico_rkt.compiler.rules import DEFINITION_NAME
 from calico_rkt.compiler.source import Mapping, Node, Sequence
 from calico_rkt.compiler.values import BadValueError, parse_net, parse_port
-
-BUILT_IN = ("same-network", "isolated", "open")
-"""The default rule sets that come with the project; the first is the default."""
 
 T = TypeVar("T")
 
@@ -34,24 +31,6 @@ class Definitions:
 
     nets: tuple[Definition[Net], ...] = ()
     ports: tuple[Definition[PortRange], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DefaultRules:
-    """The rules that hold where an override says nothing. name is what people call the set."""
-
-    name: str
-    ingress: tuple[Rule, ...]
-    egress: tuple[Rule, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What `settings:` says: the name of a built-in default rule set, or rules of its own."""
-
-    span: Span = field(compare=False)
-    built_in: str | None = None
-    rules: DefaultRules | None = None
 
 
 def parse_definitions(section: Field, problems: Problems) -> Definitions:
@@ -90,31 +69,3 @@ def _value(node: Node, name: str, parse: Callable[[str], T], problems: Problems)
         hint = "a definition holds values, never another name" if DEFINITION_NAME.fullmatch(text.text) else e.hint
         problems.error(e.code, e.message, text.span, hint)
         return None
-
-
-def parse_settings(section: Field, problems: Problems) -> Settings:
-    """`{default: NAME}`, a built-in set, or `{default: {ingress: [...], egress: [...]}}`."""
-    default = fields_of(section.value, ("default",), "settings", problems).get("default")
-    if default is None:
-        return Settings(section.key.span)
-    if isinstance(default.value, Mapping):
-        return Settings(default.key.span, rules=parse_default_rules(default.value, default.key.span.path, problems))
-    text = text_of(default.value, "default", problems)
-    if text and text.text not in BUILT_IN:
-        hint = (
-            f"{did_you_mean(text.text, BUILT_IN)} Or write the rules here: default: {{ingress: [...], egress: [...]}}"
-        )
-        problems.error("CR337", f"there is no default rule set {text.text!r}", text.span, hint)
-    return Settings(default.key.span, built_in=text.text if text and text.text in BUILT_IN else None)
-
-
-def parse_default_rules(node: Node, name: str, problems: Problems) -> DefaultRules:
-    """A default rule set; both directions have to be there, `[]` is deny all."""
-    found = fields_of(node, ("ingress", "egress"), "a default rule set", problems)
-    rules: dict[str, tuple[Rule, ...]] = {}
-    for key in ("ingress", "egress"):
-        if key in found:
-            rules[key] = tuple(r for r in parse_rules(found[key], Form.DEFAULTS, problems) if isinstance(r, Rule))
-        elif isinstance(node, Mapping):
-            problems.error("CR304", f"a default rule set without {key}", node.span, f"{key}: [] denies all")
-    return DefaultRules(name, rules.get("ingress", ()), rules.get("egress", ()))

@@ -1,4 +1,4 @@
-"""The YAML of `tests:` and `guardrails:` in, checked Expectations out: sets of flows with a verdict."""
+"""The YAML of `tests:` in, checked Expectations out: sets of flows with a verdict."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ from calico_rkt.compiler.values import (
 
 WHAT_KEYS = ("protocol", "port", "icmp")
 TEST_KEYS = ("name", "from", "to", *WHAT_KEYS, "except", "verdict")
-GUARDRAIL_KEYS = ("name", "from", "to", *WHAT_KEYS, "except", "because")
-GUARDRAILS = ("never", "always", "envelope")
-"""What a workspace promises: what is never allowed, what always is, and what may change without asking."""
 END_WORDS = ("outside", "host", "endpoints", "any")
 """Ends that are said with `true`: no endpoint and no host; this host; every endpoint; all of these."""
 END_KEYS = ("network", "ip", *END_WORDS)
@@ -70,33 +67,15 @@ class Expectation:
         return (*self.source.networks, *self.destination.networks)
 
 
-@dataclass(frozen=True, slots=True)
-class Guardrails:
-    """What one file of a workspace promises; verdicts are DENY, ALLOW and ALLOW."""
-
-    never: tuple[Expectation, ...] = ()
-    always: tuple[Expectation, ...] = ()
-    envelope: tuple[Expectation, ...] = ()
-
-
 def parse_tests(section: Field, problems: Problems) -> tuple[Expectation, ...]:
     """The tests in their order; one with an error is left out and the error reported."""
-    return _expectations(section.value, "tests", TEST_KEYS, None, problems)
+    return parse_expectations(section.value, "tests", TEST_KEYS, None, problems)
 
 
-def parse_guardrails(section: Field, problems: Problems) -> Guardrails:
-    """`{never: [...], always: [...], envelope: [...]}`; `from` and `to` may be left out: anybody."""
-    found = fields_of(section.value, GUARDRAILS, "guardrails", problems)
-    lists = {
-        key: _expectations(found[key].value, key, GUARDRAIL_KEYS, verdict, problems) if key in found else ()
-        for key, verdict in zip(GUARDRAILS, (Action.DENY, Action.ALLOW, Action.ALLOW), strict=True)
-    }
-    return Guardrails(**lists)
-
-
-def _expectations(
+def parse_expectations(
     node: Node, what: str, keys: Iterable[str], verdict: Action | None, problems: Problems
 ) -> tuple[Expectation, ...]:
+    """A list of expectations that all have the verdict, or each its own where that is None."""
     out: list[Expectation] = []
     for item in items_of(node, what, problems):
         before = len(problems.found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from calico_rkt.compiler.definitions import DefaultRules
+from calico_rkt.compiler.defaults import DefaultRules
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.fields import Form
 from calico_rkt.compiler.ir import PROTOCOL_NAMES, Icmp, Network, Rule, Side

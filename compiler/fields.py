@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from dataclasses import dataclass
 from enum import Enum
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, error, warning
@@ -31,11 +30,11 @@ class Field:
     value: Node
 
 
-@dataclass(slots=True)
 class Problems:
     """Collects what is wrong with one file, in the order found, so that all of it is reported at once."""
 
-    found: list[Diagnostic] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
 
     def error(self, code: str, message: str, span: Span | None, hint: str = "") -> None:
         self.found.append(error(code, message, span, hint=hint))
@@ -55,6 +54,9 @@ def kind(node: Node) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint: the nearest known word, or all of them."""
+    # Here, not above: what is right needs no hint.
+    from difflib import get_close_matches
+
     words = sorted(known)
     folded = {w.lower(): w for w in words}
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.definitions import DefaultRules
+from calico_rkt.compiler.defaults import DefaultRules
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.ir import Network, Rule, Side, ToHost
-from calico_rkt.compiler.overrides import Override
 from calico_rkt.compiler.rules import SELF, Item
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.overrides import Override
 
 
 def lower(name: str, override: Override | None, defaults: DefaultRules) -> Network:

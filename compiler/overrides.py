@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.definitions import Definitions, Settings, parse_definitions, parse_settings
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span
-from calico_rkt.compiler.expectations import Expectation, Guardrails, parse_guardrails, parse_tests
 from calico_rkt.compiler.fields import Field, Form, Problems, did_you_mean, fields_of, kind, text_of
 from calico_rkt.compiler.ids import LONGEST, object_id
 from calico_rkt.compiler.ir import NameRef, Rule, ToHost
@@ -17,9 +16,15 @@ from calico_rkt.compiler.rules import SELF, Item, parse_rules
 from calico_rkt.compiler.source import Mapping, Node, Scalar, is_null, parse_yaml
 from calico_rkt.compiler.values import BadValueError, parse_network
 
+if TYPE_CHECKING:
+    from calico_rkt.compiler.definitions import Definitions
+    from calico_rkt.compiler.expectations import Expectation
+    from calico_rkt.compiler.guardrails import Guardrails
+    from calico_rkt.compiler.settings import Settings
+
 API_VERSION, KIND = "projectcalico.org/v3", "Profile"
 
-_HASH = re.compile(r"-[0-9a-f]{8}\Z")
+_HASH = r"-[0-9a-f]{8}\Z"
 OVERRIDE_KEYS = ("network", "ingress", "egress", "endpoint_to_host", "tests")
 SHARED_KEYS = ("definitions", "settings", "guardrails")
 PROFILE_KEYS = ("apiVersion", "kind", "metadata", "spec")
@@ -80,20 +85,33 @@ def parse_file(path: str, data: bytes) -> File:
         return File(path, diagnostics=e.diagnostics)
     problems = Problems()
     keys = [key.text for key, _ in root.entries] if isinstance(root, Mapping) else []
-    override = definitions = settings = guardrails = None
+    override: Override | None = None
     owner: str | None = None
     if "network" in keys:
         owner, override = _parse_ours(root, problems)
     elif "apiVersion" in keys or "kind" in keys:
         owner, override = _parse_profile(root, problems)
     elif any(key in keys for key in SHARED_KEYS):
-        found = fields_of(root, SHARED_KEYS, "a file of definitions, settings or guardrails", problems)
-        definitions = parse_definitions(found["definitions"], problems) if "definitions" in found else None
-        settings = parse_settings(found["settings"], problems) if "settings" in found else None
-        guardrails = parse_guardrails(found["guardrails"], problems) if "guardrails" in found else None
+        return _parse_shared(path, root, problems)
     else:
         _unknown(root, problems)
-    return File(path, owner, override, definitions, settings, guardrails, tuple(problems.found))
+    return File(path, owner, override, diagnostics=tuple(problems.found))
+
+
+def _parse_shared(path: str, root: Node, problems: Problems) -> File:
+    # Here, not above: most workspaces have one such file or none, and a compile waits for every import.
+    from calico_rkt.compiler.definitions import parse_definitions
+    from calico_rkt.compiler.guardrails import parse_guardrails
+    from calico_rkt.compiler.settings import parse_settings
+
+    found = fields_of(root, SHARED_KEYS, "a file of definitions, settings or guardrails", problems)
+    return File(
+        path,
+        definitions=parse_definitions(found["definitions"], problems) if "definitions" in found else None,
+        settings=parse_settings(found["settings"], problems) if "settings" in found else None,
+        guardrails=parse_guardrails(found["guardrails"], problems) if "guardrails" in found else None,
+        diagnostics=tuple(problems.found),
+    )
 
 
 def _unknown(root: Node, problems: Problems) -> None:
@@ -123,7 +141,7 @@ def _parse_ours(root: Node, problems: Problems) -> tuple[str | None, Override | 
         ingress=parse_rules(found["ingress"], Form.OURS, problems) if "ingress" in found else None,
         egress=parse_rules(found["egress"], Form.OURS, problems) if "egress" in found else None,
         endpoint_to_host=_to_host(to_host.value, problems) if to_host else None,
-        tests=parse_tests(found["tests"], problems) if "tests" in found else (),
+        tests=_tests(found["tests"], problems) if "tests" in found else (),
         span=name.span,
         to_host_span=to_host.key.span if to_host else None,
     )
@@ -132,6 +150,12 @@ def _parse_ours(root: Node, problems: Problems) -> tuple[str | None, Override | 
             message = f"`{SELF}` stands in default rule sets only; here it would be a network of that name"
             problems.error("CR325", message, mentioned.span, f"write network: {override.network}")
     return override.network_id, override
+
+
+def _tests(section: Field, problems: Problems) -> tuple[Expectation, ...]:
+    from calico_rkt.compiler.expectations import parse_tests
+
+    return parse_tests(section, problems)
 
 
 def _to_host(node: Node, problems: Problems) -> ToHost | None:
@@ -184,7 +208,7 @@ def _parse_profile(root: Node, problems: Problems) -> tuple[str | None, Override
 
 def _is_id(name: str) -> bool:
     """Whether object_id gives this for some network: a name that Calico takes, or such a name with our hash."""
-    hashed = _HASH.search(name)
+    hashed = re.search(_HASH, name)
     return object_id(name) == name or (len(name) <= LONGEST and hashed is not None and _is_id(name[: hashed.start()]))
 
 

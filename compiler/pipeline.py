@@ -11,7 +11,6 @@ from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, rai
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.lower import lower
 from calico_rkt.compiler.passes import run_passes
-from calico_rkt.compiler.passes.context import Context
 from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.workspace.files import read_profiles
@@ -39,9 +38,7 @@ def resolve_network(
 
     Raises CompileError with every problem found, those of policy and findings included.
     """
-    network, found = run_passes(
-        lower(conf.name, policy.override, policy.defaults), Context(definitions=policy.definitions)
-    )
+    network, found = run_passes(lower(conf.name, policy.override, policy.defaults), policy.definitions)
     diagnostics = (*policy.diagnostics, *findings, *found, *_to_host_on_a_cluster(conf, policy))
     raise_errors(diagnostics)
     return network, diagnostics

@@ -111,12 +111,11 @@ def _default(item: Scalar, form: Form, problems: Problems) -> UseDefault | None:
     return None
 
 
-@dataclass(slots=True)
 class _RuleReader:
     """Reads one rule; form says whose grammar holds, problems takes what is wrong."""
 
-    form: Form
-    problems: Problems
+    def __init__(self, form: Form, problems: Problems) -> None:
+        self.form, self.problems = form, problems
 
     def rule(self, node: Node) -> Rule | None:
         fields = self._fields(node, RULE_KEYS, "a rule", _NOT_IN_RULES)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from calico_rkt.compiler.definitions import BUILT_IN
-from calico_rkt.compiler.expectations import (
-    END_KEYS,
-    END_WORDS,
-    GUARDRAIL_KEYS,
-    GUARDRAILS,
-    TEST_KEYS,
-    VERDICTS,
-    WHAT_KEYS,
-)
+from calico_rkt.compiler.defaults import BUILT_IN
+from calico_rkt.compiler.expectations import END_KEYS, END_WORDS, TEST_KEYS, VERDICTS, WHAT_KEYS
+from calico_rkt.compiler.guardrails import GUARDRAIL_KEYS, GUARDRAILS
 from calico_rkt.compiler.ir import PROTOCOL_NAMES, Action, ToHost
 from calico_rkt.compiler.overrides import API_VERSION, KIND, OVERRIDE_KEYS, PROFILE_KEYS, SHARED_KEYS
 from calico_rkt.compiler.rules import DEFAULT, RULE_KEYS, SIDE_KEYS

@@ -6,14 +6,16 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Severity, Span, error
 from calico_rkt.compiler.source import DEEPEST, Mapping, Node, Scalar, Sequence, decode, duplicate_key, span_at
 
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN = re.compile(rf'{_STRING}|[{{}}\[\]:,]|[^\s{{}}\[\]:,"]+', re.DOTALL)
-_LOOSE_TOKEN = re.compile(rf"{_STRING}|(?P<comment>//[^\n]*|#[^\n]*|/\*.*?\*/)|[^\s]", re.DOTALL)
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# As text: compiled where a file is found to need them, which few do.
+_LOOSE_TOKEN = rf"{_STRING}|(?P<comment>//[^\n]*|#[^\n]*|/\*.*?\*/)|[^\s]"
+_SURROGATE = "[\ud800-\udfff]"
 
 # What Python's json says in words of the file's own; the first that fits counts.
 _REASONS = (
@@ -98,7 +100,7 @@ def _without_extras(path: str, text: str, severity: Severity) -> tuple[str, list
     found: list[Diagnostic] = []
     blank: list[tuple[int, int]] = []
     before = comma = None
-    for token in _LOOSE_TOKEN.finditer(text):
+    for token in re.finditer(_LOOSE_TOKEN, text, re.DOTALL):
         if token["comment"]:
             blank.append(token.span())
             message = "a comment: JSON has none, and rkt will refuse the file"
@@ -127,8 +129,9 @@ class _Builder:
 
     def __init__(self, path: str, text: str, shown: str) -> None:
         self.path, self.text = path, text
-        self.starts = [0, *(m.end() for m in re.finditer("\n", shown))]
-        self.lines = [line.removesuffix("\r") for line in shown.split("\n")]
+        lines = shown.split("\n")
+        self.starts = [0, *accumulate(len(line) + 1 for line in lines)]
+        self.lines = [line.removesuffix("\r") for line in lines]
         self.problems: list[Diagnostic] = []
 
     def value(self) -> Node:
@@ -170,8 +173,10 @@ class _Builder:
             if word in ("NaN", "Infinity", "-Infinity"):
                 self.problems.append(error("CR124", f"{word} is no number in JSON", span))
             return Scalar(word, plain=True, span=span)
-        text: str = json.loads(word) if "\\" in word else word[1:-1]
-        if _SURROGATE.search(text):
+        if "\\" not in word:
+            return Scalar(word[1:-1], plain=False, span=span)
+        text: str = json.loads(word)
+        if re.search(_SURROGATE, text):  # in UTF-8 only an escape can say one
             hint = "characters above U+FFFF are written as two escapes"
             self.problems.append(error("CR125", "half a surrogate pair, which is no character", span, hint=hint))
         return Scalar(text, plain=False, span=span)

@@ -23,10 +23,10 @@ from calico_rkt.compiler.source import (
     span_at,
 )
 
-_COMMENT = re.compile(r"(?:(?<=\s)|^)#")
+_COMMENT = r"(?:(?<=\s)|^)#"
 # libyaml's parser where PyYAML was built with it: ten times the pure one.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TABBED = re.compile(r"^ *\t\s*\S", re.MULTILINE)
+_TABBED = r"^ *\t\s*\S"
 
 # What libyaml and PyYAML say, and what helps.
 _WAYS_OUT = (
@@ -172,7 +172,7 @@ class _Composer:
                     span_at(self.path, self.text, m.start(), m.start() + len(m[0]) - 1),
                     hint="indent with spaces",
                 )
-                for m in islice(_TABBED.finditer(self.text), MOST_REPORTED)
+                for m in islice(re.finditer(_TABBED, self.text, re.MULTILINE), MOST_REPORTED)
             ]
         context = f" {e.context}" if e.context else ""
         began = e.context_mark.line + 1 if e.context_mark else span.line
@@ -198,7 +198,7 @@ def comments(data: bytes) -> list[tuple[int, int, str]]:
     out: list[tuple[int, int, str]] = []
     at = 0
     for number, line in enumerate(text.split("\n"), 1):
-        for found in _COMMENT.finditer(line):
+        for found in re.finditer(_COMMENT, line):
             place = at + found.start()
             n = bisect_right(scalars, (place, len(text) + 1)) - 1
             if n < 0 or place >= scalars[n][1]:

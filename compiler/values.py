@@ -13,8 +13,9 @@ LAST_PORT = 65535
 _NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _CIDR = re.compile(r"([^/%]+)/(0|[1-9][0-9]*)")
-_OCTETS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}")
-_RANGE_WITH_DASH = re.compile(r"([0-9]+)\s*-\s*([0-9]+)")
+# As text: compiled where a value is wrong.
+_OCTETS = r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}"
+_RANGE_WITH_DASH = r"([0-9]+)\s*-\s*([0-9]+)"
 _BY_NAME = {name: number for number, name in PROTOCOL_NAMES.items()}
 _OTHER_NAMES = {"icmp6": "ICMPv6", "ipv6-icmp": "ICMPv6", "icmpv6": "ICMPv6"}
 
@@ -52,7 +53,7 @@ def parse_port(text: str) -> PortRange:
     """`80` or `8000:8100` (both ends included), 1 to 65535 as in Calico v3; never YAML's base-60 `20:21`."""
     lo, colon, hi = text.partition(":")
     if not colon:
-        dashed = _RANGE_WITH_DASH.fullmatch(text)
+        dashed = re.fullmatch(_RANGE_WITH_DASH, text)
         if dashed:
             raise BadValueError("CR309", f"{text!r} is no port range", f'write "{dashed[1]}:{dashed[2]}"')
         port = parse_number(text, "a port", 1, LAST_PORT, "CR309")
@@ -117,7 +118,7 @@ def _nearest_cidr(text: str) -> str:
     guesses = [text]
     if ":" in address:
         guesses.append(f"{address}/{min(int(prefix), 128) if prefix.isdecimal() and len(prefix) < 5 else 128}")
-    elif _OCTETS.fullmatch(address):
+    elif re.fullmatch(_OCTETS, address):
         octets = [str(int(o)) for o in address.split(".")]
         length = min(int(prefix), 32) if prefix.isdecimal() and len(prefix) < 5 else 8 * len(octets)
         guesses.append(f"{'.'.join((octets + ['0'] * 4)[:4])}/{length}")

@@ -11,9 +11,6 @@ from collections.abc import Callable
 from errno import EISDIR, ENOENT
 from pathlib import Path
 
-from calico_rkt.compiler.cli.formats import FORMATS, render_as
-from calico_rkt.compiler.diagnostics import CompileError
-
 
 def guarded(program: str, action: Callable[[], int]) -> int:
     """Run the action; its exit status, or 2 where something can't be read or written, 130 for Ctrl-C."""
@@ -29,6 +26,7 @@ def guarded(program: str, action: Callable[[], int]) -> int:
             return action()
         finally:
             sys.stdout.flush()
+            gc.freeze()  # nor are they looked for at the end of the process, which Python does even now
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -60,6 +58,10 @@ def answered(style: str, action: Callable[[], int]) -> int:
 
     That is said on stderr; in the formats for diagnostics that are no text on stdout, as the document or in its place.
     """
+    # Here, not above: what a command imports is imported under its guard.
+    from calico_rkt.compiler.cli.formats import FORMATS, render_as
+    from calico_rkt.compiler.diagnostics import CompileError
+
     try:
         return action()
     except CompileError as e:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from calico_rkt import __version__
-from calico_rkt.compiler.cli.common import coloured, guarded, write, write_file
+from calico_rkt.compiler.cli.common import coloured, write, write_file
 from calico_rkt.compiler.cli.formats import render_as
 from calico_rkt.compiler.conf import LARGEST_CONF, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, warning
@@ -30,9 +30,9 @@ where there is one, else those of the conf's profiles_dir.
 exit status: 0 compiled (warnings are on stderr), 2 bad usage, or a file that can't be read or compiled"""
 
 
-def compile_profile(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status. argv without the program's name, sys.argv where None."""
-    return guarded("compile-profile", lambda: _run(_parser().parse_args(argv)))
+def run(argv: Sequence[str] | None) -> int:
+    """Run the command; the exit status."""
+    return _run(_parser().parse_args(argv))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -129,7 +129,7 @@ def _holds_files(folder: Path) -> bool:
 
 def _names_beside(path: str) -> tuple[str, ...]:
     """The names of the networks that confs of this folder have; none for stdin, where nobody can tell."""
-    from calico_rkt.compiler.workspace.reader import conf_names
+    from calico_rkt.compiler.workspace.names import conf_names
 
     return () if path == "-" else conf_names(Path(path).parent)
 

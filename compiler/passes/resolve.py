@@ -7,38 +7,37 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
-from calico_rkt.compiler.definitions import Definition
+from calico_rkt.compiler.definitions import Definition, Definitions
 from calico_rkt.compiler.diagnostics import Diagnostic, error
 from calico_rkt.compiler.fields import did_you_mean
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.ir import NameRef, Network, PortRange, Rule, Side
-from calico_rkt.compiler.passes.context import Context
 from calico_rkt.compiler.selector import all_of, any_of, has
 
 T = TypeVar("T", IPv4Network | IPv6Network, PortRange)
 
 
-def resolve(network: Network, context: Context) -> tuple[Network, tuple[Diagnostic, ...]]:
+def resolve(network: Network, known: Definitions) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Every NameRef replaced; a name that nothing defines is an error and its rule is left out.
 
     >>> from calico_rkt.compiler.ir import Action, Match
     >>> rule = Rule(Action.ALLOW, Match(source=Side(networks=(NameRef("web"), NameRef("Db")))))
-    >>> done, _ = resolve(Network("web", "web", ingress=(rule,)), Context())
+    >>> done, _ = resolve(Network("web", "web", ingress=(rule,)), Definitions())
     >>> str(done.ingress[0].match.source.selector)
     'has(db-0a276e36) || has(web)'
     """
     found: list[Diagnostic] = []
-    ingress = _rules(network.ingress, context, found)
-    egress = _rules(network.egress, context, found)
+    ingress = _rules(network.ingress, known, found)
+    egress = _rules(network.egress, known, found)
     return replace(network, ingress=ingress, egress=egress), tuple(found)
 
 
-def _rules(rules: Iterable[Rule], context: Context, found: list[Diagnostic]) -> tuple[Rule, ...]:
+def _rules(rules: Iterable[Rule], known: Definitions, found: list[Diagnostic]) -> tuple[Rule, ...]:
     out = []
     for rule in rules:
         before = len(found)
-        source = _side(rule.match.source, context, found)
-        destination = _side(rule.match.destination, context, found)
+        source = _side(rule.match.source, known, found)
+        destination = _side(rule.match.destination, known, found)
         if source is rule.match.source and destination is rule.match.destination:
             out.append(rule)
         elif len(found) == before:
@@ -46,11 +45,11 @@ def _rules(rules: Iterable[Rule], context: Context, found: list[Diagnostic]) -> 
     return tuple(out)
 
 
-def _side(side: Side, context: Context, found: list[Diagnostic]) -> Side:
+def _side(side: Side, known: Definitions, found: list[Diagnostic]) -> Side:
     values = (*side.nets, *side.not_nets, *side.ports, *side.not_ports)
     if not side.networks and not any(isinstance(v, NameRef) for v in values):
         return side
-    nets, ports = context.definitions.nets, context.definitions.ports
+    nets, ports = known.nets, known.ports
     selector = side.selector
     if side.networks:
         members = any_of(has(object_id(name.name)) for name in side.networks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any, TypeVar
 
@@ -39,17 +39,6 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Direction:
-    key: str
-    rules: tuple[dict[str, Any], ...]
-
-    @property
-    def start(self) -> str:
-        """What stands behind the key: nothing before a list, `[]` for an empty one."""
-        return "" if self.rules else " []"
-
-
 def write(network: Network) -> str:
     """The profile's text. Long nets and ports become several rules with the same meaning.
 
@@ -71,9 +60,10 @@ def write(network: Network) -> str:
         "calico_v3/profile.yaml.j2",
         id=scalar(network.id),
         annotations=[(key, _quoted(value)) for key, value in sorted(annotations.items())],
+        # Behind the key stands nothing before a list, `[]` for an empty one.
         directions=[
-            _Direction("ingress", tuple(_view(rule) for rule in ingress)),
-            _Direction("egress", tuple(_view(rule) for rule in egress)),
+            (key, "" if rules else " []", [_view(rule) for rule in rules])
+            for key, rules in (("ingress", ingress), ("egress", egress))
         ],
     )
 

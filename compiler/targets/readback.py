@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calico_rkt.compiler.diagnostics import CompileError, error
-from calico_rkt.compiler.ir import Rule, ToHost
+from calico_rkt.compiler.ir import Network, Rule, ToHost
+from calico_rkt.compiler.profile import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,19 @@ class ReadBack:
     name: str = ""
     digest: str = ""
     endpoint_to_host: ToHost | None = None
+
+
+def wanted(network: Network) -> ReadBack:
+    """What a text that says all of the network reads back as, where no rule had to be split."""
+    return ReadBack(
+        id=network.id,
+        ingress=network.ingress,
+        egress=network.egress,
+        labels=(network.id,),
+        name=network.name,
+        digest=digest(network),
+        endpoint_to_host=network.endpoint_to_host,
+    )
 
 
 def unreadable(target: str, message: str) -> CompileError:

@@ -18,22 +18,31 @@ def read_profiles(folder: Path) -> dict[str, bytes]:
 
     A file that can't be read is an error (CompileError): it could be anybody's override.
     """
-    try:
-        entries = sorted(folder.iterdir())
-    except FileNotFoundError:
-        return {}
-    except OSError as e:
-        raise CompileError([error("CR701", f"the folder can't be read: {e.strerror}", path=str(folder))]) from e
-    out: dict[str, bytes] = {}
     problems: list[Diagnostic] = []
-    for path in entries:
-        if path.suffix not in SUFFIXES or path.name.startswith("."):
-            continue
-        try:
-            out[str(path)] = read_file(path)
-        except CompileError as e:
-            problems += e.diagnostics
+    found = read_all(entries_of(folder, missing_ok=True), SUFFIXES, problems)
     raise_errors(problems)
+    return found
+
+
+def entries_of(folder: Path, *, missing_ok: bool = False) -> list[Path]:
+    """What stands in a folder, sorted; CompileError (CR701) where nobody can tell."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as e:
+        if missing_ok and isinstance(e, FileNotFoundError):
+            return []
+        raise CompileError([error("CR701", f"the folder can't be read: {e.strerror}", path=str(folder))]) from e
+
+
+def read_all(paths: Iterable[Path], suffixes: tuple[str, ...], problems: list[Diagnostic]) -> dict[str, bytes]:
+    """The files with one of these suffixes by path, hidden ones left out; problems takes why one can't be read."""
+    out: dict[str, bytes] = {}
+    for path in paths:
+        if path.suffix in suffixes and not path.name.startswith("."):
+            try:
+                out[str(path)] = read_file(path)
+            except CompileError as e:
+                problems += e.diagnostics
     return out
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import PurePath
 from typing import TypeVar
 
 from calico_rkt import profiles
-from calico_rkt.compiler.definitions import BUILT_IN, DefaultRules, Definition, Definitions, parse_default_rules
+from calico_rkt.compiler.defaults import BUILT_IN, DefaultRules, parse_default_rules
+from calico_rkt.compiler.definitions import Definition, Definitions
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors, warning
 from calico_rkt.compiler.fields import Problems
 from calico_rkt.compiler.ids import object_id
@@ -86,6 +86,8 @@ def findings(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tup
     out = []
     for name in policy.override.mentioned_networks() if policy.override else ():
         if object_id(name.name) not in ids and name.name != SELF:
+            from difflib import get_close_matches
+
             near = get_close_matches(name.name, names, n=1)
             hint = f"did you mean {near[0]}?" if near else "no endpoint matches until there is one"
             message = f"no conf and no override beside this one knows the network {name.name!r}"

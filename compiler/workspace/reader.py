@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +11,7 @@ from calico_rkt.compiler.conf import CONF_SUFFIXES, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, warning
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.overrides import File
-from calico_rkt.compiler.workspace.files import SUFFIXES, read_file, unread_names
+from calico_rkt.compiler.workspace.files import SUFFIXES, entries_of, read_all, unread_names
 from calico_rkt.compiler.workspace.policy import parse_files, unused
 
 PROFILES = "profiles"
@@ -94,48 +94,15 @@ def assemble(where: str, listing: Listing, environ: Mapping[str, str]) -> Worksp
     return Workspace(where, tuple(confs.values()), paths, listing.profiles, files, listing.baseline, unique)
 
 
-def conf_names(folder: Path) -> tuple[str, ...]:
-    """The names of the networks in a folder's confs, of whatever type; what can't be read or is wrong has none."""
-    names: list[str] = []
-    try:
-        entries = _entries(folder)
-    except CompileError:
-        return ()
-    for path, data in _read_all(entries, CONF_SUFFIXES, []).items():
-        try:
-            names.append(parse_conf(data, path, preview=True)[0].name)
-        except CompileError:
-            continue  # told about when it is compiled itself
-    return tuple(names)
-
-
 def _list(folder: Path) -> Listing:
     problems: list[Diagnostic] = []
-    here = _entries(folder)
-    confs = _read_all(here, CONF_SUFFIXES, problems)
+    here = entries_of(folder)
+    confs = read_all(here, CONF_SUFFIXES, problems)
     inside = folder / PROFILES
-    entries = _entries(inside) if inside.exists() else []
-    profiles = _read_all(entries, SUFFIXES, problems)
-    accepted = _read_all((p for p in here if p.name == BASELINE), (".yaml",), problems)
+    entries = entries_of(inside) if inside.exists() else []
+    profiles = read_all(entries, SUFFIXES, problems)
+    accepted = read_all((p for p in here if p.name == BASELINE), (".yaml",), problems)
     return Listing(confs, profiles, tuple(problems), tuple(map(str, entries)), next(iter(accepted.values()), None))
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as e:
-        raise CompileError([error("CR701", f"the folder can't be read: {e.strerror}", path=str(folder))]) from e
-
-
-def _read_all(paths: Iterable[Path], suffixes: tuple[str, ...], problems: list[Diagnostic]) -> dict[str, bytes]:
-    out: dict[str, bytes] = {}
-    for path in paths:
-        if path.suffix in suffixes and not path.name.startswith("."):
-            try:
-                out[str(path)] = read_file(path)
-            except CompileError as e:
-                problems += e.diagnostics
-    return out
 
 
 def _differing(first: NetConf, first_path: str, second: NetConf, path: str) -> Iterator[Diagnostic]:

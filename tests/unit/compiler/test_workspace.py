@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.definitions import BUILT_IN
+from calico_rkt.compiler.defaults import BUILT_IN
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.workspace.files import read_file, read_profiles

@@ -8,15 +8,14 @@ from calico_rkt.compiler.definitions import Definition, Definitions
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir import ICMP, Action, Match, NameRef, Network, PortRange, Rule, Side
 from calico_rkt.compiler.passes import PASSES, run_passes
-from calico_rkt.compiler.passes.context import Context
 
 HERE = Span("names.yaml", 1, 1, 2)
 OFFICE = (ip_network("192.0.2.0/24"), ip_network("2001:db8:1::/48"))
-CONTEXT = Context(Definitions((Definition("office", OFFICE, HERE),), (Definition("web", (PortRange(80, 80),), HERE),)))
+NAMES = Definitions((Definition("office", OFFICE, HERE),), (Definition("web", (PortRange(80, 80),), HERE),))
 
 
 def run(*rules):
-    network, found = run_passes(Network("web", "web", ingress=rules), CONTEXT)
+    network, found = run_passes(Network("web", "web", ingress=rules), NAMES)
     return network.ingress, [d.code for d in found]
 
 
