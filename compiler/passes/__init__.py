@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.definitions import Definitions
 from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.passes.families import families
 from calico_rkt.compiler.passes.merge import merge
 from calico_rkt.compiler.passes.resolve import resolve
 
-Pass = Callable[[Network, Definitions], tuple[Network, tuple[Diagnostic, ...]]]
-"""A pass knows the network that it changes, and the workspace's shared names."""
+if TYPE_CHECKING:
+    from calico_rkt.compiler.definitions import Definitions
+
+Pass = Callable[[Network, "Definitions | None"], tuple[Network, tuple[Diagnostic, ...]]]
+"""A pass knows the network that it changes, and the workspace's shared names, None where it has none."""
 
 PASSES: tuple[Pass, ...] = (
     resolve,  # names become what they stand for
@@ -21,7 +24,7 @@ PASSES: tuple[Pass, ...] = (
 )
 
 
-def run_passes(network: Network, definitions: Definitions) -> tuple[Network, tuple[Diagnostic, ...]]:
+def run_passes(network: Network, definitions: Definitions | None) -> tuple[Network, tuple[Diagnostic, ...]]:
     """The network after every pass, and what all of them found; a rule with an error is left out on the way."""
     found: list[Diagnostic] = []
     for step in PASSES:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.definitions import Definitions
 from calico_rkt.compiler.diagnostics import Diagnostic, error, warning
 from calico_rkt.compiler.ir import ICMP, ICMPV6, Match, NameRef, Net, Network, Rule, Side
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.definitions import Definitions
 
 BOTH = frozenset((4, 6))
 
 
-def families(network: Network, _: Definitions) -> tuple[Network, tuple[Diagnostic, ...]]:
+def families(network: Network, _: Definitions | None) -> tuple[Network, tuple[Diagnostic, ...]]:
     """A rule with nets, notNets or ICMP is about those families only, as in Calico; each gets its own rule.
 
     An error where no family is left, such as an IPv4 source with an IPv6 destination. A rule that names
@@ -22,7 +25,7 @@ def families(network: Network, _: Definitions) -> tuple[Network, tuple[Diagnosti
     >>> from calico_rkt.compiler.ir import Action
     >>> nets = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     >>> rule = Rule(Action.ALLOW, Match(source=Side(nets=nets)))
-    >>> done, _ = families(Network("web", "web", ingress=(rule,)), Definitions())
+    >>> done, _ = families(Network("web", "web", ingress=(rule,)), None)
     >>> [(r.match.ip_version, *map(str, r.match.source.nets)) for r in done.ingress]
     [(4, '10.0.0.0/8'), (6, 'fd00::/8')]
     """

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.definitions import Definitions
 from calico_rkt.compiler.diagnostics import Diagnostic, error
 from calico_rkt.compiler.ir import NameRef, Net, Network, PortRange, Rule, Side
 
+if TYPE_CHECKING:
+    from calico_rkt.compiler.definitions import Definitions
 
-def merge(network: Network, _: Definitions) -> tuple[Network, tuple[Diagnostic, ...]]:
+
+def merge(network: Network, _: Definitions | None) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Within each field of each rule: nets joined and sorted, ports joined into ranges and sorted.
 
     Nothing is joined across rules, so a Log keeps logging exactly what it did. notNets that together
@@ -22,7 +25,7 @@ def merge(network: Network, _: Definitions) -> tuple[Network, tuple[Diagnostic, 
     >>> ports = (PortRange(443, 443), PortRange(81, 90), PortRange(80, 80))
     >>> nets = (ip_network("10.1.0.0/24"), ip_network("10.0.0.0/24"), ip_network("10.0.1.0/24"))
     >>> rule = Rule(Action.ALLOW, Match(protocol=6, destination=Side(ports=ports, nets=nets)))
-    >>> side = merge(Network("web", "web", egress=(rule,)), Definitions())[0].egress[0].match.destination
+    >>> side = merge(Network("web", "web", egress=(rule,)), None)[0].egress[0].match.destination
     >>> [(p.lo, p.hi) for p in side.ports], [str(n) for n in side.nets]
     ([(80, 90), (443, 443)], ['10.0.0.0/23', '10.1.0.0/24'])
     """

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from calico_rkt.compiler.definitions import Definition, Definitions
 from calico_rkt.compiler.diagnostics import Diagnostic, error
 from calico_rkt.compiler.fields import did_you_mean
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.ir import NameRef, Network, PortRange, Rule, Side
 from calico_rkt.compiler.selector import all_of, any_of, has
 
+if TYPE_CHECKING:
+    from calico_rkt.compiler.definitions import Definition, Definitions
+
 T = TypeVar("T", IPv4Network | IPv6Network, PortRange)
 
 
-def resolve(network: Network, known: Definitions) -> tuple[Network, tuple[Diagnostic, ...]]:
+def resolve(network: Network, known: Definitions | None) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Every NameRef replaced; a name that nothing defines is an error and its rule is left out.
 
     >>> from calico_rkt.compiler.ir import Action, Match
     >>> rule = Rule(Action.ALLOW, Match(source=Side(networks=(NameRef("web"), NameRef("Db")))))
-    >>> done, _ = resolve(Network("web", "web", ingress=(rule,)), Definitions())
+    >>> done, _ = resolve(Network("web", "web", ingress=(rule,)), None)
     >>> str(done.ingress[0].match.source.selector)
     'has(db-0a276e36) || has(web)'
     """
@@ -32,7 +34,7 @@ def resolve(network: Network, known: Definitions) -> tuple[Network, tuple[Diagno
     return replace(network, ingress=ingress, egress=egress), tuple(found)
 
 
-def _rules(rules: Iterable[Rule], known: Definitions, found: list[Diagnostic]) -> tuple[Rule, ...]:
+def _rules(rules: Iterable[Rule], known: Definitions | None, found: list[Diagnostic]) -> tuple[Rule, ...]:
     out = []
     for rule in rules:
         before = len(found)
@@ -45,11 +47,11 @@ def _rules(rules: Iterable[Rule], known: Definitions, found: list[Diagnostic]) -
     return tuple(out)
 
 
-def _side(side: Side, known: Definitions, found: list[Diagnostic]) -> Side:
+def _side(side: Side, known: Definitions | None, found: list[Diagnostic]) -> Side:
     values = (*side.nets, *side.not_nets, *side.ports, *side.not_ports)
     if not side.networks and not any(isinstance(v, NameRef) for v in values):
         return side
-    nets, ports = known.nets, known.ports
+    nets, ports = (known.nets, known.ports) if known else ((), ())
     selector = side.selector
     if side.networks:
         members = any_of(has(object_id(name.name)) for name in side.networks)

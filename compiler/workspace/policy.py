@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from calico_rkt import profiles
 from calico_rkt.compiler.defaults import BUILT_IN, DefaultRules, parse_default_rules
-from calico_rkt.compiler.definitions import Definition, Definitions
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors, warning
 from calico_rkt.compiler.fields import Problems
 from calico_rkt.compiler.ids import object_id
@@ -17,16 +16,19 @@ from calico_rkt.compiler.overrides import File, Override, parse_file
 from calico_rkt.compiler.rules import SELF
 from calico_rkt.compiler.source import parse_yaml
 
+if TYPE_CHECKING:
+    from calico_rkt.compiler.definitions import Definition, Definitions
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All that the files say to one network. override None: none of them is about it."""
+    """All that the files say to one network. override None: none is about it; definitions None: none has any."""
 
     override: Override | None
     defaults: DefaultRules
-    definitions: Definitions
+    definitions: Definitions | None
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -114,8 +116,12 @@ def _file_names(files: Iterable[File]) -> list[Diagnostic]:
     ]
 
 
-def _merge_definitions(files: Iterable[File]) -> tuple[Definitions, list[Diagnostic]]:
+def _merge_definitions(files: Iterable[File]) -> tuple[Definitions | None, list[Diagnostic]]:
     given = [f.definitions for f in files if f.definitions]
+    if not given:
+        return None, []
+    from calico_rkt.compiler.definitions import Definitions
+
     nets, nets_twice = _once([d for g in given for d in g.nets])
     ports, ports_twice = _once([d for g in given for d in g.ports])
     return Definitions(nets, ports), nets_twice + ports_twice
