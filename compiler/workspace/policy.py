@@ -12,12 +12,12 @@ from calico_rkt.compiler.defaults import BUILT_IN, DefaultRules, parse_default_r
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors, warning
 from calico_rkt.compiler.fields import Problems
 from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.overrides import File, Override, parse_file
 from calico_rkt.compiler.rules import SELF
 from calico_rkt.compiler.source import parse_yaml
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.definitions import Definition, Definitions
+    from calico_rkt.compiler.overrides import File, Override
 
 T = TypeVar("T")
 
@@ -44,6 +44,10 @@ def built_in_rules(name: str) -> DefaultRules:
 
 def parse_files(files: Mapping[str, bytes]) -> tuple[File, ...]:
     """Each file as what its content says it is; raises nothing."""
+    if not files:
+        return ()  # as most networks have it, and they shall not wait for how a file is read
+    from calico_rkt.compiler.overrides import parse_file
+
     return tuple(parse_file(path, data) for path, data in files.items())
 
 

@@ -17,10 +17,6 @@ from calico_rkt.plugin.question import agreed, reviewed, shown
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.sides import LOCAL, Side
 
-EXCHANGE = {
-    "export": "write profiles, pools and endpoints as a file that calicoctl takes",
-    "import": "publish what export wrote, or what another datastore has",
-}
 _ATTEMPTS = 10
 
 _DATASTORE = """DATASTORE is local (this host's own), etcdv3 or etcdv2 (the Calico cluster of that kind that a conf or

@@ -16,17 +16,8 @@ FILES = [
     b.strip("\n") + "\n" for b in BLOCKS if re.match(r"\s*(network|apiVersion|definitions|settings|guardrails):", b)
 ]
 OURS = (
-    "fields",
-    "values",
-    "rules",
-    "definitions",
-    "defaults",
-    "settings",
-    "expectations",
-    "guardrails",
-    "overrides",
-    "pipeline",
-    "cli/compile",
+    *("fields", "values", "rules", "definitions", "defaults", "settings", "expectations", "guardrails"),
+    *("overrides", "pipeline", "cli/compile"),
 )
 PACKAGES = ("passes/*.py", "workspace/files.py", "workspace/policy.py")
 NAMES = b"definitions:\n  nets: {office: [192.0.2.0/24]}\n  ports: {web: [80]}\n"

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "two-networks"
 
 HEAVY = {"jinja2", "yaml", "netaddr", "etcd", "etcd3gw", "pyroute2", "asyncio"}
 
@@ -45,3 +48,17 @@ def test_attaching_imports_nothing_that_is_not_listed():
     assert {name for name in more if not name.startswith("_")} <= set(LISTED.split())
     assert {m for m in found if m.startswith("calico_rkt.compiler.")} <= set(OURS)
     assert not {m for m in found if m.startswith("calico_rkt.plugin.store.etcd")}
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["compile", str(EXAMPLE / "web.conf")], ["check", str(EXAMPLE)]])
+def test_a_command_that_needs_no_host_imports_nothing_of_what_works_on_one(argv):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", f"from calico_rkt.plugin.cli import main; main({argv!r})"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert {m for m in found if m.startswith("calico_rkt.plugin.")} == {"calico_rkt.plugin.cli"}
+    assert not packages(found) & {"sqlite3", "ctypes", "socket", "logging", "zipfile"}
+    assert argv != ["--help"] or not {m for m in found if m.startswith("calico_rkt.compiler.conf")}
