@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
+from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import render
-from calico_rkt.compiler.review.world import World
 from calico_rkt.plugin.lifecycle import Change
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.review.world import World
 
 
 def shown(change: Change, what: str = "what the files say") -> str:
     """The change line by line; what: where the new text is from."""
+    # Here, not above: status, prune and gc show none.
+    import difflib
+
     if change.edited and not change.live:
         return f"{change.new.network}: the published profile was edited by hand\n{change.new.text}"
     old = change.live or (change.old.text if change.old else "")
