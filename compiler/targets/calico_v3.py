@@ -146,10 +146,10 @@ def _view(rule: Rule) -> dict[str, Any]:
     return {"action": shape.pop("action"), "fields": [(key, _inline(v)) for key, v in shape.items()], "sides": sides}
 
 
-def _entity(entity: dict[str, Any]) -> dict[str, Any]:
-    """A side's lists of addresses go one a line, so that a diff shows one address; all else stands in its line."""
-    blocks = [(key, [scalar(net) for net in entity.pop(key)]) for key in ("nets", "notNets") if key in entity]
-    return {"blocks": blocks, "fields": [(key, _inline(value)) for key, value in entity.items()]}
+def _entity(entity: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Each field's key, what stands behind it, and the addresses below it: one a line, so that a diff shows one."""
+    blocks = [(key, "", [scalar(net) for net in entity.pop(key)]) for key in ("nets", "notNets") if key in entity]
+    return [*blocks, *((key, f" {_inline(value)}", []) for key, value in entity.items())]
 
 
 def _inline(value: Shape) -> str:

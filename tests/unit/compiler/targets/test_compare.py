@@ -93,7 +93,13 @@ def test_negations_read_back_as_they_were_meant(target):
         ("calico-v3", "calico_v3/profile.yaml.j2", "{{ side }}:", "destination:", PLAIN),
         ("calico-v3", "calico_v3/profile.yaml.j2", "{{ rule.action }}", "Allow", PLAIN),
         ("calico-v3", "calico_v3/profile.yaml.j2", "      {{ key }}: {{ value }}\n", "", PLAIN),
-        ("calico-v3", "calico_v3/profile.yaml.j2", "        {{ key }}:\n", "        nets:\n", NEGATED),
+        (
+            "calico-v3",
+            "calico_v3/profile.yaml.j2",
+            "        {{ key }}:{{ value }}\n",
+            "        nets:{{ value }}\n",
+            NEGATED,
+        ),
         ("calico-v3", "calico_v3/profile.yaml.j2", '{{ id }}: ""', 'db: ""', PLAIN),
         (
             "calico-v1",
