@@ -1,0 +1,233 @@
+"""A small world for the review's properties: who is in it, all its packets, its policies, and their plain meaning.
+
+What is drawn is flat and its first choice is the plainest, so that a failure shrinks to a few rules in seconds.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from ipaddress import ip_address, ip_network
+from itertools import combinations, product
+
+from hypothesis import strategies as st
+
+from calico_rkt.compiler.evaluate import End, Packet, evaluate
+from calico_rkt.compiler.ir import Action, Icmp, Match, PortRange, Rule, Side, ToHost
+from calico_rkt.compiler.selector import parse_selector
+from tests.worlds import conf, world
+
+NAMES = ("web", "db", "ext")
+OTHERS = "other endpoints"
+RANGES = {"web": ("10.1.0.0/24", "fd00:1::/64"), "db": ("10.2.0.0/24",), "ext": ()}
+"""ext has delegated ipam."""
+MOVES = {
+    "web": [("10.1.0.0/25", "fd00:1::/64"), ("10.1.0.0/24",), ("10.9.0.0/24",)],
+    "db": [("10.2.0.0/25",), ("10.2.0.0/24", "2001:db8::/64"), ()],
+    "ext": [("10.7.0.0/24",), ("192.0.2.0/25", "10.1.0.128/25")],
+}
+"""Other ranges that their confs may have had; some take addresses of another network, or of the outside."""
+_NETS = [ip_network(n) for n in ("10.0.0.0/8", "10.1.0.0/25", "10.2.0.0/24", "192.0.2.0/24", "fd00::/8")]
+_NETS.append(ip_network("2001:db8::/32"))
+PORTS = [PortRange(80, 80), PortRange(1, 1023), PortRange(1024, 65535)]
+_SELECTORS = [parse_selector(s) for s in ("has(web)", "has(web) || has(db)", 'role == "x"', "!has(db)", "all()")]
+ADDRESSES = {
+    "web": ("10.1.0.5", "10.1.0.200", "10.9.0.9", "fd00:1::5"),
+    "db": ("10.2.0.5", "10.2.0.127", "192.0.2.7", "2001:db8::7"),
+    "ext": ("10.7.0.1", "192.0.2.7", "10.1.0.200", "2001:db8::7"),
+    OTHERS: ("10.1.0.5", "192.0.2.7", "fd00:1::5"),
+    "outside": ("9.9.9.9", "10.9.0.9", "10.2.0.127", "192.0.2.7", "2001:db8::7"),
+    "host": ("9.9.9.9", "192.0.2.7", "2001:db8::7"),
+}
+"""Those that a party may have, in one or another revision."""
+_KINDS = [(6, 80, None), (6, 2000, None), (17, 80, None), (99, 0, None)]
+_KINDS += [(1, 0, Icmp(8, 0)), (1, 0, Icmp(9, 1)), (58, 0, Icmp(135, 0)), (58, 0, Icmp(128, 0))]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A network before it is compiled: its ranges, its lists, endpoint_to_host, and where it is kept."""
+
+    ranges: tuple[str, ...]
+    ingress: tuple[Rule, ...] = ()
+    egress: tuple[Rule, ...] = ()
+    to_host: ToHost = ToHost.DROP
+    store: str = "local"
+
+
+def made(drawn):
+    """The World of Drawn networks by name."""
+    confs = [conf(name, *map(ip_network, d.ranges), datastore=d.store) for name, d in drawn.items()]
+    return world(confs, {name: (d.ingress, d.egress, d.to_host) for name, d in drawn.items()})
+
+
+def pick(*choices):
+    return st.sampled_from(choices)
+
+
+_SEVERAL_NETS = pick((), (), *((n,) for n in _NETS), *combinations(_NETS, 2))
+_ONE_SELECTOR = pick(None, None, None, *_SELECTORS)
+_SIDES = st.just(Side()) | st.builds(
+    Side,
+    nets=_SEVERAL_NETS,
+    not_nets=pick((), (), (), *((n,) for n in _NETS)),
+    selector=_ONE_SELECTOR,
+    not_selector=_ONE_SELECTOR,
+)
+_WHAT = pick(
+    *[Match()] * 4,
+    *(Match(protocol=p) for p in (6, 17, 1, 58)),
+    *(Match(protocol=p, destination=Side(ports=(r,))) for p in (6, 17) for r in PORTS),
+    *(Match(protocol=6, destination=Side(ports=both)) for both in combinations(PORTS, 2)),
+    *(Match(protocol=p, icmp=Icmp(t)) for p in (1, 58) for t in (8, 128, 135)),
+)
+
+
+def _rule(action, what, source, destination):
+    there = replace(destination, ports=what.destination.ports)
+    return Rule(action, replace(what, source=source, destination=there))
+
+
+RULES = st.builds(_rule, pick(Action.ALLOW, Action.ALLOW, Action.DENY, Action.LOG), _WHAT, _SIDES, _SIDES)
+LISTS = st.lists(RULES, max_size=3).map(tuple)
+_TO_HOST = pick(*ToHost)
+
+
+@st.composite
+def networks(draw):
+    """All three networks, with their usual ranges."""
+    return {name: Drawn(RANGES[name], draw(LISTS), draw(LISTS), draw(_TO_HOST)) for name in NAMES}
+
+
+@st.composite
+def edited(draw, before):
+    """What a few edits make of networks, from one rule to a network that is gone."""
+    after = dict(before)
+    for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3)):
+        if name not in after:
+            continue
+        d = after[name]
+        side = draw(pick("ingress", "egress"))
+        rules = getattr(d, side)
+        at = draw(st.integers(0, len(rules)))
+        edit = draw(pick("to_host", "add", "drop", "move", "list", "rules", "ranges", "store", "gone"))
+        if edit == "to_host":
+            after[name] = replace(d, to_host=draw(_TO_HOST))
+        elif edit == "add":
+            after[name] = replace(d, **{side: (*rules[:at], draw(RULES), *rules[at:])})
+        elif edit == "drop":
+            after[name] = replace(d, **{side: (*rules[:at], *rules[at + 1 :])})
+        elif edit == "move":
+            after[name] = replace(d, **{side: (*rules[at:], *rules[:at])})
+        elif edit == "list":
+            after[name] = replace(d, **{side: draw(LISTS)})
+        elif edit == "rules":
+            after[name] = replace(d, ingress=draw(LISTS), egress=draw(LISTS), to_host=draw(_TO_HOST))
+        elif edit == "ranges":
+            after[name] = replace(d, ranges=draw(pick(*MOVES[name])))
+        elif edit == "store":
+            after[name] = replace(d, store="etcdv3")
+        elif len(after) > 1:
+            del after[name]
+    return after
+
+
+BEFORE_AND_AFTER = networks().flatmap(lambda before: st.tuples(st.just(before), edited(before)))
+"""Either may be the older one."""
+
+
+def _labels(name):
+    if name in ("outside", "host"):
+        return [None]
+    own = {name: ""} if name in NAMES else {}
+    return [own, {**own, "role": "x"}]
+
+
+@cache
+def packets(source, destination):
+    """Every packet of the small world that the one could send to the other, in any revision."""
+    pairs = product(ADDRESSES[source], ADDRESSES[destination], _labels(source), _labels(destination), _KINDS)
+    return tuple(
+        Packet(End(a, from_, 5000 if port else 0), End(b, to, port), protocol, icmp)
+        for a, b, from_, to, (protocol, port, icmp) in ((ip_address(x), ip_address(y), *rest) for x, y, *rest in pairs)
+        if a.version == b.version and (protocol, a.version) not in ((1, 6), (58, 4))
+    )
+
+
+def _owners(w, address):
+    """The networks whose conf's ranges hold the address; None where it is nobody's: a subnet's own, or broadcast."""
+    nets = {n: [r.subnet for one in c.ipam.ranges for r in one] for n, c in w.confs.items()}
+    found = {n: [s for s in subnets if address.version == s.version and address in s] for n, subnets in nets.items()}
+    return {n: s for n, s in found.items() if s}
+
+
+def has(w, party, address, owned):
+    """Whether the party may have the address in the world. Without owned, the outside and the host may have any."""
+    owners = _owners(w, address)
+    if party == OTHERS or (party in ("outside", "host") and not owned):
+        return True
+    if party in NAMES and w.confs[party].ipam.ranges:
+        usable = (s for s in owners.get(party, ()) if address != s[0] and (s.version == 6 or address != s[-1]))
+        return any(usable)
+    return not owners
+
+
+def exists(w, source, destination, packet, owned=True):
+    """Whether there is such a packet between the two in the world."""
+    ends = (source, packet.source.address), (destination, packet.destination.address)
+    return all(p not in NAMES or p in w.networks for p, _ in ends) and all(has(w, p, a, owned) for p, a in ends)
+
+
+def _essential(packet):
+    v6 = packet.source.address.version == 6  # an IPv4 packet, too, may say that it carries protocol 58
+    return v6 and packet.protocol == 58 and packet.icmp.type in (130, 131, 132, 133, 135, 136)
+
+
+def verdict(w, source, destination, packet):
+    """The plain meaning of docs/semantics.md, over whole lists; None: left to the host."""
+    if source in NAMES:
+        own = w.networks[source]
+        if destination == "host" and _essential(packet):
+            return True
+        if not evaluate(own.egress, packet).allowed:
+            return False
+        if destination == "host":
+            felix = w.confs[source].datastore_type != "local"
+            return (
+                None if felix else {ToHost.DROP: False, ToHost.RETURN: None, ToHost.ACCEPT: True}[own.endpoint_to_host]
+            )
+    if destination in NAMES and source != "host":
+        return evaluate(w.networks[destination].ingress, packet).allowed
+    return True
+
+
+def within(f, packet, own):
+    """Whether a flow's plain values hold the packet."""
+
+    def holds(ranges, value):
+        return ranges is None or any(lo <= value <= hi for lo, hi in ranges)
+
+    def inside(nets, address):
+        return any(address.version == n.version and address in n for n in nets)
+
+    def net(said, address):
+        return said is None or ((not said.nets or inside(said.nets, address)) and not inside(said.not_nets, address))
+
+    def label(sets, found):
+        return sets is None or any(
+            dict(s).items() <= {**(found or {})}.items() and len(s) == len(rest(found)) for s in sets
+        )
+
+    def rest(found):
+        return {k: v for k, v in (found or {}).items() if k not in own}
+
+    icmp = packet.icmp or Icmp(0, 0)
+    return (
+        holds(f.protocols, packet.protocol)
+        and (f.ports is None or (packet.protocol in (6, 17, 132) and holds(f.ports, packet.destination.port)))
+        and (f.source_ports is None or (packet.protocol in (6, 17, 132) and holds(f.source_ports, packet.source.port)))
+        and (f.icmp_types is None or (packet.protocol in (1, 58) and holds(f.icmp_types, icmp.type)))
+        and (f.icmp_codes is None or (packet.protocol in (1, 58) and holds(f.icmp_codes, icmp.code or 0)))
+        and net(f.source, packet.source.address)
+        and net(f.destination, packet.destination.address)
+        and label(f.source_labels, packet.source.labels)
+        and label(f.destination_labels, packet.destination.labels)
+    )
