@@ -24,7 +24,9 @@ def at_least(version: str, other: str) -> bool:
 
 
 def reaches(lab: Lab, address: str) -> bool:
-    return lab.run("/bin/busybox", "ping", "-c", "1", "-W", "5", address).returncode == 0
+    """Whether the host gets an answer; a new link may lose its first packets while the kernel wakes its queue."""
+    ping = ("/bin/busybox", "ping", "-c", "1", "-W", "3", address)
+    return any(lab.run(*ping).returncode == 0 for _ in range(3))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
