@@ -128,7 +128,7 @@ def _refused(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) 
 def _worlds(side: Side, changes: tuple[Change, ...]) -> tuple[World, World]:
     from calico_rkt.plugin.live import worlds
 
-    return worlds(side.profiles, side.known, changes)
+    return worlds(side.profiles, side.known, changes, side.datastore_type)
 
 
 def _prune(args: argparse.Namespace, side: Side) -> int:

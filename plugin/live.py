@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from calico_rkt.compiler.conf import Ipam, NetConf
@@ -23,8 +24,10 @@ from calico_rkt.plugin.result import CniError
 from calico_rkt.plugin.store.protocol import Profiles
 
 
-def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Change]) -> tuple[World, World]:
-    """The networks as they are published, and as they would be after the changes; known are the host's confs.
+def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Change], kind: str) -> tuple[World, World]:
+    """The networks as they are published, and as they would be after the changes.
+
+    known are the host's confs, kind is the store's datastore_type: it decides who has the last word at the host.
 
     A profile that was edited is as good as none: its chains in force are closed or of an older text. A published
     network without a conf has no addresses of its own. Changes were compiled before, so that compiles here, too.
@@ -35,15 +38,20 @@ def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Chan
     for change in changes:
         conf = known[change.new.network]
         after[conf.name], _ = resolve_network(conf, policy_for(conf.name, parse_files(_read(conf))))
-    return _world("published", live, known, ()), _world("the files", after, known, tuple(files.values()))
+    return _world("published", live, known, kind), _world("the files", after, known, kind, tuple(files.values()))
 
 
-def worlds_with(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Change]) -> tuple[World, World]:
-    """The same where the changes' texts are what counts, and not the host's files: their tests have to hold still."""
+def worlds_with(
+    store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Change], kind: str
+) -> tuple[World, World]:
+    """The same where the changes' texts are what counts, and not the host's files: their tests have to hold still.
+
+    known say the networks' addresses, whichever datastore they are about.
+    """
     live = _live(store)
     after = {**live, **{c.new.network: verify(c.new.text) for c in changes}}
     files = tuple(f for folder in _folders(known) for f in parse_files(read_profiles(folder)))
-    return _world("published", live, known, ()), _world("what is brought in", after, known, files)
+    return _world("published", live, known, kind), _world("what is brought in", after, known, kind, files)
 
 
 def broken(world: World) -> tuple[Diagnostic, ...]:
@@ -63,8 +71,12 @@ def _live(store: Profiles) -> dict[str, Network]:
     return live
 
 
-def _world(where: str, networks: dict[str, Network], known: Mapping[str, NetConf], files: tuple[File, ...]) -> World:
-    confs = {n: known.get(n, NetConf(n, "calico", "1.0.0", Ipam("unknown"))) for n in networks}
+def _world(
+    where: str, networks: dict[str, Network], known: Mapping[str, NetConf], kind: str, files: tuple[File, ...] = ()
+) -> World:
+    # All of them are in one datastore, also those without a conf, or with one that is about another.
+    unknown = NetConf("", "calico", "1.0.0", Ipam("unknown"))
+    confs = {n: replace(known.get(n, unknown), name=n, datastore_type=kind) for n in networks}
     own = frozenset(n.id for n in networks.values())
     everyone = own | frozenset(map(object_id, known))
     return World(where, networks, confs, files, own, everyone, parties(networks, confs))

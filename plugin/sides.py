@@ -28,6 +28,7 @@ class Local:
     store: LocalStore
     known: dict[str, NetConf]
     name: str = LOCAL
+    datastore_type: str = LOCAL
 
     @property
     def profiles(self) -> Profiles:
@@ -57,6 +58,7 @@ class Cluster:
     store: ClusterStore
     known: dict[str, NetConf]
     name: str
+    datastore_type: str = "etcdv3"
 
     @property
     def profiles(self) -> Profiles:

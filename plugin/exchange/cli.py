@@ -206,7 +206,7 @@ def _holds(side: Side, changes: tuple[Change, ...], known: Mapping[str, NetConf]
 
     brought = {c.new.network for c in changes}
     confs = {**{n: c for n, c in known.items() if n in brought}, **side.known}
-    return reviewed(*worlds_with(side.profiles, confs, changes))
+    return reviewed(*worlds_with(side.profiles, confs, changes, side.datastore_type))
 
 
 def _count(things: Sized, word: str) -> str:

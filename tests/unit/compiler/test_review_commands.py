@@ -161,6 +161,20 @@ def test_diff_of_networks_that_come_go_and_move(net):
     assert back["networks_removed"] == ["new"]
 
 
+def test_what_is_left_to_the_host_is_told_from_what_is_accepted(net):
+    changed(net, "ingress:", "endpoint_to_host: return\ningress:")
+    copy_of(net, "before")
+    said = run("explain", "web", "host", "tcp/80", "-C", "net.d", cwd=net.parent).stdout
+    assert "LEFT TO THE HOST" in said
+    assert said.endswith("  endpoint_to_host of web: left to the host\n")
+    told = json.loads(run("explain", "web", "host", "tcp/80", "-C", "net.d", "--format", "json", cwd=net.parent).stdout)
+    assert told[0]["stages"][-1]["rule"] == "left to the host"
+    changed(net, "endpoint_to_host: return", "endpoint_to_host: accept")
+    done = run("diff", "before", "net.d", cwd=net.parent)
+    assert (done.returncode, done.stdout.splitlines()[:2]) == (1, ["newly allowed:", "  web -> host: everything"])
+    assert run("diff", "net.d", "before", "--fail-on", "any", cwd=net.parent).returncode == 1
+
+
 def test_explain_says_who_decides_at_both_ends(net):
     done = run("explain", "front", "web", "tcp/443", "-C", "net.d", cwd=net.parent)
     assert done.returncode == 0
