@@ -153,6 +153,10 @@ def delete(host_ifname: str, nonce: str) -> bool:
 def delete_unrecorded(key: Key, prefix: str = linkstate.PREFIX) -> bool:
     """Remove the host end of an attachment that no record speaks of, where it is ours; False when there is none."""
     name = host_ifname(key, prefix)
+    try:
+        if_nametoindex(name)  # most often there is none, and this says so sooner
+    except OSError:
+        return False
     nonce = owner(name)
     return bool(nonce) and delete(name, nonce or "")
 

@@ -47,9 +47,11 @@ class LocalStore:
         self._warm = warm
         self._state = (statefile.warm if warm else statefile.StateFile)(run_dir / "state.sqlite")
         self._profiles = ProfileFolder(lib_dir / "profiles", verify)
+        self._seen: dict[str, set[str]] = {}
 
     def endpoint(self, key: Key) -> Endpoint | None:
         with self._state.read() as db:
+            self._seen[key.network] = _subnets(db, key.network)  # an ADD asks for them next
             return _endpoint(db, key)
 
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
@@ -143,9 +145,14 @@ class LocalStore:
         return tuple(Usage(n, endpoints.get(n, 0), held.get(n, 0), tuple(subnets.get(n, ()))) for n in networks)
 
     def unrecorded(self, network: str, ranges: Sequence[Range]) -> tuple[Range, ...]:
-        """Those of a network's ranges whose subnet it has taken no address from yet."""
-        with self._state.read() as db:
-            known = _subnets(db, network)
+        """Those of a network's ranges whose subnet it has taken no address from yet.
+
+        As of this call's look at the attachment, where it was the same network's.
+        """
+        known = self._seen.get(network)
+        if known is None:
+            with self._state.read() as db:
+                known = _subnets(db, network)
         return tuple(r for r in ranges if str(r.subnet) not in known)
 
     def is_published(self, network_id: str) -> bool:
