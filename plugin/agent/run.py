@@ -42,6 +42,7 @@ class Agent:
         self._listener = sockets.listen(run_dir)
         self._path = None if sockets.is_handed_down() else run_dir / sockets.NAME
         self._metrics_at = metrics_at or str(run_dir / METRICS)
+        self._page: Path | None = None
         self._metrics = Metrics()
         self._identity = Identity.own(calico_rkt.BUILD)
         self._finisher = Finisher()
@@ -49,7 +50,13 @@ class Agent:
         self._stopping = ""
 
     def run(self) -> None:
-        """Serve until a signal says to end."""
+        """Serve until a signal says to end; no socket is left where nobody listens any more."""
+        try:
+            self._run()
+        finally:
+            self._remove_sockets()
+
+    def _run(self) -> None:
         watch.watch(self._mend)
         self._mend()
         self._offer_metrics()
@@ -81,7 +88,9 @@ class Agent:
 
     def _offer_metrics(self) -> None:
         gauges = Gauges(str(self._own))
-        page.offer(sockets.listen_at(self._metrics_at), lambda brief: self._metrics.text(gauges.now(brief=brief)))
+        listener = sockets.listen_at(self._metrics_at)
+        self._page = Path(self._metrics_at) if "/" in self._metrics_at else None
+        page.offer(listener, lambda brief: self._metrics.text(gauges.now(brief=brief)))
 
     def _reload(self) -> None:
         """What is learnt of files and of the kernel is looked at anew; calls go on."""
@@ -92,18 +101,20 @@ class Agent:
 
     def _drain(self) -> None:
         sockets.notify("STOPPING=1")
-        if self._path is not None:
-            with suppress(OSError):
-                self._path.unlink()
+        self._remove_sockets()
         self._workers.stop()
         if not self._workers.wait(DRAIN):
             self._stopping = "the agent ends"
             self._workers.wait(LAST)
         self._listener.close()
-        if "/" in self._metrics_at:
-            with suppress(OSError):
-                Path(self._metrics_at).unlink()
         LOG.info("the agent has ended")
+
+    def _remove_sockets(self) -> None:
+        for path in (self._path, self._page):
+            if path is not None:
+                with suppress(OSError):
+                    path.unlink()
+        self._path = self._page = None
 
 
 def run(metrics_at: str) -> int:

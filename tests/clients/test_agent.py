@@ -410,6 +410,7 @@ def test_metrics_are_offered_on_loopback_when_asked_and_nowhere_else(lab: Lab) -
         )
         assert done.returncode == 2, wrong
         assert b"Traceback" not in done.stderr
+        assert not lab.path("/run/two/agent.sock").exists(), "nobody listens there"
 
 
 def test_trace_says_where_the_time_went(lab: Lab, agent: Agent) -> None:
