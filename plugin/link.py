@@ -273,7 +273,7 @@ def _make_pair(host: netlink.Socket, netns: Netns, link: Link, alias: str) -> No
 
 
 def _furnish(link: Link, index: int) -> None:
-    """The container's end; runs in a thread of that namespace."""
+    """The container's end; runs in that namespace."""
     if any(a.version == 6 for a in link.addresses):
         forwarding.enable_ipv6_inside(link.ifname)
     with netlink.Socket() as socket:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
-import threading
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from queue import SimpleQueue
 from typing import TypeVar
 
 from calico_rkt.plugin.result import CniError, Code
@@ -20,6 +19,8 @@ T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
 _NS_GET_NSTYPE = 0xB703
 _OWN = "/proc/thread-self/ns/net"
+LOST = 70
+"""Exit status of a process that can't come back from a container's namespace (EX_SOFTWARE of sysexits.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,75 +67,26 @@ def open_netns(path: str, opened: int = -1) -> Iterator[Netns]:
 def run_in(netns: Netns, work: Callable[[], T]) -> T:
     """Run work in the namespace and return what it returns or raise what it raises.
 
-    A thread of its own goes there: the caller's thread never leaves the host's namespace, so no failure can leave it
-    in the wrong one. The thread comes back and waits for the next call; one that can't come back ends.
+    The calling thread goes there and comes back; no other thread notices. One that can't come back would take the
+    container for the host, so the process ends at once then, as by SIGKILL, which leaves nothing that isn't taken back.
     """
+    home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        worker = _idle.pop()
-    except IndexError:
-        worker = _Worker()
-    done: list[T] = []
-    failed = worker.ask(netns, lambda: done.append(work()))
-    if worker.is_home and len(_idle) < _KEPT:
-        _idle.append(worker)
-    else:
-        worker.end()
-    if failed is not None:
-        raise failed
-    return done[0]
-
-
-class _Worker:
-    """A thread that goes into one namespace after the other, each time from the one that it was started in."""
-
-    def __init__(self) -> None:
-        self.is_home = True
-        self._asked: SimpleQueue[tuple[Netns, Callable[[], None]] | None] = SimpleQueue()
-        self._answered: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
-        threading.Thread(target=self._serve, name="netns", daemon=True).start()
-
-    def ask(self, netns: Netns, work: Callable[[], None]) -> BaseException | None:
-        self._asked.put((netns, work))
-        return self._answered.get()
-
-    def end(self) -> None:
-        self._asked.put(None)
-
-    def _serve(self) -> None:
+        _setns(netns.fd, netns.path)
         try:
-            while self.is_home and (asked := self._asked.get()) is not None:
-                self._answered.put(self._there(*asked))
+            return work()
         finally:
-            os.close(self._home)
-
-    def _there(self, netns: Netns, work: Callable[[], None]) -> BaseException | None:
-        try:
-            _setns(netns.fd, netns.path)
-        except CniError as e:
-            return e
-        try:
-            work()
-        except BaseException as e:  # noqa: BLE001 - raised again in the caller's thread
-            return e
-        finally:
-            try:
-                _setns(self._home, _OWN)
-            except CniError:
-                self.is_home = False
-        return None
+            _come_back(home)
+    finally:
+        os.close(home)
 
 
-_KEPT = 64
-_idle: list[_Worker] = []
-
-
-def _forget_workers() -> None:
-    """Threads don't outlive a fork."""
-    _idle.clear()
-
-
-os.register_at_fork(after_in_child=_forget_workers)
+def _come_back(home: int) -> None:
+    try:
+        _setns(home, _OWN)
+    except CniError as e:
+        print(f"calico: {e.msg}; ended, so that nothing is done in the wrong place", file=sys.stderr, flush=True)
+        os._exit(LOST)
 
 
 @cache

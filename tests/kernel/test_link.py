@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from calico_rkt.plugin import netns
+
 pytestmark = pytest.mark.kernel
 
 PRELUDE = """
@@ -344,6 +346,28 @@ def test_work_in_a_namespace_leaves_the_caller_where_it_was(lab):
     assert before == after == last
     assert there == Path(c).stat().st_ino
     assert failed == [5, "no"]
+
+
+def test_who_can_not_come_back_from_a_namespace_ends_at_once(lab):
+    """It would take the container for the host in everything that it did next."""
+    c = lab.container()
+    code = (
+        "from calico_rkt.plugin import netns\n"
+        "from calico_rkt.plugin.result import CniError\n"
+        "go, seen = netns._setns, []\n"
+        "def setns(fd, path):\n"
+        "    seen.append(path)\n"
+        "    if len(seen) > 1: raise CniError(5, 'no way back')\n"
+        "    go(fd, path)\n"
+        "netns._setns = setns\n"
+        "try:\n"
+        f"    with netns.open_netns({c!r}) as ns: netns.run_in(ns, lambda: print('there', flush=True))\n"
+        "finally:\n"
+        "    print('went on')\n"
+    )
+    done = lab.run(lab.host, [sys.executable, "-c", code])
+    assert (done.returncode, done.stdout) == (netns.LOST, "there\n"), done
+    assert "no way back" in done.stderr
 
 
 FLOWS = """
