@@ -15,7 +15,18 @@ from calico_rkt.plugin.detach import ask_delegate, key_of, tear_down, words
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policed import policy_of
 from calico_rkt.plugin.request import Request
-from calico_rkt.plugin.result import CniError, Code, Dns, Interface, Ip, Result, ResultRoute, from_json, gateways_in
+from calico_rkt.plugin.result import (
+    NEWEST,
+    CniError,
+    Code,
+    Dns,
+    Interface,
+    Ip,
+    Result,
+    ResultRoute,
+    from_json,
+    gateways_in,
+)
 from calico_rkt.plugin.store.protocol import Endpoint, Store
 
 NO_IPAM = Ipam(type="delegated")
@@ -93,7 +104,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             dns=dns,
         )
         shown = result.to_json(conf.cni_version)
-        store.finish(key, nonce, json.dumps(result.to_json("1.1.0")))
+        store.finish(key, nonce, json.dumps(result.to_json(NEWEST)))
         trace.mark("record")
         answer(result)
         trace.mark("answer")

@@ -6,15 +6,13 @@ One way for the plugin as a process and for the agent: they differ in how an ans
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Callable, Mapping
 
-from calico_rkt.plugin.log import LOG, open_log
+from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request, RequestError, parse_request
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.result import NEWEST, CniError
+from calico_rkt.plugin.unexpected import as_cni_error
 from calico_rkt.plugin.verbs import serve
-
-NEWEST = "1.1.0"
 
 
 class DeclinedError(Exception):
@@ -28,7 +26,9 @@ def run(
     admit: Callable[[Request], Request] = lambda request: request,
     act: Callable[[Request, Callable[[str], None]], None] | None = None,
 ) -> int:
-    """Do one call. say(exit status, JSON line) is called at most once; CniError of it takes an ADD back.
+    """Do one call; its exit status.
+
+    say(code, JSON line) is called at most once, with CNI's error code or 0; CniError of it takes an ADD back.
 
     admit sees the request before anything is done, and may raise DeclinedError, which passes through; act does
     something else with it than its verb.
@@ -46,11 +46,8 @@ def run(
         raise
     except CniError as e:
         return _failed(e, version, say)
-    except Exception as e:  # noqa: BLE001 - whatever it is, the runtime gets CNI JSON and no traceback
-        if not LOG.handlers:
-            open_log("info")
-        LOG.info("%s", traceback.format_exc())
-        return _failed(CniError(Code.INTERNAL, f"internal error: {type(e).__name__}", str(e)[:200]), version, say)
+    except Exception as e:  # noqa: BLE001 - see there
+        return _failed(as_cni_error(e), version, say)
     return 0
 
 
@@ -60,7 +57,7 @@ def _serve(request: Request, say: Callable[[str], None]) -> None:
 
 def _failed(error: CniError, version: str, say: Callable[[int, str], None]) -> int:
     try:
-        say(1, json.dumps(error.to_json(version)) + "\n")
+        say(error.code, json.dumps(error.to_json(version)) + "\n")
     except CniError as e:
         LOG.warning("%s; it was: %s", e.msg, error.msg)
     return 1

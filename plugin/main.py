@@ -7,9 +7,7 @@ import os
 import sys
 
 from calico_rkt.plugin import interrupt
-from calico_rkt.plugin.result import CniError, Code
-
-NEWEST = "1.1.0"
+from calico_rkt.plugin.result import NEWEST, CniError, Code
 
 
 def main() -> int:
@@ -33,34 +31,46 @@ def main() -> int:
 
 
 def _cni(arguments: list[str]) -> int:
-    """One CNI call, done by this process."""
+    """One CNI call, done by this process; what goes wrong before the call itself begins is an answer, too."""
     try:
-        if os.environ["CNI_COMMAND"] == "VERSION":
-            from calico_rkt.compiler.conf import SUPPORTED_VERSIONS
-
-            _say(0, json.dumps({"cniVersion": NEWEST, "supportedVersions": list(SUPPORTED_VERSIONS)}) + "\n")
-            return 0
-        from calico_rkt.plugin import calls, trace
-        from calico_rkt.plugin.request import read_stdin
-
-        stdin = read_stdin(sys.stdin.buffer)
-        interrupt.listen()
-        if arguments[:1] == ["--undo"]:
-            from calico_rkt.plugin.undo import undoing
-
-            return calls.run(os.environ, stdin, _say, act=undoing(arguments[1] if len(arguments) > 1 else ""))
-        if not arguments:
-            return calls.run(os.environ, stdin, _say)
-        with trace.collecting() as phases:
-            status = calls.run(os.environ, stdin, _say)
-        print(trace.table(phases()), end="", file=sys.stderr)
+        return _call(arguments)
     except CniError as e:
-        print(json.dumps(e.to_json(NEWEST)))
-        return 1
+        error = e
+    except Exception as e:  # noqa: BLE001 - see there
+        from calico_rkt.plugin.unexpected import as_cni_error
+
+        error = as_cni_error(e)
+    try:
+        _say(error.code, json.dumps(error.to_json(NEWEST)) + "\n")
+    except CniError:
+        print(f"calico: {error.msg}", file=sys.stderr)
+    return 1
+
+
+def _call(arguments: list[str]) -> int:
+    if os.environ["CNI_COMMAND"] == "VERSION":
+        from calico_rkt.compiler.conf import SUPPORTED_VERSIONS
+
+        _say(0, json.dumps({"cniVersion": NEWEST, "supportedVersions": list(SUPPORTED_VERSIONS)}) + "\n")
+        return 0
+    from calico_rkt.plugin import calls, trace
+    from calico_rkt.plugin.request import read_stdin
+
+    stdin = read_stdin(sys.stdin.buffer)
+    interrupt.listen()
+    if arguments[:1] == ["--undo"]:
+        from calico_rkt.plugin.undo import undoing
+
+        return calls.run(os.environ, stdin, _say, act=undoing(arguments[1] if len(arguments) > 1 else ""))
+    if not arguments:
+        return calls.run(os.environ, stdin, _say)
+    with trace.collecting() as phases:
+        status = calls.run(os.environ, stdin, _say)
+    print(trace.table(phases()), end="", file=sys.stderr)
     return status
 
 
-def _say(_status: int, line: str) -> None:
+def _say(_code: int, line: str) -> None:
     """Print one JSON object; CniError when nobody reads it, so that an ADD that can not answer is undone."""
     try:
         sys.stdout.write(line)

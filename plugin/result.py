@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+NEWEST = "1.1.0"
+"""The newest version of the CNI specification that results and errors are written in."""
+
 
 class CniError(Exception):
     """The one error of the plugin: code as in the CNI specification (100 and up are ours), msg, details."""
@@ -161,7 +164,7 @@ def _dns(dns: Dns) -> dict[str, Any]:
 
 
 def from_json(text: str) -> Result:
-    """The Result whose to_json("1.1.0") was stored as text."""
+    """The Result whose to_json(NEWEST) was stored as text."""
     loaded = json.loads(text)
     return Result(
         interfaces=tuple(

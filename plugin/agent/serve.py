@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import struct
@@ -100,10 +99,10 @@ class Conversation:
         command = call.environ.get("CNI_COMMAND", "")
         with said_to_caller() as said, trace.collecting() as phases, interrupt.watched(self._reason_to_stop):
             say = self._answer(call, said, phases)
-            status = calls.run(call.environ, call.conf, say, lambda request: self._take(request, call))
+            calls.run(call.environ, call.conf, say, lambda request: self._take(request, call))
             trace.mark("end")
             if not self._answered:
-                say(status, "")
+                say(0, "")
             self._record(command, call, phases(), time.perf_counter() - begun)
         if self._conf is not None:
             self._over(self._conf)
@@ -134,12 +133,12 @@ class Conversation:
         return replace(request, nonce=call.nonce, netns_fd=call.netns_fd)
 
     def _answer(self, call: Call, said: Callable[[], str], phases: Callable[[], Phases]) -> Callable[[int, str], None]:
-        def say(status: int, line: str) -> None:
+        def say(code: int, line: str) -> None:
             told = said() + (trace.table(phases()) if call.traced else "")
             self._answered = True
-            self._code = json.loads(line)["code"] if status else 0
-            sent = self._send(wire.frame(wire.ANSWER, status, line.encode(), told.encode(errors="replace")))
-            if line and not status and not (sent and self._is_confirmed()):
+            self._code = code
+            sent = self._send(wire.frame(wire.ANSWER, int(code != 0), line.encode(), told.encode(errors="replace")))
+            if line and not code and not (sent and self._is_confirmed()):
                 raise CniError(Code.IO, "the answer could not be written: its launcher has gone")
 
         return say

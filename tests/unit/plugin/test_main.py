@@ -32,6 +32,21 @@ def test_the_launcher_and_python_give_the_same_version_answer():
         assert f'\\"{version}\\"' in text
 
 
+def test_a_python_without_a_module_of_its_own_library_is_an_error_in_cni_json(tmp_path):
+    code = "import sys; sys.modules['sqlite3'] = None; from calico_rkt.plugin.main import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], "CALICO_RKT_LOG": str(tmp_path / "log"), "CNI_COMMAND": "ADD"},
+        check=False,
+    )
+    error = json.loads(done.stdout)
+    assert (done.returncode, error["code"]) == (1, 100)
+    assert "ModuleNotFoundError" in error["msg"]
+    assert b"Traceback" not in done.stderr
+    assert "Traceback" in (tmp_path / "log").read_text()
+
+
 def test_without_a_command_it_says_what_it_is():
     done = run()
     assert done.returncode == 2
