@@ -252,11 +252,11 @@ def _with_etcd(say: Callable[[Row | Fact], None]) -> None:
 
 
 def _full_pool(say: Callable[[Row | Fact], None]) -> None:
-    """Leases without links: what costs in a full pool is to find a free address."""
+    """What costs in a full pool is to find a free address."""
     empty, full = conf("calico", "empty", "10.101.0.0/16"), conf("calico", "full", "10.102.0.0/16")
     netns("add", ["first"])
     call(OURS, "ADD", full, "first")
-    _fill("full", "10.102.0.0/16")
+    fill("full", "10.102.0.0/16")
     names = [f"fill{i}" for i in range(ROUNDS + 1)]
     netns("add", names)
     many, few, *_ = medians(
@@ -274,7 +274,8 @@ def _full_pool(say: Callable[[Row | Fact], None]) -> None:
     store.close()
 
 
-def _fill(network: str, subnet: str) -> None:
+def fill(network: str, subnet: str) -> None:
+    """Leases without links, as full as a pool may get."""
     store = local.open_local()
     hosts = ip_network(subnet).hosts()
     taken = {a for e in store.endpoints(network) for a in e.addresses}

@@ -6,27 +6,22 @@ function, timed around its calls; what it calls of another phase counts there al
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import os
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 from calico_rkt.plugin import link, log, policy, verbs
 from calico_rkt.plugin.request import parse_request
 from calico_rkt.plugin.store import local
-from calico_rkt.plugin.store.protocol import Endpoint, Key
+from tests.bench import host
+from tests.bench.attach import AT_ONCE, ENDPOINTS, LEASES, fill
+from tests.bench.host import PEER, conf, netns
 
 ROUNDS = 100
-AT_ONCE = 16
-ENDPOINTS, LEASES = 2000, 60_000
-ENVIRON = {"CALICO_RKT_RUN_DIR": "/run/calico-rkt", "CALICO_RKT_LIB_DIR": "/run/calico-rkt-lib"}
-PEER = "/usr/lib/cni/ptp"
 PHASES: tuple[tuple[str, Any, str], ...] = (
     ("the conf is read", sys.modules[__name__], "parse_request"),
     ("the log is opened", verbs, "open_log"),
@@ -50,16 +45,6 @@ PHASES: tuple[tuple[str, Any, str], ...] = (
 def call(command: str, name: str, conf: bytes) -> None:
     env = {"CNI_COMMAND": command, "CNI_CONTAINERID": name, "CNI_NETNS": f"/run/netns/{name}", "CNI_IFNAME": "eth0"}
     verbs.serve(parse_request(env, conf), lambda _result: None)
-
-
-def conf(name: str, kind: str = "calico", subnet: str = "10.93.0.0/16") -> bytes:
-    ipam = {"type": "host-local", "subnet": subnet} | ({"dataDir": "/run/host-local"} if kind == "ptp" else {})
-    return json.dumps({"cniVersion": "1.0.0", "name": name, "type": kind, "ipam": ipam}).encode()
-
-
-def netns(verb: str, names: Sequence[str]) -> None:
-    lines = "".join(f"netns {verb} {n}\n" for n in names)
-    subprocess.run(["ip", "-batch", "-"], input=lines, text=True, check=True)
 
 
 class Clock:
@@ -136,25 +121,9 @@ def many(conf: bytes) -> list[str]:
     return names
 
 
-def fill(name: str, subnet: str) -> None:
-    """Leases without links, as full as a pool may get."""
-    store = local.open_local()
-    hosts = ipaddress.ip_network(subnet).hosts()
-    next(hosts)  # the gateway's
-    next(hosts)  # that of the one endpoint there is
-    with store._state.write() as db:
-        for i, address in zip(range(LEASES), hosts, strict=False):
-            key = Key(name, f"full{i}", "eth0")
-            local._insert(
-                db, Endpoint(key, "0" * 16, "/run/netns/none", 0, 0, f"crk{i:012x}", "02:00:00:00:00:00", (address,))
-            )
-        db.execute("INSERT OR REPLACE INTO cursors VALUES (?, 0, ?)", (name, local.addresses.encode(address)))
-    store.close()
-
-
 def at_once() -> None:
     """The wall of sixteen ADDs and DELs at once: threads of this process beside as many processes of the peer."""
-    ours, peer = conf("burst"), conf("peer", "ptp", "10.94.0.0/16")
+    ours, peer = conf("calico", "burst", "10.96.0.0/16"), conf("ptp", "peer", "10.94.0.0/16")
     figures: dict[str, list[float]] = {
         k: [] for k in ("ADD", "DEL", "ptp ADD", "ptp DEL", "one ptp ADD", "one ptp DEL")
     }
@@ -167,9 +136,9 @@ def at_once() -> None:
                 begun = time.perf_counter()
                 list(pool.map(lambda n, verb=verb: call(verb, n, ours), names))
                 figures[verb].append(time.perf_counter() - begun)
-                figures[f"ptp {verb}"].append(_peers(verb, peer, theirs))
-            figures["one ptp ADD"].append(_peers("ADD", peer, theirs[:1]))
-            figures["one ptp DEL"].append(_peers("DEL", peer, theirs[:1]))
+                figures[f"ptp {verb}"].append(host.at_once(PEER, verb, peer, theirs))
+            figures["one ptp ADD"].append(host.call(PEER, "ADD", peer, theirs[0]))
+            figures["one ptp DEL"].append(host.call(PEER, "DEL", peer, theirs[0]))
             netns("del", [*names, *theirs])
     a, b, c, d, e, f = (statistics.median(t[2:]) * 1e3 for t in figures.values())
     print(f"\n{AT_ONCE} at once, wall in ms and beside ptp's:")
@@ -177,49 +146,19 @@ def at_once() -> None:
     print(f"one ptp ADD {e:.1f}, one ptp DEL {f:.1f}")
 
 
-def _peers(verb: str, conf: bytes, names: Sequence[str]) -> float:
-    begun = time.perf_counter()
-    running = []
-    for name in names:
-        env = {
-            "CNI_COMMAND": verb,
-            "CNI_CONTAINERID": name,
-            "CNI_NETNS": f"/run/netns/{name}",
-            "CNI_IFNAME": "eth0",
-            "CNI_PATH": "/usr/lib/cni",
-            "PATH": os.environ["PATH"],
-        }
-        process = subprocess.Popen(
-            [PEER], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
-        )
-        assert process.stdin is not None
-        process.stdin.write(conf)
-        process.stdin.close()
-        running.append(process)
-    for process in running:
-        if process.wait():
-            sys.exit(f"bench: ptp {verb} failed")
-        assert process.stderr is not None
-        process.stderr.close()
-    return time.perf_counter() - begun
-
-
 def main() -> int:
-    for folder in ("/run", "/var/log"):
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
-    # An address of the host's own, as every host has one: without it the kernel looks through all links for each route.
-    for line in ("link set lo up", "link add up0 type bridge", "address add 192.0.2.1/24 dev up0", "link set up0 up"):
-        subprocess.run(["ip", *line.split()], check=True)
-    os.environ.update(ENVIRON)
+    host.prepare()
+    os.environ.update(host.ENVIRON)
     log.share_log()
     netns("add", ["first", "other"])
-    call("ADD", "first", conf("few"))
-    call("ADD", "other", conf("full", subnet="10.95.0.0/16"))
-    cases = {"one endpoint": measure(conf("few"))}
+    few, full = conf("calico", "few", "10.93.0.0/16"), conf("calico", "full", "10.95.0.0/16")
+    call("ADD", "first", few)
+    call("ADD", "other", full)
+    cases = {"one endpoint": measure(few)}
     at_once()
     fill("full", "10.95.0.0/16")
-    cases[f"{LEASES:,} leases"] = measure(conf("full", subnet="10.95.0.0/16"))
-    many(conf("few"))
-    cases[f"{ENDPOINTS:,} endpoints"] = measure(conf("few"))
+    cases[f"{LEASES:,} leases"] = measure(full)
+    many(few)
+    cases[f"{ENDPOINTS:,} endpoints"] = measure(few)
     show(cases)
     return 0
