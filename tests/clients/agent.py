@@ -102,15 +102,6 @@ class Agent:
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
-    def memory(self) -> int:
-        """Bytes of RSS."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def seconds(self) -> float:
-        """Processor time that it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 def settled(lab: Lab) -> dict[str, list[str]]:
     """What attachments left behind, once nothing changes any more: an agent may still be taking something back."""
