@@ -1,6 +1,7 @@
 # make            builds dist/calico and runs the unit tests
 # make demo       two example networks, real packets, and the matrix: profiles against the wire
-# make test       every test, kernel and client tests included
+# make test       every test, kernel and client tests included, but for the slow ones
+# make test-slow  what takes minutes: thousands of networks, floods, many kills
 # make check      format, lint, types, import rules
 # make bench      figures beside the peers, as ratios of medians
 PY := .venv/bin/python
@@ -9,7 +10,7 @@ AT_ONCE := -n 4 --dist worksteal
 SOURCES := $(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
 	-o -type f -name '*.yaml' -o -type f -name '*.c' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
-.PHONY: all binary ut demo test check bench setup clean
+.PHONY: all binary ut demo test test-slow check bench setup clean
 all: binary ut
 
 setup:
@@ -21,14 +22,18 @@ dist/calico: $(SOURCES) pyproject.toml
 	$(PY) packaging/build.py
 
 ut: setup
-	.venv/bin/pytest -q $(AT_ONCE) tests/unit tests/golden tests/properties
+	.venv/bin/pytest -q $(AT_ONCE) -m 'not slow' tests/unit tests/golden tests/properties
 
 demo: binary
 	@$(PY) -m tests.demo
 
 test: binary
 	@packaging/setup.sh clients
-	.venv/bin/pytest -q $(AT_ONCE) tests
+	.venv/bin/pytest -q $(AT_ONCE) -m 'not slow' tests
+
+test-slow: binary
+	@packaging/setup.sh clients
+	.venv/bin/pytest -q -n 2 --dist worksteal -m slow tests
 
 check: setup
 	.venv/bin/ruff format --check .
