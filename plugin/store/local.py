@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, Range
 from calico_rkt.compiler.ir import Network
+from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store import addresses, statefile
 from calico_rkt.plugin.store.profiles import ProfileFolder
@@ -48,6 +49,8 @@ class LocalStore:
         self._state = (statefile.warm if warm else statefile.StateFile)(run_dir / "state.sqlite")
         self._profiles = ProfileFolder(lib_dir / "profiles", verify)
         self._seen: dict[str, set[str]] = {}
+        self.damaged: dict[str, None] = {}
+        """What this store met that can't be read and was left out, in words, once each."""
 
     def endpoint(self, key: Key) -> Endpoint | None:
         with self._state.read() as db:
@@ -106,25 +109,47 @@ class LocalStore:
         """All endpoints, sorted by key, or those of one network."""
         where, values = ("", ()) if network is None else (" WHERE network = ?", (network,))
         with self._state.read() as db:
-            held: dict[Key, list[Address]] = {}
+            held: dict[Key, list[str]] = {}
             order = " ORDER BY network, container, ifname, position"
             for address, *key in db.execute(
                 f"SELECT address, network, container, ifname FROM addresses{where}{order}",  # noqa: S608 - as above
                 values,
             ):
-                held.setdefault(Key(*key), []).append(addresses.decode(address))
+                held.setdefault(Key(*key), []).append(address)
             rows = db.execute(
                 f"SELECT network, container, ifname, {_FIELDS} FROM endpoints{where}"  # noqa: S608 - as above
                 " ORDER BY network, container, ifname",
                 values,
             )
-            return tuple(_from_row(Key(*row[:3]), row[3:], held.get(Key(*row[:3]), ())) for row in rows)
+            found = [(Key(*row[:3]), row[3:]) for row in rows]
+        return tuple(e for key, row in found if (e := self._readable(key, row, held.get(key, ()))) is not None)
+
+    def _readable(self, key: Key, row: Sequence[str | int], held: Sequence[str]) -> Endpoint | None:
+        """One record of many: one that is damaged is named and left out, the others go on."""
+        try:
+            return _from_row(key, row, held)
+        except CniError as e:
+            self._tell(e.msg)
+            return None
+
+    def _tell(self, words: str) -> None:
+        said = f"{self._state.path}: {words}"
+        if said not in self.damaged:
+            self.damaged[said] = None
+            LOG.error("%s", said)
+
+    def _nets(self, texts: Iterable[str]) -> Iterator[Net]:
+        for text in texts:
+            try:
+                yield ip_network(text)
+            except ValueError as e:
+                self._tell(f"a subnet can't be read and is left out: {e}")
 
     def ranges(self) -> tuple[Net, ...]:
         """The subnets that networks of this host take addresses from, sorted; those of the newest confs."""
         with self._state.read() as db:
-            found = {ip_network(text) for (text,) in db.execute("SELECT DISTINCT subnet FROM subnets")}
-        return tuple(sorted(found, key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
+            texts = [text for (text,) in db.execute("SELECT DISTINCT subnet FROM subnets")]
+        return tuple(sorted(set(self._nets(texts)), key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
 
     def is_there(self) -> bool:
         """Whether this host has ever recorded anything since it booted; asking makes no file."""
@@ -133,16 +158,18 @@ class LocalStore:
     def usage(self) -> tuple[Usage, ...]:
         """What each network of this host has, sorted by name; costs a count in sqlite, whatever their number."""
         with self._state.read() as db:
-            subnets: dict[str, list[Net]] = {}
+            subnets: dict[str, list[str]] = {}
             for network, text in db.execute("SELECT network, subnet FROM subnets ORDER BY network, subnet"):
-                subnets.setdefault(network, []).append(ip_network(text))
+                subnets.setdefault(network, []).append(text)
             counts = (
                 dict(db.execute(f"SELECT network, COUNT(*) FROM {table} GROUP BY network"))  # noqa: S608 - ours
                 for table in ("endpoints", "addresses")
             )
             endpoints, held = counts
-        networks = sorted({*subnets, *endpoints, *held})
-        return tuple(Usage(n, endpoints.get(n, 0), held.get(n, 0), tuple(subnets.get(n, ()))) for n in networks)
+        networks = sorted(n for n in {*subnets, *endpoints, *held} if isinstance(n, str))
+        return tuple(
+            Usage(n, endpoints.get(n, 0), held.get(n, 0), tuple(self._nets(subnets.get(n, ())))) for n in networks
+        )
 
     def unrecorded(self, network: str, ranges: Sequence[Range]) -> tuple[Range, ...]:
         """Those of a network's ranges whose subnet it has taken no address from yet.
@@ -235,23 +262,31 @@ def _endpoint(db: sqlite3.Connection, key: Key) -> Endpoint | None:
         f"SELECT address FROM addresses WHERE {_OF_KEY} ORDER BY position",  # noqa: S608 - our own words
         _words(key),
     )
-    return _from_row(key, row, (addresses.decode(text) for (text,) in held))
+    return _from_row(key, row, [text for (text,) in held])
 
 
-def _from_row(key: Key, row: Sequence[str | int], held: Iterable[Address]) -> Endpoint:
+def _from_row(key: Key, row: Sequence[str | int], held: Iterable[str]) -> Endpoint:
+    """The endpoint of a row and its addresses; CniError where they are not what _insert() writes."""
     nonce, netns, dev, inode, host_ifname, mac, ip_masq, result = row
-    return Endpoint(
-        key=key,
-        nonce=str(nonce),
-        netns=str(netns),
-        netns_dev=int(dev),
-        netns_inode=int(inode),
-        host_ifname=str(host_ifname),
-        mac=str(mac),
-        addresses=tuple(held),
-        ip_masq=bool(ip_masq),
-        result=str(result),
-    )
+    texts = (*_words(key), nonce, netns, host_ifname, mac, result)
+    try:
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a text is none")
+        return Endpoint(
+            key=key,
+            nonce=str(nonce),
+            netns=str(netns),
+            netns_dev=int(dev),
+            netns_inode=int(inode),
+            host_ifname=str(host_ifname),
+            mac=str(mac),
+            addresses=tuple(addresses.decode(text) for text in held),
+            ip_masq=bool(ip_masq),
+            result=str(result),
+        )
+    except (ValueError, TypeError, IndexError) as e:
+        who = f"{key.ifname!r} of container {key.container!r} in network {key.network!r}"
+        raise CniError(Code.IO, f"the record of {who} is damaged: {e}") from e
 
 
 def _insert(db: sqlite3.Connection, e: Endpoint) -> None:

@@ -165,15 +165,28 @@ class StateFile:
             )
 
     def _forget_other_boots(self, db: sqlite3.Connection) -> None:
+        """Drop the records of an earlier boot.
+
+        Looked at again in the transaction that drops: of calls that come at once after a boot, another one may have
+        dropped them and recorded its own by then.
+        """
         boot = boot_id()
-        if db.execute("SELECT id FROM boot").fetchone() == (boot,):
+        if self._boot_of(db) == boot:
             return
-        log.info("%s is of an earlier boot: its records are dropped", self.path)
         db.execute("BEGIN IMMEDIATE")
-        for table in _TABLES:
-            db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
-        db.execute("UPDATE boot SET id = ?", (boot,))
+        if self._boot_of(db) != boot:
+            log.info("%s is of an earlier boot: its records are dropped", self.path)
+            for table in _TABLES:
+                db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            db.execute("UPDATE boot SET id = ?", (boot,))
         db.execute("COMMIT")
+
+    def _boot_of(self, db: sqlite3.Connection) -> str:
+        """The boot that the records are of; a file that does not say it exactly once is damaged, not old."""
+        found = db.execute("SELECT id FROM boot").fetchall()
+        if len(found) != 1 or not isinstance(found[0][0], str):
+            raise CniError(Code.IO, f"the state file {self.path} does not say which boot it is of", _KEPT)
+        return found[0][0]
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sqlite3
-from ipaddress import ip_address
+from contextlib import closing
+from ipaddress import ip_address, ip_network
 
 import pytest
 
-from calico_rkt.compiler.conf import Ipam
+from calico_rkt.compiler.conf import Ipam, Range
+from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store import statefile
 from calico_rkt.plugin.store.local import LocalStore
@@ -99,6 +102,76 @@ def test_the_records_of_an_earlier_boot_are_dropped(store, tmp_path, monkeypatch
     monkeypatch.setattr(statefile, "_BOOT_ID", other)
     assert store.endpoint(KEY) is None
     assert store.endpoints() == store.ranges() == ()
+
+
+def _called_after_boot(run_dir, barrier, number, told):
+    store = LocalStore(run_dir, run_dir, verify=pytest.fail)
+    barrier.wait()
+    net = ip_network("10.1.0.0/24")
+    ranges = Range(net, net[1], net[-2])
+    key = Key("web", f"c{number}", "eth0")
+    added = store.add(Endpoint(key, f"n{number}", "/n", 4, number, "crk0", "02:00", ()), Ipam("h", ((ranges,),)), ())
+    told.put((number, str(added.addresses[0])))
+
+
+def test_calls_that_come_at_once_after_a_boot_keep_each_other_s_records(tmp_path):
+    several = multiprocessing.get_context("fork")
+    run_dir = tmp_path / "run"
+    for _ in range(8):
+        LocalStore(run_dir, run_dir, verify=pytest.fail).add(
+            Endpoint(KEY, "aa", "/n", 4, 7, "crk0", "02:00", (ip_address("10.1.0.1"),)), Ipam("dhcp"), ()
+        )
+        with closing(sqlite3.connect(run_dir / "state.sqlite")) as db, db:
+            db.execute("UPDATE boot SET id = 'an earlier one'")
+        barrier, told = several.Barrier(6), several.Queue()
+        calls = [several.Process(target=_called_after_boot, args=(run_dir, barrier, n, told)) for n in range(6)]
+        for call in calls:
+            call.start()
+        answers = dict(told.get(timeout=20) for _ in calls)
+        for call in calls:
+            call.join(20)
+        assert len(set(answers.values())) == 6
+        recorded = LocalStore(run_dir, run_dir, verify=pytest.fail).endpoints()
+        assert {e.key.container: str(e.addresses[0]) for e in recorded} == {f"c{n}": a for n, a in answers.items()}
+        (run_dir / "state.sqlite").unlink()
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM boot", "UPDATE boot SET id = x'00'", "INSERT INTO boot VALUES ('b')"])
+def test_a_file_that_does_not_say_its_boot_loses_no_record(store, path, damage):
+    store._state.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(damage)
+    assert "which boot" in refused(store).msg
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT COUNT(*) FROM endpoints").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE endpoints SET netns_inode = 'seven'",
+        "UPDATE endpoints SET nonce = x'0102'",
+        "UPDATE endpoints SET network = x'ff', container = 7",
+        "UPDATE addresses SET address = '4:zz'",
+        "UPDATE addresses SET address = ''",
+        "UPDATE addresses SET address = 17",
+        "INSERT INTO subnets VALUES ('web', 'no net')",
+        "INSERT INTO subnets VALUES ('', x'00')",
+    ],
+)
+def test_one_damaged_record_is_named_and_the_others_go_on(store, path, damage, caplog, monkeypatch):
+    monkeypatch.setattr(LOG, "propagate", True)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(damage)
+    other = Endpoint(Key("db", "c2", "eth0"), "bb", "/n", 4, 8, "crk1", "02:01", (ip_address("10.2.0.1"),))
+    store.add(other, Ipam("dhcp"), ())
+    assert other in store.endpoints()
+    assert store.endpoint(other.key) == other
+    assert store.endpoints("db") == (other,)
+    assert store.ranges() == ()
+    assert {u.network: u.endpoints for u in store.usage()}["db"] == 1
+    assert str(path) in caplog.text
+    assert store.remove(other.key, "bb")
 
 
 def test_a_file_that_was_replaced_under_a_long_lived_process_is_opened_again(store, path):
