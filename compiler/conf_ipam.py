@@ -154,8 +154,7 @@ def _address(section: Section, node: Node, label: str) -> Address | None:
             raise ValueError
         return ip_address(text)
     except ValueError:
-        hint = f"write {text.partition('/')[0]}" if _CIDR.match(text) else "such as 10.1.0.9"
-        section.error("CR207", f"{label} {text!r} is no IP address", node.span, hint)
+        section.error("CR207", f"{label} {text!r} is no IP address", node.span, _address_hint(text))
         return None
 
 
@@ -184,10 +183,18 @@ def _cidr_hint(text: str) -> str:
         pass
     else:
         return f"add the prefix length; this one address alone is {one}/{one.max_prefixlen}"
+    # Here, not above: no plugin call with a clean conf needs it.
+    from calico_rkt.compiler.values import nearest_cidr
+
+    return nearest_cidr(text)
+
+
+def _address_hint(text: str) -> str:
+    """The address of `10.1.0.9/24`, or of one with blanks around it, where it is one."""
     try:
-        return f"write {ip_network(text, strict=False)}" if "/" in text else "such as 10.1.0.0/16"
+        return f"write {ip_address(text.partition('/')[0].strip())}" if "%" not in text else "without a zone (%)"
     except ValueError:
-        return "such as 10.1.0.0/16 or fd00:1::/64"
+        return "such as 10.1.0.9"
 
 
 def _routes(ipam: Section) -> tuple[Route, ...]:

@@ -38,7 +38,8 @@ _WORDS = {
 }
 _TEXT: Schema = {"type": ["string", "number", "boolean"]}
 """A value is read from its own text, so `20:21`, `80` and `no` may look like anything to an editor."""
-_PORT: Schema = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": "string"}]}
+_PORT: Schema = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": ["string", "boolean"]}]}
+"""A definition may be called `true`, which an editor reads as a truth."""
 _ICMP: Schema = {
     "type": "object",
     "properties": {"type": {"type": ["integer", "string"]}, "code": {"type": ["integer", "string"]}},
@@ -168,4 +169,4 @@ def _test_values() -> Mapping[str, Schema]:
 def _end_values() -> Mapping[str, Schema]:
     # "true" in quotes is the same text, so the compiler takes it.
     true = {"enum": [True, "true"]}
-    return {"network": _one_or_list(_TEXT), "ip": {"type": "string"}, **dict.fromkeys(END_WORDS, true)}
+    return {"network": _one_or_list(_TEXT), "ip": _TEXT, **dict.fromkeys(END_WORDS, true)}

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 
 from calico_rkt.compiler.fields import did_you_mean
 from calico_rkt.compiler.ir import PROTOCOL_NAMES, Net, PortRange
@@ -13,8 +23,12 @@ LAST_PORT = 65535
 _NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _CIDR = re.compile(r"([^/%]+)/(0|[1-9][0-9]*)")
-# As text: compiled where a value is wrong.
+# Those below as text: compiled where a value is wrong.
 _OCTETS = r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}"
+_ZEROS_BEFORE = r"0+[1-9]|0+[0-9]*[89][0-9]*"
+"""Not octal, or the same in octal."""
+_OCTAL = r"(?<![0-9a-fA-F:])0[0-9]"
+_MASK = r"[0-9]{1,3}(\.[0-9]{1,3}){3}"
 _RANGE_WITH_DASH = r"([0-9]+)\s*-\s*([0-9]+)"
 _BY_NAME = {name: number for number, name in PROTOCOL_NAMES.items()}
 _OTHER_NAMES = {"icmp6": "ICMPv6", "ipv6-icmp": "ICMPv6", "icmpv6": "ICMPv6"}
@@ -31,14 +45,25 @@ class BadValueError(Exception):
 def parse_number(text: str, what: str, lo: int, hi: int, code: str) -> int:
     """A decimal number from lo to hi, without sign, blank or leading zero (`010` is eight to some readers)."""
     if not _NUMBER.fullmatch(text):
-        zeros = text.isascii() and text.isdecimal()
-        hint = f"write {text.lstrip('0') or '0'}: a leading zero means octal to some readers" if zeros else ""
-        raise BadValueError(code, f"{what} must be a number from {lo} to {hi}, not {text!r}", hint)
+        shown = repr(text) if len(text) <= 20 else f"{text[:10]!r}..."
+        raise BadValueError(
+            code, f"{what} must be a number from {lo} to {hi}, not {shown}", _without_zeros(text, lo, hi)
+        )
     # The length first: a number of a million digits takes int() minutes.
     if len(text) > 10 or not lo <= int(text) <= hi:
         shown = text if len(text) <= 10 else text[:10] + "..."
         raise BadValueError(code, f"{what} must be a number from {lo} to {hi}, not {shown}")
     return int(text)
+
+
+def _without_zeros(text: str, lo: int, hi: int) -> str:
+    """The hint for a number that begins with 0; what its field does not take is not offered."""
+    why = "a leading zero means octal to some readers"
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+        return ""
+    if not lo <= int(text) <= hi:
+        return why
+    return f"write {int(text)}: {why}"
 
 
 def parse_network(text: str) -> str:
@@ -55,7 +80,7 @@ def parse_port(text: str) -> PortRange:
     if not colon:
         dashed = re.fullmatch(_RANGE_WITH_DASH, text)
         if dashed:
-            raise BadValueError("CR309", f"{text!r} is no port range", f'write "{dashed[1]}:{dashed[2]}"')
+            raise BadValueError("CR309", f"{text!r} is no port range", _with_colon(dashed[1], dashed[2]))
         port = parse_number(text, "a port", 1, LAST_PORT, "CR309")
         return PortRange(port, port)
     first = parse_number(lo, "the first port of a range", 1, LAST_PORT, "CR309")
@@ -86,16 +111,30 @@ def parse_net(text: str) -> Net:
     try:
         found = ip_interface(text)
     except ValueError as e:
-        raise BadValueError("CR313", f"{text!r} is no CIDR", _nearest_cidr(text)) from e
+        raise BadValueError("CR313", f"{text!r} is no CIDR", nearest_cidr(text)) from e
     net: IPv4Network | IPv6Network = found.network
     if isinstance(net, IPv6Network) and net.network_address.ipv4_mapped is not None and net.prefixlen >= 96:
-        mapped = net.network_address.ipv4_mapped
-        hint = f"write {ip_network((mapped, net.prefixlen - 96), strict=False)}"
+        hint = _either(ip_interface(f"{_unmapped(found.ip)}/{net.prefixlen - 96}"))
         raise BadValueError("CR313", f"{text} is an IPv4 network in IPv6 clothes, which no packet carries", hint)
     if found.ip != net.network_address:
-        hint = f"the network is {net}, this one address is {found.ip}/{net.max_prefixlen}"
-        raise BadValueError("CR314", f"{text} has bits set behind its prefix of {net.prefixlen}", hint)
+        raise BadValueError("CR314", f"{text} has bits set behind its prefix of {net.prefixlen}", _either(found))
     return net
+
+
+def _either(found: IPv4Interface | IPv6Interface) -> str:
+    """The network and the one address, where the text could mean either; both are CIDRs that a rule takes."""
+    if found.ip == found.network.network_address:
+        return f"write {found.network}"
+    return f"the network is {found.network}, this one address is {_single(found.ip)}"
+
+
+def _single(address: IPv4Address | IPv6Address) -> str:
+    plain = _unmapped(address)
+    return f"{plain}/{plain.max_prefixlen}"
+
+
+def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def is_everything(net: Net) -> bool:
@@ -107,24 +146,48 @@ def _no_cidr(text: str) -> BadValueError:
     try:
         address = ip_address(text)
     except ValueError:
-        return BadValueError("CR313", f"{text!r} is no CIDR", _nearest_cidr(text))
-    hint = "a zone (%) has no place in a rule" if "%" in text else f"write {address}/{address.max_prefixlen}"
+        return BadValueError("CR313", f"{text!r} is no CIDR", nearest_cidr(text))
+    hint = "a zone (%) has no place in a rule" if "%" in text else f"write {_single(address)}"
     return BadValueError("CR315", f"{text} is an address, a rule takes CIDRs only, as in Calico", hint)
 
 
-def _nearest_cidr(text: str) -> str:
-    """What was meant: a netmask, a prefix that is too long, zeros in front, or octets that are left out."""
-    address, slash, prefix = text.partition("/")
-    guesses = [text]
-    if ":" in address:
-        guesses.append(f"{address}/{min(int(prefix), 128) if prefix.isdecimal() and len(prefix) < 5 else 128}")
-    elif re.fullmatch(_OCTETS, address):
-        octets = [str(int(o)) for o in address.split(".")]
-        length = min(int(prefix), 32) if prefix.isdecimal() and len(prefix) < 5 else 8 * len(octets)
-        guesses.append(f"{'.'.join((octets + ['0'] * 4)[:4])}/{length}")
-    for guess in guesses if slash else ():
+def nearest_cidr(text: str) -> str:
+    """What was meant, where that is sure: blanks, a netmask, octets that are left out. Else what a CIDR looks like."""
+    address, prefix = (part.strip() for part in (*text.split("/"), "")[:2])
+    guesses = []
+    if re.fullmatch(_ZEROS_BEFORE, prefix):
+        prefix = prefix.lstrip("0")
+    if text.count("/") == 1 and (_NUMBER.fullmatch(prefix) or re.fullmatch(_MASK, prefix)):
+        whole = ".".join((address.split(".") + ["0"] * 4)[:4]) if re.fullmatch(_OCTETS, address) else address
+        guesses = [f"{whole}/{prefix}"]
+    for guess in guesses:
         try:
-            return f"write {ip_network(guess, strict=False)}"
+            net = ip_network(guess)
         except ValueError:
             continue
-    return "such as 10.1.0.0/16 or fd00:1::/64"
+        if not (isinstance(net, IPv6Network) and net.network_address.ipv4_mapped is not None):
+            return f"write {net}"
+    return _why_not(address, prefix) or "such as 10.1.0.0/16 or fd00:1::/64"
+
+
+def _why_not(address: str, prefix: str) -> str:
+    """What is wrong with a part of it, where nobody can know what was meant."""
+    if "%" in address:
+        return "a zone (%) has no place in a rule"
+    if re.search(_OCTAL, address):
+        return "a leading zero means octal to some readers: write it without"
+    try:
+        most = ip_address(address).max_prefixlen
+    except ValueError:
+        return ""
+    number = prefix.isdecimal() or prefix[1:].isdecimal()
+    return f"a prefix length is a number from 0 to {most}" if prefix == "" or number else ""
+
+
+def _with_colon(first: str, last: str) -> str:
+    """The hint for `80-90`, where that is a range at all."""
+    try:
+        parse_port(f"{first}:{last}")
+    except BadValueError:
+        return "a range is FIRST:LAST, such as 8000:8100"
+    return f'write "{first}:{last}"'

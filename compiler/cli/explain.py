@@ -14,6 +14,7 @@ from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.diagnostics import CompileError, error, printable
 from calico_rkt.compiler.expectations import End, Expectation, parse_addresses
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, Action, Icmp, Match, NameRef, Side
+from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.question import Case, cases
@@ -22,7 +23,8 @@ from calico_rkt.compiler.review.world import World
 from calico_rkt.compiler.values import BadValueError, parse_number, parse_port, parse_protocol
 
 EPILOG = """\
-FROM and TO: a network's name, an address or CIDR, outside, or host. PACKET: tcp/80, udp, icmp/8, icmpv6/128/0, 47.
+FROM and TO: a network's name, an address or CIDR, outside, or host. PACKET: tcp/80, udp, icmp/8,
+icmpv6/128/0, protocol/47.
 
 examples:
   calico-rkt explain frontend web tcp/80
@@ -46,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    match = _match(args.packet)
     world = build_world(workspace_of(args))
     ends = [_end(world, args.source), _end(world, args.destination)]
-    match = _match(args.packet)
     found = list(cases(world, Expectation("", ends[0], ends[1], Action.ALLOW, (match,))))
     if not found:
         hint = "between these ends no network's policy decides, or they share no address family"
@@ -75,9 +77,14 @@ def _end(world: World, text: str) -> End:
 
 
 def _match(text: str) -> Match:
-    name, *rest = text.split("/") if text else [""]
-    if not name:
+    name, *rest = text.split("/")
+    if not text:
         return Match()
+    if name.lower() == "protocol" and rest:
+        name, *rest = rest
+    elif name.isdecimal() and not rest:
+        hint = f"tcp/{name} or udp/{name} for the port, protocol/{name} for the IP protocol of that number"
+        raise CompileError([error("CR842", f"{text} could be a port or a protocol", hint=hint)])
     known = {n.lower(): n for n in PROTOCOL_NAMES.values()}
     protocol = _parsed(text, lambda: parse_protocol(known.get(name.lower(), name)))
     if protocol in PORT_PROTOCOLS and len(rest) <= 1:
@@ -85,9 +92,12 @@ def _match(text: str) -> Match:
         return Match(protocol=protocol, destination=Side(ports=ports))
     if protocol in (ICMP, ICMPV6) and len(rest) <= 2:
         numbers = [_parsed(text, lambda r=r: parse_number(r, "an ICMP type or code", 0, 255, "CR318")) for r in rest]  # type: ignore[misc]
-        return Match(protocol=protocol, icmp=Icmp(*numbers) if numbers else None)
+        match = Match(protocol=protocol, icmp=Icmp(*numbers) if numbers else None)
+        if why := opens_nothing(match):
+            raise CompileError([error("CR841", f"{text} opens no flow: {why}", hint="no rule decides about it")])
+        return match
     if rest:
-        hint = "PROTOCOL, PROTOCOL/PORT with tcp, udp and sctp, icmp/TYPE or icmp/TYPE/CODE"
+        hint = "PROTOCOL, PROTOCOL/PORT with tcp, udp and sctp, icmp/TYPE or icmp/TYPE/CODE, protocol/NUMBER"
         raise CompileError([error("CR819", f"{text!r} is no kind of packet", hint=hint)])
     return Match(protocol=protocol)
 

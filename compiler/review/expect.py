@@ -9,6 +9,7 @@ from calico_rkt.compiler.evaluate import Packet
 from calico_rkt.compiler.expectations import End, Expectation
 from calico_rkt.compiler.ir import Action, Match, Rule, Side
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
+from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.scene import Fate, Scene, View
@@ -54,6 +55,8 @@ def outcome(world: World, expectation: Expectation) -> Outcome:
 
     A set without any packet is a problem, not a success: such a test would say nothing for ever.
     """
+    if all(why := [opens_nothing(m) for m in expectation.matches]):
+        return Outcome(expectation, problem=why[0])
     deciders: dict[int, Rule] = {}
     failure, empty = None, True
     try:

@@ -6,23 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from calico_rkt.compiler.diagnostics import Diagnostic, warning
-from calico_rkt.compiler.ir import ICMP, ICMPV6, Action, Match, Network, Rule
+from calico_rkt.compiler.ir import Action, Match, Network, Rule
 from calico_rkt.compiler.packets.budget import QUESTION, Budget, UndecidedError
 from calico_rkt.compiler.packets.cover import another_fate, pieces_left
 from calico_rkt.compiler.packets.index import Index, positions
+from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.space import Box, Space
 
 Statement = tuple[Rule, ...]
 """The rules that one line of a file became; they share span and action."""
-
-_OPENING = {
-    ICMP: frozenset({8, 13, 15, 17}),
-    ICMPV6: frozenset({128, 130, 131, 132, 133, 134, 135, 136, 139, 143}),
-}
-"""ICMP types that are no reply and no error: the kernel opens a flow for them, or tracks none and asks the policy.
-
-Source: valid_new and noct_valid_new in the kernel's nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c.
-"""
 
 
 def lint(network: Network, network_ids: frozenset[str], files: frozenset[str]) -> Iterator[Diagnostic]:
@@ -100,9 +92,9 @@ class _Direction:
         span = self.statements[n][0].span
         if self.first[n] == self.first[n + 1]:
             return warning("CR803", "no packet can match this rule", span, hint="its fields contradict each other")
-        if all(_follows(r.match) for r in self.statements[n]):
-            message = "this rule decides nothing: such packets follow a flow that is there, or are dropped as invalid"
-            return warning("CR807", message, span, hint="take it out; replies and errors about a flow need no rule")
+        if all(why := [opens_nothing(r.match) for r in self.statements[n]]):
+            hint = "take it out; what follows a flow needs no rule"
+            return warning("CR807", f"this rule decides nothing: {why[0]}", span, hint=hint)
         used: set[int] = set()
         if next(self._left(n, Budget(QUESTION, self.budget), used), None) is not None:
             return None
@@ -145,12 +137,6 @@ class _Direction:
         spans = [self.statements[n][0].span for n in sorted({self.owner[i] for i in used})]
         places = [f"{s.path}:{s.line}" if s else "a rule without a line" for s in spans]
         return ("by " if len(places) == 1 else "together by ") + ", ".join(places)
-
-
-def _follows(match: Match) -> bool:
-    """Whether all packets of a match are left to connection tracking: ICMP replies, and errors about other packets."""
-    opening = _OPENING.get(match.protocol or 0)
-    return opening is not None and match.icmp is not None and match.icmp.type not in opening
 
 
 def _is_all(statement: Statement) -> bool:

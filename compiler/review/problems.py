@@ -51,6 +51,6 @@ def problem(promise: Promise, outcome: Outcome) -> Diagnostic | None:
         code = "CR810" if promise.kind == "test" else "CR811"
         return error(code, message, span, hint=fate_words(found.fate))
     if outcome.problem:
-        hint = "name networks that have a conf here, or take it out"
+        hint = "name networks that have a conf here and packets that open a flow, or take it out"
         return warning("CR812", f"{promise.words} decides nothing: {outcome.problem}", span, hint=hint)
     return None

@@ -13,6 +13,7 @@ from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.overrides import File
 from calico_rkt.compiler.workspace.files import SUFFIXES, entries_of, read_all, unread_names
 from calico_rkt.compiler.workspace.policy import parse_files, unused
+from calico_rkt.compiler.workspace.taken import taken
 
 PROFILES = "profiles"
 """The folder of the overrides, beside the confs."""
@@ -88,7 +89,13 @@ def assemble(where: str, listing: Listing, environ: Mapping[str, str]) -> Worksp
         hint = "a workspace is a folder of *.conf and *.conflist files with profiles/*.yaml beside them"
         raise CompileError([error("CR806", "no conf of type calico is here", path=where, hint=hint)])
     files = parse_files(listing.profiles)
-    found += [*unread_names(listing.others), *unused(files, tuple(confs)), *_same_id(paths), *_overlaps(confs, paths)]
+    found += [
+        *unread_names(listing.others),
+        *unused(files, tuple(confs)),
+        *taken(paths),
+        *_same_id(paths),
+        *_overlaps(confs, paths),
+    ]
     found += [d for f in files for d in f.diagnostics]
     unique = tuple(dict.fromkeys(found))
     return Workspace(where, tuple(confs.values()), paths, listing.profiles, files, listing.baseline, unique)

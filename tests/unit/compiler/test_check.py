@@ -97,3 +97,35 @@ def test_all_problems_of_all_files_in_one_run(tmp_path):
     assert [d["message"] for d in told if d["path"].endswith("huge.yaml")] == [
         "the file has more than 8,388,608 bytes, and no more are read"
     ]
+
+
+@pytest.mark.parametrize("name", ["host", "outside"])
+def test_no_network_is_called_as_who_is_none(workspace, capsys, name):
+    (workspace / "x.conf").write_text(CONF.replace('"web"', f'"{name}"'))
+    assert main(["check", str(workspace)]) == 2
+    assert f"x.conf: CR840 error: a network can't be called '{name}'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["Host", "outside1", "any", "endpoints"])
+def test_other_names_are_nobody_s(workspace, capsys, name):
+    (workspace / "x.conf").write_text(CONF.replace('"web"', f'"{name}"'))
+    main(["check", str(workspace)])
+    assert "CR840" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "packet, why",
+    [("ICMP, icmp: {type: 9}", "invalid"), ("ICMP, icmp: {type: 30}", "invalid"), ("ICMP, icmp: {type: 0}", "replies"),
+     ("ICMP, icmp: {type: 3}", "errors"),
+     ("ICMPv6, icmp: {type: 137}", "invalid"), ("ICMPv6, icmp: {type: 1}", "errors")],
+)  # fmt: skip
+def test_a_rule_or_a_promise_about_what_opens_no_flow_decides_nothing(workspace, capsys, packet, why):
+    (workspace / "profiles" / "web.yaml").write_text(
+        f"network: web\ningress:\n  - {{action: Allow, protocol: {packet}}}\n"
+        "tests:\n  - {name: t, from: {outside: true}, to: {network: web}, verdict: Allow, protocol: " + packet + "}\n"
+    )
+    assert main(["check", str(workspace)]) == 1
+    out = capsys.readouterr().out
+    assert "CR807 warning: this rule decides nothing" in out
+    assert "CR812 warning: test 't' decides nothing" in out
+    assert out.count(why) >= 2

@@ -294,3 +294,25 @@ def test_nothing_is_told_where_nobody_watches(long_work):
         (long_work / f"net{n}.conf").unlink()
     done = run("matrix", ".", cwd=long_work)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", ["80", "47", "6", "8080"])
+def test_a_bare_number_is_asked_back(net, number):
+    done = run("explain", "front", "web", number, "-C", "net.d", cwd=net.parent)
+    assert done.returncode == 2
+    assert f"{number} could be a port or a protocol" in done.stderr
+    for name in ("tcp", "udp", "protocol"):
+        assert f"{name}/{number}" in done.stderr
+
+
+def test_a_protocol_by_its_number_says_so(net):
+    said = run("explain", "front", "web", "protocol/47", "-C", "net.d", cwd=net.parent)
+    assert said.returncode == 0
+    assert "protocol 47" in said.stdout
+
+
+@pytest.mark.parametrize("packet", ["icmp/9", "icmp/10", "icmp/30", "icmp/0", "icmpv6/137", "icmpv6/138", "icmpv6/141"])
+def test_what_opens_no_flow_is_never_called_allowed(net, packet):
+    done = run("explain", "front", "web", packet, "-C", "net.d", cwd=net.parent)
+    assert done.returncode == 2
+    assert "CR841 error: " + packet + " opens no flow" in done.stderr

@@ -84,3 +84,20 @@ def test_slips_of_the_hand_are_refused(text):
 def test_the_command_prints_it():
     done = subprocess.run([sys.executable, "-m", "calico_rkt", "schema"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == schema()
+
+
+def test_a_definition_may_be_called_as_a_truth_is():
+    text = (
+        "network: web\ningress:\n  - {action: Allow, protocol: TCP, destination: {ports: [true, 80], nets: [true]}}\n"
+    )
+    shared = "definitions: {ports: {true: [443]}, nets: {true: [10.0.0.0/8]}}\n"
+    assert not parse_file("web.yaml", text.encode()).diagnostics
+    assert not parse_file("shared.yaml", shared.encode()).diagnostics
+    assert not refused(text)
+
+
+def test_an_address_that_yaml_takes_for_a_number_of_base_60_is_one():
+    end = "  - {name: t, from: {ip: 1:2:3:4:5:6:7:8}, to: {network: web}, verdict: Deny}\n"
+    text = "network: web\ntests:\n" + end
+    assert not parse_file("web.yaml", text.encode()).diagnostics
+    assert not refused(text)

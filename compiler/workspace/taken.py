@@ -1,0 +1,18 @@
+"""The networks' names in, an error for each that already means somebody else in every review out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from calico_rkt.compiler.diagnostics import Diagnostic, error
+
+NOT_NETWORKS = ("host", "outside")
+"""The ends of a flow that are no network: tables, `explain` and messages call them so."""
+
+
+def taken(paths: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """The findings of all of them; paths are the confs' by network."""
+    for name, path in paths.items():
+        if name in NOT_NETWORKS:
+            message = f"a network can't be called {name!r}: in every review that is who is no network"
+            yield error("CR840", message, path=path, hint="give it another name")
