@@ -29,33 +29,27 @@ _ORDER = (SPORT, ICMP_TYPE, ICMP_CODE, FROM, TO, SOURCE, DESTINATION, DPORT, PRO
 
 
 def readable(space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> list[Box]:
-    """Boxes that hold exactly the pieces' packets of the universe; they may overlap, and cover what is no packet.
+    """Boxes that hold exactly the pieces' packets of the universe, each once; they may cover what is no packet.
 
     A full mask in a dimension means that nothing is to be said about it. The smallest come first.
     """
     grower = _Grower(space, pieces, universe, budget)
-    found: list[Box] = []
     for piece in sorted(pieces, key=_size, reverse=True):
-        if any(_left([piece], found, budget)):
-            found.append(grower.grown(piece))
-    # A box that later ones cover together is not needed; the small ones are asked first.
-    found.sort(key=_size)
-    for box in list(found):
-        others = [f for f in found if f is not box]
-        mine = [m for u in universe if (m := meet(box, u)) is not None]
-        if others and not any(_left(mine, others, budget)):
-            found.remove(box)
-    return found
+        while rest := list(pieces_left(piece, range(len(grower.found)), grower.found, budget, set())):
+            grower.found.append(grower.grown(max(rest, key=_size)))
+    return sorted(grower.found, key=_size)
 
 
 class _Grower:
     def __init__(self, space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> None:
         self.space, self.pieces, self.universe, self.budget = space, pieces, universe, budget
         self.index = Index(pieces)
+        self.found: list[Box] = []
         self.ported = protocol_cells(space, PORT_PROTOCOLS)
         self.icmp = protocol_cells(space, (ICMP, ICMPV6))
 
     def grown(self, box: Box) -> Box:
+        """The box as wide as the pieces are, where no box was found before."""
         for d in _ORDER:
             wide = (*box[:d], self.space.all[d], *box[d + 1 :])
             bad = real = 0
@@ -66,6 +60,10 @@ class _Grower:
                     near = list(positions(self.index.near(inside)))
                     for rest in pieces_left(inside, near, self.pieces, self.budget, set()):
                         bad |= rest[d]
+                    self.budget.spend(len(self.found))
+                    for taken in self.found:
+                        if (common := meet(inside, taken)) is not None:
+                            bad |= common[d]
             # Cells without any packet are taken only where nothing need be said of the dimension then: else an
             # IPv4 box would take the whole other family of one end, and have to name the addresses of both.
             box = (*box[:d], self.space.all[d] & (real & ~bad if bad else -1), *box[d + 1 :])
@@ -84,11 +82,6 @@ class _Grower:
 def protocol_cells(space: Space, protocols: Iterable[int]) -> int:
     """The cells of these protocols; each of them has one of its own in every space."""
     return sum(1 << space.cuts[PROTOCOL].index(p) for p in protocols)
-
-
-def _left(boxes: Iterable[Box], blockers: Sequence[Box], budget: Budget) -> Iterable[Box]:
-    for box in boxes:
-        yield from pieces_left(box, range(len(blockers)), blockers, budget, set())
 
 
 def _size(box: Box) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Icmp, Match, Net, PortRange, Rule, Side
 from calico_rkt.compiler.packets.labels import Labels, label_classes
 from calico_rkt.compiler.resolved import nets, ports
+from calico_rkt.compiler.selector import Selector
 
 Box = tuple[int, ...]
 """A product of cell sets, one bit mask for each dimension; empty as soon as one mask is 0."""
@@ -31,12 +32,15 @@ class Space:
         selectors = {s for side in sides for s in (side.selector, side.not_selector) if s is not None}
         self.classes: tuple[Labels, ...] = label_classes(selectors, network_ids)
         self.cuts = _cuts(rules)
-        self._class_masks = {
-            s: sum(1 << i for i, c in enumerate(self.classes) if c is not None and s.matches(c)) for s in selectors
-        }
+        self._class_masks = {s: self.holding(s) for s in selectors}
+        self.atoms = tuple(sorted({a for s in selectors for a in s.atoms}, key=str))
         self.all: Box = (*((1 << len(c)) - 1 for c in self.cuts), *[(1 << len(self.classes)) - 1] * 2)
         self._icmp = self._cells(PROTOCOL, [(ICMP, ICMP + 1), (ICMPV6, ICMPV6 + 1)])
         self.universe = tuple(self._universe())
+
+    def holding(self, selector: Selector) -> int:
+        """The classes that the selector matches, as a mask."""
+        return sum(1 << i for i, c in enumerate(self.classes) if c is not None and selector.matches(c))
 
     def boxes(self, rule: Rule) -> tuple[Box, ...]:
         """The packets that the rule matches, as disjoint boxes that are not empty."""

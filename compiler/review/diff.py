@@ -247,7 +247,7 @@ class _Differ:
                 widened,
                 (view.source.name,),
                 (view.destination.name,),
-                flow(scene.space, box, scene.universes[number], self.own),
+                flow(scene.space, box, scene.universes[number]),
                 example(scene.space, piece),
                 before,
                 after,

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from operator import or_
 
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PROTOCOL_NAMES, Net
-from calico_rkt.compiler.packets.labels import Labels
+from calico_rkt.compiler.packets.choice import choice
 from calico_rkt.compiler.packets.ranges import prefixes, ranges
 from calico_rkt.compiler.packets.space import (
     DESTINATION,
@@ -27,10 +27,12 @@ from calico_rkt.compiler.packets.space import (
     Space,
     meet,
 )
+from calico_rkt.compiler.selector import Selector
 
 _Range = tuple[int, int]
 _MOST = 8
 """Values of one list that a line shows; the plain values hold all."""
+LAST_PORT, LAST_ICMP = 65535, 255
 _V4, _V6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
 _FAMILIES: dict[tuple[Net, ...], str] = {(_V4,): "IPv4", (_V6,): "IPv6"}
 
@@ -52,7 +54,7 @@ class Addresses:
 class Flow:
     """A box in plain values. None: nothing is said about it. Ranges hold both ends.
 
-    *_labels are label sets, of each kind of endpoint that is meant one, without the label of a network here.
+    It is about packets between the parties that are named beside it; docs/commands.md has the grammar of its words.
     """
 
     protocols: tuple[_Range, ...] | None = None
@@ -62,32 +64,32 @@ class Flow:
     icmp_codes: tuple[_Range, ...] | None = None
     source: Addresses | None = None
     destination: Addresses | None = None
-    source_labels: tuple[tuple[tuple[str, str], ...], ...] | None = None
-    destination_labels: tuple[tuple[tuple[str, str], ...], ...] | None = None
+    source_selector: Selector | None = None
+    destination_selector: Selector | None = None
 
     def __str__(self) -> str:
         words = [self._what()]
-        words += [f"from port {_list(self.source_ports, 65535)}"] if self.source_ports is not None else []
-        for preposition, addresses, labels in (
-            ("from", self.source, self.source_labels),
-            ("to", self.destination, self.destination_labels),
+        words += [f"from port {_list(self.source_ports, LAST_PORT)}"] if self.source_ports is not None else []
+        for preposition, addresses, selector in (
+            ("from", self.source, self.source_selector),
+            ("to", self.destination, self.destination_selector),
         ):
             words += [f"{preposition} {addresses}"] if addresses is not None else []
-            words += [f"{preposition} endpoints {_labels(labels)}"] if labels is not None else []
+            words += [f"{preposition} endpoints with {selector}"] if selector is not None else []
         return " ".join(words)
 
     def _what(self) -> str:
         what = "everything" if self.protocols is None else _protocols(self.protocols)
-        if self.ports is not None:
-            what += f" port {_list(self.ports, 65535)}"
-        if self.icmp_types is not None:
-            what += f" type {_list(self.icmp_types, 255)}"
-        if self.icmp_codes is not None:
-            what += f" code {_list(self.icmp_codes, 255)}"
+        for name, found, last in (
+            ("port", self.ports, LAST_PORT),
+            ("type", self.icmp_types, LAST_ICMP),
+            ("code", self.icmp_codes, LAST_ICMP),
+        ):
+            what += f" {name} {_list(found, last)}" if found is not None else ""
         return what
 
     def values(self) -> dict[str, object]:
-        """For JSON: nets as text, labels as objects, what is not said left out."""
+        """For JSON: all of it, nets and selectors as text, what is not said left out."""
         out: dict[str, object] = {}
         for name in self.__slots__:
             value = getattr(self, name)
@@ -95,15 +97,15 @@ class Flow:
                 continue
             if isinstance(value, Addresses):
                 out[name] = {k: [str(n) for n in getattr(value, k)] for k in ("nets", "not_nets")}
-            elif name.endswith("_labels"):
-                out[name] = [dict(pairs) for pairs in value]
+            elif isinstance(value, Selector):
+                out[name] = str(value)
             else:
                 out[name] = [list(r) for r in value]
         return out
 
 
-def flow(space: Space, box: Box, universe: Sequence[Box], own: frozenset[str]) -> Flow:
-    """The flow of one readable box; own are the ids whose label says no more than the party does."""
+def flow(space: Space, box: Box, universe: Sequence[Box]) -> Flow:
+    """The flow of one readable box, of packets of the universe: at each end all are endpoints, or none is one."""
 
     def partial(dimension: int) -> tuple[_Range, ...] | None:
         mask = box[dimension]
@@ -120,12 +122,10 @@ def flow(space: Space, box: Box, universe: Sequence[Box], own: frozenset[str]) -
         mask = box[dimension] | space.all[dimension] & ~reduce(or_, (u[dimension] for u in universe))
         return None if mask == space.all[dimension] else _addresses(space, dimension, needed(dimension), mask)
 
-    def labels(dimension: int) -> tuple[tuple[tuple[str, str], ...], ...] | None:
-        if box[dimension] == space.all[dimension]:
-            return None
-        mask = needed(dimension)
-        chosen = [c for i, c in enumerate(space.classes) if mask >> i & 1]
-        return tuple(dict.fromkeys(_without(c, own) for c in chosen))
+    def selector(dimension: int) -> Selector | None:
+        possible = reduce(or_, (u[dimension] for u in universe), 0)
+        mask = box[dimension] & possible
+        return None if mask == possible else choice(space, mask, possible)
 
     return Flow(
         partial(PROTOCOL),
@@ -135,8 +135,8 @@ def flow(space: Space, box: Box, universe: Sequence[Box], own: frozenset[str]) -
         partial(ICMP_CODE),
         addresses(SOURCE),
         addresses(DESTINATION),
-        labels(FROM),
-        labels(TO),
+        selector(FROM),
+        selector(TO),
     )
 
 
@@ -153,10 +153,6 @@ def _addresses(space: Space, dimension: int, needed: int, allowed: int) -> Addre
     return min(found, key=lambda a: len(a.nets) + len(a.not_nets) + bool(a.not_nets))
 
 
-def _without(labels: Labels, own: frozenset[str]) -> tuple[tuple[str, str], ...]:
-    return tuple((k, v) for k, v in sorted((labels or {}).items()) if k not in own)
-
-
 def _protocols(found: Sequence[_Range]) -> str:
     members = [p for lo, hi in found for p in range(lo, hi + 1)]
     if len(members) > 128:
@@ -170,28 +166,31 @@ def _protocol(number: int) -> str:
 
 
 def _list(found: Sequence[_Range], last: int) -> str:
-    """Ranges as `80, 8000:8100`, or what is missing where that is shorter."""
+    """Ranges as `80 and 8000:8100`, or what is missing of 0 to last where that is shorter."""
     holes = _holes(found, last)
-    if found and len(holes) < len(found) and found[0][0] <= 1 and found[-1][1] == last:
-        return "any but " + _list(holes, last)
-    return _joined((str(lo) if lo == hi else f"{lo}:{hi}" for lo, hi in found), " and ")
+    open_ended = len(found) > 1 and found[-1][1] == last
+    if holes and len(holes) < len(found) + open_ended:
+        return "any but " + _joined(map(_range, holes))
+    return _joined(map(_range, found))
+
+
+def _range(found: _Range) -> str:
+    lo, hi = found
+    return str(lo) if lo == hi else f"{lo}:{hi}"
 
 
 def _holes(found: Sequence[_Range], last: int) -> list[_Range]:
-    at, out = 1, []
+    """What is in none of the ranges, which are sorted and apart."""
+    at, out = 0, []
     for lo, hi in found:
         if lo > at:
             out.append((at, lo - 1))
-        at = max(at, hi + 1)
+        at = hi + 1
     return [*out, (at, last)] if at <= last else out
 
 
-def _labels(labels: Sequence[tuple[tuple[str, str], ...]]) -> str:
-    return _joined(" and ".join(f"with {k} = {v!r}" for k, v in one) or "without such labels" for one in labels)
-
-
-def _joined(words: Iterable[str], last: str = " and ") -> str:
+def _joined(words: Iterable[str]) -> str:
     found = list(words)
-    if len(found) > _MOST:
+    if len(found) > _MOST + 1:
         found = [*found[:_MOST], f"{len(found) - _MOST} more"]
-    return found[0] if len(found) == 1 else ", ".join(found[:-1]) + last + found[-1]
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"

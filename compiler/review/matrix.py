@@ -94,5 +94,5 @@ def _cell(world: World, view: View) -> Cell:
             passing.append(piece)
             rules.update({(s.words, id(r)): (s, r) for s, r in fate.rules if r is not None})
     boxes = readable(scene.space, passing, scene.universes[0], budget)
-    flows = tuple(flow(scene.space, b, scene.universes[0], world.own) for b in boxes)
+    flows = tuple(flow(scene.space, b, scene.universes[0]) for b in boxes)
     return Cell(flows, everything and bool(passing), unsure, tuple(rules.values()))

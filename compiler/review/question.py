@@ -39,10 +39,10 @@ def cases(world: World, question: Expectation) -> Iterator[Case]:
                 key = tuple((stage.words, id(rule)) for stage, rule in fate.rules)
                 found.setdefault(key, (fate, []))[1].append(piece)
         for fate, pieces in found.values():
-            yield _case(world, scene, view, fate, pieces, budget)
+            yield _case(scene, view, fate, pieces, budget)
 
 
-def _case(world: World, scene: Scene, view: View, fate: Fate, pieces: list[Box], budget: Budget) -> Case:
+def _case(scene: Scene, view: View, fate: Fate, pieces: list[Box], budget: Budget) -> Case:
     boxes = readable(scene.space, pieces, scene.universes[0], budget)
-    flows = tuple(flow(scene.space, b, scene.universes[0], world.own) for b in boxes)
+    flows = tuple(flow(scene.space, b, scene.universes[0]) for b in boxes)
     return Case(view.source.name, view.destination.name, flows, example(scene.space, pieces[0]), fate)

@@ -199,7 +199,7 @@ class SmallWorld:
         return True
 
 
-def within(f, packet, own):
+def within(f, packet):
     """Whether a flow's plain values hold the packet."""
 
     def holds(ranges, value):
@@ -211,13 +211,8 @@ def within(f, packet, own):
     def net(said, address):
         return said is None or ((not said.nets or inside(said.nets, address)) and not inside(said.not_nets, address))
 
-    def label(sets, found):
-        return sets is None or any(
-            dict(s).items() <= {**(found or {})}.items() and len(s) == len(rest(found)) for s in sets
-        )
-
-    def rest(found):
-        return {k: v for k, v in (found or {}).items() if k not in own}
+    def label(selector, found):
+        return selector is None or (found is not None and selector.matches(found))
 
     icmp = packet.icmp or Icmp(0, 0)
     return (
@@ -228,6 +223,6 @@ def within(f, packet, own):
         and (f.icmp_codes is None or (packet.protocol in (1, 58) and holds(f.icmp_codes, icmp.code or 0)))
         and net(f.source, packet.source.address)
         and net(f.destination, packet.destination.address)
-        and label(f.source_labels, packet.source.labels)
-        and label(f.destination_labels, packet.destination.labels)
+        and label(f.source_selector, packet.source.labels)
+        and label(f.destination_selector, packet.destination.labels)
     )
