@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 
+from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.agent.summary import METRICS, ask
 from calico_rkt.plugin.enforce import table
@@ -35,7 +35,7 @@ def status(known: dict[str, NetConf], *, as_json: bool, with_agent: bool) -> int
         more: dict[str, object] = {"table": table_there, "blocked": list(blocked), "warnings": warnings}
         if with_agent:
             more["agent"] = dataclasses.asdict(agent) if agent else None
-        print(json.dumps({"networks": shown, **more}, indent=2))
+        print(document("status", {"networks": shown, **more}), end="")
     else:
         _print_status(networks, blocked, lost=lost)
         for line in warnings:

@@ -8,9 +8,11 @@ import sys
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline
 from calico_rkt.compiler.cli.choice import add_choice, chosen
 from calico_rkt.compiler.cli.common import coloured, write
-from calico_rkt.compiler.cli.formats import FORMATS, render_as
+from calico_rkt.compiler.cli.document import document
+from calico_rkt.compiler.cli.formats import FORMATS, in_order, plain, render_as
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.progress import progress
+from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.review.check import check
 from calico_rkt.compiler.review.findings import status
 
@@ -35,9 +37,15 @@ def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     with progress() as tell:
         found = chosen(args, accepted(args, workspace, check(workspace, tell)))
-    write(render_as(args.format, found, colour=coloured(sys.stdout)))
+    write(_rendered(args.format, found))
     if args.format == "text":
         count, networks = len(found), len(workspace.names)
         said = f"{count} finding{'s' * (count != 1)}" if count else "nothing to say"
         write(f"{networks} network{'s' * (networks != 1)} checked: {said}\n")
     return status(found)
+
+
+def _rendered(style: str, found: tuple[Diagnostic, ...]) -> str:
+    if style == "json":
+        return document("check", {"findings": [plain(d) for d in in_order(found)]})
+    return render_as(style, found, colour=coloured(sys.stdout))

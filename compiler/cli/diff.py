@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
 from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.diff_markdown import markdown
+from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import FORMATS, render_as
 from calico_rkt.compiler.cli.places import named
 from calico_rkt.compiler.cli.progress import progress
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None) -> str:
     if style == "json":
-        return json.dumps(values(result, strays), indent=2) + "\n"
+        return document("diff", values(result, strays))
     if style == "markdown":
         return markdown(result, strays)
     if style == "text":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
 from calico_rkt.compiler.cli.common import write
+from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.diagnostics import CompileError, error, printable
 from calico_rkt.compiler.expectations import End, Expectation, parse_addresses
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         hint = "between these ends no network's policy decides, or they share no address family"
         raise CompileError([error("CR819", f"no packet goes from {args.source} to {args.destination}", hint=hint)])
     if args.format == "json":
-        write(json.dumps([_values(c) for c in found], indent=2) + "\n")
+        write(document("explain", {"cases": [_values(c) for c in found]}))
     else:
         write("\n".join(_text(c) for c in found))
     return 0
@@ -124,6 +124,7 @@ def _values(case: Case) -> dict[str, object]:
         "from": case.source,
         "to": case.destination,
         "flows": [f.values() for f in case.flows],
+        "words": [str(f) for f in case.flows],
         "example": packet_values(case.example),
         **fate_values(case.fate),
     }

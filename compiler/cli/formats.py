@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Severity, position, printable, render
@@ -14,8 +13,13 @@ _GITHUB_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.
 
 def render_as(style: str, diagnostics: Iterable[Diagnostic], *, colour: bool) -> str:
     """The diagnostics in one of FORMATS, each once, by file and line; colour is for text only."""
-    found = tuple(sorted(set(diagnostics), key=position))
+    found = in_order(diagnostics)
     return render(found, colour=colour) if style == "text" else _WRITERS[style](found)
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Each once, by file and line."""
+    return tuple(sorted(set(diagnostics), key=position))
 
 
 def plain(d: Diagnostic) -> dict[str, object]:
@@ -40,7 +44,9 @@ def markdown_code(text: str) -> str:
 
 
 def _json(diagnostics: tuple[Diagnostic, ...]) -> str:
-    return json.dumps([plain(d) for d in diagnostics], indent=2) + "\n"
+    from calico_rkt.compiler.cli.document import document
+
+    return document("problems", {"problems": [plain(d) for d in diagnostics]})
 
 
 def _sarif(diagnostics: tuple[Diagnostic, ...]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from html import escape
 
+from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import markdown_text
 from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind
@@ -81,13 +81,14 @@ def _json(m: Matrix) -> str:
             "to": column,
             "reach": kind(cell),
             "flows": [f.values() for f in cell.flows],
+            "words": cell_words(cell),
             "left_to_host": cell.unsure,
             "rules": [{"stage": s.words, "rule": rule_words(r), "line": place(r.span) or None} for s, r in cell.rules],
             "undecided": cell.undecided or None,
         }
         for (row, column), cell in m.cells.items()
     ]
-    return json.dumps({"rows": m.rows, "columns": m.columns, "cells": cells}, indent=2) + "\n"
+    return document("matrix", {"rows": m.rows, "columns": m.columns, "cells": cells})
 
 
 def _svg(m: Matrix) -> str:

@@ -1,10 +1,11 @@
-"""Nothing in, the JSON Schema of the files in `profiles/` out: `calico-rkt schema`."""
+"""Nothing in, the JSON Schema of the files in `profiles/`, or of the answers in JSON, out: `calico-rkt schema`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
+from calico_rkt.compiler.cli.answers import answers
 from calico_rkt.compiler.cli.common import write, write_file
 from calico_rkt.compiler.schema import schema
 
@@ -12,17 +13,21 @@ EPILOG = """\
 examples:
   calico-rkt schema -o schema.json
   # yaml-language-server: $schema=../schema.json    first line of an override, for editors
+  calico-rkt schema answers                         of what the commands print with --format json
 
 exit status: 0 printed, 2 bad usage"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", choices=("profiles", "answers"), nargs="?", default="profiles", help="default: %(default)s"
+    )
     parser.add_argument("--format", choices=("json",), default="json", help="default: %(default)s")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
 
 
 def run(args: argparse.Namespace) -> int:
-    text = json.dumps(schema(), indent=2) + "\n"
+    text = json.dumps(schema() if args.what == "profiles" else answers(), indent=2) + "\n"
     if args.output and args.output != "-":
         write_file(args.output, text)
     else:

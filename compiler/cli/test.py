@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from fnmatch import fnmatchcase
 
 from calico_rkt.compiler.cli.common import coloured, write
+from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import FORMATS, plain, render_as
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.progress import progress
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     found = [d for p, o in outcomes if (d := problem(p, o)) is not None]
     missing = untested(world, [o for _, o in outcomes]) if args.coverage else None
     if args.format == "json":
-        write(json.dumps(_values(outcomes, found, missing), indent=2) + "\n")
+        write(document("test", _values(outcomes, found, missing)))
     elif args.format == "text":
         _text(args, outcomes, found, missing)
     else:

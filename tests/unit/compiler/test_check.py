@@ -48,7 +48,7 @@ def test_a_rule_that_two_others_hide(workspace, capsys):
 def test_json(workspace, capsys):
     (workspace / "profiles" / "web.yaml").write_text(SHADOWED)
     assert main(["check", str(workspace), "--format", "json"]) == 1
-    (found,) = json.loads(capsys.readouterr().out)
+    (found,) = json.loads(capsys.readouterr().out)["findings"]
     assert (found["code"], found["line"]) == ("CR801", 5)
 
 
@@ -91,7 +91,7 @@ def test_all_problems_of_all_files_in_one_run(tmp_path):
     command = [sys.executable, "-m", "calico_rkt", "check", str(tmp_path), "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "")
-    told = json.loads(done.stdout)
+    told = json.loads(done.stdout)["findings"]
     assert wanted <= {d["code"] for d in told}
     assert len(wanted) > 30
     assert [d["message"] for d in told if d["path"].endswith("huge.yaml")] == [

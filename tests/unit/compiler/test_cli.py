@@ -138,7 +138,7 @@ def test_diagnostics_as_json_are_one_array_with_every_place(folder):
     (folder / "profiles" / "web.yaml").write_text("network: web\ningress:\n  - {action: Alow}\n")
     done = run("net.conf", "--format", "json")
     assert done.returncode == 2
-    (problem,) = json.loads(done.stderr)
+    (problem,) = json.loads(done.stderr)["problems"]
     assert problem == {
         "code": "CR305",
         "severity": "error",

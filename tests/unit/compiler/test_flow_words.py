@@ -90,6 +90,7 @@ def test_flows_of_one_answer_share_no_packet(net):
 
 def test_labels_are_said_as_a_selector_that_holds_for_all_that_is_meant_and_for_no_other(net):
     policy(net, "action: Deny, source: {selector: \"has(role) && role != 'db'\"}", "action: Allow")
-    found = json.loads(run("explain", "api", "web", "tcp/80", "-C", "net.d", "--format", "json", cwd=net.parent).stdout)
+    done = run("explain", "api", "web", "tcp/80", "-C", "net.d", "--format", "json", cwd=net.parent)
+    found = json.loads(done.stdout)["cases"]
     said = {c["verdict"]: [f["source_selector"] for f in c["flows"]] for c in found}
     assert said == {"Deny": ['has(role) && role != "db"'], "Allow": ['!has(role) || role == "db"']}

@@ -167,7 +167,8 @@ def test_what_is_left_to_the_host_is_told_from_what_is_accepted(net):
     said = run("explain", "web", "host", "tcp/80", "-C", "net.d", cwd=net.parent).stdout
     assert "LEFT TO THE HOST" in said
     assert said.endswith("  endpoint_to_host of web: left to the host\n")
-    told = json.loads(run("explain", "web", "host", "tcp/80", "-C", "net.d", "--format", "json", cwd=net.parent).stdout)
+    done = run("explain", "web", "host", "tcp/80", "-C", "net.d", "--format", "json", cwd=net.parent)
+    told = json.loads(done.stdout)["cases"]
     assert told[0]["stages"][-1]["rule"] == "left to the host"
     changed(net, "endpoint_to_host: return", "endpoint_to_host: accept")
     done = run("diff", "before", "net.d", cwd=net.parent)
@@ -181,7 +182,8 @@ def test_explain_says_who_decides_at_both_ends(net):
     assert done.stdout.splitlines()[0] == "front -> web: DENIED"
     assert "  egress of front: same-network.yaml:6 Allow everything" in done.stdout
     assert "  ingress of web: no rule allows it" in done.stdout
-    found = json.loads(run("explain", "198.51.100.7", "web", "-C", "net.d", "--format", "json", cwd=net.parent).stdout)
+    done = run("explain", "198.51.100.7", "web", "-C", "net.d", "--format", "json", cwd=net.parent)
+    found = json.loads(done.stdout)["cases"]
     assert {c["verdict"] for c in found} == {"Allow", "Deny"}
     assert run("explain", "host", "web", "-C", "net.d", cwd=net.parent).stdout.splitlines()[0] == "host -> web: ALLOWED"
 
@@ -229,7 +231,7 @@ def test_an_error_of_one_file_stops_every_answer(net):
     assert json.loads(done.stdout)["runs"][0]["results"][0]["ruleId"] == "CR303"
     unread = run("check", "none", "--format", "json", cwd=net.parent)
     assert (unread.returncode, unread.stderr) == (2, "")
-    assert json.loads(unread.stdout)[0]["code"] == "CR701"
+    assert json.loads(unread.stdout)["problems"][0]["code"] == "CR701"
 
 
 def test_matrix_in_every_format(net):
