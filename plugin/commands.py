@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.detach import collect
 from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, ChangedMeanwhileError, confs_of
-from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import open_log
-from calico_rkt.plugin.policy import restore
 from calico_rkt.plugin.question import agreed, reviewed, shown
+from calico_rkt.plugin.restoring import restore_host
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.sides import Side, clusters, opened_cluster, opened_local
-from calico_rkt.plugin.store.local import LocalStore
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.review.world import World
@@ -27,8 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Do one of apply, status, prune, gc and restore; the exit status. Raises CniError and CompileError."""
     open_log("info")
     if args.command == "restore":
-        with opened_local({}) as local:
-            return _restore(local.store)
+        return restore_host()
     if args.command in ("prune", "gc"):
         act = _prune if args.command == "prune" else _gc
         with opened_local({}) as local:  # whatever is wrong with a conf
@@ -147,14 +144,3 @@ def _gc(args: argparse.Namespace, side: Side) -> int:
     if failed:
         raise failed[0]
     return 0
-
-
-def _restore(store: LocalStore) -> int:
-    with policy_lock(store.run_dir):
-        endpoints, closed = restore(store)
-    print(f"restored {endpoints} endpoints")
-    for network_id in closed:
-        print(
-            f"calico-rkt: network {network_id} stays closed: its published profile is missing or unfit", file=sys.stderr
-        )
-    return 1 if closed else 0

@@ -6,18 +6,25 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.protocol import Key
 
+_PAUSE = 0.02
+
 
 @contextmanager
-def policy_lock(run_dir: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the lock of what is enforced: shared to attach an endpoint, alone to build, swap or rebuild chains."""
-    with _locked(run_dir / "policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+def policy_lock(
+    run_dir: Path, *, shared: bool = False, meanwhile: Callable[[], object] | None = None
+) -> Iterator[None]:
+    """Hold the lock of what is enforced: shared to attach an endpoint, alone to build, swap or rebuild chains.
+
+    meanwhile: called again and again while somebody else holds it.
+    """
+    with _locked(run_dir / "policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, meanwhile=meanwhile):
         yield
 
 
@@ -35,7 +42,7 @@ def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator
 
 
 @contextmanager
-def _locked(path: Path, how: int, patience: float = 0) -> Iterator[None]:
+def _locked(path: Path, how: int, patience: float = 0, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
     try:
         try:
             fd = _opened(path)
@@ -45,8 +52,8 @@ def _locked(path: Path, how: int, patience: float = 0) -> Iterator[None]:
     except OSError as e:
         raise CniError(Code.IO, f"can not lock {path}: {e.strerror}") from e
     try:
-        if patience:
-            _wait(fd, how, patience, path)
+        if patience or meanwhile:
+            _wait(fd, how, patience or float("inf"), path, meanwhile)
         else:
             fcntl.flock(fd, how)
         yield
@@ -54,7 +61,7 @@ def _locked(path: Path, how: int, patience: float = 0) -> Iterator[None]:
         os.close(fd)
 
 
-def _wait(fd: int, how: int, patience: float, path: Path) -> None:
+def _wait(fd: int, how: int, patience: float, path: Path, meanwhile: Callable[[], object] | None) -> None:
     until = time.monotonic() + patience
     while True:
         try:
@@ -62,7 +69,9 @@ def _wait(fd: int, how: int, patience: float, path: Path) -> None:
         except BlockingIOError as e:
             if time.monotonic() > until:
                 raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {patience:.0f} s") from e
-        time.sleep(0.02)
+        if meanwhile is not None:
+            meanwhile()
+        time.sleep(_PAUSE)
 
 
 def _opened(path: Path) -> int:

@@ -40,14 +40,15 @@ def attach(store: LocalStore, conf: NetConf, endpoint: Endpoint) -> None:
     Nothing of Jinja2 or YAML is imported when they are there.
     """
     wanted = elements_of(endpoint)
-    with policy_lock(store.run_dir, shared=True):
+    with policy_lock(store.run_dir, shared=True, meanwhile=table.close_first):
         try:
             table.attach(wanted)
         except (table.BaseMissingError, table.NetworkMissingError):
             pass
         else:
             return
-    with policy_lock(store.run_dir):
+    table.close_first()
+    with policy_lock(store.run_dir, meanwhile=table.close_first):
         prepare(store, conf)
         table.attach(wanted)
 
@@ -79,11 +80,12 @@ def prepare(store: LocalStore, conf: NetConf) -> None:
             Code.PROFILE_UNUSABLE,
             f"the published profile {network_id!r} belongs to network {published.network!r}, not {conf.name!r}",
         )
-    if table.base_present():
+    found = table.standing()
+    if found is table.Standing.WHOLE:
         table.set_ranges(store.ranges())
         table.apply_scripts([script(published), members_script(store, {network_id})])
     else:
-        LOG.info("the nftables table is not in the kernel: building it")
+        LOG.info("the nftables table is %s: building all of it", found.value)
         restore(store)
     try:
         for finding in blocked_forwarding():
@@ -150,10 +152,10 @@ def script(published: Published) -> str:
 def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     """Rebuild the whole table in one transaction, under the policy lock; (endpoints, networks that stay closed).
 
-    A network whose published profile is missing or unfit is used for nothing: its endpoints stay closed. Where all is
-    open, all is closed before anything is read.
+    A network whose published profile is missing or unfit is used for nothing: its endpoints stay closed. Where the
+    host is open it is closed before anything is read.
     """
-    table.shut()
+    table.close_first()
     endpoints = store.endpoints()
     scripts: dict[str, str] = {}
     closed: list[str] = []
@@ -169,6 +171,16 @@ def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
             closed.append(network_id)
     table.restore([elements_of(e) for e in endpoints], scripts, store.ranges())
     return len(endpoints), tuple(closed)
+
+
+def restore_closed(store: LocalStore) -> None:
+    """Where somebody closed the host and died, restore everything: nobody else may come to do it."""
+    if table.standing() is not table.Standing.CLOSED or not store.is_there():
+        return
+    with policy_lock(store.run_dir, meanwhile=table.close_first):
+        finish_apply(store)
+        if table.standing() is table.Standing.CLOSED:
+            restore(store)
 
 
 def check(_store: LocalStore, _conf: NetConf, endpoint: Endpoint) -> list[str]:
@@ -193,7 +205,8 @@ def check_host(store: LocalStore, conf: NetConf) -> None:
 
 def usable(store: LocalStore, conf: NetConf) -> None:
     """Raise CniError when an ADD to this network would fail for its policy."""
-    table.base_present()
+    if table.standing() is table.Standing.NEWER:
+        raise table.NewerTableError
     published = store.published(object_id(conf.name))
     if published is None:
         compile_published(conf)

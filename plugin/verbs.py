@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin import attach, detach
+from calico_rkt.plugin.enforce.closing import close_first
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG, open_log
+from calico_rkt.plugin.policy import restore_closed
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Result
-from calico_rkt.plugin.store.local import open_local
+from calico_rkt.plugin.store.local import LocalStore, open_local
 from calico_rkt.plugin.store.protocol import Store
 
 
@@ -22,14 +24,37 @@ def serve(request: Request, answer: Callable[[Result], None]) -> None:
     open_log(request.conf.log_level)
     for warning in request.warnings:
         LOG.info("%s: %s", warning.code, warning.message)
+    closing = request.conf.datastore_type == "local" and request.command in ("ADD", "DEL")
+    if closing:
+        _close_first(request)
     store = open_store(request.conf)
     try:
         _dispatch(request, store, answer)
+        if closing and request.command == "DEL":
+            _restore_closed(store)
     except CniError as e:
         LOG.error("%s %s: %d %s: %s", request.command, request.conf.name, e.code, e.msg, e.details)
         raise
     finally:
         store.close()
+
+
+def _close_first(request: Request) -> None:
+    """Before any lock and any file: a host whose table is gone or not whole is open for as long as this takes."""
+    try:
+        close_first()
+    except CniError as e:
+        if request.command == "ADD":
+            raise
+        LOG.error("%s: %s", e.msg, e.details)
+
+
+def _restore_closed(store: Store) -> None:
+    try:
+        if isinstance(store, LocalStore):
+            restore_closed(store)
+    except CniError as e:  # the DEL itself is done
+        LOG.error("the host stays closed: %s: %s", e.msg, e.details)
 
 
 def open_store(conf: NetConf) -> Store:

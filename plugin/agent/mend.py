@@ -1,40 +1,108 @@
-"""The nftables table looked at; built anew where something of it is gone."""
+"""News of the ruleset in; a host that is open closed at once, and its table built anew as soon as that can be, out."""
 
 from __future__ import annotations
 
+import ctypes
+import threading
+from collections.abc import Callable
+
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin.enforce import table
+from calico_rkt.plugin.enforce.table import Standing
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policy import finish_apply, restore
+from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.local import LocalStore, open_local
+
+_FIRST, _LONGEST = 0.2, 10.0
+"""Seconds between attempts to restore: the first, and what they double up to."""
+_PERIOD = 60.0
+"""Seconds until the table is looked at again though nothing was heard."""
+
+
+class Mender:
+    """Closes in whatever thread hears the news; restores in one of its own, which may wait for locks and files.
+
+    restored: called after each restore.
+    """
+
+    def __init__(self, restored: Callable[[], None]) -> None:
+        self._restored = restored
+        self._wanted = threading.Event()
+        self._failed = False
+        self._turn = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="mend", daemon=True)
+
+    def start(self) -> None:
+        """Look once, so that whoever starts the agent finds the table whole if that can be; then go on by oneself."""
+        self._try()
+        self._thread.start()
+
+    def heard(self) -> None:
+        """Something of the ruleset may have gone: close now, wake who restores."""
+        try:
+            table.close_first()
+        finally:
+            self._wanted.set()
+
+    def look(self) -> bool:
+        """Restore if that is needed, in this thread; False where it is needed and can't be."""
+        return self._try()
+
+    def _work(self) -> None:
+        pause = _FIRST
+        while True:
+            self._wanted.wait(pause if self._failed else _PERIOD)
+            self._wanted.clear()
+            pause = _FIRST if self._try() else min(pause * 2, _LONGEST)
+
+    def _try(self) -> bool:
+        try:
+            with self._turn:
+                if mend():
+                    self._restored()
+        except Exception as e:  # noqa: BLE001 - whatever it is, the next attempt has to come
+            words = f"{e.msg}: {e.details}" if isinstance(e, CniError) else repr(e)
+            LOG.error("the nftables table is not whole and can not be restored yet: %s", words)
+            self._failed = True
+            return False
+        self._failed = False
+        return True
 
 
 def mend() -> bool:
-    """Restore what a flush has taken away, where this host has endpoints that need it; whether it was needed.
+    """Close the host where it is open, restore what is gone; whether that was needed.
 
     An apply that was cut short comes first: its profiles are what is in force.
     """
+    found = table.close_first()
+    if found is Standing.NEWER:
+        return False
     store = open_local()
     try:
-        if not store.is_there() or _is_whole(store):  # most news are no loss, and must not hold calls up
+        if not store.is_there():
+            if found is Standing.CLOSED:
+                raise CniError(Code.IO, "the host is closed, and nothing on it tells who its endpoints are")
             return False
-        with policy_lock(store.run_dir):
+        if found is Standing.NONE or _is_whole(store):  # most news are no loss, and must not hold calls up
+            return False
+        with policy_lock(store.run_dir, meanwhile=table.close_first):
             finish_apply(store)
             if _is_whole(store):
                 return False
             count, closed = restore(store)
-        LOG.warning("the nftables table was not whole: built anew for %d endpoints%s", count, _closed(closed))
+        LOG.warning("the nftables table was %s: built anew for %d endpoints%s", found.value, count, _closed(closed))
+        ctypes.CDLL(None).malloc_trim(0)  # the script of a thousand networks and what libnftables made of it
         return True
     finally:
         store.close()
 
 
 def _is_whole(store: LocalStore) -> bool:
-    if store.pending():
+    if store.pending() or table.standing() is not Standing.WHOLE:
         return False
-    used = [u.network for u in store.usage() if u.endpoints]
-    return not used or (table.base_present() and all(table.chains_present(object_id(n)) for n in used))
+    return all(table.chains_present(object_id(u.network)) for u in store.usage() if u.endpoints)
 
 
 def _closed(networks: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.agent import page, sockets, warm, watch
 from calico_rkt.plugin.agent.finish import Finisher
 from calico_rkt.plugin.agent.gauges import Gauges
-from calico_rkt.plugin.agent.mend import mend
+from calico_rkt.plugin.agent.mend import Mender
 from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.serve import Conversation, Identity
 from calico_rkt.plugin.agent.summary import METRICS
@@ -46,6 +46,7 @@ class Agent:
         self._metrics = Metrics()
         self._identity = Identity.own(calico_rkt.BUILD)
         self._finisher = Finisher()
+        self._mender = Mender(self._metrics.restored)
         self._workers = Workers(self._listener, self._serve)
         self._stopping = ""
 
@@ -57,8 +58,8 @@ class Agent:
             self._remove_sockets()
 
     def _run(self) -> None:
-        watch.watch(self._mend)
-        self._mend()
+        watch.watch(self._mender.heard)
+        self._mender.start()
         self._offer_metrics()
         self._finisher.start()
         warm.up()
@@ -82,10 +83,6 @@ class Agent:
         if conf.datastore_type != "local":
             self._finisher.saw(conf)
 
-    def _mend(self) -> None:
-        if mend():
-            self._metrics.restored()
-
     def _offer_metrics(self) -> None:
         gauges = Gauges(str(self._own))
         listener = sockets.listen_at(self._metrics_at)
@@ -95,7 +92,7 @@ class Agent:
     def _reload(self) -> None:
         """What is learnt of files and of the kernel is looked at anew; calls go on."""
         sockets.notify("RELOADING=1")
-        self._mend()
+        self._mender.look()
         LOG.info("reloaded")
         sockets.notify("READY=1")
 

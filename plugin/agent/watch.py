@@ -7,6 +7,7 @@ import errno
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 
 from calico_rkt.plugin.log import LOG
@@ -14,6 +15,7 @@ from calico_rkt.plugin.log import LOG
 _NETFILTER, _SOL_NETLINK, _ADD_MEMBERSHIP = 12, 270, 1
 _NEWS_OF_NFTABLES = 7  # NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h
 _SO_ATTACH_FILTER = 26
+_PAUSE = 1.0
 _IGNORED = tuple(10 << 8 | kind for kind in (12, 14, 15))
 """NFT_MSG_NEWSETELEM, DELSETELEM, NEWGEN (linux/netfilter/nf_tables.h): what every ADD and DEL of ours gives rise to.
 
@@ -30,29 +32,51 @@ class _Program(ctypes.Structure):
 def watch(changed: Callable[[], None]) -> threading.Thread:
     """Call `changed` in a thread of its own after each transaction that may have taken tables or chains away.
 
-    From when this returns nothing is missed. The thread ends with the process.
+    From when this returns nothing is missed. The thread ends with the process, whatever happens to its socket.
     """
-    news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
-    news.bind((0, 0))
-    _ignore_elements(news)
-    news.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NEWS_OF_NFTABLES)
-    thread = threading.Thread(target=_listen, args=(news, changed), name="nftables", daemon=True)
+    thread = threading.Thread(target=_listen, args=(_opened(), changed), name="nftables", daemon=True)
     thread.start()
     return thread
 
 
-def _listen(news: socket.socket, changed: Callable[[], None]) -> None:
+def _opened() -> socket.socket:
+    news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+    try:
+        news.bind((0, 0))
+        _ignore_elements(news)
+        news.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NEWS_OF_NFTABLES)
+    except BaseException:
+        news.close()
+        raise
+    return news
+
+
+def _listen(news: socket.socket | None, changed: Callable[[], None]) -> None:
     while True:
-        try:
-            news.recv(1 << 16)
-        except OSError as e:
-            if e.errno != errno.ENOBUFS:  # more news than there was room for: reason enough to look
-                LOG.error("the kernel tells no more of nftables: %s", e)
-                return
+        if news is None:
+            news = _again()
+        else:
+            try:
+                news.recv(1 << 16)
+            except OSError as e:
+                if e.errno != errno.ENOBUFS:  # more news than there was room for: reason enough to look
+                    LOG.error("the kernel tells no more of nftables: %s; asking anew", e)
+                    news.close()
+                    news = _again()
         try:
             changed()
         except Exception:  # noqa: BLE001 - the next flush has to be noticed, too
             LOG.exception("after a change of the ruleset")
+
+
+def _again() -> socket.socket | None:
+    """A new socket; None where there is none to be had yet, after a pause: whoever listens looks by itself then."""
+    try:
+        return _opened()
+    except OSError as e:
+        LOG.error("no news of nftables: %s", e)
+        time.sleep(_PAUSE)
+        return None
 
 
 def _ignore_elements(news: socket.socket) -> None:

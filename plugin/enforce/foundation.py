@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from calico_rkt import templates
+from calico_rkt.plugin.enforce import layout
 from calico_rkt.plugin.enforce.elements import OURS, TABLE
 
 _FAMILIES = (
@@ -21,6 +22,15 @@ BASE_RULES = {"prerouting": 5, "forward": 5, "input": 7, "postrouting": 2, "egre
 """How many rules each chain of the base has: a chain that somebody flushed stands there and lets all through."""
 
 
+_TEMPLATE = "nftables/base.nft.j2"
+
+
+@cache
+def measure() -> layout.Measure:
+    """What a table with this build's base has when it is whole. Renders nothing: every ADD without an agent asks."""
+    return layout.measure_of(templates.data(_TEMPLATE), BASE_RULES)
+
+
 @cache
 def base_script() -> str:
     """The idempotent script that puts the base in place and leaves elements and networks' chains alone.
@@ -29,14 +39,15 @@ def base_script() -> str:
     """
     import jinja2  # 60 ms, and an ordinary ADD never comes here
 
-    text = templates.data("nftables/base.nft.j2").decode()
+    text = templates.data(_TEMPLATE).decode()
     environment = jinja2.Environment(  # noqa: S701 - what comes out is no HTML
         undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    return environment.from_string(text).render(
+    base = environment.from_string(text).render(
         table=TABLE,
         ours=OURS,
         families=_FAMILIES,
         to_host=", ".join(map(str, _TO_HOST)),
         neighbours=", ".join(map(str, _NEIGHBOURS)),
     )
+    return base + layout.script(measure())

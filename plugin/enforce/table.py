@@ -10,16 +10,32 @@ from typing import Any
 from calico_rkt.compiler.conf import Net
 from calico_rkt.compiler.ir import ToHost
 from calico_rkt.plugin.enforce import elements, kernel, nft, wire
+from calico_rkt.plugin.enforce.closing import close_first
 from calico_rkt.plugin.enforce.elements import TABLE, EndpointElements, checked_id
-from calico_rkt.plugin.enforce.foundation import BASE_RULES, base_script
+from calico_rkt.plugin.enforce.foundation import base_script
+from calico_rkt.plugin.enforce.standing import Standing, standing
 from calico_rkt.plugin.result import CniError, Code
+
+__all__ = ["LiveNetwork", "Standing", "close_first", "standing"]
 
 
 class BaseMissingError(CniError):
-    """The table is not in the kernel (never made, or flushed): restore() first."""
+    """The table is not one to join: not there, not whole, closed, of an older layout. restore() first."""
+
+    def __init__(self, found: Standing = Standing.NONE) -> None:
+        super().__init__(Code.POLICY, f"the nftables table inet {TABLE} is {found.value}")
+
+
+class NewerTableError(CniError):
+    """The table is whole and was made by a newer build: it is left alone."""
 
     def __init__(self) -> None:
-        super().__init__(Code.POLICY, f"the nftables table inet {TABLE} is not in the kernel")
+        super().__init__(
+            Code.POLICY,
+            f"the nftables table inet {TABLE} is of a newer layout than this build of calico-rkt knows",
+            "use the newer build, which made it; to go back for good: nft delete table inet "
+            f"{TABLE} && calico-rkt restore",
+        )
 
 
 class NetworkMissingError(CniError):
@@ -49,7 +65,7 @@ def attach(endpoint: EndpointElements) -> None:
     """
     network_id = endpoint.network_id
     try:
-        if kernel.change(wire.adding(wire.elements(endpoint)), network_id):
+        if kernel.add(wire.elements(endpoint), network_id):
             return
     except nft.NftError as reason:
         if reason.missing and (missing := _problem(network_id)) is not None:
@@ -64,15 +80,18 @@ def attach(endpoint: EndpointElements) -> None:
 
 
 def _problem(network_id: str) -> CniError | None:
-    if not base_present():
-        return BaseMissingError()
+    found = standing()
+    if found is Standing.NEWER:
+        return NewerTableError()
+    if found is not Standing.WHOLE:
+        return BaseMissingError(found)
     return None if chains_present(network_id) else NetworkMissingError(network_id)
 
 
 def detach(endpoint: EndpointElements) -> None:
     """Take an endpoint out; elements, chains or a whole table that are gone already are no error."""
     try:
-        kernel.change(wire.deleting(wire.elements(endpoint)))
+        kernel.delete(wire.elements(endpoint))
     except nft.NftError as reason:
         if not reason.missing:
             raise
@@ -86,8 +105,9 @@ def detach(endpoint: EndpointElements) -> None:
 
 def missing(endpoint: EndpointElements) -> list[str]:
     """What of an endpoint the kernel lacks or has otherwise, in words; empty when all is as it should be."""
-    if not base_present():
-        return [f"the nftables table inet {TABLE} is not whole"]
+    found = standing()
+    if found is not Standing.WHOLE:
+        return [f"the nftables table inet {TABLE} is {found.value}"]
     there = _present()
     lacks = [
         f"{name} in table inet {TABLE} lacks {e}" for name, e in elements.pairs(endpoint) if (name, e) not in there
@@ -123,8 +143,8 @@ def _table_exists() -> bool:
 
 
 def base_present() -> bool:
-    """True when the table is there and none of its base chains has lost a rule (or gained one)."""
-    return kernel.rule_counts(TABLE, BASE_RULES) == BASE_RULES
+    """True when the table is whole, of this build's layout or of an older one."""
+    return standing() in (Standing.WHOLE, Standing.OLDER)
 
 
 def chains_present(network_id: str) -> bool:
@@ -164,20 +184,12 @@ def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], 
 
     networks: by id, the script of each network (as load_network takes it) whose published profile is fit for use.
     Endpoints of any other network are closed (elements.adding_all).
-    Where all is open, all is closed first.
+    Where the host is open it is closed first; NewerTableError where the table is a newer build's.
     """
-    shut()
+    if close_first() is Standing.NEWER:
+        raise NewerTableError
     script = _empty() + elements.ranges_script(ranges) + "".join(networks[i] for i in sorted(networks))
     nft.run(script + elements.adding_all(endpoints, frozenset(networks)))
-
-
-def shut() -> None:
-    """Where the base is gone or no longer whole, so that all is open, put an empty table: it drops all that is ours.
-
-    It takes 1 ms, while what goes before a restore takes the longer the more endpoints and rules there are.
-    """
-    if not base_present():
-        nft.run(_empty())
 
 
 def _empty() -> str:

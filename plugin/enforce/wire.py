@@ -46,9 +46,10 @@ def _elements(endpoint: EndpointElements) -> Iterator[Element]:
     yield "to_host", name, f"host-{network_id}"
 
 
-def adding(found: Iterable[Element]) -> tuple[bytes, ...]:
-    """One message a set; an element that is there already is no error."""
-    return _by_set(_NEW_ELEMENT, netlink.REQUEST | netlink.CREATE, found, verdicts=True)
+def adding(found: Iterable[Element], *, fresh: bool = False) -> tuple[bytes, ...]:
+    """One message a set; an element that is there already is no error, or with fresh one for all (EEXIST)."""
+    flags = netlink.REQUEST | netlink.CREATE | (netlink.EXCL if fresh else 0)
+    return _by_set(_NEW_ELEMENT, flags, found, verdicts=True)
 
 
 def deleting(found: Iterable[Element]) -> tuple[bytes, ...]:
