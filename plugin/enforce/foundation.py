@@ -15,10 +15,20 @@ _FAMILIES = (
 _TO_HOST = (130, 131, 132, 133, 135, 136)
 """ICMPv6 types that Felix lets a workload send to its host before any policy: multicast listeners, router
 solicitation, neighbours (felix/rules/static.go)."""
-_NEIGHBOURS = (*_TO_HOST, 143)
-"""The same and version 2 of the listener report: what a kernel sends from its link-local or from no address."""
+_FROM_LINK_LOCAL = (130, 131, 132, 136, 143)
+"""Multicast listeners and answers to the host's own solicitations, from a link-local or no address. No solicitation:
+the host keeps a neighbour for each address that asks. From an endpoint's own address all of ICMPv6 passes here."""
 
-BASE_RULES = {"prerouting": 5, "forward": 5, "input": 7, "postrouting": 2, "egress": 2, "ingress": 2}
+BASE_RULES = {
+    "prerouting": 5,
+    "forward": 5,
+    "input": 7,
+    "postrouting": 2,
+    "egress": 2,
+    "ingress": 2,
+    "foreign": 6,
+    "known": 8,
+}
 """How many rules each chain of the base has: a chain that somebody flushed stands there and lets all through."""
 
 
@@ -48,6 +58,6 @@ def base_script() -> str:
         ours=OURS,
         families=_FAMILIES,
         to_host=", ".join(map(str, _TO_HOST)),
-        neighbours=", ".join(map(str, _NEIGHBOURS)),
+        from_link_local=", ".join(map(str, _FROM_LINK_LOCAL)),
     )
     return base + layout.script(measure())
