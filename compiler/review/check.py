@@ -9,7 +9,7 @@ from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.pipeline import LOCAL, PROFILE, resolve_network
 from calico_rkt.compiler.review.build import world_of
 from calico_rkt.compiler.review.expect import outcome
-from calico_rkt.compiler.review.lint import lint
+from calico_rkt.compiler.review.lint_all import lint_all
 from calico_rkt.compiler.review.problems import problem, promises
 from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
@@ -22,7 +22,7 @@ def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagn
     """All problems of all confs and overrides, each once; rules that a target can't say are analysed all the same."""
     found: list[Diagnostic] = list(workspace.diagnostics)
     networks: dict[str, Network] = {}
-    everyone: frozenset[str] = frozenset()
+    known_to: dict[str, frozenset[str]] = {}
     for n, conf in enumerate(workspace.confs):
         if progress is not None:
             progress(n, len(workspace.confs), conf.name)
@@ -39,10 +39,16 @@ def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagn
                 TARGETS[target].write(network, known_ids=known)
             except CompileError as e:
                 found += e.diagnostics
-        found += lint(network, known, frozenset(workspace.data))
         networks[conf.name] = network
-        everyone |= known
-    if len(networks) == len(workspace.confs):
+        known_to[conf.name] = known
+    whole = len(networks) == len(workspace.confs)
+    everyone = frozenset(i for ids in known_to.values() for i in ids)
+    judged = frozenset(workspace.data)
+    if not whole:
+        # A line of the default rules may be what a network needs that does not compile.
+        judged -= {f.path for f in workspace.files if f.settings}
+    found += lint_all([(networks[n], ids) for n, ids in known_to.items()], judged)
+    if whole:
         world = world_of(workspace, networks, everyone)
         found += (d for p in promises(world) if (d := problem(p, outcome(world, p.expectation))) is not None)
     return tuple(dict.fromkeys(found))
