@@ -29,9 +29,9 @@ for table in sys.argv[2:]:
 """Run in the lab: sqlite takes /proc/PID/root for a link to the host's own root."""
 OVERRIDES = "/etc/calico-rkt/profiles"
 PUBLISHED = "/var/lib/calico-rkt/profiles"
-PATIENCE = 20.0
+PATIENCE = 90.0
 """Seconds that a thing which has to happen may take on a slow machine."""
-HANGS = 120.0
+HANGS = 300.0
 """Seconds after which a command that should end by itself is an error."""
 
 # The shell is PID 1 of a PID namespace: whatever a runtime leaves running dies with it. It reads its outer
@@ -166,9 +166,9 @@ class Lab:
         return done.stdout.decode()
 
     def start(
-        self, *argv: str, env: Mapping[str, str] | None = None, log: IO[bytes] | int = subprocess.DEVNULL
+        self, *argv: str, env: Mapping[str, str] | None = None, log: IO[bytes] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start in the background; the lab's end is its end at the latest."""
+        """Start in the background; the lab's end is its end at the latest. Its words go to log, else to the test's."""
         process = subprocess.Popen(self.command(*argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
         self._started.append(process)
         return process
@@ -185,7 +185,7 @@ class Lab:
     def override(self, network: str, text: str) -> None:
         self.write(f"{OVERRIDES}/{network}.yaml", text)
 
-    def fetch(self, address: str, port: int, inside: str = "", wait: int = 2) -> bool:
+    def fetch(self, address: str, port: int, inside: str = "", wait: int = 10) -> bool:
         """Whether the host (or `inside`) gets the page that a container serves at address:port."""
         return reached(self.run("/bin/busybox", *fetching(address, port, wait), inside=inside))
 

@@ -30,13 +30,21 @@ environment = {**os.environ, **CALL}
 said = []
 
 
+def call(*arguments, conf=b""):
+    """The plugin's stdout; whatever it said is told where it fails."""
+    done = subprocess.run([PLUGIN, *arguments], input=conf, env=environment, check=False, capture_output=True)
+    if done.returncode:
+        sys.exit(f"{arguments or CALL} gave {done.returncode}: {done.stdout.decode()}{done.stderr.decode()}")
+    return done.stdout
+
+
 class Prune(OldProfiles):
     """Lets an ADD go by after its first look."""
 
     def endpoint_counts(self):
         found = super().endpoint_counts()
         if not said:
-            said.append(subprocess.run([PLUGIN], input=text.encode(), env=environment, check=True, capture_output=True))
+            said.append(call(conf=text.encode()))
         return found
 
 
@@ -50,9 +58,8 @@ else:
     def late(self, added):
         """Lets a prune go by before the first endpoint is written."""
         if not said:
-            done = subprocess.run([PLUGIN, "prune"], check=True, capture_output=True)
-            assert done.stdout == b"deleted profile net1\n", done
-            said.append(done)
+            said.append(call("prune"))
+            assert said == [b"deleted profile net1\n"], said
         return write(self, added)
 
     def later(self, key, value):

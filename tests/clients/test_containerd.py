@@ -37,7 +37,7 @@ def address(runtime: Containerd, name: str, family: str = "-4") -> str:
     return done.stdout.decode().split()[3].partition("/")[0]
 
 
-def fetches(runtime: Containerd, name: str, target: str, port: int, wait: int = 5) -> bool:
+def fetches(runtime: Containerd, name: str, target: str, port: int, wait: int = 30) -> bool:
     """Whether a container gets the page of another; one second is enough to see that packets are dropped."""
     return reached(runtime.execute(name, *fetching(target, port, wait)))
 

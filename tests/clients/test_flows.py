@@ -43,7 +43,7 @@ def one_address(network: str, family: int) -> dict[str, Any]:
     return conf(network, {"type": "host-local", "ranges": [[only]]})
 
 
-def answer(lab: Lab, address: str, inside: str = "", wait: float = 1) -> str:
+def answer(lab: Lab, address: str, inside: str = "", wait: float = 10) -> str:
     done = lab.run("/usr/bin/python3", "-c", ASK, address, str(wait), inside=inside)
     return done.stdout.decode().strip()
 
@@ -68,7 +68,7 @@ def test_an_address_that_is_used_again_inherits_no_flow_of_its_former_holder(
     cni.delete(first, "former", "/var/run/netns/former")
     assert lab.flows(address) == []
     assert served(lab, cni, servers, second, "latter") == address
-    assert answer(lab, address, "outside") == "silence"
+    assert answer(lab, address, "outside", wait=1) == "silence"
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -79,5 +79,5 @@ def test_the_first_packet_after_an_add_arrives(lab: Lab, cni: Caller, family: in
     network = one_address("open", family)
     address = addresses(cni.add(network, "c1", lab.netns("c1")))[0]
     outside = "192.0.2.9" if family == 4 else "2001:db8:ffff::9"
-    done = lab.run("ping", "-n", "-q", "-c", "1", "-W", "2", "-I", address, outside, inside="c1")
+    done = lab.run("ping", "-n", "-q", "-c", "1", "-W", "20", "-I", address, outside, inside="c1")
     assert done.returncode == 0, done

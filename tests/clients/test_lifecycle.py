@@ -56,14 +56,14 @@ def attached(lab: Lab, cni: Host, name: str) -> str:
 
 def test_apply_changes_a_live_network_and_nothing_before_it(lab: Lab, cni: Host) -> None:
     address = attached(lab, cni, "a")
-    assert not lab.fetch(address, 8080, "outside")
+    assert not lab.fetch(address, 8080, "outside", wait=1)
     lab.override("web", OPEN)
     assert states(lab) == {"web": "stale"}
     dry = tool(lab, "apply", "--dry-run")
     assert (dry.returncode, b"+" in dry.stdout) == (1, True)
     assert "newly allowed:\n  outside -> web: TCP port 8080\n" in dry.stdout.decode()
     assert b"now      allowed: ingress of web: /etc/calico-rkt/profiles/web.yaml:3 Allow TCP to port 8080" in dry.stdout
-    assert not lab.fetch(address, 8080, "outside")
+    assert not lab.fetch(address, 8080, "outside", wait=1)
     assert tool(lab, "apply", "--yes").returncode == 0
     assert lab.fetch(address, 8080, "outside")
     assert states(lab) == {"web": "in step"}
@@ -78,7 +78,7 @@ def test_apply_runs_the_tests_first(lab: Lab, cni: Host) -> None:
     assert done.returncode == 1
     assert b"CR810 error: test 'closed' does not hold" in done.stdout
     assert b"nothing was changed" in done.stderr
-    assert not lab.fetch(address, 8080, "outside")
+    assert not lab.fetch(address, 8080, "outside", wait=1)
     assert states(lab) == {"web": "stale"}
     assert tool(lab, "apply", "--yes", "--no-tests").returncode == 0
     assert lab.fetch(address, 8080, "outside")
@@ -100,7 +100,7 @@ def test_an_edited_profile_is_used_for_nothing_until_it_is_taken_over(lab: Lab, 
     assert states(lab) == {"web": "edited"}
     assert tool(lab, "apply", "--yes").returncode == 1
     assert tool(lab, "restore").returncode == 1
-    assert not lab.fetch(address, 8080, "outside")
+    assert not lab.fetch(address, 8080, "outside", wait=1)
     assert tool(lab, "apply", "--yes", "--take-over").returncode == 0
     assert lab.fetch(address, 8080)
     attached(lab, cni, "b")
@@ -152,7 +152,7 @@ def test_a_host_whose_other_table_drops_forwarded_packets_is_recognised(lab: Lab
     lab.override("web", OPEN)
     address = attached(lab, cni, "a")
     lab.out("iptables", "-P", "FORWARD", "DROP")
-    assert not lab.fetch(address, 8080, "outside")
+    assert not lab.fetch(address, 8080, "outside", wait=1)
     done = tool(lab, "status")
     assert done.returncode == 1
     mend = [line for line in done.stdout.decode().splitlines() if line.startswith("blocked: ")]

@@ -39,7 +39,7 @@ def address(podman: Podman, name: str, interface: str = "eth0") -> str:
     return done.stdout.decode().split()[3].partition("/")[0]
 
 
-def fetches(podman: Podman, name: str, target: str, port: int, wait: int = 5) -> bool:
+def fetches(podman: Podman, name: str, target: str, port: int, wait: int = 30) -> bool:
     """Whether a container gets the page of another; one second is enough to see that packets are dropped."""
     return reached(podman.execute(name, *fetching(target, port, wait)))
 
@@ -67,13 +67,13 @@ def test_a_published_port_is_reachable_once_the_override_lets_the_outside_in(lab
     podman.run("shut", "server", *SERVE, options=("-p", "8001:8080", "-p", "8002:9090"))
     server = address(podman, "server")
     until(lambda: lab.fetch(server, 9090), "the host reaches its containers")
-    assert lab.fetch(HOST_V4, 8001, wait=5), "by their published ports, too"
+    assert lab.fetch(HOST_V4, 8001, wait=30), "by their published ports, too"
     assert not lab.fetch(HOST_V4, 8001, inside="outside", wait=1), "published, but no override"
 
     lab.override("shut", OVERRIDE.replace("web", "shut"))
     assert not lab.fetch(HOST_V4, 8001, inside="outside", wait=1), "an override is only a file until it is applied"
     lab.out(f"{PLUGINS}/calico", "apply", "--yes", "--confs", podman.networks)
-    assert lab.fetch(HOST_V4, 8001, inside="outside", wait=5), "let in by the override"
+    assert lab.fetch(HOST_V4, 8001, inside="outside", wait=30), "let in by the override"
     assert not lab.fetch(HOST_V4, 8002, inside="outside", wait=1), "published, but not let in"
 
     assert lab.flows(server), "or there is nothing to clear"

@@ -19,9 +19,7 @@ class Warm:
     def __init__(self, lab: Lab, inside: str = "", env: dict[str, str] | None = None) -> None:
         # -P: etcd.py beside the script is not the library of that name.
         argv = lab.command(sys.executable, "-P", str(SCRIPT), inside=inside)
-        self.process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(env)
-        )
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(env))
 
     def ask(self, command: str, conf: dict[str, Any], container: str, netns: str) -> None:
         """Send a call without waiting for its answer."""

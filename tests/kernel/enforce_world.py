@@ -17,9 +17,9 @@ from pathlib import Path
 
 from calico_rkt.compiler.ir import ToHost
 from calico_rkt.plugin.enforce.elements import EndpointElements, to_host_script
+from tests.patience import slowness
 
 DIGEST = "sha256:" + "ab" * 32
-WAIT = 0.3
 GATEWAY_MAC = "ee:ee:ee:ee:ee:ee"
 HOST_LINK_LOCAL = "fe80::ecee:eeff:feee:eeee"
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -28,6 +28,11 @@ HOST = {4: "192.0.2.1", 6: "2001:db8::1"}
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PORTS = itertools.count(20000)
+
+
+def wait():
+    """Seconds after which what has not come does not come."""
+    return 0.3 * slowness()
 
 
 @contextlib.contextmanager
@@ -136,7 +141,7 @@ def listener(ns, family, kind=socket.SOCK_STREAM, port=None):
     """A socket inside ns that takes every address; its port is new unless given."""
     with inside(ns):
         made = socket.socket(FAMILY[family], kind)
-    made.settimeout(WAIT if kind == socket.SOCK_STREAM else WAIT / 2)
+    made.settimeout(wait() if kind == socket.SOCK_STREAM else wait() / 2)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.bind(("", port or next(_PORTS)))
     if kind == socket.SOCK_STREAM:
@@ -151,7 +156,7 @@ def connects(ns, family, address, target_ns):
             with dial(ns, family, address, server) as client:
                 taken, _ = server.accept()
                 with taken:
-                    taken.settimeout(WAIT)
+                    taken.settimeout(wait())
                     client.sendall(b"ping")
                     taken.sendall(taken.recv(4))
                     return client.recv(4) == b"ping"
@@ -163,7 +168,7 @@ def dial(ns, family, address, server):
     """A TCP connection from ns to the server's port at address."""
     with inside(ns):
         client = socket.socket(FAMILY[family], socket.SOCK_STREAM)
-    client.settimeout(WAIT)
+    client.settimeout(wait())
     try:
         client.connect((address, server.getsockname()[1]))
     except OSError:
@@ -189,7 +194,7 @@ def datagram(ns, family, address, target_ns, source=None):
 
 def pings(lab, ns, family, address):
     """True when an echo request from ns is answered."""
-    return lab.run(ns, ["ping", f"-{family}", "-c1", "-W0.3", "-q", address]).returncode == 0
+    return lab.run(ns, ["ping", f"-{family}", "-c1", f"-W{wait():.1f}", "-q", address]).returncode == 0
 
 
 def raw_udp4(ns, source, destination, port):

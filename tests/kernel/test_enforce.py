@@ -155,7 +155,7 @@ def test_a_containers_link_local_address_finds_neighbours_and_nothing_else(world
     with w.inside(a.ns):
         scope = socket.if_nametoindex("eth0")
     with w.listener(world.host, 6) as server, w.inside(a.ns), socket.socket(socket.AF_INET6) as client:
-        client.settimeout(w.WAIT)
+        client.settimeout(w.wait())
         with pytest.raises(OSError):
             client.connect((w.HOST_LINK_LOCAL, server.getsockname()[1], 0, scope))
 

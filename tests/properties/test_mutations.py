@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.cli.formats import FORMATS, render_as
@@ -99,7 +99,7 @@ def said(compile_one):
     return True, found
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(damaged(PROFILES))
 def test_a_damaged_override_compiles_or_says_where_it_is_wrong(data):
     texts = {"profiles/web.yaml": data}
@@ -112,7 +112,7 @@ def test_a_damaged_override_compiles_or_says_where_it_is_wrong(data):
         assert not any(d.is_error for d in file.diagnostics)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(damaged(CONFS), st.booleans())
 def test_a_damaged_conf_is_read_or_says_where_it_is_wrong(data, preview):
     read, found = said(lambda: parse_conf(data, "web.conf", preview=preview)[1])
@@ -120,7 +120,7 @@ def test_a_damaged_conf_is_read_or_says_where_it_is_wrong(data, preview):
     assert read is not any(d.is_error for d in found)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(damaged(CONFS), damaged(PROFILES), damaged(PROFILES))
 def test_a_damaged_workspace_is_checked_or_says_where_it_is_wrong(conf, one, two):
     confs = {"web.conf": b'{"name": "web", "type": "calico", "ipam": {"type": "dhcp"}}', "x.conf": conf}

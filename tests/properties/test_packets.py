@@ -66,7 +66,7 @@ def rules(draw):
 
 
 @given(st.lists(rules(), min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_witness_of_each_box_is_matched_and_disjoint_from_the_others(given_rules):
     space = Space(given_rules, IDS)
     for rule in given_rules:
@@ -79,7 +79,7 @@ def test_a_witness_of_each_box_is_matched_and_disjoint_from_the_others(given_rul
 
 
 @given(st.lists(rules(), min_size=1, max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_lint_says_is_what_every_packet_of_a_small_world_says(given_rules):
     ordered = tuple(Rule(r.action, r.match, Span("w.yaml", n, 1, 2)) for n, r in enumerate(given_rules, 1))
     found = {d.span.line: d.code for d in lint(Network("n", "n", ingress=ordered), IDS, frozenset({"w.yaml"}))}

@@ -159,7 +159,7 @@ def rules(draw):
 
 
 @given(st.lists(rules(), min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_solver_finds_the_same_rules_dead(given_rules):
     ordered = tuple(Rule(r.action, r.match, Span("w.yaml", n, 1, 2)) for n, r in enumerate(given_rules, 1))
     said = {d.span.line: d.code for d in lint(Network("n", "n", egress=ordered), IDS, frozenset({"w.yaml"}))}
@@ -181,7 +181,7 @@ def test_the_solver_finds_the_same_rules_dead(given_rules):
 
 
 @given(st.lists(rules(), max_size=4), st.lists(rules(), max_size=4), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_solver_tells_the_same_lists_apart(first, second, related):
     if related:
         second = [*first[1:], *second[:1], *first[:1]]

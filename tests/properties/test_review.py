@@ -57,7 +57,7 @@ def pairs(*worlds):
 
 
 @given(TODAY)
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=60, phases=PHASES)
 def test_the_fate_of_every_packet_is_what_both_lists_say(drawn):
     w = SmallWorld(drawn)
     for view in w.world.views():
@@ -80,7 +80,7 @@ def test_the_fate_of_every_packet_is_what_both_lists_say(drawn):
 
 
 @given(TODAY)
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=60, phases=PHASES)
 def test_matrix_and_explain_say_of_every_packet_what_both_lists_say(drawn):
     w = SmallWorld(drawn)
     table = matrix(w.world)
@@ -105,7 +105,7 @@ def test_matrix_and_explain_say_of_every_packet_what_both_lists_say(drawn):
 
 
 @given(BEFORE_AND_AFTER, st.booleans(), st.none() | st.tuples(ENDS, ENDS, WHAT))
-@settings(max_examples=100, deadline=None, phases=PHASES)
+@settings(max_examples=100, phases=PHASES)
 def test_a_diff_holds_exactly_the_packets_whose_fate_changed(drawn, back, agreed):
     old, new = map(SmallWorld, reversed(drawn) if back else drawn)
     excused = [Expectation("e", agreed[0], agreed[1], Action.ALLOW, (agreed[2],))] if agreed else []
@@ -165,7 +165,7 @@ def meant(end, party, address):
 
 
 @given(TODAY, ENDS, ENDS, WHAT, st.lists(WHAT, max_size=1), st.sampled_from([Action.ALLOW, Action.DENY]))
-@settings(max_examples=120, deadline=None, phases=PHASES)
+@settings(max_examples=120, phases=PHASES)
 def test_an_expectation_fails_exactly_where_a_packet_of_its_set_does(drawn, source, destination, what, less, wanted):
     w = SmallWorld(drawn)
     found = outcome(w.world, Expectation("e", source, destination, wanted, (what,), tuple(less)))

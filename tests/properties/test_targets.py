@@ -110,7 +110,7 @@ def packets(draw):
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(network=networks, sent=st.lists(packets(), min_size=20, max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_target_says_a_network_exactly_or_refuses_it(target, network, sent):
     try:
         text = TARGETS[target].write(network)
@@ -127,14 +127,14 @@ def test_a_target_says_a_network_exactly_or_refuses_it(target, network, sent):
 
 
 @given(network=networks)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_published_profile_gives_its_network_back(network):
     assert verify(TARGETS["calico-v3"].write(network)) == network
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(network=networks, other=networks, sent=st.lists(packets(), min_size=10, max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_text_that_passes_for_another_allows_the_same(target, network, other, sent):
     """The rules of one network under the name and the digest of another."""
     other = replace(other, name=network.name, id=network.id, endpoint_to_host=network.endpoint_to_host)

@@ -1,0 +1,69 @@
+"""What holds for every test of every folder: how long it may take, what is shown of it, and what it leaves behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests import leftovers
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("patient")
+"""How long an example takes says how busy the machine is, and nothing about the claim."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    leftovers.adopt_orphans()
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        _hand_on_signals()
+
+
+def _hand_on_signals() -> None:
+    """A run in the background, or under nohup, ignores signals, and what it starts would inherit that.
+
+    A signal that is caught is the default again in a program that is started; the run itself ignores it as before.
+    """
+    for which in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(which) == signal.SIG_IGN:
+            signal.signal(which, lambda *_: None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A program that failed is shown with what it said: its error has only the exit status."""
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    while error is not None:
+        if isinstance(error, subprocess.CalledProcessError | subprocess.TimeoutExpired):
+            for name, said in (("stdout", error.stdout), ("stderr", error.stderr)):
+                if said:
+                    text = said if isinstance(said, str) else said.decode(errors="replace")
+                    report.sections.append((f"{name} of {error.cmd}", text))
+        error = error.__cause__ or error.__context__
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_files_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Temporary files that no fixture made go to a folder of this run's own, and are gone at its end."""
+    folder = tmp_path_factory.mktemp("tmp")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TMPDIR", str(folder))
+        patched.setattr(tempfile, "tempdir", None)
+        yield
+    left = sorted(path.name for path in folder.iterdir())
+    assert not left, f"temporary files left in {folder}: {left}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """No process, namespace, cgroup or link of a module's tests outlives them, also where one of them failed."""
+    before, host = leftovers.children(), leftovers.on_the_host()
+    yield
+    left = [*leftovers.settled(before), *leftovers.end_namespaces(), *(leftovers.on_the_host() - host)]
+    assert not left, "left behind by the tests of this module: " + "; ".join(left)

@@ -1,0 +1,87 @@
+"""A process of a test run in, what its tests left behind on this machine out: found, named, and taken away."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+_NAMESPACES, _CGROUPS = Path("/run/netns"), Path("/sys/fs/cgroup")
+_HOST = ("/run/calico-rkt", "/var/lib/calico-rkt", "/var/log/calico-rkt", "/etc/calico-rkt", "/opt/cni", "/etc/cni")
+"""What the plugin makes on a host; a test has a host of its own for that."""
+
+
+def adopt_orphans() -> None:
+    """Whatever a program that this process started leaves running becomes a child of this process."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children() -> set[int]:
+    """The pids of this process' children, ended ones that nobody waited for included."""
+    found: set[int] = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            found.update(map(int, (thread / "children").read_text().split()))
+    return found
+
+
+def end_children(before: set[int]) -> list[str]:
+    """End the children that came since, with theirs; the command lines of those that still ran."""
+    found: list[str] = []
+    while late := children() - before:  # the children of one that is ended come here, too
+        for pid in late:
+            if line := _command(pid):
+                found.append(f"process {pid}: {line[:200]}")
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+    return found
+
+
+def end_namespaces() -> list[str]:
+    """Delete the network namespaces and the cgroups that carry this process' pid in their names; what there was."""
+    me = os.getpid()
+    found = [f"network namespace {path.name}" for path in _NAMESPACES.glob(f"crkt-{me}-*")]
+    for path in _NAMESPACES.glob(f"crkt-{me}-*"):
+        subprocess.run(["ip", "netns", "del", path.name], check=False, capture_output=True)
+    for group in _CGROUPS.glob(f"calico-rkt-lab-{me}-*"):
+        found.append(f"cgroup {group}")
+        for folder in sorted((*group.glob("**/"), group), reverse=True):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+    return found
+
+
+def on_the_host() -> set[str]:
+    """Links and folders of ours on the machine that runs the tests, where none should come to be."""
+    links = {f"link {name}" for _, name in socket.if_nameindex() if name.startswith(("crk", "cali"))}
+    return links | {path for path in _HOST if os.path.lexists(path)}
+
+
+def settled(before: set[int], seconds: float = 2.0) -> list[str]:
+    """As end_children, after what is about to end has had its time."""
+    deadline = time.monotonic() + seconds
+    while children() - before and time.monotonic() < deadline:
+        _reap(children() - before)
+        time.sleep(0.02)
+    return end_children(before)
+
+
+def _command(pid: int) -> str:
+    """A process' command line; an ended one has none."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    return ""
+
+
+def _reap(pids: set[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
