@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from calico_rkt.compiler.conf import Address, Ipam, NetConf
@@ -11,7 +11,7 @@ from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin import link
 from calico_rkt.plugin.enforce import table
-from calico_rkt.plugin.enforce.elements import EndpointElements, adding_all
+from calico_rkt.plugin.enforce.elements import EndpointElements, adding_all, to_host_script
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
@@ -136,17 +136,47 @@ def script(published: Published) -> str:
     """The nftables script of a published profile, whose digest has been verified."""
     from calico_rkt.compiler.targets import nftables
     from calico_rkt.compiler.targets.calico_v3_read import verify
-    from calico_rkt.plugin.enforce.elements import to_host_script
 
-    try:
+    with _enforceable(published.network_id):
         network = verify(published.text)
         return nftables.write(network) + to_host_script(network.id, network.endpoint_to_host)
+
+
+@contextmanager
+def _enforceable(network_id: str) -> Iterator[None]:
+    try:
+        yield
     except CompileError as e:
         raise CniError(
             Code.PROFILE_UNUSABLE,
-            f"the published profile {published.network_id!r} can not be enforced",
+            f"the published profile {network_id!r} can not be enforced",
             render(e.diagnostics),
         ) from e
+
+
+def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The scripts of these networks, as table.restore takes them; those whose published profile is missing or unfit."""
+    from calico_rkt.compiler.targets import nftables
+
+    pieces: dict[str, nftables.Piece] = {}
+    scripts: dict[str, str] = {}
+    unfit: list[str] = []
+    for network_id in sorted(network_ids):
+        try:
+            network = store.network(network_id)
+            if network is None:
+                unfit.append(network_id)
+                continue
+            with _enforceable(network_id):
+                pieces[network_id] = nftables.piece(network)
+            scripts[network_id] = to_host_script(network_id, network.endpoint_to_host)
+        except CniError as e:
+            LOG.error("network %s stays closed: %s: %s", network_id, e.msg, e.details)
+            unfit.append(network_id)
+    if scripts:
+        first = min(scripts)  # one text builds the chains of all; the others' scripts come behind it
+        scripts[first] = nftables.join(pieces.values()) + scripts[first]
+    return scripts, tuple(unfit)
 
 
 def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
@@ -157,20 +187,9 @@ def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     """
     table.close_first()
     endpoints = store.endpoints()
-    scripts: dict[str, str] = {}
-    closed: list[str] = []
-    for network_id in sorted({object_id(e.key.network) for e in endpoints} | set(store.published_ids())):
-        try:
-            published = store.published(network_id)
-            if published is None:
-                closed.append(network_id)
-            else:
-                scripts[network_id] = script(published)
-        except CniError as e:
-            LOG.error("network %s stays closed: %s: %s", network_id, e.msg, e.details)
-            closed.append(network_id)
+    scripts, closed = in_force(store, {object_id(e.key.network) for e in endpoints} | set(store.published_ids()))
     table.restore([elements_of(e) for e in endpoints], scripts, store.ranges())
-    return len(endpoints), tuple(closed)
+    return len(endpoints), closed
 
 
 def restore_closed(store: LocalStore) -> None:

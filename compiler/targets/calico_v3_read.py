@@ -60,7 +60,10 @@ def read(text: str) -> ReadBack:
 
 def read_network(text: str) -> Network:
     """The Network that the text was written from; where its digest fits neither form, the rules as they stand."""
-    back = read(text)
+    return _as_written(read(text))
+
+
+def _as_written(back: ReadBack) -> Network:
     network = _network(back)
     if back.digest and digest(network) != back.digest:
         joined = replace(network, ingress=_joined(network.ingress), egress=_joined(network.egress))
@@ -76,7 +79,7 @@ def verify(text: str) -> Network:
         raise CompileError([error("CR511", f"the profile {back.id} does not apply the one label {back.id}")])
     if not back.digest:
         raise CompileError([error("CR512", f"the profile {back.id} has no digest: it is not one of ours")])
-    network = read_network(text)
+    network = _as_written(back)
     if digest(network) != back.digest:
         raise CompileError(
             [

@@ -64,6 +64,35 @@ def write(network: Network, *, known_ids: frozenset[str] | None = None) -> str:
     known_ids are the ids of all networks of the host; a selector on any other label is refused, since no
     endpoint here could carry it (None: not checked). Raises CompileError.
     """
+    return join([piece(network, known_ids=known_ids)])
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What the text of one network is made of."""
+
+    name: str
+    sets: Sequence[tuple[str, str]]
+    chains: Sequence[_Chain]
+
+
+def join(pieces: Iterable[Piece]) -> str:
+    """One text for several networks.
+
+    For each block `table ... { }` libnftables takes half a megabyte until all is done: a text of its own for each of
+    a thousand networks took a gigabyte.
+    """
+    found = tuple(pieces)
+    return render(
+        "nftables/network.nft.j2",
+        names=[piece.name for piece in found],
+        sets=list(dict.fromkeys(s for piece in found for s in piece.sets)),
+        chains=[chain for piece in found for chain in piece.chains],
+    )
+
+
+def piece(network: Network, *, known_ids: frozenset[str] | None = None) -> Piece:
+    """A network's part of a text; raises CompileError where it can't be written, as write()."""
     keys = mentioned_by((*network.ingress, *network.egress))
     strange = {key: why for key in keys if (why := _why_strange(key, known_ids))}
 
@@ -88,12 +117,8 @@ def write(network: Network, *, known_ids: frozenset[str] | None = None) -> str:
             mark,
         ),
     )
-    return render(
-        "nftables/network.nft.j2",
-        name=json.dumps(network.name),
-        sets=[*_all_sets(chains), *(_sets(sorted({network.id, *keys})))],
-        chains=chains,
-    )
+    sets = (*_all_sets(chains), *_sets(sorted({network.id, *keys})))
+    return Piece(json.dumps(network.name), sets, chains)
 
 
 def _why_strange(key: str, known_ids: frozenset[str] | None) -> str | None:

@@ -38,7 +38,8 @@ _TEMPLATE = "nftables/base.nft.j2"
 @cache
 def measure() -> layout.Measure:
     """What a table with this build's base has when it is whole. Renders nothing: every ADD without an agent asks."""
-    return layout.measure_of(templates.data(_TEMPLATE), BASE_RULES)
+    filled_in = repr((OURS, _FAMILIES, _TO_HOST, _FROM_LINK_LOCAL)).encode()
+    return layout.measure_of(templates.data(_TEMPLATE) + filled_in, BASE_RULES)
 
 
 @cache

@@ -182,7 +182,8 @@ def apply_scripts(texts: Iterable[str]) -> None:
 def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], ranges: Iterable[Net]) -> None:
     """Build the whole table anew, in one transaction: what was there counts for nothing, no packet sees it half done.
 
-    networks: by id, the script of each network (as load_network takes it) whose published profile is fit for use.
+    networks: by id, the script of each network (as load_network takes it) whose published profile is fit for use. In
+    the order of ids, so the first may build what the others' go on with.
     Endpoints of any other network are closed (elements.adding_all).
     Where the host is open it is closed first; NewerTableError where the table is a newer build's.
     """

@@ -189,6 +189,10 @@ class LocalStore:
     def published(self, network_id: str) -> Published | None:
         return self._profiles.published(network_id)
 
+    def network(self, network_id: str) -> Network | None:
+        """What the network's published profile says, verified; None without one."""
+        return self._profiles.network(network_id)
+
     def published_ids(self) -> tuple[str, ...]:
         """The ids of all published profiles, sorted, unverified: one that was edited is among them."""
         return self._profiles.ids()

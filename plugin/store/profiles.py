@@ -45,14 +45,22 @@ class ProfileFolder:
 
     def published(self, network_id: str) -> Published | None:
         """The profile in force, or None; CniError 106 when its file was edited or is another network's."""
+        text = self._text(network_id)
+        return None if text is None else self._verified(network_id, text)
+
+    def network(self, network_id: str) -> Network | None:
+        """What the profile in force says, or None; CniError as published()."""
+        text = self._text(network_id)
+        return None if text is None else self._network(network_id, text)
+
+    def _text(self, network_id: str) -> str | None:
         try:
             with self._errors():
-                text = self._path(network_id).read_text(encoding="utf-8")
+                return self._path(network_id).read_text(encoding="utf-8")
         except UnicodeDecodeError as e:
             raise CniError(Code.PROFILE_UNUSABLE, f"{self._path(network_id)} is no text in UTF-8") from e
         except FileNotFoundError:
             return None
-        return self._verified(network_id, text)
 
     def ids(self) -> tuple[str, ...]:
         """The ids of all published profiles, sorted; nothing is verified."""
@@ -173,6 +181,10 @@ class ProfileFolder:
         return loaded
 
     def _verified(self, network_id: str, text: str) -> Published:
+        network = self._network(network_id, text)
+        return Published(network_id, network.name, text, digest(network))
+
+    def _network(self, network_id: str, text: str) -> Network:
         path = self._path(network_id)
         try:
             network = self._verify(text)
@@ -184,7 +196,7 @@ class ProfileFolder:
             ) from e
         if network.id != network_id:
             raise CniError(Code.PROFILE_UNUSABLE, f"{path} holds the profile of {network.id}, not of {network_id}")
-        return Published(network_id, network.name, text, digest(network))
+        return network
 
     def _path(self, network_id: str) -> Path:
         if not _ID.match(network_id):
