@@ -92,12 +92,14 @@ _DEFS: dict[str, Schema] = {
     "cell": _object(
         **{"from": _TEXT},
         to=_TEXT,
-        reach=_one_of("all", "some", "none", "undecided"),
+        reach=_one_of("all", "some", "none", "undecided", "nobody"),
         flows=_list(_ref("flow")),
         words=_TEXT,
         left_to_host=_FLAG,
+        left=_list(_ref("flow")),
         rules=_list(_RULE),
         undecided=_or_null(_TEXT),
+        nobody=_or_null(_TEXT),
     ),
 }
 _ANSWERS: dict[str, Schema] = {

@@ -17,6 +17,7 @@ from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES,
 from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.expect import why_empty
 from calico_rkt.compiler.review.question import Case, cases
 from calico_rkt.compiler.review.words import fate_values, packet_values, rule_words, verdict_words
 from calico_rkt.compiler.review.world import World
@@ -51,10 +52,11 @@ def run(args: argparse.Namespace) -> int:
     match = _match(args.packet)
     world = build_world(workspace_of(args))
     ends = [_end(world, args.source), _end(world, args.destination)]
-    found = list(cases(world, Expectation("", ends[0], ends[1], Action.ALLOW, (match,))))
+    question = Expectation("", ends[0], ends[1], Action.ALLOW, (match,))
+    found = list(cases(world, question))
     if not found:
-        hint = "between these ends no network's policy decides, or they share no address family"
-        raise CompileError([error("CR819", f"no packet goes from {args.source} to {args.destination}", hint=hint)])
+        message = f"no packet goes from {args.source} to {args.destination}"
+        raise CompileError([error("CR819", message, hint=why_empty(world, question))])
     if args.format == "json":
         write(document("explain", {"cases": [_values(c) for c in found]}))
     else:

@@ -13,12 +13,20 @@ from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind
 from calico_rkt.compiler.review.words import place, rule_words
 
-MARKS = {"all": "#", "some": "+", "none": ".", "undecided": "?", "": " "}
-_COLOURS = {"all": "33", "some": "36", "none": "2", "undecided": "31", "": "0"}
-_FILLS = {"all": "#b45309", "some": "#0e7490", "none": "#e5e7eb", "undecided": "#b91c1c", "": "#ffffff"}
+MARKS = {"all": "#", "some": "+", "none": ".", "undecided": "?", "nobody": "-", "": " "}
+_COLOURS = {"all": "33", "some": "36", "none": "2", "undecided": "31", "nobody": "2", "": "0"}
+_FILLS = {
+    "all": "#b45309",
+    "some": "#0e7490",
+    "none": "#e5e7eb",
+    "undecided": "#b91c1c",
+    "nobody": "#ffffff",
+    "": "#ffffff",
+}
 _WIDEST = 40
 """Columns of a table that a terminal shows; more are listed cell by cell only."""
 _LEGEND = "# everything  + some packets  . nothing  (blank: not for this workspace to decide)"
+_RARE = {"undecided": "  ? undecided", "nobody": "  - no such pair"}
 
 
 def render_matrix(style: str, m: Matrix, *, colour: bool) -> str:
@@ -41,7 +49,8 @@ def _text(m: Matrix, *, colour: bool) -> str:
         for row in m.rows:
             marks = " ".join(mark(m.cells.get((row, column))) for column in m.columns)
             out.append(f"{printable(row):<{width}}  {marks}")
-        out += ["", _LEGEND, ""]
+        rare = "".join(words for k, words in _RARE.items() if any(kind(c) == k for c in m.cells.values()))
+        out += ["", _LEGEND + rare, ""]
     for (row, column), cell in m.cells.items():
         if kind(cell) != "none":
             out.append(printable(f"{row} -> {column}: {cell_words(cell)}"))
@@ -83,8 +92,10 @@ def _json(m: Matrix) -> str:
             "flows": [f.values() for f in cell.flows],
             "words": cell_words(cell),
             "left_to_host": cell.unsure,
+            "left": [f.values() for f in cell.left],
             "rules": [{"stage": s.words, "rule": rule_words(r), "line": place(r.span) or None} for s, r in cell.rules],
             "undecided": cell.undecided or None,
+            "nobody": cell.nobody or None,
         }
         for (row, column), cell in m.cells.items()
     ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import islice
 
 from calico_rkt.compiler.evaluate import End, Packet
-from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, TCP, Icmp, Net
+from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, SCTP, TCP, UDP, Icmp, Net
 from calico_rkt.compiler.packets.index import positions
+from calico_rkt.compiler.packets.opening import OPENING
 from calico_rkt.compiler.packets.space import (
     DESTINATION,
     DPORT,
@@ -25,13 +27,7 @@ from calico_rkt.compiler.packets.space import (
     Space,
 )
 
-_LIKED = {
-    PROTOCOL: (TCP, 17, ICMP, ICMPV6),
-    SPORT: (49152, 1024),
-    DPORT: (80, 443, 8080),
-    ICMP_TYPE: (8, 128),
-    **dict.fromkeys((SOURCE, DESTINATION), (int(IPv4Address("203.0.113.9")), V6 + int(IPv6Address("2001:db8::9")))),
-}
+_LIKED_ADDRESSES = (int(IPv4Address("203.0.113.9")), V6 + int(IPv6Address("2001:db8::9")))
 """Values that a reader knows; RFC 5737 and RFC 3849 keep the addresses for examples."""
 
 
@@ -74,32 +70,64 @@ def _cover(base: int, bits: int, offset: int, want: list[tuple[int, int]], may: 
 
 
 def example(space: Space, box: Box) -> Packet:
-    """A packet of a box that is not empty and lies in one box of the universe, with values that a reader knows."""
-    protocol = _value(space, box, PROTOCOL)
+    """A packet of a box that lies in one box of the universe, with values that a reader knows.
+
+    Its ends are two different addresses, but where space.nobodys(box): then there is no such packet.
+    """
+    v6 = box[SOURCE] >> bisect_left(space.cuts[SOURCE], V6) != 0
+    own, foreign = (ICMPV6, ICMP) if v6 else (ICMP, ICMPV6)
+    protocol = _value(space, PROTOCOL, box[PROTOCOL], (TCP, UDP, own, SCTP, foreign, 47))
     icmp = None
-    if protocol in (ICMP, ICMPV6):
-        icmp = Icmp(_value(space, box, ICMP_TYPE), _value(space, box, ICMP_CODE))
-    ends = []
-    for address, labels, port in ((SOURCE, FROM, SPORT), (DESTINATION, TO, DPORT)):
-        value = _value(space, box, address)
-        ends.append(
-            End(
-                ip_address(IPv4Address(value) if value < V6 else IPv6Address(value - V6)),
-                space.classes[next(positions(box[labels]))],
-                _value(space, box, port) if protocol in PORT_PROTOCOLS else 0,
-            )
+    if protocol in OPENING:
+        known = sorted(OPENING[protocol], key=lambda t: t not in (8, 128))
+        icmp = Icmp(_value(space, ICMP_TYPE, box[ICMP_TYPE], known), _value(space, ICMP_CODE, box[ICMP_CODE], ()))
+    ported = protocol in PORT_PROTOCOLS
+    ends = [
+        End(
+            ip_address(IPv4Address(value) if value < V6 else IPv6Address(value - V6)),
+            space.classes[next(positions(box[labels]))],
+            _value(space, port, box[port], liked) if ported else 0,
         )
+        for value, labels, port, liked in zip(
+            _two_addresses(space, box), (FROM, TO), (SPORT, DPORT), ((49152, 1024), (80, 443, 8080)), strict=True
+        )
+    ]
     return Packet(ends[0], ends[1], protocol, icmp)
 
 
-def _value(space: Space, box: Box, dimension: int) -> int:
-    cuts, mask = space.cuts[dimension], box[dimension]
-    for liked in _LIKED.get(dimension, ()):
-        if mask >> (bisect_right(cuts, liked) - 1) & 1:
-            return liked
-    lowest = cuts[next(positions(mask))]
-    if lowest == 0 and dimension in (SPORT, DPORT) and mask & (mask - 1):
-        return cuts[next(positions(mask & (mask - 1)))]
-    if dimension in (SOURCE, DESTINATION) and mask >> (bisect_right(cuts, lowest + 1) - 1) & 1:
-        return lowest + 1  # the first address of a prefix is seldom a machine's
-    return lowest
+def _two_addresses(space: Space, box: Box) -> tuple[int, int]:
+    """The first two that differ, those first that a reader would choose."""
+    sources, destinations = (list(islice(_addresses(space, d, box[d]), 2)) for d in (SOURCE, DESTINATION))
+    pairs = [(a, b) for a in sources for b in destinations]
+    return next((p for p in pairs if p[0] != p[1]), pairs[0])
+
+
+def _addresses(space: Space, dimension: int, mask: int) -> Iterator[int]:
+    """Addresses of the cells, each once; the first of a prefix is seldom a machine's, so it comes last."""
+    cuts = space.cuts[dimension]
+    liked = [a for a in _LIKED_ADDRESSES if mask >> (bisect_right(cuts, a) - 1) & 1]
+    yield from liked
+    late: list[int] = []
+    for lo, hi in ranges(space, dimension, mask):
+        for value in range(lo, min(hi, lo + 4) + 1):
+            if value in liked:
+                continue
+            if value & 0xFF == 0:
+                late.append(value)
+            else:
+                yield value
+    yield from late
+
+
+def _value(space: Space, dimension: int, mask: int, liked: Iterable[int]) -> int:
+    """One that is liked, else the lowest but 0, which is no port and no protocol that people know."""
+    cuts = space.cuts[dimension]
+    for value in liked:
+        if mask >> (bisect_right(cuts, value) - 1) & 1:
+            return value
+    lo, hi = next(ranges(space, dimension, mask))
+    if lo > 0 or dimension in (ICMP_TYPE, ICMP_CODE):
+        return lo
+    if hi > 0:
+        return 1
+    return next((lo for lo, _ in islice(ranges(space, dimension, mask), 1, None)), 0)

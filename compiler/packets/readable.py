@@ -59,7 +59,8 @@ class _Grower:
                     real |= inside[d]
                     near = list(positions(self.index.near(inside)))
                     for rest in pieces_left(inside, near, self.pieces, self.budget, set()):
-                        bad |= rest[d]
+                        if not self.space.nobodys(rest):
+                            bad |= rest[d]
                     self.budget.spend(len(self.found))
                     for taken in self.found:
                         if (common := meet(inside, taken)) is not None:

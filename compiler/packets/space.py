@@ -42,6 +42,19 @@ class Space:
         """The classes that the selector matches, as a mask."""
         return sum(1 << i for i, c in enumerate(self.classes) if c is not None and selector.matches(c))
 
+    def nobodys(self, box: Box) -> bool:
+        """Whether all its packets go from one address to itself: it is one endpoint's, so none of them is sent."""
+        source, destination = (self._only(d, box[d]) for d in (SOURCE, DESTINATION))
+        return source is not None and source == destination
+
+    def _only(self, dimension: int, mask: int) -> int | None:
+        """The value of a mask that holds one; None where it holds more."""
+        if mask & mask - 1:
+            return None
+        cuts, cell = self.cuts[dimension], mask.bit_length() - 1
+        end = cuts[cell + 1] if cell + 1 < len(cuts) else ENDS[dimension]
+        return cuts[cell] if end - cuts[cell] == 1 else None
+
     def boxes(self, rule: Rule) -> tuple[Box, ...]:
         """The packets that the rule matches, as disjoint boxes that are not empty."""
         return tuple(b for m in self._match(rule.match) for u in self.universe if (b := meet(m, u)) is not None)

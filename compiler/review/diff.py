@@ -188,7 +188,11 @@ class _Differ:
                         continue
                     for smaller, other in self._other(scene, at.get(id(theirs)), part, budget):
                         if _rank(other) < _rank(fate):
-                            left = pieces_left(smaller, range(len(excused)), excused, budget, set())
+                            left = (
+                                p
+                                for p in pieces_left(smaller, range(len(excused)), excused, budget, set())
+                                if not scene.space.nobodys(p)
+                            )
                             alike = pieces.setdefault((fate.allowed, other.allowed), [])
                             alike += [(p, fate, other) for p in (left if widened else (smaller,))]
             for alike in pieces.values():
@@ -219,7 +223,8 @@ class _Differ:
             if common is not None:
                 yield from scene.fates(number, common, budget)
         for rest in pieces_left(box, range(len(reach)), reach, budget, set()):
-            yield rest, NOWHERE
+            if not scene.space.nobodys(rest):
+                yield rest, NOWHERE
 
     def _changes(
         self,

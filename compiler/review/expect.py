@@ -72,15 +72,28 @@ def outcome(world: World, expectation: Expectation) -> Outcome:
                         failure = Counterexample(view.source.name, view.destination.name, packet, fate)
     except UndecidedError as e:
         return Outcome(expectation, failure, "" if failure else f"given up: {e}", tuple(deciders.values()))
-    problem = _why_empty(world, expectation) if empty else ""
+    problem = why_empty(world, expectation) if empty else ""
     return Outcome(expectation, failure, problem, tuple(deciders.values()))
 
 
-def _why_empty(world: World, e: Expectation) -> str:
+def why_empty(world: World, e: Expectation) -> str:
+    """Why no packet is in the set of an expectation."""
     known = {n for network in world.networks.values() for n in (network.name, network.id)}
     missing = [n.name for n in e.mentioned_networks() if n.name not in known]
     if missing:
         return f"no conf here has the network {missing[0]!r}"
+    views = [view for view, _, _ in asked(world, e)]
+    if not views:
+        return "between these ends no network's policy decides"
+    alone = [
+        why
+        for view in views
+        if (why := Scene([view], world.own, world.known).nobody(0)) and view.source == view.destination
+    ]
+    if alone:
+        return f"no packet is in its set: {alone[0]}"
+    if e.source.net is not None and e.source.net == e.destination.net and e.source.net.num_addresses == 1:
+        return "no packet is in its set: an address sends nothing to itself"
     return "no packet is in its set: its ends share no address family, or nobody has such an address"
 
 

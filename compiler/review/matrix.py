@@ -21,7 +21,9 @@ Progress = Callable[[int, int, str], None]
 class Cell:
     """What passes from a row to a column. everything: all that there can be; unsure: the host has the last word.
 
+    flows share no packet; left are those of them that the host's own firewall decides about.
     rules are those that let something through, with the stage that each stands in. undecided: why nothing is known.
+    nobody: why there is no packet between the two.
     """
 
     flows: tuple[Flow, ...] = ()
@@ -29,6 +31,8 @@ class Cell:
     unsure: bool = False
     rules: tuple[tuple[Stage, Rule], ...] = ()
     undecided: str = ""
+    nobody: str = ""
+    left: tuple[Flow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,13 @@ def matrix(world: World, progress: Progress | None = None) -> Matrix:
 
 
 def kind(cell: Cell | None) -> str:
-    """A cell's kind: all, some, none or undecided; empty where there is no such cell."""
+    """A cell's kind: all, some, none, undecided or nobody; empty where there is no such cell."""
     if cell is None:
         return ""
     if cell.undecided:
         return "undecided"
+    if cell.nobody:
+        return "nobody"
     return "all" if cell.everything else "some" if cell.flows else "none"
 
 
@@ -69,30 +75,44 @@ def cell_words(cell: Cell) -> str:
     """What passes, in one line."""
     if cell.undecided:
         return f"undecided: {cell.undecided}"
+    if cell.nobody:
+        return f"no such pair: {cell.nobody}"
     if not cell.flows:
         return "nothing"
-    said = "everything" if cell.everything else "; ".join(map(str, cell.flows))
-    return said + (" (left to the host)" if cell.unsure else "")
+    return "; ".join(flow_words(cell))
+
+
+def flow_words(cell: Cell) -> list[str]:
+    """Each flow of a cell; what the host decides about says so."""
+    if cell.everything and len(cell.left) in (0, len(cell.flows)):
+        return ["everything (left to the host)" if cell.left else "everything"]
+    return [f"{f} (left to the host)" if f in cell.left else str(f) for f in cell.flows]
 
 
 def _cell(world: World, view: View) -> Cell:
     if not view.stages:
         return Cell((Flow(),), everything=True)
     scene = Scene([view], world.own, world.known)
+    if why := scene.nobody(0):
+        return Cell(nobody=why)
     if not scene.can_pass(0):
         return Cell()
     budget = Budget()
-    passing: list[Box] = []
+    passing: dict[bool, list[Box]] = {True: [], False: []}
     rules: dict[tuple[str, int], tuple[Stage, Rule]] = {}
-    everything, unsure = True, False
+    everything = True
     for box in scene.universes[0]:
         for piece, fate in scene.fates(0, box, budget):
             if fate.allowed is False:
                 everything = False
                 continue
-            unsure = unsure or fate.allowed is None
-            passing.append(piece)
+            passing[fate.allowed is None].append(piece)
             rules.update({(s.words, id(r)): (s, r) for s, r in fate.rules if r is not None})
-    boxes = readable(scene.space, passing, scene.universes[0], budget)
-    flows = tuple(flow(scene.space, b, scene.universes[0]) for b in boxes)
-    return Cell(flows, everything and bool(passing), unsure, tuple(rules.values()))
+    sure, left = (
+        tuple(
+            flow(scene.space, b, scene.universes[0])
+            for b in readable(scene.space, passing[unsure], scene.universes[0], budget)
+        )
+        for unsure in (False, True)
+    )
+    return Cell((*sure, *left), everything, bool(left), tuple(rules.values()), left=left)

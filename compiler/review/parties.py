@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_network, summarize_address_range
+from typing import NamedTuple
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.ids import object_id
@@ -69,11 +70,11 @@ class Party:
 
 def parties(networks: Mapping[str, Network], confs: Mapping[str, NetConf]) -> tuple[Party, ...]:
     """Each network in the order of the confs, other endpoints where a rule could tell them apart, outside, host."""
-    ranges = {name: _addresses(confs[name]) for name in networks}
-    owned = tuple(net for nets, _ in ranges.values() for net in nets)
+    pools = {name: _pool(confs[name]) for name in networks}
+    owned = tuple(net for pool in pools.values() for net in pool.owned)
     found = [
-        Party(Kind.NETWORK, name, object_id(name), nets, holes if nets else owned)
-        for name, (nets, holes) in ranges.items()
+        Party(Kind.NETWORK, name, object_id(name), pool.nets, pool.holes if pool.nets else owned)
+        for name, pool in pools.items()
     ]
     if _knows_others(networks.values(), frozenset(n.id for n in networks.values())):
         found.append(Party(Kind.OTHERS, Kind.OTHERS.value))
@@ -82,18 +83,38 @@ def parties(networks: Mapping[str, Network], confs: Mapping[str, NetConf]) -> tu
     return tuple(found)
 
 
-def _addresses(conf: NetConf) -> tuple[tuple[Net, ...], tuple[Net, ...]]:
-    """The nets of a conf's ranges, and those of their addresses that are nobody's: a subnet's own and its broadcast."""
-    found: list[Net] = []
-    holes: list[Net] = []
+class _Pool(NamedTuple):
+    """The addresses of a conf's ranges: nets less holes are given to endpoints, owned are nobody else's."""
+
+    nets: tuple[Net, ...] = ()
+    holes: tuple[Net, ...] = ()
+    owned: tuple[Net, ...] = ()
+
+
+def _pool(conf: NetConf) -> _Pool:
+    """A subnet's own address and its broadcast are nobody's; its gateway and what it excludes are somebody else's."""
+    nets: list[Net] = []
+    unused: list[Net] = []
+    others = list(conf.ipam.exclude)
     for one in (r for ranges in conf.ipam.ranges for r in ranges):
         subnet, first, last = one.subnet, one.first, one.last
         if first == subnet[1] and last in (subnet[-2], subnet[-1]):
-            found.append(subnet)
-            holes += [ip_network(a) for a in (subnet[0], subnet[-1]) if not first <= a <= last]  # type: ignore[operator]
+            nets.append(subnet)
+            unused += [ip_network(a) for a in (subnet[0], subnet[-1]) if not first <= a <= last]  # type: ignore[operator]
         else:
-            found += summarize_address_range(first, last)
-    return tuple(found), tuple(holes)
+            nets += summarize_address_range(first, last)
+        others += [ip_network(one.gateway)] if one.gateway is not None else []
+    holes = (*unused, *(o for o in others if any(o.version == n.version and o.overlaps(n) for n in nets)))
+    owned = nets
+    for other in others:
+        owned = [rest for net in owned for rest in _less(net, other)]
+    return _Pool(tuple(nets), tuple(dict.fromkeys(holes)), tuple(owned))
+
+
+def _less(net: Net, other: Net) -> Iterable[Net]:
+    if net.version != other.version or not net.overlaps(other):
+        return (net,)
+    return () if net.subnet_of(other) else net.address_exclude(other)  # type: ignore[arg-type]
 
 
 def _knows_others(networks: Iterable[Network], ids: frozenset[str]) -> bool:

@@ -16,10 +16,10 @@ from calico_rkt.compiler.diagnostics import Diagnostic, printable
 from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.diff import Change, Diff
 from calico_rkt.compiler.review.diff_words import remarks
-from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind
+from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, flow_words, kind
 from calico_rkt.compiler.review.words import fate_words, place, rule_words
 
-MARKS = {"all": "#", "some": "+", "none": "·", "undecided": "?"}
+MARKS = {"all": "#", "some": "+", "none": "·", "undecided": "?", "nobody": "-"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ def page(review: Review) -> str:
                 if kind(review.matrix.cells[key]) != "none"
             ],
             undecided=any(c.undecided for c in review.matrix.cells.values()),
+            nobody=any(c.nobody for c in review.matrix.cells.values()),
             findings=[_finding(d) for d in review.findings],
             tests=[dict(zip(("kind", "name", "place", "holds"), t, strict=True)) for t in review.tests],
             since=printable(review.diff.old) if review.diff else "",
@@ -113,8 +114,8 @@ def _told(key: tuple[str, str], cell: Cell, number: int) -> dict[str, object]:
         }
         for stage, rule in cell.rules
     ]
-    flows = ["everything"] if cell.everything else [printable(str(f)) for f in cell.flows]
-    flows += ["(left to the host's own firewall)"] if cell.unsure else []
+    flows = [printable(words) for words in flow_words(cell)]
+    flows = [f"no such pair: {cell.nobody}"] if cell.nobody else flows
     flows += [f"not decided: {cell.undecided}"] if cell.undecided else []
     return {"id": number, "from": printable(key[0]), "to": printable(key[1]), "flows": flows, "rules": rules}
 

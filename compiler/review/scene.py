@@ -161,26 +161,40 @@ class Scene:
                 for common in (m for u in self.universes[number] if (m := meet(box, u)) is not None):
                     known = [*blockers, *found]
                     found += list(pieces_left(common, range(len(known)), known, budget, set()))
-        return found
+        return [b for b in found if not self.space.nobodys(b)]
+
+    def nobody(self, number: int) -> str:
+        """Why there is no packet between the ends of view number; empty where there is one."""
+        boxes = self.universes[number]
+        if not all(map(self.space.nobodys, boxes)):
+            return ""
+        source, destination = self.views[number].source.name, self.views[number].destination.name
+        if not boxes:
+            return f"{source} and {destination} share no address family, or one of them has no address"
+        if source == destination:
+            return f"{source} has one address only"
+        return f"{source} and {destination} have one address only, and it is the same"
 
     def can_pass(self, number: int) -> bool:
         """False where a stage of the view has no rule that could allow anything: a quick look before the exact one."""
         return all(any(r.action is Action.ALLOW for r in stage) for stage in self._stages[number])
 
     def fates(self, number: int, box: Box, budget: Budget) -> Iterator[tuple[Box, Fate]]:
-        """Disjoint pieces that make up the box, each with its fate in view number."""
+        """Disjoint pieces that hold each packet of the box, each with its fate in view number."""
         pending: list[tuple[Box, Fate]] = [(box, Fate(allowed=True))]
         for stage, rules in zip(self.views[number].stages, self._lists[number], strict=True):
             passed: list[tuple[Box, Fate]] = []
             for piece, fate in pending:
                 for part, rule in rules.fates(piece, budget):
+                    if self.space.nobodys(part):
+                        continue
                     path = (*fate.rules, (stage, rule))
                     if rule is None or rule.action is Action.DENY:
                         yield part, Fate(allowed=False, rules=path)
                     else:
                         passed.append((part, Fate(None if rule is HOST_DECIDES else fate.allowed, path)))
             pending = passed
-        yield from pending
+        yield from ((b, fate) for b, fate in pending if not self.space.nobodys(b))
 
     def _frame(self, v: View, *, owned: bool) -> Match:
         return Match(

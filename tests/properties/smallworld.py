@@ -181,6 +181,8 @@ class SmallWorld:
     def exists(self, source, destination, packet, owned=True):
         """Whether there is such a packet between the two. Without owned, the outside and the host have any address."""
         ends = (source, packet.source.address), (destination, packet.destination.address)
+        if packet.source.address == packet.destination.address:
+            return False  # an address is one endpoint's
         return all(self._has(party, address, owned) for party, address in ends)
 
     def verdict(self, source, destination, packet):

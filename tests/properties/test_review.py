@@ -95,6 +95,8 @@ def test_matrix_and_explain_say_of_every_packet_what_both_lists_say(drawn):
                 fates.add(said)
                 passes = sum(within(f, packet) for f in cell.flows)
                 assert passes == (said is not False), (source, destination, packet)
+                left = sum(within(f, packet) for f in cell.left)
+                assert left == (said is None), (source, destination, packet)
                 if source != "host":  # whom every container has to let in, so that `any` does not mean it
                     told = [c.fate.allowed for c in mine for f in c.flows if within(f, packet)]
                     assert told == [said], (source, destination, packet)
