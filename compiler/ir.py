@@ -35,6 +35,10 @@ class ToHost(Enum):
     ACCEPT = "accept"
 
 
+FELIX_MODES = ("nftables", "iptables", "ebpf")
+"""How Felix may enforce on a node of a cluster."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class PortRange:
     """Ports lo to hi, both included; 1 to 65535 in Calico's v3 grammar."""

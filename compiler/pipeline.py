@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors
@@ -15,6 +16,9 @@ from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.workspace.files import read_profiles
 from calico_rkt.compiler.workspace.policy import Policy, parse_files, policy_for
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.targets.felix import Nodes
 
 PROFILE, LOCAL, OLD_CALICO = "calico-v3", "nftables", "calico-v1"
 """The target that profiles are published in; those that enforce them without Calico, and with that of 2015."""
@@ -32,14 +36,16 @@ class Compiled:
 
 
 def resolve_network(
-    conf: NetConf, policy: Policy, findings: Iterable[Diagnostic] = ()
+    conf: NetConf, policy: Policy, findings: Iterable[Diagnostic] = (), *, felix: Nodes | None = None
 ) -> tuple[Network, tuple[Diagnostic, ...]]:
     """The network with every name resolved, for no target yet, and what is to be said about it, no error among it.
 
-    Raises CompileError with every problem found, those of policy and findings included.
+    felix is what is known of a cluster's nodes; None: what the settings say of them. Raises CompileError with every
+    problem found, those of policy and findings included.
     """
     network, found = run_passes(lower(conf.name, policy.override, policy.defaults), policy.definitions)
     diagnostics = (*policy.diagnostics, *findings, *found, *_to_host_on_a_cluster(conf, policy))
+    diagnostics = (*diagnostics, *felix_limits(conf, network, policy, felix))
     raise_errors(diagnostics)
     return network, diagnostics
 
@@ -51,13 +57,14 @@ def compile_network(
     findings: Iterable[Diagnostic] = (),
     *,
     known_ids: frozenset[str] | None = None,
+    felix: Nodes | None = None,
 ) -> Compiled:
     """Compile, write for one target, and prove by reading back that the text says what the rules say.
 
     known_ids are the ids of all networks here, where they are known; nftables refuses a label of none of them.
-    Raises CompileError with every problem found, those of policy and findings included.
+    felix as in resolve_network. Raises CompileError with every problem found, those of policy and findings included.
     """
-    network, diagnostics = resolve_network(conf, policy, findings)
+    network, diagnostics = resolve_network(conf, policy, findings, felix=felix)
     try:
         text = write_proven(network, target, known_ids)
     except CompileError as e:
@@ -77,7 +84,11 @@ def write_proven(network: Network, target: str, known_ids: frozenset[str] | None
 
 
 def compile_for_host(
-    conf: NetConf, profiles: Path | Mapping[str, bytes], known_ids: frozenset[str] | None = None
+    conf: NetConf,
+    profiles: Path | Mapping[str, bytes],
+    known_ids: frozenset[str] | None = None,
+    *,
+    felix: Nodes | None = None,
 ) -> Compiled:
     """The canonical Calico v3 profile of a conf, with the host's override files (a folder, or bytes by path).
 
@@ -86,12 +97,25 @@ def compile_for_host(
     CompileError.
     """
     files = read_profiles(profiles) if isinstance(profiles, Path) else profiles
-    compiled = compile_network(conf, policy_for(conf.name, parse_files(files)))
+    compiled = compile_network(conf, policy_for(conf.name, parse_files(files)), felix=felix)
     if conf.datastore_type == "local":
         write_proven(compiled.network, LOCAL, known_ids)
     elif conf.datastore_type == "etcdv2":
         write_proven(compiled.network, OLD_CALICO)
     return compiled
+
+
+def felix_limits(conf: NetConf, network: Network, policy: Policy, felix: Nodes | None = None) -> tuple[Diagnostic, ...]:
+    """What would stop Felix on a node of today's Calico: errors, where such a node may be."""
+    if conf.datastore_type != "etcdv3":
+        return ()
+    # Here, not above: a host that enforces by itself has no Felix.
+    from calico_rkt.compiler.targets.felix import ANY, Nodes, unfit
+
+    nodes = felix or ANY
+    if policy.felix is not None and not nodes.sure:
+        nodes = Nodes(policy.felix, "settings: felix names nftables")
+    return tuple(unfit(network, nodes))
 
 
 def _to_host_on_a_cluster(conf: NetConf, policy: Policy) -> tuple[Diagnostic, ...]:

@@ -8,9 +8,10 @@ from typing import Any
 from calico_rkt.compiler.defaults import BUILT_IN
 from calico_rkt.compiler.expectations import END_KEYS, END_WORDS, TEST_KEYS, VERDICTS, WHAT_KEYS
 from calico_rkt.compiler.guardrails import GUARDRAIL_KEYS, GUARDRAILS
-from calico_rkt.compiler.ir import PROTOCOL_NAMES, Action, ToHost
+from calico_rkt.compiler.ir import FELIX_MODES, PROTOCOL_NAMES, Action, ToHost
 from calico_rkt.compiler.overrides import API_VERSION, KIND, OVERRIDE_KEYS, PROFILE_KEYS, SHARED_KEYS
 from calico_rkt.compiler.rules import DEFAULT, RULE_KEYS, SIDE_KEYS
+from calico_rkt.compiler.settings import SETTINGS_KEYS
 
 Schema = dict[str, Any]
 
@@ -21,7 +22,8 @@ _WORDS = {
     "endpoint_to_host": "what egress lets through to the host: dropped, left to the host's firewall, or accepted",
     "tests": "what a reviewer expects; `calico-rkt test` runs them",
     "definitions": "names for nets and ports that all files here may use",
-    "settings": "the default rules of this workspace",
+    "settings": "the default rules of this workspace, and how Felix enforces where it is for a cluster",
+    "felix": "how Felix enforces on the cluster's nodes: what another mode could not do is not refused",
     "guardrails": "what the workspace promises, and what may change without asking",
     "action": "Allow, Deny, or Log (logs, and goes on with the next rule)",
     "protocol": "Calico's name, or a number from 1 to 255; left out: all",
@@ -115,7 +117,9 @@ def _shared_values() -> Mapping[str, Schema]:
     default = {"anyOf": [{"enum": list(BUILT_IN)}, rules]}
     return {
         "definitions": {"type": "object", "properties": definitions, "additionalProperties": False},
-        "settings": {"type": "object", "properties": {"default": default}, "additionalProperties": False},
+        "settings": _object(
+            SETTINGS_KEYS, {"default": default, "felix": {**_list({"enum": list(FELIX_MODES)}), "minItems": 1}}
+        ),
         "guardrails": _object(GUARDRAILS, {g: _list(_ref("promise")) for g in GUARDRAILS}),
     }
 

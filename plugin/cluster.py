@@ -113,8 +113,10 @@ def _publish_default(store: ClusterStore, conf: NetConf) -> None:
 
 def _default_profile(conf: NetConf) -> Published:
     """The bare default, which any host may publish; CniError where the files of this one want something else."""
+    from calico_rkt.compiler.targets.felix import JUDGED
+
     bare = compiled(conf, {})
-    if compile_published(conf).digest != bare.digest:
+    if compile_published(conf, felix=JUDGED).digest != bare.digest:  # it is not this that would be published
         raise CniError(
             Code.PROFILE_UNUSABLE,
             f"network {conf.name!r} has rules of its own on this host, but nothing is published in the cluster yet",

@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.targets.calico_v3_read import verify
+from calico_rkt.compiler.targets.felix import NFTABLES, Nodes, coded
 from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError, State
 from calico_rkt.plugin.policy import compile_published
 from calico_rkt.plugin.result import CniError
@@ -19,8 +21,9 @@ def plan(store: ClusterStore, known: dict[str, NetConf], wanted: Collection[str]
     """What apply would publish: every network with a conf here whose compiled digest is not the published one."""
     store.complete()
     changes = []
+    felix = store.felix()
     for name in sorted(wanted or known):
-        new = compile_published(known[name])
+        new = compile_published(known[name], felix=felix)
         try:
             old = store.profiles.published(new.network_id)
         except CniError:
@@ -42,11 +45,14 @@ def states(store: ClusterStore, known: dict[str, NetConf]) -> tuple[State, ...]:
     """Every network that has a conf here, and every profile of ours in the cluster; endpoints of all nodes count."""
     counts = store.profiles.endpoint_counts()
     names = {object_id(n): n for n in known}
+    felix = store.felix()
     ids = sorted({*names, *store.profiles.published_ids()})
-    return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0)) for i in ids)
+    return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0), felix) for i in ids)
 
 
-def _state(store: ClusterStore, network_id: str, name: str, known: dict[str, NetConf], endpoints: int) -> State:
+def _state(
+    store: ClusterStore, network_id: str, name: str, known: dict[str, NetConf], endpoints: int, felix: Nodes | None
+) -> State:
     try:
         published = store.profiles.published(network_id)
     except CniError as e:
@@ -57,7 +63,7 @@ def _state(store: ClusterStore, network_id: str, name: str, known: dict[str, Net
     if published.network not in known:
         return State(network_id, published.network, "no conf", endpoints, None)
     try:
-        new = compile_published(known[published.network])
+        new = compile_published(known[published.network], felix=felix)
     except CniError as e:
         return State(network_id, published.network, "unusable", endpoints, None, e.msg)
     state = "in step" if new.digest == published.digest else "stale"
@@ -71,4 +77,23 @@ def prune(store: ClusterStore, *, dry_run: bool) -> tuple[str, ...]:
 
 def warnings(store: ClusterStore, known: dict[str, NetConf]) -> tuple[str, ...]:
     """What of the cluster is not as the confs would have it, and stays as it is; each in words."""
-    return store.warnings([known[name] for name in sorted(known)])
+    return (*store.warnings([known[name] for name in sorted(known)]), *coded_profiles(store))
+
+
+def coded_profiles(store: ClusterStore) -> tuple[str, ...]:
+    """Which published profiles name an ICMP code, where a Felix may be in nftables mode; each in words."""
+    felix = store.felix()
+    if felix is None or NFTABLES not in felix.modes:
+        return ()
+    found = []
+    for network_id in store.profiles.published_ids():
+        try:
+            published = store.profiles.published(network_id)
+        except CniError:
+            continue  # its state says so
+        where = next((place for place, _ in coded(verify(published.text))), "") if published else ""
+        if where:
+            found.append(
+                f"profile {network_id}: {where} names an ICMP code, which stops a Felix in nftables mode: {felix.why}"
+            )
+    return tuple(found)

@@ -17,6 +17,7 @@ from calico_rkt.compiler.review.parties import parties
 from calico_rkt.compiler.review.problems import problem, promises
 from calico_rkt.compiler.review.world import World
 from calico_rkt.compiler.targets.calico_v3_read import verify
+from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.files import read_profiles
 from calico_rkt.compiler.workspace.policy import parse_files, policy_for
 from calico_rkt.plugin.lifecycle import Change
@@ -37,7 +38,7 @@ def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Chan
     after = dict(live)
     for change in changes:
         conf = known[change.new.network]
-        after[conf.name], _ = resolve_network(conf, policy_for(conf.name, parse_files(_read(conf))))
+        after[conf.name], _ = resolve_network(conf, policy_for(conf.name, parse_files(_read(conf))), felix=JUDGED)
     return _world("published", live, known, kind), _world("the files", after, known, kind, tuple(files.values()))
 
 

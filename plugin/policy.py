@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import Address, Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
@@ -17,6 +18,9 @@ from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Published
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.targets.felix import Nodes
 
 
 def guard(store: LocalStore) -> AbstractContextManager[None]:
@@ -108,20 +112,29 @@ def finish_apply(store: LocalStore) -> None:
         restore(store)
 
 
-def compile_published(conf: NetConf, known_ids: frozenset[str] | None = None) -> Published:
+def compile_published(
+    conf: NetConf, known_ids: frozenset[str] | None = None, *, felix: Nodes | None = None
+) -> Published:
     """What the host's files compile to, as it is published; CniError with the diagnostics where they don't.
 
     known_ids: of all networks of this host, where they are known; a rule about any other is refused then.
+    felix: what the cluster says of its nodes, where there is one.
     """
-    return compiled(conf, Path(conf.profiles_dir), known_ids)
+    return compiled(conf, Path(conf.profiles_dir), known_ids, felix=felix)
 
 
-def compiled(conf: NetConf, files: Path | Mapping[str, bytes], known_ids: frozenset[str] | None = None) -> Published:
+def compiled(
+    conf: NetConf,
+    files: Path | Mapping[str, bytes],
+    known_ids: frozenset[str] | None = None,
+    *,
+    felix: Nodes | None = None,
+) -> Published:
     """The same for other files than the host's."""
     from calico_rkt.compiler.pipeline import compile_for_host
 
     try:
-        found = compile_for_host(conf, files, known_ids)
+        found = compile_for_host(conf, files, known_ids, felix=felix)
     except CompileError as e:
         errors = [d for d in e.diagnostics if d.is_error]
         raise CniError(

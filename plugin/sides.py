@@ -95,7 +95,9 @@ class Cluster:
 
     def warnings(self) -> tuple[str, ...]:
         """What of the cluster is not as the confs would have it, in words."""
-        return self.store.warnings([self.known[name] for name in sorted(self.known)])
+        from calico_rkt.plugin import cluster_lifecycle
+
+        return cluster_lifecycle.warnings(self.store, self.known)
 
 
 Side = Local | Cluster

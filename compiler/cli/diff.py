@@ -19,6 +19,7 @@ from calico_rkt.compiler.review.diff import Change, Diff, diff
 from calico_rkt.compiler.review.diff_words import problems, strays_text, text, values
 from calico_rkt.compiler.review.envelope import outside_envelope
 from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.reader import open_folder
 
 EPILOG = """\
@@ -54,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
     found: list[Diagnostic] = []
     for side in (args.old, args.new):
         try:
-            worlds.append(
-                build_world(open_folder(args.folder, os.environ) if side is None else named(side, args.folder))
-            )
+            workspace = open_folder(args.folder, os.environ) if side is None else named(side, args.folder)
+            # What the old side says may be in force: it is read, whatever Felix makes of it.
+            worlds.append(build_world(workspace, felix=JUDGED if side is args.old else None))
         except CompileError as e:
             found += e.diagnostics
     if found:

@@ -17,6 +17,7 @@ from calico_rkt.compiler.review.matrix import matrix
 from calico_rkt.compiler.review.problems import promises
 from calico_rkt.compiler.review.report import Review, page
 from calico_rkt.compiler.review.words import place
+from calico_rkt.compiler.targets.felix import JUDGED
 
 EPILOG = """\
 examples:
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     world = build_world(workspace)
-    before = None if args.since is None else build_world(named(args.since, args.folder))
+    before = None if args.since is None else build_world(named(args.since, args.folder), felix=JUDGED)
     with progress() as tell:
         findings = accepted(args, workspace, check(workspace, tell))
         found = matrix(world, tell)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def merge(network: Network, _: Definitions | None) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Within each field of each rule: nets joined and sorted, ports joined into ranges and sorted.
 
-    Nothing is joined across rules, so a Log keeps logging exactly what it did. notNets that together
-    leave no address are an error, as 0.0.0.0/0 among them is in Calico.
+    A notProtocol beside another protocol goes. Nothing is joined across rules, so a Log keeps logging exactly what
+    it did. notNets that together leave no address are an error, as 0.0.0.0/0 among them is in Calico.
 
     >>> from ipaddress import ip_network
     >>> from calico_rkt.compiler.ir import Action, Match
@@ -38,6 +38,9 @@ def merge(network: Network, _: Definitions | None) -> tuple[Network, tuple[Diagn
 def _rule(rule: Rule, found: list[Diagnostic]) -> Rule:
     m = rule.match
     source, destination = _side(m.source), _side(m.destination)
+    if m.protocol is not None and m.not_protocol not in (None, m.protocol):
+        # It says nothing; Felix in iptables mode would write two -p, and program nothing any more.
+        rule = replace(rule, match=(m := replace(m, not_protocol=None)))
     if source is m.source and destination is m.destination:
         return rule
     merged = replace(m, source=source, destination=destination)

@@ -7,12 +7,16 @@ from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.pipeline import resolve_network
 from calico_rkt.compiler.review.parties import parties
 from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.targets.felix import Nodes
 from calico_rkt.compiler.workspace.policy import known_ids, policy_for
 from calico_rkt.compiler.workspace.reader import Workspace
 
 
-def build_world(workspace: Workspace) -> World:
-    """Raises CompileError with all problems of all networks: no answer may rest on a part of the policy."""
+def build_world(workspace: Workspace, *, felix: Nodes | None = None) -> World:
+    """Raises CompileError with all problems of all networks: no answer may rest on a part of the policy.
+
+    felix as in resolve_network.
+    """
     found: list[Diagnostic] = list(workspace.diagnostics)
     networks: dict[str, Network] = {}
     known: frozenset[str] = frozenset()
@@ -20,7 +24,7 @@ def build_world(workspace: Workspace) -> World:
         policy = policy_for(conf.name, workspace.files)
         known |= known_ids(policy, workspace.files, workspace.names)
         try:
-            networks[conf.name], diagnostics = resolve_network(conf, policy)
+            networks[conf.name], diagnostics = resolve_network(conf, policy, felix=felix)
             found += diagnostics
         except CompileError as e:
             found += e.diagnostics

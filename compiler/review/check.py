@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.ir import Network
-from calico_rkt.compiler.pipeline import LOCAL, PROFILE, resolve_network
+from calico_rkt.compiler.pipeline import LOCAL, PROFILE, felix_limits, resolve_network
 from calico_rkt.compiler.review.build import world_of
 from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.lint_all import lint_all
 from calico_rkt.compiler.review.problems import problem, promises
 from calico_rkt.compiler.targets import TARGETS
+from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
 from calico_rkt.compiler.workspace.reader import Workspace
 
@@ -29,11 +30,13 @@ def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagn
         policy = policy_for(conf.name, workspace.files)
         known = known_ids(policy, workspace.files, workspace.names)
         try:
-            network, said = resolve_network(conf, policy, findings(policy, workspace.files, workspace.names))
+            network, said = resolve_network(
+                conf, policy, findings(policy, workspace.files, workspace.names), felix=JUDGED
+            )
         except CompileError as e:
             found += e.diagnostics
             continue
-        found += said
+        found += (*said, *felix_limits(conf, network, policy))
         for target in (PROFILE, LOCAL) if conf.datastore_type == "local" else (PROFILE,):
             try:
                 TARGETS[target].write(network, known_ids=known)

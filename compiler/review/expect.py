@@ -122,11 +122,12 @@ def _narrowed(match: Match, source: Side, destination: Side) -> Match:
 def _meant(end: End, party: Party) -> Side | None:
     """The side that an end means of a party, None where it doesn't mean it.
 
-    An address is its network's where one owns it, else the outside's.
+    An address is whoever's can have it: its network's where one owns it, else the outside's, and in both cases
+    perhaps that of an endpoint of no network here. The host is meant only where it is named.
     """
     if end.networks:
         named = {n.name for n in end.networks}
         return Side() if party.kind is Kind.NETWORK and {party.name, party.id} & named else None
     if end.net is not None:
-        return Side(nets=(end.net,)) if party.kind in (Kind.NETWORK, Kind.OUTSIDE) else None
+        return Side(nets=(end.net,)) if party.kind is not Kind.HOST else None
     return Side() if party.kind in _WORDS[end.word] else None

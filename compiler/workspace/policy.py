@@ -24,12 +24,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All that the files say to one network. override None: none is about it; definitions None: none has any."""
+    """All that the files say to one network. override None: none is about it; definitions None: none has any.
+
+    felix are the modes of Felix that the cluster's nodes run, None where no file says so.
+    """
 
     override: Override | None
     defaults: DefaultRules
     definitions: Definitions | None
     diagnostics: tuple[Diagnostic, ...] = ()
+    felix: frozenset[str] | None = None
 
 
 def built_in_rules(name: str) -> DefaultRules:
@@ -75,7 +79,8 @@ def policy_for(network: str, files: Sequence[File]) -> Policy:
         override = replace(override, network=network)
     definitions, twice = _merge_definitions(concerning)
     defaults, settings = _defaults(concerning)
-    return Policy(override, defaults, definitions, (*found, *twice, *settings))
+    felix = next((f.settings.felix for f in concerning if f.settings), None)
+    return Policy(override, defaults, definitions, (*found, *twice, *settings), felix)
 
 
 def known_ids(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> frozenset[str]:

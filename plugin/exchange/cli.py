@@ -102,6 +102,7 @@ def _export(args: argparse.Namespace) -> int:
     with place(args.source, confs_of(args.confs), "--from").open() as side:
         with_endpoints = side.name != LOCAL if args.endpoints is None else args.endpoints
         bundle = export(side, endpoints=with_endpoints)
+        _warn_of_codes(bundle, side)
     if args.endpoints and not bundle.endpoints:
         print(f"calico-rkt: {side.name}: no endpoints that could be written", file=sys.stderr)
     text = write(bundle)
@@ -115,6 +116,19 @@ def _export(args: argparse.Namespace) -> int:
         kinds = (("profile", bundle.profiles), ("pool", bundle.pools), ("endpoint", bundle.endpoints))
         print(f"{args.output}: {', '.join(_count(things, word) for word, things in kinds)}")
     return 0
+
+
+def _warn_of_codes(bundle: Bundle, side: Side) -> None:
+    """What is written may be given to any Calico: which profiles would stop a Felix, on stderr."""
+    from calico_rkt.compiler.targets.felix import NFTABLES, coded
+
+    felix = None if side.name == LOCAL else side.store.felix()  # type: ignore[union-attr]
+    if felix is not None and NFTABLES not in felix.modes:
+        return
+    for network in bundle.profiles:
+        for where, _ in coded(network):
+            words = f"network {network.name!r}: {where} names an ICMP code, which stops a Felix in nftables mode"
+            print(f"calico-rkt: {words}", file=sys.stderr)
 
 
 def _save(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
 from calico_rkt.compiler.pipeline import write_proven
 from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.targets import calico_v3
+from calico_rkt.compiler.targets.felix import ANY, unfit
 from calico_rkt.plugin.exchange.outgoing import inventory
 from calico_rkt.plugin.lifecycle import Change
 from calico_rkt.plugin.result import CniError, Code
@@ -87,6 +88,8 @@ def _unfit(network: Network, side: Side, bundle: Bundle, source: str) -> Iterabl
             message = f"network {network.name!r} has endpoint_to_host: {network.endpoint_to_host.value}"
             hint = "on a Calico cluster that is Felix's own setting (defaultEndpointToHostAction): apply without it"
             yield error("CR407", message, path=source, hint=hint)
+        for d in unfit(network, side.store.felix() or ANY):
+            yield error(d.code, f"network {network.name!r}: {d.message}", path=source, hint=d.hint)
         return
     ids = {*map(object_id, side.known), *side.profiles.published_ids(), *(n.id for n in bundle.profiles)}
     target = _OF_2015 if isinstance(side, Cluster) else NFTABLES

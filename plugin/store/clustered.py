@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
 from calico_rkt.plugin.log import LOG
@@ -20,6 +20,9 @@ from calico_rkt.plugin.store.access import Access, UnreachableError
 from calico_rkt.plugin.store.journal import Journal, Release
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Published
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.targets.felix import Nodes
 
 ATTEMPTS = 100
 """How often a write is tried anew that others were faster than; as often as Calico does."""
@@ -100,6 +103,10 @@ class ClusterStore(ABC):
 
         nonce "": whatever attachment of ours stands there that this host has no record of.
         """
+
+    def felix(self) -> Nodes | None:
+        """How Felix may enforce on the nodes, where that limits what a profile may say."""
+        return None
 
     def gateways(self) -> dict[int, Address]:
         """The next hops of this node's containers, by IP version, where they are not the usual ones."""

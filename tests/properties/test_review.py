@@ -161,7 +161,7 @@ def meant(end, party, address):
     if end.networks:
         return party in {n.name for n in end.networks}
     if end.net:
-        return party not in (OTHERS, "host") and address.version == end.net.version and address in end.net
+        return party != "host" and address.version == end.net.version and address in end.net
     everybody = {"outside": ["outside"], "host": ["host"], "endpoints": [*NAMES, OTHERS]}
     return end.word == "any" or party in everybody[end.word]
 

@@ -16,6 +16,8 @@ POOLS = f"{RESOURCES}ippools/"
 RESERVATIONS = f"{RESOURCES}ipreservations/"
 ENDPOINTS = f"{RESOURCES}workloadendpoints/{NAMESPACE}/"
 EVERY_ENDPOINT = f"{RESOURCES}workloadendpoints/"
+FELIX = f"{RESOURCES}felixconfigurations/"
+NODES = f"{RESOURCES}nodes/"
 READY = f"{RESOURCES}clusterinformations/default"
 IPAM_CONFIG = "/calico/ipam/v2/config"
 
@@ -25,7 +27,7 @@ def profile(network_id: str) -> str:
 
 
 def node(name: str) -> str:
-    return f"{RESOURCES}nodes/{name}"
+    return NODES + name
 
 
 def endpoint_name(node_name: str, container: str, ifname: str) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import Address, Ipam, NetConf
 from calico_rkt.compiler.ids import object_id
+from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.access import Access, access_of, node_name
 from calico_rkt.plugin.store.addresses import within
@@ -49,6 +50,7 @@ from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
 
 if TYPE_CHECKING:
+    from calico_rkt.compiler.targets.felix import Nodes
     from calico_rkt.plugin.store.etcd3.inventory import Inventory
 
 
@@ -87,6 +89,7 @@ class EtcdStore(ClusterStore):
         if view.profile is None:
             raise NoProfileError(key.network)
         check_network(key.network, view.profile.value)
+        self._warn_of_codes(key.network, view.profile.value)
         if view.endpoint is not None:
             self._clear_the_place(key, name, view.endpoint.value)
             return None
@@ -108,6 +111,12 @@ class EtcdStore(ClusterStore):
             return None
         self._remember(key.network, ipam, added, allocator.draft)
         return added
+
+    def _warn_of_codes(self, network: str, profile: bytes) -> None:
+        """A profile that is published already is used, also where a Felix can't say what it says."""
+        if b'"code"' in profile and "nftables" in self.felix().modes:
+            message = "network %s: its profile names an ICMP code, which stops a Felix in nftables mode: %s"
+            LOG.warning(message, network, self.felix().why)
 
     def _write(self, added: Endpoint, view: View, draft: Draft, now: datetime) -> bool:
         """The one transaction of an ADD: False when anything is not as it was read."""
@@ -224,6 +233,12 @@ class EtcdStore(ClusterStore):
                     found.append(f"network {conf.name}: {problem}")
         found += self._waiting()
         return tuple(dict.fromkeys(found))
+
+    def felix(self) -> Nodes:
+        """How Felix may enforce on the nodes, by the cluster's own configuration."""
+        from calico_rkt.plugin.store.etcd3.felix_nodes import felix_nodes
+
+        return felix_nodes(self._gateway)
 
     def close(self) -> None:
         self._records.close()

@@ -1,0 +1,46 @@
+"""Promises about addresses: decided over everybody who can have them."""
+
+import pytest
+
+from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.workspace.reader import open_folder
+
+CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "datastore_type": "%s", "ipam": %s}'
+POOL = '{"type": "host-local", "subnet": "%s"}'
+OPEN = "network: web\ningress: [{action: Allow, source: {selector: role == 'x'}}]\n"
+NEVER = "guardrails: {never: [{name: n, from: {ip: %s}, to: {network: web}}]}\n"
+
+
+def found(tmp_path, override, guardrail, datastore="etcdv3", ipam=POOL % "10.1.0.0/24"):
+    (tmp_path / "profiles").mkdir()
+    extra = ', "etcd_endpoints": "http://127.0.0.1:2379"' if datastore == "etcdv3" else ""
+    conf = CONF % ("web", datastore, ipam)
+    (tmp_path / "web.conf").write_text(conf[:-1] + extra + "}")
+    (tmp_path / "profiles" / "web.yaml").write_text(override)
+    (tmp_path / "profiles" / "guard.yaml").write_text(guardrail)
+    return [d for d in check(open_folder(tmp_path, {})) if d.code in ("CR810", "CR811", "CR812")]
+
+
+@pytest.mark.parametrize("ip", ["10.9.9.9", "10.9.0.0/16"])
+def test_never_from_an_address_sees_the_endpoints_of_others_in_the_cluster(tmp_path, ip):
+    (one,) = found(tmp_path, OPEN, NEVER % ip)
+    assert one.code == "CR811"
+    assert "from other endpoints to web" in one.message
+
+
+def test_never_to_an_address_sees_them_too(tmp_path):
+    override = "network: web\ningress: []\negress: [{action: Allow, destination: {selector: role == 'x'}}]\n"
+    guard = "guardrails: {never: [{name: n, from: {network: web}, to: {ip: 10.9.9.9}}]}\n"
+    (one,) = found(tmp_path, override, guard)
+    assert "from web to other endpoints" in one.message
+
+
+def test_an_address_of_a_network_stays_its_own_where_no_rule_tells_others_apart(tmp_path):
+    override = "network: web\ningress: [{action: Allow, source: {network: web}}]\n"
+    assert not found(tmp_path, override, NEVER % "10.9.9.9", "local")
+
+
+def test_a_delegated_network_can_have_any_address_that_no_other_owns(tmp_path):
+    override = "network: web\ningress: [{action: Allow, source: {network: web}}]\n"
+    (one,) = found(tmp_path, override, NEVER % "10.9.9.9", "local", '{"type": "dhcp"}')
+    assert "from web to web" in one.message
