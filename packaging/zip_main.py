@@ -4,15 +4,16 @@ import os
 import sys
 
 NEEDED = (3, 11)
+FOLDERS = ("/usr/bin", "/usr/local/bin")  # what is in PATH may be somebody's, and this runs as root
 
 
 def another():
     """Go on as a newer Python where this host has one beside the one that was found first."""
     for minor in range(20, NEEDED[1] - 1, -1):
-        for folder in ("/usr/bin", "/usr/local/bin", *os.environ.get("PATH", "").split(":")):
+        for folder in FOLDERS:
             path = os.path.join(folder, "python3.%d" % minor)
-            if os.path.isabs(path) and os.access(path, os.X_OK):
-                os.execv(path, [path, "-IS", *sys.argv])
+            if os.access(path, os.X_OK):
+                os.execv(path, [path, "-IS", "-Xutf8", *sys.argv])
 
 
 def refuse():
@@ -33,4 +34,9 @@ import calico_rkt
 from calico_rkt.plugin.main import main
 
 calico_rkt.BUILD = "@build@"
+if sys.argv[0].startswith("/proc/self/fd/"):  # the launcher's open file: what is read of it later is of this build
+    calico_rkt.FILE = int(sys.argv[0][14:])
+    os.set_inheritable(calico_rkt.FILE, False)
+    sys.argv[0] = os.readlink(sys.argv[0])
+    sys.argv[0] = sys.argv[0].removesuffix(" (deleted)")
 sys.exit(main())

@@ -191,7 +191,8 @@ def _differs(prev_result: str, known: Endpoint) -> list[str]:
 def _on_error(undo: ExitStack, what: str, act: Callable[[], object]) -> None:
     def step() -> None:
         try:
-            act()
+            with interrupt.undoing():
+                act()
         except CniError as e:
             LOG.error("undo: could not %s: %s: %s", what, e.msg, e.details)
 

@@ -18,10 +18,24 @@ _asked: list[int] = []
 _HERE = threading.local()
 
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 def listen() -> None:
-    """Take note of the signals that ask a program to end, instead of dying of them."""
-    for asked in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(asked, _note)
+    """Take note of the signals that ask a program to end, instead of dying of them; what nohup ignores stays so.
+
+    The launcher has held them back up to here.
+    """
+    for asked in _SIGNALS:
+        if signal.getsignal(asked) != signal.SIG_IGN:
+            signal.signal(asked, _note)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def listen_no_more() -> None:
+    """Nothing ends this process but its own end: Python gives up handlers of ours before it is over, not this one."""
+    for asked in _SIGNALS:
+        signal.signal(asked, signal.SIG_IGN)
 
 
 def _note(signum: int, _frame: FrameType | None) -> None:
@@ -38,8 +52,20 @@ def watched(reason: Callable[[], str]) -> Iterator[None]:
         _HERE.reason = None
 
 
+@contextmanager
+def undoing() -> Iterator[None]:
+    """What this thread does now goes on to its end, whoever asks it to stop."""
+    before, _HERE.undoing = getattr(_HERE, "undoing", False), True
+    try:
+        yield
+    finally:
+        _HERE.undoing = before
+
+
 def stop_if_asked() -> None:
     """CniError 11 once a signal has come or the watch says so; what was begun undoes itself then."""
+    if getattr(_HERE, "undoing", False):
+        return
     if _asked:
         raise CniError(Code.TRY_AGAIN, f"ended by signal {signal.Signals(_asked[0]).name}")
     reason: Callable[[], str] | None = getattr(_HERE, "reason", None)

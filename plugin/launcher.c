@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -39,8 +40,11 @@
 #define LARGEST_ANSWER (1 << 22)
 #define SECONDS_TO_TAKE 1
 #define SECONDS_TO_ANSWER 90 /* longer than the agent's own deadline */
+#define SECONDS_TO_PASS_ON 8 /* shorter than the agent waits for the word that we did */
+#define SECONDS_FOR_WARNINGS 1
 
 enum { TRACED = 1, HAS_NETNS = 2 };
+enum { LOST = -1, IN_VAIN = -2 }; /* no answer came; one came, and was or may have been passed on to nobody */
 enum kind { TAKEN = 'T', DECLINED = 'D', ANSWER = 'R' };
 
 struct call {
@@ -56,7 +60,8 @@ struct frame {
 };
 
 static char conf[LARGEST_CONF + 1], environment[LARGEST_ENVIRON];
-static char self[PATH_MAX];
+static int is_call; /* one of a runtime, not a command of people */
+static int own = -1; /* this program's own file, whatever is put in its place while we work */
 static double started;
 
 static double now(void)
@@ -67,10 +72,39 @@ static double now(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
+/* All of it within some seconds, or -1: a pipe that nobody reads must not hold us for ever. */
+static int write_all(int fd, const char *bytes, size_t length, int seconds)
+{
+	const double until = now() + seconds * 1e3;
+
+	while (length) {
+		struct pollfd room = { .fd = fd, .events = POLLOUT };
+		const double left = until - now();
+		const int ready = poll(&room, 1, left > 0 ? (int)left : 0);
+		ssize_t n;
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready <= 0)
+			return -1;
+		n = write(fd, bytes, length < PIPE_BUF ? length : PIPE_BUF); /* so much a pipe takes at once */
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0)
+			return -1;
+		bytes += n, length -= (size_t)n;
+	}
+	return 0;
+}
+
 static void tell(int traced, const char *what)
 {
-	if (traced)
-		fprintf(stderr, "launcher: %7.3f ms  %s\n", now() - started, what);
+	static int unread;
+	char line[100];
+	int length = traced && !unread ? snprintf(line, sizeof(line), "launcher: %7.3f ms  %s\n", now() - started, what) : 0;
+
+	if (length > 0 && write_all(2, line, (size_t)length, SECONDS_FOR_WARNINGS) != 0)
+		unread = 1;
 }
 
 static int answer_version(void)
@@ -89,33 +123,83 @@ static int fail(const char *msg, const char *details)
 	return 1;
 }
 
-/* python3 on this file, at a fixed place before PATH: a version manager's shim costs 100 ms, a runtime may give no PATH. */
+/* What asks a program to end: held back, or let through. */
+static void ending_signals(int how)
+{
+	sigset_t asked;
+
+	sigemptyset(&asked);
+	sigaddset(&asked, SIGTERM);
+	sigaddset(&asked, SIGINT);
+	sigaddset(&asked, SIGHUP);
+	sigprocmask(how, &asked, NULL);
+}
+
+/*
+ * Descriptors 0 to 2 are there before anything else is opened: else a socket becomes stderr. A call's missing stdout
+ * takes no answer, so that it fails; warnings without a stderr are lost.
+ */
+static void stand_in(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		int how = fd == 0 || (fd == 1 && is_call) ? O_RDONLY : O_WRONLY;
+
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", how) != fd)
+			_exit(1);
+	}
+}
+
+/* What our parent left behind: a child's status has to reach who waits for it, and a file's limit is no end. */
+static void set_up(void)
+{
+	stand_in();
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	if (is_call)
+		ending_signals(SIG_UNBLOCK);
+	own = open("/proc/self/exe", O_RDONLY); /* stays open for Python */
+}
+
+/*
+ * python3 on this file. Only where the system has it: what is first in PATH may be somebody's, and a version manager's
+ * shim costs 100 ms. Its first word is its path, since Python looks for its library by that word.
+ */
 static int run_python(int argc, char **argv)
 {
-	char **args = calloc((size_t)argc + 5, sizeof(*args));
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	static char *const places[] = { "/usr/bin/python3", "/usr/local/bin/python3" };
+	char **args = calloc((size_t)argc + 5, sizeof(*args)), self[40];
+	int problem = ENOENT;
 
-	if (length <= 0)
-		return fail("can not find the plugin's own file", "/proc is needed");
+	if (own < 0)
+		return fail("can not open the plugin's own file", "/proc is needed, and a free descriptor");
 	if (!args)
 		return fail("out of memory", "");
-	args[0] = "python3";
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", own);
 	args[1] = "-IS"; /* nothing of the user's or the site's is imported: all is in this file */
-	args[2] = self;
+	args[2] = "-Xutf8"; /* whatever the locale */
+	args[3] = self;
 	for (int i = 1; i < argc; i++)
-		args[2 + i] = argv[i];
+		args[3 + i] = argv[i];
 	signal(SIGPIPE, SIG_DFL);
-	execv("/usr/bin/python3", args);
-	execv("/usr/local/bin/python3", args);
-	execvp("python3", args);
-	return fail("python3 (3.11 or newer) is needed and was not found",
-		    "looked at /usr/bin/python3, /usr/local/bin/python3 and PATH");
+	signal(SIGXFSZ, SIG_DFL);
+	if (is_call)
+		ending_signals(SIG_BLOCK); /* until Python takes note of them: plugin/interrupt.py */
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		args[0] = places[i];
+		execv(places[i], args);
+		problem = errno == ENOENT ? problem : errno;
+	}
+	free(args);
+	if (problem != ENOENT)
+		return fail("python3 can not be started", strerror(problem));
+	return fail("python3 (3.11 or newer) is needed and was not found", "looked at /usr/bin/python3, /usr/local/bin/python3");
 }
 
 /* The same with the conf that was read already, given to Python on stdin once more. */
 static int run_python_anew(int argc, char **argv, size_t length)
 {
-	int fd = memfd_create("conf", 0);
+	int fd = memfd_create("conf", MFD_CLOEXEC);
 	size_t done = 0;
 
 	while (fd >= 0 && done < length) {
@@ -276,42 +360,39 @@ static int receive(int fd, void *to, size_t length)
 	return 0;
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
-{
-	while (length) {
-		ssize_t n = write(fd, bytes, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		bytes += n, length -= (size_t)n;
-	}
-	return 0;
-}
-
 /*
- * Pass the answer on and say so; the agent takes an ADD back that nobody could be told of. -1: no whole answer came,
- * or the agent waits no more for the word that an ADD was passed on.
+ * Pass the answer on and say so; the agent takes an ADD back that nobody could be told of. No signal ends us between
+ * the answer and the word, nor after it: what the runtime is told has to hold. Warnings come last, so that whoever
+ * does not read them delays nothing. LOST: nothing was passed on. IN_VAIN: an ADD was or may have been, and will not
+ * hold.
  */
 static int pass_on(int fd, const struct frame *frame, int is_add)
 {
 	char *text, byte;
 	size_t length = (size_t)frame->out_length + frame->err_length;
+	int matters = is_add && frame->status == 0, status = (int)frame->status;
 
-	if (length > LARGEST_ANSWER || !(text = malloc(length + 1)) || receive(fd, text, length))
-		return -1;
-	if (write_all(2, text + frame->out_length, frame->err_length) < 0)
-		errno = 0; /* nobody reads stderr: no reason to fail */
-	if (write_all(1, text, frame->out_length) == 0) {
-		if (send(fd, "A", 1, MSG_NOSIGNAL) != 1 && is_add && frame->status == 0)
-			return -1;
-		return (int)frame->status;
+	if (length > LARGEST_ANSWER || !(text = malloc(length + 1)))
+		return LOST;
+	if (receive(fd, text, length)) {
+		free(text);
+		return LOST;
 	}
-	shutdown(fd, SHUT_WR);
-	while (recv(fd, &byte, 1, 0) > 0) /* until the agent has taken it back */
-		;
-	return 1;
+	ending_signals(SIG_BLOCK);
+	if (matters && send(fd, "", 0, MSG_NOSIGNAL) < 0) {
+		status = LOST; /* the agent waits no more */
+	} else if (write_all(1, text, frame->out_length, SECONDS_TO_PASS_ON) != 0) {
+		shutdown(fd, SHUT_WR);
+		while (recv(fd, &byte, 1, 0) > 0) /* until the agent has taken it back */
+			;
+		status = matters ? IN_VAIN : 1;
+	} else if (send(fd, "A", 1, MSG_NOSIGNAL) != 1 && matters) {
+		status = IN_VAIN;
+	} else {
+		write_all(2, text + frame->out_length, frame->err_length, SECONDS_FOR_WARNINGS);
+	}
+	free(text);
+	return status;
 }
 
 static int is_add(void)
@@ -321,14 +402,18 @@ static int is_add(void)
 	return command && strcmp(command, "ADD") == 0;
 }
 
-static int after_the_agent(int argc, char **argv, const struct call *call, size_t length)
+/* What the agent left is taken back, whoever asks us to end meanwhile; another verb than ADD is done again. */
+static int after_the_agent(int argc, char **argv, const struct call *call, size_t length, int in_vain)
 {
 	char nonce[sizeof(call->nonce) + 1] = "", *undo[] = { argv[0], "--undo", nonce, NULL };
+	int nobody;
 
+	if (!is_add())
+		return run_python_anew(argc, argv, length);
 	memcpy(nonce, call->nonce, sizeof(call->nonce));
-	if (is_add())
-		return run_python_anew(3, undo, length);
-	return run_python_anew(argc, argv, length);
+	if (in_vain && (nobody = open("/dev/null", O_WRONLY | O_CLOEXEC)) >= 0) /* one object is on stdout already */
+		dup2(nobody, 1);
+	return run_python_anew(3, undo, length);
 }
 
 static int serve(int argc, char **argv, int traced)
@@ -337,15 +422,16 @@ static int serve(int argc, char **argv, int traced)
 	struct call call;
 	struct frame frame = { 0 };
 	size_t length;
-	int fd = connected(), status;
+	int fd, status;
 
+	if (read_conf(&length) != 0) /* first: the agent waits for nobody who writes slowly */
+		return fail("the network conf on stdin can not be read", strerror(errno));
+	fd = connected();
 	if (fd < 0) {
 		tell(traced, "no agent");
-		return run_python(argc, argv);
+		return run_python_anew(argc, argv, length);
 	}
 	tell(traced, "connected to the agent");
-	if (read_conf(&length) != 0)
-		return fail("the network conf on stdin can not be read", strerror(errno));
 	if (describe(&call, length, traced) != 0 || send_call(fd, &call) != 0) {
 		tell(traced, "the agent could not be asked");
 		return run_python_anew(argc, argv, length);
@@ -354,7 +440,7 @@ static int serve(int argc, char **argv, int traced)
 		shutdown(fd, SHUT_RD);
 		if (recv(fd, &frame, sizeof(frame), MSG_DONTWAIT) == sizeof(frame) && frame.kind == TAKEN) {
 			close(fd);
-			return after_the_agent(argc, argv, &call, length);
+			return after_the_agent(argc, argv, &call, length, 0);
 		}
 		frame.kind = DECLINED;
 	}
@@ -362,17 +448,16 @@ static int serve(int argc, char **argv, int traced)
 		tell(traced, "the agent did not take it");
 		return run_python_anew(argc, argv, length);
 	}
-	signal(SIGPIPE, SIG_IGN);
 	if (frame.kind == TAKEN) {
 		tell(traced, "taken by the agent");
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &long_patience, sizeof(long_patience));
 		if (receive(fd, &frame, sizeof(frame)) != 0)
 			frame.kind = 0;
 	}
-	status = frame.kind == ANSWER ? pass_on(fd, &frame, is_add()) : -1;
+	status = frame.kind == ANSWER ? pass_on(fd, &frame, is_add()) : LOST;
 	close(fd);
 	tell(traced, status < 0 ? "the agent went away" : "answered");
-	return status < 0 ? after_the_agent(argc, argv, &call, length) : status;
+	return status < 0 ? after_the_agent(argc, argv, &call, length, status == IN_VAIN) : status;
 }
 
 int main(int argc, char **argv)
@@ -380,6 +465,8 @@ int main(int argc, char **argv)
 	const char *command = getenv("CNI_COMMAND");
 	int traced = argc == 2 && strcmp(argv[1], "--trace") == 0;
 
+	is_call = command && (argc <= 1 || traced);
+	set_up();
 	if (argc <= 1 && command && strcmp(command, "VERSION") == 0)
 		return answer_version();
 	if (!command || (argc > 1 && !traced))

@@ -5,15 +5,21 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from calico_rkt.plugin.interrupt import stop_if_asked
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.protocol import Key
 
-_PAUSE = 0.02
+_LOOKS = 0.02
+"""Seconds between two looks at whether a call that waits was asked to end."""
+_MOST_GIVEN_UP = 64
+"""Threads that may wait for nobody; with so many, further callers look again and again instead."""
+_given_up: set[threading.Event] = set()
 
 
 @contextmanager
@@ -49,29 +55,106 @@ def _locked(path: Path, how: int, patience: float = 0, meanwhile: Callable[[], o
         except FileNotFoundError:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = _opened(path)
+        fd = _held(fd, how, patience, path, meanwhile)
     except OSError as e:
         raise CniError(Code.IO, f"can not lock {path}: {e.strerror}") from e
     try:
-        if patience or meanwhile:
-            _wait(fd, how, patience or float("inf"), path, meanwhile)
-        else:
-            fcntl.flock(fd, how)
         yield
     finally:
         os.close(fd)
 
 
-def _wait(fd: int, how: int, patience: float, path: Path, meanwhile: Callable[[], object] | None) -> None:
+def _held(fd: int, how: int, patience: float, path: Path, meanwhile: Callable[[], object] | None) -> int:
+    """The descriptor with its lock held. CniError 11 when whoever waits was asked to end, or has no patience left."""
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass
+    except BaseException:
+        os.close(fd)
+        raise
+    else:
+        return fd
+    waiter = _waiter(fd, how)
     until = time.monotonic() + patience
-    while True:
+    while not waiter.answered.wait(_LOOKS):
         try:
-            return fcntl.flock(fd, how | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            if time.monotonic() > until:
-                raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {patience:.0f} s") from e
-        if meanwhile is not None:
-            meanwhile()
-        time.sleep(_PAUSE)
+            stop_if_asked()
+            if meanwhile is not None:
+                meanwhile()
+            if patience and time.monotonic() > until:
+                raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {patience:.0f} s")
+        except BaseException:
+            waiter.give_up()
+            raise
+    if waiter.error is not None:
+        raise waiter.error
+    return fd
+
+
+def _waiter(fd: int, how: int) -> _Waiter | _Looker:
+    if len(_given_up) < _MOST_GIVEN_UP:
+        with suppress(RuntimeError):  # no thread is to be had
+            return _Waiter(fd, how)
+    return _Looker(fd, how)
+
+
+class _Waiter:
+    """A thread that waits in the kernel's queue, so that the lock comes in turn and at once.
+
+    The kernel lets no thread go that waits there, so one that is not wanted any more closes the descriptor itself.
+    """
+
+    def __init__(self, fd: int, how: int) -> None:
+        self.answered = threading.Event()
+        self.error: OSError | None = None
+        self._fd, self._how = fd, how
+        self._mutex = threading.Lock()
+        self._given_up = False
+        threading.Thread(target=self._wait, name="lock", daemon=True).start()
+
+    def _wait(self) -> None:
+        try:
+            fcntl.flock(self._fd, self._how)
+        except OSError as e:
+            self.error = e
+        with self._mutex:
+            if self._given_up or self.error:
+                os.close(self._fd)
+            self.answered.set()
+            _given_up.discard(self.answered)
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more; a lock that has just come is let go."""
+        with self._mutex:
+            self._given_up = True
+            if not self.answered.is_set():
+                _given_up.add(self.answered)
+            elif not self.error:
+                os.close(self._fd)
+
+
+class _Looker:
+    """The same without a thread: not in turn, and not at once."""
+
+    def __init__(self, fd: int, how: int) -> None:
+        self.answered = self
+        self.error: OSError | None = None
+        self._fd, self._how = fd, how
+
+    def wait(self, seconds: float) -> bool:
+        try:
+            fcntl.flock(self._fd, self._how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(seconds)
+            return False
+        except OSError as e:
+            self.error = e
+            os.close(self._fd)
+        return True
+
+    def give_up(self) -> None:
+        os.close(self._fd)
 
 
 def _opened(path: Path) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from calico_rkt.plugin.process import streams
 
 LOG = logging.getLogger("calico-rkt")
 DEFAULT_FILE = "/var/log/calico-rkt/calico-rkt.log"
@@ -29,7 +30,7 @@ def open_log(level: str) -> None:
         _HERE.level = number
         return
     LOG.setLevel(number)
-    _set_up(logging.FileHandler, logging.StreamHandler(sys.stderr))
+    _set_up(logging.FileHandler, _ToStderr())
 
 
 def share_log() -> None:
@@ -64,7 +65,7 @@ def _set_up(file: type[logging.FileHandler], to_stderr: logging.Handler) -> None
         to_file.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
         LOG.addHandler(to_file)
     except OSError as e:
-        print(f"calico: no log file: {e}", file=sys.stderr)
+        streams.warn(f"calico: no log file: {e}\n")
     to_stderr.setLevel(logging.WARNING)
     to_stderr.setFormatter(_SAYING)
     LOG.addHandler(to_stderr)
@@ -72,6 +73,13 @@ def _set_up(file: type[logging.FileHandler], to_stderr: logging.Handler) -> None
 
 def _is_wanted(record: logging.LogRecord) -> bool:
     return record.levelno >= getattr(_HERE, "level", logging.INFO)
+
+
+class _ToStderr(logging.Handler):
+    """stderr of this process: a call may hold locks while it says something, so it waits for no reader."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        streams.warn(self.format(record) + "\n")
 
 
 class _ToCaller(logging.Handler):
@@ -83,4 +91,8 @@ class _ToCaller(logging.Handler):
         if said is not None:
             said.append(line)
         else:
-            sys.stderr.write(line)
+            streams.warn(line)
+
+
+logging.lastResort = _ToStderr(logging.WARNING)  # what is said before open_log()
+logging.lastResort.setFormatter(_SAYING)

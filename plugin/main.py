@@ -7,6 +7,7 @@ import os
 import sys
 
 from calico_rkt.plugin import interrupt
+from calico_rkt.plugin.process import streams
 from calico_rkt.plugin.result import NEWEST, CniError, Code
 
 
@@ -33,7 +34,10 @@ def main() -> int:
 def _cni(arguments: list[str]) -> int:
     """One CNI call, done by this process; what goes wrong before the call itself begins is an answer, too."""
     try:
-        return _call(arguments)
+        try:
+            return _call(arguments)
+        finally:
+            interrupt.listen_no_more()
     except CniError as e:
         error = e
     except Exception as e:  # noqa: BLE001 - see there
@@ -43,7 +47,7 @@ def _cni(arguments: list[str]) -> int:
     try:
         _say(error.code, json.dumps(error.to_json(NEWEST)) + "\n")
     except CniError:
-        print(f"calico: {error.msg}", file=sys.stderr)
+        streams.warn(f"calico: {error.msg}\n")
     return 1
 
 
@@ -57,24 +61,26 @@ def _call(arguments: list[str]) -> int:
     from calico_rkt.plugin.request import read_stdin
 
     stdin = read_stdin(sys.stdin.buffer)
-    interrupt.listen()
-    if arguments[:1] == ["--undo"]:
+    if arguments[:1] == ["--undo"]:  # the launcher holds all back that would end it
         from calico_rkt.plugin.undo import undoing
 
         return calls.run(os.environ, stdin, _say, act=undoing(arguments[1] if len(arguments) > 1 else ""))
+    interrupt.listen()
     if not arguments:
         return calls.run(os.environ, stdin, _say)
     with trace.collecting() as phases:
         status = calls.run(os.environ, stdin, _say)
-    print(trace.table(phases()), end="", file=sys.stderr)
+    streams.warn(trace.table(phases()))
     return status
 
 
 def _say(_code: int, line: str) -> None:
-    """Print one JSON object; CniError when nobody reads it, so that an ADD that can not answer is undone."""
+    """Print one JSON object; CniError when nobody reads it, so that an ADD that can not answer is undone.
+
+    No signal ends this process from here on: what the runtime is told has to hold.
+    """
+    interrupt.listen_no_more()
     try:
-        sys.stdout.write(line)
-        sys.stdout.flush()
+        streams.answer(line)
     except OSError as e:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise CniError(Code.IO, f"the answer could not be written: {e.strerror}") from e
+        raise CniError(Code.IO, f"the answer could not be written: {e.strerror or e}") from e

@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from errno import EAGAIN, ENOBUFS, ENODEV
+from errno import EAGAIN, ECANCELED, ENOBUFS, ENODEV
 
 from calico_rkt.plugin import netlink, veth
 from calico_rkt.plugin.hostlink import host_socket
@@ -36,7 +36,7 @@ def _take(wishes: Sequence[Wish[int]]) -> None:
     try:
         with netlink.Socket(groups=netlink.LINK_GROUP) as events, closing(_Asked(tuple(turn))) as asked:
             _listen(events, asked, turn)
-    except (OSError, RuntimeError) as e:  # RuntimeError: no thread can be started
+    except Exception as e:  # noqa: BLE001 - RuntimeError: no thread can be started; and whatever else
         _wake(turn, dict.fromkeys(turn, e if isinstance(e, OSError) else OSError(EAGAIN, str(e))))
 
 
@@ -50,7 +50,8 @@ class _Asked:
     """
 
     def __init__(self, indexes: tuple[int, ...]) -> None:
-        self.errors: dict[int, OSError] = {}
+        self.errors: dict[int, OSError] = dict.fromkeys(indexes, OSError(ECANCELED, "who asked the kernel broke off"))
+        """Of those that stay; all of them until the kernel has said otherwise, whatever becomes of the thread."""
         self._indexes = indexes
         self.end, self._other_end = socket.socketpair()
         threading.Thread(target=self._ask, name="removal", daemon=True).start()
@@ -59,8 +60,9 @@ class _Asked:
         try:
             with host_socket() as host:
                 self.errors = remove_together(host, self._indexes)
-        except OSError as e:
-            self.errors = dict.fromkeys(self._indexes, e)
+        except Exception as e:  # noqa: BLE001 - only the kernel's answer says that a link is gone
+            found = e if isinstance(e, OSError) else OSError(ECANCELED, f"{type(e).__name__}: {e}")
+            self.errors = dict.fromkeys(self._indexes, found)
         finally:
             self._other_end.close()
 

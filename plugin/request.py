@@ -158,6 +158,8 @@ def _request(
             raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is missing")
         if "\0" in netns or "\n" in netns:
             raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is no path")
+        if command != "DEL" and any("\ud800" <= c <= "\udfff" for c in netns):
+            raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is no text in UTF-8", ascii(netns))
     previous = loaded.get("prevResult")
     if previous is not None and not isinstance(previous, dict):
         raise CniError(Code.INVALID_CONF, "prevResult must be an object")

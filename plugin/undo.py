@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from calico_rkt.plugin import detach
+from calico_rkt.plugin import detach, interrupt
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG, open_log
 from calico_rkt.plugin.request import Request
@@ -23,7 +23,7 @@ def undoing(nonce: str) -> Callable[[Request, Callable[[str], None]], None]:
         key = detach.key_of(request)
         store = open_store(request.conf)
         try:
-            with attachment_lock(store.run_dir, key, patience=PATIENCE):
+            with interrupt.undoing(), attachment_lock(store.run_dir, key, patience=PATIENCE):
                 detach.take_back(key, nonce, store)
         finally:
             store.close()

@@ -52,7 +52,7 @@ class Gauges:
         if time.monotonic() - self._asked < _SECONDS_KEPT:
             return self._profiles
         self._asked, self._profiles = time.monotonic(), ()
-        argv = [sys.executable, "-IS", self._own, "status", "--format", "json", "--no-agent"]
+        argv = [sys.executable, "-IS", "-Xutf8", self._own, "status", "--format", "json", "--no-agent"]
         try:
             done = subprocess.run(
                 argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_PATIENCE, env=_no_cni()

@@ -38,7 +38,7 @@ class Agent:
 
     def __init__(self, own: Path, metrics_at: str) -> None:
         run_dir, _ = folders()
-        self._own, self._is_own = own, _identity(own)
+        self._own, self._is_own = own, _identity(own if calico_rkt.FILE < 0 else calico_rkt.FILE)
         self._listener = sockets.listen(run_dir)
         self._path = None if sockets.is_handed_down() else run_dir / sockets.NAME
         self._metrics_at = metrics_at or str(run_dir / METRICS)
@@ -84,7 +84,8 @@ class Agent:
             self._finisher.saw(conf)
 
     def _offer_metrics(self) -> None:
-        gauges = Gauges(str(self._own))
+        # By the open file: another build may have been put in its place.
+        gauges = Gauges(str(self._own) if calico_rkt.FILE < 0 else f"/proc/{os.getpid()}/fd/{calico_rkt.FILE}")
         listener = sockets.listen_at(self._metrics_at)
         self._page = Path(self._metrics_at) if "/" in self._metrics_at else None
         page.offer(listener, lambda brief: self._metrics.text(gauges.now(brief=brief)))
@@ -129,9 +130,9 @@ def run(metrics_at: str) -> int:
     return 0
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
+def _identity(file: Path | int) -> tuple[int, int, int]:
     try:
-        found = path.stat()
+        found = os.stat(file)  # noqa: PTH116 - of an open file, too
     except OSError:
         return 0, 0, 0
     return found.st_dev, found.st_ino, found.st_mtime_ns

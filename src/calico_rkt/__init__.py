@@ -3,3 +3,5 @@
 __version__ = "0.1.0"
 BUILD = ""
 """What dist/calico and its launcher know each other by; packaging/build.py computes it, source trees have none."""
+FILE = -1
+"""The open file that the application is read from; -1 where it was started otherwise."""

@@ -62,3 +62,13 @@ def test_what_the_kernel_refuses_fails_for_who_asked_and_for_nobody_else(lab):
     )
     assert codes == ([0] * 10 + [95]) * 2  # EOPNOTSUPP: 1 is the loopback
     assert "r0" not in lab.run(lab.host, ["ip", "link"], check=True).stdout
+
+
+def test_a_removal_that_breaks_off_for_any_reason_is_no_success(lab):
+    """The thread that asks the kernel is where nobody looks: whatever it raises, its caller hears of it."""
+    codes = run(
+        lab,
+        "removal.remove_together = lambda host, indexes: {}[0]\n"
+        "(i,) = links(1); print(json.dumps([remove(i) != 0, there('r0') != 0]))",
+    )
+    assert codes == [True, True]

@@ -15,16 +15,15 @@ _OLD = (
 )
 
 
-def run(folder, **env):
+def run(folder, path="", **env):
     # The real ones of this host would be found: only the test's folder is looked at.
     script = _OLD.replace(
-        "exec(",
-        f"import os; os.access = lambda path, mode: path.startswith({str(folder)!r}) and os.path.exists(path); exec(",
+        ".read()", f".read().replace('\"/usr/bin\", \"/usr/local/bin\"', {str(folder)!r}.join('\"\"') + ',')"
     )
     return subprocess.run(
         [sys.executable, "-c", script, str(MAIN)],
         capture_output=True,
-        env={"PATH": f"{folder}:{os.environ['PATH']}", **env},
+        env={"PATH": f"{path}:{os.environ['PATH']}", **env},
         check=False,
     )
 
@@ -58,3 +57,11 @@ def test_one_that_is_too_old_does_not(tmp_path):
     other.write_text("#!/bin/sh\necho went on\n")
     other.chmod(0o755)
     assert json.loads(run(tmp_path, CNI_COMMAND="ADD").stdout)["code"] == 5
+
+
+def test_what_is_first_in_path_runs_nothing(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "python3.11").write_text("#!/bin/sh\necho went on\n")
+    (mine / "python3.11").chmod(0o755)
+    assert json.loads(run(tmp_path, mine, CNI_COMMAND="ADD").stdout)["code"] == 5

@@ -1,0 +1,1 @@
+"""What any process of ours needs of the system: its streams, whole files."""
