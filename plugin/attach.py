@@ -12,8 +12,10 @@ from pathlib import Path
 from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
 from calico_rkt.plugin import delegate, interrupt, link, trace
 from calico_rkt.plugin.detach import ask_delegate, key_of, tear_down, words
+from calico_rkt.plugin.life import Life, life_of, survey
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policed import policy_of
+from calico_rkt.plugin.record import recorded
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import (
     NEWEST,
@@ -44,7 +46,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             repeated = _repeated(known, netns, request)
             if repeated is not None:
                 return answer(repeated)  # that nobody reads it is no reason to take the first one away
-            tear_down(known, store)  # an ADD that was killed half way: its record has no result
+            tear_down(known, store)  # an ADD that was killed half way, or a container that ended without a DEL
             if delegate.is_delegated(conf):
                 delegate.delete(request)
         else:
@@ -54,7 +56,8 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         addresses, routes, dns = _delegated(request, undo) if delegate.is_delegated(conf) else ((), (), Dns())
         interrupt.stop_if_asked()
         nonce = request.nonce or secrets.token_hex(8)
-        endpoint = rules.add(
+        endpoint = recorded(
+            rules,
             store,
             conf,
             Endpoint(
@@ -144,21 +147,30 @@ def status(request: Request, store: Store) -> None:
 
 
 def _repeated(known: Endpoint, netns: link.Netns, request: Request) -> Result | None:
-    """The old result where record, netns and link all still match; None for an ADD that never finished."""
+    """The old result where record, netns and link all still match; None where nothing of it lives or it never finished.
+
+    The number of a namespace that is gone may have been given to the new one.
+    """
     if not known.result:
         return None
-    if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
+    is_same = (known.netns_dev, known.netns_inode) == (netns.dev, netns.inode)
+    life = life_of(known) if is_same else survey([known])[0][1]
+    if life is Life.OVER:
+        LOG.warning("ADD %s %s %s: its earlier container is gone, and no DEL came", *words(known.key))
+        return None
+    name = "/".join(words(known.key))
+    if not is_same:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
             f"{request.ifname} of this container is attached to network {request.conf.name!r} in another netns already",
-            f"attached in {known.netns}; DEL it first",
+            f"attached in {known.netns}, which lives; DEL it first, or free it: calico-rkt gc --attachment {name}",
         )
     problems = link.check(netns, known, _routes(request.conf), gateways_in(known.result))
     if problems:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
             f"{request.ifname} of this container is attached to network {request.conf.name!r} already, but not whole",
-            "; ".join(problems) + "; DEL it first",
+            "; ".join(problems) + f"; DEL it first, or free it: calico-rkt gc --attachment {name}",
         )
     return from_json(known.result)
 

@@ -103,10 +103,17 @@ def _parser() -> argparse.ArgumentParser:
     ready: list[argparse.ArgumentParser] = [apply, status]
     for name, text in (
         ("prune", "delete published profiles that no endpoint uses"),
-        ("gc", "free endpoints whose network namespace is gone"),
+        ("gc", "free endpoints whose network namespace is gone, and name those that are kept without a path to it"),
     ):
         ready.append(commands.add_parser(name, help=text))
         ready[-1].add_argument("--dry-run", action="store_true", help="only show")
+    ready[-1].add_argument(
+        "--attachment",
+        default="",
+        metavar="NETWORK/CONTAINER/IFNAME",
+        help="free this one, also where its network namespace lives but nothing leads there and nobody runs in it",
+    )
+    ready[-1].add_argument("--force", action="store_true", help="with --attachment: also a living container's")
     commands.add_parser("restore", help="rebuild the nftables table from leases and published profiles")
     for command in ready:
         command.add_argument(

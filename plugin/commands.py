@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin.detach import collect
 from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, ChangedMeanwhileError, confs_of
 from calico_rkt.plugin.log import open_log
 from calico_rkt.plugin.question import agreed, reviewed, shown
@@ -26,11 +25,14 @@ def run(args: argparse.Namespace) -> int:
     open_log("info")
     if args.command == "restore":
         return restore_host()
-    if args.command in ("prune", "gc"):
-        act = _prune if args.command == "prune" else _gc
+    if args.command == "gc":
+        from calico_rkt.plugin.gc_command import gc
+
+        return gc(args, lambda: clusters(_confs(args)))
+    if args.command == "prune":
         with opened_local({}) as local:  # whatever is wrong with a conf
-            act(args, local)
-        return _in_clusters(args, _confs(args), act)
+            _prune(args, local)
+        return _in_clusters(args, _confs(args), _prune)
     known = _confs(args)
     if args.command == "status":
         from calico_rkt.plugin.status import status
@@ -131,16 +133,4 @@ def _worlds(side: Side, changes: tuple[Change, ...]) -> tuple[World, World]:
 def _prune(args: argparse.Namespace, side: Side) -> int:
     for network_id in side.prune(dry_run=args.dry_run):
         print(f"{'would delete' if args.dry_run else 'deleted'} profile {network_id}")
-    return 0
-
-
-def _gc(args: argparse.Namespace, side: Side) -> int:
-    for line in side.finish_releases() if not args.dry_run else ():
-        print(line)
-    gone, failed = collect(side.store, dry_run=args.dry_run)
-    for e in gone:
-        verb = "would free" if args.dry_run else "freed"
-        print(f"{verb} {e.key.network} {e.key.container} {e.key.ifname}: {', '.join(map(str, e.addresses))}")
-    if failed:
-        raise failed[0]
     return 0

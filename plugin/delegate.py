@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.log import LOG
-from calico_rkt.plugin.request import Request
+from calico_rkt.plugin.request import VALID_ATTACHMENTS, Request
 from calico_rkt.plugin.result import CniError, Code, Dns, Ip, Result, ResultRoute
 
 OWN = "host-local"
@@ -53,9 +53,11 @@ def check(request: Request) -> None:
     _run(_find(request), request, "CHECK")
 
 
-def gc(request: Request) -> None:
-    """Run the plugin's GC (CNI 1.1.0)."""
-    _run(_find(request), request, "GC")
+def gc(request: Request, valid: Iterable[tuple[str, str]]) -> None:
+    """Run the plugin's GC (CNI 1.1.0); valid is container and interface of each attachment whose address is in use."""
+    listed = [{"containerID": container, "ifname": ifname} for container, ifname in valid]
+    told = {**_object(request.raw), **dict.fromkeys(VALID_ATTACHMENTS, listed)}
+    _run(_find(request), request, "GC", json.dumps(told).encode())
 
 
 def status(request: Request) -> None:
@@ -81,13 +83,16 @@ def _find(request: Request) -> Path:
     )
 
 
-def _run(plugin: Path, request: Request, command: str) -> bytes:
-    """Run one verb with the conf as it came and the runtime's environment; no time limit but the runtime's own."""
+def _run(plugin: Path, request: Request, command: str, conf: bytes = b"") -> bytes:
+    """Run one verb with the conf as it came and the runtime's environment; no time limit but the runtime's own.
+
+    conf: what stands in for the conf as it came.
+    """
     name = request.conf.ipam.type
     try:
         done = subprocess.run(
             [str(plugin)],
-            input=request.raw,
+            input=conf or request.raw,
             capture_output=True,
             check=False,
             env={**os.environ, "CNI_COMMAND": command},

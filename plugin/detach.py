@@ -1,13 +1,12 @@
-"""A Request or a record in, an endpoint detached out: DEL, GC, and an ADD that is taken back."""
+"""A Request or a record in, an endpoint detached out: DEL, and an ADD that is taken back."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from calico_rkt.plugin import delegate, link, trace
-from calico_rkt.plugin.locks import attachment_lock
+from calico_rkt.plugin.life import Life, leads_there, life_of
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policed import policy_of
 from calico_rkt.plugin.request import Request
@@ -39,6 +38,13 @@ def delete(request: Request, store: Store) -> None:
     LOG.info("DEL %s %s %s%s", *words(key), "" if known else ": was not attached")
 
 
+def _is_stale(known: Endpoint, netns: str) -> bool:
+    """Whether a DEL is about an older netns of the same container id while the recorded one still lives."""
+    if not netns or os.path.realpath(netns) == os.path.realpath(known.netns) or leads_there(netns, known):
+        return False
+    return life_of(known) is not Life.OVER
+
+
 def take_back(key: Key, nonce: str, store: Store) -> None:
     """Undo what an ADD with this nonce left when it ended half way; any other attachment of the key stays."""
     known = store.endpoint(key)
@@ -48,70 +54,13 @@ def take_back(key: Key, nonce: str, store: Store) -> None:
         link.delete(link.host_ifname(key, store.link_prefix), nonce)
 
 
-def gc(request: Request, store: Store) -> None:
-    """Free what the runtime doesn't list, but only where the netns is gone too: other runtimes may share a network."""
-    keep = set(request.attachments or ())
-    failed: list[CniError] = []
-    try:
-        ask_delegate(request, delegate.gc)
-    except CniError as e:
-        failed.append(e)
-    for endpoint in store.endpoints(request.conf.name):
-        if (endpoint.key.container, endpoint.key.ifname) in keep or not netns_is_gone(endpoint):
-            continue
-        try:
-            if _tear_down_if_gone(endpoint, store):
-                LOG.info("GC freed %s %s %s", *words(endpoint.key))
-        except CniError as e:
-            failed.append(e)
-    if failed:
-        raise failed[0]
-
-
-def collect(store: Store, *, dry_run: bool) -> tuple[tuple[Endpoint, ...], tuple[CniError, ...]]:
-    """`calico-rkt gc`: every endpoint of any network whose netns is gone, torn down unless dry_run; and what failed."""
-    gone = tuple(e for e in store.endpoints() if netns_is_gone(e))
-    if dry_run:
-        return gone, ()
-    freed, failed = [], []
-    for endpoint in gone:
-        try:
-            if _tear_down_if_gone(endpoint, store):
-                freed.append(endpoint)
-        except CniError as e:
-            failed.append(e)
-    return tuple(freed), tuple(failed)
-
-
-def netns_is_gone(endpoint: Endpoint) -> bool:
-    """Whether the path leads no more to the netns that the endpoint was attached in."""
-    return _identity(endpoint.netns) != (endpoint.netns_dev, endpoint.netns_inode)
-
-
-def _is_stale(known: Endpoint, netns: str) -> bool:
-    """Whether a DEL is about an older netns of the same container id while the recorded one still lives."""
-    if not netns or os.path.realpath(netns) == os.path.realpath(known.netns):
-        return False
-    if _identity(netns) == (known.netns_dev, known.netns_inode):
-        return False
-    return _identity(known.netns) == (known.netns_dev, known.netns_inode)
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 def tear_down(endpoint: Endpoint, store: Store) -> None:
     """Every step of a DEL for a recorded endpoint; the record and its address go last, and only when all is gone."""
     failed: list[CniError] = []
     rules = policy_of(store)
     with rules.guard(store):
         steps: tuple[tuple[str, Callable[[], object]], ...] = (
-            ("link", lambda: link.delete(endpoint.host_ifname, endpoint.nonce)),
+            ("link", lambda: _remove_link(endpoint)),
             ("policy", lambda: rules.detach(endpoint)),
             ("flows", lambda: link.forget_flows(endpoint.addresses)),
         )
@@ -128,17 +77,12 @@ def tear_down(endpoint: Endpoint, store: Store) -> None:
         trace.mark("record")
 
 
-def _tear_down_if_gone(endpoint: Endpoint, store: Store) -> bool:
-    """Tear down an endpoint whose netns is gone, unless somebody attached anew or detached meanwhile."""
-    with attachment_lock(store.run_dir, endpoint.key):
-        now = store.endpoint(endpoint.key)
-        if now is None and netns_is_gone(endpoint):
-            link.delete_unrecorded(endpoint.key, store.link_prefix)
-            return store.forget(endpoint.key)
-        if now is None or now.nonce != endpoint.nonce or not netns_is_gone(now):
-            return False
-        tear_down(now, store)
-        return True
+def _remove_link(endpoint: Endpoint) -> None:
+    """The pair, also where somebody renamed the host end or moved it away: by its other end then."""
+    if link.delete(endpoint.host_ifname, endpoint.nonce) or not leads_there(endpoint.netns, endpoint):
+        return
+    with link.open_netns(endpoint.netns) as netns:
+        link.delete_inside(netns, endpoint.key.ifname, endpoint.mac)
 
 
 def ask_delegate(request: Request, verb: Callable[[Request], None]) -> None:

@@ -21,16 +21,10 @@ PREFIX = "crk"
 ALIAS = "calico-rkt"
 """The first word of a host end's alias; the nonce of the attachment is the second."""
 
-_GETLINK, _GETADDR, _GETROUTE, _GETNEIGH = 18, 22, 26, 30
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_EXT_MASK = (
-    1,
-    3,
-    4,
-    5,
-    18,
-    20,
-    29,
-)
+_GETLINK, _GETADDR, _GETROUTE, _GETNEIGH, _GETNSID = 18, 22, 26, 30, 90
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 5, 18, 20
+_IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 29, 37
+_NETNSA_NSID = 1
 _INFO_KIND, _SKIP_STATS = 1, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 1, 4, 5, 9, 15, 18, 30
@@ -46,6 +40,7 @@ class Interface:
     """An interface as the kernel has it; kind is "veth", "bridge" and so on, empty for hardware and loopback.
 
     peer: of a veth the other end's index, in the namespace where that is.
+    peer_netns: this namespace's number for that one; None where it is this same namespace, -1 where it is dying.
     """
 
     index: int
@@ -56,6 +51,7 @@ class Interface:
     kind: str
     alias: str
     peer: int
+    peer_netns: int | None = None
 
     @property
     def nonce(self) -> str:
@@ -95,6 +91,18 @@ def interface(socket: netlink.Socket, name: str) -> Interface | None:
 def interface_at(socket: netlink.Socket, index: int) -> Interface:
     """The interface of that index; NetlinkError when it has gone."""
     return _interface(socket.get(_GETLINK, _ifinfomsg(index)))
+
+
+def peer_lives(socket: netlink.Socket, end: Interface) -> bool:
+    """Whether the other end of a veth is in another namespace that lives: a dying one takes the pair with it soon."""
+    if end.peer_netns is None or end.peer_netns < 0:
+        return False
+    number = attribute(_NETNSA_NSID, struct.pack("=i", end.peer_netns))
+    try:
+        socket.get(_GETNSID, struct.pack("=Bxxx", AF_UNSPEC) + number)
+    except netlink.NetlinkError as e:
+        return e.errno != ENOENT  # kernels before 4.20 can't be asked by number
+    return True
 
 
 def veths(socket: netlink.Socket) -> tuple[Interface, ...]:
@@ -195,6 +203,7 @@ def _interface(body: bytes) -> Interface:
     _, _, _, index, flags, _ = struct.unpack_from("=BBHiII", body)
     found = attributes(body[16:])
     info = attributes(found.get(_IFLA_LINKINFO, b""))
+    there = found.get(_IFLA_LINK_NETNSID)
     return Interface(
         index=index,
         name=_text(found[_IFLA_IFNAME]),
@@ -204,6 +213,7 @@ def _interface(body: bytes) -> Interface:
         kind=_text(info.get(_INFO_KIND, b"")),
         alias=_text(found.get(_IFLA_IFALIAS, b"")),
         peer=int.from_bytes(found.get(_IFLA_LINK, b""), sys.byteorder),
+        peer_netns=struct.unpack("=i", there)[0] if there is not None else None,
     )
 
 

@@ -17,6 +17,9 @@ from calico_rkt.plugin.result import CniError, Code
 COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS")
 """Every verb that reads a conf; VERSION is answered before stdin is touched."""
 
+VALID_ATTACHMENTS = ("cni.dev/valid-attachments", "cni.dev/attachments")
+"""GC's list; the second name is what some runtimes wrote before the specification settled, libcni writes both."""
+
 LARGEST_CONF = 1 << 20
 """Bytes of stdin that are read at most; a conf with a long prevResult has some 10 KiB."""
 
@@ -250,12 +253,20 @@ def _object(loaded: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _attachments(loaded: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """GC's list; `cni.dev/attachments` is what some runtimes wrote before the specification settled."""
-    for key in ("cni.dev/valid-attachments", "cni.dev/attachments"):
-        if key not in loaded:
-            continue
+    """GC's list; a missing one is empty, as libcni hands on a nil one: more than the dead is never freed anyway."""
+    found: list[tuple[str, str]] = []
+    for key in VALID_ATTACHMENTS:
+        listed = loaded.get(key)
         try:
-            return tuple((str(a["containerID"]), str(a["ifname"])) for a in loaded[key] or ())
+            if not isinstance(listed, list | None):
+                raise TypeError
+            found += [(_word(a["containerID"]), _word(a["ifname"])) for a in listed or ()]
         except (TypeError, KeyError):
             raise CniError(Code.INVALID_CONF, f"{key} must be a list of containerID and ifname") from None
-    raise CniError(Code.INVALID_CONF, "GC without cni.dev/valid-attachments would keep nothing: refused")
+    return tuple(dict.fromkeys(found))
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin import attach, detach
+from calico_rkt.plugin import attach, detach, garbage
 from calico_rkt.plugin.enforce.closing import close_first
 from calico_rkt.plugin.locks import attachment_lock
 from calico_rkt.plugin.log import LOG, open_log
@@ -70,7 +70,7 @@ def _dispatch(request: Request, store: Store, answer: Callable[[Result], None]) 
     if request.command == "STATUS":
         return attach.status(request, store)
     if request.command == "GC":
-        return detach.gc(request, store)
+        return garbage.gc(request, store)
     with attachment_lock(store.run_dir, detach.key_of(request)):
         if request.command == "DEL":
             return detach.delete(request, store)
