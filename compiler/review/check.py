@@ -11,6 +11,8 @@ from calico_rkt.compiler.review.build import world_of
 from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.lint_all import lint_all
 from calico_rkt.compiler.review.problems import problem, promises
+from calico_rkt.compiler.review.remarks import remarks
+from calico_rkt.compiler.review.unmatched import unmatched
 from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
@@ -50,8 +52,10 @@ def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagn
     if not whole:
         # A line of the default rules may be what a network needs that does not compile.
         judged -= {f.path for f in workspace.files if f.settings}
-    found += lint_all([(networks[n], ids) for n, ids in known_to.items()], judged)
+    idle = list(lint_all([(networks[n], ids) for n, ids in known_to.items()], judged))
+    found += (*idle, *remarks(workspace.files))
     if whole:
         world = world_of(workspace, networks, everyone)
+        found += unmatched(world, judged, frozenset(d.span for d in idle if d.span and d.code != "CR804"))
         found += (d for p in promises(world) if (d := problem(p, outcome(world, p.expectation))) is not None)
     return tuple(dict.fromkeys(found))

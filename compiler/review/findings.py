@@ -29,6 +29,11 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "CR810": "a test that fails",
         "CR811": "a guardrail that is broken",
         "CR812": "a test or guardrail that decides nothing",
+        "CR843": "a net that is every address",
+        "CR844": "a rule that lets in everybody else",
+        "CR845": "a rule about nobody",
+        "CR846": "a rule about a family that the network does not have",
+        "CR847": "a definition that nobody uses",
         "CR820": "a silence that silences nothing",
         "CR821": "a silence that can't be read",
         "CR822": "an entry of the baseline that is not needed",
@@ -52,7 +57,7 @@ _BROKEN = ("CR810", "CR811", *DIFFERENCES)
 SILENCEABLE = frozenset(
     c for c in FINDINGS if c.startswith(("CR4", "CR7")) or c in ("CR801", "CR802", "CR803", "CR804")
 )
-SILENCEABLE |= {"CR805", "CR807", "CR812"}
+SILENCEABLE |= {"CR805", "CR807", "CR812", "CR843", "CR844", "CR845", "CR846", "CR847"}
 """What a comment or the baseline may take away: not promises that fail, not what is wrong with a silence."""
 
 

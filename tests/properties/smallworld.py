@@ -178,6 +178,10 @@ class SmallWorld:
             return any(address != n[0] and (n.version == 6 or address != n[-1]) for n in holding[party])
         return not any(holding.values())
 
+    def has(self, party, address):
+        """Whether the party could have the address."""
+        return self._has(party, address, True)
+
     def exists(self, source, destination, packet, owned=True):
         """Whether there is such a packet between the two. Without owned, the outside and the host have any address."""
         ends = (source, packet.source.address), (destination, packet.destination.address)
