@@ -111,3 +111,55 @@ def test_what_files_say_stays_text(browser: Chromium, tmp_path: Path) -> None:
     assert HOSTILE in browser.value("document.getElementById('tests').innerText")
     assert HOSTILE in browser.value("document.getElementById('flows').innerText")
     assert browser.value("document.querySelectorAll('img, b').length") == 0
+
+
+CODE = "2001:db8:aaaa:bbbb:cccc:dddd:1:2"
+MANY = 60
+
+
+def many(folder: Path, count: int) -> Path:
+    (folder / "profiles").mkdir(parents=True)
+    for i in range(count):
+        name = f"team-{i:02d}-web-frontend"
+        ranges = f'[{{"subnet": "198.51.{i}.0/24"}}], [{{"subnet": "2001:db8:aaaa:{i:x}::/64"}}]'
+        conf = CONF.replace('"web"', f'"{name}"').replace('"subnet": "10.1.0.0/24"', f'"ranges": [{ranges}]')
+        (folder / f"{name}.conf").write_text(conf)
+        nets = f'[203.0.113.129/32, "{CODE}/128"]'
+        rule = f"{{action: Allow, protocol: TCP, source: {{nets: {nets}}}, destination: {{ports: [49152]}}}}"
+        (folder / "profiles" / f"{name}.yaml").write_text(f"network: {name}\ningress: [{rule}]\n")
+    return folder
+
+
+LINES = """(selector => [...document.querySelectorAll(selector)].filter(e => e.offsetParent).map(e => {
+    const range = document.createRange(); range.selectNodeContents(e);
+    return new Set([...range.getClientRects()].map(r => Math.round(getComputedStyle(e).writingMode == 'vertical-rl'
+      ? r.left : r.top))).size; }))"""
+SPLIT = r"""[...document.querySelectorAll('td, li')].filter(e => e.offsetParent).flatMap(e => {
+    const found = [], walk = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) for (const m of walk.currentNode.data.matchAll(/[\[\]0-9a-f.:\/]{9,}/g)) {
+      const range = document.createRange();
+      range.setStart(walk.currentNode, m.index); range.setEnd(walk.currentNode, m.index + m[0].length);
+      if (new Set([...range.getClientRects()].map(r => Math.round(r.top))).size > 1) found.push(m[0]); }
+    return found; })"""
+
+
+@pytest.mark.parametrize("pixels", [390, 1280])
+def test_heads_stay_on_a_line_and_addresses_whole_with_sixty_networks(
+    browser: Chromium, tmp_path: Path, pixels: int
+) -> None:
+    new, old = many(tmp_path / "new", MANY), many(tmp_path / "old", MANY)
+    for path in (old / "profiles").glob("team-0*.yaml"):
+        path.unlink()
+    page = tmp_path / "report.html"
+    report(new, page, "--since", str(old))
+    browser.width(pixels)
+    loaded(browser, page)
+    assert browser.value("document.documentElement.scrollWidth") <= pixels
+    for selector in ("#grid th[scope=row]", "#grid thead th span:not(.from)", "section > .rows thead th"):
+        lines = browser.value(f"{LINES}({selector!r})")
+        assert set(lines) <= {1}, (selector, lines)
+    names = "[...document.querySelectorAll('#grid th[scope=row]')].slice(0, 60)"
+    assert browser.value(f"{names}.every(e => e.scrollWidth <= e.clientWidth)")
+    assert browser.value("document.getElementById('grid').scrollWidth > document.getElementById('grid').clientWidth")
+    assert CODE in browser.value("document.body.textContent")
+    assert browser.value(SPLIT) == []

@@ -44,3 +44,19 @@ def test_a_delegated_network_can_have_any_address_that_no_other_owns(tmp_path):
     override = "network: web\ningress: [{action: Allow, source: {network: web}}]\n"
     (one,) = found(tmp_path, override, NEVER % "10.9.9.9", "local", '{"type": "dhcp"}')
     assert "from web to web" in one.message
+
+
+def test_no_promise_is_broken_by_a_packet_from_an_address_to_itself(tmp_path):
+    override = (
+        "network: web\ningress:\n"
+        "  - {action: Allow, source: {nets: [10.1.0.5/32]}, destination: {nets: [10.1.0.5/32]}}\n"
+        "egress: [{action: Allow}]\n"
+    )
+    guard = "guardrails: {never: [{name: n, from: {network: web}, to: {network: web}}]}\n"
+    assert not found(tmp_path, override, guard, "local")
+
+
+def test_a_promise_about_one_address_and_itself_decides_nothing(tmp_path):
+    guard = "guardrails: {never: [{name: n, from: {ip: 10.1.0.5}, to: {ip: 10.1.0.5}}]}\n"
+    (one,) = found(tmp_path, "network: web\ningress: [{action: Allow}]\n", guard, "local")
+    assert one.code == "CR812"
