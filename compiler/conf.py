@@ -79,12 +79,14 @@ class Ipam:
     """The ipam section. type "host-local" is served by this plugin, every other type is delegated by exec.
 
     ranges: one tuple a range set (host-local's `ranges`): an endpoint gets one address from each set.
+    guard: packets to addresses of ours that no endpoint has go nowhere.
     """
 
     type: str
     ranges: tuple[tuple[Range, ...], ...] = ()
     routes: tuple[Route, ...] = ()
     exclude: tuple[Net, ...] = ()
+    guard: bool = True
 
 
 @dataclass(frozen=True, slots=True)

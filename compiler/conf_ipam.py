@@ -10,11 +10,11 @@ from typing import NamedTuple
 from calico_rkt.compiler.conf import Address, Ipam, Net, Range, Route
 from calico_rkt.compiler.conf_section import Section, kind
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.source import Mapping, Node, Sequence
+from calico_rkt.compiler.source import Mapping, Node, Scalar, Sequence
 
 _CIDR = re.compile(r"[0-9a-fA-F:.]+/(0|[1-9][0-9]{0,2})\Z")
 _RANGE_KEYS = ("subnet", "rangeStart", "rangeEnd", "gateway")
-_KEYS = ("type", "ranges", "routes", "exclude", *_RANGE_KEYS)
+_KEYS = ("type", "ranges", "routes", "exclude", "guard", *_RANGE_KEYS)
 _WITHOUT_EFFECT = {
     "dataDir": "leases are kept in the datastore",
     "resolvConf": "DNS settings come from the conf's dns, by way of the runtime",
@@ -36,7 +36,7 @@ class _Placed(NamedTuple):
 def read_ipam(ipam: Section, cni_version: str) -> Ipam | None:
     """The ipam object; None where it is wrong, with the reasons among the section's problems.
 
-    Only `host-local` is read any further: other types are delegated, and their keys are their own.
+    Only `host-local` is read any further: other types are delegated, and their keys are their own, but for `guard`.
     """
     kind_of = ipam.text("type")
     if kind_of is None:
@@ -47,12 +47,14 @@ def read_ipam(ipam: Section, cni_version: str) -> Ipam | None:
         ipam.error("CR206", f"ipam.type {kind_of!r} is no name of a plugin", ipam.span("type"))
         return None
     if kind_of != "host-local":
-        return Ipam(kind_of)
+        node = ipam.mapping.get("guard")
+        return Ipam(kind_of, guard=not (isinstance(node, Scalar) and node.plain and node.text == "false"))
     before = len(ipam.problems)
     ipam.check_keys(_KEYS, _WITHOUT_EFFECT)
     for key, why in _WITHOUT_EFFECT.items():
         if ipam.mapping.get(key) is not None:
             ipam.warning("CR216", f"ipam.{key} has no effect: {why}", ipam.span(key))
+    guard = ipam.boolean("guard", default=True)
     sets = _sets(ipam)
     routes, exclude = _routes(ipam), _exclude(ipam)
     if sets is None or any(p.is_error for p in ipam.problems[before:]):
@@ -60,7 +62,7 @@ def read_ipam(ipam: Section, cni_version: str) -> Ipam | None:
     _check_overlap(ipam, [r for one in sets for r in one])
     _check_families(ipam, sets, cni_version)
     _check_exclude(ipam, sets, exclude)
-    return Ipam(kind_of, tuple(tuple(p.range for p in one) for one in sets), routes, exclude)
+    return Ipam(kind_of, tuple(tuple(p.range for p in one) for one in sets), routes, exclude, guard)
 
 
 def _sets(ipam: Section) -> list[list[_Placed]] | None:

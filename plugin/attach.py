@@ -92,10 +92,13 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         )
         trace.mark("link")
         interrupt.stop_if_asked()
+        kept_back = rules.settle(store, conf, endpoint, made.exposed)
+        _on_error(undo, "take the addresses' guards away", lambda: rules.release(kept_back))
         rules.attach(store, conf, endpoint)
         trace.mark("policy")
         interrupt.stop_if_asked()
         link.bring_up(made)
+        rules.release(kept_back)
         trace.mark("up")
         result = Result(
             interfaces=(

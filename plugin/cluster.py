@@ -5,7 +5,7 @@ The counterpart of policy for clusters: here it is Felix that enforces what is s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from calico_rkt.compiler.conf import Address, Ipam, NetConf
@@ -58,6 +58,22 @@ def add(store: ClusterStore, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requ
 def gateways(store: ClusterStore) -> Mapping[int, Address]:
     """The next hops of this host's containers, by IP version, where the cluster names any."""
     return store.gateways()
+
+
+def settle(
+    _store: ClusterStore, _conf: NetConf, _endpoint: Endpoint, _exposed: Collection[Address]
+) -> tuple[Address, ...]:
+    """Nothing to forget: DEL did, and Calico's own routes keep packets from addresses that nobody has."""
+    return ()
+
+
+def release(_kept_back: Collection[Address]) -> None:
+    """Nothing was kept back."""
+
+
+def forget_flows(endpoint: Endpoint) -> None:
+    """Others than this host may give the address out next: forget its flows now."""
+    link.forget_flows(endpoint.addresses)
 
 
 def attach(_store: ClusterStore, _conf: NetConf, _endpoint: Endpoint) -> None:

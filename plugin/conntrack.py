@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from errno import EINVAL, ENOENT, EOPNOTSUPP
 from pathlib import Path
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 
-from calico_rkt.compiler.conf import Address
+from calico_rkt.compiler.conf import Address, Net
 from calico_rkt.plugin import netlink
 from calico_rkt.plugin.hostlink import host_socket
 from calico_rkt.plugin.result import CniError, Code
@@ -22,6 +22,9 @@ _IP_ATTRIBUTES = {4: (1, 2), 6: (3, 4)}
 _FAMILIES = {0: AF_UNSPEC, 4: AF_INET, 6: AF_INET6}
 _COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 _FEW = 16_384
+_SHOWN = 200
+_SIZES: dict[int, int] = {AF_INET: 4, AF_INET6: 16}
+_LENGTH, _HEAD, _TYPE = struct.Struct("=H"), struct.Struct("=HH"), 0x3FFF
 
 
 def flush(addresses: Iterable[Address]) -> None:
@@ -38,11 +41,59 @@ def flush(addresses: Iterable[Address]) -> None:
             if left:
                 _delete(socket, _find(socket, left, _flows()))
     except OSError as e:
-        raise CniError(
-            Code.IO,
-            f"the flows of {', '.join(map(str, wanted))} can't be removed from conntrack: {e.strerror}",
-            "the kernel module nf_conntrack_netlink is needed",
-        ) from e
+        raise _unreachable(", ".join(map(str, wanted)), e) from e
+
+
+def _unreachable(whose: str, e: OSError) -> CniError:
+    return CniError(
+        Code.IO,
+        f"the flows of {whose[:_SHOWN]} can't be removed from conntrack: {e.strerror}",
+        "the kernel module nf_conntrack_netlink is needed",
+    )
+
+
+def forget(addresses: Collection[Address], nets: Collection[Net], spared: Collection[Address]) -> None:
+    """Forget every flow that one of these addresses takes part in, or any of these nets but what is spared there.
+
+    One walk through all flows, 10 us each, however many addresses. CniError as flush() has it.
+    """
+    if not (addresses or nets) or not _flows():
+        return
+    wanted, but = {a.packed for a in addresses}, {a.packed for a in spared}
+    bounds = [(n[0].packed, n[-1].packed) for n in nets]
+
+    def is_meant(packed: bytes) -> bool:
+        if packed in wanted:
+            return True
+        return packed not in but and any(a <= packed <= b for a, b in bounds if len(a) == len(packed))
+
+    versions = {a.version for a in addresses} | {n.version for n in nets}
+    try:
+        with host_socket(netlink.NETFILTER) as socket:
+            found = socket.dump(_GET, _nfgenmsg(versions.pop() if len(versions) == 1 else 0))
+            _delete(socket, (_deletion(b[:4], netlink.attributes(b[4:])) for b in found if any(map(is_meant, ends(b)))))
+    except OSError as e:
+        raise _unreachable(", ".join(map(str, (*addresses, *nets))), e) from e
+
+
+def ends(body: bytes) -> tuple[bytes, ...]:
+    """The addresses of a flow as conntrack tells of it: source and destination before NAT, and of the answer."""
+    (length,) = _LENGTH.unpack_from(body, 4)
+    size = _SIZES.get(body[0])
+    second = 4 + ((length + 3) & ~3)
+    whole = size is not None and len(body) >= second + 16 + 2 * size
+    if size is not None and whole and _is_tuple(body, 4, _ORIG, size) and _is_tuple(body, second, _REPLY, size):
+        return tuple(body[at + 12 + skip : at + 12 + skip + size] for at in (4, second) for skip in (0, size + 4))
+    found = netlink.attributes(body[4:])
+    return tuple(ip for t in (_ORIG, _REPLY) for ip in _ips(found.get(t, b"")))
+
+
+def _is_tuple(body: bytes, at: int, kind: int, size: int) -> bool:
+    """Whether the attribute there is a tuple of the kernel's usual order: its addresses first, the source before."""
+    source, destination = _IP_ATTRIBUTES[4 if size == 4 else 6]
+    heads = (_HEAD.unpack_from(body, at + skip) for skip in (0, 4, 8, 12 + size))
+    (_, outer), (_, ips), *both = heads
+    return (outer & _TYPE, ips & _TYPE) == (kind, _TUPLE_IP) and both == [(size + 4, source), (size + 4, destination)]
 
 
 def _flush(socket: netlink.Socket, address: Address) -> bool:

@@ -62,7 +62,7 @@ def tear_down(endpoint: Endpoint, store: Store) -> None:
         steps: tuple[tuple[str, Callable[[], object]], ...] = (
             ("link", lambda: _remove_link(endpoint)),
             ("policy", lambda: rules.detach(endpoint)),
-            ("flows", lambda: link.forget_flows(endpoint.addresses)),
+            ("flows", lambda: rules.forget_flows(endpoint)),
         )
         for name, step in steps:
             try:

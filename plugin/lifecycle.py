@@ -9,7 +9,7 @@ from pathlib import Path
 from calico_rkt.compiler.conf import CONF_SUFFIXES, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
 from calico_rkt.compiler.ids import object_id
-from calico_rkt.plugin import policy
+from calico_rkt.plugin import flows, policy
 from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.result import CniError, Code
@@ -209,4 +209,7 @@ def prune(store: LocalStore, *, dry_run: bool) -> tuple[str, ...]:
                     continue  # something in the kernel still refers to its chains
                 store.unpublish(network_id)
             gone.append(network_id)
+        if not dry_run:
+            kept = {object_id(e.key.network) for e in store.endpoints()} | set(store.published_ids())
+            flows.drop(store, [n for n in store.unheld.networks() if object_id(n) not in kept])
     return tuple(gone)

@@ -56,7 +56,10 @@ forget_flows = conntrack.flush
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One veth pair: the host's end by name and index, the container's by name, MAC and addresses; mtu in bytes."""
+    """One veth pair: the host's end by name and index, the container's by name, MAC and addresses; mtu in bytes.
+
+    exposed: those of its addresses that packets of the host went to somewhere until now, or that it had no route for.
+    """
 
     host_ifname: str
     host_index: int
@@ -67,6 +70,7 @@ class Link:
     routes: tuple[Net, ...] = ()
     host_mac: str = veth.HOST_MAC
     gateways: Mapping[int, Address] = field(default_factory=lambda: veth.GATEWAYS)
+    exposed: tuple[Address, ...] = ()
 
 
 def host_ifname(key: Key, prefix: str = linkstate.PREFIX) -> str:
@@ -105,7 +109,7 @@ def create(
     _check_mac(mac)
     alias = f"{linkstate.ALIAS} {nonce} {ifname} {key.network} {key.container}".encode()[:_LONGEST_ALIAS]
     with _IN_TURN, host_socket() as host:
-        _refuse_taken(host, host_ifname, addresses)
+        exposed = _refuse_taken(host, host_ifname, addresses)
         inside = veth.routes_inside((a.version for a in addresses), routes)
         ways = veth.GATEWAYS | dict(gateways)
         link = Link(host_ifname, 0, ifname, mac, _mtu(host, mtu, addresses), tuple(addresses), inside, gateways=ways)
@@ -121,7 +125,7 @@ def create(
             if isinstance(e, OSError):
                 raise CniError(Code.LINK, f"{ifname} in {netns.path} can't be set up: {e.strerror}") from e
             raise
-    return replace(link, host_index=found.index)
+    return replace(link, host_index=found.index, exposed=exposed)
 
 
 def bring_up(link: Link) -> None:
@@ -248,14 +252,19 @@ def _check_mac(mac: str) -> None:
         raise CniError(Code.INVALID_ENVIRONMENT, f"{mac} can't be the MAC of a container's interface")
 
 
-def _refuse_taken(host: netlink.Socket, name: str, addresses: Sequence[Address]) -> None:
+def _refuse_taken(host: netlink.Socket, name: str, addresses: Sequence[Address]) -> tuple[Address, ...]:
+    """The addresses that no unreachable route keeps packets from."""
     if linkstate.interface(host, name) is not None:
         raise CniError(Code.LINK, f"the host has an interface {name} already")
+    exposed = []
     for address in addresses:
-        route = linkstate.route_to(host, address)
-        if route is not None and route.destination.prefixlen == address.max_prefixlen:
-            what = "a route to" if route.unicast else "the address"
+        way = linkstate.lookup(host, address)
+        if way.route is not None and way.route.destination.prefixlen == address.max_prefixlen:
+            what = "a route to" if way.route.unicast else "the address"
             raise CniError(Code.LINK, f"the host has {what} {address} already")
+        if not way.unreachable:
+            exposed.append(address)
+    return tuple(exposed)
 
 
 def _make_pair(host: netlink.Socket, netns: Netns, link: Link, alias: str) -> None:

@@ -6,7 +6,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import ENODEV, ENOENT
+from errno import EHOSTUNREACH, ENODEV, ENOENT
 from ipaddress import ip_address, ip_interface, ip_network
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 
@@ -29,7 +29,7 @@ _INFO_KIND, _SKIP_STATS = 1, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 1, 4, 5, 9, 15, 18, 30
 _NDA_DST, _NDA_LLADDR = 1, 2
-_UNICAST, _MAIN, _CLONED, _FIB_MATCH = 1, 254, 0x200, 0x2000
+_UNICAST, _UNREACHABLE, _MAIN, _CLONED, _FIB_MATCH = 1, 7, 254, 0x200, 0x2000
 _PERMANENT, _IFF_UP = 0x80, 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _BITS = {AF_INET: 32, AF_INET6: 128}
@@ -141,14 +141,36 @@ def _dump_routes(socket: netlink.Socket, body: bytes) -> list[bytes]:
         raise
 
 
-def route_to(socket: netlink.Socket, address: Address) -> Route | None:
-    """The route that a packet from the host to address would take, as it stands in the table; None without one."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What the host does with a packet to an address: the route that takes it anywhere; or says that none does."""
+
+    route: Route | None
+    unreachable: bool
+
+
+def lookup(socket: netlink.Socket, address: Address) -> Way:
+    """The way that a packet from the host to address would take, as it stands in the table."""
     bits = address.max_prefixlen
     body = struct.pack("=BBBBBBBBI", _FAMILIES[address.version], bits, 0, 0, 0, 0, 0, 0, _FIB_MATCH)
     try:
-        return _route(socket.get(_GETROUTE, body + attribute(_RTA_DST, address.packed)))
-    except netlink.NetlinkError:
-        return None  # unreachable, prohibited, blackholed or simply none: no route that takes it anywhere
+        return Way(_route(socket.get(_GETROUTE, body + attribute(_RTA_DST, address.packed))), unreachable=False)
+    except netlink.NetlinkError as e:
+        return Way(None, unreachable=e.errno == EHOSTUNREACH)  # else prohibited, blackholed or simply none
+
+
+def route_to(socket: netlink.Socket, address: Address) -> Route | None:
+    """The route that a packet from the host to address would take; None without one that takes it anywhere."""
+    return lookup(socket, address).route
+
+
+def unreachable(socket: netlink.Socket) -> Iterator[Net]:
+    """The destinations of the main table's unreachable routes."""
+    for version in (4, 6):
+        body = struct.pack("=BBBBBBBBI", _FAMILIES[version], 0, 0, 0, _MAIN, 0, 0, _UNREACHABLE, 0)
+        for answer in _dump_routes(socket, body):
+            if answer[7] == _UNREACHABLE:
+                yield _route(answer).destination
 
 
 def neighbours(socket: netlink.Socket) -> Iterator[Neighbour]:

@@ -35,6 +35,13 @@ def policy_lock(
 
 
 @contextmanager
+def flows_lock(run_dir: Path) -> Iterator[None]:
+    """Hold the lock of who puts guards in place and forgets flows; the policy lock is never asked for inside."""
+    with _locked(run_dir / "flows.lock", fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
 def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator[None]:
     """Hold the lock of one attachment; waits for whoever works on it. A killed holder lets go by itself.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -27,6 +27,16 @@ class Policy(Protocol):
         requested: Sequence[Address],
     ) -> Endpoint: ...
     def gateways(self, store: Any, /) -> Mapping[int, Address]: ...  # noqa: ANN401
+    def settle(
+        self,
+        store: Any,  # noqa: ANN401
+        conf: NetConf,
+        endpoint: Endpoint,
+        exposed: Collection[Address],
+        /,
+    ) -> tuple[Address, ...]: ...
+    def release(self, kept_back: Collection[Address], /) -> None: ...
+    def forget_flows(self, endpoint: Endpoint, /) -> None: ...
     def attach(self, store: Any, conf: NetConf, endpoint: Endpoint, /) -> None: ...  # noqa: ANN401
     def detach(self, endpoint: Endpoint, /) -> None: ...
     def check(self, store: Any, conf: NetConf, /, endpoint: Endpoint) -> list[str]: ...  # noqa: ANN401

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from calico_rkt.compiler.conf import Address, Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ids import object_id
-from calico_rkt.plugin import link
+from calico_rkt.plugin import flows, link
 from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.enforce.elements import EndpointElements, adding_all, to_host_script
 from calico_rkt.plugin.locks import policy_lock
@@ -36,6 +36,21 @@ def add(store: LocalStore, _conf: NetConf, endpoint: Endpoint, ipam: Ipam, reque
 def gateways(_store: LocalStore) -> Mapping[int, Address]:
     """No other next hops than the usual ones."""
     return {}
+
+
+def settle(store: LocalStore, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address]) -> tuple[Address, ...]:
+    """See flows.settle()."""
+    return flows.settle(store, conf, endpoint, exposed)
+
+
+def release(kept_back: Collection[Address]) -> None:
+    """See flows.release()."""
+    if kept_back:
+        flows.release(kept_back)
+
+
+def forget_flows(_endpoint: Endpoint) -> None:
+    """Nothing: its record's removal leaves them to who takes the addresses next."""
 
 
 def attach(store: LocalStore, conf: NetConf, endpoint: Endpoint) -> None:
@@ -202,6 +217,7 @@ def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     endpoints = store.endpoints()
     scripts, closed = in_force(store, {object_id(e.key.network) for e in endpoints} | set(store.published_ids()))
     table.restore([elements_of(e) for e in endpoints], scripts, store.ranges())
+    flows.restore(store)
     return len(endpoints), closed
 
 

@@ -22,7 +22,7 @@ HOST_MAC = "ee:ee:ee:ee:ee:ee"
 GATEWAYS: dict[int, Address] = {4: IPv4Address("169.254.1.1"), 6: IPv6Address("fe80::ecee:eeff:feee:eeee")}
 """What a container's default route goes through; the IPv6 one is the host end's own address, made of HOST_MAC."""
 
-_NEWLINK, _DELLINK, _SETLINK, _NEWADDR, _NEWROUTE, _NEWNEIGH, _NEWRULE = 16, 17, 19, 20, 24, 28, 32
+_NEWLINK, _DELLINK, _SETLINK, _NEWADDR, _NEWROUTE, _DELROUTE, _NEWNEIGH, _NEWRULE = 16, 17, 19, 20, 24, 25, 28, 32
 # linux/if_link.h, if_addr.h, rtnetlink.h, neighbour.h, fib_rules.h
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 18, 20
 _IFLA_GROUP, _IFLA_NET_NS_FD, _IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 27, 28, 31, 32
@@ -34,6 +34,7 @@ _FRA_SRC, _FRA_PRIORITY, _FRA_TABLE = 2, 6, 15
 _IFF_UP, _NODAD, _PERMANENT, _ON_LINK = 1, 0x2, 0x80, 4
 _MAIN, _IN_ATTRIBUTE, _STATIC, _UNICAST, _TO_TABLE = 254, 252, 4, 1, 1
 _UNIVERSE, _SCOPE_LINK = 0, 253
+_UNREACHABLE, _WORST_METRIC = 7, (1 << 32) - 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _ASK, _NEW = netlink.REQUEST | netlink.ACK, CREATE | EXCL
 
@@ -116,6 +117,14 @@ def routes_inside(versions: Iterable[int], routes: Sequence[Net]) -> tuple[Net, 
 
 
 _DEFAULTS: dict[int, Net] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
+
+
+def unreachable(net: Net, *, add: bool) -> bytes:
+    """Add or remove the route that says, where nobody has a better one, that nobody is there."""
+    head = struct.pack("=BBBBBBBBI", _FAMILIES[net.version], net.prefixlen, 0, 0, _MAIN, _STATIC, 0, _UNREACHABLE, 0)
+    body = attribute(_RTA_DST, net.network_address.packed) if net.prefixlen else b""
+    kind, flags = (_NEWROUTE, _ASK | _NEW) if add else (_DELROUTE, _ASK)
+    return netlink.message(kind, flags, head + body + _number(_RTA_PRIORITY, _WORST_METRIC))
 
 
 def removal(index: int) -> bytes:

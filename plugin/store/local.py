@@ -13,7 +13,7 @@ from calico_rkt.compiler.conf import Address, Ipam, Net, Range
 from calico_rkt.compiler.ir import Network
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.store import addresses, statefile
+from calico_rkt.plugin.store import addresses, statefile, unheld
 from calico_rkt.plugin.store.profiles import ProfileFolder
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Published
 
@@ -38,23 +38,35 @@ class LocalStore:
 
     run_dir holds state.sqlite, which ends with the boot; lib_dir holds profiles/, which outlives it. verify
     turns a published text into its Network or raises CompileError. warm leaves the file open at close(), for the
-    next store of this process.
+    next store of this process. leaves_flows: who gives addresses back forgets no flows of theirs (flows.py).
     """
 
     link_prefix = "crk"
 
-    def __init__(self, run_dir: Path, lib_dir: Path, verify: Callable[[str], Network], *, warm: bool = False) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        lib_dir: Path,
+        verify: Callable[[str], Network],
+        *,
+        warm: bool = False,
+        leaves_flows: bool = True,
+    ) -> None:
         self.run_dir, self.lib_dir = run_dir, lib_dir
         self._warm = warm
         self._state = (statefile.warm if warm else statefile.StateFile)(run_dir / "state.sqlite")
         self._profiles = ProfileFolder(lib_dir / "profiles", verify)
         self._seen: dict[str, set[str]] = {}
+        self._guarded: dict[str, str] = {}
+        self._flows_left, self._leaves_flows = False, leaves_flows
+        self.unheld = unheld.Unheld(self._state)
         self.damaged: dict[str, None] = {}
         """What this store met that can't be read and was left out, in words, once each."""
 
     def endpoint(self, key: Key) -> Endpoint | None:
         with self._state.read() as db:
             self._seen[key.network] = _subnets(db, key.network)  # an ADD asks for them next
+            self._guarded[key.network] = unheld.key(db, key.network)
             return _endpoint(db, key)
 
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
@@ -76,6 +88,7 @@ class LocalStore:
                 _refuse_taken(db, address)
             added = replace(endpoint, addresses=tuple(chosen))
             _insert(db, added)
+            self._flows_left = any(unheld.is_marked(db, a) for a in chosen)
             if ipam.ranges:
                 _record_subnets(db, key.network, {r.subnet for ranges in ipam.ranges for r in ranges})
         return added
@@ -99,6 +112,7 @@ class LocalStore:
             for address in found.addresses:
                 db.execute("DELETE FROM addresses WHERE address = ?", (addresses.encode(address),))
                 addresses.mark_free(db, address)
+            unheld.mark(db, found.addresses if self._leaves_flows else ())
             db.execute(f"DELETE FROM endpoints WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
         return True
 
@@ -182,6 +196,13 @@ class LocalStore:
                 known = _subnets(db, network)
         return tuple(r for r in ranges if str(r.subnet) not in known)
 
+    def is_settled(self, network: str, guards: str) -> bool:
+        """Whether no flows of the addresses that add() gave are left, and the network's guards are those of its conf.
+
+        As of this call's looks at the attachment and at the addresses.
+        """
+        return not self._flows_left and self._guarded.get(network) == guards
+
     def is_published(self, network_id: str) -> bool:
         """Whether the network has a profile, unverified: what an ADD asks before it looks at the kernel's chains."""
         return self._profiles.is_published(network_id)
@@ -241,7 +262,7 @@ def open_local() -> LocalStore:
 def open_records(folder: str = "etcd") -> LocalStore:
     """What this host keeps of attachments whose datastore is elsewhere: a folder for each data model."""
     run_dir, lib_dir = folders()
-    return LocalStore(run_dir / folder, lib_dir / folder, _verify, warm=True)
+    return LocalStore(run_dir / folder, lib_dir / folder, _verify, warm=True, leaves_flows=False)
 
 
 def _verify(text: str) -> Network:

@@ -21,7 +21,14 @@ APPLICATION_ID = 0x63726B74
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_TABLES = ("endpoints", "addresses", "used", "cursors", "subnets")
+_ADDED = {
+    "guards": "network TEXT, net TEXT, PRIMARY KEY (network, net)",
+    "guarded": "network TEXT PRIMARY KEY, key TEXT NOT NULL",
+    "flows_left": "address TEXT PRIMARY KEY",
+    "flows_unsure": "net TEXT PRIMARY KEY",
+}
+"""Tables that a file of this version may lack: an older program made it. It never looks at them."""
+_TABLES = ("endpoints", "addresses", "used", "cursors", "subnets", *_ADDED)
 _SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -109,6 +116,7 @@ class StateFile:
         self._identity = identity
         try:
             self._check(self._db)
+            _add_tables(self._db)
             self._forget_other_boots(self._db)
         except BaseException:
             self._close()
@@ -212,6 +220,12 @@ class StateFile:
             raise CniError(Code.IO, f"the state file {self.path} can't be used: {e}", _KEPT) from e
         except OSError as e:
             raise CniError(Code.IO, f"the state file {self.path} can't be used: {e.strerror or e}") from e
+
+
+def _add_tables(db: sqlite3.Connection) -> None:
+    if db.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (next(reversed(_ADDED)),)).fetchone() == (0,):
+        made = (f"CREATE TABLE IF NOT EXISTS {name} ({columns}) WITHOUT ROWID;" for name, columns in _ADDED.items())
+        db.executescript(f"BEGIN IMMEDIATE; {' '.join(made)} COMMIT;")
 
 
 _warm: dict[Path, StateFile] = {}

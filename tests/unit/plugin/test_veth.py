@@ -93,3 +93,12 @@ def test_a_removal_is_encoded_as_pyroute2_does():
     batch = IPBatch()
     batch.link("del", index=70_000)
     assert body(veth.removal(70_000)) == body(batch.batch)
+
+
+@pytest.mark.parametrize("net", ["10.1.0.0/24", "10.1.0.7/32", "fd00::/64", "fd00::7/128"])
+@pytest.mark.parametrize("add", [True, False])
+def test_a_guard_is_encoded_as_pyroute2_does(net, add):
+    batch = IPBatch()
+    route = {**destination(ip_network(net)), "type": "unreachable", "priority": 4294967295, "proto": 4}
+    batch.route("add" if add else "del", **route)
+    assert body(veth.unreachable(ip_network(net), add=add)) == body(batch.batch)

@@ -1,0 +1,132 @@
+"""A host's state file in, what it knows of addresses that nobody holds out: guards, and flows still to be forgotten.
+
+`guards` are the routes of each network that lead nowhere; `guarded` is the part of the conf that they were made from.
+`flows_left` are addresses given back whose flows conntrack may still have; `flows_unsure` are ranges that packets may
+have gone to, since no guard was there. Who takes such an address next forgets its flows first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from calico_rkt.compiler.conf import Address, Net
+from calico_rkt.plugin.store import addresses
+from calico_rkt.plugin.store.statefile import StateFile
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What conntrack may know and nobody holds; held are the addresses that endpoints have meanwhile."""
+
+    addresses: tuple[Address, ...]
+    ranges: tuple[Net, ...]
+    held: frozenset[Address]
+
+
+class Unheld:
+    """That part of one state file. Each call is one transaction."""
+
+    def __init__(self, state: StateFile) -> None:
+        self._state = state
+
+    def record(self, network: str, key: str, nets: Collection[Net]) -> tuple[Net, ...]:
+        """These are a network's guards from now on; those that no network has any more.
+
+        Fresh ones are ranges that packets may have gone to.
+        """
+        with self._state.write() as db:
+            before, known = _guards(db, network), _guards(db)
+            db.executemany("DELETE FROM guards WHERE network = ? AND net = ?", _rows(network, before - set(nets)))
+            db.executemany("INSERT OR IGNORE INTO guards VALUES (?, ?)", _rows(network, nets))
+            db.execute("INSERT OR REPLACE INTO guarded VALUES (?, ?)", (network, key))
+            _doubt(db, set(nets) - known)
+            return tuple(sorted(before - _guards(db), key=str))
+
+    def forget_networks(self, networks: Collection[str]) -> tuple[Net, ...]:
+        """Forget the guards of networks; those that no other has."""
+        with self._state.write() as db:
+            before = _guards(db)
+            for network in networks:
+                db.execute("DELETE FROM guards WHERE network = ?", (network,))
+                db.execute("DELETE FROM guarded WHERE network = ?", (network,))
+            return tuple(sorted(before - _guards(db), key=str))
+
+    def guards(self, network: str | None = None) -> frozenset[Net]:
+        """All guards, or those of one network."""
+        with self._state.read() as db:
+            return frozenset(_guards(db, network))
+
+    def networks(self) -> tuple[str, ...]:
+        """Who has guards, or had."""
+        with self._state.read() as db:
+            return tuple(n for (n,) in db.execute("SELECT network FROM guarded ORDER BY network"))
+
+    def doubt(self, nets: Collection[Net]) -> tuple[Net, ...]:
+        """Note that packets may have gone to these; those that nobody had doubts about."""
+        with self._state.write() as db:
+            known = {n for (n,) in db.execute("SELECT net FROM flows_unsure")}
+            _doubt(db, nets)
+            return tuple(n for n in nets if str(n) not in known)
+
+    def trust(self, nets: Collection[Net]) -> None:
+        """Take that back."""
+        with self._state.write() as db:
+            db.executemany("DELETE FROM flows_unsure WHERE net = ?", ((str(n),) for n in nets))
+
+    def leave(self, given_back: Iterable[Address]) -> None:
+        """Note that conntrack may have flows of these addresses."""
+        with self._state.write() as db:
+            mark(db, given_back)
+
+    def left(self) -> Left:
+        """All that is noted."""
+        with self._state.read() as db:
+            return Left(
+                tuple(addresses.decode(a) for (a,) in db.execute("SELECT address FROM flows_left")),
+                tuple(ip_network(n) for (n,) in db.execute("SELECT net FROM flows_unsure")),
+                frozenset(addresses.decode(a) for (a,) in db.execute("SELECT address FROM addresses")),
+            )
+
+    def forgotten(self, given_back: Collection[Address], nets: Collection[Net]) -> None:
+        """The flows of these are gone."""
+        with self._state.write() as db:
+            gone = ((addresses.encode(a),) for a in given_back)
+            db.executemany("DELETE FROM flows_left WHERE address = ?", gone)
+            db.executemany("DELETE FROM flows_unsure WHERE net = ?", ((str(n),) for n in nets))
+
+
+def mark(db: sqlite3.Connection, given_back: Iterable[Address]) -> None:
+    """In the transaction of who gives them back."""
+    db.executemany("INSERT OR IGNORE INTO flows_left VALUES (?)", ((addresses.encode(a),) for a in given_back))
+
+
+def is_marked(db: sqlite3.Connection, address: Address) -> bool:
+    """Whether flows of this very address are left."""
+    row = db.execute("SELECT 1 FROM flows_left WHERE address = ?", (addresses.encode(address),)).fetchone()
+    return row is not None or any(
+        address in ip_network(n)
+        for (n,) in db.execute("SELECT net FROM flows_unsure")  # few, and soon gone
+    )
+
+
+def key(db: sqlite3.Connection, network: str) -> str:
+    """What the network's guards were made from; empty without any."""
+    row = db.execute("SELECT key FROM guarded WHERE network = ?", (network,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _guards(db: sqlite3.Connection, network: str | None = None) -> set[Net]:
+    if network is None:
+        return {ip_network(n) for (n,) in db.execute("SELECT DISTINCT net FROM guards")}
+    return {ip_network(n) for (n,) in db.execute("SELECT net FROM guards WHERE network = ?", (network,))}
+
+
+def _doubt(db: sqlite3.Connection, nets: Iterable[Net]) -> None:
+    db.executemany("INSERT OR IGNORE INTO flows_unsure VALUES (?)", ((str(n),) for n in nets))
+
+
+def _rows(network: str, nets: Iterable[Net]) -> list[tuple[str, str]]:
+    return [(network, str(n)) for n in nets]
