@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import MappingProxyType
 
 from calico_rkt.compiler.conf_section import Section, kind
+from calico_rkt.compiler.conf_shape import LARGEST_CONF, our_plugin
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error, raise_errors
 from calico_rkt.compiler.source import Mapping as Object
 from calico_rkt.compiler.source import Node, Scalar, Sequence
@@ -16,10 +17,8 @@ from calico_rkt.compiler.source_json import parse_json
 
 SUPPORTED_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 """CNI spec versions; a conf without cniVersion means the first."""
-CONF_SUFFIXES = (".conf", ".conflist")
-"""How the names of conf files end, as rkt and libcni read them."""
-LARGEST_CONF = 1024 * 1024
-"""Bytes of one conf."""
+PROFILES_DIR = "/etc/calico-rkt/profiles"
+"""The folder of the overrides of a host whose confs name none."""
 LOG_LEVELS = {
     "debug": "debug",
     "info": "info",
@@ -46,7 +45,6 @@ _RUNTIMES = (
     *("prevResult", "args", "dns", "plugins"),
 )
 """Keys of the CNI specification that the runtime or the request reads, not the compiler."""
-_LIST_KEYS = ("name", "cniVersion", "cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins", "plugins")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
 # As text: compiled where a conf has such a key.
 _NODENAME = r"[a-zA-Z0-9_.\-]+\Z"
@@ -91,7 +89,10 @@ class Ipam:
 
 @dataclass(frozen=True, slots=True)
 class NetConf:
-    """One network conf; keys have CNI's and Calico's names in snake case. mtu 0 is the kernel's choice."""
+    """One network conf; keys have CNI's and Calico's names in snake case. mtu 0 is the kernel's choice.
+
+    profiles_named: profiles_dir stands in the conf, so it has to be there; the usual one may be absent.
+    """
 
     name: str
     type: str
@@ -110,7 +111,8 @@ class NetConf:
     nodename: str = ""
     require_felix: bool = True
     log_level: str = "info"
-    profiles_dir: str = "/etc/calico-rkt/profiles"
+    profiles_dir: str = PROFILES_DIR
+    profiles_named: bool = False
 
 
 def parse_conf(
@@ -118,49 +120,26 @@ def parse_conf(
     path: str = "<stdin>",
     *,
     preview: bool = False,
-    environ: Mapping[str, str] = MappingProxyType({}),
+    environ: Mapping[str, str] | None = MappingProxyType({}),
 ) -> tuple[NetConf, tuple[Diagnostic, ...]]:
     """The conf and its warnings; raises CompileError with all problems at once.
 
     At run time (preview False) data is what a runtime sends: strict JSON of one plugin. In the preview a trailing
     comma or a comment is a warning, and a list of plugins (.conflist) is read at its plugin of type `calico`.
-    ETCD_AUTHORITY and ETCD_ENDPOINTS of environ count where the conf names no etcd, as in Calico.
+    ETCD_AUTHORITY and ETCD_ENDPOINTS of environ count where the conf names no etcd, as in Calico; environ is None where
+    the conf is not judged for this host, so that nobody knows what they will be.
     An unknown cniVersion is no problem here: the plugin answers it with code 1.
     """
     node, found = parse_json(path, data, forgiving=preview, largest=LARGEST_CONF)
     problems = list(found)
     if not isinstance(node, Object):
         raise CompileError([*problems, error("CR201", f"a conf is a JSON object, not {kind(node)}", node.span)])
-    outer = plugin = Section(node, "", problems)
-    if node.get("plugins") is not None and node.get("type") is None:
-        plugin = _of_list(outer, preview)
+    outer = Section(node, "", problems)
+    plugin = our_plugin(outer, path, preview=preview)
     return _read(outer, plugin, environ), tuple(problems)
 
 
-def _of_list(outer: Section, preview: bool) -> Section:
-    """Our plugin's object in a list of plugins; CompileError where there is none to read."""
-    span = outer.span("plugins")
-    if not preview:
-        hint = "a runtime hands each plugin its own object, with the list's name and cniVersion"
-        raise CompileError([*outer.problems, error("CR214", "a list of plugins, not the conf of one", span, hint=hint)])
-    outer.check_keys(_LIST_KEYS)
-    items = outer.items("plugins", "plugin objects") or ()
-    ours = [(i, p) for i, p in enumerate(items) if isinstance(p, Object) and _is_calico(p.get("type"))]
-    if not ours:
-        raise CompileError([*outer.problems, error("CR214", "no plugin of this list has the type 'calico'", span)])
-    number, mapping = ours[0]
-    if number > 0:
-        outer.error("CR214", "calico must be the first plugin of its list", mapping.span)
-    for _, other in ours[1:]:
-        outer.error("CR214", "a second plugin of the type 'calico' in one list", other.span)
-    return Section(mapping, f"plugins[{number}]", outer.problems)
-
-
-def _is_calico(node: Node | None) -> bool:
-    return isinstance(node, Scalar) and not node.plain and node.text == "calico"
-
-
-def _read(outer: Section, plugin: Section, environ: Mapping[str, str]) -> NetConf:
+def _read(outer: Section, plugin: Section, environ: Mapping[str, str] | None) -> NetConf:
     """The conf; CompileError with all problems, found only after every field was read."""
     # Here, not above: that module makes the values of this one.
     from calico_rkt.compiler.conf_ipam import read_ipam
@@ -177,8 +156,8 @@ def _read(outer: Section, plugin: Section, environ: Mapping[str, str]) -> NetCon
     if plugin.mapping.get("ipam") is None:
         plugin.missing("ipam", '"ipam": {"type": "host-local", "subnet": "10.1.0.0/16"}')
     ipam = read_ipam(section, version) if section else None
-    authority, endpoints = _etcd(plugin, environ)
-    datastore = _datastore(plugin, bool(authority or endpoints))
+    authority, endpoints = _etcd(plugin, environ or {})
+    datastore = _datastore(plugin, bool(authority or endpoints), known=environ is not None)
     if datastore == "local":
         authority, endpoints = "", ()
     conf = NetConf(
@@ -199,7 +178,8 @@ def _read(outer: Section, plugin: Section, environ: Mapping[str, str]) -> NetCon
         nodename=_nodename(plugin),
         require_felix=plugin.boolean("require_felix", default=True),
         log_level=_log_level(plugin),
-        profiles_dir=_path(plugin, "profiles_dir", "/etc/calico-rkt/profiles"),
+        profiles_dir=_path(plugin, "profiles_dir", PROFILES_DIR),
+        profiles_named=plugin.mapping.get("profiles_dir") is not None,
     )
     raise_errors(plugin.problems)
     return conf
@@ -230,8 +210,8 @@ def _mtu(plugin: Section, ipam: Ipam | None) -> int:
     return mtu
 
 
-def _datastore(plugin: Section, named: bool) -> str:
-    """Where etcd is named and no datastore_type, etcdv3."""
+def _datastore(plugin: Section, named: bool, known: bool) -> str:
+    """Where etcd is named and no datastore_type, etcdv3; known: so is the environment."""
     text = plugin.text("datastore_type")
     if plugin.mapping.get("datastore_type") is None:
         return "etcdv3" if named else "local"
@@ -246,7 +226,11 @@ def _datastore(plugin: Section, named: bool) -> str:
                 plugin.warning("CR216", f"{key} has no effect with datastore_type local", plugin.span(key))
     elif not named and not any(d.code == "CR217" for d in plugin.problems):
         hint = 'add "etcd_endpoints": "http://127.0.0.1:2379"'
-        plugin.error("CR202", f"datastore_type {text} needs etcd_endpoints", span, hint)
+        if known:
+            plugin.error("CR202", f"datastore_type {text} needs etcd_endpoints", span, hint)
+        else:
+            message = f"datastore_type {text} without etcd_endpoints: the host's ETCD_ENDPOINTS would have to name them"
+            plugin.warning("CR222", message, span, hint)
     return text
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import NetConf
@@ -14,10 +13,10 @@ from calico_rkt.compiler.lower import lower
 from calico_rkt.compiler.passes import run_passes
 from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.workspace.files import read_profiles
 from calico_rkt.compiler.workspace.policy import Policy, parse_files, policy_for
 
 if TYPE_CHECKING:
+    from calico_rkt.compiler.overrides import File
     from calico_rkt.compiler.targets.felix import Nodes
 
 PROFILE, LOCAL, OLD_CALICO = "calico-v3", "nftables", "calico-v1"
@@ -85,19 +84,19 @@ def write_proven(network: Network, target: str, known_ids: frozenset[str] | None
 
 def compile_for_host(
     conf: NetConf,
-    profiles: Path | Mapping[str, bytes],
+    files: Mapping[str, bytes] | Sequence[File],
     known_ids: frozenset[str] | None = None,
     *,
     felix: Nodes | None = None,
 ) -> Compiled:
-    """The canonical Calico v3 profile of a conf, with the host's override files (a folder, or bytes by path).
+    """The canonical Calico v3 profile of a conf, with the host's override files: bytes by path, or what these say.
 
     Where this host enforces by itself, nftables is proven to be able to say it, too, with known_ids as in
     compile_network (an ADD sees one conf only and gives none); where Felix of 2015 does, calico-v1 is. Raises
     CompileError.
     """
-    files = read_profiles(profiles) if isinstance(profiles, Path) else profiles
-    compiled = compile_network(conf, policy_for(conf.name, parse_files(files)), felix=felix)
+    parsed = parse_files(files) if isinstance(files, Mapping) else files
+    compiled = compile_network(conf, policy_for(conf.name, parsed), felix=felix)
     if conf.datastore_type == "local":
         write_proven(compiled.network, LOCAL, known_ids)
     elif conf.datastore_type == "etcdv2":

@@ -42,6 +42,7 @@ _TEXT: Schema = {"type": ["string", "number", "boolean"]}
 """A value is read from its own text, so `20:21`, `80` and `no` may look like anything to an editor."""
 _PORT: Schema = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": ["string", "boolean"]}]}
 """A definition may be called `true`, which an editor reads as a truth."""
+_PROFILES_DIRS: Schema = {"type": "object", "propertyNames": {"pattern": "^/"}, "additionalProperties": _TEXT}
 _ICMP: Schema = {
     "type": "object",
     "properties": {"type": {"type": ["integer", "string"]}, "code": {"type": ["integer", "string"]}},
@@ -118,7 +119,12 @@ def _shared_values() -> Mapping[str, Schema]:
     return {
         "definitions": {"type": "object", "properties": definitions, "additionalProperties": False},
         "settings": _object(
-            SETTINGS_KEYS, {"default": default, "felix": {**_list({"enum": list(FELIX_MODES)}), "minItems": 1}}
+            SETTINGS_KEYS,
+            {
+                "default": default,
+                "felix": {**_list({"enum": list(FELIX_MODES)}), "minItems": 1},
+                "profiles_dirs": _PROFILES_DIRS,
+            },
         ),
         "guardrails": _object(GUARDRAILS, {g: _list(_ref("promise")) for g in GUARDRAILS}),
     }

@@ -8,9 +8,9 @@ from calico_rkt.compiler.defaults import BUILT_IN, DefaultRules, parse_default_r
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
 from calico_rkt.compiler.ir import FELIX_MODES
-from calico_rkt.compiler.source import Mapping, Sequence
+from calico_rkt.compiler.source import Mapping, Scalar, Sequence
 
-SETTINGS_KEYS = ("default", "felix")
+SETTINGS_KEYS = ("default", "felix", "profiles_dirs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,31 +18,35 @@ class Settings:
     """What `settings:` says: the name of a built-in default rule set, or rules of its own, and Felix's modes.
 
     felix is None where nothing is said of how Felix enforces on the cluster's nodes.
+    profiles_dirs: for a profiles_dir that confs name, the folder of the workspace that stands for it in reviews.
     """
 
     span: Span = field(compare=False)
     built_in: str | None = None
     rules: DefaultRules | None = None
     felix: frozenset[str] | None = None
+    profiles_dirs: tuple[tuple[str, Scalar], ...] = ()
 
 
 def parse_settings(section: Field, problems: Problems) -> Settings:
     """`{default: NAME}`, a built-in set, or `{default: {ingress: [...], egress: [...]}}`; `{felix: [MODE, ...]}`."""
     found = fields_of(section.value, SETTINGS_KEYS, "settings", problems)
     felix = _felix(found["felix"], problems) if "felix" in found else None
+    dirs = _profiles_dirs(found["profiles_dirs"], problems) if "profiles_dirs" in found else ()
     default = found.get("default")
     if default is None:
-        return Settings(section.key.span, felix=felix)
+        return Settings(section.key.span, felix=felix, profiles_dirs=dirs)
     if isinstance(default.value, Mapping):
         rules = parse_default_rules(default.value, default.key.span.path, problems)
-        return Settings(default.key.span, rules=rules, felix=felix)
+        return Settings(default.key.span, rules=rules, felix=felix, profiles_dirs=dirs)
     text = text_of(default.value, "default", problems)
     if text and text.text not in BUILT_IN:
         hint = (
             f"{did_you_mean(text.text, BUILT_IN)} Or write the rules here: default: {{ingress: [...], egress: [...]}}"
         )
         problems.error("CR337", f"there is no default rule set {text.text!r}", text.span, hint)
-    return Settings(default.key.span, built_in=text.text if text and text.text in BUILT_IN else None, felix=felix)
+    built_in = text.text if text and text.text in BUILT_IN else None
+    return Settings(default.key.span, built_in=built_in, felix=felix, profiles_dirs=dirs)
 
 
 def _felix(field_: Field, problems: Problems) -> frozenset[str]:
@@ -59,3 +63,22 @@ def _felix(field_: Field, problems: Problems) -> frozenset[str]:
         hint = "the modes that the cluster's nodes run, such as [iptables, ebpf]"
         problems.error("CR340", "an empty felix says that no node enforces anything", field_.key.span, hint)
     return frozenset(modes or FELIX_MODES)
+
+
+def _profiles_dirs(section: Field, problems: Problems) -> tuple[tuple[str, Scalar], ...]:
+    """`{/srv/profiles: FOLDER}`; FOLDER is a path from the confs' folder, such as profiles or ../policies."""
+    if not isinstance(section.value, Mapping):
+        problems.error("CR722", "profiles_dirs has to be a mapping", section.key.span, "{/srv/profiles: profiles}")
+        return ()
+    out = []
+    for key, value in section.value.entries:
+        folder = text_of(value, "profiles_dirs", problems)
+        if not key.text.startswith("/"):
+            problems.error("CR722", f"{key.text!r} is no profiles_dir of a conf: no absolute path", key.span)
+        elif folder is not None and (not folder.text or folder.text.startswith("/")):
+            problems.error(
+                "CR722", f"{folder.text!r} is no path from the confs' folder", folder.span, "such as profiles"
+            )
+        elif folder is not None:
+            out.append((key.text, folder))
+    return tuple(out)

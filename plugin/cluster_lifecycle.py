@@ -11,19 +11,21 @@ from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.targets.calico_v3_read import verify
 from calico_rkt.compiler.targets.felix import NFTABLES, Nodes, coded
-from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError, State
+from calico_rkt.plugin.lifecycle import NONE, Change, ChangedMeanwhileError, Files, State
 from calico_rkt.plugin.policy import compile_published
 from calico_rkt.plugin.result import CniError
 from calico_rkt.plugin.store.clustered import ClusterStore
 
 
-def plan(store: ClusterStore, known: dict[str, NetConf], wanted: Collection[str] = ()) -> tuple[Change, ...]:
+def plan(
+    store: ClusterStore, known: dict[str, NetConf], wanted: Collection[str] = (), files: Files = NONE
+) -> tuple[Change, ...]:
     """What apply would publish: every network with a conf here whose compiled digest is not the published one."""
     store.complete()
     changes = []
     felix = store.felix()
     for name in sorted(wanted or known):
-        new = compile_published(known[name], felix=felix)
+        new = compile_published(known[name], files=files.get(name), felix=felix)
         try:
             old = store.profiles.published(new.network_id)
         except CniError:
@@ -41,17 +43,23 @@ def apply(store: ClusterStore, changes: Sequence[Change]) -> None:
         raise ChangedMeanwhileError(", ".join(c.new.network for c in changes))
 
 
-def states(store: ClusterStore, known: dict[str, NetConf]) -> tuple[State, ...]:
+def states(store: ClusterStore, known: dict[str, NetConf], files: Files = NONE) -> tuple[State, ...]:
     """Every network that has a conf here, and every profile of ours in the cluster; endpoints of all nodes count."""
     counts = store.profiles.endpoint_counts()
     names = {object_id(n): n for n in known}
     felix = store.felix()
     ids = sorted({*names, *store.profiles.published_ids()})
-    return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0), felix) for i in ids)
+    return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0), files, felix) for i in ids)
 
 
 def _state(
-    store: ClusterStore, network_id: str, name: str, known: dict[str, NetConf], endpoints: int, felix: Nodes | None
+    store: ClusterStore,
+    network_id: str,
+    name: str,
+    known: dict[str, NetConf],
+    endpoints: int,
+    files: Files,
+    felix: Nodes | None,
 ) -> State:
     try:
         published = store.profiles.published(network_id)
@@ -63,7 +71,7 @@ def _state(
     if published.network not in known:
         return State(network_id, published.network, "no conf", endpoints, None)
     try:
-        new = compile_published(known[published.network], felix=felix)
+        new = compile_published(known[published.network], files=files.get(published.network), felix=felix)
     except CniError as e:
         return State(network_id, published.network, "unusable", endpoints, None, e.msg)
     state = "in step" if new.digest == published.digest else "stale"

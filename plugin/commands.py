@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin.lifecycle import CONF_DIRS, Change, ChangedMeanwhileError, confs_of
+from calico_rkt.compiler.diagnostics import render
+from calico_rkt.compiler.workspace.host import HOST_FOLDERS
+from calico_rkt.plugin.decided import Decided, confs_of, decided
+from calico_rkt.plugin.lifecycle import NONE, Change, ChangedMeanwhileError, Files
 from calico_rkt.plugin.log import open_log
 from calico_rkt.plugin.question import agreed, reviewed, shown
 from calico_rkt.plugin.restoring import restore_host
@@ -28,50 +30,60 @@ def run(args: argparse.Namespace) -> int:
     if args.command == "gc":
         from calico_rkt.plugin.gc_command import gc
 
-        return gc(args, lambda: clusters(_confs(args)))
+        return gc(args, lambda: clusters(confs_of(args.confs)))
     if args.command == "prune":
         with opened_local({}) as local:  # whatever is wrong with a conf
             _prune(args, local)
-        return _in_clusters(args, _confs(args), _prune)
-    known = _confs(args)
+        return _in_clusters(args, confs_of(args.confs), _prune)
+    found = decided(args.confs, args.profiles)
     if args.command == "status":
         from calico_rkt.plugin.status import status
 
-        return status(known, as_json=args.format == "json", with_agent=not args.no_agent)
-    if not _may_apply(args, known):
-        return 0
-    with opened_local(known) as local:
-        worst = _apply(args, local)
-    return max(worst, _in_clusters(args, known, _apply))
+        return status(found, as_json=args.format == "json", with_agent=not args.no_agent)
+    return _publish(args, found)
+
+
+def _publish(args: argparse.Namespace, found: Decided) -> int:
+    from calico_rkt.compiler.cli.preface import preface
+
+    print(preface(found.workspace), end="", flush=True)
+    print(render(found.told()), end="", file=sys.stderr)
+    if found.refusal():
+        print("calico-rkt: nothing was changed", file=sys.stderr)
+        return 2
+    worst = found.status()
+    if not _may_apply(args, found):
+        return worst
+    with opened_local(found.known, found.files) as local:
+        worst = max(worst, _apply(args, local))
+    return max(worst, _in_clusters(args, found.known, _apply, found.files))
 
 
 def _in_clusters(
-    args: argparse.Namespace, known: dict[str, NetConf], act: Callable[[argparse.Namespace, Side], int]
+    args: argparse.Namespace,
+    known: dict[str, NetConf],
+    act: Callable[[argparse.Namespace, Side], int],
+    files: Files = NONE,
 ) -> int:
     """Do the same in every cluster that a conf names; the worst exit status."""
     worst = 0
     for there in clusters(known):
-        with opened_cluster(there) as cluster:
+        with opened_cluster(there, files) as cluster:
             worst = max(worst, act(args, cluster))
     return worst
 
 
-def _confs(args: argparse.Namespace) -> dict[str, NetConf]:
-    found = confs_of(args.confs)
-    if getattr(args, "profiles", None):
-        if not args.profiles.is_dir():
-            raise CniError(Code.IO, f"{args.profiles} is no folder of overrides")
-        found = {n: dataclasses.replace(c, profiles_dir=str(args.profiles)) for n, c in found.items()}
-    return found
-
-
-def _may_apply(args: argparse.Namespace, known: dict[str, NetConf]) -> bool:
-    """Whether there is something to apply; CniError for a network that no conf names."""
+def _may_apply(args: argparse.Namespace, found: Decided) -> bool:
+    """Whether there is something to apply; CniError for a network that no conf names, or none that can be used."""
+    known = found.known
     unknown = sorted(set(args.networks) - set(known))
+    for bad in found.workspace.unusable:
+        if bad.name in unknown:
+            raise CniError(Code.INVALID_CONF, f"{bad.words}, so network {bad.name!r} can't be applied")
     if unknown:
         raise CniError(Code.INVALID_CONF, f"no conf names network {unknown[0]!r}", f"known: {', '.join(sorted(known))}")
     if not known:
-        print(f"no conf of type calico in {', '.join(map(str, args.confs or CONF_DIRS))}: nothing to publish")
+        print(f"no conf of type calico in {', '.join(map(str, args.confs or HOST_FOLDERS))}: nothing to publish")
     return bool(known)
 
 

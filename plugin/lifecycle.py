@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf import CONF_SUFFIXES, NetConf, parse_conf
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
+from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin import flows, policy
 from calico_rkt.plugin.enforce import table
@@ -16,8 +16,12 @@ from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Published
 
-CONF_DIRS = (Path("/etc/rkt/net.d"), Path("/etc/cni/net.d"))
-"""Where rkt and the other runtimes keep their confs."""
+if TYPE_CHECKING:
+    from calico_rkt.compiler.overrides import File
+
+Files = Mapping[str, "tuple[File, ...]"]
+"""What the host's overrides say to each network, by its name; those whose confs can't be used are among them."""
+NONE: Files = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,59 +62,22 @@ class ChangedMeanwhileError(CniError):
         super().__init__(Code.TRY_AGAIN, f"a published profile changed meanwhile, of {networks}")
 
 
-def confs(folders: Iterable[Path]) -> dict[str, NetConf]:
-    """The confs of type calico in these folders, by network name; of two files with one name the first wins, as in rkt.
-
-    CniError names the file that can not be used.
-    """
-    found: dict[str, NetConf] = {}
-    for folder in folders:
-        for path in sorted(p for p in folder.glob("*") if p.suffix in CONF_SUFFIXES):
-            conf = _conf(path)
-            if conf is not None:
-                found.setdefault(conf.name, conf)
-    return found
+def _known_ids(store: LocalStore, known: dict[str, NetConf], files: Files) -> frozenset[str]:
+    return frozenset({*(object_id(n) for n in (*known, *files)), *store.published_ids()})
 
 
-def confs_of(folders: Sequence[Path] | None) -> dict[str, NetConf]:
-    """The confs of these folders, or of rkt's and CNI's where none is named; CniError where one is no folder."""
-    for folder in folders or ():
-        if not folder.is_dir():
-            raise CniError(Code.IO, f"{folder} is no folder of confs")
-    return confs(folders or [d for d in CONF_DIRS if d.is_dir()])
-
-
-def _conf(path: Path) -> NetConf | None:
-    try:
-        data = path.read_bytes()
-    except OSError as e:
-        raise CniError(Code.IO, f"{path} can not be read: {e.strerror}") from e
-    if b'"calico"' not in data:
-        return None
-    try:
-        conf, _ = parse_conf(data, str(path), preview=True)
-    except CompileError as e:
-        raise _refused(e.diagnostics) from e
-    return conf if conf.type == "calico" else None
-
-
-def _refused(diagnostics: Sequence[Diagnostic]) -> CniError:
-    return CniError(Code.INVALID_CONF, "the host's files do not compile", render(diagnostics))
-
-
-def _known_ids(store: LocalStore, known: dict[str, NetConf]) -> frozenset[str]:
-    return frozenset({*(object_id(n) for n in known), *store.published_ids()})
-
-
-def plan(store: LocalStore, known: dict[str, NetConf], wanted: Collection[str] = ()) -> tuple[Change, ...]:
+def plan(
+    store: LocalStore, known: dict[str, NetConf], wanted: Collection[str] = (), files: Files = NONE
+) -> tuple[Change, ...]:
     """What apply would publish: every network with a conf here whose compiled digest is not the published one.
 
-    wanted: only these, where any are named; the others count as known to their rules all the same.
+    wanted: only these, where any are named; the others count as known to their rules all the same. files: what the
+    host's overrides say, where they were read already.
     """
     changes = []
-    ids = _known_ids(store, known)
+    ids = _known_ids(store, known, files)
     for name in sorted(wanted or known):
-        new = policy.compile_published(known[name], ids)
+        new = policy.compile_published(known[name], ids, files.get(name))
         edited = False
         old: Published | None = None
         try:
@@ -163,7 +130,7 @@ def finish_apply(store: LocalStore) -> None:
             policy.finish_apply(store)
 
 
-def states(store: LocalStore, known: dict[str, NetConf]) -> tuple[State, ...]:
+def states(store: LocalStore, known: dict[str, NetConf], files: Files = NONE) -> tuple[State, ...]:
     """Every network that is published, has a conf here, or has endpoints."""
     counts: dict[str, int] = {}
     names: dict[str, str] = {object_id(n): n for n in known}
@@ -173,11 +140,17 @@ def states(store: LocalStore, known: dict[str, NetConf]) -> tuple[State, ...]:
         counts[network_id] = counts.get(network_id, 0) + 1
     live = {n.network_id: n.digest for n in table.live_networks()} if table.base_present() else {}
     ids = sorted({*names, *store.published_ids()})
-    return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0), live.get(i)) for i in ids)
+    return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0), live.get(i), files) for i in ids)
 
 
 def _state(
-    store: LocalStore, network_id: str, name: str, known: dict[str, NetConf], endpoints: int, live: str | None
+    store: LocalStore,
+    network_id: str,
+    name: str,
+    known: dict[str, NetConf],
+    endpoints: int,
+    live: str | None,
+    files: Files,
 ) -> State:
     try:
         published = store.published(network_id)
@@ -189,7 +162,9 @@ def _state(
     if published.network not in known:
         return State(network_id, published.network, "no conf", endpoints, loaded)
     try:
-        new = policy.compile_published(known[published.network], _known_ids(store, known))
+        new = policy.compile_published(
+            known[published.network], _known_ids(store, known, files), files.get(published.network)
+        )
     except CniError as e:
         return State(network_id, published.network, "unusable", endpoints, loaded, e.msg)
     state = "in step" if new.digest == published.digest else "stale"

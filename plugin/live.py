@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from calico_rkt.compiler.conf import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import Diagnostic
@@ -18,7 +17,7 @@ from calico_rkt.compiler.review.problems import problem, promises
 from calico_rkt.compiler.review.world import World
 from calico_rkt.compiler.targets.calico_v3_read import verify
 from calico_rkt.compiler.targets.felix import JUDGED
-from calico_rkt.compiler.workspace.files import read_profiles
+from calico_rkt.compiler.workspace.host import overrides_of
 from calico_rkt.compiler.workspace.policy import parse_files, policy_for
 from calico_rkt.plugin.lifecycle import Change
 from calico_rkt.plugin.result import CniError
@@ -34,12 +33,14 @@ def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Chan
     network without a conf has no addresses of its own. Changes were compiled before, so that compiles here, too.
     """
     live = _live(store)
-    files = {f.path: f for folder in _folders(known) for f in parse_files(read_profiles(folder))}
+    files = _files(known)
     after = dict(live)
     for change in changes:
         conf = known[change.new.network]
-        after[conf.name], _ = resolve_network(conf, policy_for(conf.name, parse_files(_read(conf))), felix=JUDGED)
-    return _world("published", live, known, kind), _world("the files", after, known, kind, tuple(files.values()))
+        after[conf.name], _ = resolve_network(
+            conf, policy_for(conf.name, files.get(conf.profiles_dir, ())), felix=JUDGED
+        )
+    return _world("published", live, known, kind), _world("the files", after, known, kind, _all(files))
 
 
 def worlds_with(
@@ -51,8 +52,7 @@ def worlds_with(
     """
     live = _live(store)
     after = {**live, **{c.new.network: verify(c.new.text) for c in changes}}
-    files = tuple(f for folder in _folders(known) for f in parse_files(read_profiles(folder)))
-    return _world("published", live, known, kind), _world("what is brought in", after, known, kind, files)
+    return _world("published", live, known, kind), _world("what is brought in", after, known, kind, _all(_files(known)))
 
 
 def broken(world: World) -> tuple[Diagnostic, ...]:
@@ -83,9 +83,11 @@ def _world(
     return World(where, networks, confs, files, own, everyone, parties(networks, confs))
 
 
-def _folders(known: Mapping[str, NetConf]) -> tuple[Path, ...]:
-    return tuple(dict.fromkeys(Path(c.profiles_dir) for c in known.values()))
+def _files(known: Mapping[str, NetConf]) -> dict[str, tuple[File, ...]]:
+    """What the host's files say, by their folder as the confs name it."""
+    named = {c.profiles_dir: c for c in sorted(known.values(), key=lambda c: c.profiles_named)}
+    return {folder: parse_files(overrides_of(conf)) for folder, conf in named.items()}
 
 
-def _read(conf: NetConf) -> Mapping[str, bytes]:
-    return read_profiles(Path(conf.profiles_dir))
+def _all(files: Mapping[str, tuple[File, ...]]) -> tuple[File, ...]:
+    return tuple({f.path: f for found in files.values() for f in found}.values())

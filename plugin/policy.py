@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import Address, Ipam, NetConf
@@ -20,6 +19,7 @@ from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Published
 
 if TYPE_CHECKING:
+    from calico_rkt.compiler.overrides import File
     from calico_rkt.compiler.targets.felix import Nodes
 
 
@@ -128,33 +128,39 @@ def finish_apply(store: LocalStore) -> None:
 
 
 def compile_published(
-    conf: NetConf, known_ids: frozenset[str] | None = None, *, felix: Nodes | None = None
+    conf: NetConf,
+    known_ids: frozenset[str] | None = None,
+    files: Sequence[File] | None = None,
+    *,
+    felix: Nodes | None = None,
 ) -> Published:
     """What the host's files compile to, as it is published; CniError with the diagnostics where they don't.
 
-    known_ids: of all networks of this host, where they are known; a rule about any other is refused then.
-    felix: what the cluster says of its nodes, where there is one.
+    known_ids: of all networks of this host, where they are known; a rule about any other is refused then. files: what
+    the host's files say, where they were read already. felix: what the cluster says of its nodes, where there is one.
     """
-    return compiled(conf, Path(conf.profiles_dir), known_ids, felix=felix)
+    return compiled(conf, files, known_ids, felix=felix)
 
 
 def compiled(
     conf: NetConf,
-    files: Path | Mapping[str, bytes],
+    files: Mapping[str, bytes] | Sequence[File] | None,
     known_ids: frozenset[str] | None = None,
     *,
     felix: Nodes | None = None,
 ) -> Published:
-    """The same for other files than the host's."""
+    """The same for other files than the host's, which None stands for."""
     from calico_rkt.compiler.pipeline import compile_for_host
+    from calico_rkt.compiler.workspace.host import overrides_of
 
     try:
-        found = compile_for_host(conf, files, known_ids, felix=felix)
+        found = compile_for_host(conf, overrides_of(conf) if files is None else files, known_ids, felix=felix)
     except CompileError as e:
         errors = [d for d in e.diagnostics if d.is_error]
+        where = f"{errors[0].path}: " if errors[0].path else ""  # of a file or folder as such, not of a line
         raise CniError(
             Code.INVALID_CONF,
-            f"the policy of network {conf.name!r} does not compile: {errors[0].message}",
+            f"the policy of network {conf.name!r} does not compile: {where}{errors[0].message}",
             render(errors),
         ) from e
     return Published(found.network.id, conf.name, found.text, found.digest)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin import lifecycle
-from calico_rkt.plugin.lifecycle import Change, State
+from calico_rkt.plugin.lifecycle import NONE, Change, Files, State
 from calico_rkt.plugin.store.local import LocalStore, open_local
 from calico_rkt.plugin.store.protocol import Profiles
 
@@ -29,19 +29,20 @@ class Local:
     known: dict[str, NetConf]
     name: str = LOCAL
     datastore_type: str = LOCAL
+    files: Files = field(default_factory=dict)
 
     @property
     def profiles(self) -> Profiles:
         return self.store
 
     def plan(self, wanted: Collection[str]) -> tuple[Change, ...]:
-        return lifecycle.plan(self.store, self.known, wanted)
+        return lifecycle.plan(self.store, self.known, wanted, self.files)
 
     def apply(self, changes: Sequence[Change]) -> None:
         lifecycle.apply(self.store, changes)
 
     def states(self) -> tuple[State, ...]:
-        return lifecycle.states(self.store, self.known)
+        return lifecycle.states(self.store, self.known, self.files)
 
     def prune(self, *, dry_run: bool) -> tuple[str, ...]:
         return lifecycle.prune(self.store, dry_run=dry_run)
@@ -59,6 +60,7 @@ class Cluster:
     known: dict[str, NetConf]
     name: str
     datastore_type: str = "etcdv3"
+    files: Files = field(default_factory=dict)
 
     @property
     def profiles(self) -> Profiles:
@@ -67,7 +69,7 @@ class Cluster:
     def plan(self, wanted: Collection[str]) -> tuple[Change, ...]:
         from calico_rkt.plugin import cluster_lifecycle
 
-        return cluster_lifecycle.plan(self.store, self.known, wanted)
+        return cluster_lifecycle.plan(self.store, self.known, wanted, self.files)
 
     def apply(self, changes: Sequence[Change]) -> None:
         from calico_rkt.plugin import cluster_lifecycle
@@ -77,7 +79,7 @@ class Cluster:
     def states(self) -> tuple[State, ...]:
         from calico_rkt.plugin import cluster_lifecycle
 
-        return cluster_lifecycle.states(self.store, self.known)
+        return cluster_lifecycle.states(self.store, self.known, self.files)
 
     def prune(self, *, dry_run: bool) -> tuple[str, ...]:
         from calico_rkt.plugin import cluster_lifecycle
@@ -104,12 +106,12 @@ Side = Local | Cluster
 
 
 @contextmanager
-def opened_local(known: Mapping[str, NetConf]) -> Iterator[Local]:
+def opened_local(known: Mapping[str, NetConf], files: Files = NONE) -> Iterator[Local]:
     """The host's own side; an apply that was cut short is completed first."""
     store = open_local()
     try:
         lifecycle.finish_apply(store)
-        yield Local(store, {n: c for n, c in known.items() if c.datastore_type == "local"})
+        yield Local(store, {n: c for n, c in known.items() if c.datastore_type == "local"}, files=files)
     finally:
         store.close()
 
@@ -126,7 +128,7 @@ def clusters(known: Mapping[str, NetConf]) -> tuple[dict[str, NetConf], ...]:
 
 
 @contextmanager
-def opened_cluster(known: dict[str, NetConf]) -> Iterator[Cluster]:
+def opened_cluster(known: dict[str, NetConf], files: Files = NONE) -> Iterator[Cluster]:
     """One cluster's side; known are its confs."""
     from calico_rkt.plugin.store.clusters import open_cluster
 
@@ -134,6 +136,6 @@ def opened_cluster(known: dict[str, NetConf]) -> Iterator[Cluster]:
     store = open_cluster(conf)
     try:
         old = " (etcd v2)" if conf.datastore_type == "etcdv2" else ""
-        yield Cluster(store, known, ", ".join(store.access.endpoints) + old)
+        yield Cluster(store, known, ", ".join(store.access.endpoints) + old, files=files)
     finally:
         store.close()

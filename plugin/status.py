@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from calico_rkt.compiler.cli.document import document
-from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.cli.formats import in_order, plain
+from calico_rkt.compiler.cli.preface import preface, read_values
+from calico_rkt.compiler.diagnostics import render
+from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.workspace.confs import READERS, Unusable, readers
 from calico_rkt.plugin.agent.summary import METRICS, ask
+from calico_rkt.plugin.decided import Decided
 from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.lifecycle import State
 from calico_rkt.plugin.policy import blocked_forwarding
@@ -15,9 +23,10 @@ from calico_rkt.plugin.sides import LOCAL, clusters, opened_cluster, opened_loca
 from calico_rkt.plugin.store.local import folders
 
 
-def status(known: dict[str, NetConf], *, as_json: bool, with_agent: bool) -> int:
-    """Print it; 1 where something is not as it should be, else 0."""
-    with opened_local(known) as local:
+def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
+    """Print it; 2 where something can't be read, 1 where something is not as it should be, else 0."""
+    known, told = decided.known, decided.told()
+    with opened_local(known, decided.files) as local:
         found = local.states()
     blocked = blocked_forwarding()
     table_there = table.base_present()
@@ -25,9 +34,10 @@ def status(known: dict[str, NetConf], *, as_json: bool, with_agent: bool) -> int
     networks = [(local.name, s) for s in found]
     warnings: list[str] = []
     for confs_there in clusters(known):
-        with opened_cluster(confs_there) as cluster:
+        with opened_cluster(confs_there, decided.files) as cluster:
             networks += [(cluster.name, s) for s in cluster.states()]
             warnings += cluster.warnings()
+    networks = [(name, _named(s, decided.workspace.unusable)) for name, s in networks]
     agent = ask(folders()[0] / METRICS) if with_agent else None
     bad = [s for _, s in networks if s.state in ("edited", "unusable", "stale", "not ours") or s.loaded is False]
     if as_json:
@@ -35,14 +45,38 @@ def status(known: dict[str, NetConf], *, as_json: bool, with_agent: bool) -> int
         more: dict[str, object] = {"table": table_there, "blocked": list(blocked), "warnings": warnings}
         if with_agent:
             more["agent"] = dataclasses.asdict(agent) if agent else None
-        print(document("status", {"networks": shown, **more}), end="")
+        more["confs"] = _confs(decided)
+        more["findings"] = [plain(d) for d in in_order(told)]
+        print(document("status", {"networks": shown, **more}, read_values(decided.workspace)), end="")
     else:
+        print(preface(decided.workspace), end="")
+        for line in _suffixes(decided):
+            print(line)
         _print_status(networks, blocked, lost=lost)
         for line in warnings:
             print(f"warning: {line}")
         if with_agent:
             print(f"agent: {agent or 'none: each call starts a process of its own (calico-rkt agent)'}")
-    return 1 if bad or blocked or lost or warnings else 0
+        sys.stdout.flush()
+        print(render(told), end="", file=sys.stderr)
+    return max(decided.status(), 1 if bad or blocked or lost or warnings else 0)
+
+
+def _named(state: State, unusable: Sequence[Unusable]) -> State:
+    """A network whose conf is there and can't be used is not one without a conf."""
+    bad = next((u for u in unusable if u.name and object_id(u.name) == state.network_id), None)
+    return dataclasses.replace(state, state="unusable", why=bad.words) if bad and state.state == "no conf" else state
+
+
+def _confs(decided: Decided) -> list[dict[str, object]]:
+    paths = decided.workspace.conf_paths
+    return [{"network": name, "path": path, "read_by": readers(path).split(", ")} for name, path in paths.items()]
+
+
+def _suffixes(decided: Decided) -> list[str]:
+    """Who reads the confs that are here, one line a suffix."""
+    counts = Counter(PurePath(path).suffix for path in decided.workspace.conf_paths.values())
+    return [f"{counts[suffix]} *{suffix}, read by {who}" for suffix, who in READERS.items() if counts[suffix]]
 
 
 def _print_status(found: Sequence[tuple[str, State]], blocked: tuple[str, ...], *, lost: bool) -> None:

@@ -13,8 +13,8 @@ from calico_rkt.compiler.review.baseline import Entry, accept, parse_baseline, p
 from calico_rkt.compiler.review.findings import FINDINGS
 from calico_rkt.compiler.review.silences import apply, silences
 from calico_rkt.compiler.values import BadValueError
-from calico_rkt.compiler.workspace.files import read_file
-from calico_rkt.compiler.workspace.reader import BASELINE, Workspace
+from calico_rkt.compiler.workspace.files import BASELINE, read_file
+from calico_rkt.compiler.workspace.reader import Workspace
 
 
 def add_baseline(parser: argparse.ArgumentParser, *, may_write: bool = False) -> None:
@@ -39,13 +39,13 @@ def accepted(args: argparse.Namespace, workspace: Workspace, found: tuple[Diagno
     found = (*apply(found, given, FINDINGS), *problems)
     path, entries = _entries(args, workspace)
     if args.write_baseline:
-        _write(args, path, recorded(found, entries, workspace.where, args.reason or "", args.until))
+        _write(args, path, recorded(found, entries, workspace.home, args.reason or "", args.until))
         _, entries = _entries(argparse.Namespace(**{**vars(args), "baseline": path}), workspace)
-    return accept(found, entries, workspace.where, today(args))
+    return accept(found, entries, workspace.home, today(args))
 
 
 def _entries(args: argparse.Namespace, workspace: Workspace) -> tuple[Path, tuple[Entry, ...]]:
-    beside = Path(workspace.where) / BASELINE
+    beside = Path(workspace.home) / BASELINE
     if args.baseline is not None and (args.baseline.exists() or not args.write_baseline):
         return args.baseline, parse_baseline(str(args.baseline), read_file(args.baseline))
     if args.baseline is not None or args.no_baseline or workspace.baseline is None:

@@ -11,10 +11,12 @@ from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import FORMATS, in_order, plain, render_as
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
+from calico_rkt.compiler.cli.preface import notes, read_values, say
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.review.check import check
 from calico_rkt.compiler.review.findings import status
+from calico_rkt.compiler.workspace.reader import Workspace
 
 EPILOG = """\
 examples:
@@ -37,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     with progress() as tell:
         found = chosen(args, accepted(args, workspace, check(workspace, tell)))
-    write(_rendered(args.format, found))
+    say(args.format, workspace)
+    write(_rendered(args.format, found, workspace))
     if args.format == "text":
         count, networks = len(found), len(workspace.names)
         said = f"{count} finding{'s' * (count != 1)}" if count else "nothing to say"
@@ -45,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     return status(found)
 
 
-def _rendered(style: str, found: tuple[Diagnostic, ...]) -> str:
+def _rendered(style: str, found: tuple[Diagnostic, ...], workspace: Workspace) -> str:
     if style == "json":
-        return document("check", {"findings": [plain(d) for d in in_order(found)]})
-    return render_as(style, found, colour=coloured(sys.stdout))
+        return document("check", {"findings": [plain(d) for d in in_order(found)]}, read_values(workspace))
+    shown = found if style == "text" else (*found, *notes(workspace))
+    return render_as(style, shown, colour=coloured(sys.stdout))

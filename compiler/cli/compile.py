@@ -11,8 +11,9 @@ from pathlib import Path
 from calico_rkt import __version__
 from calico_rkt.compiler.cli.common import coloured, write, write_file
 from calico_rkt.compiler.cli.formats import render_as
-from calico_rkt.compiler.conf import LARGEST_CONF, NetConf, parse_conf
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, warning
+from calico_rkt.compiler.conf import NetConf, parse_conf
+from calico_rkt.compiler.conf_shape import LARGEST_CONF
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 
 TARGET_NAMES = ("calico-v3", "calico-v1", "nftables")
 
@@ -24,8 +25,8 @@ examples:
   compile-profile net.conf --explain               which line of which file each rule came from
   compile-profile - --profiles ./profiles < net.conf
 
-The overrides are the *.yaml and *.yml files of --profiles; without it those of `profiles/` beside the conf
-where there is one, else those of the conf's profiles_dir.
+The overrides are the *.yaml and *.yml files of --profiles; without it those that the plugin uses (profiles_dir) where
+the conf stands in one of this host's folders or comes by stdin, else those of `profiles/` beside the conf.
 
 exit status: 0 compiled (warnings are on stderr), 2 bad usage, or a file that can't be read or compiled"""
 
@@ -55,20 +56,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(args: argparse.Namespace) -> int:
     from calico_rkt.compiler.pipeline import compile_network
-    from calico_rkt.compiler.workspace.files import read_profiles, unread
-    from calico_rkt.compiler.workspace.policy import findings, known_ids, parse_files, policy_for, unused
+    from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
+    from calico_rkt.compiler.workspace.single import policy_beside
 
     warnings: tuple[Diagnostic, ...] = ()
     try:
         conf, warnings = _read_conf(args.conf)
-        folder, found = _profiles(args, conf)
-        files = parse_files(read_profiles(folder))
+        path = None if args.conf == "-" else Path(args.conf)
+        single = policy_beside(path, conf, os.environ, args.profiles)
+        files, names = single.overrides.files, single.names
         policy = policy_for(conf.name, files)
-        names = _names_beside(args.conf)
-        found += unread(folder)
-        if names:
-            found += findings(policy, files, names)
-            found += unused(files, names) if _is_workspace(args.conf, folder) else ()
+        found = (*single.found, *(findings(policy, files, names) if names else ()))
         known = known_ids(policy, files, names) if names else None
         compiled = compile_network(conf, policy, args.target, found, known_ids=known)
     except CompileError as e:
@@ -82,56 +80,24 @@ def _run(args: argparse.Namespace) -> int:
     if args.explain:
         from calico_rkt.compiler.explain import explain
 
+        folder = single.overrides.folder if not single.overrides.absent else ""
+        write(f"overrides: {folder or 'none'}\n")
         write(explain(compiled.network, policy.override, policy.defaults))
     return 0
 
 
 def _read_conf(path: str) -> tuple[NetConf, tuple[Diagnostic, ...]]:
     from calico_rkt.compiler.workspace.files import read_file
+    from calico_rkt.compiler.workspace.host import is_host_folder
 
     if path != "-":
-        return parse_conf(read_file(Path(path)), path, preview=True, environ=os.environ)
+        environ = os.environ if is_host_folder(Path(path).parent) else None
+        return parse_conf(read_file(Path(path)), path, preview=True, environ=environ)
     try:
         data = sys.stdin.buffer.read(LARGEST_CONF + 1) if sys.stdin else b""
     except OSError as e:
         raise CompileError([error("CR708", f"can't be read: {e.strerror}", path="<stdin>")]) from e
     return parse_conf(data, "<stdin>", preview=True, environ=os.environ)
-
-
-def _profiles(args: argparse.Namespace, conf: NetConf) -> tuple[Path, tuple[Diagnostic, ...]]:
-    """The folder of the overrides, and a warning where the plugin here reads another one."""
-    if args.profiles is not None:
-        if not args.profiles.is_dir():
-            raise CompileError([error("CR701", "there is no such folder", path=str(args.profiles))])
-        return args.profiles, ()
-    on_host = Path(conf.profiles_dir)
-    beside = None if args.conf == "-" else Path(args.conf).parent / "profiles"
-    if beside is None or not beside.is_dir():
-        return on_host, ()
-    if _holds_files(on_host) and not on_host.samefile(beside):
-        message = f"read from here; the plugin on this host reads {on_host}"
-        return beside, (warning("CR709", message, path=str(beside), hint=f"--profiles {on_host} shows what it does"),)
-    return beside, ()
-
-
-def _is_workspace(conf: str, folder: Path) -> bool:
-    """Whether the overrides stand beside the conf, so that all of them should have a conf here."""
-    return os.path.realpath(folder.parent) == os.path.realpath(Path(conf).parent)
-
-
-def _holds_files(folder: Path) -> bool:
-    """Whether there is anything in a folder, as far as this user can see."""
-    try:
-        return any(folder.iterdir())
-    except OSError:
-        return False
-
-
-def _names_beside(path: str) -> tuple[str, ...]:
-    """The names of the networks that confs of this folder have; none for stdin, where nobody can tell."""
-    from calico_rkt.compiler.workspace.names import conf_names
-
-    return () if path == "-" else conf_names(Path(path).parent)
 
 
 def _report(diagnostics: Iterable[Diagnostic], style: str) -> None:

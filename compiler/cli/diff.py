@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
 from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.diff_markdown import markdown
 from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import FORMATS, render_as
-from calico_rkt.compiler.cli.places import named
+from calico_rkt.compiler.cli.places import add_folder_option, here, named
+from calico_rkt.compiler.cli.preface import ended, notes, read_values, say
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.review.build import build_world
@@ -20,7 +19,7 @@ from calico_rkt.compiler.review.diff_words import problems, strays_text, text, v
 from calico_rkt.compiler.review.envelope import outside_envelope
 from calico_rkt.compiler.review.world import World
 from calico_rkt.compiler.targets.felix import JUDGED
-from calico_rkt.compiler.workspace.reader import open_folder
+from calico_rkt.compiler.workspace.reader import Workspace
 
 EPILOG = """\
 examples:
@@ -36,9 +35,7 @@ exit status: 0 same packets (or what was asked for holds), 1 differences, 2 bad 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help="a git revision, a folder, or REV:DIR")
     parser.add_argument("new", metavar="NEW", nargs="?", help="the same; left out, the folder as it is")
-    parser.add_argument(
-        "-C", dest="folder", metavar="DIR", type=Path, default=Path(), help="the workspace that revisions are of (.)"
-    )
+    add_folder_option(parser, revision=False)
     parser.add_argument(
         "--fail-on", choices=("any", "widened"), default="any", help="what exit status 1 is for (default: %(default)s)"
     )
@@ -52,12 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     worlds: list[World] = []
+    workspaces: list[Workspace] = []
     found: list[Diagnostic] = []
     for side in (args.old, args.new):
         try:
-            workspace = open_folder(args.folder, os.environ) if side is None else named(side, args.folder)
+            workspaces.append(here(args) if side is None else named(side, args))
             # What the old side says may be in force: it is read, whatever Felix makes of it.
-            worlds.append(build_world(workspace, felix=JUDGED if side is args.old else None))
+            worlds.append(build_world(workspaces[-1], felix=JUDGED if side is args.old else None))
         except CompileError as e:
             found += e.diagnostics
     if found:
@@ -66,7 +64,12 @@ def run(args: argparse.Namespace) -> int:
     with progress() as tell:
         result = diff(old, new, tell)
         strays = outside_envelope(old, new, result, tell) if args.within_guardrails else None
-    write(_rendered(args.format, result, strays))
+    say(args.format, *workspaces)
+    write(_rendered(args.format, result, strays, workspaces))
+    return ended(_status(args, result, strays), *workspaces)
+
+
+def _status(args: argparse.Namespace, result: Diff, strays: tuple[Change, ...] | None) -> int:
     if result.undecided:
         return 1
     if strays is not None:
@@ -74,11 +77,12 @@ def run(args: argparse.Namespace) -> int:
     return 1 if (result.widened if args.fail_on == "widened" else result.changes) else 0
 
 
-def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None) -> str:
+def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None, workspaces: list[Workspace]) -> str:
     if style == "json":
-        return document("diff", values(result, strays))
+        read = dict(zip(("old", "new"), map(read_values, workspaces), strict=True))
+        return document("diff", values(result, strays), read)
     if style == "markdown":
         return markdown(result, strays)
     if style == "text":
         return text(result, colour=coloured(sys.stdout)) + strays_text(strays)
-    return render_as(style, problems(result, strays), colour=False)
+    return render_as(style, (*problems(result, strays), *(n for w in workspaces for n in notes(w))), colour=False)

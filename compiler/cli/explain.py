@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TypeVar
 
 from calico_rkt.compiler.cli.common import write
 from calico_rkt.compiler.cli.document import document
-from calico_rkt.compiler.cli.places import workspace_of
+from calico_rkt.compiler.cli.places import add_folder_option, workspace_of
+from calico_rkt.compiler.cli.preface import ended, read_values, say
 from calico_rkt.compiler.diagnostics import CompileError, error, printable
 from calico_rkt.compiler.expectations import End, Expectation, parse_addresses
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, Action, Icmp, Match, NameRef, Side
@@ -41,16 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="FROM")
     parser.add_argument("destination", metavar="TO")
     parser.add_argument("packet", metavar="PACKET", nargs="?", default="")
-    parser.add_argument(
-        "-C", dest="folder", metavar="DIR", type=Path, default=Path(), help="confs with profiles/ beside them (.)"
-    )
-    parser.add_argument("--revision", metavar="REV", help="as DIR was in this git revision")
+    add_folder_option(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
     match = _match(args.packet)
-    world = build_world(workspace_of(args))
+    workspace = workspace_of(args)
+    world = build_world(workspace)
     ends = [_end(world, args.source), _end(world, args.destination)]
     question = Expectation("", ends[0], ends[1], Action.ALLOW, (match,))
     found = list(cases(world, question))
@@ -58,13 +56,16 @@ def run(args: argparse.Namespace) -> int:
         message = f"no packet goes from {args.source} to {args.destination}"
         raise CompileError([error("CR819", message, hint=why_empty(world, question))])
     if args.format == "json":
-        write(document("explain", {"cases": [_values(c) for c in found]}))
+        write(document("explain", {"cases": [_values(c) for c in found]}, read_values(workspace)))
     else:
+        say(args.format, workspace)
         write("\n".join(_text(c) for c in found))
-    return 0
+    return ended(0, workspace)
 
 
 def _end(world: World, text: str) -> End:
+    if text in world.unreadable:
+        raise CompileError([error("CR723", f"undecided: {world.unreadable[text]}")])
     names = {n for p in world.networks.values() for n in (p.name, p.id)}
     if text in names:
         return End(networks=(NameRef(text),))

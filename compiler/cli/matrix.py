@@ -8,6 +8,7 @@ import sys
 from calico_rkt.compiler.cli.common import coloured, write, write_file
 from calico_rkt.compiler.cli.matrix_formats import render_matrix
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
+from calico_rkt.compiler.cli.preface import ended, preface, read_values
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.matrix import matrix
@@ -28,12 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    world = build_world(workspace_of(args))
+    workspace = workspace_of(args)
+    world = build_world(workspace)
     with progress() as tell:
         found = matrix(world, tell)
-    text = render_matrix(args.format, found, colour=not args.output and coloured(sys.stdout))
+    head = preface(workspace) if args.format == "text" else ""
+    text = head + render_matrix(
+        args.format, found, colour=not args.output and coloured(sys.stdout), read=read_values(workspace)
+    )
     if args.output and args.output != "-":
         write_file(args.output, text)
     else:
         write(text)
-    return 0
+    return ended(0, workspace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 
 from calico_rkt.compiler.cli.document import document
@@ -29,11 +29,13 @@ _LEGEND = "# everything  + some packets  . nothing  (blank: not for this workspa
 _RARE = {"undecided": "  ? undecided", "nobody": "  - no such pair"}
 
 
-def render_matrix(style: str, m: Matrix, *, colour: bool) -> str:
-    """The matrix in a style of the command's; colour is for text only."""
+def render_matrix(style: str, m: Matrix, *, colour: bool, read: Mapping[str, object] | None = None) -> str:
+    """The matrix in a style of the command's; colour is for text only, read for JSON: which folders decided."""
     if style == "text":
         return _text(m, colour=colour)
-    return {"markdown": _markdown, "csv": _csv, "svg": _svg, "json": _json}[style](m)
+    if style == "json":
+        return _json(m, read)
+    return {"markdown": _markdown, "csv": _csv, "svg": _svg}[style](m)
 
 
 def _text(m: Matrix, *, colour: bool) -> str:
@@ -83,7 +85,7 @@ def _harmless(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else printable(text)
 
 
-def _json(m: Matrix) -> str:
+def _json(m: Matrix, read: Mapping[str, object] | None) -> str:
     cells = [
         {
             "from": row,
@@ -99,7 +101,7 @@ def _json(m: Matrix) -> str:
         }
         for (row, column), cell in m.cells.items()
     ]
-    return document("matrix", {"rows": m.rows, "columns": m.columns, "cells": cells})
+    return document("matrix", {"rows": m.rows, "columns": m.columns, "cells": cells}, read)
 
 
 def _svg(m: Matrix) -> str:

@@ -7,35 +7,55 @@ import os
 from pathlib import Path
 
 from calico_rkt.compiler.diagnostics import CompileError, error
-from calico_rkt.compiler.workspace.reader import Workspace, open_folder
+from calico_rkt.compiler.workspace.folder import open_folder, open_here
+from calico_rkt.compiler.workspace.reader import Workspace
+
+_FOLDER = "confs, with their overrides (default: the current folder if it has confs, else this host)"
 
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
-    """DIR and --revision."""
-    parser.add_argument(
-        "folder", metavar="DIR", nargs="?", type=Path, default=Path(), help="confs with profiles/ beside them (.)"
-    )
-    parser.add_argument("--revision", metavar="REV", help="as DIR was in this git revision")
+    """DIR, --profiles and --revision."""
+    parser.add_argument("folder", metavar="DIR", nargs="?", type=Path, help=_FOLDER)
+    _add_rest(parser)
+
+
+def add_folder_option(parser: argparse.ArgumentParser, *, revision: bool = True) -> None:
+    """The same where DIR is no argument of its own: -C."""
+    parser.add_argument("-C", dest="folder", metavar="DIR", type=Path, help=_FOLDER)
+    _add_rest(parser, revision=revision)
+
+
+def _add_rest(parser: argparse.ArgumentParser, *, revision: bool = True) -> None:
+    parser.add_argument("--profiles", metavar="DIR", type=Path, help="the overrides, instead of the confs' own")
+    if revision:
+        parser.add_argument("--revision", metavar="REV", help="as DIR was in this git revision")
 
 
 def workspace_of(args: argparse.Namespace) -> Workspace:
     """The workspace that add_workspace's arguments mean."""
-    if args.revision is None:
-        return open_folder(args.folder, os.environ)
+    if getattr(args, "revision", None) is None:
+        return here(args)
     from calico_rkt.compiler.workspace.revision import open_revision
 
-    return open_revision(args.revision, args.folder, os.environ)
+    return open_revision(args.revision, args.folder or Path(), args.profiles)
 
 
-def named(text: str, folder: Path) -> Workspace:
+def here(args: argparse.Namespace) -> Workspace:
+    """The folder as it is."""
+    if args.folder is None:
+        return open_here(os.environ, args.profiles)
+    return open_folder(args.folder, os.environ, args.profiles)
+
+
+def named(text: str, args: argparse.Namespace) -> Workspace:
     """What `diff` calls a side: a folder, a revision of folder, or `REV:DIR`; CR818 where it could be two of them."""
     from calico_rkt.compiler.workspace.revision import is_revision, open_revision
 
-    path = Path(text)
+    path, folder = Path(text), args.folder or Path()
     if path.is_dir():
         if "/" not in text and text not in (".", "..") and is_revision(text, folder):
             hint = f"./{text} is the folder, refs/heads/{text} the branch"
             raise CompileError([error("CR818", f"{text!r} is a folder here and a revision, too", hint=hint)])
-        return open_folder(path, os.environ)
+        return open_folder(path, os.environ, args.profiles)
     revision, colon, inside = text.partition(":")
-    return open_revision(revision, Path(inside) if colon and inside else folder, os.environ)
+    return open_revision(revision, Path(inside) if colon and inside else folder, args.profiles)

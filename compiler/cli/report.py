@@ -8,6 +8,7 @@ import os
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline, today
 from calico_rkt.compiler.cli.common import write, write_file
 from calico_rkt.compiler.cli.places import add_workspace, named, workspace_of
+from calico_rkt.compiler.cli.preface import ended
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.check import check
@@ -38,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     world = build_world(workspace)
-    before = None if args.since is None else build_world(named(args.since, args.folder), felix=JUDGED)
+    before_it = None if args.since is None else named(args.since, args)
+    before = None if before_it is None else build_world(before_it, felix=JUDGED)
     with progress() as tell:
         findings = accepted(args, workspace, check(workspace, tell))
         found = matrix(world, tell)
@@ -51,4 +53,4 @@ def run(args: argparse.Namespace) -> int:
         write(text)
     else:
         write_file(args.output, text)
-    return 0
+    return ended(0, workspace, *([before_it] if before_it else []))

@@ -10,6 +10,7 @@ from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import FORMATS, plain, render_as
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
+from calico_rkt.compiler.cli.preface import ended, notes, read_values, say
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 from calico_rkt.compiler.ir import Rule
@@ -38,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    world = build_world(workspace_of(args))
+    workspace = workspace_of(args)
+    world = build_world(workspace)
     wanted = [p for p in promises(world) if args.only is None or fnmatchcase(p.expectation.name, args.only)]
     if args.only is not None and not wanted:
         hint = "a name, or a pattern with * and ?"
@@ -51,12 +53,13 @@ def run(args: argparse.Namespace) -> int:
     found = [d for p, o in outcomes if (d := problem(p, o)) is not None]
     missing = untested(world, [o for _, o in outcomes]) if args.coverage else None
     if args.format == "json":
-        write(document("test", _values(outcomes, found, missing)))
+        write(document("test", _values(outcomes, found, missing), read_values(workspace)))
     elif args.format == "text":
+        say(args.format, workspace)
         _text(args, outcomes, found, missing)
     else:
-        write(render_as(args.format, found, colour=False))
-    return 1 if found else 0
+        write(render_as(args.format, (*found, *notes(workspace)), colour=False))
+    return ended(1 if found else 0, workspace)
 
 
 def _text(

@@ -17,12 +17,15 @@ def build_world(workspace: Workspace, *, felix: Nodes | None = None) -> World:
 
     felix as in resolve_network.
     """
+    if not workspace.confs:
+        raise_errors(d for u in workspace.unusable for d in u.diagnostics)
     found: list[Diagnostic] = list(workspace.diagnostics)
     networks: dict[str, Network] = {}
     known: frozenset[str] = frozenset()
     for conf in workspace.confs:
-        policy = policy_for(conf.name, workspace.files)
-        known |= known_ids(policy, workspace.files, workspace.names)
+        files = workspace.files_of(conf.name)
+        policy = policy_for(conf.name, files)
+        known |= known_ids(policy, files, workspace.every_name)
         try:
             networks[conf.name], diagnostics = resolve_network(conf, policy, felix=felix)
             found += diagnostics
@@ -36,4 +39,13 @@ def world_of(workspace: Workspace, networks: dict[str, Network], known: frozense
     """The world of networks that are compiled; known as in known_ids."""
     confs = {c.name: c for c in workspace.confs}
     own = frozenset(n.id for n in networks.values())
-    return World(workspace.where, networks, confs, workspace.files, own, known, parties(networks, confs))
+    return World(
+        workspace.where,
+        networks,
+        confs,
+        workspace.files,
+        own,
+        known,
+        parties(networks, confs),
+        unreadable={u.name: u.words for u in workspace.unusable if u.name and u.name not in networks},
+    )

@@ -23,18 +23,18 @@ Progress = Callable[[int, int, str], None]
 
 def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagnostic, ...]:
     """All problems of all confs and overrides, each once; rules that a target can't say are analysed all the same."""
-    found: list[Diagnostic] = list(workspace.diagnostics)
+    found: list[Diagnostic] = [*workspace.diagnostics, *(d for u in workspace.unusable for d in u.diagnostics)]
     networks: dict[str, Network] = {}
     known_to: dict[str, frozenset[str]] = {}
     for n, conf in enumerate(workspace.confs):
         if progress is not None:
             progress(n, len(workspace.confs), conf.name)
-        policy = policy_for(conf.name, workspace.files)
-        known = known_ids(policy, workspace.files, workspace.names)
+        files = workspace.files_of(conf.name)
+        policy = policy_for(conf.name, files)
+        known = known_ids(policy, files, workspace.every_name)
         try:
-            network, said = resolve_network(
-                conf, policy, findings(policy, workspace.files, workspace.names), felix=JUDGED
-            )
+            said_of = findings(policy, files, workspace.every_name)
+            network, said = resolve_network(conf, policy, said_of, felix=JUDGED)
         except CompileError as e:
             found += e.diagnostics
             continue

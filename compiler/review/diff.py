@@ -70,9 +70,11 @@ def diff(old: World, new: World, progress: Progress | None = None, excused: Sequ
 
     Newly allowed packets that one of excused speaks of are left out.
     """
+    unreadable = {**old.unreadable, **new.unreadable}
+    old, new = old.without(unreadable), new.without(unreadable)
     differ = _Differ(old, new, excused)
     changes: list[Change] = []
-    undecided: list[str] = []
+    undecided = [f"{name}, to and from everybody: {why}" for name, why in unreadable.items()]
     pairs = list(differ.pairs())
     for n, (before, after) in enumerate(pairs):
         view = after or before

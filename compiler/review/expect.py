@@ -72,8 +72,17 @@ def outcome(world: World, expectation: Expectation) -> Outcome:
                         failure = Counterexample(view.source.name, view.destination.name, packet, fate)
     except UndecidedError as e:
         return Outcome(expectation, failure, "" if failure else f"given up: {e}", tuple(deciders.values()))
-    problem = why_empty(world, expectation) if empty else ""
+    problem = "" if failure else _unreadable(world, expectation)
+    problem = problem or (why_empty(world, expectation) if empty else "")
     return Outcome(expectation, failure, problem, tuple(deciders.values()))
+
+
+def _unreadable(world: World, e: Expectation) -> str:
+    """Why nobody can tell, where the expectation speaks of a network whose conf can't be used, or may do so."""
+    ends = (e.source, e.destination)
+    vague = any(end.net is not None or end.word in ("endpoints", "any") for end in ends)
+    named = {n.name for n in e.mentioned_networks()}
+    return next((f"undecided: {why}" for name, why in world.unreadable.items() if vague or name in named), "")
 
 
 def why_empty(world: World, e: Expectation) -> str:

@@ -56,8 +56,11 @@ def matrix(world: World, progress: Progress | None = None) -> Matrix:
             cells[key] = _cell(world, view)
         except UndecidedError as e:
             cells[key] = Cell(undecided=str(e))
-    names = tuple(p.name for p in world.parties if p.kind is not Kind.HOST)
-    return Matrix((*names, "host"), (*names, "host"), cells)
+    names = (*world.networks, *world.unreadable)
+    names = (*names, *(p.name for p in world.parties if p.kind not in (Kind.NETWORK, Kind.HOST)), "host")
+    for bad, why in world.unreadable.items():
+        cells.update({key: Cell(undecided=why) for name in names for key in ((bad, name), (name, bad))})
+    return Matrix(names, names, cells)
 
 
 def kind(cell: Cell | None) -> str:

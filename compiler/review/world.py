@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.overrides import File
-from calico_rkt.compiler.review.parties import Kind, Party
+from calico_rkt.compiler.review.parties import Kind, Party, parties
 from calico_rkt.compiler.review.scene import Stage, View, view
 
 
@@ -17,7 +17,8 @@ class World:
     """The networks of one revision by name, in the order of their confs.
 
     own are their ids, known those of all networks that a conf, an override or a rule names.
-    stages are made as they are asked for.
+    stages are made as they are asked for. unreadable says, by the names of networks whose confs can't be used, why
+    every answer about them is undecided.
     """
 
     where: str
@@ -27,12 +28,21 @@ class World:
     own: frozenset[str]
     known: frozenset[str]
     parties: tuple[Party, ...]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
 
     def party(self, kind: Kind, name: str = "") -> Party | None:
         """The party of this kind and, for a network, of this name, or else of this id."""
         found = [p for p in self.parties if p.kind is kind and (kind is not Kind.NETWORK or name in (p.name, p.id))]
         return min(found, key=lambda p: p.name != name, default=None)
+
+    def without(self, names: Collection[str]) -> World:
+        """The same without some networks, whose addresses then are nobody's."""
+        if not any(n in self.networks for n in names):
+            return self
+        networks = {n: network for n, network in self.networks.items() if n not in names}
+        own = frozenset(n.id for n in networks.values())
+        return replace(self, networks=networks, own=own, parties=parties(networks, self.confs), stages={})
 
     def view(self, source: Party, destination: Party) -> View | None:
         """What decides between the two; None where that is not for this workspace to decide."""

@@ -1,25 +1,30 @@
-"""A folder of overrides or one file in, bytes out: the only place that reads them from disk."""
+"""A folder or one file in, names and bytes out: the only place that reads confs and overrides from disk."""
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors, warning
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors
 from calico_rkt.compiler.source import LARGEST
 
 SUFFIXES = (".yaml", ".yml")
-_NEARLY = (".yaml.", ".yml.", ".json")
+PROFILES = "profiles"
+"""The folder of the overrides, beside the confs."""
+BASELINE = "baseline.yaml"
+"""The file of accepted findings, beside the confs."""
 
 
-def read_profiles(folder: Path) -> dict[str, bytes]:
-    """The YAML files of a folder by path, sorted; not those of its subfolders. A missing folder has none.
+def read_profiles(folder: Path, *, may_be_absent: bool = True) -> dict[str, bytes]:
+    """The YAML files of a folder by path, sorted; not those of its subfolders.
 
-    A file that can't be read is an error (CompileError): it could be anybody's override.
+    A file that can't be read is an error (CompileError): it could be anybody's override. So is a folder that can't
+    be read (CR701), a link that leads nowhere, and, unless it may be absent, one that is not there.
     """
     problems: list[Diagnostic] = []
-    found = read_all(entries_of(folder, missing_ok=True), SUFFIXES, problems)
+    found = read_all(entries_of(folder, missing_ok=may_be_absent), SUFFIXES, problems)
     raise_errors(problems)
     return found
 
@@ -28,21 +33,41 @@ def entries_of(folder: Path, *, missing_ok: bool = False) -> list[Path]:
     """What stands in a folder, sorted; CompileError (CR701) where nobody can tell."""
     try:
         return sorted(folder.iterdir())
-    except OSError as e:
-        if missing_ok and isinstance(e, FileNotFoundError):
+    except FileNotFoundError as e:
+        nowhere = _leads_nowhere(folder)
+        if missing_ok and not nowhere:
             return []
+        words = f"{nowhere} is a link that leads nowhere: is a mount missing?" if nowhere else e.strerror
+        raise CompileError([error("CR701", f"the folder can't be read: {words}", path=str(folder))]) from e
+    except OSError as e:
         raise CompileError([error("CR701", f"the folder can't be read: {e.strerror}", path=str(folder))]) from e
+    except ValueError as e:  # a NUL byte in the path
+        raise CompileError([error("CR701", f"the folder can't be read: {e}", path=str(folder))]) from e
+
+
+def _leads_nowhere(folder: Path) -> str:
+    """The link on the way to a folder that leads nowhere; empty where it is simply not there."""
+    for part in (folder, *folder.parents):
+        if part.is_symlink() and not part.exists():
+            return str(part)
+        if part.exists():
+            break
+    return ""
 
 
 def read_all(paths: Iterable[Path], suffixes: tuple[str, ...], problems: list[Diagnostic]) -> dict[str, bytes]:
     """The files with one of these suffixes by path, hidden ones left out; problems takes why one can't be read."""
+    return read_these((p for p in paths if p.suffix in suffixes and not p.name.startswith(".")), problems)
+
+
+def read_these(paths: Iterable[Path], problems: list[Diagnostic]) -> dict[str, bytes]:
+    """The files by path; problems takes why one can't be read."""
     out: dict[str, bytes] = {}
     for path in paths:
-        if path.suffix in suffixes and not path.name.startswith("."):
-            try:
-                out[str(path)] = read_file(path)
-            except CompileError as e:
-                problems += e.diagnostics
+        try:
+            out[str(path)] = read_file(path)
+        except CompileError as e:
+            problems += e.diagnostics
     return out
 
 
@@ -65,19 +90,28 @@ def read_file(path: Path) -> bytes:
         raise CompileError([error("CR708", f"can't be read: {e}", path=str(path))]) from e
 
 
-def unread(folder: Path) -> tuple[Diagnostic, ...]:
-    """As unread_names, of the names in a folder."""
+def strays_in(folder: Path) -> dict[str, bytes]:
+    """The YAML files of a folder of confs, but BASELINE, by path; none where nobody can tell."""
     try:
-        return unread_names(sorted(map(str, folder.iterdir())))
+        entries = entries_of(folder)
+    except CompileError:
+        return {}
+    return read_all((p for p in entries if p.name != BASELINE and p.is_file()), SUFFIXES, [])
+
+
+def nested(folder: Path) -> tuple[str, ...]:
+    """The YAML files in the subfolders of a folder, hidden ones and links left out; none where nobody can tell."""
+    out: list[str] = []
+    for at, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        if Path(at) != folder:
+            out += (f"{at}/{n}" for n in sorted(names) if n.endswith(SUFFIXES) and not n.startswith("."))
+    return tuple(out)
+
+
+def same_folder(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one folder that is there."""
+    try:
+        return one.is_dir() and one.samefile(other)
     except OSError:
-        return ()
-
-
-def unread_names(paths: Iterable[str]) -> tuple[Diagnostic, ...]:
-    """A warning for each file that looks like an override and is none by its name, such as web.yaml.txt."""
-    names = [(path, path.rpartition("/")[2]) for path in paths]
-    return tuple(
-        warning("CR707", "not read: the name does not end in .yaml or .yml", path=path)
-        for path, name in names
-        if not name.endswith(SUFFIXES) and not name.startswith(".") and any(n in name for n in _NEARLY)
-    )
+        return False

@@ -106,11 +106,11 @@ def findings(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tup
     return tuple(out)
 
 
-def unused(files: Sequence[File], confs: Sequence[str]) -> tuple[Diagnostic, ...]:
-    """A warning for each override in a workspace that is about a network which no conf of it has."""
+def unused(files: Sequence[File], confs: Sequence[str], here: str = "no conf here") -> tuple[Diagnostic, ...]:
+    """A warning for each override that is about a network which no conf has that uses it; here says which confs."""
     with_conf = {object_id(name) for name in confs}
     return tuple(
-        warning("CR706", f"no conf here has the network {o.network!r}, so this override is used by none", o.span)
+        warning("CR706", f"{here} has the network {o.network!r}, so this override is used by none", o.span)
         for f in files
         if (o := f.override) and o.network_id not in with_conf
     )

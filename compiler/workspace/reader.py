@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from itertools import combinations
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os.path import normpath
 
-from calico_rkt.compiler.conf import CONF_SUFFIXES, NetConf, parse_conf
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, warning
-from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.overrides import File
-from calico_rkt.compiler.workspace.files import SUFFIXES, entries_of, read_all, unread_names
-from calico_rkt.compiler.workspace.policy import parse_files, unused
+from calico_rkt.compiler.workspace.clashes import overlaps, same_id
+from calico_rkt.compiler.workspace.confs import Confs, Unusable, read_confs
+from calico_rkt.compiler.workspace.files import PROFILES
+from calico_rkt.compiler.workspace.overrides import Overrides, not_used
+from calico_rkt.compiler.workspace.policy import parse_files
+from calico_rkt.compiler.workspace.sources import Sources
+from calico_rkt.compiler.workspace.standing import Reader, stands_for
 from calico_rkt.compiler.workspace.taken import taken
-
-PROFILES = "profiles"
-"""The folder of the overrides, beside the confs."""
-BASELINE = "baseline.yaml"
-"""The file of accepted findings, beside the confs."""
-_NO_MATTER = ("cni_version", "log_level")
-"""Fields of a conf in which two confs of one network may differ."""
+from calico_rkt.compiler.workspace.unread import beside, misnamed, too_deep
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Files by path as people call them: those of the folder itself that are confs, and those of its profiles/.
 
-    problems say which files could not be read, others are all names in profiles/; baseline is the file BASELINE.
+    problems say which files could not be read, unusable the same of confs; others are all names in profiles/, nested
+    the YAML files in its subfolders, stray those beside the confs; baseline is the file BASELINE. at is the folder of
+    the overrides as people call it, empty where there is none; chosen: somebody named it (--profiles).
     """
 
     confs: Mapping[str, bytes]
@@ -35,13 +34,20 @@ class Listing:
     problems: tuple[Diagnostic, ...] = ()
     others: tuple[str, ...] = ()
     baseline: bytes | None = None
+    unusable: tuple[Unusable, ...] = ()
+    nested: tuple[str, ...] = ()
+    stray: Mapping[str, bytes] = field(default_factory=dict)
+    at: str = PROFILES
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """where is what a person calls it; confs are those of type calico, one for each network, by file name.
 
-    conf_paths are the confs' by network, data the bytes of the files of profiles/ by path, files what these say.
+    conf_paths are the confs' by network, data the bytes of all files of overrides by path, files what these say; own
+    are those that count for a network, where these are not all. unusable are confs that can't be used, closed are the
+    networks whose overrides could not all be read: nothing may be compiled for them.
     diagnostics are about files and confs as such, those of files included; what a network compiles to has others.
     """
 
@@ -51,98 +57,87 @@ class Workspace:
     data: Mapping[str, bytes]
     files: tuple[File, ...]
     baseline: bytes | None = None
+    sources: Sources = field(default=Sources("folder"), compare=False)
+    unusable: tuple[Unusable, ...] = ()
+    own: Mapping[str, tuple[File, ...]] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
+
+    @property
+    def home(self) -> str:
+        """The folder that accepted findings are kept in, and their paths are told from."""
+        return self.sources.confs[0] if self.sources.confs else self.where
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the networks."""
         return tuple(c.name for c in self.confs)
 
+    @property
+    def every_name(self) -> tuple[str, ...]:
+        """The same with those of confs that can't be used, as far as they are known."""
+        return tuple(dict.fromkeys((*self.names, *(u.name for u in self.unusable if u.name))))
 
-def open_folder(folder: Path, environ: Mapping[str, str]) -> Workspace:
-    """The workspace in a folder. environ as in parse_conf.
+    def files_of(self, network: str) -> tuple[File, ...]:
+        """The files that say what counts for a network."""
+        return self.own.get(network, self.files)
 
-    Raises CompileError where the folder can't be read (CR701), or where it holds no conf at all (CR806).
+
+def assemble(where: str, listing: Listing, kind: str = "folder", more: Reader | None = None) -> Workspace:
+    """The workspace of a folder or (kind "revision") of a revision of it; more reads other folders of the same place.
+
+    CompileError (CR806) where it holds no conf of type calico, and none that can't be used.
     """
-    return assemble(str(folder), _list(folder), environ)
+    confs = read_confs(listing.confs, None, listing.unusable)
+    if not confs.confs and not confs.unusable and not any(d.is_error for d in listing.problems):
+        raise none_here(where)
+    usual = Overrides(
+        listing.at,
+        listing.profiles,
+        parse_files(listing.profiles),
+        problems=(*listing.problems, *misnamed(listing.others), *too_deep(listing.nested), *beside(listing.stray)),
+    )
+    instead, told = ({}, []) if listing.chosen else stands_for(confs, usual, more)
+    every = [usual, *instead.values()]
+    using = {c.name: instead.get(normpath(c.profiles_dir), usual) for c in confs.confs}
+    folders = tuple(o.folder for o in every if o.folder)
+    return joined(where, confs, every, using, Sources(kind, (where,), folders), told, baseline=listing.baseline)
 
 
-def assemble(where: str, listing: Listing, environ: Mapping[str, str]) -> Workspace:
-    """The workspace of a listing; CompileError (CR806) where it holds no conf of type calico, and no broken one."""
-    found: list[Diagnostic] = list(listing.problems)
-    confs: dict[str, NetConf] = {}
-    paths: dict[str, str] = {}
-    for path, data in listing.confs.items():
-        try:
-            conf, warnings = parse_conf(data, path, preview=True, environ=environ)
-        except CompileError as e:
-            found += e.diagnostics
-            continue
-        if conf.type != "calico":
-            continue
-        found += warnings
-        first = confs.setdefault(conf.name, conf)
-        if first is not conf:
-            found += _differing(first, paths[conf.name], conf, path)
-        paths.setdefault(conf.name, path)
-    if not confs and not any(d.is_error for d in found):
-        hint = "a workspace is a folder of *.conf and *.conflist files with profiles/*.yaml beside them"
-        raise CompileError([error("CR806", "no conf of type calico is here", path=where, hint=hint)])
-    files = parse_files(listing.profiles)
-    found += [
-        *unread_names(listing.others),
-        *unused(files, tuple(confs)),
-        *taken(paths),
-        *_same_id(paths),
-        *_overlaps(confs, paths),
-    ]
-    found += [d for f in files for d in f.diagnostics]
-    unique = tuple(dict.fromkeys(found))
-    return Workspace(where, tuple(confs.values()), paths, listing.profiles, files, listing.baseline, unique)
+def none_here(where: str, also: str = "") -> CompileError:
+    """There is no conf of type calico; also says where else there is none."""
+    hint = "a workspace is a folder of *.conf, *.conflist and *.json files with profiles/*.yaml beside them"
+    return CompileError([error("CR806", f"no conf of type calico is here{also}", path=where, hint=hint)])
 
 
-def _list(folder: Path) -> Listing:
-    problems: list[Diagnostic] = []
-    here = entries_of(folder)
-    confs = read_all(here, CONF_SUFFIXES, problems)
-    inside = folder / PROFILES
-    entries = entries_of(inside) if inside.exists() else []
-    profiles = read_all(entries, SUFFIXES, problems)
-    accepted = read_all((p for p in here if p.name == BASELINE), (".yaml",), problems)
-    return Listing(confs, profiles, tuple(problems), tuple(map(str, entries)), next(iter(accepted.values()), None))
-
-
-def _differing(first: NetConf, first_path: str, second: NetConf, path: str) -> Iterator[Diagnostic]:
-    keys = [f.name for f in fields(NetConf) if getattr(first, f.name) != getattr(second, f.name)]
-    keys = [k for k in keys if k not in _NO_MATTER]
-    if keys:
-        message = f"the network {first.name!r} has another conf in {first_path}, which differs in {', '.join(keys)}"
-        yield warning("CR710", message, path=path, hint="keep one; the first by file name is looked at here")
-
-
-def _same_id(paths: Mapping[str, str]) -> Iterator[Diagnostic]:
-    """Two networks of one id, or one that is called as the other's id: who names it would mean either."""
-    first: dict[str, str] = {}
-    for name, path in paths.items():
-        other = first.setdefault(object_id(name), name)
-        if other != name:
-            message = f"the networks {other!r} and {name!r} have one id, {object_id(name)!r}"
-            yield error("CR711", message, path=path, hint="give one of them another name")
-    for name, path in paths.items():
-        if name in first and object_id(name) != name:
-            message = f"the name of the network {name!r} is the id of the network {first[name]!r}"
-            yield error("CR711", message, path=path, hint="give one of them another name")
-
-
-def _overlaps(confs: Mapping[str, NetConf], paths: Mapping[str, str]) -> Iterator[Diagnostic]:
-    """Networks of one datastore may share addresses: each is handed out once all the same, so it is no error."""
-    ranges = {n: [r.subnet for one in c.ipam.ranges for r in one] for n, c in confs.items()}
-    for a, b in combinations(confs, 2):
-        if confs[a].datastore_type != confs[b].datastore_type:
-            continue
-        shared = [(x, y) for x in ranges[a] for y in ranges[b] if x.version == y.version and x.overlaps(y)]
-        if shared:
-            x, y = shared[0]
-            message = f"the subnet {y} of {b!r} overlaps {x} of {a!r} ({paths[a]})"
-            hint = "rules on addresses can't tell the two networks apart; give each its own subnet"
-            yield warning("CR712", message, path=paths[b], hint=hint)
+def joined(
+    where: str,
+    confs: Confs,
+    every: list[Overrides],
+    using: Mapping[str, Overrides],
+    sources: Sources,
+    told: list[Diagnostic],
+    *,
+    baseline: bytes | None = None,
+) -> Workspace:
+    """The workspace of confs and all the overrides that they are using, by network, with what is to be said of both."""
+    found: list[Diagnostic] = [*confs.diagnostics, *told]
+    here = "no conf here" if len(every) == 1 else "no conf that uses this folder"
+    for overrides in every:
+        users = [name for name, used in using.items() if used is overrides]
+        found += [*overrides.problems, *not_used(overrides, users, confs.unusable, here=here)]
+        found += [d for f in overrides.files for d in f.diagnostics]
+    found += [*taken(confs.paths), *same_id(confs.paths), *overlaps(confs.known, confs.paths)]
+    return Workspace(
+        where,
+        confs.confs,
+        confs.paths,
+        {path: data for o in every for path, data in o.data.items()},
+        tuple(f for o in every for f in o.files),
+        baseline,
+        sources,
+        confs.unusable,
+        {name: o.files for name, o in using.items()} if len(every) > 1 else {},
+        frozenset(name for name, o in using.items() if any(d.is_error for d in o.problems)),
+        tuple(dict.fromkeys(found)),
+    )

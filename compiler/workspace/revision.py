@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
-from calico_rkt.compiler.conf import CONF_SUFFIXES
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.source import LARGEST
-from calico_rkt.compiler.workspace.files import SUFFIXES
-from calico_rkt.compiler.workspace.reader import BASELINE, PROFILES, Listing, Workspace, assemble
+from calico_rkt.compiler.workspace.confs import is_conf_name
+from calico_rkt.compiler.workspace.files import BASELINE, PROFILES, SUFFIXES
+from calico_rkt.compiler.workspace.reader import Listing, Workspace, assemble
 
 CONFS = "confs"
 _REGULAR = ("100644", "100755")
@@ -21,8 +20,10 @@ _SAFE = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "ca
 """git asks nobody, changes nothing, and speaks the language that its messages are known in."""
 
 
-def open_revision(revision: str, folder: Path, environ: Mapping[str, str]) -> Workspace:
+def open_revision(revision: str, folder: Path, profiles: Path | None = None) -> Workspace:
     """The workspace of a folder of a git repository as it was in a revision (a branch, tag, commit, `HEAD~2`).
+
+    profiles: a folder that somebody named for the overrides, as it was in that revision, too.
 
     Raises CompileError: CR713 for git itself (not there, no repository, its own error), CR714 for a revision that
     is not there, CR715 for one without the folder; else as open_folder.
@@ -36,18 +37,22 @@ def open_revision(revision: str, folder: Path, environ: Mapping[str, str]) -> Wo
     if tree is None:
         message = f"the revision {revision!r} has no folder {inside or '.'}"
         raise CompileError([error("CR715", message, path=str(folder), hint="it came later, or was called otherwise")])
+    if profiles is not None:
+        tree = [e for e in tree if not e[3].startswith(f"{PROFILES}/")] + git.chosen(commit, profiles, revision)
     found: list[Diagnostic] = []
     wanted: dict[str, tuple[str, str]] = {}
     others: list[str] = []
     for mode, kind, blob, name in tree:
         shown = f"{revision}:{PurePosixPath(folder) / name}"
+        if profiles is not None and name.startswith(f"{PROFILES}/"):
+            shown = f"{revision}:{PurePosixPath(profiles) / name.removeprefix(f'{PROFILES}/')}"
         parent, leaf = name.rsplit("/", 1) if "/" in name else ("", name)
-        is_conf = not parent and leaf.endswith(CONF_SUFFIXES)
+        is_conf = not parent and is_conf_name(leaf)
         if parent == PROFILES:
             others.append(shown)
         is_baseline = name == BASELINE
         is_profile = parent == PROFILES and leaf.endswith(SUFFIXES)
-        if leaf.startswith(".") or not (is_conf or is_profile or is_baseline):
+        if not is_conf and (leaf.startswith(".") or not (is_profile or is_baseline)):
             continue
         if kind != "blob" or mode not in _REGULAR:
             what = "a submodule" if kind == "commit" else "a symbolic link"
@@ -55,12 +60,26 @@ def open_revision(revision: str, folder: Path, environ: Mapping[str, str]) -> Wo
             continue
         wanted[shown] = (blob, CONFS if is_conf else BASELINE if is_baseline else PROFILES)
     data = git.blobs([blob for blob, _ in wanted.values()])
-    confs, profiles, accepted = (
+    confs, overrides, accepted = (
         {path: data[blob] for path, (blob, what) in wanted.items() if what == kind}
         for kind in (CONFS, PROFILES, BASELINE)
     )
     baseline = next(iter(accepted.values()), None)
-    return assemble(where, Listing(confs, profiles, tuple(found), tuple(others), baseline), environ)
+    at = f"{where}/{PROFILES}" if others else ""
+    if profiles is not None:
+        at = f"{revision}:{profiles}"
+    deeper = tuple(f"{at}/{name}" for name in git.nested(commit, (profiles or folder / PROFILES))) if at else ()
+    listing = Listing(
+        confs,
+        overrides,
+        tuple(found),
+        tuple(others),
+        baseline,
+        nested=deeper,
+        at=at,
+        chosen=profiles is not None,
+    )
+    return assemble(where, listing, "revision")
 
 
 def is_revision(text: str, folder: Path) -> bool:
@@ -128,6 +147,22 @@ class _Git:
         if any(name == PROFILES and kind_ == "tree" for _, kind_, _, name in out):
             out += self._entries(f"{commit}:{inside}/{PROFILES}" if inside else f"{commit}:{PROFILES}", f"{PROFILES}/")
         return out
+
+    def chosen(self, commit: str, profiles: Path, revision: str) -> list[tuple[str, str, str, str]]:
+        """The entries of a folder that was named for the overrides, as if it were the workspace's own."""
+        inside = _Git(profiles).inside()
+        status, kind, _ = self.run("cat-file", "-t", f"{commit}:{inside}")
+        if status or kind.strip() != b"tree":
+            message = f"the revision {revision!r} has no folder {inside or '.'}"
+            raise CompileError([error("CR715", message, path=str(profiles), hint="it came later, or was called so")])
+        return self._entries(f"{commit}:{inside}", f"{PROFILES}/")
+
+    def nested(self, commit: str, folder: Path) -> list[str]:
+        """The paths of the YAML files in the folder's subfolders, hidden ones left out."""
+        inside = _Git(folder).inside()
+        _, out, _ = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", f"{commit}:{inside}")
+        names = map(os.fsdecode, out.split(b"\0"))
+        return [n for n in names if "/" in n and n.endswith(SUFFIXES) and not n.startswith(".") and "/." not in n]
 
     def _entries(self, tree: str, prefix: str) -> list[tuple[str, str, str, str]]:
         status, out, words = self.run("ls-tree", "-z", "--full-tree", tree)

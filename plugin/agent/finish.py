@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin.lifecycle import CONF_DIRS, confs
+from calico_rkt.plugin.decided import confs_there
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError
 from calico_rkt.plugin.store.journal import Journal
@@ -52,12 +51,10 @@ class Finisher:
 
     def _clusters(self) -> list[NetConf]:
         known = dict(self._seen)
-        found: dict[str, NetConf] = {}
-        try:
-            found = confs([d for d in map(Path, CONF_DIRS) if d.is_dir()])
-        except CniError as e:
-            LOG.info("the host's confs can't be read: %s", e.msg)
-        for conf in found.values():
+        found = confs_there()
+        for bad in found.unusable:
+            LOG.info("%s", bad.words)
+        for conf in found.confs:
             if conf.datastore_type != "local":
                 known.setdefault(_cluster(conf), conf)
         return list(known.values())

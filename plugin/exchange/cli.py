@@ -11,7 +11,8 @@ from tempfile import NamedTemporaryFile
 
 from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError, confs_of
+from calico_rkt.plugin.decided import confs_of
+from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError
 from calico_rkt.plugin.log import open_log
 from calico_rkt.plugin.question import agreed, reviewed, shown
 from calico_rkt.plugin.result import CniError, Code

@@ -16,7 +16,7 @@ from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.scene import Scene
 from calico_rkt.compiler.review.world import World
-from calico_rkt.compiler.workspace.reader import open_folder
+from calico_rkt.compiler.workspace.folder import open_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "two-networks"

@@ -125,5 +125,5 @@ def test_a_damaged_conf_is_read_or_says_where_it_is_wrong(data, preview):
 def test_a_damaged_workspace_is_checked_or_says_where_it_is_wrong(conf, one, two):
     confs = {"web.conf": b'{"name": "web", "type": "calico", "ipam": {"type": "dhcp"}}', "x.conf": conf}
     profiles = {"profiles/a.yaml": one, "profiles/b.yaml": two}
-    found = check(assemble("here", Listing(confs, profiles), {}))
+    found = check(assemble("here", Listing(confs, profiles)))
     assert_inside(found, {**confs, **profiles})

@@ -32,7 +32,10 @@ def workspace(tmp_path):
 
 def test_nothing_to_say(workspace, capsys):
     assert main(["check", str(workspace)]) == 0
-    assert capsys.readouterr().out == "1 network checked: nothing to say\n"
+    assert (
+        capsys.readouterr().out
+        == f"confs: {workspace}; overrides: {workspace}/profiles\n1 network checked: nothing to say\n"
+    )
 
 
 def test_a_rule_that_two_others_hide(workspace, capsys):

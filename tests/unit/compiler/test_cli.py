@@ -130,7 +130,7 @@ def test_o_keeps_a_symlink_a_link_and_a_files_mode(folder):
 
 def test_o_with_explain_writes_the_one_and_prints_the_other(folder):
     done = run("net.conf", "--explain", "-o", "profile.yaml")
-    assert done.stdout.startswith("network web, id web\n")
+    assert done.stdout.startswith("overrides: profiles\nnetwork web, id web\n")
     assert (folder / "profile.yaml").read_text().startswith("apiVersion")
 
 
@@ -158,27 +158,38 @@ def test_a_trailing_comma_is_a_warning_in_the_preview(folder):
     assert "rkt" in done.stderr
 
 
-def test_the_confs_own_folder_counts_where_none_stands_beside_it(folder):
-    (folder / "profiles").rename(folder / "elsewhere")
+def test_another_machines_folder_is_told_and_never_read(folder):
+    (folder / "elsewhere").mkdir()
     (folder / "elsewhere" / "web.yaml").write_text("network: web\negress: []\n")
     (folder / "net.conf").write_text(json.dumps({**json.loads(CONF), "profiles_dir": str(folder / "elsewhere")}))
-    assert "egress: []" in run("net.conf").stdout
+    done = run("net.conf")
+    assert "egress: []" not in done.stdout
+    assert "CR720 warning" in done.stderr
+    chosen = run("net.conf", "--profiles", "elsewhere")
+    assert "egress: []" in chosen.stdout
+    assert chosen.stderr == ""
 
 
-def test_a_folder_that_can_not_be_read_is_never_taken_for_an_empty_one(folder):
+def test_settings_say_which_folder_stands_for_the_one_that_a_conf_names(folder):
+    (folder / "team").mkdir()
+    (folder / "team" / "web.yaml").write_text("network: web\negress: []\n")
+    (folder / "net.conf").write_text(json.dumps({**json.loads(CONF), "profiles_dir": "/srv/team/"}))
+    (folder / "profiles" / "site.yaml").write_text("settings: {profiles_dirs: {/srv/team: team}}\n")
+    done = run("net.conf")
+    assert "egress: []" in done.stdout
+    assert done.stderr == ""
+    (folder / "team" / "web.yaml").unlink()
+    (folder / "team").rmdir()
+    assert run("net.conf").returncode == 2
+
+
+@pytest.mark.parametrize("make", [lambda p: p.write_text(""), lambda p: p.symlink_to("nowhere")])
+def test_a_folder_that_can_not_be_read_is_never_taken_for_an_empty_one(folder, make):
     (folder / "profiles").rmdir()
-    (folder / "net.conf").write_text(json.dumps({**json.loads(CONF), "profiles_dir": str(folder / "net.conf" / "x")}))
+    make(folder / "profiles")
     done = run("net.conf")
     assert done.returncode == 2
     assert "CR701" in done.stderr
-
-
-def test_what_the_plugin_on_this_host_reads_instead_is_a_warning(folder):
-    (folder / "host").mkdir()
-    (folder / "host" / "web.yaml").write_text("network: web\n")
-    (folder / "net.conf").write_text(json.dumps({**json.loads(CONF), "profiles_dir": str(folder / "host")}))
-    assert "CR709 warning" in run("net.conf").stderr
-    assert run("net.conf", "--profiles", "host").stderr == ""
 
 
 def test_an_override_without_a_conf_beside_it_is_found(folder):

@@ -19,7 +19,7 @@ OURS = (
     *("fields", "values", "rules", "definitions", "defaults", "settings", "expectations", "guardrails"),
     *("overrides", "pipeline", "cli/compile"),
 )
-PACKAGES = ("passes/*.py", "workspace/files.py", "workspace/policy.py")
+PACKAGES = ("passes/*.py", *(f"workspace/{n}.py" for n in ("files", "policy", "unread", "host")))
 NAMES = b"definitions:\n  nets: {office: [192.0.2.0/24]}\n  ports: {web: [80]}\n"
 
 

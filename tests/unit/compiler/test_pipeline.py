@@ -9,6 +9,7 @@ from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir import ToHost
 from calico_rkt.compiler.pipeline import compile_for_host
 from calico_rkt.compiler.profile import digest
+from calico_rkt.compiler.workspace.policy import parse_files
 
 CONF = NetConf("web", "calico", "1.0.0", Ipam("host-local"))
 
@@ -19,19 +20,16 @@ def codes(conf, **files):
     return {d.code for d in caught.value.diagnostics if d.is_error}
 
 
-def test_a_host_without_files_gets_the_default(tmp_path):
-    compiled = compile_for_host(CONF, tmp_path / "none")
+def test_a_host_without_files_gets_the_default():
+    compiled = compile_for_host(CONF, {})
     assert compiled.network.endpoint_to_host is ToHost.DROP
     assert compiled.digest == digest(compiled.network)
     assert compiled.digest in compiled.text
 
 
-def test_a_folder_and_the_same_bytes_by_name_compile_alike(tmp_path):
-    (tmp_path / "web.yaml").write_bytes(b"network: web\negress: []\n")
-    assert (
-        compile_for_host(CONF, tmp_path).text
-        == compile_for_host(CONF, {"web.yaml": b"network: web\negress: []\n"}).text
-    )
+def test_files_that_were_parsed_and_the_same_bytes_compile_alike():
+    files = {"web.yaml": b"network: web\negress: []\n"}
+    assert compile_for_host(CONF, parse_files(files)).text == compile_for_host(CONF, files).text
 
 
 def test_all_problems_of_files_and_passes_come_at_once():

@@ -48,6 +48,10 @@ def net(tmp_path):
     return folder
 
 
+READ = "confs: net.d; overrides: net.d/profiles\n"
+BOTH = f"OLD confs: before; overrides: before/profiles\nNEW {READ}"
+
+
 def changed(folder, old, new):
     path = folder / "profiles" / "web.yaml"
     assert old in path.read_text()
@@ -63,7 +67,7 @@ def test_all_is_well(net):
     for command in ("check", "test"):
         done = run(command, "net.d", cwd=net.parent)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert run("test", "net.d", cwd=net.parent).stdout == "2 tests and guardrails: 2 hold, 0 do not\n"
+    assert run("test", "net.d", cwd=net.parent).stdout == f"{READ}2 tests and guardrails: 2 hold, 0 do not\n"
 
 
 def test_a_broken_guardrail_names_a_packet_and_the_line(net):
@@ -77,7 +81,7 @@ def test_a_broken_guardrail_names_a_packet_and_the_line(net):
     assert run("check", "net.d", cwd=net.parent).returncode == 1
     assert run("check", "net.d", "--ignore", "CR811", cwd=net.parent).returncode == 0
     only = run("test", "net.d", "--only", "the front*", cwd=net.parent)
-    assert (only.returncode, only.stdout) == (0, "1 tests and guardrails: 1 hold, 0 do not\n")
+    assert (only.returncode, only.stdout) == (0, f"{READ}1 tests and guardrails: 1 hold, 0 do not\n")
 
 
 def test_a_test_about_nobody_is_a_finding(net):
@@ -103,7 +107,7 @@ def test_diff_between_folders_says_what_is_let_through(net):
     done = run("diff", "before", "net.d", cwd=net.parent)
     assert done.returncode == 1
     assert done.stdout.startswith(
-        "newly allowed:\n  outside -> web: TCP port 443 from 198.51.0.0/18, 198.51.64.0/19, 198.51.96.0/22, "
+        f"{BOTH}newly allowed:\n  outside -> web: TCP port 443 from 198.51.0.0/18, 198.51.64.0/19, 198.51.96.0/22, "
         "198.51.101.0/24, 198.51.102.0/23, 198.51.104.0/21, 198.51.112.0/20 and 198.51.128.0/17\n"
     )
     assert "now      allowed: ingress of web: net.d/profiles/web.yaml:3 Allow IPv4 TCP" in done.stdout
@@ -131,12 +135,12 @@ def test_a_change_can_not_widen_its_own_envelope(net):
 
 def test_diff_of_other_words_for_the_same(net):
     copy_of(net, "before")
-    assert run("diff", "before", "net.d", cwd=net.parent).stdout == "same packets allowed: nothing differs\n"
+    assert run("diff", "before", "net.d", cwd=net.parent).stdout == f"{BOTH}same packets allowed: nothing differs\n"
     changed(net, "[198.51.100.0/24]", "[198.51.100.128/25, 198.51.100.0/25]")
-    assert run("diff", "before", "net.d", cwd=net.parent).stdout == "same packets allowed: nothing differs\n"
+    assert run("diff", "before", "net.d", cwd=net.parent).stdout == f"{BOTH}same packets allowed: nothing differs\n"
     changed(net, "  - default\n", "  - {action: Deny, protocol: UDP, source: {nets: [192.0.2.0/24]}}\n  - default\n")
     done = run("diff", "before", "net.d", cwd=net.parent)
-    assert (done.returncode, done.stdout) == (0, "same packets allowed, though the rules differ\n")
+    assert (done.returncode, done.stdout) == (0, f"{BOTH}same packets allowed, though the rules differ\n")
     changed(net, "  - default\n", "  - {action: Log}\n  - default\n")
     assert "logging differs: ingress of web (net.d/profiles/web.yaml:5)\n" in (
         run("diff", "before", "net.d", cwd=net.parent).stdout
@@ -172,20 +176,20 @@ def test_what_is_left_to_the_host_is_told_from_what_is_accepted(net):
     assert told[0]["stages"][-1]["rule"] == "left to the host"
     changed(net, "endpoint_to_host: return", "endpoint_to_host: accept")
     done = run("diff", "before", "net.d", cwd=net.parent)
-    assert (done.returncode, done.stdout.splitlines()[:2]) == (1, ["newly allowed:", "  web -> host: everything"])
+    assert (done.returncode, done.stdout.splitlines()[2:4]) == (1, ["newly allowed:", "  web -> host: everything"])
     assert run("diff", "net.d", "before", "--fail-on", "any", cwd=net.parent).returncode == 1
 
 
 def test_explain_says_who_decides_at_both_ends(net):
     done = run("explain", "front", "web", "tcp/443", "-C", "net.d", cwd=net.parent)
     assert done.returncode == 0
-    assert done.stdout.splitlines()[0] == "front -> web: DENIED"
+    assert done.stdout.splitlines()[1] == "front -> web: DENIED"
     assert "  egress of front: same-network.yaml:6 Allow everything" in done.stdout
     assert "  ingress of web: no rule allows it" in done.stdout
     done = run("explain", "198.51.100.7", "web", "-C", "net.d", "--format", "json", cwd=net.parent)
     found = json.loads(done.stdout)["cases"]
     assert {c["verdict"] for c in found} == {"Allow", "Deny"}
-    assert run("explain", "host", "web", "-C", "net.d", cwd=net.parent).stdout.splitlines()[0] == "host -> web: ALLOWED"
+    assert run("explain", "host", "web", "-C", "net.d", cwd=net.parent).stdout.splitlines()[1] == "host -> web: ALLOWED"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.workspace.reader import open_folder
+from calico_rkt.compiler.workspace.folder import open_folder
 from calico_rkt.compiler.workspace.revision import open_revision
 
 CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "ipam": {"type": "host-local", "subnet": "%s"}}\n'
@@ -43,32 +43,32 @@ def repository(tmp_path, monkeypatch):
 
 def said(folder, revision="HEAD"):
     with pytest.raises(CompileError) as e:
-        open_revision(revision, folder, {})
+        open_revision(revision, folder)
     return [(d.code, d.message, d.hint) for d in e.value.diagnostics]
 
 
 def test_a_revision_is_the_folder_that_was_committed(repository):
     relative = repository.relative_to(repository.parent)
-    here, there = open_folder(relative, {}), open_revision("main", relative, {})
+    here, there = open_folder(relative, {}), open_revision("main", relative)
     assert there.confs == here.confs
     assert {f"main:{p}": d for p, d in here.data.items()} == there.data
     assert there.conf_paths["db"] == "main:net.d/dé b.conf"
     assert there.where == "main:net.d"
-    assert [d.code for d in there.diagnostics] == [d.code for d in here.diagnostics] == ["CR707"]
+    assert [d.code for d in there.diagnostics] == [d.code for d in here.diagnostics] == ["CR707"] * 2
 
 
 def test_the_checkout_is_neither_read_nor_touched(repository):
     (repository / "profiles" / "web.yaml").write_text("network: web\nbroken\n")
     before = git(repository, "status", "--porcelain")
     index = (repository.parent / ".git" / "index").read_bytes()
-    assert open_revision("HEAD", repository, {}).diagnostics[0].code == "CR707"
+    assert open_revision("HEAD", repository).diagnostics[0].code == "CR707"
     assert git(repository, "status", "--porcelain") == before
     assert (repository.parent / ".git" / "index").read_bytes() == index
 
 
 def test_a_folder_that_is_gone_from_the_checkout_is_still_in_the_revision(repository):
     git(repository.parent, "rm", "-rqf", "net.d")
-    assert open_revision("HEAD", repository, {}).names == ("db", "web")
+    assert open_revision("HEAD", repository).names == ("db", "web")
 
 
 def test_from_inside_the_folder_from_a_worktree_and_from_a_bare_repository(repository, tmp_path, monkeypatch):
@@ -76,10 +76,10 @@ def test_from_inside_the_folder_from_a_worktree_and_from_a_bare_repository(repos
     (tmp_path / "bare").mkdir()
     git(tmp_path, "clone", "-q", "--bare", "repo", "bare/repo.git")
     git(repository, "worktree", "add", "-q", str(tmp_path / "tree"))
-    assert open_revision("HEAD", type(repository)("."), {}).names == ("db", "web")
-    assert open_revision("HEAD", tmp_path / "tree" / "net.d", {}).names == ("db", "web")
+    assert open_revision("HEAD", type(repository)(".")).names == ("db", "web")
+    assert open_revision("HEAD", tmp_path / "tree" / "net.d").names == ("db", "web")
     monkeypatch.chdir(tmp_path / "bare" / "repo.git")
-    assert open_revision("main", type(repository)("net.d"), {}).names == ("db", "web")
+    assert open_revision("main", type(repository)("net.d")).names == ("db", "web")
 
 
 def test_links_and_submodules_are_named_and_not_followed(repository):
@@ -87,7 +87,7 @@ def test_links_and_submodules_are_named_and_not_followed(repository):
     git(repository.parent, "add", "-A")
     git(repository.parent, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},net.d/sub.conf")
     git(repository.parent, "commit", "-qm", "two")
-    found = open_revision("HEAD", repository, {}).diagnostics
+    found = open_revision("HEAD", repository).diagnostics
     words = {d.path.rpartition("/")[2]: d.message for d in found if d.code == "CR708"}
     assert "symbolic link" in words["link.yaml"]
     assert "submodule" in words["sub.conf"]

@@ -110,7 +110,7 @@ def test_a_baseline_is_written_read_and_ends(net):
     assert (refused.returncode, "--write-baseline needs --reason" in refused.stderr) == (2, True)
     assert not (net / "baseline.yaml").exists()
     done = check(net, "--write-baseline", "--reason", 'old: "as it was"', "--until", "2027-03-01")
-    assert (done.returncode, done.stdout) == (0, "1 network checked: nothing to say\n")
+    assert (done.returncode, done.stdout) == (0, "confs: .; overrides: profiles\n1 network checked: nothing to say\n")
     assert check(net, "--today", "2027-03-01").returncode == 0
     ended = check(net, env={"SOURCE_DATE_EPOCH": "1803945600"})  # 2027-03-02
     assert codes(ended) == ["CR801"]

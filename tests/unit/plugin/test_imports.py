@@ -20,7 +20,10 @@ LISTED = """
 """Packages that an ADD may import, besides those whose names begin with an underscore."""
 OURS = (
     *("calico_rkt.compiler", "calico_rkt.plugin", "calico_rkt.templates", "calico_rkt.profiles"),
-    *(f"calico_rkt.compiler.{m}" for m in ("conf", "conf_ipam", "conf_section", "diagnostics", "ids", "ir", "profile")),
+    *(
+        f"calico_rkt.compiler.{m}"
+        for m in ("conf", "conf_ipam", "conf_section", "conf_shape", "diagnostics", "ids", "ir", "profile")
+    ),
     *(f"calico_rkt.compiler.{m}" for m in ("selector", "source", "source_json")),
 )
 """Modules of the compiler that an ADD may import; of the plugin all but the clients of other datastores."""

@@ -1,0 +1,133 @@
+"""A folder in, the workspace in it out: the host's where it is one of the host's, else one that stands for itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from calico_rkt.compiler.conf import PROFILES_DIR
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
+from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, read_confs
+from calico_rkt.compiler.workspace.files import (
+    BASELINE,
+    PROFILES,
+    SUFFIXES,
+    entries_of,
+    nested,
+    read_all,
+    read_profiles,
+    same_folder,
+    strays_in,
+)
+from calico_rkt.compiler.workspace.host import HOST_FOLDERS, host_confs, host_folders, is_host_folder, unused_beside
+from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in
+from calico_rkt.compiler.workspace.reader import Listing, Workspace, assemble, joined, none_here
+from calico_rkt.compiler.workspace.sources import Sources
+from calico_rkt.compiler.workspace.unread import beside
+
+
+def open_folder(folder: Path, environ: Mapping[str, str], profiles: Path | None = None) -> Workspace:
+    """The workspace in a folder, with the overrides of profiles, where somebody named that folder.
+
+    environ counts only for a folder that is this host's. Raises CompileError where a folder can't be read (CR701), or
+    where it holds no conf at all (CR806).
+    """
+    if is_host_folder(folder):
+        return _some(open_host((folder,), environ, profiles), str(folder))
+    return assemble(str(folder), _list(folder, profiles), more=partial(_read, folder))
+
+
+def open_here(environ: Mapping[str, str], profiles: Path | None = None) -> Workspace:
+    """The workspace where nobody names one: the current folder where it has confs of ours, else this host."""
+    here = Path()
+    unusable: list[Unusable] = []
+    with suppress(CompileError):  # a folder that can't be read has nothing for anybody
+        found = read_confs(conf_files(here, unusable), None, tuple(unusable))
+        if found.confs or found.unusable:
+            return open_folder(here, environ, profiles)
+    return _some(open_host((), environ, profiles), ".", f", nor in {' or '.join(map(str, HOST_FOLDERS))}")
+
+
+def _some(workspace: Workspace, where: str, also: str = "") -> Workspace:
+    if not workspace.confs and not workspace.unusable:
+        raise none_here(where, also)
+    return workspace
+
+
+def _list(folder: Path, chosen: Path | None) -> Listing:
+    problems: list[Diagnostic] = []
+    unusable: list[Unusable] = []
+    here = entries_of(folder)
+    confs = conf_files(folder, unusable)
+    at = chosen or folder / PROFILES
+    entries = entries_of(at, missing_ok=chosen is None)
+    accepted = read_all((p for p in here if p.name == BASELINE), (".yaml",), problems)
+    return Listing(
+        confs,
+        read_all(entries, SUFFIXES, problems),
+        tuple(problems),
+        tuple(map(str, entries)),
+        next(iter(accepted.values()), None),
+        tuple(unusable),
+        nested(at),
+        strays_in(folder),
+        str(at) if chosen or at.exists() else "",
+        chosen=chosen is not None,
+    )
+
+
+def _read(folder: Path, inside: str) -> Mapping[str, bytes]:
+    return read_profiles(folder / inside, may_be_absent=False)
+
+
+def open_host(folders: Sequence[Path], environ: Mapping[str, str], profiles: Path | None = None) -> Workspace:
+    """The workspace of this host, or of these folders of it, each network with the overrides that its conf names.
+
+    profiles: a folder that somebody named in place of all of them.
+    """
+    shown = host_folders(folders)
+    confs = host_confs(shown, environ) if shown else Confs()
+    if profiles is not None:
+        entries_of(profiles)
+    asked = {c.name: str(profiles or c.profiles_dir) for c in confs.confs}
+    named = {os.path.realpath(asked[c.name]) for c in confs.confs if profiles is not None or c.profiles_named}
+    every: dict[str, Overrides] = {}
+    for folder in asked.values() or (str(profiles or PROFILES_DIR),):
+        key = os.path.realpath(folder)
+        if key not in every:
+            every[key] = overrides_in(Path(folder), may_be_absent=key not in named and profiles is None)
+    using = {name: every[os.path.realpath(folder)] for name, folder in asked.items()}
+    sets = list(every.values())
+    told = (
+        []
+        if profiles is not None
+        else [
+            d
+            for f in shown
+            for d in unused_beside(f, [c for c in confs.confs if Path(confs.paths[c.name]).parent == f])
+        ]
+    )
+    sources = Sources(
+        "host",
+        tuple(map(str, shown or folders or HOST_FOLDERS)),
+        tuple(o.folder for o in sets if not o.absent),
+        tuple(o.folder for o in sets if o.absent),
+    )
+    where = str(shown[0]) if len(shown) == 1 else "this host"
+    return joined(where, confs, sets, using, sources, [*told, *_strays(shown, sets)], baseline=_baseline(shown))
+
+
+def _strays(folders: Sequence[Path], sets: Sequence[Overrides]) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    for folder in (f for f in folders if f.is_dir()):
+        if not any(same_folder(folder, Path(o.folder)) for o in sets):
+            found += beside(strays_in(folder))
+    return found
+
+
+def _baseline(folders: Sequence[Path]) -> bytes | None:
+    found = read_all([f / BASELINE for f in folders if (f / BASELINE).exists()], SUFFIXES, [])
+    return next(iter(found.values()), None)

@@ -1,0 +1,69 @@
+"""The host in, what decides on it out: the confs of its folders, and the overrides that each of them names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from calico_rkt.compiler.conf import PROFILES_DIR, NetConf
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
+from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, not_of_rkt, read_confs
+from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_profiles, same_folder
+
+HOST_FOLDERS = (Path("/etc/rkt/net.d"), Path("/etc/cni/net.d"))
+"""Where rkt and the other runtimes keep their confs."""
+
+
+def is_host_folder(folder: Path) -> bool:
+    """Whether this is one of HOST_FOLDERS, by whatever path."""
+    return any(same_folder(folder, known) for known in HOST_FOLDERS)
+
+
+def host_confs(folders: Sequence[Path], environ: Mapping[str, str]) -> Confs:
+    """The confs of these folders of this host, or of HOST_FOLDERS; the first file of a network counts, as for rkt.
+
+    A folder that can't be read is among what can't be used.
+    """
+    files: dict[str, bytes] = {}
+    unusable: list[Unusable] = []
+    for folder in host_folders(folders):
+        try:
+            files.update(conf_files(folder, unusable))
+        except CompileError as e:
+            unusable.append(Unusable(str(folder), "", e.diagnostics))
+    found = read_confs(files, environ, tuple(unusable))
+    of_rkt = [p for p in found.paths.values() if same_folder(Path(p).parent, HOST_FOLDERS[0])]
+    return replace(found, diagnostics=(*found.diagnostics, *not_of_rkt(of_rkt)))
+
+
+def overrides_of(conf: NetConf) -> dict[str, bytes]:
+    """The files that say what a conf's network may do on this host, by path; CompileError where these can't be read.
+
+    A folder that the conf names has to be there: it may be a mount that is late.
+    """
+    return read_profiles(Path(conf.profiles_dir), may_be_absent=not conf.profiles_named)
+
+
+def host_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """These folders, or those of HOST_FOLDERS that are there."""
+    return tuple(folders) or tuple(f for f in HOST_FOLDERS if os.path.lexists(f))
+
+
+def unused_beside(folder: Path, confs: Collection[NetConf]) -> list[Diagnostic]:
+    """An error for a `profiles/` beside these confs that none of them uses: it says to people what isn't so."""
+    here = folder / PROFILES
+    if not os.path.lexists(here):
+        return []
+    used = dict.fromkeys([c.profiles_dir for c in confs] or [PROFILES_DIR])
+    if any(same_folder(here, Path(u)) for u in used):
+        return []
+    try:
+        if not entries_of(here):
+            return []
+    except CompileError as e:
+        return list(e.diagnostics)
+    message = f"not read: the confs beside it use {', '.join(used)}"
+    hint = f"move its files there, make it a link to {next(iter(used))}, or name a folder with --profiles"
+    return [error("CR709", message, path=str(here), hint=hint)]

@@ -1,0 +1,52 @@
+"""The folders of overrides that confs use in, what each network's policy is read from, and what nobody uses, out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
+from calico_rkt.compiler.workspace.confs import Unusable
+from calico_rkt.compiler.workspace.files import SUFFIXES, entries_of, nested, read_all
+from calico_rkt.compiler.workspace.policy import parse_files, unused
+from calico_rkt.compiler.workspace.unread import misnamed, too_deep
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.overrides import File
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """One folder of overrides: data are its files' bytes by path, files what these say.
+
+    absent: the folder is not there, and need not be. problems say why something in it can't be read, and what there
+    is not read.
+    """
+
+    folder: str
+    data: Mapping[str, bytes]
+    files: tuple[File, ...]
+    absent: bool = False
+    problems: tuple[Diagnostic, ...] = ()
+
+
+def overrides_in(folder: Path, *, may_be_absent: bool) -> Overrides:
+    """The folder's overrides; whatever is wrong stands in its problems."""
+    problems: list[Diagnostic] = []
+    try:
+        entries = entries_of(folder, missing_ok=may_be_absent)
+    except CompileError as e:
+        return Overrides(str(folder), {}, (), problems=e.diagnostics)
+    data = read_all(entries, SUFFIXES, problems)
+    problems += [*misnamed(map(str, entries)), *too_deep(nested(folder))]
+    return Overrides(str(folder), data, parse_files(data), not entries and not folder.exists(), tuple(problems))
+
+
+def not_used(
+    overrides: Overrides, users: Collection[str], unusable: Collection[Unusable], *, here: str
+) -> Iterator[Diagnostic]:
+    """The overrides of networks that no conf has; none where a conf that can't be used may be that network's."""
+    if all(u.name for u in unusable):
+        yield from unused(overrides.files, (*users, *(u.name for u in unusable)), here)

@@ -1,0 +1,64 @@
+"""One conf and its file in; what its network's policy is read from, and who else has a conf beside it, out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
+from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, read_confs
+from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_profiles
+from calico_rkt.compiler.workspace.host import is_host_folder, unused_beside
+from calico_rkt.compiler.workspace.overrides import Overrides, not_used, overrides_in
+from calico_rkt.compiler.workspace.standing import stands_for
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """The overrides that count for a conf; names are those of all networks beside it, found what is to be said."""
+
+    overrides: Overrides
+    names: tuple[str, ...] = ()
+    found: tuple[Diagnostic, ...] = ()
+
+
+def policy_beside(path: Path | None, conf: NetConf, environ: Mapping[str, str], profiles: Path | None) -> Single:
+    """Path None: the conf came by stdin, as to the plugin, which reads the folder that the conf names.
+
+    profiles: a folder that somebody named. CompileError where a folder can't be read.
+    """
+    folder = path.parent if path else None
+    host = folder is not None and is_host_folder(folder)
+    names, unusable = _names(folder, environ)
+    told: list[Diagnostic] = []
+    if profiles is not None:
+        entries_of(profiles)
+        overrides = overrides_in(profiles, may_be_absent=False)
+    elif folder is None or host:
+        overrides = overrides_in(Path(conf.profiles_dir), may_be_absent=not conf.profiles_named)
+        told = unused_beside(folder, [conf]) if folder else []
+    else:
+        overrides = overrides_in(folder / PROFILES, may_be_absent=True)
+        instead, told = stands_for(Confs((conf,), {conf.name: str(path)}), overrides, partial(_read, folder))
+        overrides = next(iter(instead.values()), overrides)
+    if names and folder is not None and not host and Path(overrides.folder).parent.resolve() == folder.resolve():
+        told += not_used(overrides, names, unusable, here="no conf here")
+    return Single(overrides, names, (*overrides.problems, *told))
+
+
+def _read(folder: Path, inside: str) -> Mapping[str, bytes]:
+    return read_profiles(folder / inside, may_be_absent=False)
+
+
+def _names(folder: Path | None, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[Unusable, ...]]:
+    """The networks that confs of this folder have; none for stdin, where nobody can tell."""
+    unusable: list[Unusable] = []
+    if folder is not None:
+        with suppress(CompileError):
+            found = read_confs(conf_files(folder, unusable), environ, tuple(unusable))
+            return tuple(dict.fromkeys((*found.known, *(u.name for u in found.unusable if u.name)))), found.unusable
+    return (), ()

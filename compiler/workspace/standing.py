@@ -1,0 +1,43 @@
+"""The profiles_dir of each conf of a folder that is no host's in, the folder that stands for it there out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from os.path import normpath
+
+from calico_rkt.compiler.conf import PROFILES_DIR
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, warning
+from calico_rkt.compiler.workspace.confs import Confs
+from calico_rkt.compiler.workspace.overrides import Overrides
+from calico_rkt.compiler.workspace.policy import parse_files
+
+Reader = Callable[[str], Mapping[str, bytes]]
+"""A folder's path from the workspace in, the YAML files there by path out; CompileError where it can't be read."""
+
+
+def stands_for(confs: Confs, usual: Overrides, more: Reader | None) -> tuple[dict[str, Overrides], list[Diagnostic]]:
+    """The overrides that count here for each profiles_dir of a conf, as `settings:` says; and what it doesn't say."""
+    given = {normpath(k): v for f in usual.files if f.settings for k, v in f.settings.profiles_dirs}
+    found: dict[str, Overrides] = {}
+    told: list[Diagnostic] = []
+    for conf in confs.confs:
+        named = normpath(conf.profiles_dir)
+        if not conf.profiles_named or named in found:
+            continue
+        if named in given and more is not None:
+            folder = given[named].text
+            try:
+                data = more(folder)
+            except CompileError as e:
+                found[named] = Overrides(folder, {}, (), problems=e.diagnostics)
+            else:
+                found[named] = Overrides(folder, data, parse_files(data))
+        elif named != PROFILES_DIR:
+            message = (
+                f"profiles_dir is {conf.profiles_dir}: a host reads that, and here {usual.folder or 'nothing'} is read"
+            )
+            hint = f"a file with `settings: {{profiles_dirs: {{{conf.profiles_dir}: FOLDER}}}}` says what stands for it"
+            told.append(warning("CR720", message, path=confs.paths[conf.name], hint=hint))
+    unnamed = [v for k, v in given.items() if k not in {normpath(c.profiles_dir) for c in confs.confs}]
+    told += [warning("CR721", f"no conf here has this profiles_dir, so {v.text} is not read", v.span) for v in unnamed]
+    return found, told

@@ -1,0 +1,43 @@
+"""What stands in and beside the folder of the overrides in; what of it looks like policy and is read by nobody, out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from calico_rkt.compiler.diagnostics import Diagnostic, warning
+from calico_rkt.compiler.workspace.files import SUFFIXES
+
+_NEARLY = (".yaml.", ".yml.", ".yaml~", ".yml~", ".json")
+_LOOKS_SO = re.compile(rb"^(network|definitions|settings|guardrails)[ \t]*:|^kind:[ \t]*['\"]?Profile\b", re.MULTILINE)
+
+
+def misnamed(paths: Iterable[str]) -> tuple[Diagnostic, ...]:
+    """A warning for each file that looks like an override and is none by its name, such as web.yaml.txt, web.YAML."""
+    names = [(path, path.rpartition("/")[2]) for path in paths]
+    return tuple(
+        warning("CR707", "not read: the name does not end in .yaml or .yml", path=path)
+        for path, name in names
+        if not name.endswith(SUFFIXES) and not name.startswith((".", "#")) and _nearly(name.lower())
+    )
+
+
+def too_deep(paths: Iterable[str]) -> tuple[Diagnostic, ...]:
+    """A warning for each YAML file in a subfolder of the overrides."""
+    hint = "move it up, beside the other overrides"
+    return tuple(
+        warning("CR707", "not read: files of subfolders are no overrides", path=path, hint=hint) for path in paths
+    )
+
+
+def beside(files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
+    """A warning for each YAML file that says what an override says, and stands beside the confs."""
+    return tuple(
+        warning("CR707", "not read: it stands beside the confs", path=path, hint="overrides stand in profiles/")
+        for path, data in files.items()
+        if _LOOKS_SO.search(data)
+    )
+
+
+def _nearly(name: str) -> bool:
+    return name.endswith(SUFFIXES) or any(n in name for n in _NEARLY)

@@ -1,0 +1,255 @@
+"""One answer to "what decides here": the plugin, what publishes and what reviews read the same files of a host."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.caller import Caller
+from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment
+
+WEB = conf("web", {"type": "host-local", "subnet": "10.1.0.0/24"})
+FRONT = conf("front", {"type": "host-local", "subnet": "10.2.0.0/24"})
+ALLOW = """network: web
+ingress:
+  - {action: Allow, protocol: TCP, source: {network: front}, destination: {ports: [80]}}
+  - default
+"""
+ISOLATED = "network: web\ningress: []\negress: []\n"
+NET_D, RKT_D, PROFILES = "/etc/cni/net.d", "/etc/rkt/net.d", "/etc/calico-rkt/profiles"
+STOCK = {
+    "name": "k8s-pod-network",
+    "cniVersion": "0.3.1",
+    "plugins": [
+        {"type": "calico", "datastore_type": "kubernetes", "ipam": {"type": "calico-ipam"}, "policy": {"type": "k8s"}},
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+    ],
+}
+PODMAN = {
+    "cniVersion": "0.4.0",
+    "name": "podman",
+    "plugins": [{"type": "bridge", "bridge": "cni-podman0", "ipam": {"type": "host-local"}}, {"type": "portmap"}],
+}
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def shared(binary: Path) -> Iterator[Lab]:
+    made = Lab(binary, f"calico-rkt-lab-{os.getpid()}-deciding")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def host(shared: Lab) -> Lab:
+    """A host with two networks, no override, and nothing published."""
+    shared.out("sh", "-c", f"rm -rf {NET_D} {RKT_D} /etc/calico-rkt {PUBLISHED}; mkdir -p {NET_D} {RKT_D} {PROFILES}")
+    shared.run("nft", "delete", "table", "inet", "calico_rkt")
+    shared.write(f"{NET_D}/10-web.conf", json.dumps(WEB))
+    shared.write(f"{NET_D}/20-front.conf", json.dumps(FRONT))
+    return shared
+
+
+def tool(lab: Lab, *argv: str, cwd: str = "/", **variables: str) -> subprocess.CompletedProcess[str]:
+    done = lab.run(f"{PLUGINS}/calico", *argv, cwd=cwd, env={**environment(), **variables})
+    assert b"Traceback" not in done.stdout + done.stderr, done
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def fate(lab: Lab, *options: str) -> str:
+    """Whether `explain` says that front reaches web at port 80."""
+    done = tool(lab, "explain", "front", "web", "tcp/80", "--format", "json", *options)
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)["cases"][0]["verdict"]
+
+
+def published(lab: Lab, network: str = "web") -> str:
+    return lab.path(PUBLISHED, f"{network}.yaml").read_text()
+
+
+@pytest.mark.parametrize("where", [(), ("-C", NET_D), ("-C", f"{NET_D}/.."), ("-C", "/tmp/linked")])
+def test_a_review_of_the_host_reads_what_the_plugin_reads(host: Lab, where: tuple[str, ...]) -> None:
+    host.out("ln", "-sfn", NET_D, "/tmp/linked")
+    where = tuple(w.replace("net.d/..", "net.d/../net.d") for w in where)
+    host.write(f"{PROFILES}/web.yaml", ALLOW)
+    assert tool(host, "apply", "--yes").returncode == 0
+    assert "ports" in published(host)
+    assert fate(host, *where) == "Allow"
+    said = tool(host, "explain", "front", "web", "tcp/80", *where).stdout.splitlines()[0]
+    assert said.startswith("this host's confs: ")
+    assert said.endswith(f"; overrides: {PROFILES}")
+
+
+def test_profiles_beside_the_hosts_confs_that_nobody_uses_are_an_error_everywhere(host: Lab) -> None:
+    host.write(f"{NET_D}/profiles/web.yaml", ALLOW)
+    for command in (
+        *(("explain", "front", "web", "-C", NET_D), ("check", NET_D), ("test",), ("matrix", NET_D), ("diff", NET_D)),
+        *(("report", "-o", "-", NET_D), ("apply", "--yes"), ("status",), ("compile", f"{NET_D}/10-web.conf")),
+    ):
+        done = tool(host, *command)
+        assert done.returncode == 2, done
+        assert "CR709" in done.stdout + done.stderr, done
+    assert not host.path(PUBLISHED, "web.yaml").exists()
+    assert fate(host, "-C", NET_D, "--profiles", f"{NET_D}/profiles") == "Allow"
+    host.out("sh", "-c", f"rm -r {NET_D}/profiles && ln -s {PROFILES} {NET_D}/profiles")
+    assert fate(host, "-C", NET_D) == "Deny"
+    assert tool(host, "status").returncode == 0
+
+
+def test_profiles_is_heard_by_every_command_that_reads_policy(host: Lab) -> None:
+    host.write("/srv/other/web.yaml", ALLOW)
+    for command in (
+        *(("explain", "front", "web"), ("check",), ("test",), ("matrix",), ("diff", NET_D), ("report", "-o", "/tmp/r")),
+        *(("apply", "--dry-run"), ("status",), ("compile", f"{NET_D}/10-web.conf")),
+    ):
+        missing = tool(host, *command, "--profiles", "/srv/none")
+        assert missing.returncode == 2, missing
+        assert "/srv/none" in missing.stdout + missing.stderr
+    assert fate(host, "--profiles", "/srv/other") == "Allow"
+    assert "ports" in tool(host, "compile", f"{NET_D}/10-web.conf", "--profiles", "/srv/other").stdout
+
+
+def test_each_network_is_read_by_its_own_confs_folder(host: Lab) -> None:
+    host.write("/srv/team/web.yaml", ALLOW)
+    host.write(f"{PROFILES}/web.yaml", ISOLATED)
+    host.write(f"{PROFILES}/front.yaml", "network: front\nendpoint_to_host: accept\n")
+    host.write(f"{NET_D}/10-web.conf", json.dumps({**WEB, "profiles_dir": "/srv/team"}))
+    done = tool(host, "apply", "--yes")
+    assert "ports" in published(host)
+    assert "accept" in published(host, "front")
+    assert done.returncode == 1  # the other web.yaml is used by none
+    assert f"{PROFILES}/web.yaml" in done.stderr
+    assert "CR706" in done.stderr
+    assert fate(host) == "Allow"
+
+
+@pytest.mark.parametrize("name", ["87-podman-bridge.conflist", "99-loopback.conf", "05-ptp.json"])
+def test_other_plugins_confs_are_passed_over_unjudged(host: Lab, name: str) -> None:
+    foreign = PODMAN if name.endswith("list") else {"cniVersion": "1.0.0", "name": "x", "type": "loopback", "mtu": "?"}
+    host.write(f"{NET_D}/{name}", json.dumps(foreign))
+    for command in (("check", NET_D), ("matrix",), ("test",), ("status",), ("apply", "--yes"), ("gc",), ("export",)):
+        done = tool(host, *command)
+        assert (done.returncode, done.stderr) == (0, ""), done
+
+
+def test_a_json_file_is_a_conf_where_it_says_so_and_nothing_where_it_does_not(host: Lab) -> None:
+    host.out("mv", f"{NET_D}/10-web.conf", f"{NET_D}/10-web.json")
+    host.write(f"{NET_D}/package.json", '{"name": "web", "version": "1.0.0"}')
+    host.write(f"{NET_D}/broken.json", "{")
+    host.write(f"{PROFILES}/web.yaml", ALLOW)
+    assert tool(host, "apply", "--yes").returncode == 0
+    assert "ports" in published(host)
+    assert fate(host) == "Allow"
+    assert tool(host, "check").returncode == 0
+    found = json.loads(tool(host, "status", "--format", "json").stdout)
+    assert {n["network"]: n["state"] for n in found["networks"]} == {"web": "in step", "front": "in step"}
+    readers = {c["network"]: c["read_by"] for c in found["confs"]}
+    assert ("rkt" in readers["web"], "Nomad" in readers["web"], "rkt" in readers["front"]) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "network"),
+    [
+        ("30-bad.conflist", json.dumps(STOCK), "k8s-pod-network"),
+        ("30-bad.conflist", json.dumps({**PODMAN, "plugins": [{"type": "bridge"}, WEB], "name": "late"}), "late"),
+        ("30-bad.conf", '{"name": "late", "type": "calico", "ipam": {', "late"),
+        ("30-bad.conf", "{bad", ""),
+        ("zz.conf", None, ""),
+    ],
+)
+def test_one_conf_that_can_not_be_used_is_named_and_stops_no_other(
+    host: Lab, name: str, text: str | None, network: str
+) -> None:
+    if text is None:
+        host.out("mkdir", f"{NET_D}/{name}")
+    else:
+        host.write(f"{NET_D}/{name}", text)
+    host.write(f"{PROFILES}/web.yaml", ALLOW)
+    assert tool(host, "apply", "--yes").returncode == 2
+    assert "ports" in published(host)
+    for command in (("status",), ("check",), ("test",), ("matrix",), ("diff", NET_D), ("report", "-o", "/tmp/r")):
+        done = tool(host, *command)
+        assert done.returncode == 2, done
+        assert name in done.stdout + done.stderr, done
+    for command in (("gc",), ("prune",), ("export",), ("restore",)):
+        assert tool(host, *command).returncode == 0, command
+    explained = tool(host, "explain", "front", "web", "tcp/80")
+    assert explained.returncode == 2
+    assert "front -> web: ALLOWED" in explained.stdout
+    assert f"undecided: {NET_D}/{name} can't be read" in explained.stdout
+    if network:
+        cells = json.loads(tool(host, "matrix", "--format", "json").stdout)["cells"]
+        about = [c for c in cells if network in (c["from"], c["to"])]
+        assert {c["undecided"] for c in about} == {f"{NET_D}/{name} can't be read"}
+        assert len(about) >= 7
+        asked = tool(host, "explain", network, "web")
+        assert (asked.returncode, "CR723" in asked.stderr) == (2, True)
+
+
+def test_what_nobody_uses_is_told_by_apply_status_and_check(host: Lab) -> None:
+    for path in ("db.yaml", "team/web.yaml", "web.YAML"):
+        host.write(f"{PROFILES}/{path}", ISOLATED.replace("web", "db") if path == "db.yaml" else ISOLATED)
+    host.write(f"{NET_D}/web.yaml", ISOLATED)
+    host.write(f"{NET_D}/docker-compose.yaml", "services: {}\n")
+    for command in (("apply", "--yes"), ("status",), ("check",)):
+        done = tool(host, *command)
+        said = done.stdout + done.stderr
+        assert done.returncode == 1, done
+        for name in (f"{PROFILES}/db.yaml", f"{PROFILES}/team/web.yaml", f"{PROFILES}/web.YAML", f"{NET_D}/web.yaml"):
+            assert name in said
+        assert "docker-compose" not in said
+        assert (said.count("CR706"), said.count("CR707")) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "make", ["true", "ln -s /mnt/late /srv/late", "mkdir /srv/x; ln -s /mnt/late /srv/late", "touch /srv/late"]
+)
+def test_a_folder_that_is_named_and_not_there_fails_closed(host: Lab, make: str) -> None:
+    named = {**WEB, "profiles_dir": "/srv/late/profiles" if "/srv/x" in make else "/srv/late"}
+    host.out("sh", "-c", f"rm -rf /srv/*; mkdir -p /srv; {make}")
+    host.write(f"{NET_D}/10-web.conf", json.dumps(named))
+    name = f"late{next(_numbers)}"
+    answer = Caller(host)("ADD", named, name, host.netns(name), "eth0").refused(7)
+    assert "/srv/late" in answer["msg"]
+    for command in (("apply", "--yes"), ("status",), ("check",), ("explain", "front", "web")):
+        assert tool(host, *command).returncode == 2, command
+    assert not host.path(PUBLISHED, "web.yaml").exists()
+
+
+def test_the_usual_folder_may_be_absent_but_not_lead_nowhere(host: Lab) -> None:
+    host.out("rm", "-r", "/etc/calico-rkt")
+    assert tool(host, "apply", "--yes").returncode == 0
+    assert f"{PROFILES} is not there" in tool(host, "check").stdout
+    host.out("ln", "-s", "/mnt/late", "/etc/calico-rkt")
+    host.out("rm", "-r", PUBLISHED)
+    for command in (("apply", "--yes"), ("status",), ("check",)):
+        assert tool(host, *command).returncode == 2, command
+    assert not host.path(PUBLISHED, "web.yaml").exists()
+
+
+def test_the_environment_says_where_etcd_is_for_every_command_of_the_host_alike(host: Lab) -> None:
+    nowhere = {"ETCD_ENDPOINTS": "http://127.0.0.1:9"}
+    for command in (("apply", "--yes"), ("status",), ("gc",)):
+        done = tool(host, *command, **nowhere)
+        assert done.returncode == 2, done
+        assert "127.0.0.1:9" in done.stderr
+    assert "Calico's own policies may decide before" in tool(host, "matrix", **nowhere).stdout
+    host.write("/srv/repo/web.conf", json.dumps(WEB))
+    assert "Calico's own" not in tool(host, "matrix", "/srv/repo", **nowhere).stdout
+
+
+def test_without_arguments_it_is_the_current_folder_if_it_has_confs_and_else_the_host(host: Lab) -> None:
+    host.write("/srv/repo/web.conf", json.dumps(WEB))
+    host.write("/srv/repo/profiles/web.yaml", ISOLATED)
+    host.write("/srv/bare/README", "nothing")
+    assert tool(host, "check", cwd="/srv/repo").stdout.startswith("confs: .; overrides: profiles\n")
+    assert tool(host, "check", cwd="/srv/bare").stdout.startswith("this host's confs: ")
+    host.out("rm", "-r", NET_D, RKT_D)
+    none = tool(host, "check", cwd="/srv/bare")
+    assert (none.returncode, "CR806" in none.stderr) == (2, True)
