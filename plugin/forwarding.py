@@ -18,8 +18,8 @@ def enable(host_ifname: str, versions: Collection[int]) -> None:
     """Turn forwarding on for the IP versions in use, and let the host end learn nothing from its container.
 
     A host end that needs no IPv6 has none. Called while the host end is down. Nothing else is turned on: no proxy
-    ARP, no route_localnet, and nobody's rp_filter is touched. A sysctl that is right already is not written, so a
-    read-only /proc/sys may do.
+    ARP, no route_localnet, and no other interface's rp_filter is touched. A sysctl that is right already is not
+    written, so a read-only /proc/sys may do.
     """
     own6 = f"{_NET}/ipv6/conf/{host_ifname}"
     ipv6 = os.access(own6, os.F_OK)
@@ -33,6 +33,9 @@ def enable(host_ifname: str, versions: Collection[int]) -> None:
     if 4 in versions:
         _write(f"{_NET}/ipv4/ip_forward", "1")
         _write(f"{_NET}/ipv4/conf/{host_ifname}/forwarding", "1")
+        # The kernel keeps a neighbour for each sender of an ARP request whose way back is by this interface: with
+        # this, for the endpoint's own addresses only, however many a container asks with.
+        _write(f"{_NET}/ipv4/conf/{host_ifname}/rp_filter", "1")
     if 6 in versions:
         if not ipv6:
             raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
