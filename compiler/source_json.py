@@ -5,16 +5,28 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Severity, Span, error
-from calico_rkt.compiler.source import DEEPEST, Mapping, Node, Scalar, Sequence, decode, duplicate_key, span_at
+from calico_rkt.compiler.source import (
+    DEEPEST,
+    MOST_REPORTED,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    decode,
+    duplicate_key,
+    span_at,
+)
 
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN = re.compile(rf'{_STRING}|[{{}}\[\]:,]|[^\s{{}}\[\]:,"]+', re.DOTALL)
-# As text: compiled where a file is found to need them, which few do.
-_LOOSE_TOKEN = rf"{_STRING}|(?P<comment>//[^\n]*|#[^\n]*|/\*.*?\*/)|[^\s]"
+# As text: compiled where a file is found to need them, which few do. What is opened and never closed is one token to
+# the end, or each further opening would be looked for to the end again.
+_LOOSE_TOKEN = rf"{_STRING}|(?P<comment>//[^\n]*|#[^\n]*|/\*.*?\*/)|(?:\"|/\*).*|[^\s]"
 _SURROGATE = "[\ud800-\udfff]"
 
 # What Python's json says in words of the file's own; the first that fits counts.
@@ -96,22 +108,29 @@ def _deep_place(text: str) -> tuple[int, int]:
 
 
 def _without_extras(path: str, text: str, severity: Severity) -> tuple[str, list[Diagnostic]]:
-    """The text with comments and trailing commas blanked (every place stays), and a diagnostic for each."""
+    """The text with comments and trailing commas blanked (every place stays), and a diagnostic for the first ones."""
+    lines = _Lines(path, text)
     found: list[Diagnostic] = []
     blank: list[tuple[int, int]] = []
+    told: Counter[str] = Counter()
+
+    def tell(code: str, message: str, place: tuple[int, int], hint: str) -> None:
+        told[code] += 1
+        if told[code] <= MOST_REPORTED:
+            found.append(Diagnostic(code, severity, message, lines.span(*place), hint))
+
     before = comma = None
     for token in re.finditer(_LOOSE_TOKEN, text, re.DOTALL):
         if token["comment"]:
             blank.append(token.span())
             message = "a comment: JSON has none, and rkt will refuse the file"
             hint = "take it out; unknown keys are allowed, so a note can be a key"
-            found.append(Diagnostic("CR123", severity, message, span_at(path, text, *token.span()), hint))
+            tell("CR123", message, token.span(), hint)
             continue
         if token[0] in "}]" and comma is not None:
             blank.append(comma)
             message = f"a comma before the closing {token[0]}: JSON has none there, and rkt will refuse the file"
-            span = span_at(path, text, *comma)
-            found.append(Diagnostic("CR122", severity, message, span, "delete this comma"))
+            tell("CR122", message, comma, "delete this comma")
         # A comma without a value before it stays for the JSON reader to refuse.
         comma = token.span() if token[0] == "," and before not in (None, "[", "{", ",", ":") else None
         before = token[0]
@@ -121,17 +140,31 @@ def _without_extras(path: str, text: str, severity: Severity) -> tuple[str, list
     return "".join(cleaned), found
 
 
+class _Lines:
+    """The places of a text; each is found by bisection."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        lines = text.split("\n")
+        self.starts = [0, *accumulate(len(line) + 1 for line in lines)]
+        self.lines = [line.removesuffix("\r") for line in lines]
+
+    def span(self, start: int, end: int) -> Span:
+        """The place of text[start:end], cut at the end of its first line."""
+        number = bisect_right(self.starts, start)
+        begin, line = self.starts[number - 1], self.lines[number - 1]
+        return Span(self.path, number, start - begin + 1, min(end - begin, len(line)) + 1, line)
+
+
 class _Builder:
-    """Text that the JSON reader took in, nodes out; its own stack, each place found by bisection.
+    """Text that the JSON reader took in, nodes out; its own stack.
 
     shown is the same text as it stands in the file, comments and all.
     """
 
     def __init__(self, path: str, text: str, shown: str) -> None:
-        self.path, self.text = path, text
-        lines = shown.split("\n")
-        self.starts = [0, *accumulate(len(line) + 1 for line in lines)]
-        self.lines = [line.removesuffix("\r") for line in lines]
+        self.text = text
+        self._span = _Lines(path, shown).span
         self.problems: list[Diagnostic] = []
 
     def value(self) -> Node:
@@ -160,8 +193,13 @@ class _Builder:
         for key, _ in entries:
             first = seen.setdefault(key.text, key)
             if first is not key:
-                self.problems.append(duplicate_key(key, first))
+                self._tell(duplicate_key(key, first))
         return Mapping(entries, span)
+
+    def _tell(self, problem: Diagnostic) -> None:
+        """Keep a problem, if it is one of the first."""
+        if len(self.problems) < MOST_REPORTED:
+            self.problems.append(problem)
 
     def _pairs(self, children: list[Node]) -> Iterator[tuple[Scalar, Node]]:
         for key, value in zip(children[::2], children[1::2], strict=True):
@@ -171,17 +209,12 @@ class _Builder:
     def _scalar(self, word: str, span: Span) -> Scalar:
         if not word.startswith('"'):
             if word in ("NaN", "Infinity", "-Infinity"):
-                self.problems.append(error("CR124", f"{word} is no number in JSON", span))
+                self._tell(error("CR124", f"{word} is no number in JSON", span))
             return Scalar(word, plain=True, span=span)
         if "\\" not in word:
             return Scalar(word[1:-1], plain=False, span=span)
         text: str = json.loads(word)
         if re.search(_SURROGATE, text):  # in UTF-8 only an escape can say one
             hint = "characters above U+FFFF are written as two escapes"
-            self.problems.append(error("CR125", "half a surrogate pair, which is no character", span, hint=hint))
+            self._tell(error("CR125", "half a surrogate pair, which is no character", span, hint=hint))
         return Scalar(text, plain=False, span=span)
-
-    def _span(self, start: int, end: int) -> Span:
-        number = bisect_right(self.starts, start)
-        begin, line = self.starts[number - 1], self.lines[number - 1]
-        return Span(self.path, number, start - begin + 1, min(end - begin, len(line)) + 1, line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -56,6 +57,7 @@ class _Composer:
         self.path, self.text = path, text
         self.lines = [line.removesuffix("\r") for line in text.split("\n")]
         self.problems: list[Diagnostic] = []
+        self.told: Counter[str] = Counter()
         self.aliases: set[str] = set()
         self.open: list[tuple[Any, list[Node]]] = []
 
@@ -85,7 +87,7 @@ class _Composer:
                 stack.append((event, []))
                 if len(stack) > DEEPEST:
                     message = f"lists and mappings are nested more than {DEEPEST} deep"
-                    self.problems.append(error("CR112", message, self._span(event.start_mark, event.end_mark)))
+                    self._tell(error("CR112", message, self._span(event.start_mark, event.end_mark)))
                     return None
                 continue
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
@@ -96,13 +98,13 @@ class _Composer:
                 if event.anchor not in self.aliases:
                     self.aliases.add(event.anchor)
                     hint = "write the value out, or name it under definitions:"
-                    self.problems.append(error("CR108", f"the alias *{event.anchor} is not read here", span, hint=hint))
+                    self._tell(error("CR108", f"the alias *{event.anchor} is not read here", span, hint=hint))
                 node = Scalar("", plain=True, span=span)
             else:
                 if kind is yaml.DocumentStartEvent and roots:
                     span = self._span(event.start_mark, event.end_mark)
                     hint = "one file holds one document: split it at this line"
-                    self.problems.append(error("CR111", "a second YAML document starts here", span, hint=hint))
+                    self._tell(error("CR111", "a second YAML document starts here", span, hint=hint))
                     return None
                 continue
             (stack[-1][1] if stack else roots).append(node)
@@ -116,31 +118,37 @@ class _Composer:
         seen: dict[str, Scalar] = {}
         for key, value in zip(children[::2], children[1::2], strict=True):
             if not isinstance(key, Scalar) or is_null(key):
-                self.problems.append(error("CR113", "a key is one word or a quoted string", key.span))
+                self._tell(error("CR113", "a key is one word or a quoted string", key.span))
                 continue
             if key.plain and key.text == "<<":
                 hint = "write the keys out, or name the value under definitions:"
-                self.problems.append(error("CR110", "merge keys (<<) are not read here", key.span, hint=hint))
+                self._tell(error("CR110", "merge keys (<<) are not read here", key.span, hint=hint))
                 continue
             self._once(key, seen)
             entries.append((key, value))
         return Mapping(tuple(entries), span)
 
+    def _tell(self, problem: Diagnostic) -> None:
+        """Keep a problem, if it is one of the first of its kind."""
+        self.told[problem.code] += 1
+        if self.told[problem.code] <= MOST_REPORTED:
+            self.problems.append(problem)
+
     def _once(self, key: Scalar, seen: dict[str, Scalar]) -> None:
         first = seen.setdefault(key.text, key)
         if first is not key:
-            self.problems.append(duplicate_key(key, first))
+            self._tell(duplicate_key(key, first))
 
     def _refuse_extras(self, event: Any) -> None:  # noqa: ANN401 - PyYAML's events
         if event.anchor is not None:
             hint = "write the value out where it is used, or name it under definitions:"
             span = self._span(event.start_mark, event.end_mark)
-            self.problems.append(error("CR108", f"the anchor &{event.anchor} is not read here", span, hint=hint))
+            self._tell(error("CR108", f"the anchor &{event.anchor} is not read here", span, hint=hint))
         if event.tag is not None:
             span = self._span(event.start_mark, event.end_mark)
             hint = "take the tag away: the field that reads a value knows what it wants"
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.problems.append(error("CR109", f"the tag {tag} is not read here", span, hint=hint))
+            self._tell(error("CR109", f"the tag {tag} is not read here", span, hint=hint))
 
     def _span(self, start: Any, end: Any) -> Span:  # noqa: ANN401 - PyYAML's marks
         if start.line >= len(self.lines):

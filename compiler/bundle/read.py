@@ -27,12 +27,13 @@ _KINDS = ("IPPool", "Profile", "WorkloadEndpoint")
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """One document of the file, after as many empty lines as stand before it there."""
+    """One document of a file: the number and the text of its first line there, and how many lines stand before text."""
 
     path: str
     line: int
     first: str
     text: str
+    before: int
 
     def problem(self, code: str, message: str, hint: str = "") -> Diagnostic:
         return error(code, message, Span(self.path, self.line, 1, len(self.first) + 1, self.first), hint=hint)
@@ -90,13 +91,13 @@ def _split(path: str, text: str) -> Iterator[_Document]:
         said = [n for n in range(start, end) if lines[n].strip() and not lines[n].startswith(("#", "---"))]
         if said or lines[start].startswith("--- "):
             first = said[0] if said else start
-            part = "\n" * start + "\n".join(lines[start:end]) + "\n"
-            yield _Document(path, first + 1, lines[first].rstrip("\r"), part)
+            part = "\n".join(lines[start:end]) + "\n"
+            yield _Document(path, first + 1, lines[first].rstrip("\r"), part, start)
 
 
 def _resource(document: _Document) -> tuple[str, str, Network | Pool | None]:
     _refuse_knots(document)
-    top = load(document.text)
+    top = load(document.text, document.before)
     kind = top.get("kind") if isinstance(top, dict) else None
     if not isinstance(top, dict) or top.get("apiVersion") != API_VERSION or kind not in _KINDS:
         hint = "IPPool, Profile and WorkloadEndpoint, one document each: as calico-rkt export writes them"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_network
+from itertools import chain
 
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.ir import (
@@ -227,24 +228,22 @@ def _joined(rules: Iterable[Rule]) -> tuple[Rule, ...]:
         ("destination", "nets", _MOST_NETS),
         ("source", "nets", _MOST_NETS),
     ):
-        out: list[Rule] = []
+        runs: list[tuple[Rule, list[tuple[object, ...]]]] = []
         for rule in found:
-            if out and (whole := _append(out[-1], rule, end, field, most)) is not None:
-                out[-1] = whole
+            values = getattr(getattr(rule.match, end), field)
+            rest = _with(rule, end, field, ())
+            last, parts = runs[-1] if runs else (None, [()])
+            if values and parts[-1] and not len(parts[-1]) % most and rest == last:
+                parts.append(values)
             else:
-                out.append(rule)
-        found = out
+                runs.append((rest, [values]))
+        found = [_with(rest, end, field, tuple(chain.from_iterable(parts))) for rest, parts in runs]
     return tuple(found)
 
 
-def _append(first: Rule, second: Rule, end: str, field: str, most: int) -> Rule | None:
-    first_side, second_side = getattr(first.match, end), getattr(second.match, end)
-    values, more = getattr(first_side, field), getattr(second_side, field)
-    if not more or not values or len(values) % most:
-        return None
-    whole = replace(first, match=replace(first.match, **{end: replace(first_side, **{field: (*values, *more)})}))
-    alike = replace(second, match=replace(second.match, **{end: replace(second_side, **{field: (*values, *more)})}))
-    return whole if whole == alike else None
+def _with(rule: Rule, end: str, field: str, values: tuple[object, ...]) -> Rule:
+    side = replace(getattr(rule.match, end), **{field: values})
+    return replace(rule, match=replace(rule.match, **{end: side}))
 
 
 def _object(value: Value, where: str, known: set[str]) -> dict[str, Value]:

@@ -40,7 +40,7 @@ class Plan:
 
 def plan(bundle: Bundle, side: Side, source: str) -> Plan:
     """CompileError or CniError for what the datastore can't have; source names where the bundle is from."""
-    problems = [d for network in bundle.profiles for d in _unfit(network, side, bundle, source)]
+    problems = list(_unfit(bundle, side, source))
     if problems:
         raise CompileError(problems)
     there = inventory(side) if isinstance(side, Cluster) else None
@@ -81,22 +81,25 @@ def carry_out(plan: Plan, side: Side) -> None:
             )
 
 
-def _unfit(network: Network, side: Side, bundle: Bundle, source: str) -> Iterable[Diagnostic]:
-    """Why the datastore can't have this policy: what its enforcer has no words for."""
+def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
+    """Why the datastore can't have these policies: what its enforcer has no words for."""
     if isinstance(side, Cluster) and inventory(side) is not None:
-        if network.endpoint_to_host is not ToHost.DROP:
-            message = f"network {network.name!r} has endpoint_to_host: {network.endpoint_to_host.value}"
-            hint = "on a Calico cluster that is Felix's own setting (defaultEndpointToHostAction): apply without it"
-            yield error("CR407", message, path=source, hint=hint)
-        for d in unfit(network, side.store.felix() or ANY):
-            yield error(d.code, f"network {network.name!r}: {d.message}", path=source, hint=d.hint)
+        versions = side.store.felix() or ANY
+        for network in bundle.profiles:
+            if network.endpoint_to_host is not ToHost.DROP:
+                message = f"network {network.name!r} has endpoint_to_host: {network.endpoint_to_host.value}"
+                hint = "on a Calico cluster that is Felix's own setting (defaultEndpointToHostAction): apply without it"
+                yield error("CR407", message, path=source, hint=hint)
+            for d in unfit(network, versions):
+                yield error(d.code, f"network {network.name!r}: {d.message}", path=source, hint=d.hint)
         return
-    ids = {*map(object_id, side.known), *side.profiles.published_ids(), *(n.id for n in bundle.profiles)}
+    ids = frozenset((*map(object_id, side.known), *side.profiles.published_ids(), *(n.id for n in bundle.profiles)))
     target = _OF_2015 if isinstance(side, Cluster) else NFTABLES
-    try:
-        write_proven(network, target, frozenset(ids))
-    except CompileError as e:
-        yield from (error(d.code, f"network {network.name!r}: {d.message}", path=source) for d in e.diagnostics)
+    for network in bundle.profiles:
+        try:
+            write_proven(network, target, ids)
+        except CompileError as e:
+            yield from (error(d.code, f"network {network.name!r}: {d.message}", path=source) for d in e.diagnostics)
 
 
 def _change(network: Network, side: Side) -> Change | None:
