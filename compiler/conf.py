@@ -19,6 +19,8 @@ SUPPORTED_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1
 """CNI spec versions; a conf without cniVersion means the first."""
 PROFILES_DIR = "/etc/calico-rkt/profiles"
 """The folder of the overrides of a host whose confs name none."""
+UNSERVED = "CR230"
+"""The code of what a runtime asks for and does not get: no reason to refuse an ADD, and never silent."""
 LOG_LEVELS = {
     "debug": "debug",
     "info": "info",
@@ -38,11 +40,11 @@ _ETCD_FILES = ("etcd_ca_cert_file", "etcd_cert_file", "etcd_key_file")
 _ETCD_KEYS = ("etcd_authority", "etcd_endpoints", "etcd_username", "etcd_password_file", *_ETCD_FILES)
 _OURS = (
     *("name", "type", "cniVersion", "ipam", "ipMasq", "mtu", "datastore_type", "nodename"),
-    *("require_felix", "log_level", "profiles_dir", *_ETCD_KEYS),
+    *("require_felix", "log_level", "profiles_dir", "dns", *_ETCD_KEYS),
 )
 _RUNTIMES = (
     *("cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins", "capabilities", "runtimeConfig"),
-    *("prevResult", "args", "dns", "plugins"),
+    *("prevResult", "args", "plugins"),
 )
 """Keys of the CNI specification that the runtime or the request reads, not the compiler."""
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
@@ -88,6 +90,19 @@ class Ipam:
 
 
 @dataclass(frozen=True, slots=True)
+class Dns:
+    """The dns object of the CNI specification."""
+
+    nameservers: tuple[str, ...] = ()
+    domain: str = ""
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+NO_DNS = Dns()
+
+
+@dataclass(frozen=True, slots=True)
 class NetConf:
     """One network conf; keys have CNI's and Calico's names in snake case. mtu 0 is the kernel's choice.
 
@@ -113,6 +128,7 @@ class NetConf:
     log_level: str = "info"
     profiles_dir: str = PROFILES_DIR
     profiles_named: bool = False
+    dns: Dns = NO_DNS
 
 
 def parse_conf(
@@ -152,6 +168,7 @@ def _read(outer: Section, plugin: Section, environ: Mapping[str, str] | None) ->
     elif type_of == "":
         plugin.error("CR206", "type is empty", plugin.span("type"), '"type": "calico"')
     version = outer.text("cniVersion") or SUPPORTED_VERSIONS[0]
+    _say_unserved(plugin)
     section = plugin.section("ipam")
     if plugin.mapping.get("ipam") is None:
         plugin.missing("ipam", '"ipam": {"type": "host-local", "subnet": "10.1.0.0/16"}')
@@ -180,9 +197,31 @@ def _read(outer: Section, plugin: Section, environ: Mapping[str, str] | None) ->
         log_level=_log_level(plugin),
         profiles_dir=_path(plugin, "profiles_dir", PROFILES_DIR),
         profiles_named=plugin.mapping.get("profiles_dir") is not None,
+        dns=_dns(plugin),
     )
     raise_errors(plugin.problems)
     return conf
+
+
+def _dns(plugin: Section) -> Dns:
+    section = plugin.section("dns")
+    if section is None:
+        return NO_DNS
+    from calico_rkt.compiler.conf_dns import read_dns  # most confs have none
+
+    return read_dns(section)
+
+
+def _say_unserved(plugin: Section) -> None:
+    """Warn of the capability ipRanges, whether the conf declares it or a runtime has filled it in."""
+    for place in ("capabilities", "runtimeConfig"):
+        given = plugin.mapping.get(place)
+        for key, value in given.entries if isinstance(given, Object) else ():
+            wanted = not isinstance(value, Scalar) or value.text == "true"
+            if key.text.lower() == "ipranges" and wanted:
+                message = "the capability ipRanges is not served: addresses come from the ranges of the conf"
+                plugin.warning(UNSERVED, message, key.span, "write the ranges into ipam: a review knows no others")
+                return
 
 
 def _name(conf: Section) -> str | None:

@@ -17,7 +17,7 @@ _RANGE_KEYS = ("subnet", "rangeStart", "rangeEnd", "gateway")
 _KEYS = ("type", "ranges", "routes", "exclude", "guard", *_RANGE_KEYS)
 _WITHOUT_EFFECT = {
     "dataDir": "leases are kept in the datastore",
-    "resolvConf": "DNS settings come from the conf's dns, by way of the runtime",
+    "resolvConf": "DNS settings come from the conf's dns and the capability dns",
 }
 _NO_HOSTS = {
     4: tuple(map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32"))),

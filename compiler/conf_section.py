@@ -23,9 +23,14 @@ def kind(node: Node) -> str:
 
 
 class Section:
-    """Reads an object of the conf; name is the way to it (`ipam`), empty for the conf itself. Adds to problems."""
+    """Reads an object of the conf; name is the way to it (`ipam`), empty for the conf itself. Adds to problems.
+
+    A key with null is a missing one, as runtimes and CNI's other plugins read it.
+    """
 
     def __init__(self, mapping: Mapping, name: str, problems: list[Diagnostic]) -> None:
+        if any(map(is_null, (value for _, value in mapping.entries))):
+            mapping = Mapping(tuple((k, v) for k, v in mapping.entries if not is_null(v)), mapping.span)
         self.mapping, self.name, self.problems = mapping, name, problems
 
     def label(self, key: str) -> str:

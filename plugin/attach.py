@@ -9,25 +9,26 @@ from contextlib import ExitStack
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
-from calico_rkt.compiler.conf import Address, Ipam, Net, NetConf
+from calico_rkt.compiler.conf import NO_DNS, Address, Dns, Ipam, Net, NetConf
 from calico_rkt.plugin import delegate, interrupt, link, trace
-from calico_rkt.plugin.detach import ask_delegate, key_of, tear_down, words
+from calico_rkt.plugin.detach import ask_delegate, give_back, key_of, tear_down, words
 from calico_rkt.plugin.life import Life, life_of, survey
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policed import policy_of
 from calico_rkt.plugin.record import recorded
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import (
-    NEWEST,
     CniError,
     Code,
-    Dns,
+    Given,
     Interface,
     Ip,
     Result,
     ResultRoute,
     from_json,
     gateways_in,
+    given_in,
+    stored,
 )
 from calico_rkt.plugin.store.protocol import Endpoint, Store
 
@@ -47,13 +48,14 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             if repeated is not None:
                 return answer(repeated)  # that nobody reads it is no reason to take the first one away
             tear_down(known, store)  # an ADD that was killed half way, or a container that ended without a DEL
-            if delegate.is_delegated(conf):
-                delegate.delete(request)
+            give_back(request, known)
         else:
             link.delete_unrecorded(key, store.link_prefix)
         rules = policy_of(store)
         rules.check_host(store, conf)
-        addresses, routes, dns = _delegated(request, undo) if delegate.is_delegated(conf) else ((), (), Dns())
+        addresses, routes, dns, said = (
+            _delegated(request, undo) if delegate.is_delegated(conf) else ((), (), NO_DNS, None)
+        )
         interrupt.stop_if_asked()
         nonce = request.nonce or secrets.token_hex(8)
         endpoint = recorded(
@@ -107,10 +109,10 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             ),
             ips=tuple(Ip(f"{a}/{a.max_prefixlen}", 1, str(gateways.get(a.version, ""))) for a in endpoint.addresses),
             routes=tuple(ResultRoute(str(r.destination)) for r in conf.ipam.routes) or routes,
-            dns=dns,
+            dns=dns if request.dns == NO_DNS else request.dns,
         )
         shown = result.to_json(conf.cni_version)
-        store.finish(key, nonce, json.dumps(result.to_json(NEWEST)))
+        store.finish(key, nonce, stored(result, said))
         trace.mark("record")
         answer(result)
         trace.mark("answer")
@@ -134,7 +136,7 @@ def check(request: Request, store: Store) -> None:
             *_differs(request.prev_result, known),
         ]
     if delegate.is_delegated(request.conf):
-        delegate.check(request)
+        delegate.check(request, given_in(known.result))
     if problems:
         raise CniError(Code.CHECK_FAILED, f"the attachment is not whole: {problems[0]}", "; ".join(problems))
 
@@ -184,20 +186,23 @@ def _routes(conf: NetConf) -> tuple[Net, ...]:
     return tuple(dict.fromkeys([*own, *(r.destination for r in conf.ipam.routes)]))
 
 
-def _delegated(request: Request, undo: ExitStack) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns]:
-    given = delegate.add(request)
+def _delegated(
+    request: Request, undo: ExitStack
+) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns, Given | None]:
+    given, said = delegate.add(request)
     _on_error(undo, "run the ipam plugin's DEL", lambda: delegate.delete(request))
     addresses = tuple(ip_interface(ip.address).ip for ip in given.ips)
     if not addresses:
         raise CniError(Code.DELEGATE, f"ipam plugin {request.conf.ipam.type!r} gave no address")
-    return addresses, given.routes, given.dns
+    return addresses, given.routes, given.dns, said
 
 
 def _differs(prev_result: str, known: Endpoint) -> list[str]:
     if not prev_result:
         return []
     previous = json.loads(prev_result)
-    given = {str(ip.get("address", "")) for ip in previous.get("ips") or () if isinstance(ip, dict)}
+    listed = previous.get("ips")
+    given = {str(ip.get("address", "")) for ip in (listed if isinstance(listed, list) else ()) if isinstance(ip, dict)}
     given |= {str(previous[k].get("ip", "")) for k in ("ip4", "ip6") if isinstance(previous.get(k), dict)}
     missing = {f"{a}/{a.max_prefixlen}" for a in known.addresses} - given
     return [f"prevResult lacks the address {a}" for a in sorted(missing)]

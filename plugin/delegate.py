@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
-from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.conf import Dns, NetConf
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import VALID_ATTACHMENTS, Request
-from calico_rkt.plugin.result import CniError, Code, Dns, Ip, Result, ResultRoute
+from calico_rkt.plugin.result import CniError, Code, Given, Ip, Result, ResultRoute
 
 OWN = "host-local"
 """The ipam type that this plugin serves itself, out of its datastore."""
@@ -26,15 +27,16 @@ def is_delegated(conf: NetConf) -> bool:
     return conf.ipam.type != OWN
 
 
-def add(request: Request) -> Result:
-    """Run the plugin's ADD; a Result of addresses, routes and dns, without interfaces.
+def add(request: Request) -> tuple[Result, Given]:
+    """Run the plugin's ADD; a Result of addresses, routes and dns, without interfaces, and what a DEL will need.
 
     CniError as the plugin gave it, or 108 when it isn't found or what it says is no result. The plugin's DEL has
     run then: it may have given an address before it failed (CNI specification, "Delegated Plugins").
     """
     plugin = _find(request)
     try:
-        return _result(request.conf.ipam.type, _run(plugin, request, "ADD"))
+        said = _run(plugin, request, "ADD")
+        return _result(request.conf.ipam.type, said), Given(_object(request.raw).get("ipam", {}), _object(said))
     except CniError:
         try:
             _run(plugin, request, "DEL")
@@ -43,14 +45,31 @@ def add(request: Request) -> Result:
         raise
 
 
-def delete(request: Request) -> None:
-    """Run the plugin's DEL."""
+def delete(request: Request, given: Given | None = None) -> None:
+    """Run the DEL of the plugin that gave the addresses, where that is known, else of the one in the conf."""
+    if given is None:
+        return _delete(request)
+    told = {**_object(request.raw), "ipam": given.ipam}
+    if request.prev_result:
+        told["prevResult"] = given.said
+    name = str(given.ipam.get("type", ""))
+    conf = replace(request.conf, ipam=replace(request.conf.ipam, type=name))
+    return _delete(replace(request, conf=conf, raw=json.dumps(told).encode()))
+
+
+def _delete(request: Request) -> None:
     _run(_find(request), request, "DEL")
 
 
-def check(request: Request) -> None:
-    """Run the plugin's CHECK; its error is the answer."""
-    _run(_find(request), request, "CHECK")
+def check(request: Request, given: Given | None = None) -> None:
+    """Run the plugin's CHECK; its error is the answer.
+
+    What it said itself at ADD is its prevResult: ours has neither its prefixes nor its gateways.
+    """
+    told = b""
+    if given is not None and request.prev_result:
+        told = json.dumps({**_object(request.raw), "prevResult": given.said}).encode()
+    _run(_find(request), request, "CHECK", told)
 
 
 def gc(request: Request, valid: Iterable[tuple[str, str]]) -> None:
@@ -95,13 +114,25 @@ def _run(plugin: Path, request: Request, command: str, conf: bytes = b"") -> byt
             input=conf or request.raw,
             capture_output=True,
             check=False,
-            env={**os.environ, "CNI_COMMAND": command},
+            env={**os.environ, **_environment(request), "CNI_COMMAND": command},
         )
     except OSError as e:
         raise CniError(Code.DELEGATE, f"the ipam plugin {plugin} can't be run: {e.strerror}") from e
     if done.returncode:
         raise _error(name, command, done)
     return done.stdout
+
+
+def _environment(request: Request) -> dict[str, str]:
+    """The call's own, which are not the agent's."""
+    if not request.container:
+        return {}
+    return {
+        "CNI_CONTAINERID": request.container,
+        "CNI_NETNS": request.netns,
+        "CNI_IFNAME": request.ifname,
+        "CNI_PATH": ":".join(request.path),
+    }
 
 
 def _error(name: str, command: str, done: subprocess.CompletedProcess[bytes]) -> CniError:

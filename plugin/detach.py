@@ -10,7 +10,7 @@ from calico_rkt.plugin.life import Life, leads_there, life_of
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policed import policy_of
 from calico_rkt.plugin.request import Request
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.result import CniError, Code, given_in
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
 
 
@@ -33,9 +33,19 @@ def delete(request: Request, store: Store) -> None:
     else:
         link.delete_unrecorded(key, store.link_prefix)
         store.forget(key)
-    if delegate.is_delegated(request.conf):
-        delegate.delete(request)
+    give_back(request, known)
     LOG.info("DEL %s %s %s%s", *words(key), "" if known else ": was not attached")
+
+
+def give_back(request: Request, known: Endpoint | None) -> None:
+    """Have the ipam plugin that gave the addresses take them back: the record knows it, else the conf has to."""
+    if known is None or not known.result:
+        if delegate.is_delegated(request.conf):
+            delegate.delete(request)
+        return
+    given = given_in(known.result)
+    if given is not None:
+        delegate.delete(request, given)
 
 
 def _is_stale(known: Endpoint, netns: str) -> bool:

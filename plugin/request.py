@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_interface
 from typing import Any, BinaryIO
 
-from calico_rkt.compiler.conf import ETCD_VARIABLES, SUPPORTED_VERSIONS, Address, NetConf, parse_conf
+from calico_rkt.compiler.conf import ETCD_VARIABLES, NO_DNS, SUPPORTED_VERSIONS, Address, Dns, Ipam, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
 from calico_rkt.plugin.result import CniError, Code
 
@@ -26,6 +26,8 @@ LARGEST_CONF = 1 << 20
 _REMEMBERED = 1 << 14
 """Bytes of the largest conf whose reading is kept in memory."""
 _NEEDS_CONTAINER = ("ADD", "DEL", "CHECK")
+_WHERE = ("name", "type", "cniVersion", "datastore_type", "nodename")
+_TAKING_AWAY = ("DEL", "GC")
 _SINCE = {"CHECK": (0, 4, 0), "GC": (1, 1, 0), "STATUS": (1, 1, 0)}
 _CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}\Z")
@@ -35,7 +37,8 @@ _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}\Z")
 class Request:
     """One call of a runtime. path is CNI_PATH split at its colons; attachments is GC's list of those to keep.
 
-    requested and mac come from the capabilities `ips` and `mac`, `args.cni`, or CNI_ARGS, in this order.
+    requested and mac come from the capabilities `ips` and `mac`, `args.cni`, or CNI_ARGS, in this order; dns from the
+    capability, where it gives something, and from the conf. Only an ADD has wishes: nothing else is refused for them.
     prev_result is the conf's prevResult object as JSON text, empty when there is none. nonce and netns_fd come from
     the launcher where the agent serves: the attachment's nonce, and netns as the launcher has opened it (else -1).
     """
@@ -49,6 +52,7 @@ class Request:
     path: tuple[str, ...] = ()
     requested: tuple[Address, ...] = ()
     mac: str = ""
+    dns: Dns = NO_DNS
     prev_result: str = ""
     attachments: tuple[tuple[str, str], ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
@@ -89,7 +93,7 @@ def parse_request(environ: Mapping[str, str], stdin: bytes) -> Request:
         if command in _SINCE and _numbers(version) < _SINCE[command]:
             since = ".".join(map(str, _SINCE[command]))
             raise CniError(Code.INCOMPATIBLE_VERSION, f"{command} needs cniVersion {since} or newer, not {version}")
-        conf, warnings = _conf(stdin, environ)
+        conf, warnings = _conf(stdin, environ, loaded if command in _TAKING_AWAY else None)
         return _request(command, environ, conf, stdin, loaded, warnings)
     except CniError as e:
         raise RequestError(e, version) from e
@@ -123,12 +127,30 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def _conf(stdin: bytes, environ: Mapping[str, str]) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+def _conf(
+    stdin: bytes, environ: Mapping[str, str], taking_away: Mapping[str, Any] | None
+) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    """The conf; what only attaches need not hold where something is taken away: it may have changed since the ADD."""
     etcd = tuple((k, environ[k]) for k in ETCD_VARIABLES if k in environ)
     try:
         return (_parsed if len(stdin) <= _REMEMBERED else _parsed.__wrapped__)(stdin, etcd)
     except CompileError as e:
-        raise conf_error(e) from e
+        if not taking_away:
+            raise conf_error(e) from e
+        try:
+            return _needed_to_take_away(taking_away, dict(etcd)), e.diagnostics
+        except CompileError:
+            raise conf_error(e) from e
+
+
+def _needed_to_take_away(loaded: Mapping[str, Any], environ: Mapping[str, str]) -> NetConf:
+    """Whose network it is, where its record is, and who gave the addresses; CompileError where that can't be read."""
+    ipam = loaded.get("ipam")
+    given = ipam.get("type") if isinstance(ipam, dict) else None
+    kind = given if isinstance(given, str) and given else "host-local"
+    kept = {k: v for k, v in loaded.items() if k in _WHERE or k.startswith("etcd_")}
+    conf, _ = parse_conf(json.dumps({**kept, "ipam": {"type": "none"}}).encode(), "<stdin>", environ=environ)
+    return replace(conf, ipam=Ipam(kind))
 
 
 @lru_cache(maxsize=64)
@@ -164,6 +186,8 @@ def _request(
         if command != "DEL" and any("\ud800" <= c <= "\udfff" for c in netns):
             raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is no text in UTF-8", ascii(netns))
     previous = loaded.get("prevResult")
+    if command in _TAKING_AWAY and not isinstance(previous, dict):
+        previous = None  # an endpoint is taken away by its record
     if previous is not None and not isinstance(previous, dict):
         raise CniError(Code.INVALID_CONF, "prevResult must be an object")
     if previous and command == "ADD":
@@ -171,7 +195,7 @@ def _request(
             Code.INVALID_CONF,
             "calico must be the first plugin of its list, but the conf carries a prevResult",
         )
-    requested, mac = _wishes(environ, loaded)
+    requested, mac = _wishes(environ, loaded) if command == "ADD" else ((), "")
     return Request(
         command=command,
         conf=conf,
@@ -182,6 +206,7 @@ def _request(
         path=tuple(p for p in environ.get("CNI_PATH", "").split(":") if p),
         requested=requested,
         mac=mac,
+        dns=_dns(conf.dns, loaded) if command == "ADD" else conf.dns,
         prev_result=json.dumps(previous) if previous else "",
         attachments=_attachments(loaded) if command == "GC" else None,
         warnings=warnings,
@@ -225,6 +250,21 @@ def _wishes(environ: Mapping[str, str], loaded: Mapping[str, Any]) -> tuple[tupl
     if mac and (not isinstance(mac, str) or not _MAC.match(mac) or int(mac[:2], 16) & 1):
         raise CniError(Code.INVALID_CONF, f"{mac!r} is no MAC address of an interface")
     return tuple(_address(ip) for ip in ips), mac.lower()
+
+
+def _dns(of_conf: Dns, loaded: Mapping[str, Any]) -> Dns:
+    """Each field that the capability dns gives stands in for the conf's (CNI's CONVENTIONS: servers and searches)."""
+    runtime = {k.lower(): v for k, v in _object(loaded, "runtimeConfig").items()}
+    given = {k.lower(): v for k, v in _object(runtime, "dns").items()}
+    names = {"servers": "nameservers", "nameservers": "nameservers", "searches": "search", "search": "search"}
+    fields: dict[str, Any] = {}
+    for key, field in {**names, "options": "options"}.items():
+        value = given.get(key)
+        if not isinstance(value, list | None) or not all(isinstance(v, str) and v.isprintable() for v in value or ()):
+            raise CniError(Code.INVALID_CONF, f"{key} of the capability dns must be a list of strings")
+        if value:
+            fields[field] = tuple(value)
+    return replace(of_conf, **fields)
 
 
 def _address(text: object) -> Address:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from calico_rkt.compiler.conf import NO_DNS, Dns
+
 NEWEST = "1.1.0"
 """The newest version of the CNI specification that results and errors are written in."""
 
@@ -80,23 +82,13 @@ class ResultRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class Dns:
-    """The dns object of the CNI specification."""
-
-    nameservers: tuple[str, ...] = ()
-    domain: str = ""
-    search: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """What an ADD gives back, independent of the spec version that it is printed in."""
 
     interfaces: tuple[Interface, ...]
     ips: tuple[Ip, ...]
     routes: tuple[ResultRoute, ...] = ()
-    dns: Dns = Dns()
+    dns: Dns = NO_DNS
 
     def to_json(self, cni_version: str) -> dict[str, Any]:
         """The result object in one spec version's shape (CNI specification, "Success" and its history)."""
@@ -161,6 +153,26 @@ def _dns(dns: Dns) -> dict[str, Any]:
         "options": dns.options,
     }
     return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items() if v}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a delegated ipam plugin was asked with, the conf's ipam object, and what it said: a CNI result."""
+
+    ipam: Mapping[str, Any]
+    said: Mapping[str, Any]
+
+
+def stored(result: Result, given: Given | None) -> str:
+    """What a record keeps of an ADD: the result in the newest shape, and whose addresses these are, as JSON."""
+    more = {"ipam": {"conf": given.ipam, "said": given.said}} if given else {}
+    return json.dumps({**result.to_json(NEWEST), **more})
+
+
+def given_in(text: str) -> Given | None:
+    """Whose addresses those of an ADD are that was stored as text; None where they are ours."""
+    found = json.loads(text).get("ipam") if text else None
+    return Given(found["conf"], found["said"]) if found else None
 
 
 def from_json(text: str) -> Result:

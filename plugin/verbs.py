@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from logging import INFO, WARNING
 
-from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.conf import UNSERVED, NetConf
 from calico_rkt.plugin import attach, detach, garbage
 from calico_rkt.plugin.enforce.closing import close_first
 from calico_rkt.plugin.locks import attachment_lock
@@ -23,7 +24,8 @@ def serve(request: Request, answer: Callable[[Result], None]) -> None:
     """
     open_log(request.conf.log_level)
     for warning in request.warnings:
-        LOG.info("%s: %s", warning.code, warning.message)
+        told = warning.is_error or warning.code == UNSERVED
+        LOG.log(WARNING if told else INFO, "%s: %s", warning.code, warning.message)
     closing = request.conf.datastore_type == "local" and request.command in ("ADD", "DEL")
     if closing:
         _close_first(request)

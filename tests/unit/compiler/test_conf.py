@@ -175,9 +175,9 @@ def test_every_wrong_type_is_said_at_once_and_names_its_key():
     assert {d.message.split()[0] for d in found} == {*keys, "nodename", "profiles_dir"}
 
 
-def test_null_is_no_value():
+def test_null_is_a_missing_key():
     (found,) = errors(b'{"name": null, "type": "calico", "ipam": {"type": "dhcp"}}')
-    assert found.message == "name must be a string, not null"
+    assert found.message == "the conf has no 'name'"
 
 
 @pytest.mark.parametrize(

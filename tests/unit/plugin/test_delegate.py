@@ -58,7 +58,7 @@ def test_host_local_is_served_here_and_everything_else_delegated():
 
 
 def test_a_result_of_any_shape_is_understood(plugin):
-    new = delegate.add(
+    new, _ = delegate.add(
         plugin(
             '{"cniVersion": "1.0.0",'
             ' "ips": [{"address": "10.8.0.5/24", "gateway": "10.8.0.1"}, {"address": "fd00::5/64"}],'
@@ -68,7 +68,7 @@ def test_a_result_of_any_shape_is_understood(plugin):
     assert [(ip.address, ip.gateway) for ip in new.ips] == [("10.8.0.5/24", "10.8.0.1"), ("fd00::5/64", "")]
     assert new.routes == (ResultRoute("10.0.0.0/8", "10.8.0.1"),)
     assert new.dns == Dns(("10.8.0.2",))
-    old = delegate.add(
+    old, _ = delegate.add(
         plugin(
             '{"ip4": {"ip": "10.8.0.5/24", "routes": [{"dst": "0.0.0.0/0"}]}, "ip6": {"ip": "fd00::5/64"}, "dns": {}}'
         )
@@ -89,7 +89,7 @@ def test_the_plugin_gets_the_confs_bytes_and_the_runtimes_environment(plugin):
 def test_a_relative_folder_counts_from_where_we_were_started(plugin, monkeypatch):
     plugin('{"ips": [{"address": "10.8.0.5/24"}]}')
     monkeypatch.chdir(plugin.folder.parent)
-    assert delegate.add(request("nowhere", "plugins")).ips
+    assert delegate.add(request("nowhere", "plugins"))[0].ips
 
 
 def test_a_failed_add_is_quoted_and_followed_by_its_del(plugin):
