@@ -146,8 +146,9 @@ def parse_conf(
     the conf is not judged for this host, so that nobody knows what they will be.
     An unknown cniVersion is no problem here: the plugin answers it with code 1.
     """
-    node, found = parse_json(path, data, forgiving=preview, largest=LARGEST_CONF)
-    problems = list(found)
+    problems: list[Diagnostic] = []
+    node, found = parse_json(path, data, forgiving=preview, largest=LARGEST_CONF, twice=problems)
+    problems += found
     if not isinstance(node, Object):
         raise CompileError([*problems, error("CR201", f"a conf is a JSON object, not {kind(node)}", node.span)])
     outer = Section(node, "", problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span
@@ -79,10 +79,17 @@ class File:
 
 def parse_file(path: str, data: bytes) -> File:
     """What the file is and says, with everything that is wrong with it; raises nothing."""
+    twice: list[Diagnostic] = []
     try:
-        root = parse_yaml(path, data)
+        root = parse_yaml(path, data, twice)
     except CompileError as e:
-        return File(path, diagnostics=e.diagnostics)
+        return File(path, diagnostics=(*twice, *e.diagnostics))
+    found = _parsed(path, root)
+    # Of two keys of one name nobody knows which was meant: `network` may be one of them.
+    return replace(found, owner=None, diagnostics=(*twice, *found.diagnostics)) if twice else found
+
+
+def _parsed(path: str, root: Node) -> File:
     problems = Problems()
     keys = [key.text for key, _ in root.entries] if isinstance(root, Mapping) else []
     override: Override | None = None

@@ -60,8 +60,10 @@ def is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.plain and node.text in _NULLS
 
 
-def parse_yaml(path: str, data: bytes) -> Node:
+def parse_yaml(path: str, data: bytes, twice: list[Diagnostic] | None = None) -> Node:
     """The one document of a YAML file; an empty one is a null Scalar. Raises CompileError with all problems.
+
+    twice takes duplicate keys, where a caller goes on to look for what else is wrong.
 
     Refused, since a reviewer reads the text and not what YAML makes of it: anchors, aliases, tags, merge
     keys, duplicate keys, more than one document, hidden characters, files over 8 MiB.
@@ -69,7 +71,7 @@ def parse_yaml(path: str, data: bytes) -> Node:
     # Here, not above: the plugin reads JSON only, and importing PyYAML takes longer than an ADD.
     from calico_rkt.compiler.source_yaml import compose
 
-    return compose(path, decode(path, data))
+    return compose(path, decode(path, data), twice)
 
 
 def decode(path: str, data: bytes, largest: int = LARGEST) -> str:

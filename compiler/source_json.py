@@ -42,16 +42,19 @@ _REASONS = (
 )
 
 
-def parse_json(path: str, data: bytes, *, forgiving: bool, largest: int) -> tuple[Node, tuple[Diagnostic, ...]]:
+def parse_json(
+    path: str, data: bytes, *, forgiving: bool, largest: int, twice: list[Diagnostic] | None = None
+) -> tuple[Node, tuple[Diagnostic, ...]]:
     """The value of a JSON text of at most largest bytes, and warnings; raises CompileError with all problems.
 
     A Scalar is plain where it is a number, true, false or null. forgiving makes trailing commas and comments
     warnings. Refused beyond RFC 8259: duplicate keys, NaN, half surrogate pairs, hidden characters, 64 levels.
+    twice takes the duplicate keys, where a caller goes on to look for what else is wrong.
     """
     text = decode(path, data, largest)
     wrong = _problem(path, text, text)
     if wrong is None:
-        return _Builder(path, text, text).value(), ()
+        return _Builder(path, text, text, twice).value(), ()
     severity = Severity.WARNING if forgiving else Severity.ERROR
     cleaned, found = _without_extras(path, text, severity)
     wrong = _problem(path, cleaned, text) if found else wrong
@@ -60,7 +63,7 @@ def parse_json(path: str, data: bytes, *, forgiving: bool, largest: int) -> tupl
     if wrong is not None or not forgiving:
         raise CompileError(found)
     try:
-        return _Builder(path, cleaned, text).value(), tuple(found)
+        return _Builder(path, cleaned, text, twice).value(), tuple(found)
     except CompileError as e:
         raise CompileError((*found, *e.diagnostics)) from None
 
@@ -162,10 +165,11 @@ class _Builder:
     shown is the same text as it stands in the file, comments and all.
     """
 
-    def __init__(self, path: str, text: str, shown: str) -> None:
+    def __init__(self, path: str, text: str, shown: str, twice: list[Diagnostic] | None) -> None:
         self.text = text
         self._span = _Lines(path, shown).span
         self.problems: list[Diagnostic] = []
+        self.twice = self.problems if twice is None else twice
 
     def value(self) -> Node:
         roots: list[Node] = []
@@ -193,13 +197,14 @@ class _Builder:
         for key, _ in entries:
             first = seen.setdefault(key.text, key)
             if first is not key:
-                self._tell(duplicate_key(key, first))
+                self._tell(duplicate_key(key, first), self.twice)
         return Mapping(entries, span)
 
-    def _tell(self, problem: Diagnostic) -> None:
+    def _tell(self, problem: Diagnostic, where: list[Diagnostic] | None = None) -> None:
         """Keep a problem, if it is one of the first."""
-        if len(self.problems) < MOST_REPORTED:
-            self.problems.append(problem)
+        where = self.problems if where is None else where
+        if len(where) < MOST_REPORTED:
+            where.append(problem)
 
     def _pairs(self, children: list[Node]) -> Iterator[tuple[Scalar, Node]]:
         for key, value in zip(children[::2], children[1::2], strict=True):

@@ -45,19 +45,23 @@ _WAYS_OUT = (
 )
 
 
-def compose(path: str, text: str) -> Node:
-    """The one document of the text, a null Scalar where there is none; CompileError with all problems."""
-    return _Composer(path, text).document()
+def compose(path: str, text: str, twice: list[Diagnostic] | None = None) -> Node:
+    """The one document of the text, a null Scalar where there is none; CompileError with all problems.
+
+    twice takes duplicate keys; without it they are problems like others.
+    """
+    return _Composer(path, text, twice).document()
 
 
 class _Composer:
     """Events in, nodes out, with its own stack: depth is counted, never recursed into."""
 
-    def __init__(self, path: str, text: str) -> None:
+    def __init__(self, path: str, text: str, twice: list[Diagnostic] | None) -> None:
         self.path, self.text = path, text
         self.lines = [line.removesuffix("\r") for line in text.split("\n")]
         self.problems: list[Diagnostic] = []
         self.told: Counter[str] = Counter()
+        self.twice = self.problems if twice is None else twice
         self.aliases: set[str] = set()
         self.open: list[tuple[Any, list[Node]]] = []
 
@@ -128,16 +132,16 @@ class _Composer:
             entries.append((key, value))
         return Mapping(tuple(entries), span)
 
-    def _tell(self, problem: Diagnostic) -> None:
+    def _tell(self, problem: Diagnostic, where: list[Diagnostic] | None = None) -> None:
         """Keep a problem, if it is one of the first of its kind."""
         self.told[problem.code] += 1
         if self.told[problem.code] <= MOST_REPORTED:
-            self.problems.append(problem)
+            (self.problems if where is None else where).append(problem)
 
     def _once(self, key: Scalar, seen: dict[str, Scalar]) -> None:
         first = seen.setdefault(key.text, key)
         if first is not key:
-            self._tell(duplicate_key(key, first))
+            self._tell(duplicate_key(key, first), self.twice)
 
     def _refuse_extras(self, event: Any) -> None:  # noqa: ANN401 - PyYAML's events
         if event.anchor is not None:

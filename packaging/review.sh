@@ -6,21 +6,21 @@ set -uo pipefail
 status=0
 worse() { [ "$1" -le "$status" ] || status=$1; }
 
+case "$FAIL_ON" in
+    widened | any) options=(--fail-on "$FAIL_ON") ;;
+    outside-guardrails) options=(--within-guardrails) ;;
+    nothing) options=() ;;
+    *)
+        echo "::error title=calico-rkt::fail-on is '$FAIL_ON', none of widened, any, outside-guardrails, nothing"
+        exit 2
+        ;;
+esac
 "$CALICO_RKT" check "$WORKSPACE" --format github
 worse $?
 : >"$REPORT"
 if [ -n "$BASE" ]; then
     git rev-parse --verify --quiet --end-of-options "$BASE^{commit}" >/dev/null ||
         git fetch --quiet --depth=1 origin "$BASE"
-    case "$FAIL_ON" in
-        widened | any) options=(--fail-on "$FAIL_ON") ;;
-        outside-guardrails) options=(--within-guardrails) ;;
-        nothing) options=() ;;
-        *)
-            echo "::error title=calico-rkt::fail-on is '$FAIL_ON', none of widened, any, outside-guardrails, nothing"
-            exit 2
-            ;;
-    esac
     "$CALICO_RKT" diff "$BASE" -C "$WORKSPACE" --format markdown "${options[@]}" >"$REPORT"
     found=$?
     if [ "$found" -ge 2 ] || [ "$FAIL_ON" != nothing ]; then worse "$found"; fi

@@ -7,6 +7,7 @@ import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from calico_rkt.compiler.cli.choice import chosen, is_chosen
 from calico_rkt.compiler.cli.common import write_file
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.review.baseline import Entry, accept, parse_baseline, parse_date, recorded, render
@@ -26,7 +27,11 @@ def add_baseline(parser: argparse.ArgumentParser, *, may_write: bool = False) ->
     if not may_write:
         parser.set_defaults(write_baseline=False)
         return
-    group.add_argument("--write-baseline", action="store_true", help="accept all present findings; needs --reason")
+    group.add_argument(
+        "--write-baseline",
+        action="store_true",
+        help="accept all present findings, or those of --select and --ignore; needs --reason",
+    )
     group.add_argument("--reason", metavar="TEXT", help="why they are accepted")
     group.add_argument(
         "--until", metavar="DATE", type=_date, help="when they become findings again, such as 2027-03-01"
@@ -39,7 +44,13 @@ def accepted(args: argparse.Namespace, workspace: Workspace, found: tuple[Diagno
     found = (*apply(found, given, FINDINGS), *problems)
     path, entries = _entries(args, workspace)
     if args.write_baseline:
-        _write(args, path, recorded(found, entries, workspace.home, args.reason or "", args.until))
+        if args.no_baseline and args.baseline is None and workspace.baseline is not None:
+            # Findings are told as if there were none; what it says stays all the same.
+            entries = parse_baseline(str(path), workspace.baseline)
+        kept = [e for e in entries if not is_chosen(args, e.code)]
+        mine = [e for e in entries if is_chosen(args, e.code)]
+        chosen_ones = chosen(args, found)
+        _write(args, path, (*kept, *recorded(chosen_ones, mine, workspace.home, args.reason or "", args.until)))
         _, entries = _entries(argparse.Namespace(**{**vars(args), "baseline": path}), workspace)
     return accept(found, entries, workspace.home, today(args))
 

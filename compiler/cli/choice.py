@@ -21,13 +21,14 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 def chosen(args: argparse.Namespace, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """What is left of the findings; what can't be read or compiled is never left out."""
+    return tuple(d for d in diagnostics if not is_finding(d) or is_chosen(args, d.code))
+
+
+def is_chosen(args: argparse.Namespace, code: str) -> bool:
+    """Whether findings of the code are wanted."""
     select = tuple(c for codes in args.select or () for c in codes)
     ignore = tuple(c for codes in args.ignore or () for c in codes)
-    return tuple(
-        d
-        for d in diagnostics
-        if not is_finding(d) or ((not select or d.code.startswith(select)) and not d.code.startswith(ignore or ("-",)))
-    )
+    return (not select or code.startswith(select)) and not code.startswith(ignore or ("-",))
 
 
 def _codes(text: str) -> tuple[str, ...]:

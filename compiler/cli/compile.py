@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from calico_rkt.compiler.cli.common import coloured, write, write_file
 from calico_rkt.compiler.cli.formats import render_as
 from calico_rkt.compiler.conf import NetConf, parse_conf
 from calico_rkt.compiler.conf_shape import LARGEST_CONF
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 
 TARGET_NAMES = ("calico-v3", "calico-v1", "nftables")
 
@@ -50,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--explain", action="store_true", help="print where each rule comes from, not the profile")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the profile to FILE, whole or not at all")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the diagnostics on stderr")
+    parser.add_argument(
+        "--textconv",
+        action="store_true",
+        help="for git diff: what does not compile is shown as what is wrong, status 0",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
@@ -70,6 +76,9 @@ def _run(args: argparse.Namespace) -> int:
         known = known_ids(policy, files, names) if names else None
         compiled = compile_network(conf, policy, args.target, found, known_ids=known)
     except CompileError as e:
+        if args.textconv:
+            _as_text(args.conf, (*warnings, *e.diagnostics))
+            return 0
         _report((*warnings, *e.diagnostics), args.format)
         return 2
     _report((*warnings, *compiled.diagnostics), args.format)
@@ -98,6 +107,16 @@ def _read_conf(path: str) -> tuple[NetConf, tuple[Diagnostic, ...]]:
     except OSError as e:
         raise CompileError([error("CR708", f"can't be read: {e.strerror}", path="<stdin>")]) from e
     return parse_conf(data, "<stdin>", preview=True, environ=os.environ)
+
+
+def _as_text(path: str, diagnostics: Iterable[Diagnostic]) -> None:
+    """For git, which gives each side a path of its own: what is wrong without places, then the conf as it stands."""
+    from calico_rkt.compiler.workspace.files import read_file
+
+    said = "".join(f"{d.code} {d.severity.value}: {printable(d.message)}\n" for d in dict.fromkeys(diagnostics))
+    write(f"does not compile:\n{said}\n")
+    with contextlib.suppress(CompileError):
+        write(read_file(Path(path)).decode("utf-8", "backslashreplace"))
 
 
 def _report(diagnostics: Iterable[Diagnostic], style: str) -> None:

@@ -114,3 +114,77 @@ def test_the_action_is_well_formed():
         assert step["shell"] == "bash"
         subprocess.run(["bash", "-n"], input=step["run"], text=True, check=True)
         assert "${{" not in step["run"], "an input goes through the environment: in the text it would be code"
+
+
+def test_git_diff_goes_on_where_a_conf_does_not_compile(repository):
+    (repository / ".gitattributes").write_text("net.d/*.conf diff=calico-rkt\n")
+    convert = "compile-profile --textconv --profiles net.d/profiles"
+    run("git", "config", "diff.calico-rkt.textconv", convert, cwd=repository)
+    conf = repository / "net.d" / "shop.conf"
+    conf.write_text(conf.read_text().replace('"calico"', '"calico",,'))
+    other = repository / "net.d" / "ledger.conf"
+    other.write_text(other.read_text().replace('"ledger"', '"metrics"'))
+    done = run("git", "diff", cwd=repository).stdout
+    assert "+does not compile:\n+CR1" in done
+    assert "+  name: metrics\n" in done
+    assert '"calico",,' in done
+
+
+@pytest.mark.parametrize("base", ["main", ""])
+def test_a_mistyped_fail_on_fails_whether_there_is_a_base_or_not(repository, base):
+    env = {"WORKSPACE": "net.d", "BASE": base, "FAIL_ON": "widend", "CALICO_RKT": str(BIN / "calico-rkt")}
+    env |= {"REPORT": str(repository / "report.md"), "GITHUB_STEP_SUMMARY": os.devnull}
+    done = run("bash", str(ROOT / "packaging" / "review.sh"), cwd=repository, env=env, check=False)
+    assert done.returncode == 2
+    assert "fail-on is 'widend'" in done.stdout
+
+
+GH = """#!{python}
+import json, os, pathlib, sys
+there = pathlib.Path(os.environ["COMMENTS"])
+args = sys.argv[1:]
+if os.environ.get("READ_ONLY") and any(a.startswith("body=@") for a in args):
+    sys.exit("HTTP 403: Resource not accessible by integration")
+comments = json.loads(there.read_text())
+body = next((pathlib.Path(a.removeprefix("body=@")).read_text() for a in args if a.startswith("body=@")), None)
+if body is None:
+    print(*[c["id"] for c in comments if c["body"].startswith(os.environ["MARK"])], sep="\\n")
+elif "PATCH" in args:
+    number = int(next(a for a in args if "/issues/comments/" in a).rpartition("/")[2])
+    next(c for c in comments if c["id"] == number)["body"] = body
+else:
+    comments.append({{"id": len(comments) + 1, "body": body}})
+there.write_text(json.dumps(comments))
+"""
+"""GitHub's own program and what it talks to are not here: a list of comments in a file, in its place."""
+
+
+def test_the_action_edits_its_own_comment_and_no_other(tmp_path):
+    import json
+
+    (tmp_path / "bin").mkdir()
+    gh = tmp_path / "bin" / "gh"
+    gh.write_text(GH.format(python=sys.executable))
+    gh.chmod(0o755)
+    there, report = tmp_path / "comments", tmp_path / "report.md"
+    there.write_text(json.dumps([{"id": 1, "body": "another bot's"}]))
+
+    def comment(text, workspace="net.d", **env):
+        report.write_text(text)
+        values = {"PATH": f"{gh.parent}:{os.environ['PATH']}", "COMMENTS": str(there), "REPORT": str(report)}
+        values |= {"GITHUB_REPOSITORY": "o/r", "PULL_REQUEST": "7", "WORKSPACE": workspace, **env}
+        return run("bash", str(ROOT / "packaging" / "comment.sh"), cwd=tmp_path, env=values)
+
+    comment("first")
+    comment("other", workspace="other.d")
+    comment("second")
+    bodies = [c["body"].splitlines()[-1] for c in json.loads(there.read_text())]
+    assert bodies == ["another bot's", "second", "other"]
+    done = comment("third", READ_ONLY="1")
+    assert done.returncode == 0
+    assert "::warning title=calico-rkt::" in done.stdout
+
+
+def test_a_commit_that_only_deletes_an_override_is_looked_at():
+    for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text()):
+        assert hook["always_run"] is True

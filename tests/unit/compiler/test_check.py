@@ -132,3 +132,52 @@ def test_a_rule_or_a_promise_about_what_opens_no_flow_decides_nothing(workspace,
     assert "CR807 warning: this rule decides nothing" in out
     assert "CR812 warning: test 't' decides nothing" in out
     assert out.count(why) >= 2
+
+
+def test_a_key_that_stands_twice_hides_no_other_problem(workspace, capsys):
+    (workspace / "profiles" / "web.yaml").write_text(
+        "network: web\ningress: []\ningress:\n  - {action: Alow}\n  - {action: Allow, action: Deny, protocol: tpc}\n"
+    )
+    (workspace / "web.conf").write_text(CONF.replace('"type": "calico"', '"type": "calico", "mtu": -1, "mtu": 0'))
+    assert main(["check", str(workspace)]) == 2
+    out = capsys.readouterr().out
+    assert out.count("CR107") == 3
+    for code in ("CR305", "CR308", "web.conf:1:"):
+        assert code in out
+    assert out.count("web.conf") >= 2
+
+
+def test_two_networks_in_one_override_stop_everybody(workspace, capsys):
+    (workspace / "profiles" / "x.yaml").write_text("network: db\nnetwork: web\ningress: []\n")
+    assert main(["compile", str(workspace / "web.conf")]) == 2
+    assert "CR107" in capsys.readouterr().err
+
+
+@pytest.fixture
+def accepted(workspace):
+    rules = "{action: Allow}\n  - {action: Deny, source: {nets: [10.0.0.0/8]}}"
+    (workspace / "profiles" / "web.yaml").write_text(f"network: web\ningress:\n  - {rules}\n")
+    return workspace
+
+
+def wrote(folder, *args, reason="why"):
+    main(["check", str(folder), "--write-baseline", "--reason", reason, *args])
+    return (folder / "baseline.yaml").read_text()
+
+
+def test_only_chosen_findings_are_accepted(accepted, capsys):
+    first = wrote(accepted, "--select", "CR804", reason="open on purpose")
+    assert first.count("- code:") == 1
+    second = wrote(accepted, "--ignore", "CR804", reason="to be tidied")
+    assert second.count("- code:") == 2
+    assert "CR804" in second
+    assert "open on purpose" in second
+    assert "to be tidied" in second
+    assert main(["check", str(accepted)]) == 0
+    capsys.readouterr()
+
+
+def test_reasons_that_were_there_stay_also_beside_no_baseline(accepted, capsys):
+    wrote(accepted, reason="first")
+    assert wrote(accepted, "--no-baseline", reason="second").count("first") == 2
+    capsys.readouterr()

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# What the GitHub action posts: REPORT as a comment of the pull request, in the place of the one posted before, which
+# is known by its first line: another bot's, or that of another workspace, is never touched.
+# environment: GH_TOKEN, GITHUB_REPOSITORY, PULL_REQUEST, WORKSPACE, REPORT
+# exit status: always 0; a token that may not comment (of a fork's pull request) is a warning
+set -uo pipefail
+[ -s "$REPORT" ] || exit 0
+export MARK="<!-- calico-rkt review of $WORKSPACE -->"
+comments="repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments"
+body=$(mktemp)
+trap 'rm -f "$body"' EXIT
+{ printf '%s\n' "$MARK"; cat "$REPORT"; } >"$body"
+before=$(gh api --paginate "$comments" --jq '.[] | select(.body | startswith(env.MARK)) | .id' | tail -n 1)
+if [ -n "$before" ]; then
+    gh api --silent -X PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$before" -F "body=@$body" && exit 0
+fi
+gh api --silent "$comments" -F "body=@$body" ||
+    echo "::warning title=calico-rkt::the difference is in the job's summary: this token may not comment (pull-requests: write)"
+exit 0
