@@ -49,13 +49,15 @@ def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagn
     whole = len(networks) == len(workspace.confs)
     everyone = frozenset(i for ids in known_to.values() for i in ids)
     judged = frozenset(workspace.data)
-    if not whole:
-        # A line of the default rules may be what a network needs that does not compile.
+    everybody = whole and not workspace.unusable
+    if not everybody:
+        # A line of the default rules may be what a network needs that does not compile, or whose conf can't be read.
         judged -= {f.path for f in workspace.files if f.settings}
     idle = list(lint_all([(networks[n], ids) for n, ids in known_to.items()], judged))
     found += (*idle, *remarks(workspace.files))
     if whole:
         world = world_of(workspace, networks, everyone)
-        found += unmatched(world, judged, frozenset(d.span for d in idle if d.span and d.code != "CR804"))
+        if everybody:
+            found += unmatched(world, judged, frozenset(d.span for d in idle if d.span and d.code != "CR804"))
         found += (d for p in promises(world) if (d := problem(p, outcome(world, p.expectation))) is not None)
     return tuple(dict.fromkeys(found))

@@ -3,7 +3,7 @@
 import pytest
 
 from calico_rkt.compiler.review.check import check
-from calico_rkt.compiler.workspace.reader import open_folder
+from calico_rkt.compiler.workspace.folder import open_folder
 
 CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "datastore_type": "%s", "ipam": %s}'
 POOL = '{"type": "host-local", "subnet": "%s"}'

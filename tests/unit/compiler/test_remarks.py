@@ -3,7 +3,7 @@
 import pytest
 
 from calico_rkt.compiler.review.check import check
-from calico_rkt.compiler.workspace.reader import open_folder
+from calico_rkt.compiler.workspace.folder import open_folder
 
 CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "ipam": {"type": "host-local", "ranges": [%s]}}'
 V4, V6 = '[{"subnet": "10.7.0.0/24"}]', '[{"subnet": "fd00:7::/64"}]'

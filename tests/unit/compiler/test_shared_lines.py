@@ -6,7 +6,7 @@ import pytest
 
 from calico_rkt.compiler.diagnostics import Severity
 from calico_rkt.compiler.review.check import check
-from calico_rkt.compiler.workspace.reader import open_folder
+from calico_rkt.compiler.workspace.folder import open_folder
 
 CONF = (
     '{"cniVersion": "1.0.0", "name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.7.0.0/24"}}'
@@ -87,3 +87,15 @@ def test_a_rule_that_lets_in_everything_is_one_however_it_says_so(workspace, rul
     (workspace / "profiles" / "web.yaml").write_text(f"network: web\ningress:\n  - {rule}\n")
     found = told(workspace)
     assert f"this rule lets in {what}, from everywhere" in [d.message for d in found if d.code == "CR804"]
+
+
+def test_where_a_conf_can_not_be_read_nothing_is_claimed_about_the_lines_it_may_use(workspace):
+    shared(workspace)
+    (workspace / "profiles" / "web.yaml").write_text(OWN)
+    assert of_settings(told(workspace))
+    (workspace / "broken.conf").write_text('{"type": "calico", "name": ')
+    assert not of_settings(told(workspace))
+
+
+def of_settings(found):
+    return [d for d in found if d.span and d.span.path.endswith("settings.yaml")]
