@@ -138,7 +138,8 @@ def check(request: Request, store: Store) -> None:
     if delegate.is_delegated(request.conf):
         delegate.check(request, given_in(known.result))
     if problems:
-        raise CniError(Code.CHECK_FAILED, f"the attachment is not whole: {problems[0]}", "; ".join(problems))
+        told = "; ".join(dict.fromkeys(problems))
+        raise CniError(Code.CHECK_FAILED, f"the attachment is not whole: {problems[0]}", told)
 
 
 def status(request: Request, store: Store) -> None:

@@ -114,7 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         help="free this one, also where its network namespace lives but nothing leads there and nobody runs in it",
     )
     ready[-1].add_argument("--force", action="store_true", help="with --attachment: also a living container's")
-    commands.add_parser("restore", help="rebuild the nftables table from leases and published profiles")
+    restore = commands.add_parser("restore", help="rebuild the nftables table from leases and published profiles")
+    restore.add_argument(
+        "--if-needed", action="store_true", help="only where the kernel differs from them; says what differs"
+    )
     for command in ready:
         command.add_argument(
             "--confs", action="append", type=Path, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"

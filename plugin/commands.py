@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Do one of apply, status, prune, gc and restore; the exit status. Raises CniError and CompileError."""
     open_log("info")
     if args.command == "restore":
-        return restore_host()
+        return restore_host(if_needed=args.if_needed)
     if args.command == "gc":
         from calico_rkt.plugin.gc_command import gc
 

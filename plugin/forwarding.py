@@ -58,6 +58,16 @@ def is_enabled(versions: Collection[int]) -> bool:
     return all(_read(f"{_NET}/{names[v]}") == "1" for v in versions)
 
 
+def problems(host_ifname: str, versions: Collection[int]) -> tuple[str, ...]:
+    """The sysctls of a host end, or of the host, that keep its packets from being forwarded."""
+    names = []
+    if 4 in versions:
+        names += ["ipv4/ip_forward", f"ipv4/conf/{host_ifname}/forwarding"]
+    if 6 in versions:
+        names += ["ipv6/conf/all/forwarding", f"ipv6/conf/{host_ifname}/forwarding"]
+    return tuple(f"net/{n}" for n in names if _read(f"{_NET}/{n}") not in ("1", ""))
+
+
 def _forward_ipv6() -> None:
     """A forwarding host ignores router advertisements where accept_ra is 1 and drops what it learnt from them.
 

@@ -105,6 +105,11 @@ def peer_lives(socket: netlink.Socket, end: Interface) -> bool:
     return True
 
 
+def interfaces(socket: netlink.Socket) -> tuple[Interface, ...]:
+    """Every interface of the socket's namespace."""
+    return tuple(map(_interface, socket.dump(_GETLINK, _ifinfomsg())))
+
+
 def veths(socket: netlink.Socket) -> tuple[Interface, ...]:
     """Every veth of the socket's namespace; the kernel sorts out the rest."""
     kind = attribute(_IFLA_LINKINFO, attribute(_INFO_KIND, b"veth"), nested=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import Address, Ipam, NetConf
@@ -11,7 +11,8 @@ from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin import flows, link
 from calico_rkt.plugin.enforce import table
-from calico_rkt.plugin.enforce.elements import EndpointElements, adding_all, to_host_script
+from calico_rkt.plugin.enforce.elements import adding_all, to_host_script
+from calico_rkt.plugin.enforced import elements_of, enforceable, in_force
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
@@ -75,15 +76,6 @@ def attach(store: LocalStore, conf: NetConf, endpoint: Endpoint) -> None:
 def detach(endpoint: Endpoint) -> None:
     """Take the endpoint's elements away; those that are gone already are no error."""
     table.detach(elements_of(endpoint))
-
-
-def elements_of(endpoint: Endpoint) -> EndpointElements:
-    return EndpointElements(
-        host_ifname=endpoint.host_ifname,
-        addresses=endpoint.addresses,
-        network_id=object_id(endpoint.key.network),
-        ip_masq=endpoint.ip_masq,
-    )
 
 
 def prepare(store: LocalStore, conf: NetConf) -> None:
@@ -171,46 +163,9 @@ def script(published: Published) -> str:
     from calico_rkt.compiler.targets import nftables
     from calico_rkt.compiler.targets.calico_v3_read import verify
 
-    with _enforceable(published.network_id):
+    with enforceable(published.network_id):
         network = verify(published.text)
         return nftables.write(network) + to_host_script(network.id, network.endpoint_to_host)
-
-
-@contextmanager
-def _enforceable(network_id: str) -> Iterator[None]:
-    try:
-        yield
-    except CompileError as e:
-        raise CniError(
-            Code.PROFILE_UNUSABLE,
-            f"the published profile {network_id!r} can not be enforced",
-            render(e.diagnostics),
-        ) from e
-
-
-def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The scripts of these networks, as table.restore takes them; those whose published profile is missing or unfit."""
-    from calico_rkt.compiler.targets import nftables
-
-    pieces: dict[str, nftables.Piece] = {}
-    scripts: dict[str, str] = {}
-    unfit: list[str] = []
-    for network_id in sorted(network_ids):
-        try:
-            network = store.network(network_id)
-            if network is None:
-                unfit.append(network_id)
-                continue
-            with _enforceable(network_id):
-                pieces[network_id] = nftables.piece(network)
-            scripts[network_id] = to_host_script(network_id, network.endpoint_to_host)
-        except CniError as e:
-            LOG.error("network %s stays closed: %s: %s", network_id, e.msg, e.details)
-            unfit.append(network_id)
-    if scripts:
-        first = min(scripts)  # one text builds the chains of all; the others' scripts come behind it
-        scripts[first] = nftables.join(pieces.values()) + scripts[first]
-    return scripts, tuple(unfit)
 
 
 def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
@@ -237,9 +192,11 @@ def restore_closed(store: LocalStore) -> None:
             restore(store)
 
 
-def check(_store: LocalStore, _conf: NetConf, endpoint: Endpoint) -> list[str]:
-    """What of an endpoint's elements the kernel lacks, in words; empty when all are there."""
-    return table.missing(elements_of(endpoint))
+def check(store: LocalStore, _conf: NetConf, endpoint: Endpoint) -> list[str]:
+    """Where what an endpoint rests on in the kernel differs from what is published and recorded, in words."""
+    from calico_rkt.plugin.differences import of_attachment  # an ADD never compares, and need not import it
+
+    return list(of_attachment(store, endpoint))
 
 
 def check_host(store: LocalStore, conf: NetConf) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
-from calico_rkt.plugin import policy
+from calico_rkt.plugin import hostends, policy
+from calico_rkt.plugin.differences import differences
 from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.store.local import LocalStore, open_local
@@ -12,28 +14,45 @@ from calico_rkt.plugin.store.local import LocalStore, open_local
 _ATTEMPTS = 20
 
 
-def restore_host() -> int:
-    """Do it and print what came of it; 1 where networks stay closed, else 0."""
+def restore_host(*, if_needed: bool = False) -> int:
+    """Do it and print what came of it; 1 where something stays as it should not be, else 0.
+
+    if_needed: only where the kernel differs from what is recorded and published; prints what differs.
+    """
     table.close_first()  # before any lock and any file
     store = open_local()
     try:
-        endpoints, closed = restored(store)
+        if if_needed:
+            found = differences(store)
+            _print("differs", found)
+            if not found:
+                print("the kernel has what is recorded and published: nothing to restore")
+                return 0
+            if not store.is_there():
+                return 1  # what would be built of nothing cuts off endpoints that live
+        endpoints, closed, left = restored(store)
     finally:
         store.close()
     print(f"restored {endpoints} endpoints")
-    for network_id in closed:
-        print(
-            f"calico-rkt: network {network_id} stays closed: its published profile is missing or unfit", file=sys.stderr
-        )
-    return 1 if closed else 0
+    _print("stays closed", (f"network {i}: its published profile is missing or unfit" for i in closed))
+    _print("not mended", left)
+    return 1 if closed or left else 0
 
 
-def restored(store: LocalStore) -> tuple[int, tuple[str, ...]]:
-    """Restore until the table is whole: a flush may come at any moment. As policy.restore()."""
+def restored(store: LocalStore) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """Restore until the table is whole, since a flush may come at any moment; then the host ends.
+
+    As policy.restore(), and what of the host ends could not be mended, in words.
+    """
     with policy_lock(store.run_dir, meanwhile=table.close_first):
         policy.finish_apply(store)
         for _ in range(_ATTEMPTS):
-            found = policy.restore(store)
+            endpoints, closed = policy.restore(store)
             if table.close_first() is table.Standing.WHOLE:
                 break
-    return found
+        return endpoints, closed, hostends.mend([e for e in store.endpoints() if e.result])
+
+
+def _print(what: str, lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"calico-rkt: {what}: {line}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.workspace.confs import READERS, Unusable, readers
 from calico_rkt.plugin.agent.summary import METRICS, ask
 from calico_rkt.plugin.decided import Decided
+from calico_rkt.plugin.differences import differences
 from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.lifecycle import State
 from calico_rkt.plugin.policy import blocked_forwarding
@@ -28,9 +30,9 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
     known, told = decided.known, decided.told()
     with opened_local(known, decided.files) as local:
         found = local.states()
+        differs = differences(local.store)
     blocked = blocked_forwarding()
     table_there = table.base_present()
-    lost = not table_there and any(s.endpoints for s in found)
     networks = [(local.name, s) for s in found]
     warnings: list[str] = []
     for confs_there in clusters(known):
@@ -42,7 +44,8 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
     bad = [s for _, s in networks if s.state in ("edited", "unusable", "stale", "not ours") or s.loaded is False]
     if as_json:
         shown = [dataclasses.asdict(s) | {"datastore": name} for name, s in networks]
-        more: dict[str, object] = {"table": table_there, "blocked": list(blocked), "warnings": warnings}
+        more: dict[str, object] = {"table": table_there, "differences": list(differs)}
+        more |= {"blocked": list(blocked), "warnings": warnings}
         if with_agent:
             more["agent"] = dataclasses.asdict(agent) if agent else None
         more["confs"] = _confs(decided)
@@ -52,14 +55,14 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
         print(preface(decided.workspace), end="")
         for line in _suffixes(decided):
             print(line)
-        _print_status(networks, blocked, lost=lost)
+        _print_status(networks, blocked, differs)
         for line in warnings:
             print(f"warning: {line}")
         if with_agent:
             print(f"agent: {agent or 'none: each call starts a process of its own (calico-rkt agent)'}")
         sys.stdout.flush()
         print(render(told), end="", file=sys.stderr)
-    return max(decided.status(), 1 if bad or blocked or lost or warnings else 0)
+    return max(decided.status(), 1 if bad or blocked or differs or warnings else 0)
 
 
 def _named(state: State, unusable: Sequence[Unusable]) -> State:
@@ -79,17 +82,25 @@ def _suffixes(decided: Decided) -> list[str]:
     return [f"{counts[suffix]} *{suffix}, read by {who}" for suffix, who in READERS.items() if counts[suffix]]
 
 
-def _print_status(found: Sequence[tuple[str, State]], blocked: tuple[str, ...], *, lost: bool) -> None:
+def _print_status(found: Sequence[tuple[str, State]], blocked: tuple[str, ...], differs: tuple[str, ...]) -> None:
     print(f"{'network':<24} {'profile':<14} {'endpoints':>9}  in the kernel")
     words = {None: "no", True: "yes", False: "another version"}
     for name, s in found:
         where = words[s.loaded] if name == LOCAL else f"Felix, by {name}"
+        if name == LOCAL and any(_is_about(s.network_id, line) for line in differs):
+            where = "differs"
         print(f"{s.network or s.network_id:<24} {s.state:<14} {s.endpoints:>9}  {where}")
         if s.why:
             print(f"    {s.why}")
     if not found:
         print("(no network is published or has a conf here)")
-    if lost:
-        print("the nftables table inet calico_rkt is not in the kernel: calico-rkt restore")
+    for line in differs:
+        print(f"differs: {line}")
+    if differs:
+        print("calico-rkt restore puts right what differs")
     for line in blocked:
         print(f"blocked: {line}")
+
+
+def _is_about(network_id: str, line: str) -> bool:
+    return bool(re.search(rf"\b(?:out|in|host|m4|m6)-{re.escape(network_id)}(?![-.a-z0-9])", line))

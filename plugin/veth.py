@@ -132,6 +132,21 @@ def removal(index: int) -> bytes:
     return _link(_DELLINK, index=index)
 
 
+def renaming(index: int, name: str) -> bytes:
+    """Give a link another name; some kernels want it down for that."""
+    return _link(_SETLINK, _text(_IFLA_IFNAME, name), index=index)
+
+
+def down(index: int) -> bytes:
+    """Take a link down; its routes and neighbours go with that."""
+    return netlink.message(_NEWLINK, _ASK, struct.pack("=4xiII", index, 0, _IFF_UP))
+
+
+def addressed(index: int, mac: str) -> bytes:
+    """Give a link another MAC."""
+    return _link(_SETLINK, _mac(_IFLA_ADDRESS, mac), index=index)
+
+
 def joining(index: int, group: int) -> bytes:
     """Put a link into a group."""
     return _link(_SETLINK, _number(_IFLA_GROUP, group), index=index)

@@ -55,7 +55,7 @@ class Gauges:
         argv = [sys.executable, "-IS", "-Xutf8", self._own, "status", "--format", "json", "--no-agent"]
         try:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_PATIENCE, env=_no_cni()
+                argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_PATIENCE, env=no_cni()
             )
             networks = json.loads(done.stdout)["networks"]
         except (OSError, subprocess.SubprocessError, ValueError, KeyError) as e:
@@ -69,7 +69,8 @@ class Gauges:
         return self._profiles
 
 
-def _no_cni() -> dict[str, str]:
+def no_cni() -> dict[str, str]:
+    """The environment for a command of ours: the agent may have been started with a call's."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CNI_")}
 
 

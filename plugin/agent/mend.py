@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Callable
 
 from calico_rkt.compiler.ids import object_id
@@ -17,18 +18,21 @@ from calico_rkt.plugin.store.local import LocalStore, open_local
 
 _FIRST, _LONGEST = 0.2, 10.0
 """Seconds between attempts to restore: the first, and what they double up to."""
-_PERIOD = 60.0
-"""Seconds until the table is looked at again though nothing was heard."""
+_QUIET, _PERIOD = 5.0, 300.0
+"""Seconds without news before the whole table is compared, and after which that is done though nothing was heard."""
+_SHARE = 20
+"""A comparison takes at most one of so many seconds."""
 
 
 class Mender:
     """Closes in whatever thread hears the news; restores in one of its own, which may wait for locks and files.
 
-    restored: called after each restore.
+    restored: called after each restore. compare: called once it is quiet after news, and now and then; it restores
+    what a look at the base does not see, and says whether it did.
     """
 
-    def __init__(self, restored: Callable[[], None]) -> None:
-        self._restored = restored
+    def __init__(self, restored: Callable[[], None], compare: Callable[[], bool]) -> None:
+        self._restored, self._compare = restored, compare
         self._wanted = threading.Event()
         self._failed = False
         self._turn = threading.Lock()
@@ -51,11 +55,29 @@ class Mender:
         return self._try()
 
     def _work(self) -> None:
-        pause = _FIRST
+        pause, may_compare_at = _FIRST, 0.0
+        compare_in = _QUIET
         while True:
-            self._wanted.wait(pause if self._failed else _PERIOD)
+            self._wanted.wait(pause if self._failed else compare_in)
+            news = self._wanted.is_set()
             self._wanted.clear()
-            pause = _FIRST if self._try() else min(pause * 2, _LONGEST)
+            if not self._try():
+                pause = min(pause * 2, _LONGEST)
+                continue
+            pause, began = _FIRST, time.monotonic()
+            if news or began < may_compare_at:
+                compare_in = max(_QUIET, may_compare_at - began)
+                continue
+            self._look_at_all()
+            may_compare_at = time.monotonic() + (time.monotonic() - began) * _SHARE
+            compare_in = _PERIOD
+
+    def _look_at_all(self) -> None:
+        try:
+            if self._compare():
+                self._restored()
+        except Exception:  # noqa: BLE001 - the next look has to come
+            LOG.exception("while the nftables table was compared with what is published")
 
     def _try(self) -> bool:
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import calico_rkt
 from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin.agent import page, sockets, warm, watch
+from calico_rkt.plugin.agent import page, sockets, warm, watch, whole
 from calico_rkt.plugin.agent.finish import Finisher
 from calico_rkt.plugin.agent.gauges import Gauges
 from calico_rkt.plugin.agent.mend import Mender
@@ -46,7 +46,7 @@ class Agent:
         self._metrics = Metrics()
         self._identity = Identity.own(calico_rkt.BUILD)
         self._finisher = Finisher()
-        self._mender = Mender(self._metrics.restored)
+        self._mender = Mender(self._metrics.restored, lambda: whole.restored_if_needed(str(own)))
         self._workers = Workers(self._listener, self._serve)
         self._stopping = ""
 

@@ -120,6 +120,25 @@ def run(script: str) -> None:
         _call(script)
 
 
+def run_here(script: str, query: str) -> str:
+    """Apply a script and list something without the elements of sets, in whatever namespace this thread is now.
+
+    By a handle of its own: the one that is kept stays where it is. Raises NftError.
+    """
+    with _LOCK:
+        context = _Context(_place())
+        try:
+            context.call(script, 0)
+            return context.call(query, _TERSE)
+        finally:
+            context.close()
+
+
+def listed(query: str) -> str:
+    """A listing as nft prints it, without the elements of sets."""
+    return _call(query, _TERSE)
+
+
 def list_json(query: str, *, elements: bool = True) -> tuple[dict[str, Any], ...]:
     """The objects of a listing as nft's JSON has them, without its metainfo."""
     found = json.loads(_call(query, _JSON if elements else _JSON | _TERSE) or '{"nftables": []}')

@@ -1,0 +1,128 @@
+"""What somebody changes under our feet: status and CHECK name it, an ADD goes on, a restore puts it right."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.agent import Agent
+from tests.clients.caller import Caller
+from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+WEB = conf("web", pool("10.1.0.0/24", "fd00:1::/64"))
+API = conf("api", pool("10.2.0.0/24"))
+TOOL = f"{PLUGINS}/calico"
+T = "inet calico_rkt"
+
+
+@pytest.fixture(scope="module")
+def host(binary: Path) -> Iterator[Lab]:
+    """A host with an endpoint in each of two networks."""
+    made = Lab(binary, f"calico-rkt-lab-{os.getpid()}-differs")
+    for known in (WEB, API):
+        made.write(f"/etc/cni/net.d/{known['name']}.conf", json.dumps(known))
+        Caller(made).add(known, known["name"], made.netns(known["name"]))
+    yield made
+    made.close()
+
+
+def end(lab: Lab, network: str) -> str:
+    """The host end's name of the network's container."""
+    listed = json.loads(lab.out("ip", "-j", "link", "show", "type", "veth"))
+    return next(i["ifname"] for i in listed if f" eth0 {network} " in i.get("ifalias", ""))
+
+
+def status(lab: Lab) -> tuple[int, list[str]]:
+    done = lab.run(TOOL, "status", "--format", "json", "--no-agent", env=environment())
+    return done.returncode, json.loads(done.stdout)["differences"]
+
+
+def check(lab: Lab, known: dict[str, object]) -> int:
+    name = str(known["name"])
+    return Caller(lab)("CHECK", known, name, f"/var/run/netns/{name}").status
+
+
+EDITS = pytest.mark.parametrize(
+    ("edit", "words", "of_web", "of_api"),
+    [
+        (f"nft insert rule {T} out-web return", "chain out-web, rule 1: `return` should not be there", True, False),
+        (f"nft flush set {T} source4", "set source4 lacks", True, True),
+        ("sysctl -qw net.ipv4.ip_forward=0", "net/ipv4/ip_forward is off", True, True),
+        ("sysctl -qw net.ipv4.conf.WEB.forwarding=0", "net/ipv4/conf/WEB/forwarding is off", True, False),
+        ("ip route flush dev WEB", "the host has no route to 10.1.0.", True, False),
+        ("ip -6 route flush dev WEB", "the host has no route to fd00:1::", True, False),
+        ("ip link set WEB down", "the host's WEB is down", True, False),
+        (
+            "ip link set WEB down; ip link set WEB name other0; ip link set other0 up",
+            "other0 should be called",
+            True,
+            False,
+        ),
+        ("ip link set WEB address 02:00:00:00:00:09", "has the MAC 02:00:00:00:00:09, not ee:ee", True, False),
+        ("ip neigh flush dev WEB nud permanent", "lacks the neighbour 10.1.0.", True, False),
+        (
+            "ip route del unreachable 10.1.0.0/24 metric 4294967295",
+            "no unreachable route that keeps 10.1",
+            False,
+            False,
+        ),
+        ("ip -6 address flush dev WEB", "lacks fe80::ecee:eeff:feee:eeee", True, False),
+    ],
+)
+
+
+@EDITS
+def test_status_names_it_check_fails_for_whom_it_concerns_and_restore_mends_it(
+    host: Lab, edit: str, words: str, of_web: bool, of_api: bool
+) -> None:
+    assert status(host) == (0, [])
+    name = end(host, "web")
+    host.out("sh", "-ec", edit.replace("WEB", name))
+    code, found = status(host)
+    assert (code, any(words.replace("WEB", name) in line for line in found)) == (1, True), found
+    if of_web:
+        assert check(host, WEB) == 1
+    assert check(host, API) == int(of_api)
+    host.out(TOOL, "restore")
+    assert status(host) == (0, [])
+    assert check(host, WEB) == 0
+
+
+@pytest.mark.parametrize(
+    "edit", [f"nft insert rule {T} out-web return", "ip link set WEB down", f"nft flush set {T} all4"]
+)
+def test_a_restore_only_if_needed_says_what_was_wrong(host: Lab, edit: str) -> None:
+    idle = host.run(TOOL, "restore", "--if-needed", env=environment())
+    assert (idle.returncode, b"nothing to restore" in idle.stdout) == (0, True), idle
+    host.out("sh", "-ec", edit.replace("WEB", end(host, "web")))
+    done = host.run(TOOL, "restore", "--if-needed", env=environment())
+    assert (done.returncode, b"differs: " in done.stderr) == (0, True), done
+    assert status(host) == (0, [])
+
+
+def test_a_host_end_whose_container_has_gone_is_told_with_the_way_out(host: Lab) -> None:
+    Caller(host).add(API, "late", host.netns("late"))
+    host.out("ip", "netns", "del", "late")
+    until(lambda: status(host)[0] == 1, "the link goes with its namespace")
+    (line,) = status(host)[1]
+    assert line.endswith("of late eth0 in network api: calico-rkt gc")
+    host.out(TOOL, "gc")
+    assert status(host) == (0, [])
+
+
+def test_the_agent_mends_what_the_look_of_every_call_does_not_see(host: Lab) -> None:
+    agent = Agent(host).start()
+    try:
+        for edit in (f"insert rule {T} out-web return", f"flush set {T} source4; add rule {T} in-api accept"):
+            restores = agent.counted("restores_total")
+            host.out("nft", edit)
+            until(lambda n=restores: agent.counted("restores_total") > n, "the agent compares after the news")
+            assert status(host) == (0, [])
+    finally:
+        agent.kill()
