@@ -10,6 +10,7 @@ from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.overrides import File
+from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.pipeline import resolve_network
 from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.parties import parties
@@ -57,7 +58,8 @@ def worlds_with(
 
 def broken(world: World) -> tuple[Diagnostic, ...]:
     """The tests and guardrails of the host's files that would not hold, and those that decide nothing."""
-    return tuple(d for p in promises(world) if (d := problem(p, outcome(world, p.expectation))) is not None)
+    whole = Budget.of_an_answer()
+    return tuple(d for p in promises(world) if (d := problem(p, outcome(world, p.expectation, whole))) is not None)
 
 
 def _live(store: Profiles) -> dict[str, Network]:

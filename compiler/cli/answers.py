@@ -107,7 +107,15 @@ _ANSWERS: dict[str, Schema] = {
     "check": _object(findings=_list(_ref("diagnostic"))),
     "test": _some(
         _object(
-            tests=_list(_object(kind=_one_of("test", "never", "always"), name=_TEXT, line=_TEXT, holds=_FLAG)),
+            tests=_list(
+                _object(
+                    kind=_one_of("test", "never", "always"),
+                    name=_TEXT,
+                    line=_TEXT,
+                    holds=_FLAG,
+                    undecided=_or_null(_TEXT),
+                )
+            ),
             problems=_list(_ref("diagnostic")),
         ),
         untested=_list(_object(line=_TEXT, rule=_TEXT)),
@@ -126,7 +134,7 @@ _ANSWERS: dict[str, Schema] = {
         ),
         outside_guardrails=_list(_ref("change")),
     ),
-    "explain": _object(cases=_list(_ref("case"))),
+    "explain": _object(cases=_list(_ref("case")), undecided=_list(_TEXT)),
     "status": _some(
         _object(networks=_list({"type": "object"}), table=_FLAG, blocked=_list(_TEXT), warnings=_list(_TEXT)),
         agent=_or_null({"type": "object"}),

@@ -29,7 +29,8 @@ examples:
   calico-rkt diff main --fail-on widened   exit 1 only where something is newly allowed
   calico-rkt diff main --within-guardrails exit 1 where something newly allowed is outside the envelope
 
-exit status: 0 same packets (or what was asked for holds), 1 differences, 2 bad usage or unreadable input"""
+exit status: 0 same packets (or what was asked for holds), 1 differences, 2 bad usage, unreadable input,
+or a pair that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _status(args: argparse.Namespace, result: Diff, strays: tuple[Change, ...] | None) -> int:
     if result.undecided:
-        return 1
+        return 2
     if strays is not None:
         return 1 if strays else 0
     return 1 if (result.widened if args.fail_on == "widened" else result.changes) else 0

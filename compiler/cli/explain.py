@@ -32,7 +32,7 @@ examples:
   calico-rkt explain outside web            every case of every packet
   calico-rkt explain web 192.0.2.7 udp/53 -C net.d --revision main
 
-exit status: 0 answered, 2 bad usage or unreadable input"""
+exit status: 0 answered, 2 bad usage, unreadable input, or a pair that is not decided"""
 
 T = TypeVar("T")
 
@@ -51,16 +51,18 @@ def run(args: argparse.Namespace) -> int:
     world = build_world(workspace)
     ends = [_end(world, args.source), _end(world, args.destination)]
     question = Expectation("", ends[0], ends[1], Action.ALLOW, (match,))
-    found = list(cases(world, question))
-    if not found:
+    undecided: list[str] = []
+    found = list(cases(world, question, undecided))
+    if not found and not undecided:
         message = f"no packet goes from {args.source} to {args.destination}"
         raise CompileError([error("CR819", message, hint=why_empty(world, question))])
     if args.format == "json":
-        write(document("explain", {"cases": [_values(c) for c in found]}, read_values(workspace)))
+        body = {"cases": [_values(c) for c in found], "undecided": undecided}
+        write(document("explain", body, read_values(workspace)))
     else:
         say(args.format, workspace)
-        write("\n".join(_text(c) for c in found))
-    return ended(0, workspace)
+        write("\n".join([*map(_text, found), *(printable(f"undecided: {words}") + "\n" for words in undecided)]))
+    return ended(2 if undecided else 0, workspace)
 
 
 def _end(world: World, text: str) -> End:

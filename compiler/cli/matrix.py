@@ -11,7 +11,7 @@ from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.preface import ended, preface, read_values
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.review.build import build_world
-from calico_rkt.compiler.review.matrix import matrix
+from calico_rkt.compiler.review.matrix import given_up, matrix
 
 EPILOG = """\
 examples:
@@ -19,7 +19,7 @@ examples:
   calico-rkt matrix --format markdown net.d  for a pull request or a wiki
   calico-rkt matrix --format svg -o who.svg  a picture
 
-exit status: 0 printed, 2 bad usage or unreadable input"""
+exit status: 0 printed, 2 bad usage, unreadable input, or a pair that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,4 +41,4 @@ def run(args: argparse.Namespace) -> int:
         write_file(args.output, text)
     else:
         write(text)
-    return ended(0, workspace)
+    return ended(2 if given_up(found) else 0, workspace)

@@ -10,11 +10,13 @@ from calico_rkt.compiler.cli.common import write, write_file
 from calico_rkt.compiler.cli.places import add_workspace, named, workspace_of
 from calico_rkt.compiler.cli.preface import ended
 from calico_rkt.compiler.cli.progress import progress
+from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.check import check
 from calico_rkt.compiler.review.diff import diff
 from calico_rkt.compiler.review.expect import outcome
-from calico_rkt.compiler.review.matrix import matrix
+from calico_rkt.compiler.review.findings import status
+from calico_rkt.compiler.review.matrix import given_up, matrix
 from calico_rkt.compiler.review.problems import promises
 from calico_rkt.compiler.review.report import Review, page
 from calico_rkt.compiler.review.words import place
@@ -25,7 +27,8 @@ examples:
   calico-rkt report -o report.html                  the workspace here
   calico-rkt report -o report.html --since main     and what changed since the branch main
 
-The same input gives the same page. exit status: 0 written, 2 bad usage or unreadable input"""
+The same input gives the same page. exit status: 0 written, 2 bad usage, unreadable
+input, or something that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         findings = accepted(args, workspace, check(workspace, tell))
         found = matrix(world, tell)
         changed = None if before is None else diff(before, world, tell)
-    outcomes = [(p, outcome(world, p.expectation)) for p in promises(world)]
+    whole = Budget.of_an_answer()
+    outcomes = [(p, outcome(world, p.expectation, whole)) for p in promises(world)]
     tests = tuple((p.kind, p.expectation.name, place(p.expectation.span), o.passed) for p, o in outcomes)
     dated = args.today is not None or "SOURCE_DATE_EPOCH" in os.environ
     text = page(Review(workspace.where, found, findings, tests, changed, str(today(args)) if dated else ""))
@@ -53,4 +57,6 @@ def run(args: argparse.Namespace) -> int:
         write(text)
     else:
         write_file(args.output, text)
-    return ended(0, workspace, *([before_it] if before_it else []))
+    undecided = given_up(found) or (changed and changed.undecided) or status(findings) == 2
+    undecided = undecided or any(o.undecided for _, o in outcomes)
+    return ended(2 if undecided else 0, workspace, *([before_it] if before_it else []))

@@ -14,9 +14,11 @@ from calico_rkt.compiler.cli.preface import ended, notes, read_values, say
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 from calico_rkt.compiler.ir import Rule
+from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.coverage import untested
 from calico_rkt.compiler.review.expect import Outcome, outcome
+from calico_rkt.compiler.review.findings import status
 from calico_rkt.compiler.review.problems import Promise, problem, promises
 from calico_rkt.compiler.review.words import place, rule_words
 
@@ -27,7 +29,8 @@ examples:
   calico-rkt test --coverage            and the rules that no test decides
   calico-rkt test --revision main       as the workspace was on that branch
 
-exit status: 0 all hold, 1 some don't, 2 bad usage or unreadable input"""
+exit status: 0 all hold, 1 some don't, 2 bad usage, unreadable input,
+or one that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +49,11 @@ def run(args: argparse.Namespace) -> int:
         hint = "a name, or a pattern with * and ?"
         raise CompileError([error("CR817", f"no test or guardrail is called {args.only!r}", hint=hint)])
     outcomes: list[tuple[Promise, Outcome]] = []
+    whole = Budget.of_an_answer()
     with progress() as tell:
         for n, promise in enumerate(wanted):
             tell(n, len(wanted), promise.words)
-            outcomes.append((promise, outcome(world, promise.expectation)))
+            outcomes.append((promise, outcome(world, promise.expectation, whole)))
     found = [d for p, o in outcomes if (d := problem(p, o)) is not None]
     missing = untested(world, [o for _, o in outcomes]) if args.coverage else None
     if args.format == "json":
@@ -59,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         _text(args, outcomes, found, missing)
     else:
         write(render_as(args.format, (*found, *notes(workspace)), colour=False))
-    return ended(1 if found else 0, workspace)
+    return ended(status(found), workspace)
 
 
 def _text(
@@ -78,7 +82,9 @@ def _text(
         if not missing:
             write("every rule is decided by a test\n")
     held = sum(o.passed for _, o in outcomes)
-    write(f"{len(outcomes)} tests and guardrails: {held} hold, {len(outcomes) - held} do not\n")
+    open_ = sum(bool(o.undecided and o.failure is None) for _, o in outcomes)
+    rest = f", {open_} are not decided" if open_ else ""
+    write(f"{len(outcomes)} tests and guardrails: {held} hold, {len(outcomes) - held - open_} do not{rest}\n")
 
 
 def _values(
@@ -91,6 +97,7 @@ def _values(
                 "name": p.expectation.name,
                 "line": place(p.expectation.span),
                 "holds": o.passed,
+                "undecided": o.undecided or None,
             }
             for p, o in outcomes
         ],

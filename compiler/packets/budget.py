@@ -4,8 +4,12 @@ from __future__ import annotations
 
 STEPS = 20_000_000
 """Pairs of boxes that one analysis may look at: about half a minute."""
+WHOLES = 5
+"""As many times as much for all analyses of one answer, such as the pairs of a matrix."""
 QUESTION = STEPS // 20
 """As many for one question of many, so that a hard one does not take the others' share."""
+WORDS = 5
+"""The part of an analysis that may be spent on saying its answer in few words."""
 
 
 class UndecidedError(Exception):
@@ -15,9 +19,11 @@ class UndecidedError(Exception):
 class Budget:
     """Counts the steps of a question, and of the whole that it is a part of; UndecidedError when none are left."""
 
-    def __init__(self, steps: int = STEPS, whole: Budget | None = None) -> None:
-        self.left = self.steps = steps
+    def __init__(self, steps: int | None = None, whole: Budget | None = None) -> None:
+        self.left = self.steps = STEPS if steps is None else steps
         self.whole = whole
+        if whole is not None:
+            whole.spend(0)  # where nothing is left, no question is begun
 
     def spend(self, steps: int = 1) -> None:
         self.left -= steps
@@ -25,6 +31,11 @@ class Budget:
             self.whole.spend(steps)
         if self.left < 0:
             raise UndecidedError(f"more than {self.steps:,} pairs of packet sets would have to be compared")
+
+    @classmethod
+    def of_an_answer(cls) -> Budget:
+        """The whole of all analyses that one answer takes."""
+        return cls(WHOLES * STEPS)
 
     @property
     def spent(self) -> bool:

@@ -9,6 +9,9 @@ from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.space import Box, Space, meet, without
 
+_LOOKS = 48
+"""Boxes in vain, after which the index is asked again about what is left of a box: it costs as much as so many."""
+
 
 class FirstMatch:
     """One direction's rules in a space that was made of these rules and perhaps more."""
@@ -25,18 +28,22 @@ class FirstMatch:
 
     def fates(self, box: Box, budget: Budget) -> Iterator[tuple[Box, Rule | None]]:
         """Disjoint pieces that make up the box, each with the rule that decides it; None: no rule does, denied."""
-        near = list(positions(self._index.near(box)))
-        pending = [(box, 0)]
+        pending = [(box, list(positions(self._index.near(box))), 0)]
         while pending:
-            piece, start = pending.pop()
+            piece, near, start = pending.pop()
             budget.spend()
-            for n in range(start, len(near)):
+            asked = start + _LOOKS
+            n = start
+            while n < len(near):
                 budget.spend()
                 other = self._boxes[near[n]]
                 common = meet(piece, other)
+                n += 1
                 if common is not None:
-                    yield common, self._rules[near[n]]
-                    pending += [(p, n + 1) for p in without(piece, other)]
+                    yield common, self._rules[near[n - 1]]
+                    pending += [(p, near, n) for p in without(piece, other)]
                     break
+                if n == asked and len(near) - n > _LOOKS:
+                    near, n, asked = list(positions(self._index.near(piece) & (-1 << near[n]))), 0, -1
             else:
                 yield piece, None

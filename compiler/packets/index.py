@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from calico_rkt.compiler.packets.space import Box
 
+_FEW = 24
+"""Cells of a dimension for which each has a set of its own: exact, where the order knows the outermost cells only."""
+
 
 class Index:
     """Answers with a bit set over the boxes' positions; what it leaves out can't meet the box, the rest may.
@@ -18,7 +21,12 @@ class Index:
     def __init__(self, boxes: Sequence[Box]) -> None:
         self.boxes = boxes
         self._sides = []
+        self._cells: list[tuple[int, list[int]]] = []
         for d in range(len(boxes[0]) if boxes else 0):
+            width = max(b[d].bit_length() for b in boxes)
+            if width <= _FEW:
+                self._cells.append((d, [_holding(boxes, d, cell) for cell in range(width)]))
+                continue
             lows = _running([_low(b[d]) for b in boxes])
             highs = _running([-b[d].bit_length() for b in boxes])
             if len(lows[0]) > 1 or len(highs[0]) > 1:
@@ -31,6 +39,11 @@ class Index:
             up_to = bisect_right(lows, box[d].bit_length() - 1)
             down_to = bisect_left(highs, -_low(box[d]))
             found &= low_sets[up_to] & high_sets[down_to]
+        for d, sets in self._cells:
+            there = 0
+            for cell in positions(box[d] & (1 << len(sets)) - 1):
+                there |= sets[cell]
+            found &= there
         return found
 
 
@@ -40,6 +53,10 @@ def positions(bits: int) -> Iterator[int]:
         low = bits & -bits
         yield low.bit_length() - 1
         bits ^= low
+
+
+def _holding(boxes: Sequence[Box], dimension: int, cell: int) -> int:
+    return sum(1 << i for i, b in enumerate(boxes) if b[dimension] >> cell & 1)
 
 
 def _running(keys: list[int]) -> tuple[list[int], list[int]]:

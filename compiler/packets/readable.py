@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS
-from calico_rkt.compiler.packets.budget import Budget
+from calico_rkt.compiler.packets.budget import WORDS, Budget, UndecidedError
 from calico_rkt.compiler.packets.cover import pieces_left
 from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.space import (
@@ -31,12 +31,18 @@ _ORDER = (SPORT, ICMP_TYPE, ICMP_CODE, FROM, TO, SOURCE, DESTINATION, DPORT, PRO
 def readable(space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> list[Box]:
     """Boxes that hold exactly the pieces' packets of the universe, each once; they may cover what is no packet.
 
-    A full mask in a dimension means that nothing is to be said about it. The smallest come first.
+    A full mask in a dimension means that nothing is to be said about it. The smallest come first. Where few large boxes
+    would take too long to find, the pieces themselves are the answer: as exact, but many.
     """
-    grower = _Grower(space, pieces, universe, budget)
-    for piece in sorted(pieces, key=_size, reverse=True):
-        while rest := list(pieces_left(piece, range(len(grower.found)), grower.found, budget, set())):
-            grower.found.append(grower.grown(max(rest, key=_size)))
+    grower = _Grower(space, pieces, universe, Budget(budget.steps // WORDS, whole=budget))
+    try:
+        for piece in sorted(pieces, key=_size, reverse=True):
+            while rest := list(pieces_left(piece, range(len(grower.found)), grower.found, grower.budget, set())):
+                grower.found.append(grower.grown(max(rest, key=_size)))
+    except UndecidedError:
+        if not grower.budget.spent or budget.spent:
+            raise
+        return sorted((grower.bare(p) for p in pieces), key=_size)
     return sorted(grower.found, key=_size)
 
 
@@ -69,6 +75,12 @@ class _Grower:
             # IPv4 box would take the whole other family of one end, and have to name the addresses of both.
             box = (*box[:d], self.space.all[d] & (real & ~bad if bad else -1), *box[d + 1 :])
         return self._clipped(box)
+
+    def bare(self, box: Box) -> Box:
+        """A box of the universe that says nothing of fields that its packets do not have."""
+        free: tuple[int, ...] = (SPORT, DPORT) if not box[PROTOCOL] & self.ported else ()
+        free += (ICMP_TYPE, ICMP_CODE) if not box[PROTOCOL] & self.icmp else ()
+        return tuple(self.space.all[d] if d in free else mask for d, mask in enumerate(box))
 
     def _clipped(self, box: Box) -> Box:
         """Ports speak of protocols that have ports, types of ICMP, in a reader's eyes."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.pipeline import LOCAL, PROFILE, felix_limits, resolve_network
 from calico_rkt.compiler.review.build import world_of
 from calico_rkt.compiler.review.expect import outcome
@@ -59,5 +60,6 @@ def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagn
         world = world_of(workspace, networks, everyone)
         if everybody:
             found += unmatched(world, judged, frozenset(d.span for d in idle if d.span and d.code != "CR804"))
-        found += (d for p in promises(world) if (d := problem(p, outcome(world, p.expectation))) is not None)
+        budget = Budget.of_an_answer()
+        found += (d for p in promises(world) if (d := problem(p, outcome(world, p.expectation, budget))) is not None)
     return tuple(dict.fromkeys(found))

@@ -9,7 +9,7 @@ from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.evaluate import Packet
 from calico_rkt.compiler.expectations import Expectation
 from calico_rkt.compiler.ir import Action, Rule
-from calico_rkt.compiler.packets.budget import STEPS, Budget, UndecidedError
+from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.cover import pieces_left
 from calico_rkt.compiler.packets.outline import outline
 from calico_rkt.compiler.packets.ranges import example
@@ -104,7 +104,7 @@ def diff(old: World, new: World, progress: Progress | None = None, excused: Sequ
 class _Differ:
     def __init__(self, old: World, new: World, excused: Sequence[Expectation]) -> None:
         self.worlds, self.excused = (old, new), excused
-        self.budget = Budget(5 * STEPS)
+        self.budget = Budget.of_an_answer()
         self.own, self.known = old.own | new.own, old.known | new.known
         self.rules: dict[tuple[str, str], tuple[list[Rule], list[Rule]]] = {}
         self._stages: dict[tuple[str, bool], list[Rule]] = {}
@@ -161,6 +161,7 @@ class _Differ:
 
     def pair(self, before: View | None, after: View | None) -> list[Change]:
         """What changed between two parties."""
+        budget = Budget(whole=self.budget)
         views = [v for v in (before, after) if v is not None]
         changed = self._changed(before, after)
         if changed is not None:
@@ -172,16 +173,15 @@ class _Differ:
         excuses = [(m, e.exceptions) for e in self.excused if (m := matches_between(e, views[-1]))]
         selections = [*matches, *(m for some, less in excuses for m in (*some, *less))]
         scene = Scene(views, self.own, self.known, selections, bounds)
-        excused = [b for some, less in excuses for b in scene.within(len(views) - 1, some, less)]
+        excused = [b for some, less in excuses for b in scene.within(len(views) - 1, some, less, budget)]
         at = {id(v): n for n, v in enumerate(views)}
         # The universe of each side: what nobody can send is neither allowed nor denied by anybody.
         found: list[Change] = []
-        budget = Budget(whole=self.budget)
         for widened, mine, theirs in ((True, after, before), (False, before, after)):
             if mine is None:
                 continue
             number = at[id(mine)]
-            region = scene.universes[number] if changed is None else scene.within(number, matches)
+            region = scene.universes[number] if changed is None else scene.within(number, matches, (), budget)
             # A flow is of packets with one verdict before and one after: what is left to the host is not denied.
             pieces: dict[object, list[tuple[Box, Fate, Fate]]] = {}
             for box in region:

@@ -37,33 +37,37 @@ class Counterexample:
 class Outcome:
     """What became of one expectation. problem is empty, or why nothing was decided; then there is no failure.
 
-    deciders are the rules that decided a packet of it, in either stage.
+    undecided says on what it was given up; a failure that was found before still is one. deciders are the rules that
+    decided a packet of it, in either stage.
     """
 
     expectation: Expectation
     failure: Counterexample | None = None
     problem: str = ""
+    undecided: str = ""
     deciders: tuple[Rule, ...] = ()
 
     @property
     def passed(self) -> bool:
-        return self.failure is None and not self.problem
+        return self.failure is None and not self.problem and not self.undecided
 
 
-def outcome(world: World, expectation: Expectation) -> Outcome:
+def outcome(world: World, expectation: Expectation, whole: Budget | None = None) -> Outcome:
     """Decided over all packets of the set, in each family that both sides have.
 
-    A set without any packet is a problem, not a success: such a test would say nothing for ever.
+    A set without any packet is a problem, not a success: such a test would say nothing for ever. whole is the budget
+    of all expectations that are asked together.
     """
     if all(why := [opens_nothing(m) for m in expectation.matches]):
         return Outcome(expectation, problem=why[0])
     deciders: dict[int, Rule] = {}
-    failure, empty = None, True
+    failure, empty, pair = None, True, ""
     try:
         for view, matches, less in asked(world, expectation):
+            pair = f"{view.source.name} -> {view.destination.name}"
+            budget = Budget(whole=whole)
             scene = Scene([view], world.own, world.known, (*matches, *less))
-            budget = Budget()
-            for box in scene.within(0, matches, less):
+            for box in scene.within(0, matches, less, budget):
                 empty = False
                 for piece, fate in scene.fates(0, box, budget):
                     deciders.update({id(r): r for _, r in fate.rules if r is not None})
@@ -71,10 +75,10 @@ def outcome(world: World, expectation: Expectation) -> Outcome:
                         packet = example(scene.space, piece)
                         failure = Counterexample(view.source.name, view.destination.name, packet, fate)
     except UndecidedError as e:
-        return Outcome(expectation, failure, "" if failure else f"given up: {e}", tuple(deciders.values()))
-    problem = "" if failure else _unreadable(world, expectation)
-    problem = problem or (why_empty(world, expectation) if empty else "")
-    return Outcome(expectation, failure, problem, tuple(deciders.values()))
+        return Outcome(expectation, failure, undecided=f"{pair}: {e}", deciders=tuple(deciders.values()))
+    unreadable = "" if failure else _unreadable(world, expectation)
+    problem = why_empty(world, expectation) if empty and not unreadable else ""
+    return Outcome(expectation, failure, problem, unreadable, tuple(deciders.values()))
 
 
 def _unreadable(world: World, e: Expectation) -> str:
@@ -82,7 +86,7 @@ def _unreadable(world: World, e: Expectation) -> str:
     ends = (e.source, e.destination)
     vague = any(end.net is not None or end.word in ("endpoints", "any") for end in ends)
     named = {n.name for n in e.mentioned_networks()}
-    return next((f"undecided: {why}" for name, why in world.unreadable.items() if vague or name in named), "")
+    return next((why for name, why in world.unreadable.items() if vague or name in named), "")
 
 
 def why_empty(world: World, e: Expectation) -> str:

@@ -61,6 +61,9 @@ DIFFERENCES: Mapping[str, str] = MappingProxyType(
 _BROKEN = ("CR810", "CR811", *DIFFERENCES)
 """Codes of errors that are findings: promises that don't hold. Another code can be a warning here, an error there."""
 
+_GIVEN_UP = ("CR805", "CR814")
+"""Findings that say that there is no answer; CR830, of a promise, is none: nobody can accept it."""
+
 SILENCEABLE = frozenset(
     c for c in FINDINGS if c.startswith(("CR4", "CR7")) or c in ("CR801", "CR802", "CR803", "CR804")
 )
@@ -74,8 +77,8 @@ def is_finding(d: Diagnostic) -> bool:
 
 
 def status(diagnostics: Iterable[Diagnostic]) -> int:
-    """The exit status: 0 nothing to say, 1 findings, 2 where something could not be read or compiled."""
+    """The exit status: 0 nothing to say, 1 findings, 2 where something could not be read, compiled or decided."""
     found = tuple(diagnostics)
     if not found:
         return 0
-    return 1 if all(map(is_finding, found)) else 2
+    return 1 if all(is_finding(d) and d.code not in _GIVEN_UP for d in found) else 2

@@ -48,12 +48,13 @@ def matrix(world: World, progress: Progress | None = None) -> Matrix:
     """Every pair that the workspace decides, exactly."""
     views = list(world.views())
     cells: dict[tuple[str, str], Cell] = {}
+    whole = Budget.of_an_answer()
     for n, view in enumerate(views):
         key = view.source.name, view.destination.name
         if progress is not None:
             progress(n, len(views), " -> ".join(key))
         try:
-            cells[key] = _cell(world, view)
+            cells[key] = _cell(world, view, Budget(whole=whole))
         except UndecidedError as e:
             cells[key] = Cell(undecided=str(e))
     names = (*world.networks, *world.unreadable)
@@ -61,6 +62,11 @@ def matrix(world: World, progress: Progress | None = None) -> Matrix:
     for bad, why in world.unreadable.items():
         cells.update({key: Cell(undecided=why) for name in names for key in ((bad, name), (name, bad))})
     return Matrix(names, names, cells)
+
+
+def given_up(found: Matrix) -> bool:
+    """Whether a pair is not decided."""
+    return any(cell.undecided for cell in found.cells.values())
 
 
 def kind(cell: Cell | None) -> str:
@@ -92,7 +98,7 @@ def flow_words(cell: Cell) -> list[str]:
     return [f"{f} (left to the host)" if f in cell.left else str(f) for f in cell.flows]
 
 
-def _cell(world: World, view: View) -> Cell:
+def _cell(world: World, view: View, budget: Budget) -> Cell:
     if not view.stages:
         return Cell((Flow(),), everything=True)
     scene = Scene([view], world.own, world.known)
@@ -100,7 +106,6 @@ def _cell(world: World, view: View) -> Cell:
         return Cell(nobody=why)
     if not scene.can_pass(0):
         return Cell()
-    budget = Budget()
     passing: dict[bool, list[Box]] = {True: [], False: []}
     rules: dict[tuple[str, int], tuple[Stage, Rule]] = {}
     everything = True

@@ -10,6 +10,7 @@ from calico_rkt.compiler.ir import ICMPV6, Action, Icmp, Match, Network, Rule, S
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.cover import pieces_left
 from calico_rkt.compiler.packets.fates import FirstMatch
+from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.outline import Outline, apart, net_range, outline
 from calico_rkt.compiler.packets.space import Box, Space, meet
 from calico_rkt.compiler.review.parties import Kind, Party
@@ -151,16 +152,22 @@ class Scene:
         """The packets of a match that the space was made with, as disjoint boxes."""
         return list(self.space.boxes(Rule(Action.ALLOW, match)))
 
-    def within(self, number: int, matches: Iterable[Match], less: Iterable[Match] = ()) -> list[Box]:
+    def within(self, number: int, matches: Iterable[Match], less: Iterable[Match], budget: Budget) -> list[Box]:
         """The packets of view number that are in one of the matches and in none of less, as disjoint boxes."""
-        budget = Budget()
         blockers = [b for m in less for b in self.boxes(m)]
+        wanted = [
+            common
+            for match in matches
+            for box in self.boxes(match)
+            for u in self.universes[number]
+            if (common := meet(box, u)) is not None
+        ]
+        boxes = [*blockers, *wanted]
+        index = Index(boxes)
         found: list[Box] = []
-        for match in matches:
-            for box in self.boxes(match):
-                for common in (m for u in self.universes[number] if (m := meet(box, u)) is not None):
-                    known = [*blockers, *found]
-                    found += list(pieces_left(common, range(len(known)), known, budget, set()))
+        for n, box in enumerate(wanted, len(blockers)):
+            before = list(positions(index.near(box) & (1 << n) - 1))
+            found += pieces_left(box, before, boxes, budget, set())
         return [b for b in found if not self.space.nobodys(b)]
 
     def nobody(self, number: int) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir import Action, Icmp, Match, PortRange, Rule, Side
-from calico_rkt.compiler.packets.budget import Budget
+from calico_rkt.compiler.packets.budget import WORDS, Budget
 from calico_rkt.compiler.packets.fates import FirstMatch
 from calico_rkt.compiler.packets.readable import readable
 from calico_rkt.compiler.packets.space import ENDS, FROM, V6, Space
@@ -84,6 +84,13 @@ def rules(draw):
     )
 
 
+class Tight(Budget):
+    """Nothing can be spent on few words, and all that is wanted on the rest."""
+
+    def spend(self, steps=1):
+        pass
+
+
 def values(space, dimension):
     """The first and the last value of every cell, and the ends of each."""
     cuts = [*space.cuts[dimension], ENDS[dimension]]
@@ -107,9 +114,14 @@ def packets(space, random, count, ends):
         yield Packet(*both, protocol, icmp)
 
 
-@given(st.lists(rules(), min_size=1, max_size=5), st.tuples(st.booleans(), st.booleans()), st.integers(0, 1 << 30))
+@given(
+    st.lists(rules(), min_size=1, max_size=5),
+    st.tuples(st.booleans(), st.booleans()),
+    st.integers(0, 1 << 30),
+    st.sampled_from([None, None, 2]),
+)
 @settings(max_examples=200, deadline=None)
-def test_the_words_of_flows_read_back_hold_each_packet_that_passes_once_and_no_other(drawn, ends, seed):
+def test_the_words_of_flows_read_back_hold_each_packet_that_passes_once_and_no_other(drawn, ends, seed, few):
     space = Space(drawn, frozenset({"web"}))
     lists, budget = FirstMatch(space, drawn), Budget()
     universe = [
@@ -123,7 +135,8 @@ def test_the_words_of_flows_read_back_hold_each_packet_that_passes_once_and_no_o
     ]
     if not all(map(all, universe)):
         return  # no endpoint has such labels
-    flows = [flow(space, box, universe) for box in readable(space, passing, universe, budget)]
+    words = budget if few is None else Tight(WORDS * few)
+    flows = [flow(space, box, universe) for box in readable(space, passing, universe, words)]
     try:
         said = [read_flow(str(f)) for f in flows]
     except CutError:

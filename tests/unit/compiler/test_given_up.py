@@ -1,0 +1,154 @@
+"""Where an analysis gives up it says on what, claims nothing, and ends with 2: at every place where it can."""
+
+import json
+from ipaddress import ip_network
+
+import pytest
+
+from calico_rkt.compiler.cli.commands import run
+from calico_rkt.compiler.ir import Action, Match, PortRange, Rule, Side
+from calico_rkt.compiler.packets import budget, labels
+from calico_rkt.compiler.review.diff import diff
+from tests.worlds import conf, world
+
+CONF = '{"cniVersion": "1.0.0", "name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "%s"}}\n'
+RULES = "".join(
+    f"  - {{action: {('Allow', 'Deny')[n % 2]}, protocol: TCP, source: {{nets: [10.{n}.0.0/16]}},"
+    f" destination: {{ports: ['{n + 1}:{n + 200}']}}}}\n"
+    for n in range(40)
+)
+LABELLED = "  - {action: Allow, source: {selector: \"role == 'x' || env == 'y' || tier == 'z'\"}}\n"
+TESTS = """\
+tests:
+  - {name: nobody comes in, from: {outside: true}, to: {network: web}, verdict: Deny}
+"""
+GIVEN_UP = "packet sets would have to be compared"
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, rules in (("old", ""), ("new", RULES)):
+        (tmp_path / name / "profiles").mkdir(parents=True)
+        (tmp_path / name / "web.conf").write_text(CONF % "172.16.0.0/24")
+        text = f"network: web\ningress:\n{rules}  - default\n{TESTS}"
+        (tmp_path / name / "profiles" / "web.yaml").write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def little(monkeypatch):
+    monkeypatch.setattr(budget, "STEPS", 60)
+
+
+@pytest.fixture
+def few_labels(net, monkeypatch):
+    monkeypatch.setattr(labels, "MOST", 4)
+    path = net / "new" / "profiles" / "web.yaml"
+    text = path.read_text().replace(RULES, LABELLED).replace("from: {outside: true}", "from: {endpoints: true}")
+    path.write_text(text)
+
+
+COMMANDS = {
+    "matrix new": "outside -> web: undecided: more than ",
+    "explain outside web -C new": "undecided: outside -> web: more than ",
+    "test new": "CR830 error: test 'nobody comes in' is not decided: outside -> web: more than ",
+    "diff old new": "undecided: outside -> web: more than ",
+    "diff old new --within-guardrails": "undecided: outside -> web: more than ",
+    "diff old new --format github": "::error title=calico-rkt CR814::the difference is not decided: outside -> web",
+    "report new -o -": "more than ",
+    "report new -o - --since old": "undecided: outside -&gt; web: more than ",
+}
+
+
+@pytest.mark.usefixtures("net", "little")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_too_much_work_is_given_up_aloud(command, capsys):
+    name, *args = command.split()
+    assert run(name, args) == 2
+    said = capsys.readouterr()
+    assert COMMANDS[command] in said.out, said
+    assert GIVEN_UP in said.out
+    assert said.err == ""
+
+
+@pytest.mark.usefixtures("few_labels")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_labels_that_are_too_many_are_given_up_aloud(command, capsys):
+    name, *args = command.replace("outside web", "web web").split()
+    assert run(name, args) == 2
+    said = capsys.readouterr()
+    assert "independent labels tell more than 4 endpoints apart" in said.out, said
+    assert said.err == ""
+
+
+@pytest.mark.usefixtures("net", "few_labels")
+def test_check_ends_with_2_where_it_gave_up(capsys):
+    assert run("check", ["new"]) == 2
+    assert "CR805" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("net", "little")
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "report" not in c and "--format" not in c])
+def test_json_says_it_too(command, capsys):
+    name, *args = command.split()
+    assert run(name, [*args, "--format", "json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert GIVEN_UP in json.dumps(found)
+    assert not found.get("cases")
+
+
+def test_a_pair_with_many_changed_rules_is_answered_in_bounded_work(monkeypatch):
+    spent = []
+    spend = budget.Budget.spend
+
+    def counting(self, steps=1):
+        if self.whole is None:
+            spent.append(steps)
+        spend(self, steps)
+
+    monkeypatch.setattr(budget.Budget, "spend", counting)
+    web = conf("web", ip_network("172.16.0.0/24"))
+
+    def rules(count, port):
+        return tuple(
+            Rule(
+                Action.ALLOW,
+                Match(
+                    4,
+                    6,
+                    source=Side(nets=(ip_network(f"10.{n >> 8}.{n & 255}.0/24"),)),
+                    destination=Side(ports=(PortRange(port + n % 7, port + n % 7),)),
+                ),
+            )
+            for n in range(count)
+        )
+
+    needed = {}
+    for count in (50, 200):
+        spent.clear()
+        found = diff(*(world([web], {"web": (rules(count, port), ())}) for port in (80, 8000)))
+        assert not found.undecided
+        assert {c.widened for c in found.changes} == {True, False}
+        needed[count] = sum(spent)
+    assert needed[200] < 20 * needed[50]
+    assert needed[200] < budget.STEPS // 10
+
+
+def test_where_few_words_would_take_too_long_the_answer_is_many_exact_ones(monkeypatch):
+    web = conf("web", ip_network("172.16.0.0/24"))
+    rules = tuple(
+        Rule(
+            (Action.ALLOW, Action.DENY)[n % 2],
+            Match(
+                4, 6, source=Side(nets=(ip_network(f"{n}.0.0.0/7"),)), destination=Side(ports=(PortRange(n, n + 9),))
+            ),
+        )
+        for n in range(2, 60, 2)
+    )
+    worlds = [world([web], {"web": (some, ())}) for some in ((), rules)]
+    few = diff(*worlds).changes
+    monkeypatch.setattr("calico_rkt.compiler.packets.readable.WORDS", budget.STEPS // 10)
+    many = diff(*worlds)
+    assert not many.undecided
+    assert len(many.changes) >= len(few) > 0
