@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from calico_rkt.compiler.conf import NetConf, parse_conf
 from calico_rkt.compiler.conf_shape import CONF_SUFFIXES, TYPE, shape_of
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, warning
 from calico_rkt.compiler.workspace.files import entries_of, read_file
+from calico_rkt.compiler.workspace.place import Place
 
 READERS: Mapping[str, str] = {
     ".conf": "rkt, containerd, nerdctl, CRI-O, Nomad",
@@ -54,7 +55,7 @@ def is_conf_name(name: str) -> bool:
     return name.endswith(CONF_SUFFIXES)
 
 
-def conf_files(folder: Path, unusable: list[Unusable]) -> dict[str, bytes]:
+def conf_files(folder: Place, unusable: list[Unusable]) -> dict[str, bytes]:
     """The files of a folder that are confs by their names, sorted; unusable takes those that can't be read.
 
     CompileError (CR701) where nobody can tell what is there.
@@ -62,7 +63,7 @@ def conf_files(folder: Path, unusable: list[Unusable]) -> dict[str, bytes]:
     return files_of([p for p in entries_of(folder) if is_conf_name(p.name)], unusable)
 
 
-def files_of(paths: list[Path], unusable: list[Unusable]) -> dict[str, bytes]:
+def files_of(paths: list[Place], unusable: list[Unusable]) -> dict[str, bytes]:
     """The bytes of these conf files; unusable takes those that can't be read."""
     out: dict[str, bytes] = {}
     for path in paths:
