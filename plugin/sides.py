@@ -99,7 +99,7 @@ class Cluster:
         """What of the cluster is not as the confs would have it, in words."""
         from calico_rkt.plugin import cluster_lifecycle
 
-        return cluster_lifecycle.warnings(self.store, self.known)
+        return cluster_lifecycle.warnings(self.store, self.known, self.files)
 
 
 Side = Local | Cluster

@@ -108,6 +108,10 @@ class ClusterStore(ABC):
         """How Felix may enforce on the nodes, where that limits what a profile may say."""
         return None
 
+    def suspects(self) -> tuple[str, ...]:
+        """The ids of our published profiles that may say what not every Felix can."""
+        return ()
+
     def gateways(self) -> dict[int, Address]:
         """The next hops of this node's containers, by IP version, where they are not the usual ones."""
         return {}

@@ -40,6 +40,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
     encode,
     endpoint_resource,
     nonce_of,
+    profile_digest,
     read_endpoint,
     resource,
 )
@@ -239,6 +240,12 @@ class EtcdStore(ClusterStore):
         from calico_rkt.plugin.store.etcd3.felix_nodes import felix_nodes
 
         return felix_nodes(self._gateway)
+
+    def suspects(self) -> tuple[str, ...]:
+        """The ids of our published profiles that may say what not every Felix can: one look at all of them."""
+        found = self._gateway.read(get_prefix(keys.PROFILES)).found[0]
+        ours = (kv for kv in found if b'"code"' in kv.value or b'"notProtocol"' in kv.value)
+        return tuple(kv.key.removeprefix(keys.PROFILES) for kv in ours if profile_digest(kv.value))
 
     def close(self) -> None:
         self._records.close()
