@@ -14,6 +14,7 @@ from calico_rkt.compiler.targets.felix import Nodes, unfit
 from calico_rkt.plugin.lifecycle import NONE, Change, ChangedMeanwhileError, Files, State
 from calico_rkt.plugin.policy import compile_published
 from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.clustered import ClusterStore
 
 
@@ -78,9 +79,18 @@ def _state(
     return State(network_id, published.network, state, endpoints, None)
 
 
-def prune(store: ClusterStore, *, dry_run: bool) -> tuple[str, ...]:
-    """Delete profiles of ours that no endpoint of the cluster is under; returns their ids."""
-    return tuple(i for i in store.profiles.published_ids() if store.profiles.delete_unused(i, dry_run=dry_run))
+def prune(store: ClusterStore, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
+    """Delete profiles of ours that no endpoint of the cluster is under; their ids, and what failed."""
+    gone, failed = [], []
+    for network_id in store.profiles.published_ids():
+        try:
+            if store.profiles.delete_unused(network_id, dry_run=dry_run):
+                gone.append(network_id)
+        except UnreachableError:
+            raise
+        except CniError as e:
+            failed.append(e)
+    return tuple(gone), tuple(failed)
 
 
 def warnings(store: ClusterStore, known: dict[str, NetConf], files: Files = NONE) -> tuple[str, ...]:

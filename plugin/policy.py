@@ -113,8 +113,9 @@ def members_script(store: LocalStore, network_ids: Collection[str]) -> str:
 
 def finish_apply(store: LocalStore) -> None:
     """Complete an apply that was killed between staging its files and renaming them. Under the policy lock."""
-    if store.pending():
-        LOG.warning("an apply was cut short: completing it for %s", ", ".join(store.pending()))
+    unfinished = store.unfinished()
+    if unfinished:
+        LOG.warning("an apply was cut short: completing it for %s", ", ".join(unfinished))
         store.commit()
         restore(store)
 
