@@ -220,6 +220,10 @@ class LocalStore:
         """What the network's published profile says, verified; None without one."""
         return self._profiles.network(network_id)
 
+    def published_text(self, network_id: str) -> str | None:
+        """The text of the network's published profile, unverified; None without one."""
+        return self._profiles.text(network_id)
+
     def published_ids(self) -> tuple[str, ...]:
         """The ids of all published profiles, sorted, unverified: one that was edited is among them."""
         return self._profiles.ids()

@@ -43,15 +43,16 @@ class ProfileFolder:
 
     def published(self, network_id: str) -> Published | None:
         """The profile in force, or None; CniError 106 when its file was edited or is another network's."""
-        text = self._text(network_id)
+        text = self.text(network_id)
         return None if text is None else self._verified(network_id, text)
 
     def network(self, network_id: str) -> Network | None:
         """What the profile in force says, or None; CniError as published()."""
-        text = self._text(network_id)
+        text = self.text(network_id)
         return None if text is None else self._network(network_id, text)
 
-    def _text(self, network_id: str) -> str | None:
+    def text(self, network_id: str) -> str | None:
+        """What the profile's file says, unverified; None without one."""
         try:
             with self._errors():
                 return self._path(network_id).read_text(encoding="utf-8")
