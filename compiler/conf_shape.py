@@ -21,7 +21,7 @@ TYPE = "calico"
 
 _LIST_KEYS = ("name", "cniVersion", "cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins", "plugins")
 _NAME = r'"name"\s*:\s*"([a-zA-Z0-9][a-zA-Z0-9_.\-]*)"'
-_SOME_TYPE = r'(?i)"type"\s*:\s*"[^"]'
+_SOME_TYPE = r'(?i)"type"\s*:\s*"[^"]+"'
 _IPAM = r'(?i)"ipam"\s*:\s*\{[^}]*\}?'
 
 
@@ -55,7 +55,7 @@ def shape_of(path: str, data: bytes) -> Shape:
     if TYPE in types:
         return Shape(ours=True, name=called)
     named = [isinstance(t, str) and t != "" for t in types]
-    return Shape(not anybodys and not named[0] and not (inner and all(named[1:])), called)
+    return Shape(not anybodys and not named[0] and not any(named[1:]), called)
 
 
 def _loosely(path: str, data: bytes, text: str) -> object:

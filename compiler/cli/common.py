@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable
 from errno import EISDIR, ENOENT
 from pathlib import Path
+
+CALICO = "on a Calico cluster, where Calico's own policies may decide before profiles do; they are not read here"
+"""What has to be said of each network that is."""
 
 
 def guarded(program: str, action: Callable[[], int]) -> int:
@@ -101,7 +103,7 @@ def _write_whole(path: Path, text: str) -> None:
         return
     if not path.parent.is_dir():
         raise FileNotFoundError(ENOENT, "there is no such folder")
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with fresh.open("x", encoding="utf-8") as stream:
             if path.exists():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from calico_rkt import __version__
-from calico_rkt.compiler.cli.common import coloured, write, write_file
+from calico_rkt.compiler.cli.common import CALICO, coloured, write, write_file
 from calico_rkt.compiler.cli.formats import render_as
 from calico_rkt.compiler.conf import NetConf, parse_conf
 from calico_rkt.compiler.conf_shape import LARGEST_CONF
@@ -91,6 +91,8 @@ def _run(args: argparse.Namespace) -> int:
 
         folder = single.overrides.folder if not single.overrides.absent else ""
         write(f"overrides: {folder or 'none'}\n")
+        if conf.datastore_type != "local":
+            write(f"{conf.name}: {CALICO}\n")
         write(explain(compiled.network, policy.override, policy.defaults))
     return 0
 

@@ -10,7 +10,7 @@ from calico_rkt.compiler.cli.diff_markdown import markdown
 from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import FORMATS, render_as
 from calico_rkt.compiler.cli.places import add_folder_option, here, named
-from calico_rkt.compiler.cli.preface import ended, notes, read_values, say
+from calico_rkt.compiler.cli.preface import beside, ended, notes, read_values, say
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.review.build import build_world
@@ -83,7 +83,7 @@ def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None, works
         read = dict(zip(("old", "new"), map(read_values, workspaces), strict=True))
         return document("diff", values(result, strays), read)
     if style == "markdown":
-        return markdown(result, strays)
+        return markdown(result, strays) + beside(style, *workspaces)
     if style == "text":
         return text(result, colour=coloured(sys.stdout)) + strays_text(strays)
     return render_as(style, (*problems(result, strays), *(n for w in workspaces for n in notes(w))), colour=False)

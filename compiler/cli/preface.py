@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import sys
 
-from calico_rkt.compiler.cli.common import coloured, write
-from calico_rkt.compiler.cli.formats import render_as
+from calico_rkt.compiler.cli.common import CALICO, coloured, write
+from calico_rkt.compiler.cli.formats import markdown_text, render_as
 from calico_rkt.compiler.diagnostics import Diagnostic, Severity, printable
 from calico_rkt.compiler.workspace.reader import Workspace
 
 
 def preface(*workspaces: Workspace) -> str:
     """The first lines of an answer for people: what was read, and what of it leaves the answer open."""
-    out = []
+    return "".join(printable(line) + "\n" for line in lines(*workspaces))
+
+
+def lines(*workspaces: Workspace) -> tuple[str, ...]:
+    """The same as texts that may hold anything."""
+    out: list[str] = []
     for n, workspace in enumerate(workspaces):
         side = ("OLD ", "NEW ")[n] if len(workspaces) > 1 else ""
         out += [f"{side}{line}" for line in (workspace.sources.words, *reservations(workspace))]
-    return "".join(printable(line) + "\n" for line in out)
+    return tuple(out)
+
+
+def beside(style: str, *workspaces: Workspace) -> str:
+    """The reservations under an answer in markdown; on stderr, where the format has no room for them."""
+    told = dict.fromkeys(line for workspace in workspaces for line in reservations(workspace))
+    if style == "markdown":
+        return "".join(f"\n- {markdown_text(line)}\n" for line in told)
+    if style in ("csv", "svg"):
+        sys.stderr.write("".join(printable(line) + "\n" for line in told))
+    return ""
 
 
 def reservations(workspace: Workspace) -> tuple[str, ...]:
@@ -27,12 +42,11 @@ def reservations(workspace: Workspace) -> tuple[str, ...]:
         out.append(f"undecided: {bad.words}: {about}")
     cluster = [c.name for c in workspace.confs if c.datastore_type != "local"]
     if cluster:
-        out.append(f"{', '.join(cluster)}: {_CALICO}")
+        out.append(f"{', '.join(cluster)}: {CALICO}")
     return tuple(out)
 
 
 _ANYBODYS = "it may be any network's, so nothing here is certain"
-_CALICO = "on a Calico cluster, where Calico's own policies may decide before profiles do; they are not read here"
 
 
 def read_values(workspace: Workspace) -> dict[str, object]:
@@ -42,9 +56,10 @@ def read_values(workspace: Workspace) -> dict[str, object]:
 
 
 def notes(workspace: Workspace) -> tuple[Diagnostic, ...]:
-    """What has to be said beside the findings, and is none."""
-    cluster = [w for w in reservations(workspace) if w.endswith(_CALICO)]
-    return tuple(Diagnostic("CR725", Severity.NOTE, words) for words in cluster)
+    """What has to be said beside the findings, and is none: of clusters, and of confs that can't be used."""
+    cluster = [w for w in reservations(workspace) if w.endswith(CALICO)]
+    told = (Diagnostic("CR725", Severity.NOTE, words) for words in cluster)
+    return (*told, *(d for u in workspace.unusable for d in u.diagnostics))
 
 
 def say(style: str, *workspaces: Workspace) -> None:

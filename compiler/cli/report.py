@@ -8,7 +8,7 @@ import os
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline, today
 from calico_rkt.compiler.cli.common import write, write_file
 from calico_rkt.compiler.cli.places import add_workspace, named, workspace_of
-from calico_rkt.compiler.cli.preface import ended
+from calico_rkt.compiler.cli.preface import ended, lines
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.review.build import build_world
@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     outcomes = [(p, outcome(world, p.expectation, whole)) for p in promises(world)]
     tests = tuple((p.kind, p.expectation.name, place(p.expectation.span), o.passed) for p, o in outcomes)
     dated = args.today is not None or "SOURCE_DATE_EPOCH" in os.environ
-    text = page(Review(workspace.where, found, findings, tests, changed, str(today(args)) if dated else ""))
+    day = str(today(args)) if dated else ""
+    text = page(Review(workspace.where, found, findings, tests, changed, day, lines(workspace)))
     if args.output == "-":
         write(text)
     else:

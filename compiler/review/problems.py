@@ -51,7 +51,8 @@ def problem(promise: Promise, outcome: Outcome) -> Diagnostic | None:
         code = "CR810" if promise.kind == "test" else "CR811"
         return error(code, message, span, hint=fate_words(found.fate))
     if outcome.undecided:
-        hint = "nothing is claimed about it; make the rules between these ends simpler"
+        unread = outcome.undecided.endswith("can't be read")
+        hint = "mend that file" if unread else "nothing is claimed about it; make the rules between these ends simpler"
         return error("CR830", f"{promise.words} is not decided: {outcome.undecided}", span, hint=hint)
     if outcome.problem:
         hint = "name networks that have a conf here and packets that open a flow, or take it out"

@@ -24,7 +24,10 @@ MARKS = {"all": "#", "some": "+", "none": "·", "undecided": "?", "nobody": "-"}
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """All that a page shows. tests are kind, name, place, whether it holds; diff is None where none was asked for."""
+    """All that a page shows. tests are kind, name, place, whether it holds; diff is None where none was asked for.
+
+    read says which folders were read, and what leaves the answers open.
+    """
 
     where: str
     matrix: Matrix
@@ -32,6 +35,7 @@ class Review:
     tests: tuple[tuple[str, str, str, bool], ...]
     diff: Diff | None = None
     today: str = ""
+    read: tuple[str, ...] = ()
 
 
 def page(review: Review) -> str:
@@ -46,6 +50,7 @@ def page(review: Review) -> str:
         .get_template("page.html.j2")
         .render(
             where=printable(review.where),
+            read=[printable(line) for line in review.read],
             version=__version__,
             today=review.today,
             style=Markup(style),  # noqa: S704 - our own file

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from calico_rkt.compiler.conf import NetConf, parse_conf
 from calico_rkt.compiler.conf_shape import CONF_SUFFIXES, TYPE, shape_of
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, warning
 from calico_rkt.compiler.workspace.files import entries_of, read_file
-from calico_rkt.compiler.workspace.place import Place
 
 READERS: Mapping[str, str] = {
     ".conf": "rkt, containerd, nerdctl, CRI-O, Nomad",
@@ -55,7 +55,7 @@ def is_conf_name(name: str) -> bool:
     return name.endswith(CONF_SUFFIXES)
 
 
-def conf_files(folder: Place, unusable: list[Unusable]) -> dict[str, bytes]:
+def conf_files(folder: Path, unusable: list[Unusable]) -> dict[str, bytes]:
     """The files of a folder that are confs by their names, sorted; unusable takes those that can't be read.
 
     CompileError (CR701) where nobody can tell what is there.
@@ -63,7 +63,19 @@ def conf_files(folder: Place, unusable: list[Unusable]) -> dict[str, bytes]:
     return files_of([p for p in entries_of(folder) if is_conf_name(p.name)], unusable)
 
 
-def files_of(paths: list[Place], unusable: list[Unusable]) -> dict[str, bytes]:
+def nearly_confs(folder: Path) -> tuple[Diagnostic, ...]:
+    """A warning for each conf of ours in a folder that no runtime reads, since its suffix is in another case."""
+    found: list[Diagnostic] = []
+    with suppress(CompileError):
+        paths = [p for p in entries_of(folder) if not is_conf_name(p.name) and is_conf_name(p.name.lower())]
+        for name, data in files_of(paths, []).items():
+            if shape_of(name.lower(), data).ours:
+                suffix = PurePath(name).suffix.lower()
+                found.append(warning("CR707", f"not read: the name does not end in {suffix}", path=name))
+    return tuple(found)
+
+
+def files_of(paths: list[Path], unusable: list[Unusable]) -> dict[str, bytes]:
     """The bytes of these conf files; unusable takes those that can't be read."""
     out: dict[str, bytes] = {}
     for path in paths:
@@ -122,4 +134,5 @@ def _differing(first: NetConf, first_path: str, second: NetConf, path: str) -> I
     keys = [k for k in keys if k not in _NO_MATTER]
     if keys:
         message = f"the network {first.name!r} has another conf in {first_path}, which differs in {', '.join(keys)}"
-        yield warning("CR710", message, path=path, hint="keep one; the first by file name is looked at here")
+        hint = "keep one; the first counts here, and a runtime that reads another folder or suffix takes the other"
+        yield warning("CR710", message, path=path, hint=hint)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from calico_rkt.compiler.conf import PROFILES_DIR
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
-from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, read_confs
+from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, nearly_confs, read_confs
 from calico_rkt.compiler.workspace.files import (
     BASELINE,
     PROFILES,
     SUFFIXES,
     entries_of,
+    is_there,
     nested,
     read_all,
     read_profiles,
@@ -24,7 +26,6 @@ from calico_rkt.compiler.workspace.files import (
 )
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, host_confs, host_folders, is_host_folder, unused_beside
 from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in
-from calico_rkt.compiler.workspace.place import Place
 from calico_rkt.compiler.workspace.reader import Listing, Workspace, assemble, joined, none_here
 from calico_rkt.compiler.workspace.sources import Sources
 from calico_rkt.compiler.workspace.unread import beside
@@ -38,7 +39,7 @@ def open_folder(folder: Path, environ: Mapping[str, str], profiles: Path | None 
     """
     if is_host_folder(folder):
         return _some(open_host((folder,), environ, profiles), str(folder))
-    return assemble(str(folder), listing(folder, profiles), more=partial(read_inside, folder))
+    return assemble(str(folder), _list(folder, profiles), more=partial(_read, folder))
 
 
 def open_here(environ: Mapping[str, str], profiles: Path | None = None) -> Workspace:
@@ -58,14 +59,14 @@ def _some(workspace: Workspace, where: str, also: str = "") -> Workspace:
     return workspace
 
 
-def listing(folder: Place, chosen: Place | None) -> Listing:
-    """What a workspace is made of: the folder's files, and those of the chosen folder or of its own profiles/."""
+def _list(folder: Path, chosen: Path | None) -> Listing:
     problems: list[Diagnostic] = []
     unusable: list[Unusable] = []
     here = entries_of(folder)
     confs = conf_files(folder, unusable)
     at = chosen or folder / PROFILES
     entries = entries_of(at, missing_ok=chosen is None)
+    problems += nearly_confs(folder)
     accepted = read_all((p for p in here if p.name == BASELINE), (".yaml",), problems)
     return Listing(
         confs,
@@ -76,13 +77,12 @@ def listing(folder: Place, chosen: Place | None) -> Listing:
         tuple(unusable),
         nested(at),
         strays_in(folder),
-        str(at) if chosen or at.exists() else "",
+        str(at) if chosen or is_there(at) else "",
         chosen=chosen is not None,
     )
 
 
-def read_inside(folder: Place, inside: str) -> Mapping[str, bytes]:
-    """The overrides in a folder that is named from the workspace's own."""
+def _read(folder: Path, inside: str) -> Mapping[str, bytes]:
     return read_profiles(folder / inside, may_be_absent=False)
 
 
@@ -120,17 +120,23 @@ def open_host(folders: Sequence[Path], environ: Mapping[str, str], profiles: Pat
         tuple(o.folder for o in sets if o.absent),
     )
     where = str(shown[0]) if len(shown) == 1 else "this host"
-    return joined(where, confs, sets, using, sources, [*told, *_strays(shown, sets)], baseline=_baseline(shown))
+    baseline, home = _baseline(shown)
+    found = [*told, *_strays(shown, sets)]
+    return replace(joined(where, confs, sets, using, sources, found, baseline=baseline), home=home)
 
 
 def _strays(folders: Sequence[Path], sets: Sequence[Overrides]) -> list[Diagnostic]:
     found: list[Diagnostic] = []
-    for folder in (f for f in folders if f.is_dir()):
+    for folder in folders:
+        found += nearly_confs(folder)
         if not any(same_folder(folder, Path(o.folder)) for o in sets):
             found += beside(strays_in(folder))
     return found
 
 
-def _baseline(folders: Sequence[Path]) -> bytes | None:
-    found = read_all([f / BASELINE for f in folders if (f / BASELINE).exists()], SUFFIXES, [])
-    return next(iter(found.values()), None)
+def _baseline(folders: Sequence[Path]) -> tuple[bytes | None, str]:
+    """The accepted findings of the first folder that has any, and where they are, or would be."""
+    for folder in folders:
+        for data in read_all([folder / BASELINE], SUFFIXES, []).values():
+            return data, str(folder)
+    return None, str(folders[0]) if folders else ""

@@ -63,7 +63,9 @@ def unused_beside(folder: Path, confs: Collection[NetConf]) -> list[Diagnostic]:
         if not entries_of(here):
             return []
     except CompileError as e:
-        return list(e.diagnostics)
+        hint = "take it away, or name a folder with --profiles"
+        words = e.diagnostics[0].message
+        return [error("CR709", f"the confs beside it use {', '.join(used)}, and {words}", path=str(here), hint=hint)]
     message = f"not read: the confs beside it use {', '.join(used)}"
     hint = f"move its files there, make it a link to {next(iter(used))}, or name a folder with --profiles"
     return [error("CR709", message, path=str(here), hint=hint)]

@@ -47,7 +47,8 @@ class Workspace:
 
     conf_paths are the confs' by network, data the bytes of all files of overrides by path, files what these say; own
     are those that count for a network, where these are not all. unusable are confs that can't be used, closed are the
-    networks whose overrides could not all be read: nothing may be compiled for them.
+    networks whose overrides could not all be read: nothing may be compiled for them. home is the folder that accepted
+    findings are kept in, and that their paths are told from.
     diagnostics are about files and confs as such, those of files included; what a network compiles to has others.
     """
 
@@ -61,12 +62,8 @@ class Workspace:
     unusable: tuple[Unusable, ...] = ()
     own: Mapping[str, tuple[File, ...]] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()
+    home: str = ""
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
-
-    @property
-    def home(self) -> str:
-        """The folder that accepted findings are kept in, and their paths are told from."""
-        return self.sources.confs[0] if self.sources.confs else self.where
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -139,5 +136,6 @@ def joined(
         confs.unusable,
         {name: o.files for name, o in using.items()} if len(every) > 1 else {},
         frozenset(name for name, o in using.items() if any(d.is_error for d in o.problems)),
+        where,
         tuple(dict.fromkeys(found)),
     )

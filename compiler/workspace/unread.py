@@ -13,13 +13,19 @@ _LOOKS_SO = re.compile(rb"^(network|definitions|settings|guardrails)[ \t]*:|^kin
 
 
 def misnamed(paths: Iterable[str]) -> tuple[Diagnostic, ...]:
-    """A warning for each file that looks like an override and is none by its name, such as web.yaml.txt, web.YAML."""
-    names = [(path, path.rpartition("/")[2]) for path in paths]
-    return tuple(
-        warning("CR707", "not read: the name does not end in .yaml or .yml", path=path)
-        for path, name in names
-        if not name.endswith(SUFFIXES) and not name.startswith((".", "#")) and _nearly(name.lower())
-    )
+    """A warning for each file that looks like an override and is none by its name, such as web.yaml.txt, web.YAML.
+
+    What editors keep while a file is open (.web.yaml.swp, .#web.yaml, #web.yaml#) is nobody's override.
+    """
+    out = []
+    for path in paths:
+        name = path.rpartition("/")[2]
+        hidden = name.startswith(".")
+        if hidden and name.endswith(SUFFIXES) and not name.startswith(".#"):
+            out.append(warning("CR707", "not read: a hidden file", path=path, hint="take the dot away"))
+        elif not hidden and not name.endswith(SUFFIXES) and not name.startswith("#") and _nearly(name.lower()):
+            out.append(warning("CR707", "not read: the name does not end in .yaml or .yml", path=path))
+    return tuple(out)
 
 
 def too_deep(paths: Iterable[str]) -> tuple[Diagnostic, ...]:

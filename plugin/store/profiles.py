@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +14,11 @@ from pathlib import Path
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.profile import digest
-from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.protocol import Published
 
 _ID = re.compile(r"[a-z0-9][-.a-z0-9]{0,62}\Z")
+_FRESH = re.compile(r"\..+\.[0-9a-f]{16}\Z")
 _PUBLISHED, _NEXT = ".yaml", ".yaml.next"
 _MANIFEST = "apply.json"
 
@@ -43,16 +45,15 @@ class ProfileFolder:
 
     def published(self, network_id: str) -> Published | None:
         """The profile in force, or None; CniError 106 when its file was edited or is another network's."""
-        text = self.text(network_id)
+        text = self._text(network_id)
         return None if text is None else self._verified(network_id, text)
 
     def network(self, network_id: str) -> Network | None:
         """What the profile in force says, or None; CniError as published()."""
-        text = self.text(network_id)
+        text = self._text(network_id)
         return None if text is None else self._network(network_id, text)
 
-    def text(self, network_id: str) -> str | None:
-        """What the profile's file says, unverified; None without one."""
+    def _text(self, network_id: str) -> str | None:
         try:
             with self._errors():
                 return self._path(network_id).read_text(encoding="utf-8")
@@ -76,8 +77,14 @@ class ProfileFolder:
         self._verified(profile.network_id, profile.text)
         path = self._path(profile.network_id)
         with self._errors():
-            atomic.make_folder(self.folder, 0o755)
-            atomic.create(path, profile.text.encode(), 0o644)
+            fresh = self._written(path.name, profile.text)
+            try:
+                os.link(fresh, path)
+                self._sync_folder()
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink(missing_ok=True)
         found = self.published(profile.network_id)
         if found is None:
             raise CniError(Code.TRY_AGAIN, f"the profile {profile.network_id} was deleted while it was published")
@@ -96,7 +103,7 @@ class ProfileFolder:
                 self._path(network_id).unlink()
             except FileNotFoundError:
                 return False
-            atomic.sync(self.folder)
+            self._sync_folder()
             return True
 
     def stage(self, texts: Mapping[str, str]) -> None:
@@ -109,27 +116,16 @@ class ProfileFolder:
         for network_id, text in texts.items():
             self._verified(network_id, text)
         with self._errors():
-            atomic.make_folder(self.folder, 0o755)
             self._sweep()
             for network_id, text in texts.items():
-                atomic.replace(self.folder / (network_id + _NEXT), text.encode(), 0o644)
+                self._written(network_id + _NEXT, text).replace(self.folder / (network_id + _NEXT))
             manifest = {i: _hash(text.encode()) for i, text in texts.items()}
-            atomic.replace(self.folder / _MANIFEST, json.dumps(manifest, sort_keys=True).encode(), 0o644)
+            self._written(_MANIFEST, json.dumps(manifest, sort_keys=True)).replace(self.folder / _MANIFEST)
+            self._sync_folder()
 
     def pending(self) -> tuple[str, ...]:
         """The ids of a staged change that is not committed, sorted; empty when there is none."""
         return tuple(sorted(self._manifest()))
-
-    def unfinished(self) -> tuple[tuple[str, ...], str]:
-        """The ids of a staged change that can be committed; and why one can't be, in words."""
-        try:
-            manifest = self._manifest()
-            with self._errors():
-                for network_id, expected in sorted(manifest.items()):
-                    self._check_staged(network_id, expected)
-        except (CniError, FileNotFoundError) as e:
-            return (), f"an apply was cut short and can't be completed: {e}"
-        return tuple(sorted(manifest)), ""
 
     def staged(self, network_id: str) -> Published | None:
         """What a pending change makes of a network, where it takes part in it."""
@@ -148,18 +144,16 @@ class ProfileFolder:
             for fresh, path in ready:
                 if fresh.exists():
                     fresh.replace(path)
-            if self.folder.exists():
-                atomic.sync(self.folder)
-                (self.folder / _MANIFEST).unlink(missing_ok=True)
-                atomic.sync(self.folder)
+            self._sync_folder()
+            (self.folder / _MANIFEST).unlink(missing_ok=True)
+            self._sync_folder()
 
     def abort(self) -> None:
         """Forget a staged change that was not put in force."""
         with self._errors():
-            if self.folder.exists():
-                (self.folder / _MANIFEST).unlink(missing_ok=True)
-                atomic.sync(self.folder)
-                self._sweep()
+            (self.folder / _MANIFEST).unlink(missing_ok=True)
+            self._sync_folder()
+            self._sweep()
 
     def _check_staged(self, network_id: str, expected: str) -> tuple[Path, Path]:
         """The staged file and its place; a commit that was cut short has moved some there already."""
@@ -209,11 +203,35 @@ class ProfileFolder:
             raise CniError(Code.INVALID_CONF, f"{network_id!r} can't be a profile's id")
         return self.folder / (network_id + _PUBLISHED)
 
+    def _written(self, name: str, text: str) -> Path:
+        """The text in a new file, on the disk for certain; its name is taken by nothing that is read."""
+        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path = self.folder / f".{name}.{secrets.token_hex(8)}"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
     def _sweep(self) -> None:
         """Remove what a killed process left beside the profiles."""
         for path in tuple(self.folder.iterdir()) if self.folder.exists() else ():
-            if path.name.endswith(_NEXT) or atomic.is_left(path.name):
+            if path.name.endswith(_NEXT) or _FRESH.match(path.name):
                 path.unlink(missing_ok=True)
+
+    def _sync_folder(self) -> None:
+        if not self.folder.exists():
+            return
+        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -249,7 +249,10 @@ def test_several_datastores_have_to_be_told_apart(lab: Lab, etcd: Etcd, moved: d
     assert f"several datastores are meant: local; etcdv3 at {etcd.url}" in done.stderr.decode()
     assert kinds(ran(lab, "export", "--from", "local"))
     assert b"has nothing of ours" in tool(lab, "export", "--from", etcd.url).stderr
-    assert ran(lab, "import", "--from", "local", "--to", "etcdv3", "--yes", ETCD_ENDPOINTS="http://127.0.0.1:1")
+    # The conf that names no datastore is about that of the environment, here as for an ADD.
+    elsewhere = tool(lab, "import", "--from", "local", "--to", "etcdv3", "--yes", ETCD_ENDPOINTS="http://127.0.0.1:1")
+    assert (elsewhere.returncode, b"several datastores are meant: etcdv3" in elsewhere.stderr) == (2, True)
+    assert ran(lab, "import", "--from", "local", "--to", "etcdv3", "--yes")
     assert PROFILE in etcd.dump()
 
 
