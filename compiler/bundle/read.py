@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import yaml
 
+from calico_rkt.compiler.bundle.lists import items
 from calico_rkt.compiler.bundle.pools import read_pool
 from calico_rkt.compiler.bundle.resources import API_VERSION, Bundle, Pool
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
@@ -34,6 +35,7 @@ class _Document:
     first: str
     text: str
     before: int
+    listed: bool = False
 
     def problem(self, code: str, message: str, hint: str = "") -> Diagnostic:
         return error(code, message, Span(self.path, self.line, 1, len(self.first) + 1, self.first), hint=hint)
@@ -46,11 +48,15 @@ def read(path: str, data: bytes) -> Bundle:
     profiles: list[Network] = []
     pools: list[Pool] = []
     endpoints: list[str] = []
+    passed_over: list[str] = []
     seen: dict[tuple[str, str], int] = {}
-    for document in _split(path, text):
+    for document in (part for whole in _split(path, text) for part in _parts(whole)):
         try:
             kind, name, found = _resource(document)
         except CompileError as e:
+            if document.listed and (name := _foreign(document)):
+                passed_over.append(name)
+                continue
             problems += [d if d.span else replace(d, span=document.problem(d.code, "").span) for d in e.diagnostics]
             continue
         if (kind, name) in seen:
@@ -62,7 +68,7 @@ def read(path: str, data: bytes) -> Bundle:
             pools.append(found)
         else:
             endpoints.append(name)
-    if not seen and not problems:
+    if not seen and not problems and not passed_over:
         problems.append(error("CR614", "there is no resource in this file", path=path))
     if problems:
         raise CompileError(problems)
@@ -70,6 +76,7 @@ def read(path: str, data: bytes) -> Bundle:
         tuple(sorted(profiles, key=lambda n: n.id)),
         tuple(sorted(pools, key=lambda p: p.name)),
         endpoint_names=tuple(sorted(endpoints)),
+        passed_over=tuple(sorted(passed_over)),
     )
 
 
@@ -95,14 +102,39 @@ def _split(path: str, text: str) -> Iterator[_Document]:
             yield _Document(path, first + 1, lines[first].rstrip("\r"), part, start)
 
 
+def _parts(document: _Document) -> Iterator[_Document]:
+    """The document, or where it is a list its items."""
+    found = None if _knots(document) else items(document.text)
+    if found is None:
+        yield document
+        return
+    for before, text in found:
+        first = text.partition("\n")[0]
+        yield _Document(document.path, document.before + before + 1, first, text, document.before + before, listed=True)
+
+
+def _foreign(document: _Document) -> str:
+    """The name of a profile that says nowhere that it is one of ours; empty for anything else."""
+    try:
+        top = load(document.text, document.before)
+    except CompileError:
+        return ""
+    metadata = top.get("metadata") if isinstance(top, dict) and top.get("kind") == "Profile" else None
+    if not isinstance(metadata, dict):
+        return ""
+    notes = metadata.get("annotations")
+    ours = isinstance(notes, dict) and any(key.startswith("calico-rkt.org/") for key in notes)
+    return "" if ours else str(metadata.get("name") or "")
+
+
 def _resource(document: _Document) -> tuple[str, str, Network | Pool | None]:
-    _refuse_knots(document)
+    knot = _knots(document)
+    if knot:
+        raise CompileError([document.problem("CR611", f"{knot}, which no file of export's has")])
     top = load(document.text, document.before)
     kind = top.get("kind") if isinstance(top, dict) else None
     if not isinstance(top, dict) or top.get("apiVersion") != API_VERSION or kind not in _KINDS:
-        hint = "IPPool, Profile and WorkloadEndpoint, one document each: as calico-rkt export writes them"
-        if isinstance(kind, str) and kind.endswith("List"):
-            hint = "a list of calicoctl's: write each of its items as a document of its own, between lines of ---"
+        hint = "IPPool, Profile and WorkloadEndpoint: as calico-rkt export writes them, or calicoctl get lists them"
         raise CompileError([document.problem("CR611", f"no resource that can be imported: kind {kind!r}", hint)])
     name = _name(document, top)
     if kind == "Profile":
@@ -128,14 +160,14 @@ def _name(document: _Document, top: dict[str, Value]) -> str:
     return name
 
 
-def _refuse_knots(document: _Document) -> None:
-    """Aliases and bottomless nesting: harmless to write, and costly to read. Calico's files have neither."""
+def _knots(document: _Document) -> str:
+    """Aliases and bottomless nesting, in words: harmless to write, and costly to read. Calico's files have neither."""
     depth = 0
     try:
         for event in yaml.parse(document.text, Loader=_LOADER):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > _DEEPEST:
-                what = "an alias" if isinstance(event, yaml.AliasEvent) else f"more than {_DEEPEST} levels"
-                raise CompileError([document.problem("CR611", f"{what}, which no file of export's has")])
+                return "an alias" if isinstance(event, yaml.AliasEvent) else f"more than {_DEEPEST} levels"
     except yaml.YAMLError:
-        return  # the reader says it better
+        pass  # the reader says it better
+    return ""

@@ -51,10 +51,12 @@ class WorkloadEndpoint:
 class Bundle:
     """What goes from one datastore to another, each kind sorted by its names.
 
-    Of the endpoints in a file the names alone are read: a container lives where it lives.
+    Of the endpoints in a file the names alone are read: a container lives where it lives. passed_over names profiles
+    of a list of calicoctl's that no calico-rkt published: Calico's own and other people's.
     """
 
     profiles: tuple[Network, ...] = ()
     pools: tuple[Pool, ...] = ()
     endpoints: tuple[WorkloadEndpoint, ...] = ()
     endpoint_names: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()

@@ -16,7 +16,8 @@ _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~
 _QUOTES = ("'", '"', "|", ">")
 _INT = re.compile(r"0|[1-9][0-9]{0,18}")
 _DOUBTFUL = re.compile(
-    r"[-+.]?[0-9][0-9_.]*(e[-+]?[0-9]+)?|0[xob][0-9a-f_]+|[-+]?\.(inf|nan)|y|n|yes|no|on|off|<<", re.IGNORECASE
+    r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)(e[-+]?[0-9]+)?|0[xob][0-9a-f_]+|[-+]?\.(inf|nan)|y|n|yes|no|on|off|<<",
+    re.IGNORECASE,
 )
 
 

@@ -58,6 +58,8 @@ def plan(bundle: Bundle, side: Side, source: str) -> Plan:
             changes.append(change)
     fresh, words = _pools(bundle, side)
     notes = [*([f"in step already: {', '.join(same)}"] if same else []), *words, *_about_endpoints(bundle)]
+    if bundle.passed_over:
+        notes.append(f"not brought in, since calico-rkt published none of them: {', '.join(bundle.passed_over)}")
     overwritten = tuple(c.new.network for c in changes if c.old is not None)
     return Plan(tuple(changes), fresh, tuple(notes), overwritten)
 

@@ -1,5 +1,6 @@
 """A bundle is written the same each time, read back as it was, and refused where Calico or a reviewer would."""
 
+import json
 from ipaddress import ip_network
 
 import pytest
@@ -82,7 +83,7 @@ def test_windows_line_ends_and_comments_are_no_obstacle():
         ("a: [1\n", "f:1:1: CR510 error"),
         ("just words\n", "f:1:1: CR611 error: no resource that can be imported: kind None"),
         (HEAD.replace("IPPool", "GlobalNetworkPolicy"), "f:1:1: CR611 error: no resource that can be imported"),
-        (HEAD.replace("IPPool", "ProfileList"), "its items as a document of its own"),
+        (HEAD.replace("IPPool", "ProfileList"), "CR614 error: there is no resource in this file"),
         (HEAD.replace("{name: p}", "{}"), "f:1:1: CR611 error: a resource without a name"),
         ("a: &x [1]\nb: *x\n", "f:1:1: CR611 error: an alias"),
         ("[" * 100, "f:1:1: CR611 error: more than 64 levels"),
@@ -146,3 +147,60 @@ def test_a_file_with_one_character_changed_says_the_same_or_is_refused(place, ch
     except CompileError:
         return
     assert back.profiles in ((WEB,), ()), text
+
+
+def listed(*documents, kind="ProfileList", style=None):
+    """What `calicoctl get ... -o yaml` makes of resources: a list, sorted keys, what the datastore adds, bare words."""
+    items = []
+    for one in documents:
+        metadata = {**one["metadata"], "uid": "4b2c6a5e-7d1f-4b63-9c0e-1f2d3c4b5a69", "resourceVersion": "1234"}
+        items.append({**one, "metadata": metadata | {"creationTimestamp": "2026-08-01T10:00:00Z"}})
+    top = {"apiVersion": "projectcalico.org/v3", "items": items, "kind": kind, "metadata": {"resourceVersion": "5678"}}
+    if style == "json":
+        return json.dumps(top, indent=2)
+    return yaml.safe_dump(top, sort_keys=True, width=1000)
+
+
+STOCK = {
+    "apiVersion": "projectcalico.org/v3",
+    "kind": "Profile",
+    "metadata": {"name": "projectcalico-default-allow"},
+    "spec": {"egress": [{"action": "Allow", "destination": {}, "source": {}}], "ingress": [{"action": "Allow"}]},
+}
+
+
+@pytest.mark.parametrize("style", ["yaml", "json"])
+def test_a_list_of_calicoctl_s_is_its_items_and_what_is_nobody_s_of_ours_is_named(style):
+    ours = [d for d in yaml.safe_load_all(WHOLE) if d["kind"] == "Profile"]
+    back = read("f", listed(STOCK, *ours, style=style).encode())
+    assert back == Bundle((WEB,), passed_over=("projectcalico-default-allow",))
+    pools = [d for d in yaml.safe_load_all(WHOLE) if d["kind"] == "IPPool"]
+    assert read("f", listed(*pools, kind="IPPoolList", style=style).encode()).pools[0].cidr == POOL.cidr
+
+
+def test_one_resource_as_calicoctl_prints_it_is_read():
+    (ours,) = [d for d in yaml.safe_load_all(WHOLE) if d["kind"] == "Profile"]
+    text = yaml.safe_dump(ours)
+    assert read("f", text.encode()) == Bundle((WEB,))
+    assert ": 0.1.0\n" in text, "which readers of YAML agree about: it is no number"
+
+
+def test_an_edited_profile_in_a_list_is_refused_at_its_line():
+    (ours,) = [d for d in yaml.safe_load_all(WHOLE) if d["kind"] == "Profile"]
+    text = listed(STOCK, ours)
+    assert text.count("destination") >= 2
+    edited = text.replace("- 80", "- 81")
+    assert edited != text
+    with pytest.raises(CompileError) as caught:
+        read("f", edited.encode())
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "CR513"
+    line = edited.splitlines()[problem.span.line - 1]
+    assert line.startswith("- apiVersion")
+    assert problem.span.line > 2
+
+
+@pytest.mark.parametrize("word", ["1.0", "1e3", ".5", "0x10", "1_000", "+1", "1.", "0.1_0"])
+def test_words_that_readers_disagree_about_are_refused_still(word):
+    with pytest.raises(CompileError):
+        read("f", f"{HEAD}spec: {{cidr: 10.0.0.0/8, nodeSelector: {word}}}\n".encode())
