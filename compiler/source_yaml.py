@@ -45,6 +45,18 @@ _WAYS_OUT = (
 )
 
 
+# What PyYAML's own parser says in its words, in those of libyaml's.
+_IN_C = (
+    (r"expected a comment or a line break, but (?:found|got) .*", "did not find expected comment or line break"),
+    (r"expected chomping or indentation .*", "did not find expected comment or line break"),
+    (r"expected '(<[^']*>)', but (?:found|got) .*", r"did not find expected \1"),
+    (r"expected (?:the )?(.*?), but (?:found|got) .*", r"did not find expected \1"),
+    (r"(?:block )?sequence entries are not allowed here", "block sequence entries are not allowed in this context"),
+    (r"mapping (keys|values) are not allowed here", r"mapping \1 are not allowed in this context"),
+    (r"found character '.*' that cannot start any token", "found character that cannot start any token"),
+)
+
+
 def compose(path: str, text: str, twice: list[Diagnostic] | None = None) -> Node:
     """The one document of the text, a null Scalar where there is none; CompileError with all problems.
 
@@ -85,7 +97,10 @@ class _Composer:
             kind = type(event)
             if kind is yaml.ScalarEvent:
                 self._refuse_extras(event)
-                node: Node = Scalar(event.value, not event.style, self._span(event.start_mark, event.end_mark))
+                span = self._span(event.start_mark, event.end_mark)
+                if span.end_column == span.column + 1 and not event.value:
+                    span = _nothing(span)
+                node: Node = Scalar(event.value, not event.style, span)
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 self._refuse_extras(event)
                 stack.append((event, []))
@@ -186,12 +201,26 @@ class _Composer:
                 )
                 for m in islice(re.finditer(_TABBED, self.text, re.MULTILINE), MOST_REPORTED)
             ]
+        problem = _in_c(e.problem or "unreadable", e.context or "")
         context = f" {e.context}" if e.context else ""
         began = e.context_mark.line + 1 if e.context_mark else span.line
         since = f" that began in line {began}" if context and began < span.line else ""
-        problem = e.problem or "unreadable"
         hint = next((way for said, way in _WAYS_OUT if said in problem), "")
         return [error("CR106", f"not YAML:{context}{since}{':' if context else ''} {problem}", span, hint=hint)]
+
+
+def _nothing(span: Span) -> Span:
+    """The place of a value that is not there: right behind its colon, whichever blanks the parser has passed."""
+    column = len(span.text[: span.column - 1].rstrip(" ")) + 1
+    return Span(span.path, span.line, column, column + 1, span.text) if column > 1 else span
+
+
+def _in_c(problem: str, context: str) -> str:
+    """A problem in libyaml's words: one text has one answer, whichever parser this Python has."""
+    if problem.startswith("expected <block end>"):
+        return f"did not find expected {'key' if 'mapping' in context else repr('-') + ' indicator'}"
+    fitting = (found.expand(words) for pattern, words in _IN_C if (found := re.fullmatch(pattern, problem, re.DOTALL)))
+    return next(fitting, problem)
 
 
 def comments(data: bytes) -> list[tuple[int, int, str]]:

@@ -183,7 +183,8 @@ def workspace(folder: Path, networks: dict[str, tuple[str, str]]) -> None:
 
 
 def ours() -> str:
-    return str(ROOT / ".venv/bin/calico-rkt")
+    """What is installed: one file, whose parser of YAML is the C one that is loaded from memory."""
+    return str(ROOT / "dist/calico")
 
 
 def show(what: str, figures: Sequence[Run], words: str = "") -> None:
