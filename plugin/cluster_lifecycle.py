@@ -5,15 +5,16 @@ The counterpart of lifecycle for clusters: profiles of stock Calico and of other
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.targets.calico_v3_read import verify
-from calico_rkt.compiler.targets.felix import NFTABLES, Nodes, coded
+from calico_rkt.compiler.targets.felix import Nodes, unfit
 from calico_rkt.plugin.lifecycle import NONE, Change, ChangedMeanwhileError, Files, State
 from calico_rkt.plugin.policy import compile_published
 from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.clustered import ClusterStore
 
 
@@ -78,30 +79,43 @@ def _state(
     return State(network_id, published.network, state, endpoints, None)
 
 
-def prune(store: ClusterStore, *, dry_run: bool) -> tuple[str, ...]:
-    """Delete profiles of ours that no endpoint of the cluster is under; returns their ids."""
-    return tuple(i for i in store.profiles.published_ids() if store.profiles.delete_unused(i, dry_run=dry_run))
-
-
-def warnings(store: ClusterStore, known: dict[str, NetConf]) -> tuple[str, ...]:
-    """What of the cluster is not as the confs would have it, and stays as it is; each in words."""
-    return (*store.warnings([known[name] for name in sorted(known)]), *coded_profiles(store))
-
-
-def coded_profiles(store: ClusterStore) -> tuple[str, ...]:
-    """Which published profiles name an ICMP code, where a Felix may be in nftables mode; each in words."""
-    felix = store.felix()
-    if felix is None or NFTABLES not in felix.modes:
-        return ()
-    found = []
+def prune(store: ClusterStore, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
+    """Delete profiles of ours that no endpoint of the cluster is under; their ids, and what failed."""
+    gone, failed = [], []
     for network_id in store.profiles.published_ids():
         try:
+            if store.profiles.delete_unused(network_id, dry_run=dry_run):
+                gone.append(network_id)
+        except UnreachableError:
+            raise
+        except CniError as e:
+            failed.append(e)
+    return tuple(gone), tuple(failed)
+
+
+def warnings(store: ClusterStore, known: dict[str, NetConf], files: Files = NONE) -> tuple[str, ...]:
+    """What of the cluster is not as the confs would have it, and stays as it is; each in words."""
+    ours = store.warnings([known[name] for name in sorted(known)])
+    return (*ours, *_stopping(store, known, files))
+
+
+def _stopping(store: ClusterStore, known: dict[str, NetConf], files: Files) -> Iterator[str]:
+    """Which published profiles would stop some node's Felix; not those that the host's files would publish again."""
+    suspects = store.suspects()
+    felix = store.felix() if suspects else None
+    if felix is None:
+        return
+    names = {object_id(n): n for n in known}
+    for network_id in suspects:
+        try:
             published = store.profiles.published(network_id)
+            problem = next(unfit(verify(published.text), felix), None) if published else None
         except CniError:
             continue  # its state says so
-        where = next((place for place, _ in coded(verify(published.text))), "") if published else ""
-        if where:
-            found.append(
-                f"profile {network_id}: {where} names an ICMP code, which stops a Felix in nftables mode: {felix.why}"
-            )
-    return tuple(found)
+        if problem is None:
+            continue
+        try:
+            name = names[network_id]
+            compile_published(known[name], files=files.get(name), felix=felix)
+        except (KeyError, CniError):
+            yield f"profile {network_id}: {problem.message}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import NetConf
@@ -16,7 +17,7 @@ from calico_rkt.plugin.log import open_log
 from calico_rkt.plugin.question import agreed, reviewed, shown
 from calico_rkt.plugin.restoring import restore_host
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.sides import Side, clusters, opened_cluster, opened_local
+from calico_rkt.plugin.sides import Side, clusters, complain, opened_cluster, opened_local, tried
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.review.world import World
@@ -32,9 +33,8 @@ def run(args: argparse.Namespace) -> int:
 
         return gc(args, lambda: clusters(confs_of(args.confs)))
     if args.command == "prune":
-        with opened_local({}) as local:  # whatever is wrong with a conf
-            _prune(args, local)
-        return _in_clusters(args, confs_of(args.confs), _prune)
+        worst = tried(lambda: _here(args, {}, _prune))  # whatever is wrong with a conf
+        return max(worst, _in_clusters(args, confs_of(args.confs), _prune))
     found = decided(args.confs, args.profiles)
     if args.command == "status":
         from calico_rkt.plugin.status import status
@@ -54,9 +54,18 @@ def _publish(args: argparse.Namespace, found: Decided) -> int:
     worst = found.status()
     if not _may_apply(args, found):
         return worst
-    with opened_local(found.known, found.files) as local:
-        worst = max(worst, _apply(args, local))
+    worst = max(worst, tried(lambda: _here(args, found.known, _apply, found.files)))
     return max(worst, _in_clusters(args, found.known, _apply, found.files))
+
+
+def _here(
+    args: argparse.Namespace,
+    known: dict[str, NetConf],
+    act: Callable[[argparse.Namespace, Side], int],
+    files: Files = NONE,
+) -> int:
+    with opened_local(known, files) as local:
+        return act(args, local)
 
 
 def _in_clusters(
@@ -66,11 +75,12 @@ def _in_clusters(
     files: Files = NONE,
 ) -> int:
     """Do the same in every cluster that a conf names; the worst exit status."""
-    worst = 0
-    for there in clusters(known):
+
+    def do(there: dict[str, NetConf]) -> int:
         with opened_cluster(there, files) as cluster:
-            worst = max(worst, act(args, cluster))
-    return worst
+            return act(args, cluster)
+
+    return max([tried(partial(do, there)) for there in clusters(known)], default=0)
 
 
 def _may_apply(args: argparse.Namespace, found: Decided) -> bool:
@@ -143,6 +153,9 @@ def _worlds(side: Side, changes: tuple[Change, ...]) -> tuple[World, World]:
 
 
 def _prune(args: argparse.Namespace, side: Side) -> int:
-    for network_id in side.prune(dry_run=args.dry_run):
+    gone, failed = side.prune(dry_run=args.dry_run)
+    for network_id in gone:
         print(f"{'would delete' if args.dry_run else 'deleted'} profile {network_id}")
-    return 0
+    for error in failed:
+        complain(error)
+    return 2 if failed else 0

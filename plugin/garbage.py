@@ -13,6 +13,7 @@ from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
+from calico_rkt.plugin.unexpected import as_cni_error
 
 _PATIENCE = 10.0
 """Seconds to wait for a call that works on the attachment."""
@@ -117,6 +118,8 @@ def _free(
                 freed.append(endpoint)
         except CniError as e:
             failed.append(e)
+        except Exception as e:  # noqa: BLE001 - the others are freed all the same
+            failed.append(as_cni_error(e))
     return tuple(freed), tuple(failed)
 
 

@@ -5,42 +5,59 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.garbage import collect, release
 from calico_rkt.plugin.holders import holders_of
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.sides import Side, opened_cluster, opened_local
+from calico_rkt.plugin.sides import Side, complain, opened_cluster, opened_local, tried
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 
 def gc(args: argparse.Namespace, clusters: Callable[[], Iterable[Mapping[str, NetConf]]]) -> int:
     """Free what is gone, or the one attachment that is named, on this host and in its clusters; the exit status.
 
-    0 done, 1 a living attachment was not freed; CniError for an attachment that nobody knows, and whatever failed.
+    0 done, 1 a living attachment was not freed or a record can't be read, 2 something failed, which is named;
+    CniError for an attachment that nobody knows.
     """
     if args.force and not args.attachment:
         raise CniError(Code.INVALID_ENVIRONMENT, "--force is for one attachment: --attachment NETWORK/CONTAINER/IFNAME")
     if args.attachment:
         return _one(args, _key(args.attachment), clusters)
-    with opened_local({}) as local:  # whatever is wrong with a conf
-        _all(args, local)
+    worst = tried(lambda: _here(args))  # whatever is wrong with a conf
     for there in clusters():
-        with opened_cluster(dict(there)) as cluster:
-            _all(args, cluster)
-    return 0
+        worst = max(worst, tried(partial(_there, args, dict(there))))
+    return worst
 
 
-def _all(args: argparse.Namespace, side: Side) -> None:
-    for line in side.finish_releases() if not args.dry_run else ():
-        print(line)
+def _here(args: argparse.Namespace) -> int:
+    with opened_local({}) as local:
+        return _all(args, local)
+
+
+def _there(args: argparse.Namespace, known: dict[str, NetConf]) -> int:
+    with opened_cluster(known) as cluster:
+        return _all(args, cluster)
+
+
+def _all(args: argparse.Namespace, side: Side) -> int:
+    """What can be freed is, whatever else can not: 2 where something failed, 1 where a record can't be read."""
+    worst = 0
+    try:
+        for line in side.finish_releases() if not args.dry_run else ():
+            print(line)
+    except CniError as e:  # the cluster is away: what the kernel has is freed all the same
+        complain(e)
+        worst = 2
     done = collect(side.store, dry_run=args.dry_run)
     for endpoint in done.freed:
         _say_freed(args, endpoint)
     for endpoint in done.kept:
         print(_kept(endpoint))
-    if done.failed:
-        raise done.failed[0]
+    for error in done.failed:
+        complain(error)
+    return 2 if done.failed else max(worst, int(bool(side.store.damaged)))
 
 
 def _one(args: argparse.Namespace, key: Key, clusters: Callable[[], Iterable[Mapping[str, NetConf]]]) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import zipfile
 from pathlib import Path
 
 import calico_rkt
+from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.result import CniError, Code
 
 INSTALL_TO = {"rkt": Path("/usr/lib/rkt/plugins/net"), "cni": Path("/opt/cni/bin")}
@@ -22,11 +22,8 @@ def install(where: str) -> int:
     if not own.is_file():
         raise CniError(Code.IO, "dist/calico is not built: make binary")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = folder / ".calico.next"
-        shutil.copyfile(own, fresh)
-        fresh.chmod(0o755)
-        fresh.replace(folder / "calico")
+        atomic.make_folder(folder, 0o755)
+        atomic.replace(folder / "calico", own.read_bytes(), 0o755)
     except OSError as e:
         raise CniError(Code.IO, f"can not install into {folder}: {e.strerror}") from e
     print(f"installed {folder / 'calico'}")

@@ -125,7 +125,7 @@ def _refuse_changed(store: LocalStore, changes: Sequence[Change]) -> None:
 
 def finish_apply(store: LocalStore) -> None:
     """Complete an apply that was killed between its steps; nothing where there is none."""
-    if store.pending():
+    if store.unfinished():
         with policy_lock(store.run_dir):
             policy.finish_apply(store)
 
@@ -171,20 +171,25 @@ def _state(
     return State(network_id, published.network, state, endpoints, loaded)
 
 
-def prune(store: LocalStore, *, dry_run: bool) -> tuple[str, ...]:
-    """Delete published profiles without endpoints; returns their ids. Looks again under the lock before each."""
-    gone = []
+def prune(store: LocalStore, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
+    """Delete published profiles without endpoints; their ids, and what failed. Looks again before each."""
+    gone, failed = [], []
     with policy_lock(store.run_dir):
-        for network_id in store.published_ids():
-            used = {object_id(e.key.network) for e in store.endpoints()}
-            if network_id in used:
-                continue
-            if not dry_run:
-                if table.base_present() and not table.remove_network(network_id) and table.chains_present(network_id):
-                    continue  # something in the kernel still refers to its chains
-                store.unpublish(network_id)
-            gone.append(network_id)
+        used = store.used_ids()
+        for network_id in (i for i in store.published_ids() if i not in used):
+            try:
+                if dry_run or (network_id not in store.used_ids() and _deleted(store, network_id)):
+                    gone.append(network_id)
+            except CniError as e:
+                failed.append(e)
         if not dry_run:
-            kept = {object_id(e.key.network) for e in store.endpoints()} | set(store.published_ids())
+            kept = store.used_ids() | set(store.published_ids())
             flows.drop(store, [n for n in store.unheld.networks() if object_id(n) not in kept])
-    return tuple(gone)
+    return tuple(gone), tuple(failed)
+
+
+def _deleted(store: LocalStore, network_id: str) -> bool:
+    """Whether the profile went; it stays where something in the kernel still refers to its chains."""
+    if table.base_present() and not table.remove_network(network_id) and table.chains_present(network_id):
+        return False
+    return store.unpublish(network_id)

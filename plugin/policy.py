@@ -11,7 +11,7 @@ from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin import flows, link
 from calico_rkt.plugin.enforce import table
-from calico_rkt.plugin.enforce.elements import adding_all, to_host_script
+from calico_rkt.plugin.enforce.elements import EndpointElements, adding_all, to_host_script
 from calico_rkt.plugin.enforced import elements_of, enforceable, in_force
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import LOG
@@ -68,9 +68,9 @@ def attach(store: LocalStore, conf: NetConf, endpoint: Endpoint) -> None:
         else:
             return
     table.close_first()
-    with policy_lock(store.run_dir, meanwhile=table.close_first):
-        prepare(store, conf)
-        table.attach(wanted)
+    while not _built(store, conf, wanted):
+        LOG.info("the published profile of network %s changed while its chains were made ready", conf.name)
+    _warn_of_blocked_forwarding()
 
 
 def detach(endpoint: Endpoint) -> None:
@@ -78,12 +78,13 @@ def detach(endpoint: Endpoint) -> None:
     table.detach(elements_of(endpoint))
 
 
-def prepare(store: LocalStore, conf: NetConf) -> None:
-    """Publish the network's profile when it has none, and build what the kernel lacks. Under the policy lock.
+def _built(store: LocalStore, conf: NetConf, wanted: EndpointElements) -> bool:
+    """Publish the network's profile when it has none, build what the kernel lacks, attach; False to be done again.
 
-    What is published stays as it is, also where the host's files compile to something else by now.
+    What takes long, compiling and writing, is done before the lock, under which other networks' calls wait: there only
+    the published text is looked at again. What is published stays as it is, also where the host's files compile to
+    something else by now.
     """
-    finish_apply(store)
     network_id = object_id(conf.name)
     published = store.published(network_id) or store.publish(compile_published(conf))
     if published.network != conf.name:
@@ -91,13 +92,24 @@ def prepare(store: LocalStore, conf: NetConf) -> None:
             Code.PROFILE_UNUSABLE,
             f"the published profile {network_id!r} belongs to network {published.network!r}, not {conf.name!r}",
         )
-    found = table.standing()
-    if found is table.Standing.WHOLE:
-        table.set_ranges(store.ranges())
-        table.apply_scripts([script(published), members_script(store, {network_id})])
-    else:
-        LOG.info("the nftables table is %s: building all of it", found.value)
-        restore(store)
+    ready = script(published)
+    with policy_lock(store.run_dir, meanwhile=table.close_first):
+        finish_apply(store)
+        if store.published_text(network_id) != published.text:
+            return False
+        found = table.standing()
+        if found is table.Standing.WHOLE:
+            table.set_ranges(store.ranges())
+            members = adding_all([elements_of(e) for e in store.endpoints(conf.name)], frozenset({network_id}))
+            table.apply_scripts([ready, members])
+        else:
+            LOG.info("the nftables table is %s: building all of it", found.value)
+            restore(store)
+        table.attach(wanted)
+    return True
+
+
+def _warn_of_blocked_forwarding() -> None:
     try:
         for finding in blocked_forwarding():
             LOG.warning("%s", finding)
@@ -113,8 +125,9 @@ def members_script(store: LocalStore, network_ids: Collection[str]) -> str:
 
 def finish_apply(store: LocalStore) -> None:
     """Complete an apply that was killed between staging its files and renaming them. Under the policy lock."""
-    if store.pending():
-        LOG.warning("an apply was cut short: completing it for %s", ", ".join(store.pending()))
+    unfinished = store.unfinished()
+    if unfinished:
+        LOG.warning("an apply was cut short: completing it for %s", ", ".join(unfinished))
         store.commit()
         restore(store)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin import lifecycle
 from calico_rkt.plugin.lifecycle import NONE, Change, Files, State
+from calico_rkt.plugin.result import CniError
 from calico_rkt.plugin.store.local import LocalStore, open_local
 from calico_rkt.plugin.store.protocol import Profiles
 
@@ -44,7 +46,7 @@ class Local:
     def states(self) -> tuple[State, ...]:
         return lifecycle.states(self.store, self.known, self.files)
 
-    def prune(self, *, dry_run: bool) -> tuple[str, ...]:
+    def prune(self, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
         return lifecycle.prune(self.store, dry_run=dry_run)
 
     def finish_releases(self) -> tuple[str, ...]:
@@ -81,7 +83,7 @@ class Cluster:
 
         return cluster_lifecycle.states(self.store, self.known, self.files)
 
-    def prune(self, *, dry_run: bool) -> tuple[str, ...]:
+    def prune(self, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
         from calico_rkt.plugin import cluster_lifecycle
 
         return cluster_lifecycle.prune(self.store, dry_run=dry_run)
@@ -90,7 +92,7 @@ class Cluster:
         """What was noted to be given back, and is now, in words."""
         done = [
             f"finished the release of {r.key.network} {r.key.container} {r.key.ifname}"
-            for r in self.store.finish_releases()
+            for r in self.store.finish_releases(every=True)
         ]
         swept = self.store.sweep()
         return (*done, *([f"freed {swept} addresses that no endpoint has"] if swept else ()))
@@ -99,10 +101,24 @@ class Cluster:
         """What of the cluster is not as the confs would have it, in words."""
         from calico_rkt.plugin import cluster_lifecycle
 
-        return cluster_lifecycle.warnings(self.store, self.known)
+        return cluster_lifecycle.warnings(self.store, self.known, self.files)
 
 
 Side = Local | Cluster
+
+
+def tried(act: Callable[[], int]) -> int:
+    """An act on one of several datastores: its exit status. What fails is printed, and keeps no other from its turn."""
+    try:
+        return act()
+    except CniError as e:
+        complain(e)
+        return 2
+
+
+def complain(error: CniError) -> None:
+    """Say on stderr what went wrong, and go on."""
+    print("\n".join(filter(None, (f"calico-rkt: {error.msg}", error.details.rstrip("\n")))), file=sys.stderr)
 
 
 @contextmanager

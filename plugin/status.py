@@ -21,24 +21,31 @@ from calico_rkt.plugin.differences import differences
 from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.lifecycle import State
 from calico_rkt.plugin.policy import blocked_forwarding
+from calico_rkt.plugin.result import CniError
 from calico_rkt.plugin.sides import LOCAL, clusters, opened_cluster, opened_local
+from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import folders
 
 
 def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
     """Print it; 2 where something can't be read, 1 where something is not as it should be, else 0."""
     known, told = decided.known, decided.told()
+    warnings: list[str] = []
     with opened_local(known, decided.files) as local:
         found = local.states()
         differs = differences(local.store)
+        warnings += local.store.damaged
     blocked = blocked_forwarding()
     table_there = table.base_present()
     networks = [(local.name, s) for s in found]
-    warnings: list[str] = []
     for confs_there in clusters(known):
-        with opened_cluster(confs_there, decided.files) as cluster:
-            networks += [(cluster.name, s) for s in cluster.states()]
-            warnings += cluster.warnings()
+        try:
+            with opened_cluster(confs_there, decided.files) as cluster:
+                networks += [(cluster.name, s) for s in cluster.states()]
+                warnings += cluster.warnings()
+        except CniError as e:  # the others' state is known all the same
+            warnings.append(f"networks {', '.join(sorted(confs_there))}: {e.msg}")
+    warnings += Journal(folders()[1] / "journal").broken()
     networks = [(name, _named(s, decided.workspace.unusable)) for name, s in networks]
     agent = ask(folders()[0] / METRICS) if with_agent else None
     bad = [s for _, s in networks if s.state in ("edited", "unusable", "stale", "not ours") or s.loaded is False]

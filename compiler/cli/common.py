@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import secrets
 import stat
 import sys
 from collections.abc import Callable
@@ -103,7 +104,7 @@ def _write_whole(path: Path, text: str) -> None:
         return
     if not path.parent.is_dir():
         raise FileNotFoundError(ENOENT, "there is no such folder")
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with fresh.open("x", encoding="utf-8") as stream:
             if path.exists():

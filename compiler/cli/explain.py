@@ -21,7 +21,7 @@ from calico_rkt.compiler.review.expect import why_empty
 from calico_rkt.compiler.review.question import Case, cases
 from calico_rkt.compiler.review.words import fate_values, packet_values, rule_words, verdict_words
 from calico_rkt.compiler.review.world import World
-from calico_rkt.compiler.values import BadValueError, parse_number, parse_port, parse_protocol
+from calico_rkt.compiler.values import LAST_PORT, BadValueError, parse_number, parse_port, parse_protocol
 
 EPILOG = """\
 FROM and TO: a network's name, an address or CIDR, outside, or host. PACKET: tcp/80, udp, icmp/8,
@@ -87,8 +87,11 @@ def _match(text: str) -> Match:
         return Match()
     if name.lower() == "protocol" and rest:
         name, *rest = rest
-    elif name.isdecimal() and not rest:
-        hint = f"tcp/{name} or udp/{name} for the port, protocol/{name} for the IP protocol of that number"
+    elif name.isascii() and name.isdecimal() and not rest:
+        number = int(name[:6])
+        said = [f"tcp/{number} or udp/{number} for the port"] if 1 <= number <= LAST_PORT else []
+        said += [f"protocol/{number} for the IP protocol of that number"] if 1 <= number <= 255 else []
+        hint = ", ".join(said) or "tcp/80 for a port, protocol/47 for an IP protocol"
         raise CompileError([error("CR842", f"{text} could be a port or a protocol", hint=hint)])
     known = {n.lower(): n for n in PROTOCOL_NAMES.values()}
     protocol = _parsed(text, lambda: parse_protocol(known.get(name.lower(), name)))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from calico_rkt.compiler.diagnostics import Diagnostic, warning
+from calico_rkt.compiler.expectations import Expectation
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Action, NameRef, Net, Rule, Side
 from calico_rkt.compiler.overrides import File
 
@@ -21,6 +22,8 @@ def remarks(files: Sequence[File]) -> Iterator[Diagnostic]:
             yield from _every_address(rule, defined)
             if direction == "ingress":
                 yield from _everybody_else(rule)
+        for promise in _promises(file):
+            yield from _one_family(promise)
     yield from _unused(files)
 
 
@@ -30,6 +33,19 @@ def _rules(file: File) -> Iterator[tuple[str, Rule]]:
             for item in getattr(one, direction, None) or ():
                 if isinstance(item, Rule):
                     yield direction, item
+
+
+def _promises(file: File) -> Iterator[Expectation]:
+    yield from file.override.tests if file.override else ()
+    if file.guardrails:
+        yield from (*file.guardrails.never, *file.guardrails.always, *file.guardrails.envelope)
+
+
+def _one_family(promise: Expectation) -> Iterator[Diagnostic]:
+    for net in (e.net for e in (promise.source, promise.destination) if e.net is not None and e.net.prefixlen == 0):
+        message = f"{net} is every IPv{net.version} address: {promise.name!r} says nothing about IPv{10 - net.version}"
+        hint = "outside: true, endpoints: true and any: true mean both families"
+        yield warning("CR843", message, promise.span, hint=hint)
 
 
 def _every_address(rule: Rule, defined: _Defined) -> Iterator[Diagnostic]:
@@ -65,7 +81,8 @@ def _everybody_else(rule: Rule) -> Iterator[Diagnostic]:
     m, source = rule.match, rule.match.source
     if rule.action is not Action.ALLOW or source.not_selector is None:
         return
-    named = source.nets or source.selector is not None or source.networks
+    few = source.nets and not any(isinstance(n, IPv4Network | IPv6Network) and not n.prefixlen for n in source.nets)
+    named = few or source.selector is not None or source.networks
     ported = m.destination.ports or m.destination.not_ports or m.icmp or m.not_icmp
     if not named and not ported and m.protocol in (None, *PORT_PROTOCOLS):
         what = "everything" if m.protocol is None else "all ports"

@@ -165,9 +165,12 @@ def _net(text: str, where: str) -> Net:
     if "/" not in text:
         raise _bad(f"{where}: {text} has no prefix length, which Calico refuses")
     try:
-        return ip_network(text)
+        net = ip_network(text)
     except ValueError as e:
         raise _bad(f"{where}: {e}") from e
+    if net.version == 6 and net.prefixlen >= 96 and net.network_address.ipv4_mapped is not None:
+        raise _bad(f"{where}: {text} is an IPv4 network to Calico, which this program never writes so")
+    return net
 
 
 def _ports(value: Value, where: str) -> tuple[PortRange, ...]:

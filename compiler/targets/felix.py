@@ -40,7 +40,9 @@ def unfit(network: Network, nodes: Nodes = ANY) -> Iterator[Diagnostic]:
         for where, rule in _rules(network):
             if rule.match.protocol is not None and rule.match.not_protocol is not None:
                 why = "Felix in iptables mode writes protocol and notProtocol as two -p, and programs nothing any more"
-                yield refuse("CR551", where, rule, why, "take the rule out: it matches nothing")
+                same = rule.match.protocol == rule.match.not_protocol
+                hint = "take the rule out: it matches nothing" if same else "take notProtocol out: it says nothing"
+                yield refuse("CR551", where, rule, why, hint)
     if NFTABLES not in nodes.modes:
         return
     for where, rule in coded(network):

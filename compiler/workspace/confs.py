@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from calico_rkt.compiler.conf import NetConf, parse_conf
 from calico_rkt.compiler.conf_shape import CONF_SUFFIXES, TYPE, shape_of
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, warning
 from calico_rkt.compiler.workspace.files import entries_of, read_file
+from calico_rkt.compiler.workspace.place import Place
 
 READERS: Mapping[str, str] = {
     ".conf": "rkt, containerd, nerdctl, CRI-O, Nomad",
@@ -55,7 +56,7 @@ def is_conf_name(name: str) -> bool:
     return name.endswith(CONF_SUFFIXES)
 
 
-def conf_files(folder: Path, unusable: list[Unusable]) -> dict[str, bytes]:
+def conf_files(folder: Place, unusable: list[Unusable]) -> dict[str, bytes]:
     """The files of a folder that are confs by their names, sorted; unusable takes those that can't be read.
 
     CompileError (CR701) where nobody can tell what is there.
@@ -63,7 +64,7 @@ def conf_files(folder: Path, unusable: list[Unusable]) -> dict[str, bytes]:
     return files_of([p for p in entries_of(folder) if is_conf_name(p.name)], unusable)
 
 
-def nearly_confs(folder: Path) -> tuple[Diagnostic, ...]:
+def nearly_confs(folder: Place) -> tuple[Diagnostic, ...]:
     """A warning for each conf of ours in a folder that no runtime reads, since its suffix is in another case."""
     found: list[Diagnostic] = []
     with suppress(CompileError):
@@ -75,7 +76,7 @@ def nearly_confs(folder: Path) -> tuple[Diagnostic, ...]:
     return tuple(found)
 
 
-def files_of(paths: list[Path], unusable: list[Unusable]) -> dict[str, bytes]:
+def files_of(paths: list[Place], unusable: list[Unusable]) -> dict[str, bytes]:
     """The bytes of these conf files; unusable takes those that can't be read."""
     out: dict[str, bytes] = {}
     for path in paths:

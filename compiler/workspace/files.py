@@ -1,14 +1,16 @@
-"""A folder or one file in, names and bytes out: the only place that reads confs and overrides from disk."""
+"""A folder or one file in, names and bytes out: the only place that reads confs and overrides."""
 
 from __future__ import annotations
 
-import os
+import re
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors
 from calico_rkt.compiler.source import LARGEST
+from calico_rkt.compiler.workspace.place import Place
 
 SUFFIXES = (".yaml", ".yml")
 PROFILES = "profiles"
@@ -17,7 +19,7 @@ BASELINE = "baseline.yaml"
 """The file of accepted findings, beside the confs."""
 
 
-def read_profiles(folder: Path, *, may_be_absent: bool = True) -> dict[str, bytes]:
+def read_profiles(folder: Place, *, may_be_absent: bool = True) -> dict[str, bytes]:
     """The YAML files of a folder by path, sorted; not those of its subfolders.
 
     A file that can't be read is an error (CompileError): it could be anybody's override. So is a folder that can't
@@ -29,10 +31,11 @@ def read_profiles(folder: Path, *, may_be_absent: bool = True) -> dict[str, byte
     return found
 
 
-def entries_of(folder: Path, *, missing_ok: bool = False) -> list[Path]:
-    """What stands in a folder, sorted; CompileError (CR701) where nobody can tell."""
+def entries_of(folder: Place, *, missing_ok: bool = False) -> list[Place]:
+    """What stands in a folder, sorted; CompileError (CR701) where nobody can tell, CR742 where git left it empty."""
     try:
-        return sorted(folder.iterdir())
+        found = sorted(folder.iterdir(), key=lambda place: place.name)
+        left_empty = not found and isinstance(folder, Path) and _left_empty(folder.resolve())
     except FileNotFoundError as e:
         nowhere = _leads_nowhere(folder)
         if missing_ok and not nowhere:
@@ -43,19 +46,34 @@ def entries_of(folder: Path, *, missing_ok: bool = False) -> list[Path]:
         raise CompileError([error("CR701", f"the folder can't be read: {e.strerror}", path=str(folder))]) from e
     except ValueError as e:  # a NUL byte in the path
         raise CompileError([error("CR701", f"the folder can't be read: {e}", path=str(folder))]) from e
+    if left_empty:
+        message = "the folder is a git submodule that is not initialised, so nothing is in it"
+        hint = f"git submodule update --init {folder}"
+        raise CompileError([error("CR742", message, path=str(folder), hint=hint)])
+    return found
 
 
-def _leads_nowhere(folder: Path) -> str:
+def _left_empty(folder: Path) -> bool:
+    """Whether an empty folder is where a repository around it has a submodule: git itself has no empty folders."""
+    for top in folder.parents:
+        modules = top / ".gitmodules"
+        if modules.is_file():
+            named = re.findall(r"(?m)^\s*path\s*=\s*\"?(.*?)\"?\s*$", modules.read_text("utf-8", "replace"))
+            return folder.relative_to(top).as_posix() in named
+    return False
+
+
+def _leads_nowhere(folder: Place) -> str:
     """The link on the way to a folder that leads nowhere; empty where it is simply not there."""
     for part in (folder, *folder.parents):
         if is_there(part):
             break
-        if os.path.lexists(part):
+        if part.is_symlink():
             return str(part)
     return ""
 
 
-def is_there(path: Path) -> bool:
+def is_there(path: Place) -> bool:
     """Whether the path leads to something; what this user may not look at is there."""
     try:
         path.stat()
@@ -66,12 +84,12 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def read_all(paths: Iterable[Path], suffixes: tuple[str, ...], problems: list[Diagnostic]) -> dict[str, bytes]:
+def read_all(paths: Iterable[Place], suffixes: tuple[str, ...], problems: list[Diagnostic]) -> dict[str, bytes]:
     """The files with one of these suffixes by path, hidden ones left out; problems takes why one can't be read."""
     return read_these((p for p in paths if p.suffix in suffixes and not p.name.startswith(".")), problems)
 
 
-def read_these(paths: Iterable[Path], problems: list[Diagnostic]) -> dict[str, bytes]:
+def read_these(paths: Iterable[Place], problems: list[Diagnostic]) -> dict[str, bytes]:
     """The files by path; problems takes why one can't be read."""
     out: dict[str, bytes] = {}
     for path in paths:
@@ -82,7 +100,7 @@ def read_these(paths: Iterable[Path], problems: list[Diagnostic]) -> dict[str, b
     return out
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Place) -> bytes:
     """A regular file's bytes; CompileError where there is none, where it can't be read, or where it is too large.
 
     A pipe or a device is no file here: reading it could wait for ever.
@@ -101,7 +119,7 @@ def read_file(path: Path) -> bytes:
         raise CompileError([error("CR708", f"can't be read: {e}", path=str(path))]) from e
 
 
-def strays_in(folder: Path) -> dict[str, bytes]:
+def strays_in(folder: Place) -> dict[str, bytes]:
     """The YAML files of a folder of confs, but BASELINE, by path; none where nobody can tell."""
     try:
         entries = entries_of(folder)
@@ -110,14 +128,25 @@ def strays_in(folder: Path) -> dict[str, bytes]:
     return read_all((p for p in entries if p.name != BASELINE), SUFFIXES, [])
 
 
-def nested(folder: Path) -> tuple[str, ...]:
+def nested(folder: Place) -> tuple[str, ...]:
     """The YAML files in the subfolders of a folder, hidden ones and links left out; none where nobody can tell."""
     out: list[str] = []
-    for at, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        if Path(at) != folder:
-            out += (f"{at}/{n}" for n in sorted(names) if n.endswith(SUFFIXES) and not n.startswith("."))
+    for place in _inside(folder):
+        if _is_folder(place):
+            out += (str(p) for p in _inside(place) if p.name.endswith(SUFFIXES) and not _is_folder(p))
+            out += nested(place)
     return tuple(out)
+
+
+def _is_folder(place: Place) -> bool:
+    return place.is_dir() and not place.is_symlink()
+
+
+def _inside(folder: Place) -> list[Place]:
+    """What stands in a folder, hidden ones left out; nothing where nobody can tell."""
+    with suppress(OSError):
+        return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda place: place.name)
+    return []
 
 
 def same_folder(one: Path, other: Path) -> bool:

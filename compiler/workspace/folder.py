@@ -26,6 +26,7 @@ from calico_rkt.compiler.workspace.files import (
 )
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, host_confs, host_folders, is_host_folder, unused_beside
 from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in
+from calico_rkt.compiler.workspace.place import Place
 from calico_rkt.compiler.workspace.reader import Listing, Workspace, assemble, joined, none_here
 from calico_rkt.compiler.workspace.sources import Sources
 from calico_rkt.compiler.workspace.unread import beside
@@ -39,7 +40,7 @@ def open_folder(folder: Path, environ: Mapping[str, str], profiles: Path | None 
     """
     if is_host_folder(folder):
         return _some(open_host((folder,), environ, profiles), str(folder))
-    return assemble(str(folder), _list(folder, profiles), more=partial(_read, folder))
+    return assemble(str(folder), listing(folder, profiles), more=partial(read_inside, folder))
 
 
 def open_here(environ: Mapping[str, str], profiles: Path | None = None) -> Workspace:
@@ -59,7 +60,8 @@ def _some(workspace: Workspace, where: str, also: str = "") -> Workspace:
     return workspace
 
 
-def _list(folder: Path, chosen: Path | None) -> Listing:
+def listing(folder: Place, chosen: Place | None) -> Listing:
+    """What a workspace is made of: the folder's files, and those of the chosen folder or of its own profiles/."""
     problems: list[Diagnostic] = []
     unusable: list[Unusable] = []
     here = entries_of(folder)
@@ -82,7 +84,8 @@ def _list(folder: Path, chosen: Path | None) -> Listing:
     )
 
 
-def _read(folder: Path, inside: str) -> Mapping[str, bytes]:
+def read_inside(folder: Place, inside: str) -> Mapping[str, bytes]:
+    """The overrides in a folder that is named from the workspace's own."""
     return read_profiles(folder / inside, may_be_absent=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.decided import confs_there
@@ -13,19 +14,21 @@ from calico_rkt.plugin.store.local import folders
 from calico_rkt.plugin.store.protocol import Releasing
 from calico_rkt.plugin.verbs import open_store
 
-_PAUSE = 5.0
-"""Seconds between attempts while something waits; with nothing noted the thread sleeps."""
+_PAUSE, _LONGEST = 5.0, 300.0
+"""Seconds between attempts while something waits: at first, and what they double up to while nothing gets done."""
 
 
 class Finisher:
     """A thread that finishes the journal. What it needs to reach a cluster is in the confs, so it is lost for nothing.
 
-    A cluster is reached by the conf of a call that came by, or by one of the host's conf folders.
+    A cluster is reached by the conf of a call that came by, or by one of the host's conf folders. What can't be
+    finished is tried ever more seldom; the thread ends with the process and not before.
     """
 
     def __init__(self) -> None:
         self._journal = Journal(folders()[1] / "journal")
         self._seen: dict[tuple[str, ...], NetConf] = {}
+        self._told: set[str] = set()
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
 
@@ -40,14 +43,37 @@ class Finisher:
             self._wanted.set()
 
     def _work(self) -> None:
+        pause, waits = _PAUSE, False
         while True:
-            self._wanted.wait()
+            woken = self._wanted.wait(pause if waits else None)
             self._wanted.clear()
-            while self._journal.length():
-                for conf in self._clusters():
-                    _finish(conf)
-                if self._journal.length() and self._wanted.wait(_PAUSE):
-                    self._wanted.clear()
+            begun = time.monotonic()
+            try:
+                before = self._waiting()
+                self._attempt()
+                waits = self._waiting() > 0
+                pause = _PAUSE if woken or self._waiting() < before else min(2 * pause, _LONGEST)
+            except Exception:  # noqa: BLE001 - the next release has to be finished, too
+                LOG.exception("what is noted to be given back")
+                waits, pause = True, min(2 * pause, _LONGEST)
+            if woken and waits:  # calls that come by don't make it a busy loop
+                time.sleep(max(0.0, _PAUSE / 10 - (time.monotonic() - begun)))
+
+    def _waiting(self) -> int:
+        """How many releases can be finished at all."""
+        for words in self._journal.broken():
+            if words not in self._told:
+                self._told.add(words)
+                LOG.error("%s", words)
+        return sum(1 for _ in self._journal.all())
+
+    def _attempt(self) -> None:
+        for conf in self._clusters() if self._waiting() else ():
+            try:
+                _finish(conf)
+            except Exception as e:  # noqa: BLE001 - one cluster's fault is no other's
+                words = f"{e.msg}: {e.details}" if isinstance(e, CniError) else repr(e)
+                LOG.info("what is noted to be given back waits on: %s", words)
 
     def _clusters(self) -> list[NetConf]:
         known = dict(self._seen)
@@ -66,12 +92,9 @@ def _cluster(conf: NetConf) -> tuple[str, ...]:
 
 
 def _finish(conf: NetConf) -> None:
+    store = open_store(conf)
     try:
-        store = open_store(conf)
-        try:
-            if isinstance(store, Releasing):
-                store.finish_releases()
-        finally:
-            store.close()
-    except CniError as e:
-        LOG.info("what is noted to be given back waits on: %s", e.msg)
+        if isinstance(store, Releasing):
+            store.finish_releases()
+    finally:
+        store.close()

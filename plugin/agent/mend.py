@@ -122,7 +122,7 @@ def mend() -> bool:
 
 
 def _is_whole(store: LocalStore) -> bool:
-    if store.pending() or table.standing() is not Standing.WHOLE:
+    if store.unfinished() or table.standing() is not Standing.WHOLE:
         return False
     return all(table.chains_present(object_id(u.network)) for u in store.usage() if u.endpoints)
 

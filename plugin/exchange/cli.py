@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sized
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.decided import confs_of
 from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError
 from calico_rkt.plugin.log import open_log
+from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.question import agreed, reviewed, shown
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.sides import LOCAL, Side
@@ -135,16 +134,10 @@ def _warn_of_codes(bundle: Bundle, side: Side) -> None:
 def _save(path: Path, text: str) -> None:
     """The file with the whole text, or as it was before."""
     try:
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as fresh:
-            try:
-                fresh.write(text)
-                fresh.flush()
-                os.fsync(fresh.fileno())
-                Path(fresh.name).chmod(0o644)
-                Path(fresh.name).replace(path)
-            except BaseException:
-                Path(fresh.name).unlink(missing_ok=True)
-                raise
+        if path.exists() and not path.is_file():  # a pipe, /dev/stdout
+            path.write_text(text, encoding="utf-8")
+        else:
+            atomic.replace(path, text.encode(), 0o644)
     except OSError as e:
         raise CniError(Code.IO, f"{path} can't be written: {e.strerror}") from e
 

@@ -28,6 +28,8 @@ class Access:
     key_file: str = ""
     user: str = ""
     password: str = ""
+    problem: str = ""
+    """Why there is no password, in words: a DEL frees what the kernel has before anybody asks for it."""
 
     def __repr__(self) -> str:
         return f"Access({', '.join(self.endpoints)})"
@@ -42,14 +44,12 @@ def access_of(conf: NetConf, environ: Mapping[str, str] = os.environ) -> Access:
     scheme = "https" if conf.etcd_ca_cert_file or conf.etcd_cert_file else "http"
     authority = (f"{scheme}://{conf.etcd_authority}",) if conf.etcd_authority else ()
     user = conf.etcd_username or environ.get("ETCD_USERNAME", "")
-    password = environ.get("ETCD_PASSWORD", "")
+    password, problem = environ.get("ETCD_PASSWORD", ""), ""
     if conf.etcd_password_file:
         try:
             password = Path(conf.etcd_password_file).read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as e:
-            raise CniError(
-                Code.INVALID_CONF, f"etcd_password_file {conf.etcd_password_file} can't be read", str(e)
-            ) from e
+            problem = f"etcd_password_file {conf.etcd_password_file} can't be read: {e}"
     return Access(
         endpoints=conf.etcd_endpoints or authority,
         ca_file=conf.etcd_ca_cert_file or environ.get("ETCD_CA_CERT_FILE", ""),
@@ -57,6 +57,7 @@ def access_of(conf: NetConf, environ: Mapping[str, str] = os.environ) -> Access:
         key_file=conf.etcd_key_file or environ.get("ETCD_KEY_FILE", ""),
         user=user,
         password=password,
+        problem=problem,
     )
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import random
 import time
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 100
 """How often a write is tried anew that others were faster than; as often as Calico does."""
+_REASONS_SHOWN = 3
 T = TypeVar("T")
 
 
@@ -72,6 +75,8 @@ class ClusterStore(ABC):
     def __init__(self, run_dir: Path, records: LocalStore, journal: Journal, access: Access, node: str) -> None:
         self.run_dir, self.access, self.node = run_dir, access, node
         self._records, self._journal = records, journal
+        self.damaged = records.damaged
+        """What was met that can't be read and was left out, in words, once each."""
 
     @abstractmethod
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
@@ -108,6 +113,10 @@ class ClusterStore(ABC):
         """How Felix may enforce on the nodes, where that limits what a profile may say."""
         return None
 
+    def suspects(self) -> tuple[str, ...]:
+        """The ids of our published profiles that may say what not every Felix can."""
+        return ()
+
     def gateways(self) -> dict[int, Address]:
         """The next hops of this node's containers, by IP version, where they are not the usual ones."""
         return {}
@@ -130,51 +139,82 @@ class ClusterStore(ABC):
         return self._records.ranges()
 
     def remove(self, key: Key, nonce: str) -> bool:
-        """Give endpoint and addresses back, or note down that they are to be given back, where etcd is away."""
+        """Give endpoint and addresses back, or note down that they are to be given back, where that can't be done."""
         found = self._records.endpoint(key)
         if found is None or found.nonce != nonce:
             return False
-        try:
-            self._release(self.node, key, nonce, found.addresses)
-        except UnreachableError as e:
-            LOG.warning("%s: what %s has is noted, and given back later", e.msg, key.container)
-            self._note(key, nonce, found.addresses)
-        else:
-            self._finish_quietly()
+        self._released_or_noted(key, nonce, found.addresses)
         return self._records.remove(key, nonce)
 
     def forget(self, key: Key) -> bool:
         """Free what the cluster has of an attachment that this host has no record of; False when it has nothing."""
+        return self._released_or_noted(key, "", ())
+
+    def _released_or_noted(self, key: Key, nonce: str, addresses: tuple[Address, ...]) -> bool:
+        """Whether something was given back. Whatever the cluster refuses is noted: rkt never repeats a DEL."""
         try:
-            found = self._release(self.node, key, "")
-        except UnreachableError as e:
-            LOG.warning("%s: what %s may have is given back later", e.msg, key.container)
-            self._note(key, "", ())
+            found = self._released(self.node, key, nonce, addresses)
+        except CniError as e:
+            LOG.warning("%s: what %s has is noted, and given back later", e.msg, key.container)
+            tried = 0.0 if isinstance(e, UnreachableError) else time.time()
+            self._journal.write(
+                Release(self.access.endpoints, self.node, key, nonce, addresses, self.datastore, e.msg, tried)
+            )
             return False
-        self._finish_quietly()
-        return found
-
-    def finish_releases(self) -> tuple[Release, ...]:
-        """Finish what an earlier call could only note down; those that there were."""
-        waiting = self._noted()
-        for noted in waiting:
-            self._release(noted.node, noted.key, noted.nonce, noted.addresses)
-            self._journal.drop(noted)
-            LOG.info("what %s had in network %s is given back now", noted.key.container, noted.key.network)
-        return waiting
-
-    def _note(self, key: Key, nonce: str, addresses: tuple[Address, ...]) -> None:
-        self._journal.write(Release(self.access.endpoints, self.node, key, nonce, addresses, self.datastore))
-
-    def _noted(self) -> tuple[Release, ...]:
-        """The releases of this cluster that wait."""
-        return tuple(self._journal.of(self.access.endpoints, self.datastore))
-
-    def _finish_quietly(self) -> None:
         try:
             self.finish_releases()
         except CniError as e:
             LOG.warning("what is noted to be given back waits on: %s", e.msg)
+        return found
+
+    def finish_releases(self, *, every: bool = False) -> tuple[Release, ...]:
+        """Finish what earlier calls could only note down; what was finished. CniError where the cluster is away.
+
+        What can't be finished is named, and waits: `every` tries it all the same. It stops nothing else.
+        """
+        done = []
+        for noted in self._noted():
+            if not (every or noted.is_due):
+                continue
+            try:
+                self._released(noted.node, noted.key, noted.nonce, noted.addresses)
+                self._journal.drop(noted)
+            except UnreachableError:
+                raise
+            except CniError as e:
+                LOG.error("what %s had can not be given back: %s: %s", noted, e.msg, e.details)
+                self._put_off(replace(noted, why=e.msg, tried=time.time()))
+                continue
+            done.append(noted)
+            LOG.info("what %s had is given back now", noted)
+        return tuple(done)
+
+    def _tell(self, words: str) -> None:
+        if words not in self.damaged:
+            self.damaged[words] = None
+            LOG.error("%s", words)
+
+    def _put_off(self, release: Release) -> None:
+        try:
+            self._journal.write(release)
+        except CniError as e:
+            LOG.error("%s", e.msg)
+
+    def _released(self, node: str, key: Key, nonce: str, addresses: tuple[Address, ...]) -> bool:
+        """_release(), where what others wrote into the datastore may be anything."""
+        try:
+            return self._release(node, key, nonce, addresses)
+        except (ValueError, TypeError, KeyError, AttributeError, LookupError) as e:
+            LOG.info("%s", "".join(traceback.format_exception(e)))
+            raise CniError(
+                Code.DATASTORE,
+                f"what Calico's datastore has of {key.container} in network {key.network!r} can't be read",
+                f"{type(e).__name__}: {e}",
+            ) from e
+
+    def _noted(self) -> tuple[Release, ...]:
+        """The releases of this cluster that wait."""
+        return tuple(self._journal.of(self.access.endpoints, self.datastore))
 
     def _meant(self, key: Key, nonce: str) -> Callable[[Endpoint], bool]:
         """What says of an endpoint in the datastore whether it is the one that a release is about."""
@@ -189,8 +229,12 @@ class ClusterStore(ABC):
 
     def _waiting(self) -> list[str]:
         """What status says of noted releases."""
-        waiting = len(self._noted())
-        return [f"{waiting} attachments are noted to be given back: calico-rkt gc"] if waiting else []
+        noted = self._noted()
+        if not noted:
+            return []
+        reasons = sorted({r.why for r in noted if r.why})
+        why = f" ({'; '.join(reasons[:_REASONS_SHOWN])})" if reasons else ""
+        return [f"{len(noted)} attachments are noted to be given back{why}: calico-rkt gc"]
 
 
 def until_done(attempt: Callable[[], T | None]) -> T:

@@ -10,12 +10,13 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from calico_rkt.compiler.conf import Address, Ipam, Net, Range
+from calico_rkt.compiler.ids import object_id
 from calico_rkt.compiler.ir import Network
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store import addresses, statefile, unheld
 from calico_rkt.plugin.store.profiles import ProfileFolder
-from calico_rkt.plugin.store.protocol import Endpoint, Key, Published
+from calico_rkt.plugin.store.protocol import Endpoint, Key, Published, checked_ifname
 
 RUN_DIR, LIB_DIR = Path("/run/calico-rkt"), Path("/var/lib/calico-rkt")
 
@@ -143,21 +144,26 @@ class LocalStore:
         try:
             return _from_row(key, row, held)
         except CniError as e:
-            self._tell(e.msg)
+            self._tell(f"{self._state.path}: {e.msg}")
             return None
 
     def _tell(self, words: str) -> None:
-        said = f"{self._state.path}: {words}"
-        if said not in self.damaged:
-            self.damaged[said] = None
-            LOG.error("%s", said)
+        if words not in self.damaged:
+            self.damaged[words] = None
+            LOG.error("%s", words)
 
     def _nets(self, texts: Iterable[str]) -> Iterator[Net]:
         for text in texts:
             try:
                 yield ip_network(text)
             except ValueError as e:
-                self._tell(f"a subnet can't be read and is left out: {e}")
+                self._tell(f"{self._state.path}: a subnet can't be read and is left out: {e}")
+
+    def used_ids(self) -> frozenset[str]:
+        """The ids of all networks that have an endpoint here, one that can't be read among them."""
+        with self._state.read() as db:
+            names = [str(name) for (name,) in db.execute("SELECT DISTINCT network FROM endpoints")]
+        return frozenset(map(object_id, names))
 
     def ranges(self) -> tuple[Net, ...]:
         """The subnets that networks of this host take addresses from, sorted; those of the newest confs."""
@@ -214,6 +220,10 @@ class LocalStore:
         """What the network's published profile says, verified; None without one."""
         return self._profiles.network(network_id)
 
+    def published_text(self, network_id: str) -> str | None:
+        """The text of the network's published profile, unverified; None without one."""
+        return self._profiles.text(network_id)
+
     def published_ids(self) -> tuple[str, ...]:
         """The ids of all published profiles, sorted, unverified: one that was edited is among them."""
         return self._profiles.ids()
@@ -229,9 +239,12 @@ class LocalStore:
         """Write down a change of several profiles by id, before the kernel gets it; see ProfileFolder."""
         self._profiles.stage(texts)
 
-    def pending(self) -> tuple[str, ...]:
-        """The ids of a staged change that is neither committed nor aborted."""
-        return self._profiles.pending()
+    def unfinished(self) -> tuple[str, ...]:
+        """The ids of a staged change that is to be committed; one that can't be is told, and stops nothing else."""
+        ids, problem = self._profiles.unfinished()
+        if problem:
+            self._tell(problem)
+        return ids
 
     def commit(self) -> None:
         """Put the staged change in force on disk."""
@@ -303,7 +316,7 @@ def _from_row(key: Key, row: Sequence[str | int], held: Iterable[str]) -> Endpoi
             netns=str(netns),
             netns_dev=int(dev),
             netns_inode=int(inode),
-            host_ifname=str(host_ifname),
+            host_ifname=checked_ifname(host_ifname),
             mac=str(mac),
             addresses=tuple(addresses.decode(text) for text in held),
             ip_masq=bool(ip_masq),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +12,11 @@ from pathlib import Path
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.profile import digest
+from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.protocol import Published
 
 _ID = re.compile(r"[a-z0-9][-.a-z0-9]{0,62}\Z")
-_FRESH = re.compile(r"\..+\.[0-9a-f]{16}\Z")
 _PUBLISHED, _NEXT = ".yaml", ".yaml.next"
 _MANIFEST = "apply.json"
 
@@ -45,15 +43,16 @@ class ProfileFolder:
 
     def published(self, network_id: str) -> Published | None:
         """The profile in force, or None; CniError 106 when its file was edited or is another network's."""
-        text = self._text(network_id)
+        text = self.text(network_id)
         return None if text is None else self._verified(network_id, text)
 
     def network(self, network_id: str) -> Network | None:
         """What the profile in force says, or None; CniError as published()."""
-        text = self._text(network_id)
+        text = self.text(network_id)
         return None if text is None else self._network(network_id, text)
 
-    def _text(self, network_id: str) -> str | None:
+    def text(self, network_id: str) -> str | None:
+        """What the profile's file says, unverified; None without one."""
         try:
             with self._errors():
                 return self._path(network_id).read_text(encoding="utf-8")
@@ -77,14 +76,8 @@ class ProfileFolder:
         self._verified(profile.network_id, profile.text)
         path = self._path(profile.network_id)
         with self._errors():
-            fresh = self._written(path.name, profile.text)
-            try:
-                os.link(fresh, path)
-                self._sync_folder()
-            except FileExistsError:
-                pass
-            finally:
-                fresh.unlink(missing_ok=True)
+            atomic.make_folder(self.folder, 0o755)
+            atomic.create(path, profile.text.encode(), 0o644)
         found = self.published(profile.network_id)
         if found is None:
             raise CniError(Code.TRY_AGAIN, f"the profile {profile.network_id} was deleted while it was published")
@@ -103,7 +96,7 @@ class ProfileFolder:
                 self._path(network_id).unlink()
             except FileNotFoundError:
                 return False
-            self._sync_folder()
+            atomic.sync(self.folder)
             return True
 
     def stage(self, texts: Mapping[str, str]) -> None:
@@ -116,16 +109,27 @@ class ProfileFolder:
         for network_id, text in texts.items():
             self._verified(network_id, text)
         with self._errors():
+            atomic.make_folder(self.folder, 0o755)
             self._sweep()
             for network_id, text in texts.items():
-                self._written(network_id + _NEXT, text).replace(self.folder / (network_id + _NEXT))
+                atomic.replace(self.folder / (network_id + _NEXT), text.encode(), 0o644)
             manifest = {i: _hash(text.encode()) for i, text in texts.items()}
-            self._written(_MANIFEST, json.dumps(manifest, sort_keys=True)).replace(self.folder / _MANIFEST)
-            self._sync_folder()
+            atomic.replace(self.folder / _MANIFEST, json.dumps(manifest, sort_keys=True).encode(), 0o644)
 
     def pending(self) -> tuple[str, ...]:
         """The ids of a staged change that is not committed, sorted; empty when there is none."""
         return tuple(sorted(self._manifest()))
+
+    def unfinished(self) -> tuple[tuple[str, ...], str]:
+        """The ids of a staged change that can be committed; and why one can't be, in words."""
+        try:
+            manifest = self._manifest()
+            with self._errors():
+                for network_id, expected in sorted(manifest.items()):
+                    self._check_staged(network_id, expected)
+        except (CniError, FileNotFoundError) as e:
+            return (), f"an apply was cut short and can't be completed: {e}"
+        return tuple(sorted(manifest)), ""
 
     def staged(self, network_id: str) -> Published | None:
         """What a pending change makes of a network, where it takes part in it."""
@@ -144,16 +148,18 @@ class ProfileFolder:
             for fresh, path in ready:
                 if fresh.exists():
                     fresh.replace(path)
-            self._sync_folder()
-            (self.folder / _MANIFEST).unlink(missing_ok=True)
-            self._sync_folder()
+            if self.folder.exists():
+                atomic.sync(self.folder)
+                (self.folder / _MANIFEST).unlink(missing_ok=True)
+                atomic.sync(self.folder)
 
     def abort(self) -> None:
         """Forget a staged change that was not put in force."""
         with self._errors():
-            (self.folder / _MANIFEST).unlink(missing_ok=True)
-            self._sync_folder()
-            self._sweep()
+            if self.folder.exists():
+                (self.folder / _MANIFEST).unlink(missing_ok=True)
+                atomic.sync(self.folder)
+                self._sweep()
 
     def _check_staged(self, network_id: str, expected: str) -> tuple[Path, Path]:
         """The staged file and its place; a commit that was cut short has moved some there already."""
@@ -203,35 +209,11 @@ class ProfileFolder:
             raise CniError(Code.INVALID_CONF, f"{network_id!r} can't be a profile's id")
         return self.folder / (network_id + _PUBLISHED)
 
-    def _written(self, name: str, text: str) -> Path:
-        """The text in a new file, on the disk for certain; its name is taken by nothing that is read."""
-        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path = self.folder / f".{name}.{secrets.token_hex(8)}"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        try:
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
-
     def _sweep(self) -> None:
         """Remove what a killed process left beside the profiles."""
         for path in tuple(self.folder.iterdir()) if self.folder.exists() else ():
-            if path.name.endswith(_NEXT) or _FRESH.match(path.name):
+            if path.name.endswith(_NEXT) or atomic.is_left(path.name):
                 path.unlink(missing_ok=True)
-
-    def _sync_folder(self) -> None:
-        if not self.folder.exists():
-            return
-        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

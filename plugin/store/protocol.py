@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from calico_rkt.compiler.conf import Address, Ipam, Net
+
+_IFNAME = re.compile(r"[A-Za-z0-9_.\-]{1,15}\Z")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,6 +56,13 @@ class Published:
     revision: int = 0
 
 
+def checked_ifname(name: object) -> str:
+    """A recorded interface's name, as the kernel takes it; ValueError for anything else."""
+    if not isinstance(name, str) or not _IFNAME.match(name):
+        raise ValueError(f"{name!r} is no name of an interface")
+    return name
+
+
 class Store(Protocol):
     """A datastore. All errors are CniError; nothing here touches links or nftables."""
 
@@ -95,7 +105,7 @@ class Store(Protocol):
 class Releasing(Protocol):
     """A datastore that may be away when something is given back to it, so that this is noted and done later."""
 
-    def finish_releases(self) -> Sequence[object]:
+    def finish_releases(self, *, every: bool = False) -> Sequence[object]:
         """Do what was noted; what there was of it. CniError while the datastore is still away."""
 
 

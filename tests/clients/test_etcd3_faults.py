@@ -195,6 +195,87 @@ def test_tls_with_a_client_s_certificate(lab: Lab, cni: Caller, secured: Etcd) -
     assert lab.left() == {}
 
 
+USERS = (
+    ["user", "add", "root:secret-root"],
+    ["user", "add", "calico:secret-calico"],
+    ["role", "add", "calico"],
+    ["role", "grant-permission", "calico", "--prefix=true", "readwrite", "/calico/"],
+    ["user", "grant-role", "calico", "calico"],
+    ["user", "grant-role", "root", "root"],
+    ["auth", "enable"],
+)
+JWT = "--auth-token=jwt,pub-key=/run/jwt.pub,priv-key=/run/jwt.key,sign-method=RS256,ttl=1h"
+
+
+@pytest.mark.parametrize("token", ["simple", "jwt"])
+def test_a_token_of_before_a_change_of_users_is_replaced(lab: Lab, cni: Caller, token: str) -> None:
+    """An agent keeps its token between calls: after any change it logs in again, whatever etcd's words are."""
+    lab.out("sh", "-c", "openssl genrsa -out /run/jwt.key 2048 && openssl rsa -in /run/jwt.key -pubout >/run/jwt.pub")
+    etcd = Etcd(lab, flags=(JWT,) if token == "jwt" else ()).start()
+    etcd.bootstrap()
+    for command in USERS:
+        assert etcd.ctl(*command).returncode == 0
+    etcd.etcdctl_flags = ("--user=root:secret-root",)
+    lab.write("/etc/calico-rkt/password", "secret-calico\n")
+    conf = cluster_conf(etcd, etcd_username="calico", etcd_password_file="/etc/calico-rkt/password")
+    netns = lab.netns("a")
+    cni.add(conf, "a", netns)
+    for change in (
+        ["role", "add", "other"],
+        ["user", "grant-role", "calico", "other"],
+        ["user", "passwd", "calico", "--interactive=false"],
+        ["user", "add", "new:one"],
+    ):
+        done = etcd.ctl(*change, stdin=b"secret-calico\n")
+        assert done.returncode == 0, done
+        cni.delete(conf, "a", netns)
+        assert journal(lab) == [], change
+        cni.add(conf, "a", netns)
+    cni.delete(conf, "a", netns)
+    assert left_in(etcd) == {}
+
+
+def test_a_del_that_etcd_refuses_is_noted_and_status_tells(lab: Lab, cni: Caller) -> None:
+    """Out of space, no permission, no password file: what the kernel has is freed, the rest is given back later."""
+    etcd = Etcd(lab, flags=("--quota-backend-bytes=6000000",)).start()
+    etcd.bootstrap()
+    conf = cluster_conf(etcd)
+    lab.write("/etc/cni/net.d/net1.conf", json.dumps(conf))
+    netns = lab.netns("a")
+    cni.add(conf, "a", netns)
+    cni.add(conf, "b", lab.netns("b"))
+    for n in range(10):
+        etcd.ctl("put", f"/fill/{n}", stdin=b"x" * 1_000_000)
+    cni.delete(conf, "a", netns)
+    assert lab.links() & {str(e["spec"]["interfaceName"]) for e in etcd.dump(ENDPOINTS).values()} != set()
+    assert [r["container"] for r in journal(lab)] == ["a"]
+    assert "space" in journal(lab)[0]["why"]
+    status = lab.run(f"{PLUGINS}/calico", "status", env=environment())
+    assert status.returncode == 1
+    assert b"1 attachments are noted to be given back" in status.stdout
+    assert b"space" in status.stdout
+    without = {**conf, "etcd_username": "calico", "etcd_password_file": "/nowhere"}
+    assert etcd.ctl("del", "--prefix", "/fill/").returncode == 0
+    revision = json.loads(etcd.ctl("endpoint", "status", "-w", "json").stdout)[0]["Status"]["header"]["revision"]
+    for command in (["compact", str(revision)], ["defrag"], ["alarm", "disarm"], *USERS):
+        done = etcd.ctl(*command)
+        assert done.returncode == 0, done
+    etcd.etcdctl_flags = ("--user=root:secret-root",)
+    cni.delete(without, "b", "/var/run/netns/b")
+    assert lab.left() == {}
+    assert sorted(r["container"] for r in journal(lab)) == ["a", "b"]
+    good = {
+        **conf,
+        "etcd_username": "calico",
+        "etcd_password_file": lab.write("/etc/calico-rkt/password", "secret-calico"),
+    }
+    lab.write("/etc/cni/net.d/net1.conf", json.dumps(good))
+    done = lab.run(f"{PLUGINS}/calico", "gc", env=environment())
+    assert done.returncode == 0, done
+    assert journal(lab) == []
+    assert left_in(etcd) == {}
+
+
 def test_a_user_with_a_password(lab: Lab, cni: Caller, etcd: Etcd) -> None:
     for command in (
         ["user", "add", "root:secret-root"],

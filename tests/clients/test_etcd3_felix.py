@@ -61,7 +61,7 @@ def test_a_code_is_published_only_where_no_node_may_run_nftables_mode(
     # What is published goes on being read and attached to when a node's Felix changes.
     felix(etcd, "default")
     assert states(lab) == {"net1": "unusable"}
-    assert any("names an ICMP code" in w for w in status(lab)["warnings"])
+    assert any("an ICMP code" in w for w in status(lab)["warnings"])
     cni.add(conf, "a", lab.netns("a"))
     exported = tool(lab, "export")
     assert exported.returncode == 0
@@ -89,6 +89,8 @@ def test_settings_decide_where_felix_chooses_itself(lab: Lab, etcd: Etcd) -> Non
     felix(etcd, "default", nftablesMode="Auto")
     lab.write("/etc/calico-rkt/profiles/settings.yaml", "settings: {felix: [iptables]}\n")
     assert applied(lab)[0] == 0
+    assert states(lab) == {"net1": "in step"}
+    assert not status(lab)["warnings"], "what the files say again is no news at every status"
 
 
 @pytest.mark.usefixtures("conf")

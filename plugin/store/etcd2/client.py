@@ -77,11 +77,11 @@ class Client:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        _check_files(access)
         self._members = {url: _Member(url, access) for url in access.endpoints}
         self._order = list(access.endpoints)
         self._uncertain = False
         self._lost = False
+        self._checked = False
         self._until = 0.0
         self.begin()
 
@@ -168,6 +168,9 @@ class Client:
     def _call(self, ask: Callable[[_Member], Any]) -> Any:  # noqa: ANN401 - python-etcd has no types
         """Ask one member after the other until one answers or time is up; etcd's own refusals are its exceptions."""
         begun = time.monotonic()
+        if not self._checked:
+            _check_files(self.access)
+            self._checked = True
         self._uncertain = False
         problems: dict[str, str] = {}
         while True:
@@ -276,6 +279,8 @@ def _raise_tls(url: str, cause: Exception | None) -> None:
 
 def _check_files(access: Access) -> None:
     """CniError for a file that can't be read: python-etcd opens it with the first request, over and over."""
+    if access.problem:
+        raise CniError(Code.INVALID_CONF, access.problem)
     for file in filter(None, (access.ca_file, access.cert_file, access.key_file)):
         try:
             Path(file).read_bytes()

@@ -10,7 +10,7 @@ from calico_rkt.plugin.store.etcd2 import keys
 from calico_rkt.plugin.store.etcd2.client import Client
 from calico_rkt.plugin.store.etcd2.hints import Hints
 from calico_rkt.plugin.store.etcd2.pools import read_pools
-from calico_rkt.plugin.store.etcd2.values import node_of, nonce_of, read_endpoint
+from calico_rkt.plugin.store.etcd2.values import BrokenEndpointError, node_of, nonce_of, read_endpoint
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
 
@@ -32,7 +32,7 @@ def release(
     place = keys.endpoint(node, key)
     stored = client.get(place)
     found = False
-    theirs = read_endpoint(stored.value, boot_id()) if stored else None
+    theirs = _endpoint(stored.value, key, addresses) if stored else None
     if stored is not None and theirs is not None and theirs.key == key and is_meant(theirs):
         if not client.delete(stored):
             return None
@@ -44,6 +44,14 @@ def release(
     if nonce and addresses:
         found = _give_back(client, hints, nonce, addresses) or found
     return found
+
+
+def _endpoint(value: str, key: Key, addresses: Sequence[Address]) -> Endpoint | None:
+    """The endpoint that stands there; one of ours that lost what it says of itself is known by its place and nonce."""
+    try:
+        return read_endpoint(value, boot_id())
+    except BrokenEndpointError:
+        return Endpoint(key, nonce_of(value), "", -1, -1, "", "", tuple(addresses))
 
 
 def sweep(client: Client, node: str, known: Callable[[], set[str]]) -> int:

@@ -19,6 +19,7 @@ from calico_rkt.plugin.store.access import Access, access_of, node_name
 from calico_rkt.plugin.store.addresses import by_set, within
 from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, until_done
 from calico_rkt.plugin.store.etcd2 import keys, session
+from calico_rkt.plugin.store.etcd2.client import Node
 from calico_rkt.plugin.store.etcd2.hints import Hints
 from calico_rkt.plugin.store.etcd2.pools import differs, pool_at, pools_for, read_pools
 from calico_rkt.plugin.store.etcd2.published import OldProfiles
@@ -26,6 +27,7 @@ from calico_rkt.plugin.store.etcd2.release import release, sweep
 from calico_rkt.plugin.store.etcd2.spans import spans_of
 from calico_rkt.plugin.store.etcd2.take import exhausted, offers
 from calico_rkt.plugin.store.etcd2.values import (
+    BrokenEndpointError,
     Pool,
     assignment_value,
     endpoint_fields,
@@ -187,9 +189,12 @@ class OldStore(ClusterStore):
 
     def sweep(self) -> int:
         def known() -> set[str]:
-            recorded = (e.nonce for e in (*self._stored(), *self._records.endpoints()))
-            return {*recorded, *(r.nonce for r in self._noted())}
+            stored = (nonce_of(n.value) for n in self._nodes())
+            return {*stored, *(e.nonce for e in self._records.endpoints()), *(r.nonce for r in self._noted())}
 
+        self._records.endpoints()
+        if self._records.damaged or self._journal.broken():
+            return 0  # whose an address is can't be told for certain
         return sweep(self._client, self.node, known)
 
     def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
@@ -200,9 +205,19 @@ class OldStore(ClusterStore):
 
     def _stored(self) -> tuple[Endpoint, ...]:
         """The node's endpoints of ours in the cluster. Asked before the records, which an ADD writes first."""
+        return tuple(e for e in map(self._readable, self._nodes()) if e is not None)
+
+    def _nodes(self) -> list[Node]:
         nodes = self._client.tree(f"{keys.host(self.node)}/workload/{keys.ORCHESTRATOR}")
-        found = (read_endpoint(n.value, boot_id()) for n in nodes if keys.is_endpoint(n.key))
-        return tuple(e for e in found if e is not None)
+        return [n for n in nodes if keys.is_endpoint(n.key)]
+
+    def _readable(self, node: Node) -> Endpoint | None:
+        """One endpoint of many: one of ours that can't be read is named and left out."""
+        try:
+            return read_endpoint(node.value, boot_id())
+        except BrokenEndpointError as e:
+            self._tell(e.msg)
+            return None
 
     def is_published(self, network: str) -> bool:
         self._check_ready()

@@ -14,11 +14,16 @@ from typing import Any
 
 from calico_rkt.compiler.conf import Address, Net
 from calico_rkt.compiler.ids import object_id
+from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.etcd2.client import Node
-from calico_rkt.plugin.store.protocol import Endpoint, Key
+from calico_rkt.plugin.store.protocol import Endpoint, Key, checked_ifname
 
 OURS = "calico_rkt"
 USUAL_GATEWAY = "169.254.1.1"
+
+
+class BrokenEndpointError(CniError):
+    """An endpoint of ours that does not say whose it is or what it has."""
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -96,7 +101,10 @@ def holder_words(text: str) -> str:
 
 
 def read_endpoint(text: str, boot: str) -> Endpoint | None:
-    """The attachment that a stored endpoint of ours is; None for others'. Of another boot, its netns is gone."""
+    """The attachment that a stored endpoint of ours is; None for others'. Of another boot, its netns is gone.
+
+    BrokenEndpointError for one of ours that does not say all that it has to.
+    """
     of = json_object(text)
     ours = of.get(OURS)
     if not isinstance(ours, dict) or not ours.get("attachment"):
@@ -104,17 +112,22 @@ def read_endpoint(text: str, boot: str) -> Endpoint | None:
     booted, _, place = str(ours.get("netns_id", "")).partition(" ")
     dev, _, inode = place.partition(" ")
     here = booted == boot and dev.isdecimal() and inode.isdecimal()
-    nets = [*(of.get("ipv4_nets") or ()), *(of.get("ipv6_nets") or ())]
-    return Endpoint(
-        key=Key(str(ours.get("network", "")), str(ours.get("container", "")), str(ours.get("interface", ""))),
-        nonce=str(ours["attachment"]),
-        netns=str(ours.get("netns", "")),
-        netns_dev=int(dev) if here else -1,
-        netns_inode=int(inode) if here else -1,
-        host_ifname=str(of.get("name", "")),
-        mac=str(of.get("mac", "")),
-        addresses=tuple(ip_address(str(net).partition("/")[0]) for net in nets),
-    )
+    try:
+        nets = [*(of.get("ipv4_nets") or ()), *(of.get("ipv6_nets") or ())]
+        return Endpoint(
+            key=Key(str(ours["network"]), str(ours["container"]), str(ours["interface"])),
+            nonce=str(ours["attachment"]),
+            netns=str(ours.get("netns", "")),
+            netns_dev=int(dev) if here else -1,
+            netns_inode=int(inode) if here else -1,
+            host_ifname=checked_ifname(of.get("name")),
+            mac=str(of.get("mac", "")),
+            addresses=tuple(ip_address(str(net).partition("/")[0]) for net in nets),
+        )
+    except (KeyError, ValueError, TypeError) as e:
+        whose = f"{ours.get('interface')} of container {ours.get('container')} in network {ours.get('network')!r}"
+        why = f"it lacks {e}" if isinstance(e, KeyError) else str(e)
+        raise BrokenEndpointError(Code.DATASTORE, f"Calico's endpoint of ours for {whose} can't be read: {why}") from e
 
 
 def profiles_of(text: str) -> tuple[str, ...]:
@@ -140,7 +153,7 @@ def read_pool(node: Node) -> Pool | None:
     of = json_object(node.value)
     try:
         net = ip_network(of["cidr"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         return None
     problem = ""
     if of.get("disabled"):

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from calico_rkt.compiler.targets.felix import EBPF, IPTABLES, NFTABLES, Nodes
+from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, get, get_prefix
 from calico_rkt.plugin.store.etcd3.resources import resource
@@ -22,9 +24,14 @@ _AUTO_SINCE = (3, 31)
 
 def felix_nodes(gateway: Gateway) -> Nodes:
     """The modes over all nodes, with the node that runs nftables mode; not sure where a node's Felix chooses itself."""
-    configs, nodes, ready = gateway.read(
-        get_prefix(keys.FELIX), get_prefix(keys.NODES, keys_only=True), get(keys.READY)
-    ).found
+    try:
+        configs, nodes, ready = gateway.read(
+            get_prefix(keys.FELIX), get_prefix(keys.NODES, keys_only=True), get(keys.READY)
+        ).found
+    except UnreachableError:
+        raise
+    except CniError as e:  # a user that may read profiles and endpoints only
+        return Nodes(why=f"the FelixConfigurations can't be read ({e.msg})", sure=False)
     by_name = {kv.key.removeprefix(keys.FELIX): _spec(kv) for kv in configs}
     names = {kv.key.removeprefix(keys.NODES) for kv in nodes}
     names |= {name.removeprefix(_OWN) for name in by_name if name.startswith(_OWN)}

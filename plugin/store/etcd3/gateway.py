@@ -23,7 +23,11 @@ from calico_rkt.plugin.store.access import PATIENCE, Access, UnreachableError
 _REFUSED_FOR = 2.0
 """Seconds after which members that all refuse to talk are not asked again."""
 _PAUSE = 0.05
+_LOGINS = 3
 _UNAUTHENTICATED, _UNAVAILABLE, _DEADLINE, _DENIED = 16, 14, 4, 7
+
+_STALE = ("invalid auth token", "user name is empty", "revision of auth store is old", "revision in header is old")
+"""What etcd says of a token that is none any more: 3.4 and before, and after."""
 
 Op = Mapping[str, Any]
 Compare = Mapping[str, Any]
@@ -157,20 +161,31 @@ class Gateway:
             time.sleep(_PAUSE)
 
     def _ask_as_ourselves(self, member: str, path: str, body: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """One request, logged in where a user is named; a token that has expired is fetched anew."""
-        if self.access.user and not self._token:
-            self._token = self._log_in(member, seconds)
-        try:
-            return self._ask(member, path, body, seconds)
-        except _ExpiredError:
-            self._token = self._log_in(member, seconds)
-        try:
-            return self._ask(member, path, body, seconds)
-        except _ExpiredError as e:
-            raise CniError(Code.DATASTORE, f"etcd at {member} refuses this user: {e}") from e
+        """One request, logged in where a user is named.
+
+        A token may have expired, or be of before a change of users or roles, and each version of etcd has words of
+        its own for that: whatever a kept token is refused with, the request is made once more with a new one.
+        """
+        if self.access.user and self._token:
+            try:
+                return self._ask(member, path, body, seconds)
+            except (_ExpiredError, CniError) as e:
+                LOG.info("etcd %s: %s: logging in again", member, e)
+        for _ in range(_LOGINS):
+            if self.access.user:
+                self._token = self._log_in(member, seconds)
+            try:
+                return self._ask(member, path, body, seconds)
+            except _ExpiredError as e:  # somebody changed users or roles since
+                words = str(e)
+            if not self.access.user:
+                self._log_in(member, seconds)
+        raise CniError(Code.DATASTORE, f"etcd at {member} refuses this user: {words}")
 
     def _log_in(self, member: str, seconds: float) -> str:
         self._token = ""
+        if self.access.problem:
+            raise CniError(Code.INVALID_CONF, self.access.problem)
         if not self.access.user:
             raise CniError(Code.DATASTORE, f"etcd at {member} asks for a user: set etcd_username or ETCD_USERNAME")
         given = {"name": self.access.user, "password": self.access.password}
@@ -231,7 +246,7 @@ class _ExpiredError(Exception):
 def _raise(member: str, status: int, said: Mapping[str, Any]) -> None:
     """The error that a gateway's answer means (grpc status codes)."""
     code, words = said.get("code"), str(said.get("message") or said.get("error") or f"status {status}")
-    if "invalid auth token" in words or "user name is empty" in words or code == _UNAUTHENTICATED:
+    if any(stale in words for stale in _STALE) or code == _UNAUTHENTICATED:
         raise _ExpiredError(words)
     if code == 9 and "authentication is not enabled" in words:
         raise CniError(Code.DATASTORE, f"etcd at {member} has no authentication, but a user is named", words)

@@ -22,6 +22,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
     notes_of,
     pool_resource,
     resource,
+    section,
 )
 from calico_rkt.plugin.store.etcd3.view import check_ready
 from calico_rkt.plugin.store.protocol import Endpoint
@@ -86,7 +87,7 @@ def local_document(endpoint: Endpoint, node: str) -> WorkloadEndpoint:
 
 def document(of: Mapping[str, Any]) -> WorkloadEndpoint:
     """A WorkloadEndpoint of ours without what a datastore makes anew."""
-    metadata, spec = of.get("metadata") or {}, of.get("spec") or {}
+    metadata, spec = section(of, "metadata"), section(of, "spec")
     return WorkloadEndpoint(
         name=str(metadata.get("name", "")),
         node=str(spec.get("node", "")),
@@ -98,7 +99,7 @@ def document(of: Mapping[str, Any]) -> WorkloadEndpoint:
         profiles=tuple(spec.get("profiles") or ()),
         namespace=str(metadata.get("namespace") or keys.NAMESPACE),
         orchestrator=str(spec.get("orchestrator") or keys.ORCHESTRATOR),
-        labels=tuple(sorted((metadata.get("labels") or {}).items())),
+        labels=tuple(sorted(section(metadata, "labels").items())),
         annotations=tuple(sorted(notes_of(of).items())),
     )
 
@@ -130,8 +131,8 @@ def _stands_in(pool: Pool, pools: tuple[Pool, ...]) -> str:
 def _pool(kv: Kv) -> Pool | None:
     of = resource(kv.value)
     try:
-        return _read(str((of.get("metadata") or {})["name"]), of.get("spec") or {})
-    except (KeyError, ValueError):
+        return _read(str(section(of, "metadata")["name"]), section(of, "spec"))
+    except (KeyError, ValueError, TypeError):
         return None  # Calico can't use it either
 
 

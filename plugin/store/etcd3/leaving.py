@@ -14,7 +14,7 @@ from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError
 from calico_rkt.plugin.store.etcd3.gateway import Compare, Gateway, Kv, Op, delete, get, unchanged
-from calico_rkt.plugin.store.etcd3.resources import Pool, resource
+from calico_rkt.plugin.store.etcd3.resources import Pool, resource, section
 
 _AT_ONCE = 16
 """Blocks that one ADD gives up: etcd takes 128 operations in a transaction."""
@@ -53,7 +53,7 @@ def left_behind(
     ops: list[Op] = []
     if not gone:
         return compares, ops
-    name = str((resource(node.value).get("metadata") or {}).get("name", ""))
+    name = str(section(resource(node.value), "metadata").get("name", ""))
     for (net, affinity), found in zip(gone, gateway.read(*(get(keys.block(n)) for n, _ in gone)).found, strict=True):
         if found and not _is_empty(found[0], name):
             continue
@@ -83,7 +83,7 @@ def _choosy(pools: Iterable[Pool], net: Net) -> Pool | None:
 def _selects(pool: Pool, node: Kv) -> bool:
     from calico_rkt.compiler.selector import SelectorError, parse_selector
 
-    labels = (resource(node.value).get("metadata") or {}).get("labels")
+    labels = section(resource(node.value), "metadata").get("labels")
     try:
         return parse_selector(pool.selector).matches(labels if isinstance(labels, Mapping) else {})
     except SelectorError:

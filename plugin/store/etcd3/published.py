@@ -20,7 +20,7 @@ from calico_rkt.plugin.store.etcd3.gateway import (
     unchanged,
     untouched_since,
 )
-from calico_rkt.plugin.store.etcd3.resources import profile_digest, profile_network, resource
+from calico_rkt.plugin.store.etcd3.resources import profile_digest, profile_network, resource, section
 from calico_rkt.plugin.store.protocol import Published
 
 _ATTEMPTS = 100
@@ -138,4 +138,5 @@ def _are_there(answer: Answer, wanted: Sequence[Published]) -> bool:
 
 
 def _profiles_of(kv: Kv) -> list[str]:
-    return (resource(kv.value).get("spec") or {}).get("profiles") or []
+    found = section(resource(kv.value), "spec").get("profiles")
+    return [str(name) for name in found] if isinstance(found, list) else []

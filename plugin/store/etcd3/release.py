@@ -21,7 +21,14 @@ from calico_rkt.plugin.store.etcd3.gateway import (
     unchanged,
 )
 from calico_rkt.plugin.store.etcd3.leaving import given_up
-from calico_rkt.plugin.store.etcd3.resources import DEFAULT_BLOCK, read_endpoint, read_pool, resource
+from calico_rkt.plugin.store.etcd3.resources import (
+    DEFAULT_BLOCK,
+    BrokenEndpointError,
+    nonce_of,
+    read_endpoint,
+    read_pool,
+    resource,
+)
 from calico_rkt.plugin.store.etcd3.view import IpamConfig
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
@@ -52,7 +59,7 @@ def release(
     ).found
     endpoint, handle, config = (kvs[0] if kvs else None for kvs in found[:3])
     if endpoint is not None:
-        theirs = read_endpoint(resource(endpoint.value), boot_id())
+        theirs = _endpoint(endpoint, key, addresses)
         if theirs is None or theirs.key != key or not is_meant(theirs):
             return False
         addresses = theirs.addresses
@@ -80,6 +87,15 @@ def release(
     if not ops:
         return False
     return True if gateway.txn(compares, ops).succeeded else None
+
+
+def _endpoint(stored: Kv, key: Key, addresses: Sequence[Address]) -> Endpoint | None:
+    """The endpoint that stands there; one of ours that lost what it says of itself is known by its place and nonce."""
+    of = resource(stored.value)
+    try:
+        return read_endpoint(of, boot_id())
+    except BrokenEndpointError:
+        return Endpoint(key, nonce_of(of), "", -1, -1, "", "", tuple(addresses))
 
 
 def _guesses(addresses: Sequence[Address], likely: Iterable[Net]) -> list[Net]:

@@ -16,9 +16,10 @@ from typing import Any
 from calico_rkt.compiler.conf import Net
 from calico_rkt.compiler.ids import object_id, segment_id
 from calico_rkt.compiler.profile import ANNOTATION_DIGEST, ANNOTATION_NETWORK
+from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import parse_address, rfc3339
-from calico_rkt.plugin.store.protocol import Endpoint, Key
+from calico_rkt.plugin.store.protocol import Endpoint, Key, checked_ifname
 
 ANNOTATION_CONTAINER = "calico-rkt.org/container"
 ANNOTATION_IFNAME = "calico-rkt.org/interface"
@@ -31,6 +32,10 @@ DEFAULT_BLOCK = {4: 26, 6: 122}
 """Prefix lengths of blocks where a pool does not say."""
 
 
+class BrokenEndpointError(CniError):
+    """A WorkloadEndpoint of ours that does not say whose it is or what it has."""
+
+
 def resource(data: bytes) -> dict[str, Any]:
     """A stored resource; an empty one where it is no JSON object, as Calico ignores it then."""
     try:
@@ -40,8 +45,16 @@ def resource(data: bytes) -> dict[str, Any]:
     return loaded if isinstance(loaded, dict) else {}
 
 
+def section(of: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """An object within a resource; an empty one where there is none, whatever stands in its place."""
+    for name in names:
+        found = of.get(name)
+        of = found if isinstance(found, dict) else {}
+    return dict(of)
+
+
 def notes_of(of: Mapping[str, Any]) -> dict[str, str]:
-    return dict((of.get("metadata") or {}).get("annotations") or {})
+    return {k: v for k, v in section(of, "metadata", "annotations").items() if isinstance(v, str)}
 
 
 def encode(of: Mapping[str, Any]) -> bytes:
@@ -88,23 +101,31 @@ def nonce_of(of: Mapping[str, Any]) -> str:
 
 
 def read_endpoint(of: Mapping[str, Any], boot: str) -> Endpoint | None:
-    """The attachment that a WorkloadEndpoint of ours is; None for others'. Of another boot, its netns is gone."""
-    notes, spec = notes_of(of), of.get("spec") or {}
+    """The attachment that a WorkloadEndpoint of ours is; None for others'. Of another boot, its netns is gone.
+
+    BrokenEndpointError for one of ours that does not say all that it has to.
+    """
+    notes, spec = notes_of(of), section(of, "spec")
     if not notes.get(ANNOTATION_NONCE):
         return None
     booted, _, place = notes.get(ANNOTATION_NETNS_ID, "").partition(" ")
     dev, _, inode = place.partition(" ")
     here = booted == boot and dev.isdecimal() and inode.isdecimal()
-    return Endpoint(
-        key=Key(notes.get(ANNOTATION_NETWORK, ""), notes.get(ANNOTATION_CONTAINER, ""), notes[ANNOTATION_IFNAME]),
-        nonce=notes[ANNOTATION_NONCE],
-        netns=notes.get(ANNOTATION_NETNS, ""),
-        netns_dev=int(dev) if here else -1,
-        netns_inode=int(inode) if here else -1,
-        host_ifname=spec.get("interfaceName", ""),
-        mac=spec.get("mac", ""),
-        addresses=tuple(parse_address(text) for text in spec.get("ipNetworks") or ()),
-    )
+    try:
+        return Endpoint(
+            key=Key(notes[ANNOTATION_NETWORK], notes[ANNOTATION_CONTAINER], notes[ANNOTATION_IFNAME]),
+            nonce=notes[ANNOTATION_NONCE],
+            netns=notes.get(ANNOTATION_NETNS, ""),
+            netns_dev=int(dev) if here else -1,
+            netns_inode=int(inode) if here else -1,
+            host_ifname=checked_ifname(spec.get("interfaceName")),
+            mac=str(spec.get("mac", "")),
+            addresses=tuple(parse_address(text) for text in spec.get("ipNetworks") or ()),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as e:
+        name = section(of, "metadata").get("name")
+        why = f"it lacks {e}" if isinstance(e, KeyError) else str(e)
+        raise BrokenEndpointError(Code.DATASTORE, f"Calico's endpoint {name} is ours and can't be read: {why}") from e
 
 
 def profile_network(network_id: str, data: bytes) -> str:
@@ -136,18 +157,19 @@ class Pool:
 def read_pool(data: bytes) -> Pool | None:
     """The pool; None where it is no pool that Calico could use either."""
     of = resource(data)
-    spec, metadata = of.get("spec") or {}, of.get("metadata") or {}
+    spec, metadata = section(of, "spec"), section(of, "metadata")
     try:
         net = ip_network(spec["cidr"])
-    except (KeyError, ValueError):
+        size = int(spec.get("blockSize") or DEFAULT_BLOCK[net.version])
+        uses = [str(use) for use in spec.get("allowedUses") or ["Workload"]]
+    except (KeyError, ValueError, TypeError):
         return None
     problem = ""
     off = bool(spec.get("disabled") or metadata.get("deletionTimestamp"))
     if off:
         problem = "it is disabled"
-    elif "Workload" not in (spec.get("allowedUses") or ["Workload"]):
-        problem = f"it is not allowed for use 'Workload' (allowedUses: {', '.join(spec['allowedUses'])})"
-    size = spec.get("blockSize") or DEFAULT_BLOCK[net.version]
+    elif "Workload" not in uses:
+        problem = f"it is not allowed for use 'Workload' (allowedUses: {', '.join(uses)})"
     return Pool(
         str(metadata.get("name", "")),
         net,
@@ -179,9 +201,10 @@ def reserved(data: Sequence[bytes]) -> tuple[Net, ...]:
     """The nets of all IPReservations."""
     found = []
     for one in data:
-        for text in (resource(one).get("spec") or {}).get("reservedCIDRs") or ():
+        texts = section(resource(one), "spec").get("reservedCIDRs")
+        for text in texts if isinstance(texts, list) else ():
             try:
                 found.append(ip_network(text, strict=False))
-            except ValueError:
+            except (ValueError, TypeError):
                 continue
     return tuple(found)

@@ -25,6 +25,7 @@ from calico_rkt.plugin.store.etcd3 import keys, session
 from calico_rkt.plugin.store.etcd3.allocate import Allocator, Draft
 from calico_rkt.plugin.store.etcd3.blocks import Holder, with_block
 from calico_rkt.plugin.store.etcd3.gateway import (
+    Kv,
     absent,
     exists,
     get,
@@ -37,11 +38,14 @@ from calico_rkt.plugin.store.etcd3.pools import differs, make_missing
 from calico_rkt.plugin.store.etcd3.published import ClusterProfiles, check_network
 from calico_rkt.plugin.store.etcd3.release import release
 from calico_rkt.plugin.store.etcd3.resources import (
+    BrokenEndpointError,
     encode,
     endpoint_resource,
     nonce_of,
+    profile_digest,
     read_endpoint,
     resource,
+    section,
 )
 from calico_rkt.plugin.store.etcd3.view import View, look
 from calico_rkt.plugin.store.journal import Journal
@@ -183,9 +187,17 @@ class EtcdStore(ClusterStore):
         recorded = self._records.endpoints(network)
         known = {e.key for e in recorded}
         found = self._gateway.read(get_prefix(keys.endpoints_of(self.node))).found[0]
-        theirs = (read_endpoint(resource(kv.value), boot_id()) for kv in found)
+        theirs = (self._readable(kv) for kv in found)
         more = (e for e in theirs if e is not None and e.key not in known and network in (None, e.key.network))
         return (*recorded, *more)
+
+    def _readable(self, kv: Kv) -> Endpoint | None:
+        """One endpoint of many: one of ours that can't be read is named and left out."""
+        try:
+            return read_endpoint(resource(kv.value), boot_id())
+        except BrokenEndpointError as e:
+            self._tell(e.msg)
+            return None
 
     def is_published(self, network: str) -> bool:
         """Whether the cluster takes endpoints and the network has a profile; CniError 11 where it takes none."""
@@ -204,7 +216,7 @@ class EtcdStore(ClusterStore):
         if not found:
             return [f"Calico has no endpoint {name}"]
         want = endpoint_resource(endpoint, self.node, boot_id(), datetime.now(UTC))["spec"]
-        have = resource(found[0].value).get("spec") or {}
+        have = section(resource(found[0].value), "spec")
         problems = [
             f"{field} of Calico's endpoint {name} is {have.get(field)!r}, not {value!r}"
             for field, value in want.items()
@@ -239,6 +251,12 @@ class EtcdStore(ClusterStore):
         from calico_rkt.plugin.store.etcd3.felix_nodes import felix_nodes
 
         return felix_nodes(self._gateway)
+
+    def suspects(self) -> tuple[str, ...]:
+        """The ids of our published profiles that may say what not every Felix can: one look at all of them."""
+        found = self._gateway.read(get_prefix(keys.PROFILES)).found[0]
+        ours = (kv for kv in found if b'"code"' in kv.value or b'"notProtocol"' in kv.value)
+        return tuple(kv.key.removeprefix(keys.PROFILES) for kv in ours if profile_digest(kv.value))
 
     def close(self) -> None:
         self._records.close()

@@ -10,7 +10,7 @@ from calico_rkt.compiler.conf import Net
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, get, get_prefix
-from calico_rkt.plugin.store.etcd3.resources import Pool, read_pool, reserved, resource
+from calico_rkt.plugin.store.etcd3.resources import Pool, read_pool, reserved, resource, section
 
 _MOST_BLOCKS = 20
 """Blocks of a node where the configuration does not say."""
@@ -29,13 +29,16 @@ class IpamConfig:
     def parse(cls, kv: Kv | None) -> IpamConfig:
         if kv is None:
             return cls()
-        raw = json.loads(kv.value)
-        return cls(
-            strict=bool(raw.get("strict_affinity")),
-            new_blocks=bool(raw.get("auto_allocate_blocks")),
-            most_blocks=raw.get("maxBlocksPerHost") or _MOST_BLOCKS,
-            cooldown=raw.get("ipCooldownSeconds") or 0,
-        )
+        try:
+            raw = json.loads(kv.value)
+            return cls(
+                strict=bool(raw.get("strict_affinity")),
+                new_blocks=bool(raw.get("auto_allocate_blocks")),
+                most_blocks=int(raw.get("maxBlocksPerHost") or _MOST_BLOCKS),
+                cooldown=int(raw.get("ipCooldownSeconds") or 0),
+            )
+        except (ValueError, TypeError, AttributeError) as e:
+            raise CniError(Code.DATASTORE, f"Calico's {kv.key} can't be read: {e}") from e
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def look(gateway: Gateway, node: str, network_id: str, endpoint: str, handle_id:
 
 def check_ready(ready: Kv | None) -> None:
     """CniError 11 when the ClusterInformation does not say that the datastore is ready."""
-    spec = resource(ready.value).get("spec") or {} if ready else {}
+    spec = section(resource(ready.value), "spec") if ready else {}
     if spec.get("datastoreReady") is not True:
         raise CniError(
             Code.TRY_AGAIN,

@@ -58,6 +58,14 @@ def test_a_definition_that_is_every_address_is_seen_where_it_is_used(folder):
     assert codes(folder, "action: Allow, protocol: TCP, source: {nets: [world]}", shared=shared) == ["CR843"]
 
 
+@pytest.mark.parametrize("end, said", [("ip: 0.0.0.0/0", True), ("ip: '::/0'", True), ("ip: 10.0.0.0/8", False),
+                                       ("outside: true", False)])  # fmt: skip
+def test_a_promise_about_every_address_of_one_family_is_told(folder, end, said):
+    guard = f"guardrails: {{never: [{{name: n, from: {{{end}}}, to: {{network: web}}}}]}}\n"
+    rule = "action: Deny, source: {nets: [10.0.0.0/8]}"
+    assert ("CR843" in codes(folder, rule, guard=guard)) is said
+
+
 @pytest.mark.parametrize(
     "rule, said",
     [
@@ -66,6 +74,7 @@ def test_a_definition_that_is_every_address_is_seen_where_it_is_used(folder):
         ("action: Allow, protocol: TCP, source: {notSelector: all()}", True),
         ("action: Allow, protocol: TCP, source: {notSelector: all()}, destination: {ports: [80]}", False),
         ("action: Allow, source: {notSelector: all(), nets: [192.0.2.0/24]}", False),
+        ("action: Allow, source: {notSelector: all(), nets: [0.0.0.0/0]}", True),
         ("action: Allow, source: {notSelector: has(db), network: web}", False),
         ("action: Deny, source: {notSelector: all()}", False),
         ("action: Allow, protocol: ICMP, source: {notSelector: all()}", False),

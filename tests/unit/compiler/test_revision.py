@@ -82,20 +82,9 @@ def test_from_inside_the_folder_from_a_worktree_and_from_a_bare_repository(repos
     assert open_revision("main", type(repository)("net.d")).names == ("db", "web")
 
 
-def test_links_and_submodules_are_named_and_not_followed(repository):
-    (repository / "profiles" / "link.yaml").symlink_to("web.yaml")
-    git(repository.parent, "add", "-A")
-    git(repository.parent, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},net.d/sub.conf")
-    git(repository.parent, "commit", "-qm", "two")
-    found = open_revision("HEAD", repository).diagnostics
-    words = {d.path.rpartition("/")[2]: d.message for d in found if d.code == "CR708"}
-    assert "symbolic link" in words["link.yaml"]
-    assert "submodule" in words["sub.conf"]
-
-
 def test_words_for_what_is_not_there(repository, tmp_path, monkeypatch):
     assert said(repository, "mian") == [("CR714", "there is no revision 'mian'", "did you mean main?")]
-    for odd in ("", "--help", "HEAD~99", "HEAD:net.d", "main..main", "a b", "é"):
+    for odd in ("", "--help", "HEAD~99", "HEAD:net.d", "a b", "é"):
         assert said(repository, odd)[0][0] == "CR714", odd
     assert said(repository.parent / "none")[0][0] == "CR715"
     assert said(repository / "web.conf")[0][0] == "CR715"

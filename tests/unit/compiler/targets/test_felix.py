@@ -8,6 +8,7 @@ from calico_rkt.compiler.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir import Icmp
 from calico_rkt.compiler.overrides import parse_file
 from calico_rkt.compiler.pipeline import compile_for_host
+from calico_rkt.compiler.targets.calico_v3_read import read
 from calico_rkt.compiler.targets.felix import JUDGED, Nodes
 from calico_rkt.plugin.cli import main
 
@@ -135,3 +136,12 @@ def test_the_rule_means_the_same_without_its_not_protocol():
     ends = End(ip_address("10.0.0.1")), End(ip_address("10.7.0.2"))
     assert evaluate(rules, Packet(*ends, 1, Icmp(8, 0))).allowed
     assert not evaluate(rules, Packet(*ends, 6)).allowed
+
+
+@pytest.mark.parametrize("net", ["::ffff:10.0.0.1/128", "::ffff:10.0.0.0/104"])
+def test_an_ipv4_network_in_ipv6_clothes_is_read_from_no_profile(net):
+    conf = NetConf("web", "calico", "1.0.0", Ipam("host-local"), datastore_type="local")
+    text = compile_for_host(conf, files("source: {nets: ['2001:db8::/32']}")).text.replace("2001:db8::/32", net)
+    with pytest.raises(CompileError) as caught:
+        read(text)
+    assert caught.value.diagnostics[0].code == "CR510"

@@ -1,0 +1,36 @@
+"""What a reader asks of a path, wherever its files are: pathlib.Path has it, and so has a path of a git revision."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO, Literal, Protocol
+
+
+class Place(Protocol):
+    """A file or a folder. What can't be read is an OSError, whose strerror says why."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def suffix(self) -> str: ...
+
+    @property
+    def parents(self) -> Sequence[Place]: ...
+
+    def __truediv__(self, inside: str, /) -> Place: ...
+
+    def iterdir(self) -> Iterable[Place]: ...
+
+    def stat(self) -> os.stat_result: ...
+
+    def open(self, mode: Literal["rb"], /) -> BinaryIO: ...
+
+    def exists(self) -> bool: ...
+
+    def is_symlink(self) -> bool: ...
+
+    def is_dir(self) -> bool: ...
+
+    def is_file(self) -> bool: ...

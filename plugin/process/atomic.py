@@ -1,0 +1,82 @@
+"""Bytes in, a file that is there whole or not at all out, also after a power cut: the one writer of whole files.
+
+A file is written beside its place under a name that nobody else uses, is on the disk before it gets its own name, and
+has it for certain when the call returns. What a killed writer leaves begins with a dot and ends in 16 hex digits.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+_LEFT = re.compile(r"\..+\.[0-9a-f]{16}\Z")
+
+
+def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Put the file in place, or in the place of what is there; OSError leaves what was there."""
+    fresh = _written(path, data, mode)
+    try:
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def create(path: Path, data: bytes, mode: int = 0o600) -> bool:
+    """Put the file in place; False where one is there already, which stays."""
+    fresh = _written(path, data, mode)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        return False
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync(path.parent)
+    return True
+
+
+def make_folder(path: Path, mode: int) -> None:
+    """The folder and those above it, each on the disk and with this mode whatever the umask; those there stay."""
+    if path.is_dir():
+        return
+    make_folder(path.parent, mode)
+    try:
+        path.mkdir(0o700)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return
+    path.chmod(mode)
+    sync(path.parent)
+
+
+def is_left(name: str) -> bool:
+    """Whether a file's name is that of one which a killed writer left."""
+    return bool(_LEFT.match(name))
+
+
+def sync(folder: Path) -> None:
+    """Names in a folder, as they are now, on the disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _written(path: Path, data: bytes, mode: int) -> Path:
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            os.fchmod(fd, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    return fresh

@@ -1,0 +1,116 @@
+"""A network's first ADD compiles before it takes the lock, and looks again under it."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import json
+import os
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from calico_rkt.compiler.conf import Ipam, parse_conf
+from calico_rkt.plugin import lifecycle, policy
+from calico_rkt.plugin.enforce import table
+from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.store.local import LocalStore, _verify
+from calico_rkt.plugin.store.protocol import Endpoint, Key
+
+_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
+w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
+_spec.loader.exec_module(w)
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def store(lab, tmp_path):
+    os.chmod(tmp_path, 0o700)  # noqa: PTH101 - the state file's folder has to be root's alone
+    made = LocalStore(tmp_path / "run", tmp_path / "lib", _verify)
+    with w.inside(lab.host):
+        yield made
+    made.close()
+
+
+@pytest.fixture
+def profiles(tmp_path):
+    (tmp_path / "profiles").mkdir()
+    return tmp_path / "profiles"
+
+
+def conf(profiles, name="web"):
+    ipam = {"type": "host-local", "subnet": "10.1.0.0/24"}
+    given = {"cniVersion": "1.0.0", "name": name, "type": "calico", "profiles_dir": str(profiles), "ipam": ipam}
+    return parse_conf(json.dumps(given).encode(), "net.conf", preview=False)[0]
+
+
+def recorded(store, n, network="web"):
+    endpoint = Endpoint(
+        key=Key(network, f"c{n}", "eth0"),
+        nonce=f"{n:016x}",
+        netns="/n",
+        netns_dev=1,
+        netns_inode=n,
+        host_ifname=f"crk{n:012x}",
+        mac="02:00:00:00:00:01",
+        addresses=(ip_address("10.1.0.0") + n,),
+        ip_masq=False,
+    )
+    return store.add(endpoint, Ipam(type="delegated"), ())
+
+
+def is_free(store):
+    fd = os.open(store.run_dir / "policy.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+@pytest.mark.parametrize("step", ["compile_published", "script", "blocked_forwarding"])
+def test_nobody_waits_for_what_a_first_add_reads_and_compiles(store, profiles, monkeypatch, step):
+    real, seen = getattr(policy, step), []
+
+    def watched(*given, **more):
+        seen.append(is_free(store))
+        return real(*given, **more)
+
+    monkeypatch.setattr(policy, step, watched)
+    policy.attach(store, conf(profiles), recorded(store, 1))  # the table is not there
+    policy.attach(store, conf(profiles, "api"), recorded(store, 2, "api"))  # it is, the network is not
+    assert seen == [True, True]
+    assert {n.network_id for n in table.live_networks()} == {"web", "api"}
+
+
+def test_an_apply_while_a_first_add_makes_its_chains_ready_wins(store, profiles, monkeypatch):
+    policy.attach(store, conf(profiles, "api"), recorded(store, 1, "api"))
+    real, done = policy.script, []
+
+    def raced(published):
+        ready = real(published)
+        if not done:
+            done.append(1)
+            (profiles / "web.yaml").write_text("network: web\negress: []\n")
+            changes = lifecycle.plan(store, {"web": conf(profiles)})
+            assert len(changes) == 1
+            lifecycle.apply(store, changes)
+        return ready
+
+    monkeypatch.setattr(policy, "script", raced)
+    policy.attach(store, conf(profiles), recorded(store, 2))
+    published = store.published("web")
+    assert {n.network_id: n.digest for n in table.live_networks()}["web"] == published.digest
+    assert table.missing(policy.elements_of(recorded(store, 3))) != []
+
+
+def test_a_first_add_whose_files_do_not_compile_publishes_nothing(store, profiles):
+    (profiles / "web.yaml").write_text("network: web\negress: [{action: Alow}]\n")
+    with pytest.raises(CniError, match="does not compile"):
+        policy.attach(store, conf(profiles), recorded(store, 1))
+    assert store.published_ids() == ()
