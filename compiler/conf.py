@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import MappingProxyType
 
@@ -79,7 +79,7 @@ class Ipam:
     """The ipam section. type "host-local" is served by this plugin, every other type is delegated by exec.
 
     ranges: one tuple a range set (host-local's `ranges`): an endpoint gets one address from each set.
-    guard: packets to addresses of ours that no endpoint has go nowhere.
+    guard: packets to addresses of ours that no endpoint has go nowhere. span is where the conf says its addresses.
     """
 
     type: str
@@ -87,6 +87,7 @@ class Ipam:
     routes: tuple[Route, ...] = ()
     exclude: tuple[Net, ...] = ()
     guard: bool = True
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

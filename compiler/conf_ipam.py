@@ -48,7 +48,8 @@ def read_ipam(ipam: Section, cni_version: str) -> Ipam | None:
         return None
     if kind_of != "host-local":
         node = ipam.mapping.get("guard")
-        return Ipam(kind_of, guard=not (isinstance(node, Scalar) and node.plain and node.text == "false"))
+        guarded = not (isinstance(node, Scalar) and node.plain and node.text == "false")
+        return Ipam(kind_of, guard=guarded, span=ipam.span("type"))
     before = len(ipam.problems)
     ipam.check_keys(_KEYS, _WITHOUT_EFFECT)
     for key, why in _WITHOUT_EFFECT.items():
@@ -62,7 +63,8 @@ def read_ipam(ipam: Section, cni_version: str) -> Ipam | None:
     _check_overlap(ipam, [r for one in sets for r in one])
     _check_families(ipam, sets, cni_version)
     _check_exclude(ipam, sets, exclude)
-    return Ipam(kind_of, tuple(tuple(p.range for p in one) for one in sets), routes, exclude, guard)
+    place = ipam.span("subnet" if ipam.mapping.get("subnet") is not None else "ranges")
+    return Ipam(kind_of, tuple(tuple(p.range for p in one) for one in sets), routes, exclude, guard, place)
 
 
 def _sets(ipam: Section) -> list[list[_Placed]] | None:

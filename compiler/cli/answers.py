@@ -79,6 +79,11 @@ _DEFS: dict[str, Schema] = {
         before=_ref("fate"),
         after=_ref("fate"),
         lines=_LINES,
+        place=_or_null(_TEXT),
+        causes=_list(_object(what=_TEXT, line=_or_null(_TEXT), gone=_FLAG, rules=_LINES)),
+        parts=_list(
+            _object(**{"from": _TEXT}, to=_TEXT, example=_ref("packet"), before=_ref("fate"), after=_ref("fate"))
+        ),
     ),
     "case": _object(
         **{"from": _TEXT},
@@ -131,6 +136,7 @@ _ANSWERS: dict[str, Schema] = {
             addresses_changed=_list(_TEXT),
             logging=_list(_object(where=_TEXT, lines=_LINES)),
             undecided=_list(_TEXT),
+            files_changed=_list(_TEXT),
         ),
         outside_guardrails=_list(_ref("change")),
     ),

@@ -14,7 +14,8 @@ from calico_rkt.compiler.cli.preface import beside, ended, notes, read_values, s
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.review.build import build_world
-from calico_rkt.compiler.review.diff import Change, Diff, diff
+from calico_rkt.compiler.review.change import Change, Diff
+from calico_rkt.compiler.review.diff import diff
 from calico_rkt.compiler.review.diff_words import problems, strays_text, text, values
 from calico_rkt.compiler.review.envelope import outside_envelope
 from calico_rkt.compiler.review.world import World

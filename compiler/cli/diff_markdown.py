@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from calico_rkt.compiler.cli.formats import markdown_code, markdown_text
 from calico_rkt.compiler.packets.words import packet_words
-from calico_rkt.compiler.review.diff import Change, Diff
-from calico_rkt.compiler.review.diff_words import remarks
-from calico_rkt.compiler.review.words import fate_words
+from calico_rkt.compiler.review.change import Change, Diff
+from calico_rkt.compiler.review.diff_words import decided_by, parties, remarks
 
 
 def markdown(diff: Diff, strays: tuple[Change, ...] | None = None) -> str:
@@ -30,11 +29,11 @@ def _table(changes: Iterable[Change]) -> list[str]:
     lines = ["| from | to | packets | such as | decided by |", "| --- | --- | --- | --- | --- |"]
     for c in changes:
         cells = (
-            markdown_text(" or ".join(c.sources)),
-            markdown_text(" or ".join(c.destinations)),
+            markdown_text(parties(c.sources)),
+            markdown_text(parties(c.destinations)),
             markdown_text(str(c.flow)),
             markdown_code(packet_words(c.example)),
-            "<br>".join(map(markdown_text, (f"before: {fate_words(c.before)}", f"now: {fate_words(c.after)}"))),
+            "<br>".join(map(markdown_text, decided_by(c))),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]

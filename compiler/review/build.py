@@ -47,5 +47,6 @@ def world_of(workspace: Workspace, networks: dict[str, Network], known: frozense
         own,
         known,
         parties(networks, confs),
+        texts=workspace.data,
         unreadable={u.name: u.words for u in workspace.unusable if u.name and u.name not in networks},
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.evaluate import Packet
 from calico_rkt.compiler.expectations import Expectation
 from calico_rkt.compiler.ir import Action, Rule
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
@@ -15,54 +14,16 @@ from calico_rkt.compiler.packets.outline import outline
 from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.packets.readable import readable
 from calico_rkt.compiler.packets.space import Box, meet
+from calico_rkt.compiler.review.causes import Cause, Causes, together
+from calico_rkt.compiler.review.change import Change, Diff, Part, merged
 from calico_rkt.compiler.review.changes import changed_rules
 from calico_rkt.compiler.review.expect import matches_between
-from calico_rkt.compiler.review.flows import Flow, flow
+from calico_rkt.compiler.review.flows import flow
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.scene import NOWHERE, Fate, Scene, View, relevant
 from calico_rkt.compiler.review.world import World
 
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One readable flow whose fate changed, the same between each source and each destination named.
-
-    before and after are the fates of the example, a packet from the first source to the first destination; the
-    verdicts are those of every packet of the flow. lines are those of all changed rules that take part in it.
-    """
-
-    widened: bool
-    sources: tuple[str, ...]
-    destinations: tuple[str, ...]
-    flow: Flow
-    example: Packet
-    before: Fate
-    after: Fate
-    lines: tuple[Span, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Diff:
-    """What changed between two worlds. text: whether any rule, address or network differs at all.
-
-    logging: the stages whose Log rules differ, with the lines. undecided: pairs that were given up, each with why.
-    """
-
-    old: str
-    new: str
-    changes: tuple[Change, ...] = ()
-    addresses: tuple[str, ...] = ()
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    logging: tuple[tuple[str, tuple[Span, ...]], ...] = ()
-    undecided: tuple[str, ...] = ()
-    text: bool = False
-
-    @property
-    def widened(self) -> bool:
-        return any(c.widened for c in self.changes)
 
 
 def diff(old: World, new: World, progress: Progress | None = None, excused: Sequence[Expectation] = ()) -> Diff:
@@ -91,20 +52,30 @@ def diff(old: World, new: World, progress: Progress | None = None, excused: Sequ
     return Diff(
         old.where,
         new.where,
-        _merged(changes),
+        merged(changes),
         tuple(n for n in both if n in differ.moved),
         tuple(n for n in names[1] if n not in old.networks),
         tuple(n for n in names[0] if n not in new.networks),
         tuple(differ.logging()),
         tuple(undecided),
         differ.any(),
+        _files(old, new),
     )
+
+
+def _files(old: World, new: World) -> tuple[str, ...]:
+    """The files with rules whose text differs, as the new revision calls them; else by their old paths."""
+    by_name = [{PurePath(path).name: (path, text) for path, text in w.texts.items()} for w in (old, new)]
+    both = {**by_name[0], **by_name[1]}
+    texts = [{name: text for name, (_, text) in there.items()} for there in by_name]
+    return tuple(path for name, (path, _) in sorted(both.items()) if texts[0].get(name) != texts[1].get(name))
 
 
 class _Differ:
     def __init__(self, old: World, new: World, excused: Sequence[Expectation]) -> None:
         self.worlds, self.excused = (old, new), excused
         self.budget = Budget.of_an_answer()
+        self.causes = Causes(old, new)
         self.own, self.known = old.own | new.own, old.known | new.known
         self.rules: dict[tuple[str, str], tuple[list[Rule], list[Rule]]] = {}
         self._stages: dict[tuple[str, bool], list[Rule]] = {}
@@ -248,18 +219,58 @@ class _Differ:
                 for _, r in fate.rules
                 if r is not None and r.span and (marked is None or id(r) in marked)
             )
-            piece, fate, other = mine[0]
-            before, after = (other, fate) if widened else (fate, other)
+            parts: dict[object, Part] = {}
+            for piece, fate, other in mine:
+                before, after = (other, fate) if widened else (fate, other)
+                path = tuple((stage.words, id(r)) for f in (before, after) for stage, r in f.rules)
+                if path not in parts:
+                    ends = view.source.name, view.destination.name
+                    parts[path] = Part(*ends, example(scene.space, piece), before, after)
+            first = next(iter(parts.values()))
+            causes = self._causes(view, parts.values(), marked)
             yield Change(
                 widened,
                 (view.source.name,),
                 (view.destination.name,),
                 flow(scene.space, box, scene.universes[number]),
-                example(scene.space, piece),
-                before,
-                after,
+                first.example,
+                first.before,
+                first.after,
                 tuple(lines),
+                causes,
+                next((c.span for c in causes if c.span and not c.gone), None) or self._decides(first),
+                tuple(parts.values()),
             )
+
+    def _causes(self, view: View, parts: Iterable[Part], marked: set[int] | None) -> tuple[Cause, ...]:
+        """The lines that changed and make the difference; none where the pair came or went with a network."""
+        found: list[Cause] = []
+        for part in parts:
+            for fate, new in ((part.before, False), (part.after, True)):
+                for stage, rule in fate.rules:
+                    if rule is not None and marked is not None and id(rule) in marked:
+                        if stage.words.startswith("endpoint_to_host"):
+                            found.append(self.causes.of_host(stage.network))
+                        else:
+                            found += self.causes.of_rule(rule, stage.network, new=new)
+        if marked is None:
+            ends = (view.source, view.destination)
+            found += [self.causes.of_addresses(p.name) for p in ends if p.kind is Kind.NETWORK and p.name in self.moved]
+        elif not found and view.destination.kind is Kind.HOST:
+            found.append(self.causes.of_host(view.source.name))
+        return together(found)
+
+    def _decides(self, part: Part) -> Span | None:
+        """The line of the new revision that decides a part, where it changed; else where the network is told of."""
+        stages = {stage.words: rule for stage, rule in part.after.rules}
+        order = [stage for stage, _ in (*part.before.rules[-1:], *reversed(part.after.rules))]
+        files = {f.path for f in self.worlds[1].files}
+        for stage in order:
+            rule = stages.get(stage.words)
+            if rule is not None and rule.span is not None and rule.span.path in files:
+                return rule.span
+        homes = (self.causes.home(stage.network) for stage in order)
+        return next((span for span in homes if span is not None), None)
 
 
 def _ends(v: View) -> tuple[object, ...]:
@@ -269,34 +280,3 @@ def _ends(v: View) -> tuple[object, ...]:
 
 def _rank(fate: Fate) -> int:
     return {False: 0, None: 1, True: 2}[fate.allowed]
-
-
-def _merged(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Equal flows with the same verdicts and lines between several parties become one.
-
-    Widened before denied, the smallest first.
-    """
-    rows: dict[object, Change] = {}
-    for c in changes:
-        key = (*_likeness(c), c.destinations)
-        first = rows.get(key)
-        rows[key] = c if first is None else replace(first, sources=(*first.sources, *c.sources))
-    columns: dict[object, Change] = {}
-    for c in rows.values():
-        key = (*_likeness(c), c.sources)
-        first = columns.get(key)
-        columns[key] = c if first is None else replace(first, destinations=(*first.destinations, *c.destinations))
-    return tuple(sorted(columns.values(), key=lambda c: (not c.widened, _weight(c), c.sources, c.destinations)))
-
-
-def _likeness(c: Change) -> tuple[object, ...]:
-    return c.before.allowed, c.after.allowed, c.flow, c.lines
-
-
-def _weight(c: Change) -> tuple[int, int, int]:
-    """How much a flow holds, roughly: what says less about itself holds more."""
-    f = c.flow
-    nets = [n for a in (f.source, f.destination) if a is not None for n in a.nets]
-    width = max((n.max_prefixlen - n.prefixlen for n in nets), default=0)
-    said = sum(getattr(f, name) is not None for name in f.__slots__)
-    return -said, width, len(c.sources) * len(c.destinations)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from calico_rkt.compiler.review.diff import Change, Diff, Progress, diff
+from calico_rkt.compiler.review.change import Change, Diff
+from calico_rkt.compiler.review.diff import Progress, diff
 from calico_rkt.compiler.review.world import World
 
 

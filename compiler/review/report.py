@@ -14,10 +14,10 @@ from markupsafe import Markup
 from calico_rkt import __version__, templates
 from calico_rkt.compiler.diagnostics import Diagnostic, printable
 from calico_rkt.compiler.packets.words import packet_words
-from calico_rkt.compiler.review.diff import Change, Diff
-from calico_rkt.compiler.review.diff_words import remarks
+from calico_rkt.compiler.review.change import Change, Diff
+from calico_rkt.compiler.review.diff_words import decided_by, parties, remarks
 from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, flow_words, kind
-from calico_rkt.compiler.review.words import fate_words, place, rule_words
+from calico_rkt.compiler.review.words import place, rule_words
 
 MARKS = {"all": "#", "some": "+", "none": "·", "undecided": "?", "nobody": "-"}
 
@@ -131,23 +131,21 @@ def _finding(d: Diagnostic) -> dict[str, str]:
     return {"severity": d.severity.value, "code": d.code, "line": line, **{k: printable(v) for k, v in texts.items()}}
 
 
-def _changes(diff: Diff | None) -> list[tuple[str, list[dict[str, str]]]] | None:
+def _changes(diff: Diff | None) -> list[tuple[str, list[dict[str, object]]]] | None:
     if diff is None:
         return None
     groups = (("Newly allowed", True), ("Newly denied", False))
     return [(title, [_change(c) for c in diff.changes if c.widened is widened]) for title, widened in groups]
 
 
-def _change(c: Change) -> dict[str, str]:
+def _change(c: Change) -> dict[str, object]:
     texts: Iterable[tuple[str, str]] = (
-        ("sources", " or ".join(c.sources)),
-        ("destinations", " or ".join(c.destinations)),
+        ("sources", parties(c.sources)),
+        ("destinations", parties(c.destinations)),
         ("flow", str(c.flow)),
         ("example", packet_words(c.example)),
-        ("before", fate_words(c.before)),
-        ("after", fate_words(c.after)),
     )
-    return {k: printable(v) for k, v in texts}
+    return {**{k: printable(v) for k, v in texts}, "decided": [printable(words) for words in decided_by(c)]}
 
 
 def _part(name: str) -> str:

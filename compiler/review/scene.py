@@ -31,10 +31,11 @@ _ALWAYS = tuple(
 
 @dataclass(frozen=True)
 class Stage:
-    """One list that a flow has to pass; words say whose it is, such as `egress of web`."""
+    """One list of a network that a flow has to pass; words say which, such as `egress of web`."""
 
     words: str
     rules: tuple[Rule, ...]
+    network: str = ""
 
     @cached_property
     def outlines(self) -> tuple[Outline, ...]:
@@ -80,8 +81,10 @@ def view(
     that were made before, by their words, and gets those that are made now.
     """
 
-    def stage(words: str, rules: tuple[Rule, ...]) -> Stage:
-        return known.setdefault(words, Stage(words, rules))
+    def stage(direction: str, network: Network) -> Stage:
+        words = f"{direction} of {network.name}"
+        rules = network.ingress if direction == "ingress" else network.egress
+        return known.setdefault(words, Stage(words, rules, network.name))
 
     ends = {source.kind, destination.kind}
     if Kind.NETWORK not in ends:
@@ -91,12 +94,13 @@ def view(
         own = networks[source.name]
         if destination.kind is Kind.HOST:
             # Felix lets these through before the profile, so both stages begin with them.
-            stages.append(Stage(f"egress of {source.name}", (*_ALWAYS, *own.egress)))
-            stages.append(Stage(f"endpoint_to_host of {source.name}", (*_ALWAYS, *_to_host(own, felix=felix))))
+            stages.append(Stage(f"egress of {source.name}", (*_ALWAYS, *own.egress), source.name))
+            words = f"endpoint_to_host of {source.name}"
+            stages.append(Stage(words, (*_ALWAYS, *_to_host(own, felix=felix)), source.name))
         else:
-            stages.append(stage(f"egress of {source.name}", own.egress))
+            stages.append(stage("egress", own))
     if destination.kind is Kind.NETWORK and source.kind is not Kind.HOST:
-        stages.append(stage(f"ingress of {destination.name}", networks[destination.name].ingress))
+        stages.append(stage("ingress", networks[destination.name]))
     return View(source, destination, tuple(stages))
 
 

@@ -17,8 +17,8 @@ class World:
     """The networks of one revision by name, in the order of their confs.
 
     own are their ids, known those of all networks that a conf, an override or a rule names.
-    stages are made as they are asked for. unreadable says, by the names of networks whose confs can't be used, why
-    every answer about them is undecided.
+    stages are made as they are asked for, texts are the files' by path. unreadable says, by the names of networks whose
+    confs can't be used, why every answer about them is undecided.
     """
 
     where: str
@@ -29,6 +29,7 @@ class World:
     known: frozenset[str]
     parties: tuple[Party, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
 
     def party(self, kind: Kind, name: str = "") -> Party | None:
