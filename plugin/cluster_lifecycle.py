@@ -67,16 +67,15 @@ def _state(
     except CniError as e:
         state = "edited" if network_id in store.profiles.published_ids() else "not ours"
         return State(network_id, name, state, endpoints, None, e.msg)
-    if published is None:
-        return State(network_id, name, "not published", endpoints, None)
-    if published.network not in known:
-        return State(network_id, published.network, "no conf", endpoints, None)
+    name = published.network if published is not None else name
+    if name not in known:
+        return State(network_id, name, "no conf" if published else "not published", endpoints, None)
     try:
-        new = compile_published(known[published.network], files=files.get(published.network), felix=felix)
+        new = compile_published(known[name], files=files.get(name), felix=felix)
     except CniError as e:
-        return State(network_id, published.network, "unusable", endpoints, None, e.msg)
-    state = "in step" if new.digest == published.digest else "stale"
-    return State(network_id, published.network, state, endpoints, None)
+        return State(network_id, name, "unusable", endpoints, None, e.msg)
+    state = "not published" if published is None else "in step" if new.digest == published.digest else "stale"
+    return State(network_id, name, state, endpoints, None)
 
 
 def prune(store: ClusterStore, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:

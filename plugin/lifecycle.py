@@ -156,19 +156,16 @@ def _state(
         published = store.published(network_id)
     except CniError as e:
         return State(network_id, name, "edited", endpoints, None if live is None else False, e.msg)
-    if published is None:
-        return State(network_id, name, "not published", endpoints, None)
-    loaded = None if live is None else published.digest.endswith(live) and bool(live)
-    if published.network not in known:
-        return State(network_id, published.network, "no conf", endpoints, loaded)
+    loaded = None if live is None or published is None else published.digest.endswith(live) and bool(live)
+    name = published.network if published is not None else name
+    if name not in known:
+        return State(network_id, name, "no conf" if published else "not published", endpoints, loaded)
     try:
-        new = policy.compile_published(
-            known[published.network], _known_ids(store, known, files), files.get(published.network)
-        )
+        new = policy.compile_published(known[name], _known_ids(store, known, files), files.get(name))
     except CniError as e:
-        return State(network_id, published.network, "unusable", endpoints, loaded, e.msg)
-    state = "in step" if new.digest == published.digest else "stale"
-    return State(network_id, published.network, state, endpoints, loaded)
+        return State(network_id, name, "unusable", endpoints, loaded, e.msg)
+    state = "not published" if published is None else "in step" if new.digest == published.digest else "stale"
+    return State(network_id, name, state, endpoints, loaded)
 
 
 def prune(store: LocalStore, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:

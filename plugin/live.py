@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os.path import realpath
 
 from calico_rkt.compiler.conf import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import Diagnostic
@@ -39,7 +40,7 @@ def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Chan
     for change in changes:
         conf = known[change.new.network]
         after[conf.name], _ = resolve_network(
-            conf, policy_for(conf.name, files.get(conf.profiles_dir, ())), felix=JUDGED
+            conf, policy_for(conf.name, files[realpath(conf.profiles_dir)]), felix=JUDGED
         )
     return _world("published", live, known, kind), _world("the files", after, known, kind, _all(files))
 
@@ -86,8 +87,8 @@ def _world(
 
 
 def _files(known: Mapping[str, NetConf]) -> dict[str, tuple[File, ...]]:
-    """What the host's files say, by their folder as the confs name it."""
-    named = {c.profiles_dir: c for c in sorted(known.values(), key=lambda c: c.profiles_named)}
+    """What the host's files say, by their folder: two names of one are one."""
+    named = {realpath(c.profiles_dir): c for c in sorted(known.values(), key=lambda c: c.profiles_named)}
     return {folder: parse_files(overrides_of(conf)) for folder, conf in named.items()}
 
 

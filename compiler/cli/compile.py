@@ -12,7 +12,7 @@ from pathlib import Path
 from calico_rkt import __version__
 from calico_rkt.compiler.cli.common import CALICO, coloured, write, write_file
 from calico_rkt.compiler.cli.formats import render_as
-from calico_rkt.compiler.conf import NetConf, parse_conf
+from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.conf_shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 
@@ -98,17 +98,15 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _read_conf(path: str) -> tuple[NetConf, tuple[Diagnostic, ...]]:
-    from calico_rkt.compiler.workspace.files import read_file
-    from calico_rkt.compiler.workspace.host import is_host_folder
+    from calico_rkt.compiler.workspace.single import conf_at, conf_of
 
     if path != "-":
-        environ = os.environ if is_host_folder(Path(path).parent) else None
-        return parse_conf(read_file(Path(path)), path, preview=True, environ=environ)
+        return conf_at(Path(path), os.environ)
     try:
         data = sys.stdin.buffer.read(LARGEST_CONF + 1) if sys.stdin else b""
     except OSError as e:
         raise CompileError([error("CR708", f"can't be read: {e.strerror}", path="<stdin>")]) from e
-    return parse_conf(data, "<stdin>", preview=True, environ=os.environ)
+    return conf_of(data, os.environ)
 
 
 def _as_text(path: str, diagnostics: Iterable[Diagnostic]) -> None:

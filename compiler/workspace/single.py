@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.conf import NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, read_confs
-from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_profiles
+from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_file, read_profiles
 from calico_rkt.compiler.workspace.host import is_host_folder, unused_beside
 from calico_rkt.compiler.workspace.overrides import Overrides, not_used, overrides_in
 from calico_rkt.compiler.workspace.standing import stands_for
@@ -24,6 +24,17 @@ class Single:
     overrides: Overrides
     names: tuple[str, ...] = ()
     found: tuple[Diagnostic, ...] = ()
+
+
+def conf_at(path: Path, environ: Mapping[str, str]) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    """The conf in a file and its warnings; environ counts where it stands in one of this host's folders."""
+    known = environ if is_host_folder(path.parent) else None
+    return parse_conf(read_file(path), str(path), preview=True, environ=known)
+
+
+def conf_of(data: bytes, environ: Mapping[str, str]) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    """The same of a conf that came by stdin."""
+    return parse_conf(data, preview=True, environ=environ)
 
 
 def policy_beside(path: Path | None, conf: NetConf, environ: Mapping[str, str], profiles: Path | None) -> Single:

@@ -253,3 +253,41 @@ def test_without_arguments_it_is_the_current_folder_if_it_has_confs_and_else_the
     host.out("rm", "-r", NET_D, RKT_D)
     none = tool(host, "check", cwd="/srv/bare")
     assert (none.returncode, "CR806" in none.stderr) == (2, True)
+
+
+def test_status_says_that_a_network_can_not_be_used_before_its_first_add_finds_out(host: Lab) -> None:
+    host.write(f"{PROFILES}/web.yaml", "network: web\ningress: 7\n")
+    found = json.loads(tool(host, "status", "--format", "json").stdout)["networks"]
+    assert {n["network"]: n["state"] for n in found} == {"web": "unusable", "front": "not published"}
+
+
+def test_two_names_of_one_folder_are_one(host: Lab) -> None:
+    host.write(
+        "/srv/real/web.yaml",
+        ALLOW + "tests:\n  - {name: a, from: {network: front}, to: {network: web}, verdict: Deny}\n",
+    )
+    host.write("/srv/real/front.yaml", "network: front\n")
+    host.out("ln", "-sfn", "/srv/real", "/srv/alias")
+    host.write(f"{NET_D}/10-web.conf", json.dumps({**WEB, "profiles_dir": "/srv/real"}))
+    host.write(f"{NET_D}/20-front.conf", json.dumps({**FRONT, "profiles_dir": "/srv/alias"}))
+    done = tool(host, "apply", "--yes")
+    assert (done.returncode, done.stdout.count("CR810")) == (1, 1), done
+    assert "CR706" not in done.stderr
+
+
+def test_a_disabled_or_hidden_file_is_told_where_people_would_think_it_counts(host: Lab) -> None:
+    host.write(f"{PROFILES}/.web.yaml", ISOLATED)
+    host.write(f"{NET_D}/30-db.CONF", json.dumps({**WEB, "name": "db"}))
+    host.write(f"{PROFILES}/.#web.yaml", "")
+    done = tool(host, "status")
+    assert (done.returncode, done.stderr.count("CR707")) == (1, 2), done
+
+
+def test_who_may_not_look_is_told_and_gets_no_answer_from_less(host: Lab) -> None:
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"{PLUGINS}/calico")
+    host.out("chmod", "700", "/etc/calico-rkt")
+    for command in (("check",), ("explain", "front", "web"), ("matrix",), ("compile", f"{NET_D}/10-web.conf")):
+        done = host.run(*nobody, *command, env=environment())
+        assert done.returncode == 2, done
+        assert b"Permission denied" in done.stdout + done.stderr
+        assert b"Traceback" not in done.stderr

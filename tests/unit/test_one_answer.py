@@ -1,0 +1,36 @@
+"""One room opens confs and overrides; everybody else asks it."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROOM = "compiler/workspace/"
+OPENERS = {
+    "parse_conf": {"plugin/request.py"},  # what a runtime hands over
+    "shape_of": set(),
+    "read_profiles": set(),
+    "entries_of": set(),
+    "read_all": set(),
+    # A baseline that somebody names, and a conf that git shows as text where it does not compile.
+    "read_file": {"compiler/cli/accepted.py", "compiler/cli/compile.py"},
+    "conf_files": set(),
+    "read_confs": set(),
+}
+
+
+def importers(name):
+    for path in sorted(p for room in ("compiler", "plugin") for p in (ROOT / room).rglob("*.py")):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        if any(isinstance(n, ast.ImportFrom) and name in [a.name for a in n.names] for n in nodes):
+            yield str(path.relative_to(ROOT))
+
+
+def test_nobody_else_opens_a_conf_or_an_override():
+    for name, others in OPENERS.items():
+        found = {p for p in importers(name) if not p.startswith(ROOM)}
+        assert found == others, name
+
+
+def test_the_room_is_asked_by_what_publishes_and_by_what_reviews():
+    assert {"compiler/cli/places.py", "plugin/decided.py"} <= {*importers("open_folder"), *importers("open_host")}
+    assert {"plugin/policy.py", "plugin/live.py"} == {p for p in importers("overrides_of") if not p.startswith(ROOM)}
