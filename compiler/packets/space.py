@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Icmp, Match, Net, PortRange, Rule, Side
 from calico_rkt.compiler.packets.labels import Labels, label_classes
+from calico_rkt.compiler.packets.opening import OPENING
 from calico_rkt.compiler.resolved import nets, ports
 from calico_rkt.compiler.selector import Selector
 
@@ -46,6 +47,18 @@ class Space:
         """Whether all its packets go from one address to itself: it is one endpoint's, so none of them is sent."""
         source, destination = (self._only(d, box[d]) for d in (SOURCE, DESTINATION))
         return source is not None and source == destination
+
+    def opens_none(self, box: Box) -> bool:
+        """Whether all its packets are ICMP of types that open no flow."""
+        if box[PROTOCOL] & ~self._icmp:
+            return False
+        cuts = self.cuts[ICMP_TYPE]
+        return not any(
+            box[ICMP_TYPE] >> (bisect_right(cuts, kind) - 1) & 1
+            for protocol, kinds in OPENING.items()
+            if box[PROTOCOL] & self._cells(PROTOCOL, [(protocol, protocol + 1)])
+            for kind in kinds
+        )
 
     def _only(self, dimension: int, mask: int) -> int | None:
         """The value of a mask that holds one; None where it holds more."""

@@ -60,3 +60,22 @@ def test_a_promise_about_one_address_and_itself_decides_nothing(tmp_path):
     guard = "guardrails: {never: [{name: n, from: {ip: 10.1.0.5}, to: {ip: 10.1.0.5}}]}\n"
     (one,) = found(tmp_path, "network: web\ningress: [{action: Allow}]\n", guard, "local")
     assert one.code == "CR812"
+
+
+ALLOW_ICMP = "network: web\ningress:\n" + "".join(
+    f"  - {{action: Allow, protocol: ICMP, icmp: {{type: {t}}}}}\n" for t in (8, 13, 15, 17)
+)
+
+
+def test_a_promise_about_icmp_is_about_the_types_that_open_a_flow(tmp_path):
+    override = (
+        ALLOW_ICMP + "tests: [{name: t, from: {outside: true}, to: {network: web}, protocol: ICMP, verdict: Allow}]\n"
+    )
+    # Nothing else of ICMP is ever sent: whether it were let in is no matter.
+    assert [d.code for d in found(tmp_path, override, NEVER % "192.0.2.9", "local")] == ["CR811"]
+
+
+def test_a_rule_about_what_opens_no_flow_breaks_no_promise(tmp_path):
+    override = "network: web\ningress: [{action: Allow, protocol: ICMP, icmp: {type: 9}}]\n"
+    guard = "guardrails: {never: [{name: n, from: {outside: true}, to: {network: web}, protocol: ICMP}]}\n"
+    assert not found(tmp_path, override, guard, "local")
