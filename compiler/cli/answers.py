@@ -103,6 +103,7 @@ _DEFS: dict[str, Schema] = {
         left_to_host=_FLAG,
         left=_list(_ref("flow")),
         rules=_list(_RULE),
+        decided=_list(_list(_RULE)),
         undecided=_or_null(_TEXT),
         nobody=_or_null(_TEXT),
     ),

@@ -18,6 +18,7 @@ from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.expect import why_empty
+from calico_rkt.compiler.review.matrix import MOST_FLOWS
 from calico_rkt.compiler.review.question import Case, cases
 from calico_rkt.compiler.review.words import fate_values, packet_values, rule_words, verdict_words
 from calico_rkt.compiler.review.world import World
@@ -119,7 +120,8 @@ def _parsed(text: str, parse: Callable[[], T]) -> T:
 
 def _text(case: Case) -> str:
     lines = [f"{case.source} -> {case.destination}: {verdict_words(case.fate).upper()}"]
-    lines += [f"  {f}" for f in case.flows]
+    lines += [f"  {f}" for f in case.flows[:MOST_FLOWS]]
+    lines += [f"  {len(case.flows) - MOST_FLOWS} more flows"] if len(case.flows) > MOST_FLOWS else []
     lines.append(f"  such as {packet_words(case.example)}")
     if not case.fate.rules:
         lines.append("  the host reaches its own containers always")

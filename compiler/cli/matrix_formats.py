@@ -10,7 +10,9 @@ from html import escape
 from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import markdown_text
 from calico_rkt.compiler.diagnostics import printable
+from calico_rkt.compiler.ir import Rule
 from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind
+from calico_rkt.compiler.review.scene import Stage
 from calico_rkt.compiler.review.words import place, rule_words
 
 MARKS = {"all": "#", "some": "+", "none": ".", "undecided": "?", "nobody": "-", "": " "}
@@ -95,13 +97,18 @@ def _json(m: Matrix, read: Mapping[str, object] | None) -> str:
             "words": cell_words(cell),
             "left_to_host": cell.unsure,
             "left": [f.values() for f in cell.left],
-            "rules": [{"stage": s.words, "rule": rule_words(r), "line": place(r.span) or None} for s, r in cell.rules],
+            "rules": [_rule(s, r) for s, r in cell.rules],
+            "decided": [[_rule(s, r) for s, r in rules] for rules in cell.decided],
             "undecided": cell.undecided or None,
             "nobody": cell.nobody or None,
         }
         for (row, column), cell in m.cells.items()
     ]
     return document("matrix", {"rows": m.rows, "columns": m.columns, "cells": cells}, read)
+
+
+def _rule(stage: Stage, rule: Rule) -> dict[str, object]:
+    return {"stage": stage.words, "rule": rule_words(rule), "line": place(rule.span) or None}
 
 
 def _svg(m: Matrix) -> str:

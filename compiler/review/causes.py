@@ -49,11 +49,11 @@ class Causes:
         if written is None:
             yield self._default(network, rule.span)
             return
-        names = [n for n in _names(written) if mine.values(n) != other.values(n)]
+        # A name that only one of them defines is used by a rule that is new, or gone, itself.
+        shared = mine.definitions.keys() & other.definitions.keys()
+        names = [n for n in _names(written) if n in shared and mine.values(n) != other.values(n)]
         for name in names:
-            spans = [s.definitions[name].span if name in s.definitions else None for s in self._sides]
-            span = spans[1] or spans[0]
-            yield Cause(f"the definition {name[1]}", span, spans[1] is None, (rule.span,))
+            yield Cause(f"the definition {name[1]}", self._sides[1].definitions[name].span, rules=(rule.span,))
         if not names or written not in other.written:
             yield Cause("a rule", rule.span, not new)
 
@@ -115,8 +115,8 @@ class _Side:
             out.update({("ports", d.name): d for d in given.ports})
         return out
 
-    def values(self, name: tuple[str, str]) -> tuple[object, ...] | None:
-        return self.definitions[name].values if name in self.definitions else None
+    def values(self, name: tuple[str, str]) -> tuple[object, ...]:
+        return self.definitions[name].values
 
     @cached_property
     def overrides(self) -> Mapping[str, Override]:

@@ -50,8 +50,8 @@ class Change:
 class Diff:
     """What changed between two worlds. text: whether any rule, address or network differs at all.
 
-    files: those whose text differs. logging: the stages whose Log rules differ, with the lines. undecided: pairs that
-    were given up, each with why.
+    files: those whose text differs. logging: the stages whose Log rules differ, with the lines; log_places: where each
+    is to be looked at in the new revision. undecided: pairs that were given up, each with why.
     """
 
     old: str
@@ -64,6 +64,7 @@ class Diff:
     undecided: tuple[str, ...] = ()
     text: bool = False
     files: tuple[str, ...] = ()
+    log_places: tuple[Span | None, ...] = ()
 
     @property
     def widened(self) -> bool:

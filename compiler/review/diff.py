@@ -56,10 +56,11 @@ def diff(old: World, new: World, progress: Progress | None = None, excused: Sequ
         tuple(n for n in both if n in differ.moved),
         tuple(n for n in names[1] if n not in old.networks),
         tuple(n for n in names[0] if n not in new.networks),
-        tuple(differ.logging()),
+        tuple(words for words, _ in differ.logging()),
         tuple(undecided),
         differ.any(),
         _files(old, new),
+        tuple(place for _, place in differ.logging()),
     )
 
 
@@ -90,11 +91,13 @@ class _Differ:
         old, new = self.worlds
         return dict(old.networks) != dict(new.networks) or old.parties != new.parties
 
-    def logging(self) -> Iterator[tuple[str, tuple[Span, ...]]]:
+    def logging(self) -> Iterator[tuple[tuple[str, tuple[Span, ...]], Span | None]]:
+        """The lists whose Log rules differ, each with the lines, and the line of the new revision to look at."""
         for (direction, name), lists in self.rules.items():
-            spans = [r.span for rules in lists for r in rules if r.action is Action.LOG and r.span]
-            if spans:
-                yield f"{direction} of {name}", tuple(dict.fromkeys(spans))
+            gone, come = ([r.span for r in rules if r.action is Action.LOG and r.span] for rules in lists)
+            if gone or come:
+                lines = tuple(dict.fromkeys((*gone, *come)))
+                yield (f"{direction} of {name}", lines), come[0] if come else self.causes.home(name)
 
     def pairs(self) -> Iterator[tuple[View | None, View | None]]:
         """The pairs in which anything could have changed, row by row."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from calico_rkt.compiler.diagnostics import Diagnostic, error, printable, warning
+from calico_rkt.compiler.diagnostics import Diagnostic, Severity, error, printable, warning
 from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.causes import Cause
 from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.scene import Fate
 from calico_rkt.compiler.review.words import fate_values, fate_words, packet_values, place, verdict_words
 
+_MOST_CHANGES = 200
 _MOST = 6
 """Lines, names or ways that a flow lists; JSON has them all."""
 
@@ -21,7 +22,10 @@ def text(diff: Diff, *, colour: bool = False) -> str:
     for widened, title, code in ((True, "newly allowed:", "1;31"), (False, "newly denied:", "1;33")):
         changes = [c for c in diff.changes if c.widened is widened]
         if changes:
-            shown = printable_lines([line for c in changes for line in _change(c)])
+            lines = [line for c in changes[:_MOST_CHANGES] for line in _change(c)]
+            more = len(changes) - _MOST_CHANGES
+            lines += [f"  {more} more flows: --format json has them all"] if more > 0 else []
+            shown = printable_lines(lines)
             out.append(f"\x1b[{code}m{title}\x1b[0m\n{shown}" if colour else f"{title}\n{shown}")
     rest = remarks(diff)
     return "\n".join([*out, printable_lines(rest)] if rest else out)
@@ -66,6 +70,9 @@ def problems(diff: Diff, strays: tuple[Change, ...] | None = None) -> tuple[Diag
     for c in strays or ():
         message = f"newly allowed outside the guardrails: {heading(c)}"
         out.append(error("CR813", message, c.place, hint="; ".join(_because(c))))
+    for (words, spans), at in zip(diff.logging, diff.log_places, strict=True):
+        lines = listed(list(map(place, spans)))
+        out.append(Diagnostic("CR831", Severity.NOTE, f"logging differs: {words}", at, f"lines: {lines}"))
     out += [error("CR814", f"the difference is not decided: {words}") for words in diff.undecided]
     return tuple(out)
 

@@ -54,6 +54,7 @@ DIFFERENCES: Mapping[str, str] = MappingProxyType(
         "CR814": "a difference that is not decided",
         "CR815": "newly allowed",
         "CR816": "newly denied",
+        "CR831": "logging differs",
     }
 )
 """The same for what `diff` says."""

@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from calico_rkt.compiler.ir import Rule
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.readable import readable
-from calico_rkt.compiler.packets.space import Box
+from calico_rkt.compiler.packets.space import Box, meet
 from calico_rkt.compiler.review.flows import Flow, flow
 from calico_rkt.compiler.review.parties import Kind
-from calico_rkt.compiler.review.scene import Scene, Stage, View
+from calico_rkt.compiler.review.scene import Fate, Scene, Stage, View
 from calico_rkt.compiler.review.world import World
 
 Progress = Callable[[int, int, str], None]
+MOST_FLOWS = 24
+"""Flows of one cell or case that people are shown; JSON has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What passes from a row to a column. everything: all that there can be; unsure: the host has the last word.
 
-    flows share no packet; left are those of them that the host's own firewall decides about.
+    flows share no packet; decided are, for each of them, those of rules that let a part of it through;
+    left are those of them that the host's own firewall decides about.
     rules are those that let something through, with the stage that each stands in. undecided: why nothing is known.
     nobody: why there is no packet between the two.
     """
@@ -33,6 +36,7 @@ class Cell:
     undecided: str = ""
     nobody: str = ""
     left: tuple[Flow, ...] = ()
+    decided: tuple[tuple[tuple[Stage, Rule], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +96,13 @@ def cell_words(cell: Cell) -> str:
 
 
 def flow_words(cell: Cell) -> list[str]:
-    """Each flow of a cell; what the host decides about says so."""
+    """Each flow of a cell, at most so many and how many there are more; what the host decides about says so."""
+    found = [f"{f} (left to the host)" if f in cell.left else str(f) for f in cell.flows]
+    if len(found) > MOST_FLOWS + 1:
+        found = [*found[:MOST_FLOWS], f"{len(found) - MOST_FLOWS} more flows"]
     if cell.everything and len(cell.left) in (0, len(cell.flows)):
         return ["everything (left to the host)" if cell.left else "everything"]
-    return [f"{f} (left to the host)" if f in cell.left else str(f) for f in cell.flows]
+    return found
 
 
 def _cell(world: World, view: View, budget: Budget) -> Cell:
@@ -106,7 +113,7 @@ def _cell(world: World, view: View, budget: Budget) -> Cell:
         return Cell(nobody=why)
     if not scene.can_pass(0):
         return Cell()
-    passing: dict[bool, list[Box]] = {True: [], False: []}
+    passing: dict[bool, list[tuple[Box, Fate]]] = {False: [], True: []}
     rules: dict[tuple[str, int], tuple[Stage, Rule]] = {}
     everything = True
     for box in scene.universes[0]:
@@ -114,13 +121,15 @@ def _cell(world: World, view: View, budget: Budget) -> Cell:
             if fate.allowed is False:
                 everything = False
                 continue
-            passing[fate.allowed is None].append(piece)
+            passing[fate.allowed is None].append((piece, fate))
             rules.update({(s.words, id(r)): (s, r) for s, r in fate.rules if r is not None})
-    sure, left = (
-        tuple(
-            flow(scene.space, b, scene.universes[0])
-            for b in readable(scene.space, passing[unsure], scene.universes[0], budget)
-        )
-        for unsure in (False, True)
-    )
-    return Cell((*sure, *left), everything, bool(left), tuple(rules.values()), left=left)
+    flows: dict[bool, list[Flow]] = {False: [], True: []}
+    decided: list[tuple[tuple[Stage, Rule], ...]] = []
+    for unsure, pieces in passing.items():
+        for box in readable(scene.space, [p for p, _ in pieces], scene.universes[0], budget):
+            flows[unsure].append(flow(scene.space, box, scene.universes[0]))
+            fates = [fate for p, fate in pieces if meet(p, box) is not None]
+            mine = {(s.words, id(r)): (s, r) for fate in fates for s, r in fate.rules if r is not None}
+            decided.append(tuple(mine.values()))
+    sure, left = map(tuple, flows.values())
+    return Cell((*sure, *left), everything, bool(left), tuple(rules.values()), left=tuple(left), decided=tuple(decided))

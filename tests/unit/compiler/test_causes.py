@@ -163,3 +163,13 @@ def test_text_that_only_moved_says_so(sides):
         "same packets allowed: nothing differs but the text of new/profiles/web.yaml\n"
     )
     assert json.loads(sides.diff("json", status=0))["files_changed"] == ["new/profiles/web.yaml"]
+
+
+def test_a_log_that_went_is_annotated_in_the_new_revision(sides):
+    sides.network("web", "10.1.0.0/24", "  - {action: Log, protocol: TCP}\n", ["old"])
+    sides.network("web", "10.1.0.0/24", "", ["new"])
+    github = sides.diff("github", status=0)
+    assert github.startswith("::notice file=new/profiles/web.yaml,line=1,"), github
+    assert "logging differs: ingress of web%0Alines: old/profiles/web.yaml:3\n" in github
+    sides.network("web", "10.1.0.0/24", "  - {action: Log, protocol: UDP}\n", ["new"])
+    assert "::notice file=new/profiles/web.yaml,line=3," in sides.diff("github", status=0)
