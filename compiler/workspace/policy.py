@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +17,7 @@ from calico_rkt.compiler.source import parse_yaml
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.definitions import Definition, Definitions
+    from calico_rkt.compiler.ir import NameRef
     from calico_rkt.compiler.overrides import File, Override
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ def policy_for(network: str, files: Sequence[File]) -> Policy:
 
 def known_ids(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> frozenset[str]:
     """The ids of the networks that a conf, an override, or a rule of this policy names."""
-    named = (n.name for n in policy.override.mentioned_networks()) if policy.override else ()
+    named = (n.name for n in _mentioned(policy))
     return frozenset((*map(object_id, (*confs, *named)), *(f.override.network_id for f in files if f.override)))
 
 
@@ -95,15 +96,27 @@ def findings(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tup
     names = {*confs, *(o.network for o in overrides)}
     ids = {*map(object_id, confs), *(o.network_id for o in overrides)}
     out = []
-    for name in policy.override.mentioned_networks() if policy.override else ():
-        if object_id(name.name) not in ids and name.name != SELF:
+    for name in _mentioned(policy):
+        if object_id(name.name) not in ids:
             from difflib import get_close_matches
+
+            from calico_rkt.compiler.workspace.taken import NOT_NETWORKS
 
             near = get_close_matches(name.name, names, n=1)
             hint = f"did you mean {near[0]}?" if near else "no endpoint matches until there is one"
+            if name.name in NOT_NETWORKS:
+                hint = f"a rule has no word for the {name.name}: name its addresses in nets, or what it is not"
             message = f"no conf and no override beside this one knows the network {name.name!r}"
             out.append(warning("CR705", message, name.span, hint=hint))
     return tuple(out)
+
+
+def _mentioned(policy: Policy) -> Iterator[NameRef]:
+    """Every network's name that the override or the default rules use, but for `self`."""
+    rules = (*policy.defaults.ingress, *policy.defaults.egress)
+    in_defaults = (n for r in rules for side in (r.match.source, r.match.destination) for n in side.networks)
+    mentioned = (*(policy.override.mentioned_networks() if policy.override else ()), *in_defaults)
+    yield from (n for n in mentioned if n.name != SELF)
 
 
 def unused(files: Sequence[File], confs: Sequence[str], here: str = "no conf here") -> tuple[Diagnostic, ...]:

@@ -99,3 +99,20 @@ def test_where_a_conf_can_not_be_read_nothing_is_claimed_about_the_lines_it_may_
 
 def of_settings(found):
     return [d for d in found if d.span and d.span.path.endswith("settings.yaml")]
+
+
+def test_a_network_that_the_default_rules_misspell_is_told_as_one_of_an_override_is(workspace):
+    shared(workspace, "monitoring")
+    path = workspace / "profiles" / "settings.yaml"
+    path.write_text(SETTINGS.replace("network: self", "network: [self, monitorin]"))
+    (one,) = [d for d in told(workspace) if d.code in ("CR705", "CR540")]
+    assert (one.code, one.hint) == ("CR705", "did you mean monitoring?")
+
+
+@pytest.mark.parametrize("name", ["host", "outside"])
+def test_a_rule_about_who_is_no_network_is_told_what_to_write(workspace, name):
+    (workspace / "profiles" / "web.yaml").write_text(
+        f"network: web\ningress: [{{action: Allow, source: {{network: {name}}}}}]\n"
+    )
+    (one,) = [d for d in told(workspace) if d.code == "CR705"]
+    assert f"no word for the {name}" in one.hint
