@@ -90,19 +90,24 @@ def plan(
 
 
 def apply(store: LocalStore, changes: Sequence[Change]) -> None:
-    """Publish all changes at once: files beside, one nft transaction, rename. A half-done apply is completed later."""
-    with policy_lock(store.run_dir):
+    """Publish all changes at once: files beside, one nft transaction, rename. A half-done apply is completed later.
+
+    What is published is in force: a host that is found open or closed is restored. A newer build's table is left alone.
+    """
+    if table.close_first() is table.Standing.NEWER:
+        raise table.NewerTableError
+    ready = policy.script(*(c.new for c in changes))  # what takes long comes before the lock
+    with policy_lock(store.run_dir, meanwhile=table.close_first):
         _refuse_changed(store, changes)
-        scripts = {c.new.network_id: policy.script(c.new) for c in changes}
         store.stage({c.new.network_id: c.new.text for c in changes})
         try:
             if table.base_present():
-                members = policy.members_script(store, scripts)
-                table.apply_scripts([*(scripts[i] for i in sorted(scripts)), members])
+                table.apply_scripts([ready, policy.members_script(store, {c.new.network_id for c in changes})])
         except CniError:
             store.abort()  # nothing of it is in force, and nothing may complete it later
             raise
         store.commit()
+    policy.restore_closed(store)
 
 
 def _refuse_changed(store: LocalStore, changes: Sequence[Change]) -> None:

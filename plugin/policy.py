@@ -171,14 +171,18 @@ def compiled(
     return Published(found.network.id, conf.name, found.text, found.digest)
 
 
-def script(published: Published) -> str:
-    """The nftables script of a published profile, whose digest has been verified."""
+def script(*published: Published) -> str:
+    """The nftables script of published profiles, whose digests have been verified."""
     from calico_rkt.compiler.targets import nftables
     from calico_rkt.compiler.targets.calico_v3_read import verify
 
-    with enforceable(published.network_id):
-        network = verify(published.text)
-        return nftables.write(network) + to_host_script(network.id, network.endpoint_to_host)
+    pieces, to_host = [], []
+    for one in published:
+        with enforceable(one.network_id):
+            network = verify(one.text)
+            pieces.append(nftables.piece(network))
+            to_host.append(to_host_script(network.id, network.endpoint_to_host))
+    return nftables.join(pieces) + "".join(to_host)
 
 
 def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:

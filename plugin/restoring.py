@@ -19,13 +19,16 @@ def restore_host(*, if_needed: bool = False) -> int:
 
     if_needed: only where the kernel differs from what is recorded and published; prints what differs.
     """
-    table.close_first()  # before any lock and any file
+    found = table.close_first()  # before any lock and any file
+    if if_needed and found in (table.Standing.NONE, table.Standing.NEWER):
+        print(f"nothing to restore: the table is {found.value}, and no link of ours is open without it")
+        return 0
     store = open_local()
     try:
         if if_needed:
-            found = differences(store)
-            _print("differs", found)
-            if not found:
+            differs = differences(store)
+            _print("differs", differs)
+            if not differs:
                 print("the kernel has what is recorded and published: nothing to restore")
                 return 0
             if not store.is_there():

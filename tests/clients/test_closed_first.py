@@ -308,3 +308,23 @@ def test_closing_beside_restores_adds_and_applies_ends_with_everything_in_force(
         host.out(TOOL, "restore")
         assert elements(host) == before
     host.path("/etc/calico-rkt/profiles/web.yaml").unlink()
+
+
+def test_an_agent_in_another_network_namespace_builds_no_table_there(host: Lab) -> None:
+    agent = Agent(host, before=("ip", "netns", "exec", "w1")).start()
+    try:
+        time.sleep(7)  # it compares 5 s after its start
+        assert host.run("nft", "list", "table", "inet", "calico_rkt", inside="w1").returncode
+    finally:
+        agent.kill(signal.SIGTERM)
+
+
+def test_an_apply_on_a_host_that_was_flushed_restores_all_of_it(host: Lab) -> None:
+    before = elements(host)
+    host.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+    host.override("web", "network: web\negress: []\n")
+    host.out("nft", "flush", "ruleset")
+    assert host.run(TOOL, "apply", "--yes", env=environment()).returncode == 0
+    assert now(host) is Standing.WHOLE
+    assert elements(host) == before
+    host.path("/etc/calico-rkt/profiles/web.yaml").unlink()

@@ -60,3 +60,39 @@ def test_a_flush_is_heard_and_our_own_calls_are_not(lab):
     assert found.pop("others") <= 1
     heard = {what for what, count in found.items() if count}
     assert heard >= {"flush table", "delete table", "flush ruleset"}, found
+
+
+_LOST = """
+import json, os, socket, subprocess, time
+from calico_rkt.plugin.agent import watch
+from calico_rkt.plugin.enforce import table
+
+watch._PAUSE = 0.05
+real = watch._opened
+opened = []
+def kept():
+    opened.append(real())
+    return opened[-1]
+watch._opened = kept
+heard = []
+watch.watch(lambda: heard.append(1))
+other = os.open("/dev/null", os.O_RDONLY)
+os.dup2(other, opened[0].fileno())  # whatever makes the kernel's socket useless: the next call finds no socket there
+for _ in range(100):
+    table.restore((), {}, ())  # a reader that waits already goes on with the old one until something is heard
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+    if len(opened) > 1:
+        break
+    time.sleep(0.02)
+time.sleep(0.3)
+heard.clear()
+table.restore((), {}, ())
+time.sleep(0.3)
+print(json.dumps([len(opened), len(heard)]))
+"""
+
+
+def test_a_watch_whose_socket_is_lost_opens_another_and_goes_on(lab):
+    opened, heard = json.loads(lab.python(lab.host, _LOST))
+    assert opened > 1
+    assert heard
