@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
@@ -58,40 +59,21 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         )
         interrupt.stop_if_asked()
         nonce = request.nonce or secrets.token_hex(8)
-        endpoint = recorded(
-            rules,
-            store,
-            conf,
-            Endpoint(
-                key=key,
-                nonce=nonce,
-                netns=str(Path(request.netns).absolute()),
-                netns_dev=netns.dev,
-                netns_inode=netns.inode,
-                host_ifname=link.host_ifname(key, store.link_prefix),
-                mac=request.mac or link.random_mac(),
-                addresses=addresses,
-                ip_masq=conf.ip_masq,
-            ),
-            NO_IPAM if addresses else conf.ipam,
-            request.requested,
-        )
-        _on_error(undo, "take the attachment back", lambda: tear_down(endpoint, store))
-        trace.mark("address")
-        interrupt.stop_if_asked()
-        gateways = rules.gateways(store)
-        made = link.create(
-            netns,
-            host_ifname=endpoint.host_ifname,
-            ifname=key.ifname,
-            addresses=endpoint.addresses,
-            mtu=conf.mtu,
+        draft = Endpoint(
             key=key,
             nonce=nonce,
-            routes=tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)])),
-            mac=endpoint.mac,
-            gateways=gateways,
+            netns=str(Path(request.netns).absolute()),
+            netns_dev=netns.dev,
+            netns_inode=netns.inode,
+            host_ifname=link.host_ifname(key, store.link_prefix),
+            mac=request.mac or link.random_mac(),
+            addresses=addresses,
+            ip_masq=conf.ip_masq,
         )
+        gateways = rules.gateways(store)
+        leads_to = tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)]))
+        endpoint, made = _linked(request, store, netns, draft, leads_to, gateways)
+        _on_error(undo, "take the attachment back", lambda: tear_down(endpoint, store))
         trace.mark("link")
         interrupt.stop_if_asked()
         kept_back = rules.settle(store, conf, endpoint, made.exposed)
@@ -112,13 +94,55 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             dns=dns if request.dns == NO_DNS else request.dns,
         )
         shown = result.to_json(conf.cni_version)
-        store.finish(key, nonce, stored(result, said))
+        store.finish(key, nonce, stored(result, said, made.table))
         trace.mark("record")
         answer(result)
         trace.mark("answer")
         undo.pop_all()
         LOG.info("ADD %s %s %s: %s", *words(key), shown.get("ips") or shown)
         return None
+
+
+def _linked(
+    request: Request,
+    store: Store,
+    netns: link.Netns,
+    draft: Endpoint,
+    routes: Sequence[Net],
+    gateways: Mapping[int, Address],
+) -> tuple[Endpoint, link.Link]:
+    """The endpoint recorded with its addresses, and its pair; an error leaves neither.
+
+    An address that the host has itself, or a route to it alone, is given to nobody: the next free one is.
+    """
+    conf, ipam = request.conf, NO_IPAM if draft.addresses else request.conf.ipam
+    while True:
+        endpoint = recorded(policy_of(store), store, conf, draft, ipam, request.requested)
+        try:
+            trace.mark("address")
+            interrupt.stop_if_asked()
+            made = link.create(
+                netns,
+                host_ifname=endpoint.host_ifname,
+                ifname=endpoint.key.ifname,
+                addresses=endpoint.addresses,
+                mtu=conf.mtu,
+                key=endpoint.key,
+                nonce=endpoint.nonce,
+                routes=routes,
+                mac=endpoint.mac,
+                gateways=gateways,
+                clear_of_the_host=bool(ipam.ranges),
+            )
+        except BaseException as e:
+            with ExitStack() as undo:
+                _on_error(undo, "take the record back", lambda: tear_down(endpoint, store))  # noqa: B023 - now
+            if not isinstance(e, link.TakenError) or not ipam.ranges or e.address in request.requested:
+                raise
+            LOG.warning("%s of network %s: %s; another one is chosen", e.address, conf.name, e.msg)
+            ipam = replace(ipam, exclude=(*ipam.exclude, ip_network(e.address)))
+        else:
+            return endpoint, made
 
 
 def check(request: Request, store: Store) -> None:
@@ -131,7 +155,9 @@ def check(request: Request, store: Store) -> None:
         if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
             raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
         problems = [
-            *link.check(netns, known, _routes(request.conf), gateways_in(known.result)),
+            *link.check(
+                netns, known, _routes(request.conf), gateways_in(known.result), _mac_in(request.prev_result, known)
+            ),
             *policy_of(store).check(store, request.conf, known),
             *_differs(request.prev_result, known),
         ]
@@ -207,6 +233,15 @@ def _differs(prev_result: str, known: Endpoint) -> list[str]:
     given |= {str(previous[k].get("ip", "")) for k in ("ip4", "ip6") if isinstance(previous.get(k), dict)}
     missing = {f"{a}/{a.max_prefixlen}" for a in known.addresses} - given
     return [f"prevResult lacks the address {a}" for a in sorted(missing)]
+
+
+def _mac_in(prev_result: str, known: Endpoint) -> str:
+    """The MAC that the container's end has by the word of all plugins of the list: tuning, behind us, may set it."""
+    listed = json.loads(prev_result).get("interfaces") if prev_result else None
+    for interface in listed if isinstance(listed, list) else ():
+        if isinstance(interface, dict) and interface.get("sandbox") and interface.get("name") == known.key.ifname:
+            return str(interface.get("mac", "")).lower()
+    return ""
 
 
 def _on_error(undo: ExitStack, what: str, act: Callable[[], object]) -> None:

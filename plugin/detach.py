@@ -10,7 +10,7 @@ from calico_rkt.plugin.life import Life, leads_there, life_of
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policed import policy_of
 from calico_rkt.plugin.request import Request
-from calico_rkt.plugin.result import CniError, Code, given_in
+from calico_rkt.plugin.result import CniError, Code, given_in, has_table
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
 
 
@@ -29,7 +29,7 @@ def delete(request: Request, store: Store) -> None:
         LOG.warning("DEL %s %s %s: of an older netns %s, the newer attachment stays", *words(key), request.netns)
         return
     if known is not None:
-        tear_down(known, store)
+        tear_down(known, store, request.netns)
     else:
         link.delete_unrecorded(key, store.link_prefix)
         store.forget(key)
@@ -64,13 +64,16 @@ def take_back(key: Key, nonce: str, store: Store) -> None:
         link.delete(link.host_ifname(key, store.link_prefix), nonce)
 
 
-def tear_down(endpoint: Endpoint, store: Store) -> None:
-    """Every step of a DEL for a recorded endpoint; the record and its address go last, and only when all is gone."""
+def tear_down(endpoint: Endpoint, store: Store, netns: str = "") -> None:
+    """Every step of a DEL for a recorded endpoint; the record and its address go last, and only when all is gone.
+
+    netns: another path that may lead to the container's namespace.
+    """
     failed: list[CniError] = []
     rules = policy_of(store)
     with rules.guard(store):
         steps: tuple[tuple[str, Callable[[], object]], ...] = (
-            ("link", lambda: _remove_link(endpoint)),
+            ("link", lambda: _remove_link(endpoint, netns)),
             ("policy", lambda: rules.detach(endpoint)),
             ("flows", lambda: rules.forget_flows(endpoint)),
         )
@@ -87,12 +90,19 @@ def tear_down(endpoint: Endpoint, store: Store) -> None:
         trace.mark("record")
 
 
-def _remove_link(endpoint: Endpoint) -> None:
-    """The pair, also where somebody renamed the host end or moved it away: by its other end then."""
-    if link.delete(endpoint.host_ifname, endpoint.nonce) or not leads_there(endpoint.netns, endpoint):
+def _remove_link(endpoint: Endpoint, other_path: str) -> None:
+    """The pair, also where somebody renamed the host end or moved it away, and the rules that lead to its table."""
+    gone = link.delete(endpoint.host_ifname, endpoint.nonce)
+    if gone and not has_table(endpoint.result):
         return
-    with link.open_netns(endpoint.netns) as netns:
-        link.delete_inside(netns, endpoint.key.ifname, endpoint.mac)
+    path = next((p for p in (endpoint.netns, other_path) if p and leads_there(p, endpoint)), None)
+    if path is None:
+        return
+    with link.open_netns(path) as netns:
+        if not gone:
+            link.delete_inside(netns, endpoint.key.ifname, endpoint.mac)
+        if has_table(endpoint.result):
+            link.tidy(netns, endpoint.addresses)
 
 
 def ask_delegate(request: Request, verb: Callable[[Request], None]) -> None:

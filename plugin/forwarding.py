@@ -17,25 +17,22 @@ _NET = _SYSCTLS + "net"
 def enable(host_ifname: str, versions: Collection[int]) -> None:
     """Turn forwarding on for the IP versions in use, and let the host end learn nothing from its container.
 
-    A host end that needs no IPv6 has none. Called while the host end is down. Nothing else is turned on: no proxy
-    ARP, no route_localnet, and no other interface's rp_filter is touched. A sysctl that is right already is not
-    written, so a read-only /proc/sys may do.
+    A host end that needs no IPv6 has none, where that can be. Called while the host end is down; the sysctls of its
+    IPv4 are set as it comes up. Nothing else is turned on: no proxy ARP, no route_localnet, and no other interface's
+    rp_filter is touched. A sysctl that is right already is not written, so a read-only /proc/sys may do.
     """
     own6 = f"{_NET}/ipv6/conf/{host_ifname}"
     ipv6 = os.access(own6, os.F_OK)
     if ipv6 and 6 in versions:
         # No address of its own accord, which would go through DAD, and no routes out of a container's adverts.
         _write(f"{own6}/addr_gen_mode", "1")
-        _write(f"{own6}/accept_ra", "0")
+        # A host end that forwards takes none anyway but with 2.
+        _write(f"{own6}/accept_ra", "0", needed=_read(f"{own6}/accept_ra") == "2")
     elif ipv6:
         # The kernel keeps a multicast route for each interface with IPv6, and walks through all to add another.
-        _write(f"{own6}/disable_ipv6", "1")
+        _write(f"{own6}/disable_ipv6", "1", needed=False)
     if 4 in versions:
         _write(f"{_NET}/ipv4/ip_forward", "1")
-        _write(f"{_NET}/ipv4/conf/{host_ifname}/forwarding", "1")
-        # The kernel keeps a neighbour for each sender of an ARP request whose way back is by this interface: with
-        # this, for the endpoint's own addresses only, however many a container asks with.
-        _write(f"{_NET}/ipv4/conf/{host_ifname}/rp_filter", "1")
     if 6 in versions:
         if not ipv6:
             raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
@@ -50,6 +47,8 @@ def enable_ipv6_inside(ifname: str) -> None:
     if not os.access(inside, os.F_OK):
         raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
     _write(inside, "0")
+    # Whoever changes the MAC later tells the host's end, as IPv4's arp_notify does.
+    _write(f"{_NET}/ipv6/conf/{ifname}/ndisc_notify", "1", needed=False)
 
 
 def is_enabled(versions: Collection[int]) -> bool:
@@ -98,7 +97,7 @@ def _read(path: str) -> str:
         os.close(fd)
 
 
-def _write(path: str, value: str) -> None:
+def _write(path: str, value: str, *, needed: bool = True) -> None:
     if _read(path) == value:
         return
     try:
@@ -111,6 +110,9 @@ def _write(path: str, value: str) -> None:
         # The interface has gone, or this kernel has no such knob; what depends on it fails by itself.
         log.debug("%s is not there", path)
     except OSError as e:
+        if not needed:
+            log.info("%s stays as it is: %s", path, e.strerror)
+            return
         raise CniError(
             Code.LINK,
             f"{path} can't be set to {value}: {e.strerror}",

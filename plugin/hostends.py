@@ -22,7 +22,8 @@ class Host:
     by_nonce: dict[str, Interface]
     routes: frozenset[tuple[Net, int]]
     addresses: frozenset[tuple[int, Address]]
-    neighbours: frozenset[tuple[int, Address, str]]
+    pinned: dict[tuple[int, Address], str]
+    """The MACs that somebody has written down for good; others the kernel learns anew."""
 
 
 def differences(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, str], ...]:
@@ -58,7 +59,7 @@ def _look() -> Host:
             by_nonce={i.nonce: i for i in links if i.nonce},
             routes=frozenset((r.destination, r.index) for r in linkstate.routes(socket) if r.unicast),
             addresses=frozenset((index, address) for index, address, _ in linkstate.addresses(socket)),
-            neighbours=frozenset((n.index, n.address, n.mac) for n in linkstate.neighbours(socket) if n.permanent),
+            pinned={(n.index, n.address): n.mac for n in linkstate.neighbours(socket) if n.permanent},
         )
 
 
@@ -82,8 +83,9 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
     for address in endpoint.addresses if link.up else ():
         if (ip_network(address), link.index) not in host.routes:
             yield f"the host has no route to {address} by {name}"
-        if (link.index, address, endpoint.mac) not in host.neighbours:
-            yield f"the host's {name} lacks the neighbour {address} with the MAC {endpoint.mac}"
+        pinned = host.pinned.get((link.index, address), endpoint.mac)
+        if pinned != endpoint.mac:
+            yield f"the host's {name} takes {pinned} for {address}, which is {endpoint.mac}"
     for sysctl in forwarding.problems(name, versions):
         yield f"{sysctl} is off"
 

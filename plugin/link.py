@@ -14,10 +14,9 @@ from socket import if_nametoindex
 from types import MappingProxyType
 
 from calico_rkt.compiler.conf import Address, Net
-from calico_rkt.plugin import conntrack, forwarding, linkstate, netlink, removal, veth
+from calico_rkt.plugin import conntrack, forwarding, inside, linkstate, netlink, removal, veth
 from calico_rkt.plugin.hostlink import host_socket
 from calico_rkt.plugin.linkstate import host_networks, owned_links, owner
-from calico_rkt.plugin.netlink import NetlinkError
 from calico_rkt.plugin.netns import Netns, open_netns, run_in
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.protocol import Endpoint, Key
@@ -25,6 +24,7 @@ from calico_rkt.plugin.store.protocol import Endpoint, Key
 __all__ = [
     "Link",
     "Netns",
+    "TakenError",
     "bring_up",
     "check",
     "create",
@@ -38,14 +38,13 @@ __all__ = [
     "owned_links",
     "owner",
     "random_mac",
+    "tidy",
 ]
 
 _LONGEST_ALIAS = 254
 _LONGEST_NAME = 15
 _SMALLEST_MTU = {4: 68, 6: 1280}
 _USUAL_MTU = 1500
-_SECOND_METRIC = 2048
-"""Above IPv6's usual 1024: the first network of a container keeps the default route."""
 _FAR_AWAY: tuple[Address, ...] = (IPv4Address("198.51.100.1"), IPv6Address("2001:db8::1"))
 
 _IN_TURN = threading.Lock()
@@ -59,6 +58,7 @@ class Link:
     """One veth pair: the host's end by name and index, the container's by name, MAC and addresses; mtu in bytes.
 
     exposed: those of its addresses that packets of the host went to somewhere until now, or that it had no route for.
+    table: the number of the container's own table for it, where it was in another network before.
     """
 
     host_ifname: str
@@ -71,6 +71,15 @@ class Link:
     host_mac: str = veth.HOST_MAC
     gateways: Mapping[int, Address] = field(default_factory=lambda: veth.GATEWAYS)
     exposed: tuple[Address, ...] = ()
+    table: int = 0
+
+
+class TakenError(CniError):
+    """The host itself has the address, or somebody's route to it alone."""
+
+    def __init__(self, address: Address, what: str) -> None:
+        super().__init__(Code.LINK, f"the host has {what} {address} already")
+        self.address = address
 
 
 def host_ifname(key: Key, prefix: str = linkstate.PREFIX) -> str:
@@ -97,41 +106,49 @@ def create(
     routes: Sequence[Net] = (),
     mac: str = "",
     gateways: Mapping[int, Address] = MappingProxyType({}),
+    clear_of_the_host: bool = False,
 ) -> Link:
     """Make the pair, the host end down, all inside the container ready; undone as a whole when a step fails.
 
     mtu 0 is that of the interface the host's default route uses, or 1500. routes lead through the same
     gateway as the default route, which is there in any case; gateways, by IP version, stand in for the usual ones.
-    CniError 104 when either name exists already (and stays as it was) or when another interface has a route of the
-    host to one of the addresses.
+    CniError 104 when either name exists already (and stays as it was); TakenError when the host has one of the
+    addresses, or a route to it. clear_of_the_host: also refuse an address in a network that an interface of it is in.
     """
     mac = (mac or random_mac()).lower()
     _check_mac(mac)
     alias = f"{linkstate.ALIAS} {nonce} {ifname} {key.network} {key.container}".encode()[:_LONGEST_ALIAS]
     with _IN_TURN, host_socket() as host:
-        exposed = _refuse_taken(host, host_ifname, addresses)
-        inside = veth.routes_inside((a.version for a in addresses), routes)
+        exposed = _refuse_taken(host, host_ifname, addresses, clear_of_the_host)
+        destinations = veth.routes_inside((a.version for a in addresses), routes)
         ways = veth.GATEWAYS | dict(gateways)
-        link = Link(host_ifname, 0, ifname, mac, _mtu(host, mtu, addresses), tuple(addresses), inside, gateways=ways)
+        link = Link(
+            host_ifname, 0, ifname, mac, _mtu(host, mtu, addresses), tuple(addresses), destinations, gateways=ways
+        )
         _make_pair(host, netns, link, alias.decode(errors="ignore"))
         try:
             found = linkstate.interface(host, host_ifname)
             if found is None:
                 raise CniError(Code.LINK, f"{host_ifname} went away while it was set up")
-            peer = found.peer
-            run_in(netns, lambda: _furnish(link, peer))
+            end = found
+            table = run_in(netns, lambda: inside.furnish(ifname, end.peer, addresses, link.routes, ways))
+            if any(a.version == 6 for a in addresses):
+                host.batch(veth.silent(end.index))
         except BaseException as e:
             _drop(host, host_ifname, nonce)
             if isinstance(e, OSError):
                 raise CniError(Code.LINK, f"{ifname} in {netns.path} can't be set up: {e.strerror}") from e
             raise
-    return replace(link, host_index=found.index, exposed=exposed)
+    return replace(link, host_index=found.index, exposed=exposed, table=table)
 
 
 def bring_up(link: Link) -> None:
     """Bring the host end up and route its addresses to it; the last step of an attachment. Repeating it is fine."""
     with _IN_TURN, host_socket() as host:
         forwarding.enable(link.host_ifname, {a.version for a in link.addresses})
+        gateway = link.gateways[4]
+        if any(a.version == 4 for a in link.addresses) and linkstate.route_to(host, gateway) is None:
+            host.batch(veth.answerable(gateway))
         for error in host.batch(veth.outside(link.host_index, link.mac, link.addresses)):
             if error is not None and error.errno != EEXIST:
                 raise CniError(Code.LINK, f"{link.host_ifname} can't be brought up: {error.strerror}") from error
@@ -167,19 +184,15 @@ def delete_unrecorded(key: Key, prefix: str = linkstate.PREFIX) -> bool:
 
 def delete_inside(netns: Netns, ifname: str, mac: str) -> bool:
     """Remove the container's end, where the host end can't be found, when it is the veth with that MAC."""
+    return run_in(netns, lambda: inside.remove(ifname, mac))
 
-    def there() -> bool:
-        with netlink.Socket() as socket:
-            found = linkstate.interface(socket, ifname)
-            if found is None or found.kind != "veth" or found.mac != mac.lower():
-                return False
-            socket.do(veth.removal(found.index))
-            return True
 
+def tidy(netns: Netns, addresses: Sequence[Address]) -> None:
+    """Take away what an attachment leaves in a container beside its link."""
     try:
-        return run_in(netns, there)
-    except NetlinkError as e:
-        raise CniError(Code.LINK, f"{ifname} in {netns.path} can't be removed: {e.strerror}") from e
+        run_in(netns, lambda: inside.tidy(addresses))
+    except OSError as e:
+        raise CniError(Code.LINK, f"the rules in {netns.path} can't be taken away: {e.strerror}") from e
 
 
 def check(
@@ -187,9 +200,14 @@ def check(
     endpoint: Endpoint,
     routes: Sequence[Net] = (),
     gateways: Mapping[int, Address] = MappingProxyType({}),
+    mac: str = "",
 ) -> list[str]:
-    """What of an attachment's link is not as ADD left it, in words; empty when it is whole. gateways as in create()."""
-    problems = run_in(netns, lambda: _check_inside(endpoint, routes, veth.GATEWAYS | dict(gateways)))
+    """What of an attachment's link is not as ADD left it, in words; empty when it is whole.
+
+    gateways as in create(); mac is what somebody after us gave the interface.
+    """
+    ways = veth.GATEWAYS | dict(gateways)
+    problems = run_in(netns, lambda: inside.check(endpoint, routes, ways, mac or endpoint.mac))
     versions = {a.version for a in endpoint.addresses}
     name = endpoint.host_ifname
     with host_socket() as host:
@@ -207,29 +225,6 @@ def check(
     if not forwarding.is_enabled(versions):
         problems.append("the host does not forward")
     return problems
-
-
-def _check_inside(endpoint: Endpoint, routes: Sequence[Net], gateways: Mapping[int, Address]) -> list[str]:
-    name = endpoint.key.ifname
-    with netlink.Socket() as socket:
-        link = linkstate.interface(socket, name)
-        if link is None:
-            return [f"the container has no {name}"]
-        problems = [] if link.up else [f"the container's {name} is down"]
-        if link.mac != endpoint.mac:
-            problems.append(f"the container's {name} has the MAC {link.mac}, not {endpoint.mac}")
-        have = {address for index, address, _ in linkstate.addresses(socket) if index == link.index}
-        problems += [f"the container's {name} lacks {a}" for a in endpoint.addresses if a not in have]
-        versions = sorted({a.version for a in endpoint.addresses})
-        ways = {(r.destination, r.gateway) for r in linkstate.routes(socket) if r.index == link.index}
-        for destination in veth.routes_inside(versions, routes):
-            if (destination, gateways[destination.version]) not in ways:
-                problems.append(f"the container has no route to {destination} by {name}")
-        near = {(n.address, n.mac) for n in linkstate.neighbours(socket) if n.index == link.index and n.permanent}
-        for version in versions:
-            if (gateways[version], veth.HOST_MAC) not in near:
-                problems.append(f"the container has no neighbour entry for {gateways[version]}")
-        return problems
 
 
 def _mtu(host: netlink.Socket, mtu: int, addresses: Sequence[Address]) -> int:
@@ -252,7 +247,20 @@ def _check_mac(mac: str) -> None:
         raise CniError(Code.INVALID_ENVIRONMENT, f"{mac} can't be the MAC of a container's interface")
 
 
-def _refuse_taken(host: netlink.Socket, name: str, addresses: Sequence[Address]) -> tuple[Address, ...]:
+def _refuse_on_link(host: netlink.Socket, address: Address, route: linkstate.Route) -> None:
+    """A network that the host has come to be in since the range was first used."""
+    if route.unicast and route.gateway is None and route.index and route.destination.prefixlen:
+        ifname = linkstate.interface_at(host, route.index).name
+        raise CniError(
+            Code.INVALID_CONF,
+            f"{address} is in {route.destination}, which this host has on {ifname}",
+            "choose a subnet that no interface of the host is in",
+        )
+
+
+def _refuse_taken(
+    host: netlink.Socket, name: str, addresses: Sequence[Address], clear_of_the_host: bool
+) -> tuple[Address, ...]:
     """The addresses that no unreachable route keeps packets from."""
     if linkstate.interface(host, name) is not None:
         raise CniError(Code.LINK, f"the host has an interface {name} already")
@@ -260,8 +268,9 @@ def _refuse_taken(host: netlink.Socket, name: str, addresses: Sequence[Address])
     for address in addresses:
         way = linkstate.lookup(host, address)
         if way.route is not None and way.route.destination.prefixlen == address.max_prefixlen:
-            what = "a route to" if way.route.unicast else "the address"
-            raise CniError(Code.LINK, f"the host has {what} {address} already")
+            raise TakenError(address, "a route to" if way.route.unicast else "the address")
+        if way.route is not None and clear_of_the_host:
+            _refuse_on_link(host, address, way.route)
         if not way.unreachable:
             exposed.append(address)
     return tuple(exposed)
@@ -279,16 +288,6 @@ def _make_pair(host: netlink.Socket, netns: Netns, link: Link, alias: str) -> No
     if named is not None:
         host.do(veth.removal(if_nametoindex(link.host_ifname)))
         raise CniError(Code.LINK, f"{link.host_ifname} can't be given its alias: {named.strerror}") from named
-
-
-def _furnish(link: Link, index: int) -> None:
-    """The container's end; runs in that namespace."""
-    if any(a.version == 6 for a in link.addresses):
-        forwarding.enable_ipv6_inside(link.ifname)
-    with netlink.Socket() as socket:
-        others = any(n.permanent and n.mac == veth.HOST_MAC for n in linkstate.neighbours(socket))
-        metric = _SECOND_METRIC + index if others else 0
-        socket.do(veth.inside(index, link.addresses, link.routes, metric, link.gateways))
 
 
 def _drop(host: netlink.Socket, name: str, nonce: str) -> None:

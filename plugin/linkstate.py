@@ -21,13 +21,15 @@ PREFIX = "crk"
 ALIAS = "calico-rkt"
 """The first word of a host end's alias; the nonce of the attachment is the second."""
 
-_GETLINK, _GETADDR, _GETROUTE, _GETNEIGH, _GETNSID = 18, 22, 26, 30, 90
+_GETLINK, _GETADDR, _GETROUTE, _GETNEIGH, _GETRULE, _GETNSID = 18, 22, 26, 30, 34, 90
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 5, 18, 20
 _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 29, 37
 _NETNSA_NSID = 1
 _INFO_KIND, _SKIP_STATS = 1, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 1, 4, 5, 9, 15, 18, 30
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
+_RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 9, 15, 18, 30
+_FRA_SRC, _FRA_PRIORITY, _FRA_TABLE = 2, 6, 15
 _NDA_DST, _NDA_LLADDR = 1, 2
 _UNICAST, _UNREACHABLE, _MAIN, _CLONED, _FIB_MATCH = 1, 7, 254, 0x200, 0x2000
 _PERMANENT, _IFF_UP = 0x80, 1
@@ -68,6 +70,7 @@ class Route:
     gateway: Address | None
     index: int
     unicast: bool = True
+    metric: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,16 @@ def unreachable(socket: netlink.Socket) -> Iterator[Net]:
                 yield _route(answer).destination
 
 
+def source_rules(socket: netlink.Socket) -> Iterator[tuple[Address, int]]:
+    """Every rule that sends what comes from one address to a table, in the order of the table's own number."""
+    for family, bits in _BITS.items():
+        for body in socket.dump(_GETRULE, struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)):
+            found = attributes(body[12:])
+            table, order = (found.get(a, bytes(4)) for a in (_FRA_TABLE, _FRA_PRIORITY))
+            if body[0] == family and body[2] == bits and _FRA_SRC in found and table == order:
+                yield ip_address(found[_FRA_SRC]), struct.unpack("=I", table)[0]
+
+
 def neighbours(socket: netlink.Socket) -> Iterator[Neighbour]:
     """Every neighbour entry, of ARP and of NDP."""
     for body in socket.dump(_GETNEIGH, struct.pack("=BBHiHBB", AF_UNSPEC, 0, 0, 0, 0, 0, 0)):
@@ -253,7 +266,8 @@ def _route(body: bytes) -> Route:
         gateway = ip_address(bytes(_BITS[family] // 8))  # some gateway: not on-link is all that is asked
     index = struct.unpack("=I", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
     destination = ip_network((packed, bits), strict=False)
-    return Route(destination, gateway, index, kind == _UNICAST)
+    metric = struct.unpack("=I", found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
+    return Route(destination, gateway, index, kind == _UNICAST, metric)
 
 
 def _text(data: bytes) -> str:

@@ -217,12 +217,15 @@ def check(store: LocalStore, _conf: NetConf, endpoint: Endpoint) -> list[str]:
 
 
 def check_host(store: LocalStore, conf: NetConf) -> None:
-    """Refuse a range that covers an address or an on-link route of the host; asked once for each new range."""
+    """Refuse a range that overlaps an on-link route of the host; asked once for each new range.
+
+    A single address of the host inside it is given to nobody, which link.create() sees to.
+    """
     fresh = store.unrecorded(conf.name, [r for ranges in conf.ipam.ranges for r in ranges])
     if not fresh:
         return
     for net, ifname in link.host_networks():
-        for r in fresh:
+        for r in fresh if net.prefixlen < net.max_prefixlen else ():
             if net.version == r.subnet.version and net.overlaps(r.subnet):
                 raise CniError(
                     Code.INVALID_CONF,

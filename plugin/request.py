@@ -233,7 +233,8 @@ def _ifname(environ: Mapping[str, str]) -> str:
         raise CniError(Code.INVALID_ENVIRONMENT, "CNI_IFNAME is missing")
     if len(ifname.encode("utf-8", "surrogateescape")) > 15:
         raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {ifname[:40]!r} is longer than 15 bytes")
-    if ifname in (".", "..") or re.search(r"[/:\s\x00]", ifname) or not ifname.isprintable():
+    # The kernel takes `%` for the place of a number of its choice.
+    if ifname in (".", "..") or re.search(r"[/:%\s\x00]", ifname) or not ifname.isprintable():
         raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {ifname!r} is no name of an interface")
     return ifname
 

@@ -163,10 +163,18 @@ class Given:
     said: Mapping[str, Any]
 
 
-def stored(result: Result, given: Given | None) -> str:
-    """What a record keeps of an ADD: the result in the newest shape, and whose addresses these are, as JSON."""
-    more = {"ipam": {"conf": given.ipam, "said": given.said}} if given else {}
-    return json.dumps({**result.to_json(NEWEST), **more})
+def stored(result: Result, given: Given | None, table: int = 0) -> str:
+    """What a record keeps of an ADD, as JSON: the result in the newest shape, whose addresses these are, its table.
+
+    table: the one in the container that rules lead to, or 0.
+    """
+    more: dict[str, Any] = {"ipam": {"conf": given.ipam, "said": given.said}} if given else {}
+    return json.dumps({**result.to_json(NEWEST), **more, **({"table": table} if table else {})})
+
+
+def has_table(text: str) -> bool:
+    """Whether rules in the container may lead to a table: an ADD that was cut short has stored nothing."""
+    return not text or "table" in json.loads(text)
 
 
 def given_in(text: str) -> Given | None:

@@ -65,7 +65,12 @@ EDITS = pytest.mark.parametrize(
             False,
         ),
         ("ip link set WEB address 02:00:00:00:00:09", "has the MAC 02:00:00:00:00:09, not ee:ee", True, False),
-        ("ip neigh flush dev WEB nud permanent", "lacks the neighbour 10.1.0.", True, False),
+        (
+            "set -- $(ip route show dev WEB); ip neigh replace $1 lladdr 02:00:00:00:00:08 dev WEB nud permanent",
+            "takes 02:00:00:00:00:08 for 10.1.0.",
+            True,
+            False,
+        ),
         (
             "ip route del unreachable 10.1.0.0/24 metric 4294967295",
             "no unreachable route that keeps 10.1",

@@ -102,10 +102,14 @@ def test_a_dual_stack_link_is_as_calico_makes_it(lab):
     assert v6 == dict.fromkeys(["default", "fd00:9::/32"], "fe80::ecee:eeff:feee:eeee")
     inside = {(n["dst"], n["lladdr"]) for n in ip(lab, c, "neigh") if "PERMANENT" in n["state"]}
     assert inside == {(g, "ee:ee:ee:ee:ee:ee") for g in ("169.254.1.1", "fe80::ecee:eeff:feee:eeee")}
-    outside = {(n["dst"], n["lladdr"]) for n in ip(lab, lab.host, "neigh") if "PERMANENT" in n["state"]}
+    learnt = [n for n in ip(lab, lab.host, "neigh") if "extern_learn" in n]
+    assert not any("PERMANENT" in n["state"] for n in learnt), "another MAC is learnt"
+    outside = {(n["dst"], n["lladdr"]) for n in learnt}
     assert outside == {("10.1.0.2", inner["address"]), ("fd00:1::2", inner["address"])}
     name = host_end["ifname"]
-    for knob in ("proxy_arp", "route_localnet", "rp_filter"):
+    assert sysctl(lab, lab.host, f"ipv4/conf/{name}/rp_filter") == "1"
+    assert sysctl(lab, lab.host, f"ipv4/conf/{name}/forwarding") == "1"
+    for knob in ("proxy_arp", "route_localnet"):
         assert sysctl(lab, lab.host, f"ipv4/conf/{name}/{knob}") == sysctl(lab, lab.host, f"ipv4/conf/default/{knob}")
     assert sysctl(lab, lab.host, f"ipv6/conf/{name}/accept_ra") == "0"
 
@@ -268,7 +272,11 @@ BREAKAGES = {
     "default route gone": ("c", "route del default", "no route to 0.0.0.0/0"),
     "IPv6 default route gone": ("c", "-6 route del default", "no route to ::/0"),
     "conf's route gone": ("c", "route del 10.9.0.0/16", "no route to 10.9.0.0/16"),
-    "neighbour gone": ("c", "neigh del 169.254.1.1 dev eth0", "no neighbour entry for 169.254.1.1"),
+    "neighbour of another MAC": (
+        "c",
+        "neigh replace 169.254.1.1 lladdr 02:00:00:00:00:01 dev eth0",
+        "takes 02:00:00:00:00:01 for 169.254.1.1",
+    ),
     "other MAC": ("c", "link set eth0 address 02:00:00:00:00:01", "has the MAC 02:00:00:00:00:01"),
     "host end down": ("host", "link set HOST down", "HOST is down"),
     "host route gone": ("host", "route del 10.1.0.2", "no route to 10.1.0.2"),
@@ -453,7 +461,7 @@ def test_a_killed_create_never_leaves_a_link_without_its_owner(lab):
     code = PRELUDE + (
         "import os, signal\n"
         f"path = {c!r}\n"
-        "link._furnish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "link.inside.furnish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "make(path, 'c', '10.1.0.2')"
     )
     killed = lab.run(lab.host, [sys.executable, "-c", code])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from ipaddress import ip_address, ip_network
-from socket import AF_INET6
+from socket import AF_INET, AF_INET6
 
 import pytest
 from pyroute2.iproute.linux import IPBatch
@@ -34,6 +35,19 @@ def body(messages: bytes) -> bytes:
     return bytes(out)
 
 
+def up(index, ipv4):
+    """The message that brings a link up, with an IFLA_AF_SPEC that pyroute2 does not encode: see linux/if_link.h."""
+    batch = IPBatch()
+    batch.link("set", index=index, state="up")
+    message = bytearray(batch.batch)
+    inner = b"".join(struct.pack("=HHI", 8, kind, value) for kind, value in ipv4.items())
+    for kind in (1, AF_INET, 26) if ipv4 else ():  # IFLA_INET_CONF in the family's in IFLA_AF_SPEC
+        inner = struct.pack("=HH", len(inner) + 4, kind | 0x8000) + inner
+    message += inner
+    message[:4] = struct.pack("=I", len(message))
+    return bytes(message)
+
+
 def destination(net):
     family = {"family": AF_INET6} if net.version == 6 else {}
     return {"dst": str(net) if net.prefixlen else "default", **family}
@@ -56,8 +70,8 @@ def test_a_pair_is_encoded_as_pyroute2_does(mtu, alias):
 def test_the_container_s_end_is_encoded_as_pyroute2_does(addresses, more, metric):
     priority = {"priority": metric} if metric else {}
     routes = veth.routes_inside((a.version for a in addresses), more)
+    four = any(a.version == 4 for a in addresses)
     batch = IPBatch()
-    batch.link("set", index=300, state="up")
     for address in addresses:
         flags = {"flags": 2} if address.version == 6 else {}
         batch.addr("add", index=300, address=str(address), prefixlen=address.max_prefixlen, **flags)
@@ -73,20 +87,24 @@ def test_the_container_s_end_is_encoded_as_pyroute2_does(addresses, more, metric
             batch.route("add", **destination(net), gateway=gateway, oif=300, flags=4, table=metric)
     for address in addresses if metric else ():
         batch.rule("add", src=str(address), src_len=address.max_prefixlen, table=metric, priority=metric)
-    assert body(veth.inside(300, addresses, routes, metric)) == body(batch.batch)
+    expected = body(up(300, {22: 1} if four else {})) + body(batch.batch)  # arp_notify
+    assert body(veth.inside(300, addresses, routes, metric, table=metric)) == expected
 
 
 @pytest.mark.parametrize("addresses", ADDRESSES.values(), ids=ADDRESSES)
 def test_the_host_s_end_is_encoded_as_pyroute2_does(addresses):
+    four = any(a.version == 4 for a in addresses)
     batch = IPBatch()
-    batch.link("set", index=9, state="up")
+    if four:
+        batch.neigh("replace", dst=str(veth.GATEWAYS[4]), ifindex=9, flags=0x8, state=0x80)
     if any(a.version == 6 for a in addresses):
         gateway = str(veth.GATEWAYS[6])
         batch.addr("replace", index=9, address=gateway, prefixlen=64, family=AF_INET6, flags=2)
     for address in addresses:
-        batch.neigh("replace", dst=str(address), lladdr=MAC, ifindex=9, state=0x80)
+        batch.neigh("replace", dst=str(address), lladdr=MAC, ifindex=9, state=0x4, flags=0x10)
         batch.route("add", **destination(ip_network(address)), oif=9, scope=253)
-    assert body(veth.outside(9, MAC, addresses)) == body(batch.batch)
+    expected = body(up(9, {1: 1, 8: 1} if four else {})) + body(batch.batch)  # forwarding, rp_filter
+    assert body(veth.outside(9, MAC, addresses)) == expected
 
 
 def test_a_removal_is_encoded_as_pyroute2_does():
