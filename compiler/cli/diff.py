@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
 from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.diff_markdown import markdown
@@ -65,7 +66,10 @@ def run(args: argparse.Namespace) -> int:
     old, new = worlds
     with progress() as tell:
         result = diff(old, new, tell)
-        strays = outside_envelope(old, new, result, tell) if args.within_guardrails else None
+        strays = None
+        if args.within_guardrails:
+            strays, undecided = outside_envelope(old, new, result, tell)
+            result = replace(result, undecided=undecided)
     say(args.format, *workspaces)
     write(_rendered(args.format, result, strays, workspaces))
     return ended(_status(args, result, strays), *workspaces)
@@ -86,5 +90,5 @@ def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None, works
     if style == "markdown":
         return markdown(result, strays) + beside(style, *workspaces)
     if style == "text":
-        return text(result, colour=coloured(sys.stdout)) + strays_text(strays)
+        return text(result, colour=coloured(sys.stdout)) + strays_text(strays, undecided=bool(result.undecided))
     return render_as(style, (*problems(result, strays), *(n for w in workspaces for n in notes(w))), colour=False)

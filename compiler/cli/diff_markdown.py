@@ -20,7 +20,7 @@ def markdown(diff: Diff, strays: tuple[Change, ...] | None = None) -> str:
         if changes:
             out += [f"**{heading}**", "", *_table(changes)]
     out += [f"- {markdown_text(words)}" for words in remarks(diff)]
-    if strays == ():
+    if strays == () and not diff.undecided:
         out.append("- all that is newly allowed lies within the guardrails")
     return "\n".join(out).rstrip() + "\n"
 

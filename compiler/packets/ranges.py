@@ -27,8 +27,20 @@ from calico_rkt.compiler.packets.space import (
     Space,
 )
 
-_LIKED_ADDRESSES = (int(IPv4Address("203.0.113.9")), V6 + int(IPv6Address("2001:db8::9")))
+_LIKED_ADDRESSES = (
+    *(int(IPv4Address(a)) for a in ("203.0.113.9", "198.51.100.9", "192.0.2.9")),
+    *(V6 + int(IPv6Address(a)) for a in ("2001:db8::9", "2001:db8::19")),
+)
 """Values that a reader knows; RFC 5737 and RFC 3849 keep the addresses for examples."""
+_NO_HOSTS = tuple(
+    (int(n[0]) + offset, int(n[-1]) + offset)
+    for offset, nets in (
+        (0, map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"))),
+        (V6, map(IPv6Network, ("::/96", "::ffff:0:0/96", "fe80::/10", "ff00::/8"))),
+    )
+    for n in nets
+)
+"""Addresses that nobody opens a flow with, but where there is no other."""
 
 
 def ranges(space: Space, dimension: int, mask: int) -> Iterator[tuple[int, int]]:
@@ -109,14 +121,18 @@ def _addresses(space: Space, dimension: int, mask: int) -> Iterator[int]:
     yield from liked
     late: list[int] = []
     for lo, hi in ranges(space, dimension, mask):
-        for value in range(lo, min(hi, lo + 4) + 1):
+        start = lo
+        while start <= hi and (bad := next((last for first, last in _NO_HOSTS if first <= start <= last), None)):
+            start = bad + 1
+        late += range(lo, min(hi, lo + 3, start - 1) + 1)
+        for value in range(start, min(hi, start + 4) + 1):
             if value in liked:
                 continue
             if value & 0xFF == 0:
                 late.append(value)
             else:
                 yield value
-    yield from late
+    yield from (value for value in late if value not in liked)
 
 
 def _value(space: Space, dimension: int, mask: int, liked: Iterable[int]) -> int:

@@ -49,12 +49,12 @@ def remarks(diff: Diff) -> list[str]:
     return out
 
 
-def strays_text(strays: tuple[Change, ...] | None) -> str:
+def strays_text(strays: tuple[Change, ...] | None, *, undecided: bool) -> str:
     """What is outside the envelope, where that was asked for."""
     if strays is None:
         return ""
     if not strays:
-        return "all that is newly allowed lies within the guardrails\n"
+        return "" if undecided else "all that is newly allowed lies within the guardrails\n"
     return printable_lines(
         ["", "newly allowed outside the guardrails:", *(line for c in strays for line in _change(c))]
     )
@@ -127,12 +127,15 @@ def decided_by(change: Change) -> list[str]:
 
 
 def ways(change: Change, side: str) -> list[str]:
-    """Who decides the packets of a flow, before or after: each way once, at the first of its pairs of parties."""
+    """Who decides the packets of a flow, before or after: each way once, at the first of its pairs of parties.
+
+    How many pairs there are beside is said of what decides now.
+    """
     ends = change.sources[0], change.destinations[0]
     fates: list[Fate] = [getattr(p, side) for p in change.parts if (p.source, p.destination) == ends]
     found = _some(list(dict.fromkeys(f"{verdict_words(f)}: {fate_words(f)}" for f in fates)), "ways")
     others = len(change.sources) * len(change.destinations) - 1
-    if others:
+    if others and side == "after":
         found[-1] += f" (and likewise for {others} more pair{'s' * (others > 1)})"
     return found
 

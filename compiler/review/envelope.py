@@ -7,12 +7,15 @@ from calico_rkt.compiler.review.diff import Progress, diff
 from calico_rkt.compiler.review.world import World
 
 
-def outside_envelope(old: World, new: World, found: Diff, progress: Progress | None = None) -> tuple[Change, ...]:
+def outside_envelope(
+    old: World, new: World, found: Diff, progress: Progress | None = None
+) -> tuple[tuple[Change, ...], tuple[str, ...]]:
     """What is newly allowed and in no item of the old revision's envelope: a change can't widen its own.
 
-    found is diff(old, new). Where a pair was undecided there, it is here, too: look at found.
+    found is diff(old, new). Beside it stands what is undecided: the envelope may be what takes too long to look at.
     """
     if not found.widened:
-        return ()
+        return (), found.undecided
     agreed = [e for file in old.files if file.guardrails for e in file.guardrails.envelope]
-    return tuple(c for c in diff(old, new, progress, agreed).changes if c.widened)
+    rest = diff(old, new, progress, agreed)
+    return tuple(c for c in rest.changes if c.widened), tuple(dict.fromkeys((*found.undecided, *rest.undecided)))

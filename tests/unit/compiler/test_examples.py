@@ -113,3 +113,12 @@ def test_an_example_of_icmp_opens_a_flow_and_is_of_its_family():
         icmp = Expectation("", End(word="outside"), ANY, Action.ALLOW, (Match(protocol=protocol),))
         (case,) = [c for c in cases(here, icmp) if c.fate.allowed]
         assert case.example.icmp.type in kinds
+
+
+@pytest.mark.parametrize("nets", [("0.0.0.0/1",), ("127.0.0.0/8", "128.0.0.0/9"), ("224.0.0.0/3", "223.255.255.0/24")])
+def test_an_example_is_no_address_that_no_host_can_have_where_there_is_another(nets):
+    rule = Rule(Action.ALLOW, Match(4, source=Side(nets=tuple(map(ip_network, nets)))))
+    here = world([conf("web", ip_network("10.1.0.0/24"))], {"web": ((rule,), ALLOW)})
+    (case,) = [c for c in cases(here, Expectation("", End(word="outside"), ANY, Action.ALLOW)) if c.fate.allowed]
+    source = case.example.source.address
+    assert not any(source in ip_network(n) for n in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"))

@@ -152,3 +152,31 @@ def test_where_few_words_would_take_too_long_the_answer_is_many_exact_ones(monke
     many = diff(*worlds)
     assert not many.undecided
     assert len(many.changes) >= len(few) > 0
+
+
+ENVELOPE = "guardrails:\n  envelope:\n" + "".join(
+    f"    - {{name: e{n}, from: {{ip: 10.{n}.0.0/16}}, to: {{network: web}}, protocol: TCP,"
+    f" port: '{n + 1}:{n + 200}'}}\n"
+    for n in range(0, 40, 2)
+)
+
+
+@pytest.mark.parametrize("agreed", [ENVELOPE, ENVELOPE.replace("    - {name: e0", "    - {name: x, protocol: UDP}\n#")])
+def test_with_any_budget_an_answer_is_the_whole_one_or_says_that_it_is_none(net, agreed, monkeypatch, capsys):
+    (net / "old" / "profiles" / "rails.yaml").write_text(agreed)
+
+    def answer():
+        status = run("diff", ["old", "new", "--within-guardrails", "--format", "json"])
+        return status, bool(json.loads(capsys.readouterr().out)["outside_guardrails"])
+
+    whole = answer()
+    assert whole[0] in (0, 1)
+    seen = set()
+    steps = 20
+    while steps < 200_000:
+        monkeypatch.setattr(budget, "STEPS", steps)
+        status, strays = answer()
+        seen.add(status)
+        assert status == 2 or (status, strays) == whole, steps
+        steps = steps * 4 // 3
+    assert seen == {2, whole[0]}
