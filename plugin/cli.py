@@ -131,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--dry-run", action="store_true", help="only show; exit status 1 when something would change")
     apply.add_argument("--no-tests", action="store_true", help="also where tests or guardrails would not hold")
     apply.add_argument("--take-over", action="store_true", help="replace a profile that was edited by hand")
+    apply.add_argument(
+        "--end-flows", action="store_true", help="end open flows that the policy denies, else they go on"
+    )
     status.add_argument("--format", choices=("text", "json"), default="text")
     status.add_argument("--no-agent", action="store_true", help="leave out what the agent says of itself")
     agent = commands.add_parser("agent", help="serve CNI calls from a warm process, until SIGTERM")

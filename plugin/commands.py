@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from calico_rkt.plugin.log import open_log
 from calico_rkt.plugin.question import agreed, reviewed, shown
 from calico_rkt.plugin.restoring import restore_host
 from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.sides import Side, clusters, complain, opened_cluster, opened_local, tried
+from calico_rkt.plugin.sides import Local, Side, clusters, complain, opened_cluster, opened_local, tried
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.review.world import World
@@ -106,6 +106,7 @@ def _apply(args: argparse.Namespace, side: Side) -> int:
         changes = side.plan(wanted)
         if not changes:
             print(f"{len(wanted or side.known)} networks, nothing to change")
+            _end_flows(args, side, wanted or side.known)
             return 0
         refused = _refused(args, side, changes)
         if refused:
@@ -116,6 +117,7 @@ def _apply(args: argparse.Namespace, side: Side) -> int:
             print(f"calico-rkt: {e.msg}; what is published now:", file=sys.stderr)
             continue
         print(f"applied: {', '.join(c.new.network for c in changes)}")
+        _end_flows(args, side, [c.new.network for c in changes])
         return 0
 
 
@@ -138,12 +140,33 @@ def _refused(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) 
             file=sys.stderr,
         )
         return 1
+    _say_flows(args, side, changes)
     if args.dry_run:
         return 1
     if not args.yes and not agreed(f"Publish {len(changes)} changed profile{'s' if len(changes) > 1 else ''}?"):
         print("nothing was changed", file=sys.stderr)
         return 1
     return 0
+
+
+def _say_flows(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) -> None:
+    """How many open flows the changes concern; none of them ends by itself. In a cluster that is Felix's business."""
+    if isinstance(side, Local):
+        from calico_rkt.plugin import ending
+
+        said = ending.words(ending.concerned(side.store, changes), ending=args.end_flows)
+        print(said, end="\n" if said else "")
+
+
+def _end_flows(args: argparse.Namespace, side: Side, networks: Collection[str]) -> None:
+    if not args.end_flows or args.dry_run:
+        return
+    if not isinstance(side, Local):
+        print("calico-rkt: --end-flows ends flows of the local datastore's networks only", file=sys.stderr)
+        return
+    from calico_rkt.plugin import ending
+
+    print(f"ended {ending.end_denied(side.store, networks)} open flows that the policy denies")
 
 
 def _worlds(side: Side, changes: tuple[Change, ...]) -> tuple[World, World]:

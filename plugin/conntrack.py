@@ -76,6 +76,26 @@ def forget(addresses: Collection[Address], nets: Collection[Net], spared: Collec
         raise _unreachable(", ".join(map(str, (*addresses, *nets))), e) from e
 
 
+def entries() -> list[bytes]:
+    """Every flow of this network namespace, as the kernel tells of it; CniError as flush() has it."""
+    if not _flows():
+        return []
+    try:
+        with host_socket(netlink.NETFILTER) as socket:
+            return socket.dump(_GET, _nfgenmsg(0))
+    except OSError as e:
+        raise _unreachable("this host", e) from e
+
+
+def delete(found: Iterable[bytes]) -> None:
+    """Forget these of entries(); those that ended meanwhile, or gave way to others, are none of them."""
+    try:
+        with host_socket(netlink.NETFILTER) as socket:
+            _delete(socket, (_deletion(b[:4], netlink.attributes(b[4:])) for b in found))
+    except OSError as e:
+        raise _unreachable("this host", e) from e
+
+
 def ends(body: bytes) -> tuple[bytes, ...]:
     """The addresses of a flow as conntrack tells of it: source and destination before NAT, and of the answer."""
     (length,) = _LENGTH.unpack_from(body, 4)
