@@ -11,9 +11,11 @@ from calico_rkt.plugin.enforce.closing import links_are_up
 from calico_rkt.plugin.enforce.table import Standing
 from calico_rkt.plugin.enforced import elements_of, in_force
 from calico_rkt.plugin.locks import policy_lock
+from calico_rkt.plugin.result import CniError
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint
 
+_PATIENCE = 10.0
 _NO_RECORDS = "host ends of ours are up, and the state file that knows them is not there"
 
 
@@ -25,10 +27,14 @@ def differences(store: LocalStore) -> tuple[str, ...]:
     """
     if not store.is_there():
         return (_NO_RECORDS,) if links_are_up() else ()
-    if not _found(store):
+    found = _found(store)
+    if not found:
         return ()
-    with policy_lock(store.run_dir, meanwhile=table.close_first):
-        return _found(store)
+    try:
+        with policy_lock(store.run_dir, patience=_PATIENCE, meanwhile=table.close_first):
+            return _found(store)
+    except CniError as e:
+        return (*found, f"(seen while a call may have been at work: {e.msg})")
 
 
 def of_attachment(store: LocalStore, endpoint: Endpoint) -> tuple[str, ...]:

@@ -24,13 +24,13 @@ _given_up: set[threading.Event] = set()
 
 @contextmanager
 def policy_lock(
-    run_dir: Path, *, shared: bool = False, meanwhile: Callable[[], object] | None = None
+    run_dir: Path, *, shared: bool = False, patience: float = 0, meanwhile: Callable[[], object] | None = None
 ) -> Iterator[None]:
     """Hold the lock of what is enforced: shared to attach an endpoint, alone to build, swap or rebuild chains.
 
-    meanwhile: called again and again while somebody else holds it.
+    patience as for attachment_lock(); meanwhile: called again and again while somebody else holds it.
     """
-    with _locked(run_dir / "policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, meanwhile=meanwhile):
+    with _locked(run_dir / "policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience, meanwhile):
         yield
 
 

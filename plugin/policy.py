@@ -12,6 +12,7 @@ from calico_rkt.compiler.ids import object_id
 from calico_rkt.plugin import flows, link
 from calico_rkt.plugin.enforce import table
 from calico_rkt.plugin.enforce.elements import EndpointElements, adding_all, to_host_script
+from calico_rkt.plugin.enforce.nft import NftError
 from calico_rkt.plugin.enforced import elements_of, enforceable, in_force
 from calico_rkt.plugin.locks import policy_lock
 from calico_rkt.plugin.log import LOG
@@ -101,7 +102,13 @@ def _built(store: LocalStore, conf: NetConf, wanted: EndpointElements) -> bool:
         if found is table.Standing.WHOLE:
             table.set_ranges(store.ranges())
             members = adding_all([elements_of(e) for e in store.endpoints(conf.name)], frozenset({network_id}))
-            table.apply_scripts([ready, members])
+            try:
+                table.apply_scripts([ready, members])
+            except NftError as e:
+                if not e.busy:
+                    raise
+                LOG.warning("an element of network %s leads elsewhere: building all of the table", conf.name)
+                restore(store)
         else:
             LOG.info("the nftables table is %s: building all of it", found.value)
             restore(store)

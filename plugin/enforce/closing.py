@@ -49,10 +49,10 @@ def close_first() -> Standing:
 
 
 def links_are_up() -> bool:
-    """Whether a host end that carries our alias is up, whatever its name; True also where that can't be seen."""
+    """Whether a veth is up that carries our alias or a name of ours; True where that can't be seen."""
     try:
         with host_socket() as socket:
-            return any(i.nonce and i.up for i in linkstate.veths(socket))
+            return any(i.up and (i.nonce or i.name.startswith(linkstate.PREFIX)) for i in linkstate.veths(socket))
     except OSError:
         return True  # no descriptor, say: a table too many is no harm, an open host is
 

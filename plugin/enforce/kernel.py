@@ -160,12 +160,6 @@ def vouch(network_id: str, look: Callable[[], CniError | None]) -> None:
             socket.known = before
 
 
-def vouched() -> bool:
-    """Whether the base was seen to be whole in the ruleset that is in force now."""
-    with held() as socket:
-        return bool(socket.vouched) and socket.generation() == socket.known
-
-
 def rule_counts(table: str, chains: Iterable[str]) -> dict[str, int]:
     """How many rules chains of an inet table have, 0 also where chain or table is missing.
 

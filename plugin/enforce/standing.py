@@ -43,12 +43,6 @@ def standing() -> Standing:
     return look()[1]
 
 
-def problem() -> str:
-    """What keeps endpoints out of the table, in words; empty where nothing does."""
-    found = standing()
-    return "" if found is Standing.WHOLE else f"the nftables table inet {TABLE} is {found.value}"
-
-
 def _standing(socket: kernel.Socket) -> Standing:
     dormant = socket.dormant(TABLE)
     if dormant is None:

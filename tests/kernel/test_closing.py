@@ -50,9 +50,13 @@ def test_a_host_without_links_of_ours_has_nothing_to_close(lab):
     assert closing.close_first() is Standing.NONE
     lab.run(lab.host, ["sh", "-ec", _LINK], check=True)
     assert closing.close_first() is Standing.NONE, "it is down: an ADD makes the table before it is up"
-    lab.run(lab.host, ["ip", "link", "add", "crk000000000002", "type", "veth", "peer", "name", "p2"], check=True)
-    lab.run(lab.host, ["ip", "link", "set", "crk000000000002", "up"], check=True)
-    assert closing.close_first() is Standing.NONE, "that one is not ours: it has no alias of ours"
+    sh("ip link add theirs0 type veth peer name p2; ip link set theirs0 alias 'calico of ours'; ip link set theirs0 up")
+    assert closing.close_first() is Standing.NONE, "that one is not ours"
+
+
+def test_a_host_end_whose_alias_was_taken_away_is_one_to_close_for():
+    sh(_LINK + "ip link set crk000000000001 alias ''; ip link set crk000000000001 up")
+    assert closing.close_first() is Standing.CLOSED
 
 
 @pytest.mark.parametrize("name", ["crk000000000001", "renamed0"])
