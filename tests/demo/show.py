@@ -177,7 +177,7 @@ def expected(world: World, source: Place, target: Place, what: str, port: int, f
     nets = [(ip_network(p.addresses[family]),) for p in (source, target)]
     match = Match(protocol=number, icmp=icmp, source=Side(nets=nets[0]), destination=Side(nets=nets[1], ports=ports))
     scene = Scene([view], world.own, world.known, [match])
-    boxes = scene.within(0, [match])
+    boxes = scene.within(0, [match], (), Budget())
     (allowed,) = {fate.allowed for box in boxes for _, fate in scene.fates(0, box, Budget())}
     return allowed is not False  # what is left to the host passes here: its firewall is empty
 
