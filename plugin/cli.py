@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import calico_rkt
 from calico_rkt.compiler.cli import compile_profile
 from calico_rkt.compiler.cli.commands import REVIEW
 from calico_rkt.compiler.cli.commands import run as review
+from calico_rkt.compiler.cli.common import folder
 
 EXCHANGE = {
     "export": "write profiles, pools and endpoints as a file that calicoctl takes",
@@ -120,11 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in ready:
         command.add_argument(
-            "--confs", action="append", type=Path, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
+            "--confs", action="append", type=folder, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
         )
     for command in (apply, status):
         command.add_argument(
-            "--profiles", type=Path, metavar="DIR", help="folder of overrides, instead of the confs' own"
+            "--profiles", type=folder, metavar="DIR", help="folder of overrides, instead of the confs' own"
         )
     apply.add_argument("networks", nargs="*", metavar="NETWORK", help="only these networks")
     apply.add_argument("--yes", action="store_true", help="don't ask")

@@ -38,7 +38,7 @@ class Decided:
         """What exists and is not used, or can't be used: none of it is said by compiling a network."""
         said = {d for f in self.workspace.files for d in f.diagnostics}
         found = [d for d in self.workspace.diagnostics if d not in said and d.code not in _OF_CHECK_ALONE]
-        return (*found, *(d for u in self.workspace.unusable for d in u.diagnostics))
+        return tuple(dict.fromkeys((*found, *(d for u in self.workspace.unusable for d in u.diagnostics))))
 
     def status(self) -> int:
         """The exit status for it: 2 where something can't be read, 1 where something is not used, else 0."""
@@ -70,7 +70,8 @@ def confs_of(folders: Sequence[Path] | None) -> dict[str, NetConf]:
     _check(folders)
     found = host_confs(folders or (), os.environ)
     for bad in found.unusable:
-        print(f"calico-rkt: {bad.words}, so what it names is left alone", file=sys.stderr)
+        why = next((d.message for d in bad.diagnostics if d.is_error), "")
+        print(f"calico-rkt: {bad.words} ({why}), so what it names is left alone", file=sys.stderr)
     return found.known
 
 

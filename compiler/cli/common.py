@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import gc
 import os
@@ -74,6 +75,13 @@ def answered(style: str, action: Callable[[], int]) -> int:
         else:
             sys.stderr.write(render_as("text", e.diagnostics, colour=coloured(sys.stderr)))
         return 2
+
+
+def folder(text: str) -> Path:
+    """A folder as somebody names it on a command line; an empty word, such as an unset variable, names none."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path; . is the current folder")
+    return Path(text)
 
 
 def coloured(stream: object) -> bool:

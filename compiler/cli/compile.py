@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from calico_rkt import __version__
-from calico_rkt.compiler.cli.common import CALICO, coloured, write, write_file
+from calico_rkt.compiler.cli.common import CALICO, coloured, folder, write, write_file
 from calico_rkt.compiler.cli.formats import render_as
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.conf_shape import LARGEST_CONF
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("conf", metavar="net.conf", help="the network conf (.conf or .conflist), or - for stdin")
     parser.add_argument("--target", choices=TARGET_NAMES, default=TARGET_NAMES[0], help="default: %(default)s")
-    parser.add_argument("--profiles", metavar="DIR", type=Path, help="the folder of the overrides")
+    parser.add_argument("--profiles", metavar="DIR", type=folder, help="the folder of the overrides")
     parser.add_argument("--explain", action="store_true", help="print where each rule comes from, not the profile")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the profile to FILE, whole or not at all")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the diagnostics on stderr")

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from calico_rkt.compiler.cli.common import folder
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.workspace.folder import open_folder, open_here
 from calico_rkt.compiler.workspace.reader import Workspace
@@ -15,18 +16,18 @@ _FOLDER = "confs, with their overrides (default: the current folder if it has co
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
     """DIR, --profiles and --revision."""
-    parser.add_argument("folder", metavar="DIR", nargs="?", type=Path, help=_FOLDER)
+    parser.add_argument("folder", metavar="DIR", nargs="?", type=folder, help=_FOLDER)
     _add_rest(parser)
 
 
 def add_folder_option(parser: argparse.ArgumentParser, *, revision: bool = True) -> None:
     """The same where DIR is no argument of its own: -C."""
-    parser.add_argument("-C", dest="folder", metavar="DIR", type=Path, help=_FOLDER)
+    parser.add_argument("-C", dest="folder", metavar="DIR", type=folder, help=_FOLDER)
     _add_rest(parser, revision=revision)
 
 
 def _add_rest(parser: argparse.ArgumentParser, *, revision: bool = True) -> None:
-    parser.add_argument("--profiles", metavar="DIR", type=Path, help="the overrides, instead of the confs' own")
+    parser.add_argument("--profiles", metavar="DIR", type=folder, help="the overrides, instead of the confs' own")
     if revision:
         parser.add_argument("--revision", metavar="REV", help="as DIR was in this git revision")
 

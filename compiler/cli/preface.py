@@ -70,7 +70,7 @@ def say(style: str, *workspaces: Workspace) -> None:
 
 def ended(status: int, *workspaces: Workspace) -> int:
     """The exit status of an answer: 2, with the reasons on stderr, where a conf that may decide could not be used."""
-    bad = [d for w in workspaces for u in w.unusable for d in u.diagnostics]
+    bad = tuple(dict.fromkeys(d for w in workspaces for u in w.unusable for d in u.diagnostics))
     if not bad:
         return status
     sys.stdout.flush()

@@ -13,6 +13,8 @@ from calico_rkt.compiler.source import LARGEST
 from calico_rkt.compiler.workspace.place import Place
 
 SUFFIXES = (".yaml", ".yml")
+DEEPEST = 4
+"""Levels of subfolders that are looked into for what is not read."""
 PROFILES = "profiles"
 """The folder of the overrides, beside the confs."""
 BASELINE = "baseline.yaml"
@@ -128,14 +130,14 @@ def strays_in(folder: Place) -> dict[str, bytes]:
     return read_all((p for p in entries if p.name != BASELINE), SUFFIXES, [])
 
 
-def nested(folder: Place) -> tuple[str, ...]:
-    """The YAML files in the subfolders of a folder, hidden ones and links left out; none where nobody can tell."""
-    out: list[str] = []
-    for place in _inside(folder):
+def nested(folder: Place, depth: int = DEEPEST) -> dict[str, bytes]:
+    """The YAML files in the subfolders of a folder by path, hidden ones and links left out; what can't be read, too."""
+    out: dict[str, bytes] = {}
+    for place in _inside(folder) if depth else ():
         if _is_folder(place):
-            out += (str(p) for p in _inside(place) if p.name.endswith(SUFFIXES) and not _is_folder(p))
-            out += nested(place)
-    return tuple(out)
+            files = [p for p in _inside(place) if p.name.endswith(SUFFIXES) and not _is_folder(p)]
+            out |= {**read_these(files, []), **nested(place, depth - 1)}
+    return out
 
 
 def _is_folder(place: Place) -> bool:

@@ -48,7 +48,7 @@ def overrides_of(conf: NetConf) -> dict[str, bytes]:
 
 def host_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
     """These folders, or those of HOST_FOLDERS that are there."""
-    return tuple(folders) or tuple(f for f in HOST_FOLDERS if os.path.lexists(f))
+    return tuple(dict.fromkeys(folders)) or tuple(f for f in HOST_FOLDERS if os.path.lexists(f))
 
 
 def unused_beside(folder: Path, confs: Collection[NetConf]) -> list[Diagnostic]:

@@ -35,7 +35,7 @@ class Listing:
     others: tuple[str, ...] = ()
     baseline: bytes | None = None
     unusable: tuple[Unusable, ...] = ()
-    nested: tuple[str, ...] = ()
+    nested: Mapping[str, bytes] = field(default_factory=dict)
     stray: Mapping[str, bytes] = field(default_factory=dict)
     at: str = PROFILES
     chosen: bool = False

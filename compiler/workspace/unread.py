@@ -9,7 +9,8 @@ from calico_rkt.compiler.diagnostics import Diagnostic, warning
 from calico_rkt.compiler.workspace.files import SUFFIXES
 
 _NEARLY = (".yaml.", ".yml.", ".yaml~", ".yml~", ".json")
-_LOOKS_SO = re.compile(rb"^(network|definitions|settings|guardrails)[ \t]*:|^kind:[ \t]*['\"]?Profile\b", re.MULTILINE)
+_KEY = rb"^(?:\{[ \t]*)?['\"]?(?:network|definitions|settings|guardrails)['\"]?[ \t]*:"
+_LOOKS_SO = re.compile(_KEY + rb"|^kind:[ \t]*['\"]?Profile\b", re.MULTILINE)
 
 
 def misnamed(paths: Iterable[str]) -> tuple[Diagnostic, ...]:
@@ -28,11 +29,13 @@ def misnamed(paths: Iterable[str]) -> tuple[Diagnostic, ...]:
     return tuple(out)
 
 
-def too_deep(paths: Iterable[str]) -> tuple[Diagnostic, ...]:
-    """A warning for each YAML file in a subfolder of the overrides."""
+def too_deep(files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
+    """A warning for each file in a subfolder of the overrides that says what an override says."""
     hint = "move it up, beside the other overrides"
     return tuple(
-        warning("CR707", "not read: files of subfolders are no overrides", path=path, hint=hint) for path in paths
+        warning("CR707", "not read: files of subfolders are no overrides", path=path, hint=hint)
+        for path, data in files.items()
+        if _LOOKS_SO.search(data)
     )
 
 

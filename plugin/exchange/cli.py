@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sized
 from pathlib import Path
 
 from calico_rkt.compiler.bundle.resources import Bundle
+from calico_rkt.compiler.cli.common import folder
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.plugin.decided import confs_of
 from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError
@@ -89,7 +90,7 @@ def _parser(command: str, what: str, epilog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--from", dest="source", default="", metavar="DATASTORE", help="where from")
     parser.add_argument(
-        "--confs", action="append", type=Path, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
+        "--confs", action="append", type=folder, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
     )
     return parser
 

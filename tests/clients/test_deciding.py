@@ -291,3 +291,19 @@ def test_who_may_not_look_is_told_and_gets_no_answer_from_less(host: Lab) -> Non
         assert done.returncode == 2, done
         assert b"Permission denied" in done.stdout + done.stderr
         assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("check", ""),
+        ("check", "--profiles", ""),
+        ("explain", "a", "b", "-C", ""),
+        ("apply", "--confs", ""),
+        ("status", "--profiles", ""),
+        ("compile", f"{NET_D}/10-web.conf", "--profiles", ""),
+    ],
+)
+def test_an_empty_word_such_as_an_unset_variable_names_no_folder(host: Lab, argv: tuple[str, ...]) -> None:
+    done = tool(host, *argv)
+    assert (done.returncode, "an empty path" in done.stderr) == (2, True), done

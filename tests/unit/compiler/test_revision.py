@@ -33,7 +33,7 @@ def repository(tmp_path, monkeypatch):
     (folder / "profiles" / "web.yaml").write_text("network: web\ningress: []\n")
     (folder / "profiles" / "old.yaml.bak").write_text("network: web\n")
     (folder / "profiles" / "deeper").mkdir()
-    (folder / "profiles" / "deeper" / "no.yaml").write_text("not: read\n")
+    (folder / "profiles" / "deeper" / "no.yaml").write_text("network: not-read\n")
     git(tmp_path / "repo", "init", "-q", "-b", "main")
     git(tmp_path / "repo", "add", "-A")
     git(tmp_path / "repo", "commit", "-qm", "one")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.conf_shape import Shape, shape_of
 from calico_rkt.compiler.workspace.confs import conf_files, nearly_confs, read_confs
+from calico_rkt.compiler.workspace.unread import beside, too_deep
 
 WEB = {"cniVersion": "1.0.0", "name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}
 PLUGIN = {"type": "calico", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}
@@ -111,3 +112,23 @@ def test_etcd_without_endpoints_is_an_error_where_the_environment_is_known_and_e
     assert [d.code for d in elsewhere.diagnostics] == ["CR222"]
     there = read_confs({"a.conf": text}, {"ETCD_ENDPOINTS": "http://127.0.0.1:2379"})
     assert (there.unusable, there.diagnostics) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("network: web\n", True),
+        ("# why\n\nnetwork: web\n", True),
+        ('{"network": "web"}', True),
+        ("{network: web, egress: []}\n", True),
+        ("apiVersion: projectcalico.org/v3\r\nkind: Profile\r\n", True),
+        ("settings: {default: isolated}\n", True),
+        ("services:\n  web:\n    network: host\n", False),
+        ("networks: {}\n", False),
+        ("kind: Deployment\n", False),
+        ("", False),
+    ],
+)
+def test_a_stray_file_is_told_where_it_says_what_an_override_says(text, told):
+    assert bool(beside({"x.yaml": text.encode()})) is told
+    assert bool(too_deep({"x.yaml": text.encode()})) is told
