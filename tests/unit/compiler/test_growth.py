@@ -7,8 +7,10 @@ import time
 import pytest
 
 from calico_rkt.compiler.bundle.read import read
+from calico_rkt.compiler.conf import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir import Action, Match, Network, Rule, Side
+from calico_rkt.compiler.pipeline import compile_for_host
 from calico_rkt.compiler.source import parse_yaml
 from calico_rkt.compiler.source_json import parse_json
 from calico_rkt.compiler.targets import calico_v3, calico_v3_read
@@ -85,6 +87,30 @@ def test_an_import_takes_as_long_as_it_is():
 
     assert growth(whole, 250) < 2.5
     assert growth(broken, 500) < 2.5
+
+
+MIXED = (
+    "{{action: Allow, protocol: TCP, source: {{network: net{0}}}, destination: {{ports: [{1}]}}}}",
+    "{{action: Deny, protocol: UDP, source: {{notNets: [10.{0}.{2}.0/24]}}, destination: {{ports: [{1}]}}}}",
+    "{{action: Allow, protocol: ICMP, icmp: {{type: {0}}}, source: {{nets: [10.{0}.{2}.0/24]}}}}",
+    "{{action: Deny, protocol: TCP, source: {{nets: [10.{0}.{2}.0/24, 11.{0}.0.0/16], notPorts: [{1}]}}}}",
+    "{{action: Allow, source: {{selector: 'has(net{0}) || has(net1)'}}}}",
+    "{{action: Deny, notProtocol: TCP, source: {{nets: [10.{0}.{2}.0/24], network: net{0}}}}}",
+)
+
+
+def test_rules_of_every_kind_are_proven_in_time_that_grows_with_them():
+    conf, _ = parse_conf(
+        b'{"cniVersion": "1.0.0", "name": "web", "type": "calico",'
+        b' "ipam": {"type": "host-local", "subnet": "10.9.0.0/16"}}'
+    )
+
+    def compiled(n):
+        rules = (MIXED[k % 6].format(k % 200, 1 + k, k % 100) for k in range(n))
+        text = "network: web\ningress:\n" + "".join(f"  - {rule}\n" for rule in rules)
+        assert len(compile_for_host(conf, {"web.yaml": text.encode()}).network.ingress) >= n
+
+    assert growth(compiled, 150) < 2.5
 
 
 def test_long_lists_that_are_split_are_joined_in_one_go():
