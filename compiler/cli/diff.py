@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from functools import partial
 
 from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.diff_markdown import markdown
@@ -91,4 +92,13 @@ def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None, works
         return markdown(result, strays) + beside(style, *workspaces)
     if style == "text":
         return text(result, colour=coloured(sys.stdout)) + strays_text(strays, undecided=bool(result.undecided))
-    return render_as(style, (*problems(result, strays), *(n for w in workspaces for n in notes(w))), colour=False)
+    found = map(partial(_checked_out, workspaces[1]), problems(result, strays))
+    return render_as(style, (*found, *(n for w in workspaces for n in notes(w))), colour=False)
+
+
+def _checked_out(new: Workspace, d: Diagnostic) -> Diagnostic:
+    """On the file as its checkout calls it: who annotates a change shows the new files, without a revision."""
+    revision, colon, _ = new.where.partition(":")
+    if not (colon and d.span and new.sources.kind == "revision"):
+        return d
+    return replace(d, span=replace(d.span, path=d.span.path.removeprefix(f"{revision}:")))

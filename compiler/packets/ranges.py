@@ -91,7 +91,7 @@ def example(space: Space, box: Box) -> Packet:
     protocol = _value(space, PROTOCOL, box[PROTOCOL], (TCP, UDP, own, SCTP, foreign, 47))
     icmp = None
     if protocol in OPENING:
-        known = sorted(OPENING[protocol], key=lambda t: t not in (8, 128))
+        known = sorted(OPENING[protocol], key=lambda t: (t not in (8, 128), t))
         icmp = Icmp(_value(space, ICMP_TYPE, box[ICMP_TYPE], known), _value(space, ICMP_CODE, box[ICMP_CODE], ()))
     ported = protocol in PORT_PROTOCOLS
     ends = [

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -23,8 +25,6 @@ class Sides:
 
     def write(self, path, text, sides=("old", "new")):
         for side in sides:
-            from pathlib import Path
-
             there = Path(side, path)
             there.parent.mkdir(parents=True, exist_ok=True)
             there.write_text(text)
@@ -173,3 +173,26 @@ def test_a_log_that_went_is_annotated_in_the_new_revision(sides):
     assert "logging differs: ingress of web%0Alines: old/profiles/web.yaml:3\n" in github
     sides.network("web", "10.1.0.0/24", "  - {action: Log, protocol: UDP}\n", ["new"])
     assert "::notice file=new/profiles/web.yaml,line=3," in sides.diff("github", status=0)
+
+
+def test_between_two_revisions_the_place_is_the_file_s_own(sides, tmp_path):
+    def git(*args):
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        subprocess.run(["git", *who, *args], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "-q")
+    for rules in ("  - {action: Deny, source: {nets: [198.51.100.0/24]}}\n", ""):
+        sides.network("web", "10.1.0.0/24", rules, ["net.d"], tail="  - {action: Allow}\n")
+        git("add", "-A")
+        git("commit", "-qm", "one")
+    for style, place in (("github", "file=net.d/profiles/web.yaml,line=3,"), ("sarif", '"net.d/profiles/web.yaml"')):
+        assert run("diff", ["HEAD~1", "HEAD", "-C", "net.d", "--format", style]) == 1
+        assert place in sides.capsys.readouterr().out
+
+
+def test_a_changed_definition_of_ports_is_a_cause(sides):
+    rule = "  - {action: Allow, protocol: TCP, destination: {ports: [web]}}\n"
+    sides.network("web", "10.1.0.0/24", rule)
+    for side, ports in (("old", "80"), ("new", "80, 443")):
+        sides.write("profiles/common.yaml", f"definitions:\n  ports:\n    web: [{ports}]\n", [side])
+    assert set(sides.annotated()) == {"new/profiles/common.yaml:3"}
