@@ -144,8 +144,11 @@ def states(store: LocalStore, known: dict[str, NetConf], files: Files = NONE) ->
         names.setdefault(network_id, endpoint.key.network)
         counts[network_id] = counts.get(network_id, 0) + 1
     live = {n.network_id: n.digest for n in table.live_networks()} if table.base_present() else {}
+    known_ids = _known_ids(store, known, files)
     ids = sorted({*names, *store.published_ids()})
-    return tuple(_state(store, i, names.get(i, ""), known, counts.get(i, 0), live.get(i), files) for i in ids)
+    return tuple(
+        _state(store, i, names.get(i, ""), known, counts.get(i, 0), live.get(i), known_ids, files) for i in ids
+    )
 
 
 def _state(
@@ -155,6 +158,7 @@ def _state(
     known: dict[str, NetConf],
     endpoints: int,
     live: str | None,
+    known_ids: frozenset[str],
     files: Files,
 ) -> State:
     try:
@@ -166,7 +170,7 @@ def _state(
     if name not in known:
         return State(network_id, name, "no conf" if published else "not published", endpoints, loaded)
     try:
-        new = policy.compile_published(known[name], _known_ids(store, known, files), files.get(name))
+        new = policy.compile_published(known[name], known_ids, files.get(name))
     except CniError as e:
         return State(network_id, name, "unusable", endpoints, loaded, e.msg)
     state = "not published" if published is None else "in step" if new.digest == published.digest else "stale"

@@ -92,9 +92,10 @@ def _suffixes(decided: Decided) -> list[str]:
 def _print_status(found: Sequence[tuple[str, State]], blocked: tuple[str, ...], differs: tuple[str, ...]) -> None:
     print(f"{'network':<24} {'profile':<14} {'endpoints':>9}  in the kernel")
     words = {None: "no", True: "yes", False: "another version"}
+    differing = {found for line in differs for found in _NETWORK.findall(line)}
     for name, s in found:
         where = words[s.loaded] if name == LOCAL else f"Felix, by {name}"
-        if name == LOCAL and any(_is_about(s.network_id, line) for line in differs):
+        if name == LOCAL and s.network_id in differing:
             where = "differs"
         print(f"{s.network or s.network_id:<24} {s.state:<14} {s.endpoints:>9}  {where}")
         if s.why:
@@ -109,5 +110,5 @@ def _print_status(found: Sequence[tuple[str, State]], blocked: tuple[str, ...], 
         print(f"blocked: {line}")
 
 
-def _is_about(network_id: str, line: str) -> bool:
-    return bool(re.search(rf"\b(?:out|in|host|m4|m6)-{re.escape(network_id)}(?![-.a-z0-9])", line))
+_NETWORK = re.compile(r"\b(?:out|in|host|m4|m6)-([-.a-z0-9]+)")
+"""The network in the name of a chain or a set of ours."""

@@ -1,0 +1,66 @@
+"""A folder, a number of networks, and a command's words in: a host of that size, and what its commands cost, out.
+
+usage: unshare -n python sized.py FOLDER NETWORKS. Five endpoints a network, each with a record, a published profile and
+its elements in a real table; without their links, so `status` has them to name, and looks twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import sys
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+ROOT, COUNT = Path(sys.argv[1]), int(sys.argv[2])
+os.environ |= {f"CALICO_RKT_{n}_DIR": str(ROOT / n.lower()) for n in ("RUN", "LIB")}
+os.environ["CALICO_RKT_LOG"] = str(ROOT / "log")
+
+from calico_rkt.compiler.conf import parse_conf  # noqa: E402
+from calico_rkt.plugin import policy  # noqa: E402
+from calico_rkt.plugin.cli import main  # noqa: E402
+from calico_rkt.plugin.restoring import restored  # noqa: E402
+from calico_rkt.plugin.store import local  # noqa: E402
+from calico_rkt.plugin.store.protocol import Endpoint, Key  # noqa: E402
+
+
+def build() -> None:
+    confs = ROOT / "net.d"
+    confs.mkdir()
+    store = local.open_local()
+    for n in range(COUNT):
+        ipam = {"type": "host-local", "subnet": f"10.{n // 250}.{n % 250}.0/24"}
+        text = json.dumps({"cniVersion": "1.0.0", "name": f"net{n}", "type": "calico", "ipam": ipam})
+        (confs / f"net{n}.conf").write_text(text)
+        conf, _ = parse_conf(text.encode())
+        store.publish(policy.compile_published(conf))
+    with store._state.write() as db:
+        for n in range(COUNT):
+            net = ip_network(f"10.{n // 250}.{n % 250}.0/24")
+            for e in range(5):
+                key, ifname = Key(f"net{n}", f"c{n}-{e}", "eth0"), f"crk{n:06x}{e:06x}"
+                address = (ip_address(net[e + 2]),)
+                made = Endpoint(key, f"{n:08x}{e:08x}", "/n", 4, 5 * n + e, ifname, "02:00:00:00:00:01", address)
+                local._insert(db, made)
+            local._record_subnets(db, f"net{n}", {net})
+    assert restored(store)[0] == 5 * COUNT
+
+
+def cost(*argv: str) -> tuple[float, int, str]:
+    """Seconds of processor, exit status and the last line of a command."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+        status = main([*argv, "--confs", str(ROOT / "net.d")])
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent, status, (said.getvalue().splitlines() or [""])[-1]
+
+
+build()
+commands = {"status": ("status", "--no-agent"), "apply": ("apply", "--yes"), "prune": ("prune",)}
+found = {name: cost(*argv) for name, argv in commands.items()}
+json.dump(found, sys.stdout)
