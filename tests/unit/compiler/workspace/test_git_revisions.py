@@ -437,3 +437,23 @@ def test_git_s_traces_and_language_are_no_part_of_an_answer(top, monkeypatch):
     monkeypatch.setenv("GIT_TRACE", "1")
     monkeypatch.setenv("LANGUAGE", "de")
     assert told("net.d", "none")[0][1] == "there is no revision 'none'"
+
+
+def test_what_stands_for_a_profiles_dir_is_read_in_the_revision(top):
+    put(top, "net.d/web.conf", CONF.replace('"type"', '"profiles_dir": "/srv/team", "type"', 1))
+    put(top, "net.d/profiles/settings.yaml", "settings: {profiles_dirs: {/srv/team: ../team}}\n")
+    link(top, "team", "teams/one")
+    put(top, "teams/one/web.yaml", SHUT)
+    old = commit(top)
+    put(top, "teams/one/web.yaml", OPEN)
+    assert data(open_revision(old, Path("net.d")))["web.yaml"] == SHUT
+    assert data(open_folder(top / "net.d", {}))["web.yaml"] == OPEN
+
+
+@pytest.mark.parametrize("target", ["../../db.conf", "/srv/db.conf", "none.conf"])
+def test_a_conf_whose_link_can_not_be_followed_is_a_party_that_nothing_is_known_of(top, target):
+    link(top, "net.d/db.conf", target)
+    commit(top)
+    workspace = open_revision("HEAD", Path("net.d"))
+    assert workspace.names == ("web",)
+    assert [u.path for u in workspace.unusable] == ["HEAD:net.d/db.conf"]
