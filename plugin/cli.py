@@ -76,7 +76,11 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "install":
         from calico_rkt.plugin.install import install
 
-        return install(args.to)
+        return install(args.to, replace=args.replace)
+    if args.command == "uninstall":
+        from calico_rkt.plugin.install import uninstall
+
+        return uninstall(args.to, force=args.force)
     if args.command == "agent":
         from calico_rkt.plugin.agent.run import run as serve
 
@@ -144,5 +148,15 @@ def _parser() -> argparse.ArgumentParser:
         help="Prometheus metrics at a path, PORT or 127.0.0.1:PORT (default: metrics.sock beside the agent's socket)",
     )
     install = commands.add_parser("install", help="put dist/calico where a runtime looks for it")
-    install.add_argument("--to", default="cni", metavar="WHERE", help="rkt, cni, or a folder (default: cni)")
+    install.add_argument("--replace", action="store_true", help="also where another program is called calico")
+    uninstall = commands.add_parser("uninstall", help="take it away again; another program called calico stays")
+    uninstall.add_argument("--force", action="store_true", help="also while containers are attached")
+    for command in (install, uninstall):
+        command.add_argument(
+            *("--to", "--from") if command is uninstall else ("--to",),
+            dest="to",
+            default="cni",
+            metavar="WHERE",
+            help="rkt, cni, or a folder (default: cni)",
+        )
     return parser

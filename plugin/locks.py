@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calico_rkt.plugin.interrupt import stop_if_asked
+from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.protocol import Key
 
@@ -60,7 +61,7 @@ def _locked(path: Path, how: int, patience: float = 0, meanwhile: Callable[[], o
         try:
             fd = _opened(path)
         except FileNotFoundError:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            atomic.make_folder(path.parent, 0o700)
             fd = _opened(path)
         fd = _held(fd, how, patience, path, meanwhile)
     except OSError as e:

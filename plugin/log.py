@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calico_rkt.plugin.process import streams
+from calico_rkt.plugin.process import atomic, streams
 
 LOG = logging.getLogger("calico-rkt")
 DEFAULT_FILE = "/var/log/calico-rkt/calico-rkt.log"
@@ -60,7 +60,8 @@ def _set_up(file: type[logging.FileHandler], to_stderr: logging.Handler) -> None
     LOG.handlers.clear()
     path = Path(os.environ.get("CALICO_RKT_LOG", DEFAULT_FILE))
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        atomic.make_folder(path.parent, 0o755)
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640))  # whatever the umask
         to_file = file(path, encoding="utf-8", errors="backslashreplace")
         to_file.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
         LOG.addHandler(to_file)

@@ -8,6 +8,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.result import CniError, Code
 
 NAME = "agent.sock"
@@ -27,7 +28,7 @@ def listen(folder: Path) -> socket.socket:
         return handed
     path = folder / NAME
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic.make_folder(folder, 0o700)
         _be_the_only_one(folder)
         return _bound(path)
     except OSError as e:

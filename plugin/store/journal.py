@@ -75,6 +75,7 @@ class Journal:
         )
         path = self._path(release)
         try:
+            atomic.make_folder(self.folder.parent, 0o755)  # profiles beside it are for everybody to read
             atomic.make_folder(self.folder, 0o700)
             atomic.replace(path, text.encode())
         except OSError as e:

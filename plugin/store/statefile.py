@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store import addresses
 
@@ -130,7 +131,7 @@ class StateFile:
 
     def _create(self) -> None:
         """Make the file beside its place and put it there whole: nobody ever sees it half made."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic.make_folder(self.path.parent, 0o700)
         self._check_folder()
         fresh = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         try:

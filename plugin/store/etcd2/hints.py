@@ -15,6 +15,7 @@ from pathlib import Path
 
 from calico_rkt.compiler.conf import Address
 from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.process import atomic
 
 MOST = 256
 """Free addresses that are remembered of one look through a full pool."""
@@ -83,7 +84,7 @@ class Hints:
     def _change(self, act: Callable[[_Known], str]) -> str:
         """Read, act, write, under the file's lock."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            atomic.make_folder(self._path.parent, 0o700)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "r+", encoding="utf-8") as file:
                 fcntl.flock(fd, fcntl.LOCK_EX)

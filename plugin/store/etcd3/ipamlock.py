@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.process import atomic
 
 LOCK_FILE = "/var/run/calico/ipam.lock"
 """CALICO_IPAM_LOCK_FILE names another, where the stock plugin's conf has ipam_lock_file."""
@@ -37,7 +38,7 @@ def ipam_lock(seconds: float) -> Iterator[None]:
 
 def _opened(path: Path) -> int | None:
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        atomic.make_folder(path.parent, 0o755)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
         LOG.info("Calico's IPAM lock %s can't be had: %s", path, e)
