@@ -55,11 +55,11 @@ def run(args: argparse.Namespace) -> int:
     worlds: list[World] = []
     workspaces: list[Workspace] = []
     found: list[Diagnostic] = []
-    for side in (args.old, args.new):
+    for number, side in enumerate((args.old, args.new)):
         try:
             workspaces.append(here(args) if side is None else named(side, args))
             # What the old side says may be in force: it is read, whatever Felix makes of it.
-            worlds.append(build_world(workspaces[-1], felix=JUDGED if side is args.old else None))
+            worlds.append(build_world(workspaces[-1], felix=JUDGED if number == 0 else None))
         except CompileError as e:
             found += e.diagnostics
     if found:

@@ -52,7 +52,7 @@ def unfit(network: Network, nodes: Nodes = ANY) -> Iterator[Diagnostic]:
         )
         hint = "leave the code out; where no node runs nftables mode, say so: settings: {felix: [iptables, ebpf]}"
         if nodes.sure:
-            hint = "leave the code out, or let no node run nftables mode"
+            hint = "leave the code out, or let no node run nftables mode (nftablesMode: Disabled)"
         yield refuse("CR550", where, rule, why, hint)
 
 

@@ -7,7 +7,7 @@ Endpoints are never brought in: a container, its interface and its address are w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calico_rkt.compiler.bundle.resources import Bundle, Pool
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
@@ -86,13 +86,14 @@ def carry_out(plan: Plan, side: Side) -> None:
 def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
     """Why the datastore can't have these policies: what its enforcer has no words for."""
     if isinstance(side, Cluster) and inventory(side) is not None:
-        versions = side.store.felix() or ANY
+        # The settings of files speak of what apply publishes from them, not of what is brought in.
+        nodes = replace(side.store.felix() or ANY, sure=True)
         for network in bundle.profiles:
             if network.endpoint_to_host is not ToHost.DROP:
                 message = f"network {network.name!r} has endpoint_to_host: {network.endpoint_to_host.value}"
                 hint = "on a Calico cluster that is Felix's own setting (defaultEndpointToHostAction): apply without it"
                 yield error("CR407", message, path=source, hint=hint)
-            for d in unfit(network, versions):
+            for d in unfit(network, nodes):
                 yield error(d.code, f"network {network.name!r}: {d.message}", path=source, hint=d.hint)
         return
     ids = frozenset((*map(object_id, side.known), *side.profiles.published_ids(), *(n.id for n in bundle.profiles)))

@@ -105,6 +105,7 @@ def test_import_refuses_what_apply_refuses_and_takes_the_rest(lab: Lab, etcd: Et
     done = tool(lab, "import", "/tmp/all.yaml", "--yes")
     assert done.returncode == 2
     assert b"CR550" in done.stderr
+    assert b"nftablesMode: Disabled" in done.stderr
     felix(etcd, "default", nftablesMode="Disabled")
     assert tool(lab, "import", "/tmp/all.yaml", "--yes").returncode == 0
     assert json.dumps(etcd.dump()[PROFILE]).count('"code"') == 1

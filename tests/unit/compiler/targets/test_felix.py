@@ -145,3 +145,8 @@ def test_an_ipv4_network_in_ipv6_clothes_is_read_from_no_profile(net):
     with pytest.raises(CompileError) as caught:
         read(text)
     assert caught.value.diagnostics[0].code == "CR510"
+
+
+def test_only_the_old_side_of_a_diff_is_read_whatever_felix_makes_of_it(workspace, capsys):
+    assert main(["diff", str(workspace), str(workspace)]) == 2
+    assert "CR550" in "".join(capsys.readouterr())
