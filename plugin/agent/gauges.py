@@ -6,15 +6,19 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from calico_rkt.plugin.agent.metrics import Sample
 from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.result import CniError
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import folders, open_local, open_records
+from calico_rkt.plugin.store.local import LocalStore, Usage, folders, open_local, open_records
 
+T = TypeVar("T")
 Gauge = tuple[str, str, Iterable[Sample]]
 
 _SECONDS_KEPT = 60.0
@@ -30,13 +34,15 @@ class Gauges:
         self._began = time.time()
         self._profiles: tuple[Sample, ...] = ()
         self._asked = -_SECONDS_KEPT
+        self._asking = threading.Lock()
 
     def now(self, *, brief: bool = False) -> list[Gauge]:
         """All of them, or without those that take long; one that can't be counted has no sample, the log says why."""
         endpoints, used, size = _pools()
+        waiting = _counted("journal_length", lambda: [((), float(_journal()))])
         return [
             ("start_time_seconds", "when this agent began, in seconds of Unix time", [((), self._began)]),
-            ("resident_bytes", "memory of the agent", [((), float(_resident()))]),
+            ("resident_bytes", "memory of the agent", _counted("memory", lambda: [((), float(_resident()))])),
             ("endpoints", "attachments of this host, by network", endpoints),
             ("pool_addresses_used", "addresses taken on this host, by network", used),
             ("pool_addresses", "addresses in the subnets of a network", size),
@@ -45,10 +51,18 @@ class Gauges:
                 "networks of this host's confs, by the state of their profile",
                 () if brief else self._states(),
             ),
-            ("journal_length", "releases that a cluster is to be told of", [((), float(_journal()))]),
+            ("journal_length", "releases that a cluster is to be told of", waiting),
         ]
 
     def _states(self) -> tuple[Sample, ...]:
+        if not self._asking.acquire(blocking=False):
+            return self._profiles  # another reader finds it out at this moment
+        try:
+            return self._found_out()
+        finally:
+            self._asking.release()
+
+    def _found_out(self) -> tuple[Sample, ...]:
         if time.monotonic() - self._asked < _SECONDS_KEPT:
             return self._profiles
         self._asked, self._profiles = time.monotonic(), ()
@@ -80,18 +94,29 @@ def _pools() -> tuple[list[Sample], list[Sample], list[Sample]]:
     used: list[Sample] = []
     size: list[Sample] = []
     for open_store in (open_local, open_records, partial(open_records, "etcdv2")):
-        store = open_store()
-        try:
-            if not store.is_there():
-                continue
-            for use in store.usage():
-                labels = (("network", use.network),)
-                endpoints.append((labels, float(use.endpoints)))
-                used.append((labels, float(use.addresses)))
-                size.append((labels, float(sum(net.num_addresses for net in use.subnets))))
-        finally:
-            store.close()
+        for use in _counted("attachments", partial(_usage, open_store)):
+            labels = (("network", use.network),)
+            endpoints.append((labels, float(use.endpoints)))
+            used.append((labels, float(use.addresses)))
+            size.append((labels, float(sum(net.num_addresses for net in use.subnets))))
     return endpoints, used, size
+
+
+def _usage(open_store: Callable[[], LocalStore]) -> tuple[Usage, ...]:
+    store = open_store()
+    try:
+        return store.usage() if store.is_there() else ()
+    finally:
+        store.close()
+
+
+def _counted(what: str, count: Callable[[], Sequence[T]]) -> Sequence[T]:
+    """What can't be counted has no sample, and takes none from the others."""
+    try:
+        return count()
+    except (CniError, OSError, ValueError) as e:
+        LOG.warning("%s can not be counted: %s", what, e)
+        return ()
 
 
 def _journal() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -11,6 +12,11 @@ from calico_rkt.plugin.log import LOG
 
 _LONGEST_REQUEST = 1 << 13
 _PATIENCE = 2.0
+"""Seconds for a whole request, and as many for the whole answer."""
+_AT_ONCE = 16
+"""Readers at the same time; one more is sent away, since a slow one has its place for some seconds."""
+_PAUSE = 0.5
+"""Seconds until the next attempt, where no connection could be taken."""
 
 
 def offer(listener: socket.socket, text: Callable[[bool], str]) -> threading.Thread:
@@ -25,21 +31,46 @@ def offer(listener: socket.socket, text: Callable[[bool], str]) -> threading.Thr
 
 
 def _serve(listener: socket.socket, text: Callable[[bool], str]) -> None:
-    while True:
+    places = threading.Semaphore(_AT_ONCE)
+    failed = False
+    while listener.fileno() >= 0:
         try:
             connection, _ = listener.accept()
-        except OSError as e:
-            LOG.error("metrics are offered no more: %s", e)
-            return
+        except OSError as e:  # no descriptor left, say: there will be one again
+            if not failed:
+                LOG.error("metrics can not be asked for at the moment: %s", e)
+            failed = True
+            time.sleep(_PAUSE)
+            continue
+        failed = False
+        if not places.acquire(blocking=False):
+            connection.close()
+            continue
+        try:
+            threading.Thread(target=_converse, args=(connection, text, places), name="scrape", daemon=True).start()
+        except RuntimeError:  # no thread to be had
+            _converse(connection, text, places)
+
+
+def _converse(connection: socket.socket, text: Callable[[bool], str], places: threading.Semaphore) -> None:
+    try:
         with connection, suppress(OSError):
+            said = _request(connection)
+            answer = _answer(said, text)
             connection.settimeout(_PATIENCE)
-            connection.sendall(_answer(_request(connection), text))
+            connection.sendall(answer)  # all of it within that time
+    except Exception:  # noqa: BLE001 - the next one may succeed
+        LOG.exception("metrics")
+    finally:
+        places.release()
 
 
 def _request(connection: socket.socket) -> bytes:
     """The request line."""
+    until = time.monotonic() + _PATIENCE
     data = b""
     while b"\r\n\r\n" not in data and len(data) < _LONGEST_REQUEST:
+        connection.settimeout(max(0.001, until - time.monotonic()))
         more = connection.recv(_LONGEST_REQUEST)
         if not more:
             break
