@@ -145,11 +145,21 @@ _ANSWERS: dict[str, Schema] = {
     "status": _some(
         _object(networks=_list({"type": "object"}), table=_FLAG, blocked=_list(_TEXT), warnings=_list(_TEXT)),
         agent=_or_null({"type": "object"}),
-    )
-    | {"additionalProperties": True},
+        confs=_list(_object(network=_TEXT, path=_TEXT, read_by=_list(_TEXT))),
+        findings=_list(_ref("diagnostic")),
+        differences=_list(_TEXT),
+    ),
     "matrix": _object(rows=_list(_TEXT), columns=_list(_TEXT), cells=_list(_ref("cell"))),
 }
-_READ: Schema = {"type": "object"}
+_SOURCE = _object(
+    kind={"enum": ["folder", "revision", "host"]},
+    confs=_list(_TEXT),
+    profiles=_list(_TEXT),
+    undecided=_list(_object(path=_TEXT, network=_or_null(_TEXT))),
+    reservations=_list(_TEXT),
+)
+_READ: Schema = {"anyOf": [_SOURCE, _object(old=_SOURCE, new=_SOURCE)]}
+"""Which folders decided, and what leaves an answer open; of each side, where there are two."""
 
 
 def answers() -> Schema:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from calico_rkt.compiler.cli.answers import answers
 from tests.clients.caller import Caller
 from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment
 
@@ -307,3 +309,15 @@ def test_who_may_not_look_is_told_and_gets_no_answer_from_less(host: Lab) -> Non
 def test_an_empty_word_such_as_an_unset_variable_names_no_folder(host: Lab, argv: tuple[str, ...]) -> None:
     done = tool(host, *argv)
     assert (done.returncode, "an empty path" in done.stderr) == (2, True), done
+
+
+def test_json_says_which_folders_were_read_as_its_schema_has_it(host: Lab) -> None:
+    host.write(f"{NET_D}/30-bad.conf", "{bad")
+    host.write(f"{PROFILES}/db.yaml", ISOLATED.replace("web", "db"))
+    validator = Draft202012Validator(answers())
+    for command in (("status",), ("check",), ("test",), ("matrix",), ("explain", "front", "web"), ("diff", NET_D)):
+        found = json.loads(tool(host, *command, "--format", "json").stdout)
+        validator.validate(found)
+        side = found["read"]["new"] if command[0] == "diff" else found["read"]
+        assert (side["kind"], side["profiles"]) == ("host", [PROFILES]), found["read"]
+        assert side["undecided"] == [{"path": f"{NET_D}/30-bad.conf", "network": None}]
