@@ -18,8 +18,9 @@ from calico_rkt.plugin.store.local import LocalStore, open_local
 
 _FIRST, _LONGEST = 0.2, 10.0
 """Seconds between attempts to restore: the first, and what they double up to."""
-_QUIET, _PERIOD = 5.0, 300.0
-"""Seconds without news before the whole table is compared, and after which that is done though nothing was heard."""
+_QUIET, _LATEST, _PERIOD = 5.0, 60.0, 300.0
+"""Seconds without news before the whole table is compared, after which that is done though news come on and on, and
+after which it is done though nothing was heard."""
 _SHARE = 20
 """A comparison takes at most one of so many seconds."""
 
@@ -56,7 +57,7 @@ class Mender:
 
     def _work(self) -> None:
         pause, may_compare_at = _FIRST, 0.0
-        compare_in = _QUIET
+        compare_in, first_news = _QUIET, 0.0
         while True:
             self._wanted.wait(pause if self._failed else compare_in)
             news = self._wanted.is_set()
@@ -65,12 +66,14 @@ class Mender:
                 pause = min(pause * 2, _LONGEST)
                 continue
             pause, began = _FIRST, time.monotonic()
-            if news or began < may_compare_at:
+            first_news = first_news or began
+            if began < may_compare_at or (news and began < first_news + _LATEST):
                 compare_in = max(_QUIET, may_compare_at - began)
                 continue
             self._look_at_all()
-            may_compare_at = time.monotonic() + (time.monotonic() - began) * _SHARE
-            compare_in = _PERIOD
+            now = time.monotonic()
+            may_compare_at = now + (now - began) * _SHARE
+            compare_in, first_news = _PERIOD, 0.0
 
     def _look_at_all(self) -> None:
         try:

@@ -9,13 +9,14 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from calico_rkt.plugin.log import LOG
 
 _NETFILTER, _SOL_NETLINK, _ADD_MEMBERSHIP = 12, 270, 1
 _NEWS_OF_NFTABLES = 7  # NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h
 _SO_ATTACH_FILTER = 26
-_PAUSE = 1.0
+_PAUSE, _AT_ONCE = 1.0, 1000
 _IGNORED = tuple(10 << 8 | kind for kind in (12, 14, 15))
 """NFT_MSG_NEWSETELEM, DELSETELEM, NEWGEN (linux/netfilter/nf_tables.h): what every ADD and DEL of ours gives rise to.
 
@@ -58,6 +59,7 @@ def _listen(news: socket.socket | None, changed: Callable[[], None]) -> None:
         else:
             try:
                 news.recv(1 << 16)
+                _drain(news)
             except OSError as e:
                 if e.errno != errno.ENOBUFS:  # more news than there was room for: reason enough to look
                     LOG.error("the kernel tells no more of nftables: %s; asking anew", e)
@@ -67,6 +69,13 @@ def _listen(news: socket.socket | None, changed: Callable[[], None]) -> None:
             changed()
         except Exception:  # noqa: BLE001 - the next flush has to be noticed, too
             LOG.exception("after a change of the ruleset")
+
+
+def _drain(news: socket.socket) -> None:
+    """One look is enough for all that is there: a restore of ours alone is hundreds of pieces of news."""
+    with suppress(BlockingIOError):
+        for _ in range(_AT_ONCE):
+            news.recv(1 << 16, socket.MSG_DONTWAIT)
 
 
 def _again() -> socket.socket | None:
