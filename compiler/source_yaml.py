@@ -23,10 +23,11 @@ from calico_rkt.compiler.source import (
     is_null,
     span_at,
 )
+from calico_rkt.compiler.source_yaml_python import Loader
 
 _COMMENT = r"(?:(?<=\s)|^)#"
 # libyaml's parser where PyYAML was built with it: ten times the pure one.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Any = getattr(yaml, "CSafeLoader", Loader)
 _TABBED = r"^ *\t\s*\S"
 
 # What libyaml and PyYAML say, and what helps.

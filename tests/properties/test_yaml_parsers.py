@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from calico_rkt.compiler import source_yaml
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.source import Mapping, Sequence
+from calico_rkt.compiler.source_yaml_python import Loader
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").rglob("*.y*ml"))
 
@@ -34,7 +35,7 @@ def answer(text, loader):
 
 
 def both(text):
-    return answer(text, yaml.CSafeLoader), answer(text, yaml.SafeLoader)
+    return answer(text, yaml.CSafeLoader), answer(text, Loader)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda p: f"{p.parent.parent.name}/{p.name}")
@@ -44,7 +45,9 @@ def test_every_file_of_the_golden_cases_is_the_same_to_both(path):
     assert in_c == in_python
 
 
-words = st.sampled_from(["a", "Allow", "80", "has(x) == 'y'", "10.0.0.0/8", "é", "", "a b", "x:y", " # no", "- a", "{"])
+words = st.sampled_from(
+    ["a", "Allow", "80", "has(x) == 'y'", "10.0.0.0/8", "é", "", "a b", "a\tb", "a\n   b", "x:y", " # no", "- a", "{"]
+)
 quoted = st.sampled_from([str, repr, lambda text: '"' + text.replace('"', '\\"') + '"'])
 scalars = st.builds(lambda text, quote: quote(text), words.filter(lambda w: w not in (" # no", "- a", "{")), quoted)
 flow = st.recursive(
@@ -62,9 +65,11 @@ lines = st.lists(
         lambda indent, mark, key, value, end: f"{' ' * indent}{mark}{key}{value}{end}",
         st.sampled_from([0, 0, 2, 2, 4]),
         st.sampled_from(["", "", "- ", "# ", "? "]),
-        st.sampled_from(["a: ", "b: ", "a:", "c: |", "d: >-", "", "'q': ", "a: &x ", "a: *x", "a: !t ", "<<: "]),
+        st.sampled_from(
+            ["a: ", "b: ", "e:\t", "a:", "c: |", "d: >-", "", "'q': ", "a: &x ", "a: *x", "a: !t ", "<<: "]
+        ),
         st.one_of(st.just(""), flow, words),
-        st.sampled_from(["\n", "\n", "  # word\n", "\r\n", "\n\n", " \n"]),
+        st.sampled_from(["\n", "\n", "\t# word\n", "  # word\n", "\r\n", "\n\n", " \n"]),
     ),
     max_size=7,
 ).map("".join)
