@@ -9,7 +9,7 @@ from calico_rkt.compiler.ir import Rule
 from calico_rkt.compiler.rules import parse_rules
 from calico_rkt.compiler.source import Mapping, Node
 
-BUILT_IN = ("same-network", "isolated", "open")
+BUILT_IN = ("same-network", "isolated", "open", "no-metadata")
 """The default rule sets that come with the project; the first is the default."""
 
 

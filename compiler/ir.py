@@ -106,6 +106,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class LogLimit:
+    """How many lines a second one Log rule writes, and how many at once before that counts."""
+
+    rate: int = 10
+    burst: int = 50
+
+    def __str__(self) -> str:
+        return f"{self.rate}/{self.burst}"
+
+
+USUAL_LOG_LIMIT = LogLimit()
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """A network's policy: its own name, its id on every target, and the rules of both directions.
 
@@ -117,3 +131,4 @@ class Network:
     ingress: tuple[Rule, ...] = ()
     egress: tuple[Rule, ...] = ()
     endpoint_to_host: ToHost = ToHost.DROP
+    log_limit: LogLimit = USUAL_LOG_LIMIT

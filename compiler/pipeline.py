@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.ir import Action, Network
 from calico_rkt.compiler.lower import lower
 from calico_rkt.compiler.passes import run_passes
 from calico_rkt.compiler.profile import digest
@@ -43,6 +43,9 @@ def resolve_network(
     problem found, those of policy and findings included.
     """
     network, found = run_passes(lower(conf.name, policy.override, policy.defaults), policy.definitions)
+    logs = any(r.action is Action.LOG for r in (*network.ingress, *network.egress))
+    if policy.log_limit is not None and logs and conf.datastore_type == "local":
+        network = replace(network, log_limit=policy.log_limit)
     diagnostics = (*policy.diagnostics, *findings, *found, *_to_host_on_a_cluster(conf, policy))
     diagnostics = (*diagnostics, *felix_limits(conf, network, policy, felix))
     raise_errors(diagnostics)

@@ -7,17 +7,18 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from calico_rkt.compiler.ir import PROTOCOL_NAMES, Icmp, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir import PROTOCOL_NAMES, USUAL_LOG_LIMIT, Icmp, Network, PortRange, Rule, Side
 
 ANNOTATION_NETWORK = "calico-rkt.org/network"
 ANNOTATION_DIGEST = "calico-rkt.org/digest"
 ANNOTATION_VERSION = "calico-rkt.org/compiler"
+ANNOTATION_LOG_LIMIT = "calico-rkt.org/log-limit"
 ANNOTATION_TO_HOST = "calico-rkt.org/endpoint-to-host"
 
 
 def digest(network: Network) -> str:
     """`sha256:` and 64 hex digits over canonical JSON of what the network means, not how it is written."""
-    meaning = {
+    meaning: dict[str, Any] = {
         "id": network.id,
         "network": network.name,
         "labelsToApply": {network.id: ""},
@@ -25,6 +26,8 @@ def digest(network: Network) -> str:
         "egress": [rule_object(r) for r in network.egress],
         "endpoint_to_host": network.endpoint_to_host.value,
     }
+    if network.log_limit != USUAL_LOG_LIMIT:
+        meaning["log_limit"] = str(network.log_limit)
     text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 

@@ -24,6 +24,7 @@ _WORDS = {
     "definitions": "names for nets and ports that all files here may use",
     "settings": "the default rules of this workspace, and how Felix enforces where it is for a cluster",
     "felix": "how Felix enforces on the cluster's nodes: what another mode could not do is not refused",
+    "log_limit": "lines a second that each Log rule writes (10), and how many at once before that counts (50)",
     "guardrails": "what the workspace promises, and what may change without asking",
     "action": "Allow, Deny, or Log (logs, and goes on with the next rule)",
     "protocol": "Calico's name, or a number from 1 to 255; left out: all",
@@ -123,6 +124,10 @@ def _shared_values() -> Mapping[str, Schema]:
             {
                 "default": default,
                 "felix": {**_list({"enum": list(FELIX_MODES)}), "minItems": 1},
+                "log_limit": _object(
+                    ("rate", "burst"),
+                    {k: {"type": "integer", "minimum": 1, "maximum": 10_000} for k in ("rate", "burst")},
+                ),
                 "profiles_dirs": _PROFILES_DIRS,
             },
         ),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from calico_rkt.compiler.defaults import BUILT_IN, DefaultRules, parse_default_rules
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
-from calico_rkt.compiler.ir import FELIX_MODES
+from calico_rkt.compiler.ir import FELIX_MODES, LogLimit
 from calico_rkt.compiler.source import Mapping, Scalar, Sequence
 
-SETTINGS_KEYS = ("default", "felix", "profiles_dirs")
+SETTINGS_KEYS = ("default", "felix", "log_limit", "profiles_dirs")
+_MOST_LINES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What `settings:` says: the name of a built-in default rule set, or rules of its own, and Felix's modes.
 
-    felix is None where nothing is said of how Felix enforces on the cluster's nodes.
+    felix is None where nothing is said of how Felix enforces on the cluster's nodes; log_limit where nothing is said.
     profiles_dirs: for a profiles_dir that confs name, the folder of the workspace that stands for it in reviews.
     """
 
@@ -26,6 +28,7 @@ class Settings:
     rules: DefaultRules | None = None
     felix: frozenset[str] | None = None
     profiles_dirs: tuple[tuple[str, Scalar], ...] = ()
+    log_limit: LogLimit | None = None
 
 
 def parse_settings(section: Field, problems: Problems) -> Settings:
@@ -33,12 +36,13 @@ def parse_settings(section: Field, problems: Problems) -> Settings:
     found = fields_of(section.value, SETTINGS_KEYS, "settings", problems)
     felix = _felix(found["felix"], problems) if "felix" in found else None
     dirs = _profiles_dirs(found["profiles_dirs"], problems) if "profiles_dirs" in found else ()
+    limit = _log_limit(found["log_limit"], problems) if "log_limit" in found else None
     default = found.get("default")
     if default is None:
-        return Settings(section.key.span, felix=felix, profiles_dirs=dirs)
+        return Settings(section.key.span, felix=felix, profiles_dirs=dirs, log_limit=limit)
     if isinstance(default.value, Mapping):
         rules = parse_default_rules(default.value, default.key.span.path, problems)
-        return Settings(default.key.span, rules=rules, felix=felix, profiles_dirs=dirs)
+        return Settings(default.key.span, rules=rules, felix=felix, profiles_dirs=dirs, log_limit=limit)
     text = text_of(default.value, "default", problems)
     if text and text.text not in BUILT_IN:
         hint = (
@@ -46,7 +50,21 @@ def parse_settings(section: Field, problems: Problems) -> Settings:
         )
         problems.error("CR337", f"there is no default rule set {text.text!r}", text.span, hint)
     built_in = text.text if text and text.text in BUILT_IN else None
-    return Settings(default.key.span, built_in=built_in, felix=felix, profiles_dirs=dirs)
+    return Settings(default.key.span, built_in=built_in, felix=felix, profiles_dirs=dirs, log_limit=limit)
+
+
+def _log_limit(section: Field, problems: Problems) -> LogLimit:
+    """`{rate: 10, burst: 50}`: lines a second that each Log rule writes, and how many at once."""
+    found = fields_of(section.value, ("rate", "burst"), "log_limit", problems)
+    numbers: dict[str, int] = {}
+    for key, given in found.items():
+        text = given.value.text if isinstance(given.value, Scalar) else ""
+        if re.fullmatch(r"[1-9][0-9]{0,4}", text) and int(text) <= _MOST_LINES:
+            numbers[key] = int(text)
+        else:
+            problems.error("CR225", f"log_limit's {key} is no number from 1 to {_MOST_LINES}", given.key.span)
+    usual = LogLimit()
+    return LogLimit(numbers.get("rate", usual.rate), numbers.get("burst", usual.burst))
 
 
 def _felix(field_: Field, problems: Problems) -> frozenset[str]:

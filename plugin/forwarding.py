@@ -10,6 +10,10 @@ from calico_rkt.plugin.result import CniError, Code
 
 log = logging.getLogger(__name__)
 
+_NOW_A_ROUTER = (
+    "this host forwards %s from now on, also between its other networks, since containers need it (%s=1); "
+    "what may pass there is for a firewall of its own to say"
+)
 _SYSCTLS = "/proc/sys/"
 _NET = _SYSCTLS + "net"
 
@@ -32,7 +36,9 @@ def enable(host_ifname: str, versions: Collection[int]) -> None:
         # The kernel keeps a multicast route for each interface with IPv6, and walks through all to add another.
         _write(f"{own6}/disable_ipv6", "1", needed=False)
     if 4 in versions:
-        _write(f"{_NET}/ipv4/ip_forward", "1")
+        if _read(f"{_NET}/ipv4/ip_forward") != "1":
+            _write(f"{_NET}/ipv4/ip_forward", "1")
+            log.warning(_NOW_A_ROUTER, "IPv4", "net.ipv4.ip_forward")
     if 6 in versions:
         if not ipv6:
             raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
@@ -81,6 +87,7 @@ def _forward_ipv6() -> None:
             log.info("accept_ra of %s becomes 2: it would lose its routes when forwarding is on", interface)
             _write(accept_ra, "2")
     _write(everything, "1")
+    log.warning(_NOW_A_ROUTER, "IPv6", "net.ipv6.conf.all.forwarding")
 
 
 # Bare descriptors and strings: files of Python's and its paths take longer than the kernel's share, at every attach.

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from calico_rkt import __version__
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors
-from calico_rkt.compiler.ir import ICMP, ICMPV6, Network, Rule, ToHost
+from calico_rkt.compiler.ir import ICMP, ICMPV6, USUAL_LOG_LIMIT, Network, Rule, ToHost
 from calico_rkt.compiler.profile import (
     ANNOTATION_DIGEST,
+    ANNOTATION_LOG_LIMIT,
     ANNOTATION_NETWORK,
     ANNOTATION_TO_HOST,
     ANNOTATION_VERSION,
@@ -56,6 +57,8 @@ def write(network: Network) -> str:
     }
     if network.endpoint_to_host is not ToHost.DROP:
         annotations[ANNOTATION_TO_HOST] = network.endpoint_to_host.value
+    if network.log_limit != USUAL_LOG_LIMIT:
+        annotations[ANNOTATION_LOG_LIMIT] = str(network.log_limit)
     return render(
         "calico_v3/profile.yaml.j2",
         id=scalar(network.id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_network
@@ -10,8 +11,10 @@ from itertools import chain
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.ir import (
     PROTOCOL_NAMES,
+    USUAL_LOG_LIMIT,
     Action,
     Icmp,
+    LogLimit,
     Match,
     Net,
     Network,
@@ -20,7 +23,13 @@ from calico_rkt.compiler.ir import (
     Side,
     ToHost,
 )
-from calico_rkt.compiler.profile import ANNOTATION_DIGEST, ANNOTATION_NETWORK, ANNOTATION_TO_HOST, digest
+from calico_rkt.compiler.profile import (
+    ANNOTATION_DIGEST,
+    ANNOTATION_LOG_LIMIT,
+    ANNOTATION_NETWORK,
+    ANNOTATION_TO_HOST,
+    digest,
+)
 from calico_rkt.compiler.resolved import versions
 from calico_rkt.compiler.selector import Selector, SelectorError, parse_selector
 from calico_rkt.compiler.targets.readback import ReadBack, unreadable
@@ -47,6 +56,9 @@ def read(text: str) -> ReadBack:
     to_host = annotations.get(ANNOTATION_TO_HOST, ToHost.DROP.value)
     if to_host not in {known.value for known in ToHost}:
         raise _bad(f"{ANNOTATION_TO_HOST} is {to_host!r}")
+    limit = re.fullmatch(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", annotations.get(ANNOTATION_LOG_LIMIT, "10/50"))
+    if limit is None:
+        raise _bad(f"{ANNOTATION_LOG_LIMIT} is {annotations[ANNOTATION_LOG_LIMIT]!r}")
     name = _text(metadata.get("name"), "metadata.name")
     return ReadBack(
         id=name,
@@ -56,6 +68,7 @@ def read(text: str) -> ReadBack:
         name=annotations.get(ANNOTATION_NETWORK, name),
         digest=annotations.get(ANNOTATION_DIGEST, ""),
         endpoint_to_host=ToHost(to_host),
+        log_limit=LogLimit(int(limit[1]), int(limit[2])),
     )
 
 
@@ -95,7 +108,8 @@ def verify(text: str) -> Network:
 
 
 def _network(back: ReadBack) -> Network:
-    return Network(back.name, back.id, back.ingress, back.egress, back.endpoint_to_host or ToHost.DROP)
+    to_host, limit = back.endpoint_to_host or ToHost.DROP, back.log_limit or USUAL_LOG_LIMIT
+    return Network(back.name, back.id, back.ingress, back.egress, to_host, limit)
 
 
 def _rules(value: Value, where: str) -> tuple[Rule, ...]:

@@ -47,6 +47,7 @@ def difference(network: Network, back: ReadBack, peers: MakePeers) -> str | None
         ("name", network.name, back.name or network.name),
         ("digest", digest(network), back.digest),
         ("endpoint_to_host", network.endpoint_to_host, back.endpoint_to_host or network.endpoint_to_host),
+        ("log_limit", network.log_limit, back.log_limit or network.log_limit),
     ):
         if wanted != found:
             return f"the {what} is {wanted!r}, but reads back as {found!r}"

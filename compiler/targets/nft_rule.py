@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.ir import Action, Icmp, Match, Net, PortRange, Rule, Side
+from calico_rkt.compiler.ir import Action, Icmp, LogLimit, Match, Net, PortRange, Rule, Side
 from calico_rkt.compiler.selector import ALL, Selector, all_of, any_of, has
 from calico_rkt.compiler.targets.readback import unreadable
 
 _TRANSPORTS = {"tcp": 6, "udp": 17, "sctp": 132}
 _ICMPS = {"icmp": (4, 1), "icmpv6": (6, 58)}
 _FAMILIES = {"ip": 4, "ip6": 6}
+_LIMIT = re.compile(r"limit rate ([0-9]{1,9})/second burst ([0-9]{1,9}) packets\Z")
 _ENDS = {"saddr": "source", "daddr": "destination", "sport": "source", "dport": "destination"}
 
 
@@ -93,6 +95,12 @@ class _State:
         return unreadable("nftables", f"{why}: `{' '.join(self.words)}`")
 
 
+def read_limit(words: list[str]) -> LogLimit | None:
+    """The limit that words begin with: `limit rate N/second burst N packets`; None where they don't."""
+    found = _LIMIT.match(" ".join(words[:6]))
+    return LogLimit(int(found[1]), int(found[2])) if found else None
+
+
 def read_rule(words: list[str], sets: set[str]) -> Rule | Drop:
     """The rule; a final `drop comment "..."` without a match is a Drop. CompileError (CR510) for unknown words."""
     state = _State(words, sets)
@@ -107,7 +115,7 @@ def read_rule(words: list[str], sets: set[str]) -> Rule | Drop:
         return Rule(Action.ALLOW, match)
     if rest == ["drop"]:
         return Rule(Action.DENY, match)
-    if len(rest) == 3 and rest[:2] == ["log", "prefix"] and rest[2].startswith('"'):
+    if read_limit(rest) is not None and rest[6:8] == ["log", "prefix"] and len(rest) == 9 and rest[8].startswith('"'):
         return Rule(Action.LOG, match)
     raise state.bad("unknown words")
 

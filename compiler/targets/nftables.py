@@ -107,13 +107,13 @@ def piece(network: Network, *, known_ids: frozenset[str] | None = None) -> Piece
         _Chain(
             f"out-{network.id}",
             "What its endpoints send; return hands on to the receiver's chain.",
-            tuple(_lines(network.egress, network.id)),
+            tuple(_lines(network.egress, network)),
             f"{mark} host={network.endpoint_to_host.value}",
         ),
         _Chain(
             f"in-{network.id}",
             "What its endpoints receive; return lets it in.",
-            tuple(_lines(network.ingress, network.id)),
+            tuple(_lines(network.ingress, network)),
             mark,
         ),
     )
@@ -144,11 +144,12 @@ def _all_sets(chains: Iterable[_Chain]) -> Iterator[tuple[str, str]]:
         yield "all6", "ipv6_addr"
 
 
-def _lines(rules: Iterable[Rule], network_id: str) -> Iterator[_Line]:
+def _lines(rules: Iterable[Rule], network: Network) -> Iterator[_Line]:
+    within = f"limit rate {network.log_limit.rate}/second burst {network.log_limit.burst} packets"
     verdicts = {
         Action.ALLOW: "return",
         Action.DENY: "drop",
-        Action.LOG: f'log prefix "calico-rkt {network_id}: "',
+        Action.LOG: f'{within} log prefix "calico-rkt {network.id}: "',
     }
     for rule in rules:
         m = rule.match

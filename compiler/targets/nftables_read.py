@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.ir import Rule, ToHost
-from calico_rkt.compiler.targets.nft_rule import Drop, read_rule
+from calico_rkt.compiler.ir import USUAL_LOG_LIMIT, LogLimit, Rule, ToHost
+from calico_rkt.compiler.targets.nft_rule import Drop, read_limit, read_rule
 from calico_rkt.compiler.targets.readback import ReadBack, unreadable
 
 _TOKEN = re.compile(r'"[^"\n]*"|[{};,\n]|!=|[^\s{};,"]+')
@@ -23,6 +23,7 @@ class _Found:
     flushed: set[str] = field(default_factory=set)
     rules: dict[str, list[Rule]] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    limits: set[LogLimit] = field(default_factory=set)
 
 
 def read(text: str) -> ReadBack:
@@ -96,6 +97,8 @@ def _chain(name: str, lines: Iterator[list[str]], found: _Found) -> None:
         if name in found.marks:
             raise _bad(f"the chain {name} goes on after its end")
         rule = read_rule(line, found.sets)
+        if "limit" in line:
+            found.limits.add(read_limit(line[line.index("limit") :]) or USUAL_LOG_LIMIT)
         if isinstance(rule, Drop):
             found.marks[name] = rule.comment
         else:
@@ -117,6 +120,8 @@ def _read_back(found: _Found) -> ReadBack:
         raise _bad(f"{out} says host={marks[1][2]}")
     if not {f"m4-{network_id}", f"m6-{network_id}"} <= found.sets:
         raise _bad("the network's own sets of members are not declared")
+    if len(found.limits) > 1:
+        raise _bad(f"Log rules have several limits: {', '.join(sorted(map(str, found.limits)))}")
     return ReadBack(
         id=network_id,
         ingress=tuple(found.rules[into]),
@@ -124,6 +129,7 @@ def _read_back(found: _Found) -> ReadBack:
         labels=(network_id,),
         digest=marks[0][1],
         endpoint_to_host=ToHost(marks[1][2]),
+        log_limit=next(iter(found.limits), None),
     )
 
 

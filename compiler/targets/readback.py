@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calico_rkt.compiler.diagnostics import CompileError, error
-from calico_rkt.compiler.ir import Network, Rule, ToHost
+from calico_rkt.compiler.ir import LogLimit, Network, Rule, ToHost
 from calico_rkt.compiler.profile import digest
 
 
@@ -13,7 +13,7 @@ from calico_rkt.compiler.profile import digest
 class ReadBack:
     """A text read back. labels are the label keys (v1: tags) that its endpoints carry.
 
-    name and digest are empty, and endpoint_to_host is None, where the text does not say them.
+    name and digest are empty, and endpoint_to_host and log_limit are None, where the text does not say them.
     """
 
     id: str
@@ -23,6 +23,7 @@ class ReadBack:
     name: str = ""
     digest: str = ""
     endpoint_to_host: ToHost | None = None
+    log_limit: LogLimit | None = None
 
 
 def wanted(network: Network) -> ReadBack:
@@ -35,6 +36,7 @@ def wanted(network: Network) -> ReadBack:
         name=network.name,
         digest=digest(network),
         endpoint_to_host=network.endpoint_to_host,
+        log_limit=network.log_limit,
     )
 
 

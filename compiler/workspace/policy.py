@@ -17,7 +17,7 @@ from calico_rkt.compiler.source import parse_yaml
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.definitions import Definition, Definitions
-    from calico_rkt.compiler.ir import NameRef
+    from calico_rkt.compiler.ir import LogLimit, NameRef
     from calico_rkt.compiler.overrides import File, Override
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Policy:
     """All that the files say to one network. override None: none is about it; definitions None: none has any.
 
-    felix are the modes of Felix that the cluster's nodes run, None where no file says so.
+    felix are the modes of Felix that the cluster's nodes run, None where no file says so; log_limit likewise.
     """
 
     override: Override | None
@@ -35,6 +35,7 @@ class Policy:
     definitions: Definitions | None
     diagnostics: tuple[Diagnostic, ...] = ()
     felix: frozenset[str] | None = None
+    log_limit: LogLimit | None = None
 
 
 def built_in_rules(name: str) -> DefaultRules:
@@ -81,7 +82,8 @@ def policy_for(network: str, files: Sequence[File]) -> Policy:
     definitions, twice = _merge_definitions(concerning)
     defaults, settings = _defaults(concerning)
     felix = next((f.settings.felix for f in concerning if f.settings), None)
-    return Policy(override, defaults, definitions, (*found, *twice, *settings), felix)
+    limit = next((f.settings.log_limit for f in concerning if f.settings), None)
+    return Policy(override, defaults, definitions, (*found, *twice, *settings), felix, limit)
 
 
 def known_ids(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> frozenset[str]:

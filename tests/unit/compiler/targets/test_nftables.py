@@ -3,10 +3,10 @@ from ipaddress import IPv4Network, IPv6Network
 import pytest
 
 from calico_rkt.compiler.diagnostics import CompileError, Span
-from calico_rkt.compiler.ir import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
+from calico_rkt.compiler.ir import Action, Icmp, LogLimit, Match, Network, PortRange, Rule, Side, ToHost
 from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.selector import any_of, has, parse_selector
-from calico_rkt.compiler.targets import TARGETS
+from calico_rkt.compiler.targets import TARGETS, calico_v3, calico_v3_read, nftables_read
 from calico_rkt.compiler.targets.nftables import write
 
 NFT = TARGETS["nftables"]
@@ -63,7 +63,11 @@ table inet calico_rkt {{
 
 
 def test_actions_are_return_drop_and_log():
-    assert lines(allow(), Rule(Action.DENY), Rule(Action.LOG)) == ["return", "drop", 'log prefix "calico-rkt web: "']
+    assert lines(allow(), Rule(Action.DENY), Rule(Action.LOG)) == [
+        "return",
+        "drop",
+        'limit rate 10/second burst 50 packets log prefix "calico-rkt web: "',
+    ]
 
 
 def test_fields_stand_in_one_order():
@@ -165,3 +169,18 @@ def test_a_name_can_not_leave_its_comment():
     text = write(Network('x"\n}\nflush ruleset\n', "x-01234567"))
     assert "\nflush ruleset" not in text
     assert text.startswith('# Network "x\\"\\n}\\nflush ruleset\\n": ')
+
+
+@pytest.mark.parametrize("limit", [LogLimit(), LogLimit(1, 1), LogLimit(10_000, 3)])
+def test_a_limit_of_log_lines_is_written_read_back_and_kept_in_the_profile(limit):
+    rules = (Rule(Action.LOG), Rule(Action.LOG, Match(protocol=6)), Rule(Action.ALLOW))
+    network = Network("web", "web", rules, rules, log_limit=limit)
+    assert nftables_read.read(write(network)).log_limit == limit
+    assert calico_v3_read.verify(calico_v3.write(network)) == network
+    other = Network("web", "web", rules, rules, log_limit=LogLimit(7, 7))
+    assert digest(other) != digest(network)
+    assert "log_limit" in (NFT.differs(other, write(other).replace("rate 7/", "rate 8/")) or "")
+
+
+def test_a_profile_without_a_limit_of_its_own_has_the_digest_that_it_had():
+    assert "log_limit" not in calico_v3.write(Network("web", "web", (Rule(Action.LOG),)))

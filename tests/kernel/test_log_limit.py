@@ -1,0 +1,50 @@
+"""How many lines a Log rule writes under a flood, and that it decides nothing once it is silent."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from calico_rkt.compiler.ir import Action, LogLimit, Network, Rule
+from calico_rkt.compiler.targets import nftables
+from calico_rkt.plugin.enforce import table
+
+_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
+w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
+_spec.loader.exec_module(w)
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.mark.parametrize("limit", [LogLimit(), LogLimit(2, 5)])
+def test_a_flood_leaves_as_many_lines_as_the_limit_says_and_all_of_it_passes(lab, limit):
+    world = w.World(lab)
+    web = Network("web", "web", (Rule(Action.LOG), Rule(Action.ALLOW)), (Rule(Action.ALLOW),), log_limit=limit)
+    text = nftables.write(web).replace("log prefix", "counter log prefix")
+    with w.inside(world.host):
+        table.ensure_base(())
+        table.load_network(text + w.to_host_script("web", web.endpoint_to_host))
+        end = world.end()
+        table.attach(end.elements("web"))
+    assert any(w.pings(lab, world.outside.ns, 4, end.address[4]) for _ in range(20))
+    with w.listener(end.ns, 4, socket.SOCK_DGRAM, 7777) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        begun = time.monotonic()
+        for port in range(30000, 30400):  # a flow each: only the first packet of a flow meets the rules
+            with w.inside(world.outside.ns), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.bind(("", port))
+                client.sendto(b"x", (end.address[4], 7777))
+        took = time.monotonic() - begun
+        for _ in range(400):
+            server.recv(8)
+    chain = json.loads(lab.run(world.host, ["nft", "-j", "list", "chain", "inet", "calico_rkt", "in-web"]).stdout)
+    (lines,) = (
+        e["counter"]["packets"] for o in chain["nftables"] for e in o.get("rule", {}).get("expr", ()) if "counter" in e
+    )
+    assert limit.burst - 2 <= lines <= limit.burst + limit.rate * (took + 2)
