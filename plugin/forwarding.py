@@ -35,10 +35,9 @@ def enable(host_ifname: str, versions: Collection[int]) -> None:
     elif ipv6:
         # The kernel keeps a multicast route for each interface with IPv6, and walks through all to add another.
         _write(f"{own6}/disable_ipv6", "1", needed=False)
-    if 4 in versions:
-        if _read(f"{_NET}/ipv4/ip_forward") != "1":
-            _write(f"{_NET}/ipv4/ip_forward", "1")
-            log.warning(_NOW_A_ROUTER, "IPv4", "net.ipv4.ip_forward")
+    if 4 in versions and _read(f"{_NET}/ipv4/ip_forward") != "1":
+        _write(f"{_NET}/ipv4/ip_forward", "1")
+        log.warning(_NOW_A_ROUTER, "IPv4", "net.ipv4.ip_forward")
     if 6 in versions:
         if not ipv6:
             raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
