@@ -11,10 +11,11 @@ from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
-from calico_rkt.compiler.conf import Dns, NetConf
+from calico_rkt.compiler.conf import Dns, Ipam, NetConf
 from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.request import VALID_ATTACHMENTS, Request
-from calico_rkt.plugin.result import CniError, Code, Given, Ip, Result, ResultRoute
+from calico_rkt.plugin.result import CniError, Code, Given, Ip, Result, ResultRoute, given_in
+from calico_rkt.plugin.store.protocol import Endpoint
 
 OWN = "host-local"
 """The ipam type that this plugin serves itself, out of its datastore."""
@@ -36,7 +37,9 @@ def add(request: Request) -> tuple[Result, Given]:
     plugin = _find(request)
     try:
         said = _run(plugin, request, "ADD")
-        return _result(request.conf.ipam.type, said), Given(_object(request.raw).get("ipam", {}), _object(said))
+        return _result(request.conf.ipam.type, said), Given(
+            _object(request.raw).get("ipam", {}), _object(said), tuple(str(Path.cwd() / p) for p in request.path)
+        )
     except CniError:
         try:
             _run(plugin, request, "DEL")
@@ -55,6 +58,19 @@ def delete(request: Request, given: Given | None = None) -> None:
     name = str(given.ipam.get("type", ""))
     conf = replace(request.conf, ipam=replace(request.conf.ipam, type=name))
     return _delete(replace(request, conf=conf, raw=json.dumps(told).encode()))
+
+
+def delete_recorded(endpoint: Endpoint) -> None:
+    """Run the DEL that no runtime sends any more, of an endpoint whose addresses an ipam plugin gave."""
+    given = given_in(endpoint.result)
+    if given is None:
+        return
+    key, version = endpoint.key, str(given.said.get("cniVersion") or "0.4.0")
+    raw = {"cniVersion": version, "name": key.network, "type": "calico", "ipam": given.ipam, "prevResult": given.said}
+    conf = NetConf(key.network, "calico", version, Ipam(str(given.ipam.get("type", ""))))
+    _delete(
+        Request("DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=endpoint.netns, path=given.path)
+    )
 
 
 def _delete(request: Request) -> None:

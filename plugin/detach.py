@@ -11,6 +11,7 @@ from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.policed import policy_of
 from calico_rkt.plugin.request import Request
 from calico_rkt.plugin.result import CniError, Code, given_in, has_table
+from calico_rkt.plugin.store.local import LocalStore, open_local, open_records
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
 
 
@@ -33,8 +34,29 @@ def delete(request: Request, store: Store) -> None:
     else:
         link.delete_unrecorded(key, store.link_prefix)
         store.forget(key)
+        _free_elsewhere(key, store, request.netns)
     give_back(request, known)
     LOG.info("DEL %s %s %s%s", *words(key), "" if known else ": was not attached")
+
+
+def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
+    """What another datastore's record on this host has of it: the conf may have moved to this one since the ADD.
+
+    Of a cluster's attachment the pair goes; the rest needs a conf that names the cluster.
+    """
+    is_local = isinstance(store, LocalStore)
+    for records in (open_records("etcd"), open_records("etcdv2")) if is_local else (open_local(),):
+        found = records.endpoint(key) if records.is_there() else None
+        if found is None or _is_stale(found, netns):
+            continue
+        if not is_local:
+            tear_down(found, records, netns)
+        elif link.delete(found.host_ifname, found.nonce):
+            LOG.warning(
+                "DEL %s %s %s: it was attached by a conf that names a cluster; calico-rkt gc with such a conf frees "
+                "its address there",
+                *words(key),
+            )
 
 
 def give_back(request: Request, known: Endpoint | None) -> None:

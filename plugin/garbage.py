@@ -80,7 +80,7 @@ def release(store: Store, key: Key, *, force: bool, dry_run: bool) -> Endpoint |
             elif now.nonce != found.nonce:
                 raise CniError(Code.TRY_AGAIN, f"{'/'.join(words(key))} was attached anew meanwhile; nothing was freed")
             else:
-                tear_down(now, store)
+                _take_away(now, store)
     return found
 
 
@@ -132,8 +132,17 @@ def _tear_down_if_over(endpoint: Endpoint, store: Store, patience: float) -> boo
             return store.forget(endpoint.key)
         if now is None or now.nonce != endpoint.nonce or life_of(now) is not Life.OVER:
             return False
-        tear_down(now, store)
+        _take_away(now, store)
         return True
+
+
+def _take_away(endpoint: Endpoint, store: Store) -> None:
+    """As a DEL would; an ipam plugin that can't be asked any more is no reason to keep the rest."""
+    tear_down(endpoint, store)
+    try:
+        delegate.delete_recorded(endpoint)
+    except CniError as e:
+        LOG.warning("%s %s %s: its addresses may stay taken: %s: %s", *words(endpoint.key), e.msg, e.details)
 
 
 def _pair(endpoint: Endpoint) -> tuple[str, str]:

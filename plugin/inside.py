@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from calico_rkt.compiler.conf import Address, Net
 from calico_rkt.plugin import forwarding, linkstate, netlink, veth
+from calico_rkt.plugin.result import has_table
 from calico_rkt.plugin.store.protocol import Endpoint
 
 _SECOND = 2048
@@ -93,4 +94,9 @@ def check(endpoint: Endpoint, routes: Sequence[Net], gateways: Mapping[int, Addr
             found = near.get(gateways[version], "")
             if found not in ("", veth.HOST_MAC):
                 problems.append(f"the container takes {found} for {gateways[version]}, which is {veth.HOST_MAC}")
+        if endpoint.result and has_table(endpoint.result):
+            ruled = {address for address, table in linkstate.source_rules(socket) if table >= _SECOND}
+            problems += [
+                f"the container has no rule for what comes from {a}" for a in endpoint.addresses if a not in ruled
+            ]
         return problems

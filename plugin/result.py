@@ -157,10 +157,14 @@ def _dns(dns: Dns) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a delegated ipam plugin was asked with, the conf's ipam object, and what it said: a CNI result."""
+    """What a delegated ipam plugin was asked with, the conf's ipam object, what it said, a CNI result, and where it is.
+
+    path: CNI_PATH's folders, absolute.
+    """
 
     ipam: Mapping[str, Any]
     said: Mapping[str, Any]
+    path: tuple[str, ...] = ()
 
 
 def stored(result: Result, given: Given | None, table: int = 0) -> str:
@@ -168,7 +172,7 @@ def stored(result: Result, given: Given | None, table: int = 0) -> str:
 
     table: the one in the container that rules lead to, or 0.
     """
-    more: dict[str, Any] = {"ipam": {"conf": given.ipam, "said": given.said}} if given else {}
+    more: dict[str, Any] = {"ipam": {"conf": given.ipam, "said": given.said, "path": given.path}} if given else {}
     return json.dumps({**result.to_json(NEWEST), **more, **({"table": table} if table else {})})
 
 
@@ -180,7 +184,7 @@ def has_table(text: str) -> bool:
 def given_in(text: str) -> Given | None:
     """Whose addresses those of an ADD are that was stored as text; None where they are ours."""
     found = json.loads(text).get("ipam") if text else None
-    return Given(found["conf"], found["said"]) if found else None
+    return Given(found["conf"], found["said"], tuple(found["path"])) if found else None
 
 
 def from_json(text: str) -> Result:

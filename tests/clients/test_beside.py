@@ -76,8 +76,10 @@ def test_the_rules_of_a_second_network_of_ours_go_with_it_and_the_first_stays(la
     back = conf("back", pool("10.2.0.0/24", "fd00:2::/64"))
     first = addresses(cni.add(DUAL, netns=netns))
     before = [lab.out("ip", family, "rule", inside="c1") for family in ("-4", "-6")]
-    cni.add(back, netns=netns, ifname="eth1")
+    second = cni.add(back, netns=netns, ifname="eth1")
     assert [lab.out("ip", family, "rule", inside="c1") for family in ("-4", "-6")] != before
+    two = {**back, "prevResult": second}
+    cni("CHECK", two, netns=netns, ifname="eth1").succeeded()
     cni.delete(back, netns=netns, ifname="eth1")
     assert [lab.out("ip", family, "rule", inside="c1") for family in ("-4", "-6")] == before
     assert all(answers(lab, a) for a in first)

@@ -140,6 +140,7 @@ CHANGED = {
     "another version": {"cniVersion": "0.3.1"},
     "an ipam plugin that is not there": {"ipam": {"type": "nowhere"}},
     "static": {"ipam": STATIC},
+    "a cluster that is away": {"datastore_type": "etcdv3", "etcd_endpoints": "http://127.0.0.1:1"},
 }
 
 
@@ -180,6 +181,20 @@ def test_del_asks_the_ipam_plugin_that_gave_the_address_whatever_the_conf_says_b
     assert json.loads(text)["ipam"] == given["ipam"]
     assert json.loads(text)["prevResult"]["ips"][0]["gateway"] == "10.5.0.1"
     assert lab.left() == {}
+
+
+def test_what_gc_frees_is_given_back_to_the_ipam_plugin_that_gave_it(bare_lab: Lab) -> None:
+    cni, told = Caller(bare_lab), "/run/told"
+    script = f"#!/bin/sh\n[ $CNI_COMMAND = DEL ] && {{ env | grep ^CNI_; exec cat; }} >{told}\nexec {PLUGINS}/static\n"
+    bare_lab.write(f"{PLUGINS}/recorder", script)
+    bare_lab.path(PLUGINS, "recorder").chmod(0o755)
+    cni.add(conf("web", {**STATIC, "type": "recorder"}), netns=bare_lab.netns("c1"))
+    bare_lab.out("ip", "netns", "del", "c1")
+    bare_lab.out(f"{PLUGINS}/calico", "gc")
+    lines = bare_lab.path(told).read_text().splitlines()
+    assert {"CNI_COMMAND=DEL", "CNI_CONTAINERID=c1", "CNI_IFNAME=eth0", f"CNI_PATH={PLUGINS}"} <= set(lines)
+    assert json.loads(lines[-1])["ipam"] == {**STATIC, "type": "recorder"}
+    assert bare_lab.left() == {}
 
 
 def test_check_of_a_prev_result_of_a_wrong_shape_is_refused_in_words(bare_lab: Lab) -> None:
