@@ -39,7 +39,7 @@ def restore_host(*, if_needed: bool = False) -> int:
     print(f"restored {endpoints} endpoints")
     _print("stays closed", (f"network {i}: its published profile is missing or unfit" for i in closed))
     _print("not mended", left)
-    return 1 if closed or left else 0
+    return 1 if closed or left or store.damaged else 0
 
 
 def restored(store: LocalStore) -> tuple[int, tuple[str, ...], tuple[str, ...]]:

@@ -51,6 +51,17 @@ def choose(db: sqlite3.Connection, network: str, ipam: Ipam, requested: Sequence
     return tuple(chosen)
 
 
+def rebuild(db: sqlite3.Connection) -> None:
+    """Make the used intervals anew from the addresses that endpoints hold, which are what counts; drop the cursors."""
+    db.execute("DELETE FROM used")
+    db.execute("DELETE FROM cursors")
+    for (text,) in db.execute("SELECT address FROM addresses ORDER BY address").fetchall():
+        try:
+            mark_used(db, decode(text))
+        except (ValueError, TypeError, IndexError):
+            continue  # its record is named where it is read
+
+
 def mark_used(db: sqlite3.Connection, address: Address) -> None:
     """Join a free address to the used intervals beside it."""
     key = encode(address)

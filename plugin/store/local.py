@@ -82,7 +82,7 @@ class LocalStore:
                     Code.ATTACHMENT_EXISTS,
                     f"{key.ifname} of container {key.container} is attached to network {key.network!r} already",
                 )
-            chosen = endpoint.addresses or addresses.choose(db, key.network, ipam, requested)
+            chosen = endpoint.addresses or self._chosen(db, key.network, ipam, requested)
             if not chosen:
                 raise CniError(Code.INVALID_CONF, f"network {key.network!r} has no range to take an address from")
             for address in chosen:
@@ -93,6 +93,21 @@ class LocalStore:
             if ipam.ranges:
                 _record_subnets(db, key.network, {r.subnet for ranges in ipam.ranges for r in ranges})
         return added
+
+    def _chosen(
+        self, db: sqlite3.Connection, network: str, ipam: Ipam, requested: Sequence[Address]
+    ) -> tuple[Address, ...]:
+        """Free addresses. The table that finds them follows from the records, and is made anew when it is wrong."""
+        try:
+            chosen = addresses.choose(db, network, ipam, requested)
+            if not any(_holder(db, a) for a in chosen if a not in requested):
+                return chosen
+            why = "it offers an address that is taken"
+        except (ValueError, TypeError, IndexError) as e:
+            why = str(e)
+        self._tell(f"{self._state.path}: the list of used addresses is damaged, and is made anew: {why}")
+        addresses.rebuild(db)
+        return addresses.choose(db, network, ipam, requested)
 
     def finish(self, key: Key, nonce: str, result: str) -> None:
         """Record the result of a finished ADD; CniError 11 when its record was taken away meanwhile."""
@@ -336,10 +351,15 @@ def _insert(db: sqlite3.Connection, e: Endpoint) -> None:
         addresses.mark_used(db, address)
 
 
-def _refuse_taken(db: sqlite3.Connection, address: Address) -> None:
-    holder = db.execute(
+def _holder(db: sqlite3.Connection, address: Address) -> tuple[str, str, str] | None:
+    found: tuple[str, str, str] | None = db.execute(
         "SELECT network, container, ifname FROM addresses WHERE address = ?", (addresses.encode(address),)
     ).fetchone()
+    return found
+
+
+def _refuse_taken(db: sqlite3.Connection, address: Address) -> None:
+    holder = _holder(db, address)
     if holder is not None:
         network, container, ifname = holder
         raise CniError(

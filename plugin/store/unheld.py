@@ -8,13 +8,17 @@ have gone to, since no guard was there. Who takes such an address next forgets i
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import TypeVar
 
 from calico_rkt.compiler.conf import Address, Net
+from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.store import addresses
 from calico_rkt.plugin.store.statefile import StateFile
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,9 @@ class Unheld:
         """All that is noted."""
         with self._state.read() as db:
             return Left(
-                tuple(addresses.decode(a) for (a,) in db.execute("SELECT address FROM flows_left")),
-                tuple(ip_network(n) for (n,) in db.execute("SELECT net FROM flows_unsure")),
-                frozenset(addresses.decode(a) for (a,) in db.execute("SELECT address FROM addresses")),
+                tuple(_read(addresses.decode, db.execute("SELECT address FROM flows_left"))),
+                tuple(_read(ip_network, db.execute("SELECT net FROM flows_unsure"))),
+                frozenset(_read(addresses.decode, db.execute("SELECT address FROM addresses"))),
             )
 
     def forgotten(self, given_back: Collection[Address], nets: Collection[Net]) -> None:
@@ -106,10 +110,9 @@ def mark(db: sqlite3.Connection, given_back: Iterable[Address]) -> None:
 def is_marked(db: sqlite3.Connection, address: Address) -> bool:
     """Whether flows of this very address are left."""
     row = db.execute("SELECT 1 FROM flows_left WHERE address = ?", (addresses.encode(address),)).fetchone()
-    return row is not None or any(
-        address in ip_network(n)
-        for (n,) in db.execute("SELECT net FROM flows_unsure")  # few, and soon gone
-    )
+    unsure = db.execute("SELECT net FROM flows_unsure").fetchall()  # few, and soon gone
+    known: list[Net] = list(_read(ip_network, unsure))
+    return row is not None or len(known) < len(unsure) or any(address in net for net in known)
 
 
 def key(db: sqlite3.Connection, network: str) -> str:
@@ -120,8 +123,17 @@ def key(db: sqlite3.Connection, network: str) -> str:
 
 def _guards(db: sqlite3.Connection, network: str | None = None) -> set[Net]:
     if network is None:
-        return {ip_network(n) for (n,) in db.execute("SELECT DISTINCT net FROM guards")}
-    return {ip_network(n) for (n,) in db.execute("SELECT net FROM guards WHERE network = ?", (network,))}
+        return set(_read(ip_network, db.execute("SELECT DISTINCT net FROM guards")))
+    return set(_read(ip_network, db.execute("SELECT net FROM guards WHERE network = ?", (network,))))
+
+
+def _read(parse: Callable[[str], T], rows: Iterable[tuple[str]]) -> Iterator[T]:
+    """What the rows say; one that is damaged is named and left out."""
+    for (text,) in rows:
+        try:
+            yield parse(text)
+        except (ValueError, TypeError, IndexError) as e:
+            LOG.error("the state file has a record that can't be read, which is left out: %r: %s", text, e)
 
 
 def _doubt(db: sqlite3.Connection, nets: Iterable[Net]) -> None:
