@@ -19,6 +19,7 @@ PROFILES = "profiles"
 """The folder of the overrides, beside the confs."""
 BASELINE = "baseline.yaml"
 """The file of accepted findings, beside the confs."""
+_LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def read_profiles(folder: Place, *, may_be_absent: bool = True) -> dict[str, bytes]:
@@ -114,11 +115,16 @@ def read_file(path: Place) -> bytes:
         if not stat.S_ISREG(mode):
             raise CompileError([error("CR708", "this is no regular file", path=str(path))])
         with path.open("rb") as stream:
-            return stream.read(LARGEST + 1)
+            data = stream.read(LARGEST + 1)
     except OSError as e:
         raise CompileError([error("CR708", f"can't be read: {e.strerror}", path=str(path))]) from e
     except ValueError as e:  # a NUL byte in the path
         raise CompileError([error("CR708", f"can't be read: {e}", path=str(path))]) from e
+    if data.startswith(_LFS):
+        message = "only a pointer of git LFS is here, not the file"
+        hint = "git lfs pull; a revision has pointers only, so keep these files in git itself"
+        raise CompileError([error("CR708", message, path=str(path), hint=hint)])
+    return data
 
 
 def strays_in(folder: Place) -> dict[str, bytes]:

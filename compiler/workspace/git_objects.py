@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from errno import ENOENT
+from errno import EIO
 from pathlib import Path
 from typing import IO
 
@@ -45,7 +45,7 @@ class Objects:
         if len(parts) != 3:
             if not head:  # where an object is promised by another host, git ends when it may not ask there
                 self.close()
-            raise OSError(ENOENT, f"its object {name[:10]} is not in this clone: is it a partial one?")
+            raise OSError(EIO, f"its object {name[:10]} is not in this clone (is it a partial one?) or is damaged")
         size = int(parts[2])
         data = stdout.read(min(size, most))
         left = size + 1 - len(data)

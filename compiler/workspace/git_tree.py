@@ -22,7 +22,6 @@ from calico_rkt.compiler.workspace.git_objects import EXECUTABLE, FOLDER, LINK, 
 
 _MOST_LINKS = 40
 """As Linux has it."""
-_LFS = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +209,7 @@ class InRevision:
         found = self._tree.find(self._path)
         if found.mode == FOLDER:
             raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-        data = found.objects.read(found.name)
-        if data.startswith(_LFS):
-            raise OSError(EXDEV, "git has only a pointer of LFS here, not the file: keep small files in git itself")
-        return BytesIO(data)
+        return BytesIO(found.objects.read(found.name))
 
     def is_symlink(self) -> bool:
         return self._tree.is_link(self._path)

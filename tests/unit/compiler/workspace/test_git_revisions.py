@@ -248,6 +248,8 @@ def test_a_file_that_git_has_only_a_pointer_of_is_an_error(top):
     put(top, "net.d/profiles/web.yaml", pointer)
     commit(top)
     assert any(code == "CR708" and "LFS" in message for code, message, _ in told("net.d"))
+    here = open_folder(top / "net.d", {}).diagnostics
+    assert any(d.code == "CR708" and "LFS" in d.message for d in here), "nor is it pulled in the checkout"
 
 
 def test_a_partial_clone_names_what_it_lacks_and_fetches_nothing(top, tmp_path):
@@ -262,6 +264,27 @@ def test_a_partial_clone_names_what_it_lacks_and_fetches_nothing(top, tmp_path):
     assert any("is not in this clone" in message for _, message, _ in found), found
     assert data(open_revision("HEAD", tmp_path / "part/net.d")) == {"web.yaml": OPEN, "db.yaml": "network: db\n"}
     assert "?" in git(tmp_path / "part", "rev-list", "--objects", "--all", "--missing=print")
+    git(tmp_path, "clone", "-q", "--filter=tree:0", "--no-checkout", f"file://{top}", "treeless")
+    assert "is not in this clone" in told(tmp_path / "treeless/net.d", "HEAD~1")[0][1]
+
+
+@pytest.mark.parametrize("lost", ["HEAD:net.d", "HEAD:net.d/profiles", "HEAD:net.d/profiles/web.yaml"])
+def test_what_is_lost_is_never_taken_for_what_is_not_there(top, lost):
+    put(top, "net.d/profiles/web.yaml", SHUT)
+    commit(top)
+    name = git(top, "rev-parse", lost)
+    (top / ".git/objects" / name[:2] / name[2:]).unlink()
+    assert any("is not in this clone" in message for _, message, _ in told("net.d"))
+
+
+def test_a_repository_of_longer_ids_is_read(tmp_path):
+    made = tmp_path / "long"
+    git(tmp_path, "init", "-q", "-b", "main", "--object-format=sha256", str(made))
+    put(made, "net.d/web.conf", CONF)
+    put(made, "policies/web.yaml", SHUT)
+    link(made, "net.d/profiles", "../policies")
+    commit(made)
+    assert data(open_revision("HEAD", made / "net.d")) == {"web.yaml": SHUT}
 
 
 def test_a_repository_of_somebody_else_has_the_cure_in_its_words(top, monkeypatch):
