@@ -51,6 +51,12 @@ class _Anybody:
         outside = world.party(Kind.OUTSIDE, Kind.OUTSIDE.value)
         self._owned = nets(outside.not_nets) if outside else ()
         self._known: dict[Net, bool] = {}
+        self.members = {
+            Side(selector=has(p.id)): {n.version for n in p.nets} or {4, 6}
+            for p in world.parties
+            if p.kind is Kind.NETWORK
+        }
+        """What a rule says of the endpoints of one network, and the families of their addresses."""
 
     def has(self, net: Net) -> bool:
         """True is sure: the networks' addresses there are too few to be all of it."""
@@ -98,8 +104,10 @@ class _Look:
 
     def _surely(self, far: Side, version: int | None) -> bool:
         """Whether the outside can be at the other end, or this network's own endpoints can, without a closer look."""
-        if far == Side(selector=has(self.own.id)):
+        if far == ANY_SIDE:
             return True
+        if far in self.anybody.members:
+            return bool(self.anybody.members[far] & self.families & ({version} if version else {4, 6}))
         return far == Side(nets=far.nets) and any(
             n.version in self.families and self.anybody.has(n) for n in nets(far.nets) if version in (None, n.version)
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeVar
 
 from calico_rkt import profiles
@@ -131,12 +130,19 @@ def unused(files: Sequence[File], confs: Sequence[str], here: str = "no conf her
     )
 
 
+def _stem(path: str) -> str:
+    """As PurePath's; it is asked for each file and each network."""
+    name = path[path.rfind("/") + 1 :]
+    dot = name.rfind(".")
+    return name[:dot] if 0 < dot < len(name) - 1 else name
+
+
 def _file_names(files: Iterable[File]) -> list[Diagnostic]:
     """A file is what its content says; a name that says something else misleads only people."""
     return [
         warning("CR703", f"the override of {o.network!r} in a file of another name", o.span, hint=f"{o.network}.yaml")
         for f in files
-        if (o := f.override) and PurePath(f.path).stem not in (o.network, o.network_id)
+        if (o := f.override) and _stem(f.path) not in (o.network, o.network_id)
     ]
 
 
