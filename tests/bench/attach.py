@@ -17,7 +17,7 @@ from typing import Any
 from calico_rkt.plugin.enforce import nft
 from calico_rkt.plugin.store import local
 from calico_rkt.plugin.store.protocol import Endpoint, Key
-from tests.bench import cluster
+from tests.bench import cluster, flows
 from tests.bench.host import OURS, PEER, ROOT, Agent, agent, at_once, call, conf, netns, wall
 from tests.bench.workloads import hierarchical, override
 
@@ -70,6 +70,7 @@ def rows(say: Callable[[Row | Fact], None]) -> None:
         _load(say, warm)
         _full_pool(say)
         _idle(say, warm)
+        _with_flows(say)
         _many_endpoints(say, warm)
 
 
@@ -324,6 +325,12 @@ def _idle(say: Callable[[Row | Fact], None], warm: Agent) -> None:
     used, woken = warm.ticks() - ticks, warm.switches() - switches
     words = f"{used * 10} ms of processor time, its threads woken {woken} times in {IDLE_SECONDS:.0f} s"
     say(Fact("the agent, idle", words, not used and not woken))
+
+
+def _with_flows(say: Callable[[Row | Fact], None]) -> None:
+    """What costs is to look into conntrack, which neither ADD nor DEL does."""
+    for verb, many, few in flows.pairs(medians, ROUNDS):
+        say(Row(f"{verb} with {flows.FLOWS:,} flows of both families / with none", many, few, 1.3))
 
 
 def _many_endpoints(say: Callable[[Row | Fact], None], warm: Agent) -> None:
