@@ -11,7 +11,7 @@ from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import FORMATS, in_order, plain, render_as
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
-from calico_rkt.compiler.cli.preface import notes, read_values, say
+from calico_rkt.compiler.cli.preface import checked_out, notes, read_values, say
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.review.check import check
@@ -25,7 +25,8 @@ examples:
   calico-rkt check --format sarif        for a code scanner
   calico-rkt check --write-baseline --reason 'before the review' --until 2027-03-01
 
-exit status: 0 nothing to say, 1 findings, 2 bad usage or unreadable input"""
+exit status: 0 nothing to say, 1 findings, 2 bad usage, unreadable input,
+or something that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,5 +52,5 @@ def run(args: argparse.Namespace) -> int:
 def _rendered(style: str, found: tuple[Diagnostic, ...], workspace: Workspace) -> str:
     if style == "json":
         return document("check", {"findings": [plain(d) for d in in_order(found)]}, read_values(workspace))
-    shown = found if style == "text" else (*found, *notes(workspace))
+    shown = found if style == "text" else (*checked_out(workspace, found), *notes(workspace))
     return render_as(style, shown, colour=coloured(sys.stdout))

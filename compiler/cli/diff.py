@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from functools import partial
 
 from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.diff_markdown import markdown
 from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import FORMATS, render_as
 from calico_rkt.compiler.cli.places import add_folder_option, here, named
-from calico_rkt.compiler.cli.preface import beside, ended, notes, read_values, say
+from calico_rkt.compiler.cli.preface import beside, checked_out, ended, notes, read_values, say
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.review.build import build_world
@@ -92,13 +91,5 @@ def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None, works
         return markdown(result, strays) + beside(style, *workspaces)
     if style == "text":
         return text(result, colour=coloured(sys.stdout)) + strays_text(strays, undecided=bool(result.undecided))
-    found = map(partial(_checked_out, workspaces[1]), problems(result, strays))
+    found = checked_out(workspaces[1], problems(result, strays))
     return render_as(style, (*found, *(n for w in workspaces for n in notes(w))), colour=False)
-
-
-def _checked_out(new: Workspace, d: Diagnostic) -> Diagnostic:
-    """On the file as its checkout calls it: who annotates a change shows the new files, without a revision."""
-    revision, colon, _ = new.where.partition(":")
-    if not (colon and d.span and new.sources.kind == "revision"):
-        return d
-    return replace(d, span=replace(d.span, path=d.span.path.removeprefix(f"{revision}:")))

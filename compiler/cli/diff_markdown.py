@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from calico_rkt.compiler.cli.formats import markdown_code, markdown_text
 from calico_rkt.compiler.packets.words import packet_words
 from calico_rkt.compiler.review.change import Change, Diff
-from calico_rkt.compiler.review.diff_words import decided_by, parties, remarks
+from calico_rkt.compiler.review.diff_words import MOST_CHANGES, decided_by, parties, remarks
 
 
 def markdown(diff: Diff, strays: tuple[Change, ...] | None = None) -> str:
@@ -25,9 +25,9 @@ def markdown(diff: Diff, strays: tuple[Change, ...] | None = None) -> str:
     return "\n".join(out).rstrip() + "\n"
 
 
-def _table(changes: Iterable[Change]) -> list[str]:
+def _table(changes: Sequence[Change]) -> list[str]:
     lines = ["| from | to | packets | such as | decided by |", "| --- | --- | --- | --- | --- |"]
-    for c in changes:
+    for c in changes[:MOST_CHANGES]:
         cells = (
             markdown_text(parties(c.sources)),
             markdown_text(parties(c.destinations)),
@@ -36,4 +36,6 @@ def _table(changes: Iterable[Change]) -> list[str]:
             "<br>".join(map(markdown_text, decided_by(c))),
         )
         lines.append(f"| {' | '.join(cells)} |")
+    more = len(changes) - MOST_CHANGES
+    lines += ["", f"{more} more flows: `--format json` has them all"] if more > 0 else []
     return [*lines, ""]

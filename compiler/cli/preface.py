@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 
 from calico_rkt.compiler.cli.common import CALICO, coloured, write
 from calico_rkt.compiler.cli.formats import markdown_text, render_as
@@ -60,6 +62,20 @@ def notes(workspace: Workspace) -> tuple[Diagnostic, ...]:
     cluster = [w for w in reservations(workspace) if w.endswith(CALICO)]
     told = (Diagnostic("CR725", Severity.NOTE, words) for words in cluster)
     return (*told, *(d for u in workspace.unusable for d in u.diagnostics))
+
+
+def checked_out(workspace: Workspace, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """On files as their checkout calls them: who annotates lines shows a revision's files, without its name."""
+    revision, colon, _ = workspace.where.partition(":")
+    if not colon or workspace.sources.kind != "revision":
+        return tuple(found)
+    prefix = f"{revision}:"
+    return tuple(
+        replace(
+            d, path=d.path.removeprefix(prefix), span=d.span and replace(d.span, path=d.span.path.removeprefix(prefix))
+        )
+        for d in found
+    )
 
 
 def say(style: str, *workspaces: Workspace) -> None:

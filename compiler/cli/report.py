@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         changed = None if before is None else diff(before, world, tell)
     whole = Budget.of_an_answer()
     outcomes = [(p, outcome(world, p.expectation, whole)) for p in promises(world)]
-    tests = tuple((p.kind, p.expectation.name, place(p.expectation.span), o.passed) for p, o in outcomes)
+    tests = tuple((p.kind, p.expectation.name, place(p.expectation.span), o.verdict) for p, o in outcomes)
     dated = args.today is not None or "SOURCE_DATE_EPOCH" in os.environ
     day = str(today(args)) if dated else ""
     text = page(Review(workspace.where, found, findings, tests, changed, day, lines(workspace)))

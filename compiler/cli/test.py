@@ -10,7 +10,7 @@ from calico_rkt.compiler.cli.common import coloured, write
 from calico_rkt.compiler.cli.document import document
 from calico_rkt.compiler.cli.formats import FORMATS, plain, render_as
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
-from calico_rkt.compiler.cli.preface import ended, notes, read_values, say
+from calico_rkt.compiler.cli.preface import checked_out, ended, notes, read_values, say
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 from calico_rkt.compiler.ir import Rule
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         say(args.format, workspace)
         _text(args, outcomes, found, missing)
     else:
-        write(render_as(args.format, (*found, *notes(workspace)), colour=False))
+        write(render_as(args.format, (*checked_out(workspace, found), *notes(workspace)), colour=False))
     return ended(status(found), workspace)
 
 

@@ -32,6 +32,7 @@ _LIKED_ADDRESSES = (
     *(V6 + int(IPv6Address(a)) for a in ("2001:db8::9", "2001:db8::19")),
 )
 """Values that a reader knows; RFC 5737 and RFC 3849 keep the addresses for examples."""
+_FIRST_LIKED = (_LIKED_ADDRESSES[0], _LIKED_ADDRESSES[3])
 _NO_HOSTS = tuple(
     (int(n[0]) + offset, int(n[-1]) + offset)
     for offset, nets in (
@@ -118,6 +119,8 @@ def _addresses(space: Space, dimension: int, mask: int) -> Iterator[int]:
     """Addresses of the cells, each once; the first of a prefix is seldom a machine's, so it comes last."""
     cuts = space.cuts[dimension]
     liked = [a for a in _LIKED_ADDRESSES if mask >> (bisect_right(cuts, a) - 1) & 1]
+    if not any(a in _FIRST_LIKED for a in liked):
+        liked = []  # the others are for the second end of a pair
     yield from liked
     late: list[int] = []
     for lo, hi in ranges(space, dimension, mask):

@@ -11,7 +11,7 @@ from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.scene import Fate
 from calico_rkt.compiler.review.words import fate_values, fate_words, packet_values, place, verdict_words
 
-_MOST_CHANGES = 200
+MOST_CHANGES = 200
 _MOST = 6
 """Lines, names or ways that a flow lists; JSON has them all."""
 
@@ -22,8 +22,8 @@ def text(diff: Diff, *, colour: bool = False) -> str:
     for widened, title, code in ((True, "newly allowed:", "1;31"), (False, "newly denied:", "1;33")):
         changes = [c for c in diff.changes if c.widened is widened]
         if changes:
-            lines = [line for c in changes[:_MOST_CHANGES] for line in _change(c)]
-            more = len(changes) - _MOST_CHANGES
+            lines = [line for c in changes[:MOST_CHANGES] for line in _change(c)]
+            more = len(changes) - MOST_CHANGES
             lines += [f"  {more} more flows: --format json has them all"] if more > 0 else []
             shown = printable_lines(lines)
             out.append(f"\x1b[{code}m{title}\x1b[0m\n{shown}" if colour else f"{title}\n{shown}")

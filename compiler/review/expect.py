@@ -49,7 +49,14 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        return self.failure is None and not self.problem and not self.undecided
+        return bool(self.verdict)
+
+    @property
+    def verdict(self) -> bool | None:
+        """Whether it holds; None where that is not decided."""
+        if self.undecided and self.failure is None:
+            return None
+        return self.failure is None and not self.problem
 
 
 def outcome(world: World, expectation: Expectation, whole: Budget | None = None) -> Outcome:

@@ -107,7 +107,7 @@ def flow_words(cell: Cell) -> list[str]:
 
 def _cell(world: World, view: View, budget: Budget) -> Cell:
     if not view.stages:
-        return Cell((Flow(),), everything=True)
+        return Cell((Flow(),), everything=True, decided=((),))
     scene = Scene([view], world.own, world.known)
     if why := scene.nobody(0):
         return Cell(nobody=why)

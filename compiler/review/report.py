@@ -24,15 +24,15 @@ MARKS = {"all": "#", "some": "+", "none": "·", "undecided": "?", "nobody": "-"}
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """All that a page shows. tests are kind, name, place, whether it holds; diff is None where none was asked for.
+    """All that a page shows. tests are kind, name, place, whether it holds (None: not decided).
 
-    read says which folders were read, and what leaves the answers open.
+    diff is None where none was asked for. read says which folders were read, and what leaves the answers open.
     """
 
     where: str
     matrix: Matrix
     findings: tuple[Diagnostic, ...]
-    tests: tuple[tuple[str, str, str, bool], ...]
+    tests: tuple[tuple[str, str, str, bool | None], ...]
     diff: Diff | None = None
     today: str = ""
     read: tuple[str, ...] = ()
@@ -79,11 +79,12 @@ def page(review: Review) -> str:
 
 def _summary(review: Review) -> str:
     networks = sum(1 for r in review.matrix.rows if (r, r) in review.matrix.cells)
-    failing = sum(not t[3] for t in review.tests)
+    failing, undecided = (sum(t[3] is verdict for t in review.tests) for verdict in (False, None))
     said = (
         f"{networks} network{'s' * (networks != 1)}, {len(review.findings)} finding{'s' * (len(review.findings) != 1)}"
     )
     said += f", {len(review.tests)} test{'s' * (len(review.tests) != 1)} and guardrails, {failing} of which do not hold"
+    said += f", {undecided} are not decided" if undecided else ""
     if review.diff is not None:
         widened = sum(c.widened for c in review.diff.changes)
         denied = len(review.diff.changes) - widened

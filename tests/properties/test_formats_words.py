@@ -50,6 +50,7 @@ def test_the_flows_of_every_format_are_those_of_the_answer(drawn):
         ends: ["everything"] if cell.everything and len(cell.left) in (0, len(cell.flows)) else said(cell.flows)
         for ends, cell in table.cells.items()
     }
+    assert all(len(cell.decided) == len(cell.flows) for cell in table.cells.values())
     for row in csv.DictReader(io.StringIO(render_matrix("csv", table, colour=False))):
         assert sorted(cell_flows(row["packets"])) == wanted[row["from"], row["to"]]
     rows = [r.strip("| ").split(" | ") for r in render_matrix("markdown", table, colour=False).splitlines()[2:]]

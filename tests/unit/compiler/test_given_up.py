@@ -72,6 +72,16 @@ def test_too_much_work_is_given_up_aloud(command, capsys):
     assert said.err == ""
 
 
+@pytest.mark.usefixtures("net", "little")
+def test_a_test_that_is_not_decided_is_not_said_to_fail(capsys):
+    assert run("report", ["new", "-o", "-"]) == 2
+    page = capsys.readouterr().out
+    assert ">not decided</td>" in page
+    assert "0 of which do not hold, 1 are not decided" in page
+    assert run("test", ["new"]) == 2
+    assert capsys.readouterr().out.endswith("1 tests and guardrails: 0 hold, 0 do not, 1 are not decided\n")
+
+
 @pytest.mark.usefixtures("few_labels")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_labels_that_are_too_many_are_given_up_aloud(command, capsys):
