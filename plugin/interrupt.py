@@ -64,11 +64,18 @@ def undoing() -> Iterator[None]:
 
 def stop_if_asked() -> None:
     """CniError 11 once a signal has come or the watch says so; what was begun undoes itself then."""
-    if getattr(_HERE, "undoing", False):
-        return
-    if _asked:
-        raise CniError(Code.TRY_AGAIN, f"ended by signal {signal.Signals(_asked[0]).name}")
-    reason: Callable[[], str] | None = getattr(_HERE, "reason", None)
-    words = reason() if reason else ""
+    words = "" if getattr(_HERE, "undoing", False) else _why()
     if words:
         raise CniError(Code.TRY_AGAIN, words)
+
+
+def is_undoing_in_haste() -> bool:
+    """Whether this thread takes something back because it was asked to end: it can't wait for ever for others."""
+    return getattr(_HERE, "undoing", False) and bool(_why())
+
+
+def _why() -> str:
+    if _asked:
+        return f"ended by signal {signal.Signals(_asked[0]).name}"
+    reason: Callable[[], str] | None = getattr(_HERE, "reason", None)
+    return reason() if reason else ""

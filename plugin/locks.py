@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from calico_rkt.plugin.interrupt import stop_if_asked
+from calico_rkt.plugin.interrupt import is_undoing_in_haste, stop_if_asked
 from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.protocol import Key
 
 _LOOKS = 0.02
 """Seconds between two looks at whether a call that waits was asked to end."""
+_IN_HASTE = 5.0
+"""Seconds that a call which was asked to end waits in order to take back what it has begun; its record stays then."""
 _MOST_GIVEN_UP = 64
 """Threads that may wait for nobody; with so many, further callers look again and again instead."""
 _given_up: set[threading.Event] = set()
@@ -84,14 +86,15 @@ def _held(fd: int, how: int, patience: float, path: Path, meanwhile: Callable[[]
     else:
         return fd
     waiter = _waiter(fd, how)
-    until = time.monotonic() + patience
+    begun = time.monotonic()
     while not waiter.answered.wait(_LOOKS):
         try:
             stop_if_asked()
             if meanwhile is not None:
                 meanwhile()
-            if patience and time.monotonic() > until:
-                raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {patience:.0f} s")
+            most = patience or (_IN_HASTE if is_undoing_in_haste() else 0)
+            if most and time.monotonic() > begun + most:
+                raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {most:.0f} s")
         except BaseException:
             waiter.give_up()
             raise

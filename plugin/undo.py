@@ -23,7 +23,11 @@ def undoing(nonce: str) -> Callable[[Request, Callable[[str], None]], None]:
         key = detach.key_of(request)
         store = open_store(request.conf)
         try:
-            with interrupt.undoing(), attachment_lock(store.run_dir, key, patience=PATIENCE):
+            with (
+                interrupt.watched(lambda: "the agent is gone"),
+                interrupt.undoing(),
+                attachment_lock(store.run_dir, key, patience=PATIENCE),
+            ):
                 detach.take_back(key, nonce, store)
         finally:
             store.close()

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.clients.agent import Agent, settled
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool
+from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -189,6 +190,33 @@ def test_a_plugin_that_is_replaced_while_a_call_waits_finishes_it(lab: Lab, comm
     ends = add | {"env": add["env"] | {"CNI_COMMAND": "DEL"}}
     assert run(lab, ends)[0]["status"] == 0
     assert settled(lab) == {}
+
+
+_HOLDER = """
+import fcntl, os, sys, time
+os.makedirs(os.path.dirname(sys.argv[1]), 0o700, exist_ok=True)
+held = open(sys.argv[1], "a")
+fcntl.flock(held, fcntl.LOCK_EX)
+open("/run/held", "w").close()
+while os.path.exists("/run/held"):
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+def test_a_call_that_waits_for_a_lock_ends_when_it_is_asked_to(lab: Lab, command: str) -> None:
+    """Nothing of it is there afterwards that the next DEL does not take back."""
+    add = call(lab)
+    if command == "DEL":
+        assert run(lab, add)[0]["status"] == 0
+    lab.start("/usr/bin/python3", "-IS", "-c", _HOLDER, "/run/calico-rkt/policy.lock")
+    until(lambda: lab.path("/run/held").exists(), "somebody holds the policy lock")
+    begun = time.monotonic()
+    (answer,) = run(lab, add | {"env": add["env"] | {"CNI_COMMAND": command}, "after": 1.5, "by": "SIGTERM"})
+    assert time.monotonic() - begun < 40
+    assert answer["status"] == -15 or json.loads(answer["out"])["code"] == 11, answer
+    lab.path("/run/held").unlink()
+    deleted(lab, add)
 
 
 def _ended_at_random(lab: Lab, rounds: int) -> None:

@@ -57,6 +57,20 @@ def test_a_waiting_call_ends_when_it_is_asked_to(tmp_path):
 
 
 @pytest.mark.usefixtures("way")
+def test_what_undoes_because_it_was_asked_to_end_does_not_wait_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_IN_HASTE", 0.2)
+    with (
+        held(tmp_path / "policy.lock"),
+        interrupt.watched(lambda: "ended"),
+        interrupt.undoing(),
+        pytest.raises(CniError) as caught,
+        locks.policy_lock(tmp_path),
+    ):
+        pytest.fail("somebody else holds it")
+    assert caught.value.code == Code.TRY_AGAIN
+
+
+@pytest.mark.usefixtures("way")
 def test_what_undoes_goes_on_waiting(tmp_path):
     with held(tmp_path / "policy.lock") as fd:
         threading.Timer(0.2, fcntl.flock, [fd, fcntl.LOCK_UN]).start()
