@@ -12,12 +12,12 @@ PLAIN = {
     *(f"calico_rkt.compiler.{m}" for m in ("conf", "conf_ipam", "conf_section", "conf_shape", "diagnostics", "ids")),
     *(
         f"calico_rkt.compiler.{m}"
-        for m in ("source", "source_json", "source_yaml", "fields", "ir", "selector", "values")
+        for m in ("source", "source_json", "source_yaml", "source_yaml_python", "fields", "ir", "selector", "values")
     ),
     *(f"calico_rkt.compiler.{m}" for m in ("rules", "defaults", "lower", "profile", "resolved", "pipeline")),
     *(f"calico_rkt.compiler.passes{m}" for m in ("", ".families", ".merge", ".resolve")),
     *(f"calico_rkt.compiler.workspace{m}" for m in ("", ".confs", ".files", ".host", ".overrides")),
-    *(f"calico_rkt.compiler.workspace{m}" for m in (".policy", ".single", ".standing", ".unread")),
+    *(f"calico_rkt.compiler.workspace{m}" for m in (".place", ".policy", ".single", ".standing", ".unread")),
     *(f"calico_rkt.compiler.targets{m}" for m in ("", ".calico_v3", ".calico_v3_read", ".checks", ".printing")),
     *(f"calico_rkt.compiler.targets{m}" for m in (".readback", ".yaml_values")),
 }
