@@ -39,7 +39,7 @@ def arriving(ns, family):
     """A raw socket in ns; got(kind) says whether an error of this type and code came."""
     with w.inside(ns):
         raw = socket.socket(w.FAMILY[family], socket.SOCK_RAW, _PROTOCOL[family])
-    raw.settimeout(w.WAIT)
+    raw.settimeout(w.wait())
 
     def got(kind, *, quoted=b""):
         with contextlib.suppress(TimeoutError):

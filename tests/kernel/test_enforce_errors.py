@@ -47,7 +47,7 @@ def joined(world, network_id, **more):
 def udp(ns, family, address=""):
     with w.inside(ns):
         made = socket.socket(w.FAMILY[family], socket.SOCK_DGRAM)
-    made.settimeout(w.WAIT)
+    made.settimeout(w.wait())
     made.bind((address, 0))
     return made
 
@@ -208,6 +208,6 @@ def test_what_a_conntrack_helper_expects_is_a_flow_like_any_other(world):
             taken.recv(64)
             client.sendall(f"PORT {w.OUTSIDE[4].replace('.', ',')},{port >> 8},{port & 255}\r\n".encode())
             taken.recv(64)
-            back.settimeout(w.WAIT)
+            back.settimeout(w.wait())
             with pytest.raises(TimeoutError):
                 back.connect((w.OUTSIDE[4], port))

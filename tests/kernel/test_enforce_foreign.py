@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import socket
 import sys
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_what_the_outside_forges_makes_no_flow_of_the_endpoint_established(world
 def bound(ns, family, port, address=""):
     with w.inside(ns):
         made = socket.socket(w.FAMILY[family], socket.SOCK_DGRAM)
-    made.settimeout(w.WAIT)
+    made.settimeout(w.wait())
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.bind((address, port))
     return made
@@ -222,3 +223,28 @@ def test_a_transparent_proxy_on_the_host_speaks_with_its_clients_address(world, 
                     served.sendall(b"page")
                     taken.sendall(upstream.recv(16))
                     assert asking.recv(16) == b"page"
+
+
+@BOTH
+def test_an_interface_that_a_container_makes_on_the_host_speaks_for_no_endpoint(world, family):
+    # With CAP_NET_ADMIN and no user namespace of its own it can: one called as ours are, one called otherwise.
+    mute, b = joined(world), joined(world)
+    with w.inside(world.host):
+        table.apply_scripts([w.network("open", out="", into="return")])
+    host = Path(world.host).name
+    for number, name in enumerate(("crkdeadbeef0000", "evil0")):
+        world.sh(
+            mute.ns,
+            f"ip link add own{number} type veth peer name {name} netns {host}\nip link set own{number} up",
+        )
+        world.sh(world.host, f"sysctl -qw net.ipv6.conf.{name}.accept_dad=0\nip link set {name} up")
+        mac = json.loads(world.lab.run(world.host, ["ip", "-j", "link", "show", name]).stdout)[0]["address"]
+        gateway = {4: "169.254.9.9", 6: "fe80::9"}[family]
+        world.sh(
+            mute.ns,
+            f"ip neigh replace {gateway} dev own{number} lladdr {mac} nud permanent\n"
+            + (f"ip route replace {gateway} dev own{number} scope link\n" if family == 4 else "")
+            + f"ip -{family} route replace {b.address[family]} via {gateway} dev own{number}",
+        )
+        assert w.datagram(mute.ns, family, b.address[family], b.ns, source=mute.address[family]) is None, name
+        world.sh(mute.ns, f"ip link del own{number}")
