@@ -19,6 +19,7 @@ from tests.clients.agent import LOG, Agent
 from tests.clients.caller import Caller
 from tests.clients.lab import PLUGINS, STATE, Lab, conf, environment, pool, until
 from tests.kernel.enforce_world import inside
+from tests.patience import slowness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -65,7 +66,7 @@ def open_for(lab: Lab, act: Callable[[], object]) -> float:
         begun = time.perf_counter()
         act()
         while standing() in (Standing.NONE, Standing.BROKEN):
-            assert time.perf_counter() - begun < 10, "the host stays open"
+            assert time.perf_counter() - begun < 10 * slowness(), "the host stays open"
             time.sleep(0.0005)
     return (time.perf_counter() - begun) * 1e3
 
