@@ -21,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     leftovers.adopt_orphans()
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         _hand_on_signals()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # who is told to end takes down what it has built
 
 
 def _hand_on_signals() -> None:

@@ -73,6 +73,21 @@ def test_what_a_test_leaves_running_is_ended_and_named(tmp_path, claim):
     assert [pid for pid in pids if f"process {pid}: sleep 1000" not in out] == [], out
 
 
+def test_a_run_that_is_told_to_end_ends_what_it_has_started(tmp_path):
+    code = """
+import os, pathlib, subprocess, time
+def test_it():
+    started = subprocess.Popen(["sleep", "1000"])
+    pathlib.Path("made").write_text(str(started.pid))
+    pathlib.Path("made").rename("pids")
+    os.kill(os.getpid(), 15)
+    time.sleep(1000)
+"""
+    status, out = run(tmp_path, code)
+    assert status != 0, out
+    assert not runs(int((tmp_path / "pids").read_text())), out
+
+
 def test_a_temporary_file_that_is_left_is_named(tmp_path):
     status, out = run(tmp_path, "import tempfile\ndef test_it(): tempfile.mkdtemp(prefix='forgotten')\n")
     assert status == 1
