@@ -183,7 +183,7 @@ def test_apply_refuses_a_rule_about_a_network_that_nobody_has_here(lab: Lab) -> 
     assert done.returncode == 2
     assert b"wbe" in done.stderr
     assert b"web.yaml:" in done.stderr
-    assert states(lab) == {"web": "not published"}
+    assert states(lab) == {"web": "unusable"}
 
 
 def test_a_half_done_apply_is_completed_by_the_next_add(lab: Lab, cni: Host) -> None:
@@ -191,8 +191,8 @@ def test_a_half_done_apply_is_completed_by_the_next_add(lab: Lab, cni: Host) -> 
     lab.override("web", OPEN)
     cut = (
         "from calico_rkt.plugin import lifecycle as l; from calico_rkt.plugin.store.local import open_local as o;"
-        "from calico_rkt.plugin import policy as p; from pathlib import Path;"
-        "s = o(); c = l.plan(s, l.confs([Path('/etc/cni/net.d')]))[0]; s.stage({c.new.network_id: c.new.text})"
+        "from calico_rkt.plugin.decided import confs_there as h;"
+        "s = o(); c = l.plan(s, h().known)[0]; s.stage({c.new.network_id: c.new.text})"
     )
     env = environment({"PYTHONPATH": f"{PLUGINS}/calico"})
     done = lab.run("/usr/bin/python3", "-c", cut, env=env)
