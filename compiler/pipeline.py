@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf import NetConf
+from calico_rkt.compiler.conf.parse import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors
-from calico_rkt.compiler.ir import Action, Network
-from calico_rkt.compiler.lower import lower
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.model import Action, Network
 from calico_rkt.compiler.passes import run_passes
-from calico_rkt.compiler.profile import digest
+from calico_rkt.compiler.passes.lower import lower
 from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.workspace.policy import Policy, parse_files, policy_for
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.overrides import File
+    from calico_rkt.compiler.grammar.overrides import File
     from calico_rkt.compiler.targets.felix import Nodes
 
 PROFILE, LOCAL, OLD_CALICO = "calico-v3", "nftables", "calico-v1"

@@ -100,7 +100,7 @@ def application(build: str) -> bytes:
 def main() -> None:
     DIST.mkdir(exist_ok=True)
     launcher = DIST / "launcher"
-    source = ROOT / "plugin" / "launcher.c"
+    source = ROOT / "plugin" / "agent" / "launcher.c"
     build = build_id(source)
     subprocess.run(
         [os.environ.get("CC", "gcc"), *CFLAGS.split(), f'-DBUILD="{build}"', "-o", str(launcher), str(source)],

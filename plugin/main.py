@@ -6,9 +6,8 @@ import json
 import os
 import sys
 
-from calico_rkt.plugin import interrupt
-from calico_rkt.plugin.process import streams
-from calico_rkt.plugin.result import NEWEST, CniError, Code
+from calico_rkt.plugin.cni.result import NEWEST, CniError, Code
+from calico_rkt.plugin.process import signals, streams
 
 
 def main() -> int:
@@ -21,7 +20,7 @@ def main() -> int:
     if "CNI_COMMAND" in os.environ and (not arguments or arguments[0] in ("--trace", "--undo")):
         return _cni(arguments)
     if arguments:
-        from calico_rkt.plugin.cli import main as commands
+        from calico_rkt.plugin.commands.tree import main as commands
 
         return commands(arguments)
     print(
@@ -37,11 +36,11 @@ def _cni(arguments: list[str]) -> int:
         try:
             return _call(arguments)
         finally:
-            interrupt.listen_no_more()
+            signals.listen_no_more()
     except CniError as e:
         error = e
     except Exception as e:  # noqa: BLE001 - see there
-        from calico_rkt.plugin.unexpected import as_cni_error
+        from calico_rkt.plugin.process.unexpected import as_cni_error
 
         error = as_cni_error(e)
     try:
@@ -53,23 +52,24 @@ def _cni(arguments: list[str]) -> int:
 
 def _call(arguments: list[str]) -> int:
     if os.environ["CNI_COMMAND"] == "VERSION":
-        from calico_rkt.compiler.conf import SUPPORTED_VERSIONS
+        from calico_rkt.compiler.conf.parse import SUPPORTED_VERSIONS
 
         _say(0, json.dumps({"cniVersion": NEWEST, "supportedVersions": list(SUPPORTED_VERSIONS)}) + "\n")
         return 0
-    from calico_rkt.plugin import calls, trace
-    from calico_rkt.plugin.request import read_stdin
+    from calico_rkt.plugin.calls import call
+    from calico_rkt.plugin.cni.request import read_stdin
+    from calico_rkt.plugin.process import trace
 
     stdin = read_stdin(sys.stdin.buffer)
     if arguments[:1] == ["--undo"]:  # the launcher holds all back that would end it
-        from calico_rkt.plugin.undo import undoing
+        from calico_rkt.plugin.calls.undo import undoing
 
-        return calls.run(os.environ, stdin, _say, act=undoing(arguments[1] if len(arguments) > 1 else ""))
-    interrupt.listen()
+        return call.run(os.environ, stdin, _say, act=undoing(arguments[1] if len(arguments) > 1 else ""))
+    signals.listen()
     if not arguments:
-        return calls.run(os.environ, stdin, _say)
+        return call.run(os.environ, stdin, _say)
     with trace.collecting() as phases:
-        status = calls.run(os.environ, stdin, _say)
+        status = call.run(os.environ, stdin, _say)
     streams.warn(trace.table(phases()))
     return status
 
@@ -79,7 +79,7 @@ def _say(_code: int, line: str) -> None:
 
     No signal ends this process from here on: what the runtime is told has to hold.
     """
-    interrupt.listen_no_more()
+    signals.listen_no_more()
     try:
         streams.answer(line)
     except OSError as e:

@@ -1,10 +1,10 @@
 """Small worlds for tests: networks from rules, without files."""
 
-from calico_rkt.compiler.conf import Ipam, NetConf, Range
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.conf.parse import Ipam, NetConf, Range
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.review.parties import parties
-from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.review.snapshot import World
 
 
 def conf(name, *subnets, datastore="local"):

@@ -14,9 +14,9 @@ from calico_rkt.compiler.bundle.lists import items
 from calico_rkt.compiler.bundle.pools import read_pool
 from calico_rkt.compiler.bundle.resources import API_VERSION, Bundle, Pool
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import Network
-from calico_rkt.compiler.targets.calico_v3_read import verify
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import Network
+from calico_rkt.compiler.targets.calico_v3.read import verify
 from calico_rkt.compiler.targets.yaml_values import Value, load
 
 LARGEST = 32 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.ir.model import Network
 
 API_VERSION = "projectcalico.org/v3"
 Pairs = tuple[tuple[str, str], ...]

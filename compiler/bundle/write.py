@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from calico_rkt.compiler.bundle.resources import API_VERSION, Bundle, Pool, WorkloadEndpoint
-from calico_rkt.compiler.targets import calico_v3
+from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 
 _API_NAME = re.compile(r"(projectcalico|calico-rkt)\.org/[a-z][a-z0-9-]*")
 Shape = str | int | bool | Sequence[str] | Mapping[str, "Shape"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calico_rkt.compiler.cli.common import guarded
+from calico_rkt.compiler.cli.process import guarded
 
 __all__ = ["compile_profile"]
 

@@ -7,15 +7,15 @@ import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from calico_rkt.compiler.cli.choice import chosen, is_chosen
-from calico_rkt.compiler.cli.common import write_file
+from calico_rkt.compiler.cli.options import chosen, is_chosen
+from calico_rkt.compiler.cli.process import write_file
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.review.baseline import Entry, accept, parse_baseline, parse_date, recorded, render
-from calico_rkt.compiler.review.findings import FINDINGS
-from calico_rkt.compiler.review.silences import apply, silences
-from calico_rkt.compiler.values import BadValueError
+from calico_rkt.compiler.review.codes import FINDINGS
+from calico_rkt.compiler.review.ignore_comments import apply, silences
+from calico_rkt.compiler.text.values import BadValueError
+from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.files import BASELINE, read_file
-from calico_rkt.compiler.workspace.reader import Workspace
 
 
 def add_baseline(parser: argparse.ArgumentParser, *, may_write: bool = False) -> None:

@@ -6,17 +6,17 @@ import argparse
 import sys
 
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline
-from calico_rkt.compiler.cli.choice import add_choice, chosen
-from calico_rkt.compiler.cli.common import coloured, write
-from calico_rkt.compiler.cli.document import document
-from calico_rkt.compiler.cli.formats import FORMATS, in_order, plain, render_as
+from calico_rkt.compiler.cli.formats.findings import FORMATS, in_order, plain, render_as
+from calico_rkt.compiler.cli.formats.json_document import document
+from calico_rkt.compiler.cli.options import add_choice, chosen
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.preface import checked_out, notes, read_values, say
+from calico_rkt.compiler.cli.process import coloured, write
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.review.check import check
-from calico_rkt.compiler.review.findings import status
-from calico_rkt.compiler.workspace.reader import Workspace
+from calico_rkt.compiler.review.codes import status
+from calico_rkt.compiler.workspace.assemble import Workspace
 
 EPILOG = """\
 examples:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
-from calico_rkt.compiler.cli.common import answered, guarded
+from calico_rkt.compiler.cli.process import answered, guarded
 
 REVIEW = {
     "check": "errors, rules that decide nothing, tests that fail, in a folder of confs and overrides",

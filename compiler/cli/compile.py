@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from calico_rkt import __version__
-from calico_rkt.compiler.cli.common import CALICO, coloured, folder, write, write_file
-from calico_rkt.compiler.cli.formats import render_as
-from calico_rkt.compiler.conf import NetConf
-from calico_rkt.compiler.conf_shape import LARGEST_CONF
+from calico_rkt.compiler.cli.formats.findings import render_as
+from calico_rkt.compiler.cli.process import CALICO, coloured, folder, write, write_file
+from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 
 TARGET_NAMES = ("calico-v3", "calico-v1", "nftables")
@@ -87,7 +87,7 @@ def _run(args: argparse.Namespace) -> int:
     elif not args.explain:
         write(compiled.text)
     if args.explain:
-        from calico_rkt.compiler.explain import explain
+        from calico_rkt.compiler.review.rule_lines import explain
 
         folder = single.overrides.folder if not single.overrides.absent else ""
         write(f"overrides: {folder or 'none'}\n")

@@ -6,22 +6,22 @@ import argparse
 import sys
 from dataclasses import replace
 
-from calico_rkt.compiler.cli.common import coloured, write
-from calico_rkt.compiler.cli.diff_markdown import markdown
-from calico_rkt.compiler.cli.document import document
-from calico_rkt.compiler.cli.formats import FORMATS, render_as
+from calico_rkt.compiler.cli.formats.diff_markdown import markdown
+from calico_rkt.compiler.cli.formats.findings import FORMATS, render_as
+from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.places import add_folder_option, here, named
 from calico_rkt.compiler.cli.preface import beside, checked_out, ended, notes, read_values, say
+from calico_rkt.compiler.cli.process import coloured, write
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.diff import diff
-from calico_rkt.compiler.review.diff_words import problems, strays_text, text, values
+from calico_rkt.compiler.review.diff_text import problems, strays_text, text, values
 from calico_rkt.compiler.review.envelope import outside_envelope
-from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.targets.felix import JUDGED
-from calico_rkt.compiler.workspace.reader import Workspace
+from calico_rkt.compiler.workspace.assemble import Workspace
 
 EPILOG = """\
 examples:

@@ -7,22 +7,32 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TypeVar
 
-from calico_rkt.compiler.cli.common import write
-from calico_rkt.compiler.cli.document import document
+from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.places import add_folder_option, workspace_of
 from calico_rkt.compiler.cli.preface import ended, read_values, say
+from calico_rkt.compiler.cli.process import write
 from calico_rkt.compiler.diagnostics import CompileError, error, printable
-from calico_rkt.compiler.expectations import End, Expectation, parse_addresses
-from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, Action, Icmp, Match, NameRef, Side
+from calico_rkt.compiler.grammar.expectations import End, Expectation, parse_addresses
+from calico_rkt.compiler.ir.model import (
+    ICMP,
+    ICMPV6,
+    PORT_PROTOCOLS,
+    PROTOCOL_NAMES,
+    Action,
+    Icmp,
+    Match,
+    NameRef,
+    Side,
+)
 from calico_rkt.compiler.packets.opening import opens_nothing
-from calico_rkt.compiler.packets.words import packet_words
+from calico_rkt.compiler.packets.wording import packet_words
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.expect import why_empty
+from calico_rkt.compiler.review.explain import Case, cases
 from calico_rkt.compiler.review.matrix import MOST_FLOWS
-from calico_rkt.compiler.review.question import Case, cases
-from calico_rkt.compiler.review.words import fate_values, packet_values, rule_words, verdict_words
-from calico_rkt.compiler.review.world import World
-from calico_rkt.compiler.values import LAST_PORT, BadValueError, parse_number, parse_port, parse_protocol
+from calico_rkt.compiler.review.snapshot import World
+from calico_rkt.compiler.review.wording import fate_values, packet_values, rule_words, verdict_words
+from calico_rkt.compiler.text.values import LAST_PORT, BadValueError, parse_number, parse_port, parse_protocol
 
 EPILOG = """\
 FROM and TO: a network's name, an address or CIDR, outside, or host. PACKET: tcp/80, udp, icmp/8,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from calico_rkt.compiler.cli.common import coloured, write, write_file
-from calico_rkt.compiler.cli.matrix_formats import render_matrix
+from calico_rkt.compiler.cli.formats.matrix import render_matrix
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.preface import beside, ended, preface, read_values
+from calico_rkt.compiler.cli.process import coloured, write, write_file
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.matrix import given_up, matrix

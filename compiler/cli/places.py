@@ -6,10 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
-from calico_rkt.compiler.cli.common import folder
+from calico_rkt.compiler.cli.process import folder
 from calico_rkt.compiler.diagnostics import CompileError, error
+from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.folder import open_folder, open_here
-from calico_rkt.compiler.workspace.reader import Workspace
 
 _FOLDER = "confs, with their overrides (default: the current folder if it has confs, else this host)"
 

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 
-from calico_rkt.compiler.cli.common import CALICO, coloured, write
-from calico_rkt.compiler.cli.formats import markdown_text, render_as
+from calico_rkt.compiler.cli.formats.findings import markdown_text, render_as
+from calico_rkt.compiler.cli.process import CALICO, coloured, write
 from calico_rkt.compiler.diagnostics import Diagnostic, Severity, printable
-from calico_rkt.compiler.workspace.reader import Workspace
+from calico_rkt.compiler.workspace.assemble import Workspace
 
 
 def preface(*workspaces: Workspace) -> str:

@@ -6,20 +6,20 @@ import argparse
 import os
 
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline, today
-from calico_rkt.compiler.cli.common import write, write_file
 from calico_rkt.compiler.cli.places import add_workspace, named, workspace_of
 from calico_rkt.compiler.cli.preface import ended, lines
+from calico_rkt.compiler.cli.process import write, write_file
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.review.codes import status
 from calico_rkt.compiler.review.diff import diff
 from calico_rkt.compiler.review.expect import outcome
-from calico_rkt.compiler.review.findings import status
+from calico_rkt.compiler.review.html_report import Review, page
 from calico_rkt.compiler.review.matrix import given_up, matrix
-from calico_rkt.compiler.review.problems import promises
-from calico_rkt.compiler.review.report import Review, page
-from calico_rkt.compiler.review.words import place
+from calico_rkt.compiler.review.promises import promises
+from calico_rkt.compiler.review.wording import place
 from calico_rkt.compiler.targets.felix import JUDGED
 
 EPILOG = """\

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 
-from calico_rkt.compiler.cli.answers import answers
-from calico_rkt.compiler.cli.common import write, write_file
-from calico_rkt.compiler.schema import schema
+from calico_rkt.compiler.cli.formats.json_schema import answers
+from calico_rkt.compiler.cli.process import write, write_file
+from calico_rkt.compiler.grammar.schema import schema
 
 EPILOG = """\
 examples:

@@ -6,21 +6,21 @@ import argparse
 import sys
 from fnmatch import fnmatchcase
 
-from calico_rkt.compiler.cli.common import coloured, write
-from calico_rkt.compiler.cli.document import document
-from calico_rkt.compiler.cli.formats import FORMATS, plain, render_as
+from calico_rkt.compiler.cli.formats.findings import FORMATS, plain, render_as
+from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.preface import checked_out, ended, notes, read_values, say
+from calico_rkt.compiler.cli.process import coloured, write
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
-from calico_rkt.compiler.ir import Rule
+from calico_rkt.compiler.ir.model import Rule
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.codes import status
 from calico_rkt.compiler.review.coverage import untested
 from calico_rkt.compiler.review.expect import Outcome, outcome
-from calico_rkt.compiler.review.findings import status
-from calico_rkt.compiler.review.problems import Promise, problem, promises
-from calico_rkt.compiler.review.words import place, rule_words
+from calico_rkt.compiler.review.promises import Promise, problem, promises
+from calico_rkt.compiler.review.wording import place, rule_words
 
 EPILOG = """\
 examples:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from calico_rkt.compiler.ir.selector import Op, Selector, all_of, any_of, negate
 from calico_rkt.compiler.packets.space import Space
-from calico_rkt.compiler.selector import Op, Selector, all_of, any_of, negate
 
 _OPPOSITE = {Op.EQUAL: Op.NOT_EQUAL, Op.NOT_EQUAL: Op.EQUAL, Op.IN: Op.NOT_IN, Op.NOT_IN: Op.IN}
 _DENYING = (Op.NOT, Op.NOT_EQUAL, Op.NOT_IN)

@@ -6,8 +6,8 @@ import string
 from collections.abc import Iterable, Mapping
 from itertools import chain, combinations, product
 
+from calico_rkt.compiler.ir.selector import Op, Selector
 from calico_rkt.compiler.packets.budget import UndecidedError
-from calico_rkt.compiler.selector import Op, Selector
 
 Labels = Mapping[str, str] | None
 """An endpoint's labels; None for the host and the outside, which have none that a selector could see."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calico_rkt.compiler.ir import ICMP, ICMPV6, PROTOCOL_NAMES, Match
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PROTOCOL_NAMES, Match
 
 OPENING = {
     ICMP: frozenset({8, 13, 15, 17}),

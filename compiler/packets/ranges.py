@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import islice
 
-from calico_rkt.compiler.evaluate import End, Packet
-from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, SCTP, TCP, UDP, Icmp, Net
+from calico_rkt.compiler.ir.evaluate import End, Packet
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS, SCTP, TCP, UDP, Icmp, Net
 from calico_rkt.compiler.packets.index import positions
 from calico_rkt.compiler.packets.opening import OPENING
 from calico_rkt.compiler.packets.space import (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
-from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Icmp, Match, Net, PortRange, Rule, Side
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS, Icmp, Match, Net, PortRange, Rule, Side
+from calico_rkt.compiler.ir.resolved import nets, ports
+from calico_rkt.compiler.ir.selector import Selector
 from calico_rkt.compiler.packets.labels import Labels, label_classes
 from calico_rkt.compiler.packets.opening import OPENING
-from calico_rkt.compiler.resolved import nets, ports
-from calico_rkt.compiler.selector import Selector
 
 Box = tuple[int, ...]
 """A product of cell sets, one bit mask for each dimension; empty as soon as one mask is 0."""

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import Diagnostic
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.passes.families import families
 from calico_rkt.compiler.passes.merge import merge
 from calico_rkt.compiler.passes.resolve import resolve
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.definitions import Definitions
+    from calico_rkt.compiler.grammar.definitions import Definitions
 
 Pass = Callable[[Network, "Definitions | None"], tuple[Network, tuple[Diagnostic, ...]]]
 """A pass knows the network that it changes, and the workspace's shared names, None where it has none."""

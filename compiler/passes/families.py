@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import Diagnostic, error, warning
-from calico_rkt.compiler.ir import ICMP, ICMPV6, Match, NameRef, Net, Network, Rule, Side
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, Match, NameRef, Net, Network, Rule, Side
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.definitions import Definitions
+    from calico_rkt.compiler.grammar.definitions import Definitions
 
 BOTH = frozenset((4, 6))
 
@@ -22,7 +22,7 @@ def families(network: Network, _: Definitions | None) -> tuple[Network, tuple[Di
     neither addresses nor ICMP stays as it is.
 
     >>> from ipaddress import ip_network
-    >>> from calico_rkt.compiler.ir import Action
+    >>> from calico_rkt.compiler.ir.model import Action
     >>> nets = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     >>> rule = Rule(Action.ALLOW, Match(source=Side(nets=nets)))
     >>> done, _ = families(Network("web", "web", ingress=(rule,)), None)

@@ -8,10 +8,10 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import Diagnostic, error
-from calico_rkt.compiler.ir import NameRef, Net, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.model import NameRef, Net, Network, PortRange, Rule, Side
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.definitions import Definitions
+    from calico_rkt.compiler.grammar.definitions import Definitions
 
 
 def merge(network: Network, _: Definitions | None) -> tuple[Network, tuple[Diagnostic, ...]]:
@@ -21,7 +21,7 @@ def merge(network: Network, _: Definitions | None) -> tuple[Network, tuple[Diagn
     it did. notNets that together leave no address are an error, as 0.0.0.0/0 among them is in Calico.
 
     >>> from ipaddress import ip_network
-    >>> from calico_rkt.compiler.ir import Action, Match
+    >>> from calico_rkt.compiler.ir.model import Action, Match
     >>> ports = (PortRange(443, 443), PortRange(81, 90), PortRange(80, 80))
     >>> nets = (ip_network("10.1.0.0/24"), ip_network("10.0.0.0/24"), ip_network("10.0.1.0/24"))
     >>> rule = Rule(Action.ALLOW, Match(protocol=6, destination=Side(ports=ports, nets=nets)))

@@ -8,13 +8,13 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, TypeVar
 
 from calico_rkt.compiler.diagnostics import Diagnostic, error
-from calico_rkt.compiler.fields import did_you_mean
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import NameRef, Network, PortRange, Rule, Side
-from calico_rkt.compiler.selector import all_of, any_of, has
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import NameRef, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.selector import all_of, any_of, has
+from calico_rkt.compiler.text.fields import did_you_mean
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.definitions import Definition, Definitions
+    from calico_rkt.compiler.grammar.definitions import Definition, Definitions
 
 T = TypeVar("T", IPv4Network | IPv6Network, PortRange)
 
@@ -22,7 +22,7 @@ T = TypeVar("T", IPv4Network | IPv6Network, PortRange)
 def resolve(network: Network, known: Definitions | None) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Every NameRef replaced; a name that nothing defines is an error and its rule is left out.
 
-    >>> from calico_rkt.compiler.ir import Action, Match
+    >>> from calico_rkt.compiler.ir.model import Action, Match
     >>> rule = Rule(Action.ALLOW, Match(source=Side(networks=(NameRef("web"), NameRef("Db")))))
     >>> done, _ = resolve(Network("web", "web", ingress=(rule,)), None)
     >>> str(done.ingress[0].match.source.selector)

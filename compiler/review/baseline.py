@@ -10,10 +10,10 @@ from datetime import date
 from typing import TypeVar
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, raise_errors, warning
-from calico_rkt.compiler.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
-from calico_rkt.compiler.review.findings import SILENCEABLE
-from calico_rkt.compiler.source import Mapping, Node, parse_yaml
-from calico_rkt.compiler.values import BadValueError, parse_number
+from calico_rkt.compiler.review.codes import SILENCEABLE
+from calico_rkt.compiler.text.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
+from calico_rkt.compiler.text.nodes import Mapping, Node, parse_yaml
+from calico_rkt.compiler.text.values import BadValueError, parse_number
 
 T = TypeVar("T")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, raise_errors
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.pipeline import resolve_network
 from calico_rkt.compiler.review.parties import parties
-from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.targets.felix import Nodes
+from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.policy import known_ids, policy_for
-from calico_rkt.compiler.workspace.reader import Workspace
 
 
 def build_world(workspace: Workspace, *, felix: Nodes | None = None) -> World:

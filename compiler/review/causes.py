@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from calico_rkt.compiler.definitions import Definition
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.ir import NameRef, Rule
-from calico_rkt.compiler.overrides import File, Override
-from calico_rkt.compiler.review.world import World
-from calico_rkt.compiler.settings import Settings
+from calico_rkt.compiler.grammar.definitions import Definition
+from calico_rkt.compiler.grammar.overrides import File, Override
+from calico_rkt.compiler.grammar.settings import Settings
+from calico_rkt.compiler.ir.model import NameRef, Rule
+from calico_rkt.compiler.review.snapshot import World
 
 
 @dataclass(frozen=True, slots=True)

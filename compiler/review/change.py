@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.evaluate import Packet
+from calico_rkt.compiler.ir.evaluate import Packet
 from calico_rkt.compiler.review.causes import Cause, together
 from calico_rkt.compiler.review.flows import Flow
-from calico_rkt.compiler.review.scene import Fate
+from calico_rkt.compiler.review.pair import Fate
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.ir import Action, Rule
+from calico_rkt.compiler.ir.model import Action, Rule
 from calico_rkt.compiler.review.expect import Outcome
-from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.review.snapshot import World
 
 
 def untested(world: World, outcomes: Iterable[Outcome]) -> tuple[Rule, ...]:

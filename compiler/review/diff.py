@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.expectations import Expectation
-from calico_rkt.compiler.ir import Action, Rule
+from calico_rkt.compiler.grammar.expectations import Expectation
+from calico_rkt.compiler.ir.model import Action, Rule
+from calico_rkt.compiler.packets.bounds import outline
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
-from calico_rkt.compiler.packets.cover import pieces_left
-from calico_rkt.compiler.packets.outline import outline
 from calico_rkt.compiler.packets.ranges import example
-from calico_rkt.compiler.packets.readable import readable
+from calico_rkt.compiler.packets.simplify import readable
 from calico_rkt.compiler.packets.space import Box, meet
+from calico_rkt.compiler.packets.subtract import pieces_left
 from calico_rkt.compiler.review.causes import Cause, Causes, together
 from calico_rkt.compiler.review.change import Change, Diff, Part, merged
-from calico_rkt.compiler.review.changes import changed_rules
 from calico_rkt.compiler.review.expect import matches_between
 from calico_rkt.compiler.review.flows import flow
+from calico_rkt.compiler.review.pair import NOWHERE, Fate, Scene, View, relevant
 from calico_rkt.compiler.review.parties import Kind, Party
-from calico_rkt.compiler.review.scene import NOWHERE, Fate, Scene, View, relevant
-from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.review.rule_diff import changed_rules
+from calico_rkt.compiler.review.snapshot import World
 
 Progress = Callable[[int, int, str], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.diff import Progress, diff
-from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.review.snapshot import World
 
 
 def outside_envelope(

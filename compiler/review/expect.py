@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from calico_rkt.compiler.evaluate import Packet
-from calico_rkt.compiler.expectations import End, Expectation
-from calico_rkt.compiler.ir import Action, Match, Rule, Side
+from calico_rkt.compiler.grammar.expectations import End, Expectation
+from calico_rkt.compiler.ir.evaluate import Packet
+from calico_rkt.compiler.ir.model import Action, Match, Rule, Side
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.ranges import example
+from calico_rkt.compiler.review.pair import Fate, Scene, View
 from calico_rkt.compiler.review.parties import Kind, Party
-from calico_rkt.compiler.review.scene import Fate, Scene, View
-from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.review.snapshot import World
 
 _WORDS = {
     "outside": (Kind.OUTSIDE,),

@@ -9,7 +9,8 @@ from functools import reduce
 from ipaddress import IPv4Network, IPv6Network
 from operator import or_
 
-from calico_rkt.compiler.ir import ICMP, ICMPV6, PROTOCOL_NAMES, Net
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PROTOCOL_NAMES, Net
+from calico_rkt.compiler.ir.selector import Selector
 from calico_rkt.compiler.packets.choice import choice
 from calico_rkt.compiler.packets.ranges import prefixes, ranges
 from calico_rkt.compiler.packets.space import (
@@ -27,7 +28,6 @@ from calico_rkt.compiler.packets.space import (
     Space,
     meet,
 )
-from calico_rkt.compiler.selector import Selector
 
 _Range = tuple[int, int]
 _MOST = 8

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, warning
-from calico_rkt.compiler.ir import Action, Match, Network, Rule
+from calico_rkt.compiler.ir.model import Action, Match, Network, Rule
+from calico_rkt.compiler.ir.resolved import nets
 from calico_rkt.compiler.packets.budget import QUESTION, Budget, UndecidedError
-from calico_rkt.compiler.packets.cover import another_fate, pieces_left
 from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.space import Box, Space
-from calico_rkt.compiler.resolved import nets
+from calico_rkt.compiler.packets.subtract import another_fate, pieces_left
 
 Statement = tuple[Rule, ...]
 """The rules that one line of a file became; they share span and action."""

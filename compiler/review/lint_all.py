@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, warning
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.review.lint import Direction, Said, directions
 
 _MOST = 5

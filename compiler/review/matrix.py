@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from calico_rkt.compiler.ir import Rule
+from calico_rkt.compiler.ir.model import Rule
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
-from calico_rkt.compiler.packets.readable import readable
+from calico_rkt.compiler.packets.simplify import readable
 from calico_rkt.compiler.packets.space import Box, meet
 from calico_rkt.compiler.review.flows import Flow, flow
+from calico_rkt.compiler.review.pair import Fate, Scene, Stage, View
 from calico_rkt.compiler.review.parties import Kind
-from calico_rkt.compiler.review.scene import Fate, Scene, Stage, View
-from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.review.snapshot import World
 
 Progress = Callable[[int, int, str], None]
 MOST_FLOWS = 24

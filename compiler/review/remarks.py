@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from calico_rkt.compiler.diagnostics import Diagnostic, warning
-from calico_rkt.compiler.expectations import Expectation
-from calico_rkt.compiler.ir import ICMP, ICMPV6, PORT_PROTOCOLS, Action, NameRef, Net, Rule, Side
-from calico_rkt.compiler.overrides import File
+from calico_rkt.compiler.grammar.expectations import Expectation
+from calico_rkt.compiler.grammar.overrides import File
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS, Action, NameRef, Net, Rule, Side
 
 _Defined = Mapping[str, tuple[Net, ...]]
 _EVERY = {4: "0.0.0.0/0", 6: "::/0"}

@@ -7,14 +7,14 @@ from dataclasses import replace
 from itertools import groupby
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, warning
-from calico_rkt.compiler.ir import ANY_SIDE, Action, Match, Net, Rule, Side
+from calico_rkt.compiler.ir.model import ANY_SIDE, Action, Match, Net, Rule, Side
+from calico_rkt.compiler.ir.resolved import nets
+from calico_rkt.compiler.ir.selector import has
 from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.packets.space import Space, meet
-from calico_rkt.compiler.resolved import nets
 from calico_rkt.compiler.review.lint_all import joined
 from calico_rkt.compiler.review.parties import Kind, Party
-from calico_rkt.compiler.review.world import World
-from calico_rkt.compiler.selector import has
+from calico_rkt.compiler.review.snapshot import World
 
 _ANY_ACTION = Action.ALLOW
 _ENDS = {"ingress": ("destination", "source"), "egress": ("source", "destination")}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.readback import ReadBack, wanted
 
 
@@ -38,44 +38,44 @@ class Target:
         back = self.reader(text)
         if back == wanted(network):
             return None
-        from calico_rkt.compiler.targets.meaning import differs
+        from calico_rkt.compiler.targets.proof import differs
 
         return differs(network, back, on_cluster=self.on_cluster)
 
 
 # Each is imported when it is asked: a command needs one of them, and all of them take as long as its own work.
 def _write_v3(network: Network, _: frozenset[str] | None) -> str:
-    from calico_rkt.compiler.targets import calico_v3
+    from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 
     return calico_v3.write(network)
 
 
 def _read_v3(text: str) -> ReadBack:
-    from calico_rkt.compiler.targets import calico_v3_read
+    from calico_rkt.compiler.targets.calico_v3 import read as calico_v3_read
 
     return calico_v3_read.read(text)
 
 
 def _write_v1(network: Network, _: frozenset[str] | None) -> str:
-    from calico_rkt.compiler.targets import calico_v1
+    from calico_rkt.compiler.targets.calico_v1 import write as calico_v1
 
     return calico_v1.write(network)
 
 
 def _read_v1(text: str) -> ReadBack:
-    from calico_rkt.compiler.targets import calico_v1_read
+    from calico_rkt.compiler.targets.calico_v1 import read as calico_v1_read
 
     return calico_v1_read.read(text)
 
 
 def _write_nftables(network: Network, known_ids: frozenset[str] | None) -> str:
-    from calico_rkt.compiler.targets import nftables
+    from calico_rkt.compiler.targets.nftables import write as nftables
 
     return nftables.write(network, known_ids=known_ids)
 
 
 def _read_nftables(text: str) -> ReadBack:
-    from calico_rkt.compiler.targets import nftables_read
+    from calico_rkt.compiler.targets.nftables import read as nftables_read
 
     return nftables_read.read(text)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from calico_rkt.compiler.diagnostics import Diagnostic
-from calico_rkt.compiler.ir import FELIX_MODES, Network, Rule
-from calico_rkt.compiler.targets.checks import refuse
+from calico_rkt.compiler.ir.model import FELIX_MODES, Network, Rule
+from calico_rkt.compiler.targets.limits import refuse
 
 NFTABLES, IPTABLES, EBPF = FELIX_MODES
 

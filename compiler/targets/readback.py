@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calico_rkt.compiler.diagnostics import CompileError, error
-from calico_rkt.compiler.ir import LogLimit, Network, Rule, ToHost
-from calico_rkt.compiler.profile import digest
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.model import LogLimit, Network, Rule, ToHost
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from calico_rkt.compiler.conf import Net, NetConf
+from calico_rkt.compiler.conf.parse import Net, NetConf
 from calico_rkt.compiler.diagnostics import Diagnostic, error, warning
-from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.ir.ids import object_id
 
 
 def same_id(paths: Mapping[str, str]) -> Iterator[Diagnostic]:

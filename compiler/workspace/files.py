@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors
-from calico_rkt.compiler.source import LARGEST
+from calico_rkt.compiler.text.nodes import LARGEST
 from calico_rkt.compiler.workspace.place import Place
 
 SUFFIXES = (".yaml", ".yml")

@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from calico_rkt.compiler.conf import PROFILES_DIR
+from calico_rkt.compiler.conf.parse import PROFILES_DIR
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
+from calico_rkt.compiler.workspace.assemble import Listing, Workspace, assemble, joined, none_here
 from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, nearly_confs, read_confs
 from calico_rkt.compiler.workspace.files import (
     BASELINE,
@@ -27,7 +28,6 @@ from calico_rkt.compiler.workspace.files import (
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, host_confs, host_folders, is_host_folder, unused_beside
 from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in
 from calico_rkt.compiler.workspace.place import Place
-from calico_rkt.compiler.workspace.reader import Listing, Workspace, assemble, joined, none_here
 from calico_rkt.compiler.workspace.sources import Sources
 from calico_rkt.compiler.workspace.unread import beside
 

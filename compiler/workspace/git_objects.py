@@ -11,7 +11,7 @@ from errno import EIO
 from pathlib import Path
 from typing import IO
 
-from calico_rkt.compiler.source import LARGEST
+from calico_rkt.compiler.text.nodes import LARGEST
 
 REGULAR, EXECUTABLE, LINK, FOLDER, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o040000, 0o160000
 

@@ -14,7 +14,7 @@ from calico_rkt.compiler.workspace.policy import parse_files, unused
 from calico_rkt.compiler.workspace.unread import misnamed, too_deep
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.overrides import File
+    from calico_rkt.compiler.grammar.overrides import File
 
 
 @dataclass(frozen=True, slots=True)

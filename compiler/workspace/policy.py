@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from calico_rkt import profiles
-from calico_rkt.compiler.defaults import BUILT_IN, DefaultRules, parse_default_rules
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors, warning
-from calico_rkt.compiler.fields import Problems
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.rules import SELF
-from calico_rkt.compiler.source import parse_yaml
+from calico_rkt.compiler.grammar.defaults import BUILT_IN, DefaultRules, parse_default_rules
+from calico_rkt.compiler.grammar.rules import SELF
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.text.fields import Problems
+from calico_rkt.compiler.text.nodes import parse_yaml
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.definitions import Definition, Definitions
-    from calico_rkt.compiler.ir import LogLimit, NameRef
-    from calico_rkt.compiler.overrides import File, Override
+    from calico_rkt.compiler.grammar.definitions import Definition, Definitions
+    from calico_rkt.compiler.grammar.overrides import File, Override
+    from calico_rkt.compiler.ir.model import LogLimit, NameRef
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def parse_files(files: Mapping[str, bytes]) -> tuple[File, ...]:
     """Each file as what its content says it is; raises nothing."""
     if not files:
         return ()  # as most networks have it, and they shall not wait for how a file is read
-    from calico_rkt.compiler.overrides import parse_file
+    from calico_rkt.compiler.grammar.overrides import parse_file
 
     return tuple(parse_file(path, data) for path, data in files.items())
 
@@ -150,7 +150,7 @@ def _merge_definitions(files: Iterable[File]) -> tuple[Definitions | None, list[
     given = [f.definitions for f in files if f.definitions]
     if not given:
         return None, []
-    from calico_rkt.compiler.definitions import Definitions
+    from calico_rkt.compiler.grammar.definitions import Definitions
 
     nets, nets_twice = _once([d for g in given for d in g.nets])
     ports, ports_twice = _once([d for g in given for d in g.ports])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 
-from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin.decided import confs_there
-from calico_rkt.plugin.log import LOG
-from calico_rkt.plugin.result import CniError
+from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.plugin.calls.dispatch import open_store
+from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.publish.host_confs import confs_there
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import folders
 from calico_rkt.plugin.store.protocol import Releasing
-from calico_rkt.plugin.verbs import open_store
 
 _PAUSE, _LONGEST = 5.0, 300.0
 """Seconds between attempts while something waits: at first, and what they double up to while nothing gets done."""

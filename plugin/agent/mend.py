@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.plugin.enforce import table
-from calico_rkt.plugin.enforce.table import Standing
-from calico_rkt.plugin.locks import policy_lock
-from calico_rkt.plugin.log import LOG
-from calico_rkt.plugin.policy import finish_apply, restore
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce.local import finish_apply, restore
+from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.enforce.nft.table import Standing
+from calico_rkt.plugin.process.locks import policy_lock
+from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore, open_local
 
 _FIRST, _LONGEST = 0.2, 10.0

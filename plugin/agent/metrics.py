@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from calico_rkt.plugin.request import COMMANDS
-from calico_rkt.plugin.trace import Phases
+from calico_rkt.plugin.cni.request import COMMANDS
+from calico_rkt.plugin.process.trace import Phases
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histograms' buckets, in seconds."""

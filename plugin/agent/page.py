@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.process.log import LOG
 
 _LONGEST_REQUEST = 1 << 13
 _PATIENCE = 2.0

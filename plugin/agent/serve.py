@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin import calls, delegate, interrupt, trace
+from calico_rkt.compiler.conf.parse import NetConf
 from calico_rkt.plugin.agent import wire
 from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.wire import BrokenCallError, Call, Place
-from calico_rkt.plugin.calls import DeclinedError
-from calico_rkt.plugin.log import LOG, said_to_caller
-from calico_rkt.plugin.request import COMMANDS, LARGEST_CONF, Request
-from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.trace import Phases
+from calico_rkt.plugin.attach import ipam_plugin
+from calico_rkt.plugin.calls import call as calls
+from calico_rkt.plugin.calls.call import DeclinedError
+from calico_rkt.plugin.cni.request import COMMANDS, LARGEST_CONF, Request
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.process import signals, trace
+from calico_rkt.plugin.process.log import LOG, said_to_caller
+from calico_rkt.plugin.process.trace import Phases
 
 DEADLINE = 60.0
 """Seconds after which an ADD that is not done is taken back. The launcher waits for longer."""
@@ -97,7 +99,7 @@ class Conversation:
     def _do(self, call: Call, begun: float) -> None:
         self._refuse_elsewhere(call)
         command = call.environ.get("CNI_COMMAND", "")
-        with said_to_caller() as said, trace.collecting() as phases, interrupt.watched(self._reason_to_stop):
+        with said_to_caller() as said, trace.collecting() as phases, signals.watched(self._reason_to_stop):
             say = self._answer(call, said, phases)
             calls.run(call.environ, call.conf, say, lambda request: self._take(request, call))
             trace.mark("end")
@@ -121,7 +123,7 @@ class Conversation:
 
     def _take(self, request: Request, call: Call) -> Request:
         """Tell the launcher that its call is ours now: from here on nobody else does it."""
-        if delegate.is_delegated(request.conf):
+        if ipam_plugin.is_delegated(request.conf):
             raise DeclinedError("its ipam plugin has to be run as its runtime would")
         if request.netns and not request.netns.startswith("/"):
             raise DeclinedError("its network namespace is named from its own folder")

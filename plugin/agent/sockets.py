@@ -8,8 +8,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.process import atomic
-from calico_rkt.plugin.result import CniError, Code
 
 NAME = "agent.sock"
 BACKLOG = 128

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from calico_rkt.plugin.enforce import foundation, nft
-from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.enforce.nft import base, libnftables
 
 
 def up() -> None:
     """Load libnftables and print the table's base once; a host without nftables finds out at its first call."""
     with suppress(CniError):
-        nft.list_json("list tables inet")
-        foundation.base_script()
+        libnftables.list_json("list tables inet")
+        base.base_script()

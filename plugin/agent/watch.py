@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.process.log import LOG
 
 _NETFILTER, _SOL_NETLINK, _ADD_MEMBERSHIP = 12, 270, 1
 _NEWS_OF_NFTABLES = 7  # NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h

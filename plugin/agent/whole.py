@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from calico_rkt.plugin.agent.gauges import no_cni
-from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.process.log import LOG
 
 _PATIENCE = 600.0
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.process.log import LOG
 
 AT_ONCE = 16
 """Calls that are worked on at the same time; more wait in the socket's queue."""

@@ -1,48 +1,141 @@
-"""IP versions in, those that Calico's Felix does not police in this kernel out: a new endpoint would be open there.
+"""An endpoint and its conf in; the endpoint in Calico's datastore, under its network's profile, out.
 
-Felix (projectcalico/calico) hooks itself into forwarding in one of these ways, and each is closed for an endpoint
-that it does not know yet:
-- iptables, in the kernel's nft or its legacy interface: chain FORWARD of the table filter jumps to cali-FORWARD
-  (felix/rules/rule_defs.go, setUpIptablesNormal in felix/dataplane/linux/int_dataplane.go); felix-FORWARD in 2015.
-- nftables: tables `ip calico` and `ip6 calico`, whose base chain filter-FORWARD jumps to filter-cali-FORWARD
-  (felix/nftables/table.go; felix/nftables/table_layer.go puts the table's name before every chain's).
-- eBPF: no cali-FORWARD; FORWARD drops what comes from a workload without the mark of Felix's program and jumps to
-  cali-to-wl-dispatch, which knows interfaces that have the program (setUpIptablesBPF in int_dataplane.go).
+The counterpart of policy for clusters: here it is Felix that enforces what is stored.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from calico_rkt.plugin.enforce import blocked, nft
+from calico_rkt.compiler.conf.parse import Address, Ipam, NetConf
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce import felix_chains
+from calico_rkt.plugin.enforce.local import compile_published, compiled
+from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError
+from calico_rkt.plugin.store.protocol import Endpoint, Published
 
-_FAMILIES = {4: "ip", 6: "ip6"}
-_LEGACY = {4: ("iptables-legacy", "ip_tables_names"), 6: ("ip6tables-legacy", "ip6_tables_names")}
-_FELIX = re.compile(r"(?:filter-)?cali-(?:FORWARD|to-wl-dispatch)\Z|felix-FORWARD\Z")
-"""What the forward hook's own chain jumps to."""
-
-
-def missing(versions: Collection[int]) -> tuple[int, ...]:
-    """The IP versions that no chain of Felix is asked about."""
-    chains = [o["chain"] for o in nft.list_json("list chains")]
-    return tuple(sorted(v for v in set(versions) if not (_in_nft(chains, _FAMILIES[v]) or _in_legacy(v))))
-
-
-def _in_nft(chains: Iterable[Mapping[str, Any]], family: str) -> bool:
-    for chain in chains:
-        if chain.get("hook") == "forward" and chain["family"] in (family, "inet"):
-            listed = nft.list_json(f"list chain {chain['family']} {chain['table']} {chain['name']}", elements=False)
-            if any(_FELIX.match(target) for o in listed if "rule" in o for target in _targets(o["rule"]["expr"])):
-                return True
-    return False
+_ATTEMPTS = 10
+"""How often a network's first profile is published anew that somebody deletes at the same moment."""
+_CALICO_S_OWN = ("cali", "tunl0", "vxlan", "wireguard.cali", "wg-v6.cali")
+"""Beginnings of the names of interfaces that Calico gives addresses of its pools."""
 
 
-def _targets(statements: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    return (s[kind]["target"] for s in statements for kind in ("jump", "goto") if kind in s)
+@contextmanager
+def guard(_store: ClusterStore) -> Iterator[None]:
+    """Nothing here is enforced by this host's own table, so nothing has to hold still."""
+    yield
 
 
-def _in_legacy(version: int) -> bool:
-    lines = (line.split() for line in blocked.legacy_rules(*_LEGACY[version]).splitlines())
-    return any(w[:2] == ["-A", "FORWARD"] and len(w) > 3 and bool(_FELIX.match(w[-1])) for w in lines)
+def check_host(store: ClusterStore, conf: NetConf) -> None:
+    """Refuse where Felix is not there, and a range that covers an address or an on-link route of the host."""
+    _require_felix(conf)
+    fresh = [r for ranges in conf.ipam.ranges for r in ranges if r.subnet not in set(store.ranges())]
+    for net, ifname in pair.host_networks() if fresh else ():
+        if net.prefixlen == net.max_prefixlen or ifname.startswith(_CALICO_S_OWN):
+            continue
+        for r in fresh:
+            if net.version == r.subnet.version and net.overlaps(r.subnet):
+                raise CniError(
+                    Code.INVALID_CONF,
+                    f"subnet {r.subnet} of network {conf.name!r} covers {net}, which this host has on {ifname}",
+                    "choose a subnet that no interface of the host is in",
+                )
+
+
+def add(store: ClusterStore, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+    """Store the endpoint; the first one of a network publishes its default profile before."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return store.add(endpoint, ipam, requested)
+        except NoProfileError:
+            _publish_default(store, conf)  # prune elsewhere may take it away before the endpoint is under it
+    raise CniError(Code.TRY_AGAIN, f"the profile of network {conf.name!r} was deleted {_ATTEMPTS} times meanwhile")
+
+
+def gateways(store: ClusterStore) -> Mapping[int, Address]:
+    """The next hops of this host's containers, by IP version, where the cluster names any."""
+    return store.gateways()
+
+
+def settle(
+    _store: ClusterStore, _conf: NetConf, _endpoint: Endpoint, _exposed: Collection[Address]
+) -> tuple[Address, ...]:
+    """Nothing to forget: DEL did, and Calico's own routes keep packets from addresses that nobody has."""
+    return ()
+
+
+def release(_kept_back: Collection[Address]) -> None:
+    """Nothing was kept back."""
+
+
+def forget_flows(endpoint: Endpoint) -> None:
+    """Others than this host may give the address out next: forget its flows now."""
+    pair.forget_flows(endpoint.addresses)
+
+
+def attach(_store: ClusterStore, _conf: NetConf, _endpoint: Endpoint) -> None:
+    """All is done: Felix enforces what add() stored."""
+
+
+def detach(_endpoint: Endpoint) -> None:
+    """Felix takes away what it has as soon as the endpoint is out of the datastore."""
+
+
+def check(store: ClusterStore, conf: NetConf, endpoint: Endpoint) -> list[str]:
+    """What of the stored endpoint is not as ADD left it, and whether Felix is there, in words."""
+    problems = store.differs(endpoint)
+    try:
+        _require_felix(conf)
+    except CniError as e:
+        problems.append(e.msg)
+    return problems
+
+
+def usable(store: ClusterStore, conf: NetConf) -> None:
+    """Raise CniError when an ADD to this network would fail for the cluster or for its policy."""
+    _require_felix(conf)
+    if not store.is_published(conf.name):
+        _default_profile(conf)
+
+
+def _require_felix(conf: NetConf) -> None:
+    if not conf.require_felix:
+        return
+    versions = {r.subnet.version for ranges in conf.ipam.ranges for r in ranges} or {4}
+    without = felix_chains.missing(versions)
+    if without:
+        chain = "felix-FORWARD" if conf.datastore_type == "etcdv2" else "cali-FORWARD"
+        raise CniError(
+            Code.TRY_AGAIN,
+            f"Felix does not police IPv{without[0]} on this host: a container would be open to everybody",
+            f'start calico/node and wait for its chain {chain}; "require_felix": false goes on without',
+        )
+
+
+def _publish_default(store: ClusterStore, conf: NetConf) -> None:
+    new = _default_profile(conf)
+    there = store.profiles.create(new)
+    if there not in ("", new.digest):
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"another host published the profile of network {conf.name!r} at the same moment, with other rules",
+            f"here the files compile to {new.digest}, there to {there}; calico-rkt apply settles it",
+        )
+    LOG.info("the profile of network %s is published: %s", conf.name, there or "by somebody else")
+
+
+def _default_profile(conf: NetConf) -> Published:
+    """The bare default, which any host may publish; CniError where the files of this one want something else."""
+    from calico_rkt.compiler.targets.felix import JUDGED
+
+    bare = compiled(conf, {})
+    if compile_published(conf, felix=JUDGED).digest != bare.digest:  # it is not this that would be published
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"network {conf.name!r} has rules of its own on this host, but nothing is published in the cluster yet",
+            "calico-rkt apply publishes them: a cluster's policy does not depend on which host starts first",
+        )
+    return bare

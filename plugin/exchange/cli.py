@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sized
 from pathlib import Path
 
 from calico_rkt.compiler.bundle.resources import Bundle
-from calico_rkt.compiler.cli.common import folder
-from calico_rkt.compiler.conf import NetConf
-from calico_rkt.plugin.decided import confs_of
-from calico_rkt.plugin.lifecycle import Change, ChangedMeanwhileError
-from calico_rkt.plugin.log import open_log
+from calico_rkt.compiler.cli.process import folder
+from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.process import atomic
-from calico_rkt.plugin.question import agreed, reviewed, shown
-from calico_rkt.plugin.result import CniError, Code
-from calico_rkt.plugin.sides import LOCAL, Side
+from calico_rkt.plugin.process.log import open_log
+from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown
+from calico_rkt.plugin.publish.datastores import LOCAL, Side
+from calico_rkt.plugin.publish.host_confs import confs_of
+from calico_rkt.plugin.publish.local import Change, ChangedMeanwhileError
 
 _ATTEMPTS = 10
 
@@ -97,8 +97,8 @@ def _parser(command: str, what: str, epilog: str) -> argparse.ArgumentParser:
 
 def _export(args: argparse.Namespace) -> int:
     from calico_rkt.compiler.bundle.write import write
-    from calico_rkt.plugin.exchange.outgoing import export
-    from calico_rkt.plugin.exchange.places import place
+    from calico_rkt.plugin.exchange.datastore_names import place
+    from calico_rkt.plugin.exchange.export import export
 
     with place(args.source, confs_of(args.confs), "--from").open() as side:
         with_endpoints = side.name != LOCAL if args.endpoints is None else args.endpoints
@@ -144,8 +144,8 @@ def _save(path: Path, text: str) -> None:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from calico_rkt.plugin.exchange.outgoing import export
-    from calico_rkt.plugin.exchange.places import place, same
+    from calico_rkt.plugin.exchange.datastore_names import place, same
+    from calico_rkt.plugin.exchange.export import export
 
     if bool(args.file) == bool(args.source):
         raise CniError(Code.INVALID_CONF, "name a FILE, or a datastore with --from", "calico-rkt import --help")
@@ -181,7 +181,7 @@ def _read(name: str) -> Bundle:
 
 
 def _bring_in(args: argparse.Namespace, bundle: Bundle, side: Side, source: str, known: Mapping[str, NetConf]) -> int:
-    from calico_rkt.plugin.exchange.incoming import Plan, carry_out, plan
+    from calico_rkt.plugin.exchange.import_plan import Plan, carry_out, plan
 
     wanted: Plan = plan(bundle, side, source)
     for line in wanted.notes:
@@ -211,7 +211,7 @@ def _bring_in(args: argparse.Namespace, bundle: Bundle, side: Side, source: str,
 
 def _holds(side: Side, changes: tuple[Change, ...], known: Mapping[str, NetConf]) -> bool:
     """Show what the changes let through, with the addresses that any conf gives their networks; whether tests hold."""
-    from calico_rkt.plugin.live import worlds_with
+    from calico_rkt.plugin.publish.effect import worlds_with
 
     brought = {c.new.network for c in changes}
     confs = {**{n: c for n, c in known.items() if n in brought}, **side.known}

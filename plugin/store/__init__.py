@@ -1,0 +1,1 @@
+"""Endpoints, addresses and published profiles kept: on one host in sqlite, in a cluster in Calico's etcd."""

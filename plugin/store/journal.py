@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from calico_rkt.compiler.conf import Address
+from calico_rkt.compiler.conf.parse import Address
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.process import atomic
-from calico_rkt.plugin.result import CniError, Code
 from calico_rkt.plugin.store.protocol import Key
 
 _PAUSE = 60.0

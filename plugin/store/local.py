@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
 
-from calico_rkt.compiler.conf import Address, Ipam, Net, Range
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import Network
-from calico_rkt.plugin.log import LOG
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.conf.parse import Address, Ipam, Net, Range
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import Network
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import addresses, statefile, unheld
 from calico_rkt.plugin.store.profiles import ProfileFolder
 from calico_rkt.plugin.store.protocol import Endpoint, Key, Published, checked_ifname
@@ -295,7 +295,7 @@ def open_records(folder: str = "etcd") -> LocalStore:
 
 def _verify(text: str) -> Network:
     # Here and not above: it imports yaml, which an ADD to a network that is in force must not pay.
-    from calico_rkt.compiler.targets.calico_v3_read import verify
+    from calico_rkt.compiler.targets.calico_v3.read import verify
 
     return verify(text)
 

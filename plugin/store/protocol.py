@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from calico_rkt.compiler.conf import Address, Ipam, Net
+from calico_rkt.compiler.conf.parse import Address, Ipam, Net
 
 _IFNAME = re.compile(r"[A-Za-z0-9_.\-]{1,15}\Z")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from calico_rkt.plugin.enforce import nft
+from calico_rkt.plugin.enforce.nft import libnftables
 from calico_rkt.plugin.store import local
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 from tests.bench import cluster, flows
@@ -228,9 +228,9 @@ def _flushed(where: str, network: str) -> Fact:
     """How long the agent leaves this host open, and how long until all is as it was, after somebody's flush."""
     opened, whole = [], []
     for _ in range(FLUSHES):
-        nft.run("flush ruleset\n")  # the program of that name would go on for 10 ms after it
+        libnftables.run("flush ruleset\n")  # the program of that name would go on for 10 ms after it
         begun = time.perf_counter()
-        opened.append(_until(lambda: bool(nft.list_json("list tables inet")), begun))
+        opened.append(_until(lambda: bool(libnftables.list_json("list tables inet")), begun))
         whole.append(_until(lambda: any(o.get("chain", {}).get("name") == f"in-{network}" for o in _chains()), begun))
         time.sleep(SETTLE)
     said = (
@@ -240,7 +240,7 @@ def _flushed(where: str, network: str) -> Fact:
 
 
 def _chains() -> tuple[dict[str, Any], ...]:
-    return nft.list_json("list chains inet")
+    return libnftables.list_json("list chains inet")
 
 
 def _until(claim: Callable[[], bool], begun: float) -> float:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6
 
-from calico_rkt.plugin import netlink
-from calico_rkt.plugin.netlink import attribute
+from calico_rkt.plugin.link import netlink
+from calico_rkt.plugin.link.netlink import attribute
 from tests.bench.host import OURS, call, conf, netns
 
 FLOWS = 60_000

@@ -14,8 +14,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
-from calico_rkt.plugin import link, log, policy, verbs
-from calico_rkt.plugin.request import parse_request
+from calico_rkt.plugin.calls import dispatch
+from calico_rkt.plugin.cni.request import parse_request
+from calico_rkt.plugin.enforce import local as policy
+from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.process import log
 from calico_rkt.plugin.store import local
 from tests.bench import host
 from tests.bench.attach import AT_ONCE, ENDPOINTS, LEASES, fill
@@ -24,18 +27,18 @@ from tests.bench.host import PEER, conf, netns
 ROUNDS = 100
 PHASES: tuple[tuple[str, Any, str], ...] = (
     ("the conf is read", sys.modules[__name__], "parse_request"),
-    ("the log is opened", verbs, "open_log"),
+    ("the log is opened", dispatch, "open_log"),
     ("the record is looked up", local.LocalStore, "endpoint"),
-    ("a link without a record", link, "delete_unrecorded"),
+    ("a link without a record", pair, "delete_unrecorded"),
     ("the host's own networks", policy, "check_host"),
     ("address and record", local.LocalStore, "add"),
-    ("the pair, and inside", link, "create"),
+    ("the pair, and inside", pair, "create"),
     ("nftables", policy, "attach"),
-    ("up, and routed", link, "bring_up"),
+    ("up, and routed", pair, "bring_up"),
     ("the result is recorded", local.LocalStore, "finish"),
-    ("the pair is removed", link, "delete"),
+    ("the pair is removed", pair, "delete"),
     ("nftables, taken out", policy, "detach"),
-    ("conntrack", link, "forget_flows"),
+    ("conntrack", pair, "forget_flows"),
     ("record and address are freed", local.LocalStore, "remove"),
     ("the store is closed", local.LocalStore, "close"),
     ("all else", sys.modules[__name__], "call"),
@@ -44,7 +47,7 @@ PHASES: tuple[tuple[str, Any, str], ...] = (
 
 def call(command: str, name: str, conf: bytes) -> None:
     env = {"CNI_COMMAND": command, "CNI_CONTAINERID": name, "CNI_NETNS": f"/run/netns/{name}", "CNI_IFNAME": "eth0"}
-    verbs.serve(parse_request(env, conf), lambda _result: None)
+    dispatch.serve(parse_request(env, conf), lambda _result: None)
 
 
 class Clock:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.review.lint import lint
 from tests.bench.workloads import Line, adversarial, aerleon, dead, hierarchical, override, rules, scattered
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.ir import Action, Match, PortRange, Rule, Side
+from calico_rkt.compiler.ir.model import Action, Match, PortRange, Rule, Side
 
 PORTS = tuple(range(8000, 8020))
 

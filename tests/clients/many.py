@@ -7,9 +7,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from calico_rkt.plugin.request import parse_request
-from calico_rkt.plugin.result import CniError
-from calico_rkt.plugin.verbs import serve
+from calico_rkt.plugin.calls.dispatch import serve
+from calico_rkt.plugin.cni.request import parse_request
+from calico_rkt.plugin.cni.result import CniError
 
 
 def served(call: Any) -> Any:

@@ -14,14 +14,14 @@ import subprocess
 import sys
 from ipaddress import ip_network
 
-from calico_rkt.compiler.conf import parse_conf
-from calico_rkt.plugin.request import parse_request
+from calico_rkt.compiler.conf.parse import parse_conf
+from calico_rkt.plugin.calls.dispatch import serve
+from calico_rkt.plugin.cni.request import parse_request
 from calico_rkt.plugin.store.access import access_of
 from calico_rkt.plugin.store.etcd2 import keys, session
 from calico_rkt.plugin.store.etcd2.client import Client
 from calico_rkt.plugin.store.etcd2.published import OldProfiles
 from calico_rkt.plugin.store.etcd2.store import OldStore
-from calico_rkt.plugin.verbs import serve
 
 PLUGIN = "/opt/cni/bin/calico"
 mode, text = sys.argv[1], sys.argv[2]

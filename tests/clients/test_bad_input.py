@@ -19,7 +19,7 @@ MARK = "/run/lab/a-shell-ran"
 
 VERSION, UNSUPPORTED, CONTAINER, ENVIRONMENT, IO, DECODE, CONF = 1, 2, 3, 4, 5, 6, 7
 INTERNAL, OUTSIDE, LINK, DELEGATE = 100, 103, 104, 108
-"""CNI's codes, and this plugin's own from 100 on (plugin/result.py)."""
+"""CNI's codes, and this plugin's own from 100 on (plugin/cni/result.py)."""
 
 
 def without(key: str) -> dict[str, Any]:

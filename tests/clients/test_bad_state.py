@@ -16,7 +16,7 @@ WEB = conf("web", IPAM)
 MARK = "/run/lab/a-shell-ran"
 
 ENVIRONMENT, INTERNAL, EXHAUSTED, TAKEN, LINK, EXISTS = 4, 100, 101, 102, 104, 107
-"""CNI's codes, and this plugin's own from 100 on (plugin/result.py)."""
+"""CNI's codes, and this plugin's own from 100 on (plugin/cni/result.py)."""
 
 
 def but(**changed: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.plugin.enforce.standing import Standing, standing
+from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from tests.clients.agent import LOG, Agent
 from tests.clients.caller import Caller
 from tests.clients.lab import PLUGINS, STATE, Lab, conf, environment, pool, until

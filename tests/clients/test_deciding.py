@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from calico_rkt.compiler.cli.answers import answers
+from calico_rkt.compiler.cli.formats.json_schema import answers
 from tests.clients.caller import Caller
 from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment
 

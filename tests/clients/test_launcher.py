@@ -140,7 +140,7 @@ def test_the_launcher_has_no_undefined_behaviour_in_these_calls(
     """The same source under the compiler's sanitizers, which end the program at the first fault."""
     built = tmp_path / "launcher"
     flags = "-std=c11 -g -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all -static-libasan"
-    source = Path(__file__).parents[2] / "plugin" / "launcher.c"
+    source = Path(__file__).parents[2] / "plugin" / "agent" / "launcher.c"
     subprocess.run(["gcc", *flags.split(), "-o", str(built), str(source)], check=True)
     lab.write("/opt/checked", built.read_bytes() + lab.path(PLUGINS, "calico").read_bytes())
     lab.path("/opt/checked").chmod(0o755)

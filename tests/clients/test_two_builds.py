@@ -15,8 +15,8 @@ from typing import Self
 
 import pytest
 
-from calico_rkt.plugin.enforce.closing import close_first
-from calico_rkt.plugin.enforce.standing import Standing, standing
+from calico_rkt.plugin.enforce.nft.closing import close_first
+from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from tests.clients.agent import Agent
 from tests.clients.caller import Caller, addresses
 from tests.clients.lab import PLUGINS, Lab, conf, pool, until

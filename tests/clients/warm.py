@@ -6,9 +6,9 @@ import json
 import sys
 import time
 
-from calico_rkt.plugin.request import parse_request
-from calico_rkt.plugin.result import CniError
-from calico_rkt.plugin.verbs import serve
+from calico_rkt.plugin.calls.dispatch import serve
+from calico_rkt.plugin.cni.request import parse_request
+from calico_rkt.plugin.cni.result import CniError
 
 for line in sys.stdin:
     call = json.loads(line)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 
-from calico_rkt.compiler.ir import Icmp, Match, PortRange, Side
+from calico_rkt.compiler.ir.model import Icmp, Match, PortRange, Side
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.pair import Scene
 from calico_rkt.compiler.review.parties import Kind, Party
-from calico_rkt.compiler.review.scene import Scene
-from calico_rkt.compiler.review.world import World
+from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.workspace.folder import open_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from calico_rkt.compiler.ir import ToHost
-from calico_rkt.plugin.enforce.elements import EndpointElements, to_host_script
+from calico_rkt.compiler.ir.model import ToHost
+from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from tests.patience import slowness
 
 DIGEST = "sha256:" + "ab" * 32

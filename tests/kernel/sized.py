@@ -19,10 +19,10 @@ ROOT, COUNT = Path(sys.argv[1]), int(sys.argv[2])
 os.environ |= {f"CALICO_RKT_{n}_DIR": str(ROOT / n.lower()) for n in ("RUN", "LIB")}
 os.environ["CALICO_RKT_LOG"] = str(ROOT / "log")
 
-from calico_rkt.compiler.conf import parse_conf  # noqa: E402
-from calico_rkt.plugin import policy  # noqa: E402
-from calico_rkt.plugin.cli import main  # noqa: E402
-from calico_rkt.plugin.restoring import restored  # noqa: E402
+from calico_rkt.compiler.conf.parse import parse_conf  # noqa: E402
+from calico_rkt.plugin.commands.restore import restored  # noqa: E402
+from calico_rkt.plugin.commands.tree import main  # noqa: E402
+from calico_rkt.plugin.enforce import local as policy  # noqa: E402
 from calico_rkt.plugin.store import local  # noqa: E402
 from calico_rkt.plugin.store.protocol import Endpoint, Key  # noqa: E402
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.plugin.enforce import closing, layout, nft, table
-from calico_rkt.plugin.enforce.elements import EndpointElements
-from calico_rkt.plugin.enforce.foundation import base_script
-from calico_rkt.plugin.enforce.standing import Standing, look, standing
+from calico_rkt.plugin.enforce.nft import closing, layout, libnftables, table
+from calico_rkt.plugin.enforce.nft.base import base_script
+from calico_rkt.plugin.enforce.nft.elements import EndpointElements
+from calico_rkt.plugin.enforce.nft.standing import Standing, look, standing
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -82,18 +82,18 @@ def test_a_host_with_a_link_of_ours_up_and_no_table_is_closed(name):
 )
 def test_a_table_that_is_not_whole_is_closed_and_one_restore_later_is_as_new(edit):
     whole()
-    fresh = nft._call("list table inet calico_rkt")
-    nft.run(edit)
+    fresh = libnftables._call("list table inet calico_rkt")
+    libnftables.run(edit)
     assert standing() is Standing.BROKEN
     assert closing.close_first() is Standing.CLOSED
     whole()
     assert standing() is Standing.WHOLE
-    assert nft._call("list table inet calico_rkt") == fresh
+    assert libnftables._call("list table inet calico_rkt") == fresh
 
 
 def test_a_base_chain_with_another_priority_is_not_whole():
     whole()
-    nft.run(
+    libnftables.run(
         "flush chain inet calico_rkt forward; delete chain inet calico_rkt forward\n"
         + "\n".join(
             line.replace("priority filter", "priority 7")
@@ -106,15 +106,15 @@ def test_a_base_chain_with_another_priority_is_not_whole():
 
 def test_a_closed_table_that_is_flushed_is_closed_again():
     whole()
-    nft.run("flush table inet calico_rkt")
+    libnftables.run("flush table inet calico_rkt")
     closing.close_first()
-    nft.run("flush chain inet calico_rkt forward")
+    libnftables.run("flush chain inet calico_rkt forward")
     assert standing() is Standing.BROKEN
     assert closing.close_first() is Standing.CLOSED
 
 
 def test_the_same_name_in_another_family_is_another_table():
-    nft.run("add table ip calico_rkt")
+    libnftables.run("add table ip calico_rkt")
     assert closing.close_first() is Standing.NONE
     whole()
     assert standing() is Standing.WHOLE
@@ -122,7 +122,7 @@ def test_the_same_name_in_another_family_is_another_table():
 
 def test_the_kernel_refuses_a_closing_that_looked_at_another_ruleset():
     whole()
-    nft.run("flush table inet calico_rkt")
+    libnftables.run("flush table inet calico_rkt")
     generation, found = look()
     assert found is Standing.BROKEN
     whole()
@@ -140,7 +140,7 @@ def test_closing_beside_flushes_and_restores_never_takes_a_whole_table_away():
         os._exit(0)
     try:
         for _ in range(150):
-            nft.run("delete table inet calico_rkt" if standing() is not Standing.NONE else "flush ruleset")
+            libnftables.run("delete table inet calico_rkt" if standing() is not Standing.NONE else "flush ruleset")
             whole()
             for _ in range(5):
                 assert standing() is Standing.WHOLE
@@ -153,7 +153,7 @@ def test_closing_beside_flushes_and_restores_never_takes_a_whole_table_away():
 
 def test_an_older_layout_is_whole_by_its_own_measure_and_never_closed():
     whole()
-    nft.run(f"flush chain inet calico_rkt {layout.CHAIN}; delete chain inet calico_rkt {layout.CHAIN}")
+    libnftables.run(f"flush chain inet calico_rkt {layout.CHAIN}; delete chain inet calico_rkt {layout.CHAIN}")
     assert standing() is Standing.OLDER
     assert closing.close_first() is Standing.OLDER
     with pytest.raises(table.BaseMissingError):
@@ -164,19 +164,19 @@ def test_an_older_layout_is_whole_by_its_own_measure_and_never_closed():
 
 def test_a_newer_layout_is_left_alone_and_the_call_says_so():
     whole()
-    nft.run("add chain inet calico_rkt newest; add rule inet calico_rkt newest return")
+    libnftables.run("add chain inet calico_rkt newest; add rule inet calico_rkt newest return")
     newer = [f"layout {layout.VERSION + 1} 0123456789ab", "newest 1", "forward 5 filter 2 0"]
     chain = f"inet calico_rkt {layout.CHAIN}"
-    nft.run(f"flush chain {chain}\n" + "".join(f'add rule {chain} return comment "{line}"\n' for line in newer))
-    before = nft._call("list table inet calico_rkt")
+    libnftables.run(f"flush chain {chain}\n" + "".join(f'add rule {chain} return comment "{line}"\n' for line in newer))
+    before = libnftables._call("list table inet calico_rkt")
     assert closing.close_first() is Standing.NEWER
     with pytest.raises(table.NewerTableError, match="newer layout"):
         whole()
     with pytest.raises(table.NewerTableError):
         table.attach(endpoint(2))
     table.detach(endpoint(2))
-    assert nft._call("list table inet calico_rkt") == before
-    nft.run("flush chain inet calico_rkt newest")
+    assert libnftables._call("list table inet calico_rkt") == before
+    libnftables.run("flush chain inet calico_rkt newest")
     assert closing.close_first() is Standing.CLOSED, "not whole by its own measure: open, whoever made it"
 
 

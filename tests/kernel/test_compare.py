@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import ICMP, TCP, Action, Match, Network, PortRange, Rule, Side, ToHost
-from calico_rkt.compiler.targets import nftables
-from calico_rkt.plugin.enforce import compare, nft, table
-from calico_rkt.plugin.enforce.elements import EndpointElements, to_host_script
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import ICMP, TCP, Action, Match, Network, PortRange, Rule, Side, ToHost
+from calico_rkt.compiler.targets.nftables import write as nftables
+from calico_rkt.plugin.enforce.nft import compare, libnftables, table
+from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -56,7 +56,7 @@ def _on_the_host(lab):
 
 
 def whole():
-    return nft._call(f"list table {T}")
+    return libnftables._call(f"list table {T}")
 
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("_on_the_host")]
@@ -104,7 +104,7 @@ def test_a_table_as_it_was_restored_differs_in_nothing():
 )
 def test_an_edit_is_named_and_mended(edit, words):
     fresh = whole()
-    nft.run(edit)
+    libnftables.run(edit)
     found = compare.differences(WANTED)
     assert any(words in line for line in found), found
     table.restore(ENDPOINTS, NETWORKS, RANGES)
@@ -113,26 +113,26 @@ def test_an_edit_is_named_and_mended(edit, words):
 
 
 def _handles(chain):
-    listed = nft.list_json(f"list chain {T} {chain}")
+    listed = libnftables.list_json(f"list chain {T} {chain}")
     return [o["rule"]["handle"] for o in listed if "rule" in o]
 
 
 def test_a_rule_of_the_base_that_is_replaced_is_named():
     handle = _handles("forward")[3]
-    nft.run(f'replace rule {T} forward handle {handle} iifname "crk*" accept')
+    libnftables.run(f'replace rule {T} forward handle {handle} iifname "crk*" accept')
     (words,) = compare.differences(WANTED)
     assert words == 'chain forward, rule 4: `iifname "crk*" accept` should be `iifname "crk*" jump egress`'
 
 
 def test_what_nft_does_not_list_is_compared_all_the_same():
-    nft.run(f"replace rule {T} in-api handle {_handles('in-api')[1]} meta l4proto 1 return")
+    libnftables.run(f"replace rule {T} in-api handle {_handles('in-api')[1]} meta l4proto 1 return")
     assert compare.differences(WANTED)
 
 
 def test_an_endpoint_that_is_being_added_or_taken_away_is_no_difference():
     wanted = compare.Wanted(NETWORKS, ENDPOINTS[1:], RANGES, [ENDPOINTS[0]])
     assert compare.differences(wanted) == ()
-    nft.run(f'delete element {T} from_endpoint {{ "crk000000000001" }}')
+    libnftables.run(f'delete element {T} from_endpoint {{ "crk000000000001" }}')
     assert compare.differences(wanted) == ()
     table.detach(ENDPOINTS[0])
     assert compare.differences(wanted) == ()
@@ -141,17 +141,17 @@ def test_an_endpoint_that_is_being_added_or_taken_away_is_no_difference():
 
 def test_an_attachment_is_told_of_what_it_rests_on_and_of_nothing_else():
     one = compare.Wanted({"web": NETWORKS["web"]}, ENDPOINTS[:1], RANGES)
-    nft.run(f"insert rule {T} in-api accept; flush set {T} m4-api")
+    libnftables.run(f"insert rule {T} in-api accept; flush set {T} m4-api")
     assert compare.differences(one, only=["web"]) == ()
     for edit in (f"insert rule {T} egress accept", f"insert rule {T} in-web accept", f"flush set {T} source6"):
-        nft.run(edit)
+        libnftables.run(edit)
         assert compare.differences(one, only=["web"])
         table.restore(ENDPOINTS, NETWORKS, RANGES)
 
 
 def _edits(chance):
     """A random single edit of the live table, as nft has it."""
-    listed = nft.list_json(f"list table {T}")
+    listed = libnftables.list_json(f"list table {T}")
     rules = [(o["rule"]["chain"], o["rule"]["handle"]) for o in listed if "rule" in o]
     chain, handle = chance.choice(rules)
     sets = [b for o in listed for b in (o.get("set"), o.get("map")) if b and b.get("elem") and "pools" not in b["name"]]
@@ -174,7 +174,7 @@ def test_every_random_edit_is_named_and_mended_to_the_last_byte():
     fresh = whole()
     for seed in range(60):
         edit = _edits(random.Random(seed))
-        nft.run(edit)
+        libnftables.run(edit)
         assert compare.differences(WANTED), (seed, edit)
         table.restore(ENDPOINTS, NETWORKS, RANGES)
         assert whole() == fresh, (seed, edit)

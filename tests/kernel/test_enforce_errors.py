@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.plugin.enforce import table
+from calico_rkt.plugin.enforce.nft import table
 
 
 def _beside(name):

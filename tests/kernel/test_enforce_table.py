@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import Action, Network, Rule, ToHost
-from calico_rkt.compiler.profile import digest
-from calico_rkt.compiler.targets import nftables
-from calico_rkt.plugin.enforce import nft, table
-from calico_rkt.plugin.enforce.elements import EndpointElements, to_host_script
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import Action, Network, Rule, ToHost
+from calico_rkt.compiler.targets.nftables import write as nftables
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce.nft import libnftables, table
+from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -74,7 +74,7 @@ def test_a_del_takes_the_rest_when_a_part_is_gone_already():
     table.load_network(w.network("a"))
     table.attach(endpoint(1))
     table.attach(endpoint(2))
-    nft.run('delete element inet calico_rkt from_endpoint { "crk000000000001" }')
+    libnftables.run('delete element inet calico_rkt from_endpoint { "crk000000000001" }')
     assert any("from_endpoint" in line for line in table.missing(endpoint(1)))
     table.detach(endpoint(1))
     assert elements() == {*((s, e) for s, e in elements() if "2" in e)}
@@ -99,12 +99,12 @@ def test_an_add_into_a_table_whose_rules_were_flushed_fails_and_restore_mends_it
     table.ensure_base(())
     table.load_network(w.network("a"))
     table.attach(endpoint(1))
-    nft.run("flush table inet calico_rkt")
+    libnftables.run("flush table inet calico_rkt")
     with pytest.raises(table.BaseMissingError):
         table.attach(endpoint(2))
     table.restore([endpoint(1)], {"a": w.network("a")}, ())
     table.attach(endpoint(2))
-    nft.run("flush chain inet calico_rkt in-a")
+    libnftables.run("flush chain inet calico_rkt in-a")
     with pytest.raises(table.NetworkMissingError):
         table.attach(endpoint(3))
 
@@ -113,7 +113,7 @@ def test_a_change_that_fails_leaves_nothing_behind():
     table.ensure_base(())
     table.load_network(w.network("a"))
     before = table.live_networks()
-    with pytest.raises(nft.NftError, match="nftables refused"):
+    with pytest.raises(libnftables.NftError, match="nftables refused"):
         table.apply_scripts((w.network("b"), "add rule inet calico_rkt in-a jump nowhere\n"))
     assert table.live_networks() == before
 
@@ -126,8 +126,8 @@ def test_what_is_live_is_told_by_digest_and_a_chain_edited_by_hand_has_none():
         table.LiveNetwork("a", w.DIGEST, ToHost.RETURN),
         table.LiveNetwork("b", w.DIGEST, ToHost.DROP),
     )
-    nft.run("add rule inet calico_rkt in-a accept")
-    nft.run(to_host_script("b", ToHost.ACCEPT))
+    libnftables.run("add rule inet calico_rkt in-a accept")
+    libnftables.run(to_host_script("b", ToHost.ACCEPT))
     assert [n.digest for n in table.live_networks()] == ["", ""]
     assert table.live_digest("a") == ""
     assert table.live_digest("c") is None
@@ -260,7 +260,7 @@ def test_a_restore_under_traffic_lets_no_denied_packet_through_and_cuts_no_flow(
 def test_a_flush_under_traffic_opens_until_the_restore_and_no_longer(flooded, family, record_testsuite_property):
     _world, _a, sink, restore = flooded(family)
     begun = time.perf_counter()
-    nft.run("flush ruleset")
+    libnftables.run("flush ruleset")
     restore()
     record_testsuite_property(f"open_ms_ipv{family}", round((time.perf_counter() - begun) * 1e3, 2))
     passed = 0

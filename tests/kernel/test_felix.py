@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.plugin.enforce import felix
+from calico_rkt.plugin.enforce import felix_chains
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -79,5 +79,5 @@ def test_felix_is_found_where_forwarded_packets_reach_it(lab, script, words, wit
         pytest.skip(f"no {words['tool']} on this machine")
     lab.run(lab.host, ["sh", "-ec", script.format(**words)], check=True)
     with w.inside(lab.host):
-        assert felix.missing((4, 6)) == without
-        assert felix.missing(()) == ()
+        assert felix_chains.missing((4, 6)) == without
+        assert felix_chains.missing(()) == ()

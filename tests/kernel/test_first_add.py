@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.conf import Ipam, parse_conf
-from calico_rkt.plugin import differences, lifecycle, policy
-from calico_rkt.plugin.enforce import nft, table
-from calico_rkt.plugin.result import CniError
+from calico_rkt.compiler.conf.parse import Ipam, parse_conf
+from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.enforce import differences
+from calico_rkt.plugin.enforce import local as policy
+from calico_rkt.plugin.enforce.nft import libnftables, table
+from calico_rkt.plugin.publish import local as lifecycle
 from calico_rkt.plugin.store.local import LocalStore, _verify
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 
@@ -119,17 +121,17 @@ def test_a_first_add_whose_files_do_not_compile_publishes_nothing(store, profile
 def test_a_chain_that_somebody_gave_another_name_is_replaced_for_all_of_its_endpoints(store, profiles):
     first = recorded(store, 1)
     policy.attach(store, conf(profiles), first)
-    nft.run("rename chain inet calico_rkt out-web elsewhere")
+    libnftables.run("rename chain inet calico_rkt out-web elsewhere")
     second = recorded(store, 2)
     policy.attach(store, conf(profiles), second)
     assert table.missing(policy.elements_of(first)) == []
     assert table.missing(policy.elements_of(second)) == []
-    assert "elsewhere" not in nft.listed("list table inet calico_rkt")
+    assert "elsewhere" not in libnftables.listed("list table inet calico_rkt")
 
 
 def test_what_differs_is_told_also_while_somebody_holds_the_lock(store, profiles, monkeypatch):
     policy.attach(store, conf(profiles), recorded(store, 1))
-    nft.run("insert rule inet calico_rkt in-web accept")
+    libnftables.run("insert rule inet calico_rkt in-web accept")
     monkeypatch.setattr(differences, "_PATIENCE", 0.2)
     fd = os.open(store.run_dir / "policy.lock", os.O_RDWR)
     fcntl.flock(fd, fcntl.LOCK_EX)

@@ -16,7 +16,7 @@ import json, sys
 from ipaddress import ip_network
 from pathlib import Path
 from calico_rkt.compiler.conf import Ipam, Range
-from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.cni.result import CniError
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.plugin import netns
+from calico_rkt.plugin.link import netns
 from tests.patience import slowness
 
 pytestmark = pytest.mark.kernel
@@ -18,7 +18,7 @@ PRELUDE = """
 import json, sys
 from ipaddress import ip_address, ip_network
 from calico_rkt.plugin import conntrack, link, linkstate, netlink, netns
-from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.cni.result import CniError
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 def make(path, container, *addresses, nonce="a" * 16, up=True, **more):
@@ -363,7 +363,7 @@ def test_who_can_not_come_back_from_a_namespace_ends_at_once(lab):
     c = lab.container()
     code = (
         "from calico_rkt.plugin import netns\n"
-        "from calico_rkt.plugin.result import CniError\n"
+        "from calico_rkt.plugin.cni.result import CniError\n"
         "go, seen = netns._setns, []\n"
         "def setns(fd, path):\n"
         "    seen.append(path)\n"

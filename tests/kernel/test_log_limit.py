@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.ir import Action, LogLimit, Network, Rule
-from calico_rkt.compiler.targets import nftables
-from calico_rkt.plugin.enforce import table
+from calico_rkt.compiler.ir.model import Action, LogLimit, Network, Rule
+from calico_rkt.compiler.targets.nftables import write as nftables
+from calico_rkt.plugin.enforce.nft import table
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))

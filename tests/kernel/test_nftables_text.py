@@ -6,9 +6,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from calico_rkt.compiler.ir import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
-from calico_rkt.compiler.profile import digest
-from calico_rkt.compiler.selector import parse_selector
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
+from calico_rkt.compiler.ir.selector import parse_selector
 from calico_rkt.compiler.targets import TARGETS
 
 pytestmark = pytest.mark.kernel
@@ -95,8 +95,8 @@ def test_applying_another_text_replaces_the_rules_and_the_digest():
 
 @pytest.mark.parametrize("name", ["yes", "1e3", "0", "in", "a.b-c.d", "x" * 63, "drop", "{{7*7}}", "$(x)", 'a"\n}\nb'])
 def test_nft_takes_any_networks_name_and_id(name):
-    from calico_rkt.compiler.ids import object_id
-    from calico_rkt.compiler.selector import has
+    from calico_rkt.compiler.ir.ids import object_id
+    from calico_rkt.compiler.ir.selector import has
 
     network_id = object_id(name)
     own = Rule(Action.ALLOW, Match(source=Side(selector=has(network_id))))

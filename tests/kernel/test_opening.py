@@ -2,7 +2,7 @@
 
 import json
 
-from calico_rkt.compiler.ir import ICMP, ICMPV6
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6
 from calico_rkt.compiler.packets.opening import OPENING
 
 RULES = """table inet t {

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from calico_rkt.compiler.conf import Ipam, parse_conf
 from calico_rkt.plugin import policy
-from calico_rkt.plugin.differences import differences
+from calico_rkt.plugin.enforce.differences import differences
 from calico_rkt.plugin.store.local import LocalStore, _verify
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 

@@ -15,7 +15,7 @@ from calico_rkt.compiler.ir import Network
 from calico_rkt.compiler.targets import nftables
 from calico_rkt.plugin.agent import watch
 from calico_rkt.plugin.enforce import table
-from calico_rkt.plugin.enforce.elements import EndpointElements, to_host_script
+from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.compiler.ir import ToHost
 
 table.ensure_base(())

@@ -7,10 +7,10 @@ from ipaddress import ip_address, ip_network
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.conf import Ipam, NetConf
+from calico_rkt.compiler.conf.parse import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.evaluate import End, Packet, evaluate
-from calico_rkt.compiler.ir import PROTOCOL_NAMES
+from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
+from calico_rkt.compiler.ir.model import PROTOCOL_NAMES
 from calico_rkt.compiler.pipeline import compile_for_host, write_proven
 
 CONF = NetConf("web", "calico", "1.0.0", Ipam("host-local"))

@@ -12,9 +12,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.conf import Ipam, Range, parse_conf
-from calico_rkt.plugin import policy
-from calico_rkt.plugin.result import CniError
+from calico_rkt.compiler.conf.parse import Ipam, Range, parse_conf
+from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.enforce import local as policy
 from calico_rkt.plugin.store import local
 from calico_rkt.plugin.store.journal import Journal, Release
 from calico_rkt.plugin.store.protocol import Endpoint, Key

@@ -7,14 +7,14 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.evaluate import End, Packet, evaluate
-from calico_rkt.compiler.ir import Action, Icmp, Match, PortRange, Rule, Side
+from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
+from calico_rkt.compiler.ir.model import Action, Icmp, Match, PortRange, Rule, Side
+from calico_rkt.compiler.ir.selector import parse_selector
 from calico_rkt.compiler.packets.budget import WORDS, Budget
-from calico_rkt.compiler.packets.fates import FirstMatch
-from calico_rkt.compiler.packets.readable import readable
+from calico_rkt.compiler.packets.first_match import FirstMatch
+from calico_rkt.compiler.packets.simplify import readable
 from calico_rkt.compiler.packets.space import ENDS, FROM, V6, Space
 from calico_rkt.compiler.review.flows import flow
-from calico_rkt.compiler.selector import parse_selector
 from tests.flow_words import PORTED, CutError, read_flow
 
 OCTET = st.sampled_from([0, 1, 2, 8, 9, 127, 253, 254, 255]) | st.integers(0, 255)

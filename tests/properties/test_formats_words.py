@@ -8,17 +8,17 @@ import re
 
 from hypothesis import given, settings
 
-from calico_rkt.compiler.cli.diff_markdown import markdown
 from calico_rkt.compiler.cli.explain import _text
-from calico_rkt.compiler.cli.formats import render_as
-from calico_rkt.compiler.cli.matrix_formats import render_matrix
-from calico_rkt.compiler.expectations import End, Expectation
-from calico_rkt.compiler.ir import Action
+from calico_rkt.compiler.cli.formats.diff_markdown import markdown
+from calico_rkt.compiler.cli.formats.findings import render_as
+from calico_rkt.compiler.cli.formats.matrix import render_matrix
+from calico_rkt.compiler.grammar.expectations import End, Expectation
+from calico_rkt.compiler.ir.model import Action
 from calico_rkt.compiler.review.diff import diff
-from calico_rkt.compiler.review.diff_words import problems, text, values
+from calico_rkt.compiler.review.diff_text import problems, text, values
+from calico_rkt.compiler.review.explain import cases
+from calico_rkt.compiler.review.html_report import Review, page
 from calico_rkt.compiler.review.matrix import matrix
-from calico_rkt.compiler.review.question import cases
-from calico_rkt.compiler.review.report import Review, page
 from tests.flow_words import CutError, read_flow
 from tests.properties.smallworld import BEFORE_AND_AFTER, SmallWorld, packets
 

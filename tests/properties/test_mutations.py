@@ -6,13 +6,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.cli.formats import FORMATS, render_as
-from calico_rkt.compiler.conf import Ipam, NetConf, parse_conf
+from calico_rkt.compiler.cli.formats.findings import FORMATS, render_as
+from calico_rkt.compiler.conf.parse import Ipam, NetConf, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.overrides import parse_file
+from calico_rkt.compiler.grammar.overrides import parse_file
 from calico_rkt.compiler.pipeline import compile_for_host
 from calico_rkt.compiler.review.check import check
-from calico_rkt.compiler.workspace.reader import Listing, assemble
+from calico_rkt.compiler.workspace.assemble import Listing, assemble
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = [d for d in (ROOT / "docs" / "examples", ROOT / "tests" / "golden") if d.is_dir()]

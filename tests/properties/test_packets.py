@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.evaluate import End, Packet, evaluate, matches
-from calico_rkt.compiler.ir import Action, Icmp, Match, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate, matches
+from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.selector import parse_selector
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
-from calico_rkt.compiler.packets.cover import pieces_left
 from calico_rkt.compiler.packets.labels import label_classes
 from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.packets.space import Space, meet
+from calico_rkt.compiler.packets.subtract import pieces_left
 from calico_rkt.compiler.review.lint import everything, lint
-from calico_rkt.compiler.selector import parse_selector
 
 NETS = [ip_network(n) for n in ("10.0.0.0/8", "10.1.0.0/16", "10.1.0.0/17", "10.1.128.0/17", "fd00::/8", "::/0")]
 ADDRESSES = [ip_address(a) for a in ("9.9.9.9", "10.9.0.1", "10.1.0.1", "10.1.128.1", "2001:db8::1", "fd00::1")]

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.evaluate import evaluate
-from calico_rkt.compiler.ir import Action, Icmp, Match, Network, PortRange, Rule, Side
-from calico_rkt.compiler.packets.equal import told_apart
+from calico_rkt.compiler.ir.evaluate import evaluate
+from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.selector import Op, parse_selector
+from calico_rkt.compiler.packets.compare import told_apart
 from calico_rkt.compiler.review.lint import lint
-from calico_rkt.compiler.selector import Op, parse_selector
 
 NETS = [
     ip_network(n) for n in ("10.0.0.0/8", "10.1.0.0/16", "10.1.0.0/17", "10.1.128.0/17", "fd00::/8", "2001:db8::/32")

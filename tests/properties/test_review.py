@@ -6,19 +6,19 @@ from itertools import product
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.evaluate import matches
-from calico_rkt.compiler.expectations import End, Expectation
-from calico_rkt.compiler.ir import Action, Match, NameRef, Rule, Side
+from calico_rkt.compiler.grammar.expectations import End, Expectation
+from calico_rkt.compiler.ir.evaluate import matches
+from calico_rkt.compiler.ir.model import Action, Match, NameRef, Rule, Side
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.ranges import example
-from calico_rkt.compiler.packets.readable import readable
+from calico_rkt.compiler.packets.simplify import readable
 from calico_rkt.compiler.review.diff import diff
 from calico_rkt.compiler.review.expect import outcome
+from calico_rkt.compiler.review.explain import cases
 from calico_rkt.compiler.review.flows import flow
 from calico_rkt.compiler.review.matrix import matrix
+from calico_rkt.compiler.review.pair import Scene
 from calico_rkt.compiler.review.parties import Kind
-from calico_rkt.compiler.review.question import cases
-from calico_rkt.compiler.review.scene import Scene
 from tests.properties.smallworld import (
     BEFORE_AND_AFTER,
     NAMES,

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.selector import (
+from calico_rkt.compiler.ir.selector import (
     ALL,
     MAX_LENGTH,
     Op,

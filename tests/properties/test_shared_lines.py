@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.evaluate import evaluate
-from calico_rkt.compiler.ir import Action, Network
+from calico_rkt.compiler.ir.evaluate import evaluate
+from calico_rkt.compiler.ir.model import Action, Network
 from calico_rkt.compiler.review.lint import lint
 from calico_rkt.compiler.review.lint_all import lint_all
 from tests.properties.smallworld import LISTS, NAMES, packets

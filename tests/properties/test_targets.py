@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.evaluate import End, Packet, evaluate
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
-from calico_rkt.compiler.profile import digest
-from calico_rkt.compiler.selector import parse_selector
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
+from calico_rkt.compiler.ir.selector import parse_selector
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.targets.calico_v3_read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify
 
 IDS = ("a", "b", "web")
 NETS = {

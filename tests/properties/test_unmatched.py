@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.evaluate import matches
-from calico_rkt.compiler.ir import Action, Match, Rule, Side
+from calico_rkt.compiler.ir.evaluate import matches
+from calico_rkt.compiler.ir.model import Action, Match, Rule, Side
 from calico_rkt.compiler.review.unmatched import unmatched
 from tests.properties.smallworld import ADDRESSES, NAMES, RANGES, RULES, TODAY, Drawn, SmallWorld, packets
 

@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calico_rkt.compiler import source_yaml
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.source import Mapping, Sequence
-from calico_rkt.compiler.source_yaml_python import Loader
+from calico_rkt.compiler.text import yaml_nodes
+from calico_rkt.compiler.text.nodes import Mapping, Sequence
+from calico_rkt.compiler.text.yaml_python import Loader
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").rglob("*.y*ml"))
 
@@ -27,9 +27,9 @@ def with_places(node):
 
 def answer(text, loader):
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(source_yaml, "_LOADER", loader)
+        patched.setattr(yaml_nodes, "_LOADER", loader)
         try:
-            return with_places(source_yaml.compose("f", text)), source_yaml.comments(text.encode())
+            return with_places(yaml_nodes.compose("f", text)), yaml_nodes.comments(text.encode())
         except CompileError as e:
             return [(d, d.span) for d in e.diagnostics]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ROOM = "compiler/workspace/"
 OPENERS = {
-    "parse_conf": {"plugin/request.py"},  # what a runtime hands over
+    "parse_conf": {"plugin/cni/request.py"},  # what a runtime hands over
     "shape_of": set(),
     "read_profiles": set(),
     "entries_of": set(),
@@ -32,5 +32,10 @@ def test_nobody_else_opens_a_conf_or_an_override():
 
 
 def test_the_room_is_asked_by_what_publishes_and_by_what_reviews():
-    assert {"compiler/cli/places.py", "plugin/decided.py"} <= {*importers("open_folder"), *importers("open_host")}
-    assert {"plugin/policy.py", "plugin/live.py"} == {p for p in importers("overrides_of") if not p.startswith(ROOM)}
+    assert {"compiler/cli/places.py", "plugin/publish/host_confs.py"} <= {
+        *importers("open_folder"),
+        *importers("open_host"),
+    }
+    assert {"plugin/enforce/local.py", "plugin/publish/effect.py"} == {
+        p for p in importers("overrides_of") if not p.startswith(ROOM)
+    }

@@ -18,8 +18,8 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 
-from calico_rkt.plugin.log import LOG
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import PATIENCE, Access, UnreachableError
 from calico_rkt.plugin.store.etcd2.library import etcd
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from calico_rkt.compiler.conf import Address
-from calico_rkt.plugin.log import LOG
+from calico_rkt.compiler.conf.parse import Address
 from calico_rkt.plugin.process import atomic
+from calico_rkt.plugin.process.log import LOG
 
 MOST = 256
 """Free addresses that are remembered of one look through a full pool."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from calico_rkt.compiler.conf import Address, Net
-from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.store.protocol import Key
 
 ORCHESTRATOR = "cni"

@@ -10,13 +10,14 @@ import json
 from collections.abc import Sequence
 
 from calico_rkt.compiler.diagnostics import CompileError, render
-from calico_rkt.compiler.ir import Network
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.pipeline import OLD_CALICO, write_proven
-from calico_rkt.compiler.profile import digest
-from calico_rkt.compiler.targets import calico_v1, calico_v3
-from calico_rkt.compiler.targets.calico_v1_whole import Parts, verify
-from calico_rkt.compiler.targets.calico_v3_read import verify as verify_v3
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.targets.calico_v1 import write as calico_v1
+from calico_rkt.compiler.targets.calico_v1.rejoin import Parts, verify
+from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
+from calico_rkt.compiler.targets.calico_v3.read import verify as verify_v3
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.store.etcd2.values import OURS, encode, json_object
 from calico_rkt.plugin.store.protocol import Published
 

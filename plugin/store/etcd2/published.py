@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import Network
-from calico_rkt.plugin.log import LOG
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import Network
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.etcd2 import keys
 from calico_rkt.plugin.store.etcd2.client import Client, Node

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from calico_rkt.compiler.conf import Address
+from calico_rkt.compiler.conf.parse import Address
 from calico_rkt.plugin.store.etcd2 import keys
 from calico_rkt.plugin.store.etcd2.client import Client
 from calico_rkt.plugin.store.etcd2.hints import Hints

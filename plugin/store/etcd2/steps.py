@@ -11,9 +11,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from calico_rkt.compiler.ir import Network, Rule
+from calico_rkt.compiler.ir.model import Network, Rule
 from calico_rkt.compiler.packets.budget import UndecidedError
-from calico_rkt.compiler.packets.equal import newly_allowed
+from calico_rkt.compiler.packets.compare import newly_allowed
 from calico_rkt.plugin.store.etcd2.client import Client
 from calico_rkt.plugin.store.etcd2.profiles import rules_value
 

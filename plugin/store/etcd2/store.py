@@ -12,9 +12,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
-from calico_rkt.compiler.conf import Address, Ipam, NetConf, Range
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.plugin.result import CniError, Code, gateways_in
+from calico_rkt.compiler.conf.parse import Address, Ipam, NetConf, Range
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.cni.result import CniError, Code, gateways_in
 from calico_rkt.plugin.store.access import Access, access_of, node_name
 from calico_rkt.plugin.store.addresses import by_set, within
 from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, until_done

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from calico_rkt.compiler.conf import Address, Net
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.store.etcd2.client import Node
 from calico_rkt.plugin.store.protocol import Endpoint, Key, checked_ifname
 

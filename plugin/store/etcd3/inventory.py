@@ -9,7 +9,7 @@ from typing import Any
 
 from calico_rkt.compiler.bundle.resources import Pool, WorkloadEndpoint
 from calico_rkt.compiler.bundle.write import pool_spec
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, absent, get, get_prefix, put, untouched_since

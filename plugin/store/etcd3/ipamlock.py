@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calico_rkt.plugin.log import LOG
 from calico_rkt.plugin.process import atomic
+from calico_rkt.plugin.process.log import LOG
 
 LOCK_FILE = "/var/run/calico/ipam.lock"
 """CALICO_IPAM_LOCK_FILE names another, where the stock plugin's conf has ipam_lock_file."""

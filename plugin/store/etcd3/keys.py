@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from calico_rkt.compiler.conf import Net
-from calico_rkt.compiler.ids import segment_id
+from calico_rkt.compiler.conf.parse import Net
+from calico_rkt.compiler.ir.ids import segment_id
 
 NAMESPACE, ORCHESTRATOR = "default", "cni"
 """What the stock CNI plugin says of containers that are no pods."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from calico_rkt.compiler.conf import Net
+from calico_rkt.compiler.conf.parse import Net
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError
@@ -81,7 +81,7 @@ def _choosy(pools: Iterable[Pool], net: Net) -> Pool | None:
 
 
 def _selects(pool: Pool, node: Kv) -> bool:
-    from calico_rkt.compiler.selector import SelectorError, parse_selector
+    from calico_rkt.compiler.ir.selector import SelectorError, parse_selector
 
     labels = section(resource(node.value), "metadata").get("labels")
     try:

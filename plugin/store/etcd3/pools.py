@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from calico_rkt.compiler.conf import Ipam, Net
-from calico_rkt.plugin.log import LOG
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.conf.parse import Ipam, Net
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway, absent, put, untouched_since

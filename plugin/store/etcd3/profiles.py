@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from calico_rkt.compiler.diagnostics import CompileError, render
-from calico_rkt.compiler.profile import digest
-from calico_rkt.compiler.targets import calico_v3
-from calico_rkt.compiler.targets.calico_v3_read import verify
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
+from calico_rkt.compiler.targets.calico_v3.read import verify
 from calico_rkt.compiler.targets.yaml_values import load
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.store.etcd3.gateway import Kv
 from calico_rkt.plugin.store.etcd3.resources import encode, envelope, notes_of, resource
 from calico_rkt.plugin.store.protocol import Published

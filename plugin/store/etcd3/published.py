@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import (
     Answer,

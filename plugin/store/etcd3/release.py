@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from calico_rkt.compiler.conf import Address, Net
+from calico_rkt.compiler.conf.parse import Address, Net
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, block_net, handle_blocks, with_block
 from calico_rkt.plugin.store.etcd3.gateway import (

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf import Address, Ipam, NetConf
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.plugin.log import LOG
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.conf.parse import Address, Ipam, NetConf
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access, access_of, node_name
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, until_done

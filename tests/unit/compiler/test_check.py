@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.overrides import parse_file
-from calico_rkt.plugin.cli import main
+from calico_rkt.compiler.grammar.overrides import parse_file
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.commands.tree import main
 
 CONF = (
     '{"cniVersion": "1.0.0", "name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.7.0.0/24"}}'

@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 
-from calico_rkt.compiler.ids import object_id
-from calico_rkt.compiler.ir import Action, Match, Rule, ToHost
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import Action, Match, Rule, ToHost
 from calico_rkt.compiler.review.diff import diff
 from tests.worlds import conf, world
 

@@ -4,13 +4,13 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from calico_rkt.compiler.conf import Ipam, NetConf, Range
-from calico_rkt.compiler.expectations import End, Expectation
-from calico_rkt.compiler.ir import Action, Match, NameRef, Rule, Side
+from calico_rkt.compiler.conf.parse import Ipam, NetConf, Range
+from calico_rkt.compiler.grammar.expectations import End, Expectation
+from calico_rkt.compiler.ir.model import Action, Match, NameRef, Rule, Side
 from calico_rkt.compiler.review.diff import diff
 from calico_rkt.compiler.review.expect import outcome
+from calico_rkt.compiler.review.explain import cases
 from calico_rkt.compiler.review.matrix import cell_words, kind, matrix
-from calico_rkt.compiler.review.question import cases
 from tests.worlds import conf, world
 
 ALLOW = (Rule(Action.ALLOW),)

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from calico_rkt.compiler.cli.commands import run
-from calico_rkt.compiler.ir import Action, Match, PortRange, Rule, Side
+from calico_rkt.compiler.ir.model import Action, Match, PortRange, Rule, Side
 from calico_rkt.compiler.packets import budget, labels
 from calico_rkt.compiler.review.diff import diff
 from tests.worlds import conf, world
@@ -158,7 +158,7 @@ def test_where_few_words_would_take_too_long_the_answer_is_many_exact_ones(monke
     )
     worlds = [world([web], {"web": (some, ())}) for some in ((), rules)]
     few = diff(*worlds).changes
-    monkeypatch.setattr("calico_rkt.compiler.packets.readable.WORDS", budget.STEPS // 10)
+    monkeypatch.setattr("calico_rkt.compiler.packets.simplify.WORDS", budget.STEPS // 10)
     many = diff(*worlds)
     assert not many.undecided
     assert len(many.changes) >= len(few) > 0

@@ -7,13 +7,14 @@ import time
 import pytest
 
 from calico_rkt.compiler.bundle.read import read
-from calico_rkt.compiler.conf import parse_conf
+from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.ir import Action, Match, Network, Rule, Side
+from calico_rkt.compiler.ir.model import Action, Match, Network, Rule, Side
 from calico_rkt.compiler.pipeline import compile_for_host
-from calico_rkt.compiler.source import parse_yaml
-from calico_rkt.compiler.source_json import parse_json
-from calico_rkt.compiler.targets import calico_v3, calico_v3_read
+from calico_rkt.compiler.targets.calico_v3 import read as calico_v3_read
+from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
+from calico_rkt.compiler.text.json_nodes import parse_json
+from calico_rkt.compiler.text.nodes import parse_yaml
 from tests.growth import growth
 
 LARGEST = 8 << 20

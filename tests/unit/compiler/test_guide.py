@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.conf import Ipam, NetConf
+from calico_rkt.compiler.conf.parse import Ipam, NetConf
 from calico_rkt.compiler.pipeline import compile_for_host
 
 ROOT = Path(__file__).parents[3]
@@ -16,8 +16,8 @@ FILES = [
     b.strip("\n") + "\n" for b in BLOCKS if re.match(r"\s*(network|apiVersion|definitions|settings|guardrails):", b)
 ]
 OURS = (
-    *("fields", "values", "rules", "definitions", "defaults", "settings", "expectations", "guardrails"),
-    *("overrides", "pipeline", "cli/compile"),
+    *("text/fields", "text/values", "pipeline", "cli/compile"),
+    *(f"grammar/{n}" for n in ("rules", "definitions", "defaults", "settings", "expectations", "guardrails", "overrides")),
 )
 PACKAGES = ("passes/*.py", *(f"workspace/{n}.py" for n in ("files", "policy", "unread", "host")))
 NAMES = b"definitions:\n  nets: {office: [192.0.2.0/24]}\n  ports: {web: [80]}\n"

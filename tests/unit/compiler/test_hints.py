@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.conf import parse_conf
+from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.values import BadValueError, parse_net, parse_number, parse_port
+from calico_rkt.compiler.text.values import BadValueError, parse_net, parse_number, parse_port
 
 OFFERED = re.compile(r'write "?([^" ]+)"?')
 """A hint's replacement, as a person would paste it."""

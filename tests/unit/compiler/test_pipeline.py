@@ -4,11 +4,11 @@ from types import MappingProxyType
 import pytest
 
 from calico_rkt.compiler import pipeline
-from calico_rkt.compiler.conf import Ipam, NetConf
+from calico_rkt.compiler.conf.parse import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.ir import ToHost
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.model import ToHost
 from calico_rkt.compiler.pipeline import compile_for_host
-from calico_rkt.compiler.profile import digest
 from calico_rkt.compiler.workspace.policy import parse_files
 
 CONF = NetConf("web", "calico", "1.0.0", Ipam("host-local"))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.diagnostics import CompileError, Span, warning
 from calico_rkt.compiler.review.baseline import Entry, accept, fingerprint, parse_baseline, recorded, render
-from calico_rkt.compiler.review.silences import apply, silences
-from calico_rkt.compiler.source_yaml import comments
+from calico_rkt.compiler.review.ignore_comments import apply, silences
+from calico_rkt.compiler.text.yaml_nodes import comments
 
 CONF = '{"name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}\n'
 DEAD = """\

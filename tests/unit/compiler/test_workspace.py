@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.defaults import BUILT_IN
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.ids import object_id
+from calico_rkt.compiler.grammar.defaults import BUILT_IN
+from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.workspace.files import read_file, read_profiles
 from calico_rkt.compiler.workspace.policy import built_in_rules, parse_files, policy_for
 

@@ -40,13 +40,15 @@ def packages(modules: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in modules}
 
 
-@pytest.mark.parametrize("module", ["calico_rkt.plugin.main", "calico_rkt.plugin.request", "calico_rkt.plugin.result"])
+@pytest.mark.parametrize(
+    "module", ["calico_rkt.plugin.main", "calico_rkt.plugin.cni.request", "calico_rkt.plugin.cni.result"]
+)
 def test_the_front_door_imports_nothing_heavy(module):
     assert not packages(imported(f"import {module}")) & HEAVY
 
 
 def test_attaching_imports_nothing_that_is_not_listed():
-    found = imported("import calico_rkt.plugin.main, calico_rkt.plugin.request, calico_rkt.plugin.verbs")
+    found = imported("import calico_rkt.plugin.main, calico_rkt.plugin.cni.request, calico_rkt.plugin.calls.dispatch")
     more = packages(found) - packages(imported(""))
     assert {name for name in more if not name.startswith("_")} <= set(LISTED.split())
     assert {m for m in found if m.startswith("calico_rkt.compiler.")} <= set(OURS)
@@ -56,12 +58,12 @@ def test_attaching_imports_nothing_that_is_not_listed():
 @pytest.mark.parametrize("argv", [["--help"], ["compile", str(EXAMPLE / "web.conf")], ["check", str(EXAMPLE)]])
 def test_a_command_that_needs_no_host_imports_nothing_of_what_works_on_one(argv):
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", f"from calico_rkt.plugin.cli import main; main({argv!r})"],
+        [sys.executable, "-X", "importtime", "-c", f"from calico_rkt.plugin.commands.tree import main; main({argv!r})"],
         capture_output=True,
         text=True,
         check=True,
     )
     found = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert {m for m in found if m.startswith("calico_rkt.plugin.")} == {"calico_rkt.plugin.cli"}
+    assert {m for m in found if m.startswith("calico_rkt.plugin.")} == {"calico_rkt.plugin.commands.tree"}
     assert not packages(found) & {"sqlite3", "ctypes", "socket", "logging", "zipfile"}
-    assert argv != ["--help"] or not {m for m in found if m.startswith("calico_rkt.compiler.conf")}
+    assert argv != ["--help"] or not {m for m in found if m.startswith("calico_rkt.compiler.conf.parse")}

@@ -27,7 +27,7 @@ def test_version_answers_without_reading_stdin():
 
 
 def test_the_launcher_and_python_give_the_same_version_answer():
-    text = (ROOT / "plugin" / "launcher.c").read_text()
+    text = (ROOT / "plugin" / "agent" / "launcher.c").read_text()
     for version in json.loads(run(CNI_COMMAND="VERSION").stdout)["supportedVersions"]:
         assert f'\\"{version}\\"' in text
 

@@ -55,12 +55,12 @@ def test_an_override_with_tests_needs_what_reads_it_and_no_more():
 def test_what_reads_back_otherwise_is_compared_by_meaning():
     program = (
         "import sys\n"
-        "from calico_rkt.compiler.ir import Network\n"
+        "from calico_rkt.compiler.ir.model import Network\n"
         "from calico_rkt.compiler.targets import TARGETS\n"
         "target = TARGETS['calico-v3']\n"
         "text = target.write(Network('web', 'web'))\n"
         "assert target.differs(Network('web', 'web'), text) is None\n"
-        "assert 'calico_rkt.compiler.targets.meaning' not in sys.modules\n"
+        "assert 'calico_rkt.compiler.targets.proof' not in sys.modules\n"
         "assert 'digest' in target.differs(Network('web', 'web'), text.replace('sha256:', 'sha256:0'))\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -114,7 +114,7 @@ def test_an_output_that_can_not_be_is_named_as_it_was_given(net, output, words):
 
 
 def test_a_bug_is_not_findings(net):
-    code = "from calico_rkt.compiler.cli.common import guarded; import sys; sys.exit(guarded('x', lambda: 1 // 0))"
+    code = "from calico_rkt.compiler.cli.process import guarded; import sys; sys.exit(guarded('x', lambda: 1 // 0))"
     done = subprocess.run([sys.executable, "-c", code], cwd=net, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "ZeroDivisionError" in done.stderr
@@ -141,7 +141,7 @@ def test_ctrl_c_is_130_quietly_with_nothing_left_behind(net):
 
 PROGRESS = """
 import sys, time
-from calico_rkt.compiler.cli.common import guarded, write
+from calico_rkt.compiler.cli.process import guarded, write
 from calico_rkt.compiler.cli.progress import progress
 
 def work():

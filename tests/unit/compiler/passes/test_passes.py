@@ -4,9 +4,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from calico_rkt.compiler.definitions import Definition, Definitions
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.ir import ICMP, Action, Match, NameRef, Network, PortRange, Rule, Side
+from calico_rkt.compiler.grammar.definitions import Definition, Definitions
+from calico_rkt.compiler.ir.model import ICMP, Action, Match, NameRef, Network, PortRange, Rule, Side
 from calico_rkt.compiler.passes import PASSES, run_passes
 
 HERE = Span("names.yaml", 1, 1, 2)

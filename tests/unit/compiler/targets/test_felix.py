@@ -2,15 +2,15 @@
 
 import pytest
 
-from calico_rkt.compiler.conf import Ipam, NetConf
+from calico_rkt.compiler.conf.parse import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.evaluate import End, Packet, evaluate
-from calico_rkt.compiler.ir import Icmp
-from calico_rkt.compiler.overrides import parse_file
+from calico_rkt.compiler.grammar.overrides import parse_file
+from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
+from calico_rkt.compiler.ir.model import Icmp
 from calico_rkt.compiler.pipeline import compile_for_host
-from calico_rkt.compiler.targets.calico_v3_read import read
+from calico_rkt.compiler.targets.calico_v3.read import read
 from calico_rkt.compiler.targets.felix import JUDGED, Nodes
-from calico_rkt.plugin.cli import main
+from calico_rkt.plugin.commands.tree import main
 
 CODES = ["protocol: ICMP, icmp: {type: 8, code: 0}", "protocol: ICMPv6, icmp: {type: 128, code: 0}",
          "protocol: ICMP, notICMP: {type: 8, code: 0}"]  # fmt: skip

@@ -21,7 +21,7 @@ def test_templates_are_found_in_a_zip_application(tmp_path):
         z.write(ROOT / "__init__.py", "calico_rkt/__init__.py")
     program = (
         f"import sys; sys.path.insert(0, {str(archive)!r})\n"
-        "from calico_rkt.compiler.ir import Network\n"
+        "from calico_rkt.compiler.ir.model import Network\n"
         "from calico_rkt.compiler.targets import TARGETS, __file__ as where\n"
         "assert '.zip' in where, where\n"
         "print(*(t.write(Network('web', 'web')) for t in TARGETS.values()))\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.conf_shape import Shape, shape_of
+from calico_rkt.compiler.conf.shape import Shape, shape_of
 from calico_rkt.compiler.workspace.confs import conf_files, nearly_confs, read_confs
 from calico_rkt.compiler.workspace.unread import beside, too_deep
 

@@ -12,7 +12,7 @@ import pytest
 
 from calico_rkt.plugin.agent import page
 from calico_rkt.plugin.agent.gauges import Gauges
-from calico_rkt.plugin.log import LOG
+from calico_rkt.plugin.process.log import LOG
 
 LONG = "x" * 4_000_000
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.plugin import interrupt
 from calico_rkt.plugin.agent import serve
 from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.serve import Conversation, Identity
-from calico_rkt.plugin.result import CniError
+from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.process import signals
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def conversation(connection, **more):
 def reason(held):
     """Why it has to stop, in the words of the error; nothing when it goes on."""
     said = held._reason_to_stop()
-    with interrupt.watched(lambda: said):
+    with signals.watched(lambda: said):
         if said:
             with pytest.raises(CniError) as caught:
-                interrupt.stop_if_asked()
+                signals.stop_if_asked()
             assert (caught.value.code, caught.value.msg) == (11, said)
         else:
-            interrupt.stop_if_asked()
+            signals.stop_if_asked()
     return said
 
 
@@ -60,11 +60,11 @@ def test_nothing_is_watched_outside_of_a_call(ends):
     held = conversation(ends[0])
     ends[1].close()
     reason(held)
-    interrupt.stop_if_asked()
+    signals.stop_if_asked()
 
 
 def test_the_launcher_waits_longer_than_the_agent_works():
-    source = Path(serve.__file__).parents[1].joinpath("launcher.c").read_text()
+    source = Path(serve.__file__).parent.joinpath("launcher.c").read_text()
     (seconds,) = [int(line.split()[2]) for line in source.splitlines() if line.startswith("#define SECONDS_TO_ANSWER")]
     assert seconds > serve.DEADLINE + 10
 

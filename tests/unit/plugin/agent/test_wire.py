@@ -99,7 +99,7 @@ def test_no_descriptor_is_left_of_a_broken_call(ends, flags, count):
 
 def test_the_launcher_speaks_of_the_same_call():
     """launcher.c declares what this reads: compared field by field, since no compiler sees both."""
-    source = Path(wire.__file__).parents[1].joinpath("launcher.c").read_text()
+    source = Path(wire.__file__).parent.joinpath("launcher.c").read_text()
     declared = source[source.index("struct call {") : source.index("struct frame {")]
     for field in ("char magic[8]", "char build[32]", "char nonce[16]", "uint64_t net[2], mnt[2], root[2]"):
         assert field in declared

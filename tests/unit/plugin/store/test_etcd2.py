@@ -9,15 +9,15 @@ from itertools import pairwise
 
 import pytest
 
-from calico_rkt.compiler.conf import Range
-from calico_rkt.compiler.ir import Action, Match, Network, PortRange, Rule, Side
-from calico_rkt.compiler.packets.equal import newly_allowed
-from calico_rkt.compiler.profile import digest
-from calico_rkt.compiler.selector import any_of, has
-from calico_rkt.compiler.targets import calico_v3
-from calico_rkt.compiler.targets.calico_v3_read import verify
-from calico_rkt.plugin.link import host_ifname
-from calico_rkt.plugin.result import CniError
+from calico_rkt.compiler.conf.parse import Range
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.model import Action, Match, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.selector import any_of, has
+from calico_rkt.compiler.packets.compare import newly_allowed
+from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
+from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.link.pair import host_ifname
 from calico_rkt.plugin.store.etcd2 import keys, profiles
 from calico_rkt.plugin.store.etcd2.hints import Hints
 from calico_rkt.plugin.store.etcd2.spans import spans_of

@@ -1,6 +1,6 @@
 import pytest
 
-from calico_rkt.compiler.ids import object_id, segment_id
+from calico_rkt.compiler.ir.ids import object_id, segment_id
 from calico_rkt.plugin.store.etcd3 import keys
 
 

@@ -8,8 +8,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from calico_rkt.compiler.conf import Ipam, Range
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.conf.parse import Ipam, Range
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Endpoint, Key
 

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from calico_rkt.compiler.diagnostics import CompileError, error
-from calico_rkt.compiler.ir import Network
-from calico_rkt.plugin.result import CniError, Code
+from calico_rkt.compiler.ir.model import Network
+from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.store.profiles import ProfileFolder
 from calico_rkt.plugin.store.protocol import Published
 

@@ -1,0 +1,1 @@
+"""Answers in, text out: for people, programs, code scanners, pull requests and GitHub's own log."""

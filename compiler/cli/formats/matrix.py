@@ -1,0 +1,145 @@
+"""A Matrix in, text, markdown, CSV, JSON or an SVG picture out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from html import escape
+
+from calico_rkt.compiler.cli.formats.findings import markdown_text
+from calico_rkt.compiler.cli.formats.json_document import document
+from calico_rkt.compiler.diagnostics import printable
+from calico_rkt.compiler.ir.model import Rule
+from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind
+from calico_rkt.compiler.review.pair import Stage
+from calico_rkt.compiler.review.wording import place, rule_words
+
+MARKS = {"all": "#", "some": "+", "none": ".", "undecided": "?", "nobody": "-", "": " "}
+_COLOURS = {"all": "33", "some": "36", "none": "2", "undecided": "31", "nobody": "2", "": "0"}
+_FILLS = {
+    "all": "#b45309",
+    "some": "#0e7490",
+    "none": "#e5e7eb",
+    "undecided": "#b91c1c",
+    "nobody": "#ffffff",
+    "": "#ffffff",
+}
+_WIDEST = 40
+"""Columns of a table that a terminal shows; more are listed cell by cell only."""
+_LEGEND = "# everything  + some packets  . nothing  (blank: not for this workspace to decide)"
+_RARE = {"undecided": "  ? undecided", "nobody": "  - no such pair"}
+
+
+def render_matrix(style: str, m: Matrix, *, colour: bool, read: Mapping[str, object] | None = None) -> str:
+    """The matrix in a style of the command's; colour is for text only, read for JSON: which folders decided."""
+    if style == "text":
+        return _text(m, colour=colour)
+    if style == "json":
+        return _json(m, read)
+    return {"markdown": _markdown, "csv": _csv, "svg": _svg}[style](m)
+
+
+def _text(m: Matrix, *, colour: bool) -> str:
+    def mark(cell: Cell | None) -> str:
+        k = kind(cell)
+        return f"\x1b[{_COLOURS[k]}m{MARKS[k]}\x1b[0m" if colour else MARKS[k]
+
+    out: list[str] = []
+    if len(m.columns) <= _WIDEST:
+        width = max(map(len, m.rows))
+        for n, column in enumerate(m.columns):
+            out.append(" " * (width + 2) + "| " * n + f"{printable(column)}")
+        for row in m.rows:
+            marks = " ".join(mark(m.cells.get((row, column))) for column in m.columns)
+            out.append(f"{printable(row):<{width}}  {marks}")
+        rare = "".join(words for k, words in _RARE.items() if any(kind(c) == k for c in m.cells.values()))
+        out += ["", _LEGEND + rare, ""]
+    for (row, column), cell in m.cells.items():
+        if kind(cell) != "none":
+            out.append(printable(f"{row} -> {column}: {cell_words(cell)}"))
+    return "\n".join(line.rstrip() for line in out) + "\n"
+
+
+def _markdown(m: Matrix) -> str:
+    lines = [
+        "| from \\\\ to | " + " | ".join(map(markdown_text, m.columns)) + " |",
+        "| --- " * (len(m.columns) + 1) + "|",
+    ]
+    for row in m.rows:
+        cells = [markdown_text(cell_words(c)) if (c := m.cells.get((row, column))) else "" for column in m.columns]
+        lines.append(f"| {markdown_text(row)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _csv(m: Matrix) -> str:
+    """One line a cell (RFC 4180); what a spreadsheet would take for a formula gets an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(("from", "to", "reach", "packets", "rules"))
+    for (row, column), cell in m.cells.items():
+        rules = "; ".join(place(r.span) for _, r in cell.rules if r.span)
+        writer.writerow([_harmless(x) for x in (row, column, kind(cell), cell_words(cell), rules)])
+    return out.getvalue()
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else printable(text)
+
+
+def _json(m: Matrix, read: Mapping[str, object] | None) -> str:
+    cells = [
+        {
+            "from": row,
+            "to": column,
+            "reach": kind(cell),
+            "flows": [f.values() for f in cell.flows],
+            "words": cell_words(cell),
+            "left_to_host": cell.unsure,
+            "left": [f.values() for f in cell.left],
+            "rules": [_rule(s, r) for s, r in cell.rules],
+            "decided": [[_rule(s, r) for s, r in rules] for rules in cell.decided],
+            "undecided": cell.undecided or None,
+            "nobody": cell.nobody or None,
+        }
+        for (row, column), cell in m.cells.items()
+    ]
+    return document("matrix", {"rows": m.rows, "columns": m.columns, "cells": cells}, read)
+
+
+def _rule(stage: Stage, rule: Rule) -> dict[str, object]:
+    return {"stage": stage.words, "rule": rule_words(rule), "line": place(rule.span) or None}
+
+
+def _svg(m: Matrix) -> str:
+    size, left = 22, 8 * max(map(len, m.rows)) + 16
+    width, height = left + size * len(m.columns) + 8, left + size * len(m.rows) + 8
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"',
+            ' font-family="ui-monospace, monospace" font-size="13" role="img" aria-label="who reaches whom">',
+            f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+            *_svg_parts(m, size, left),
+            "</svg>",
+            "",
+        )
+    )
+
+
+def _svg_parts(m: Matrix, size: int, left: int) -> Iterator[str]:
+    for y, row in enumerate(m.rows):
+        top = left + y * size
+        yield f'<text x="{left - 8}" y="{top + 15}" text-anchor="end">{escape(printable(row))}</text>'
+        for x, column in enumerate(m.columns):
+            cell = m.cells.get((row, column))
+            if cell is not None:
+                title = escape(printable(f"{row} -> {column}: {cell_words(cell)}"))
+                yield (
+                    f'<rect x="{left + x * size}" y="{top}" width="{size - 2}" height="{size - 2}" rx="3"'
+                    f' fill="{_FILLS[kind(cell)]}"><title>{title}</title></rect>'
+                )
+    for x, column in enumerate(m.columns):
+        at = left + x * size + 15
+        yield (
+            f'<text x="{at}" y="{left - 8}" transform="rotate(-90 {at} {left - 8})">{escape(printable(column))}</text>'
+        )

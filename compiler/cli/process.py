@@ -1,0 +1,126 @@
+"""What every command shares: how it ends, what it prints where, and how a file is written."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Callable
+from errno import EISDIR, ENOENT
+from pathlib import Path
+
+CALICO = "on a Calico cluster, where Calico's own policies may decide before profiles do; they are not read here"
+"""What has to be said of each network that is."""
+
+
+def guarded(program: str, action: Callable[[], int]) -> int:
+    """Run the action; its exit status, or 2 where something can't be read or written, 130 for Ctrl-C."""
+    gc.disable()  # one process, one answer: what is read stays in use, and looking for cycles in it costs half the time
+    if sys.stderr is None:  # closed by the caller; print() would fall back to stdout
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
+    if sys.stdout is None:
+        with contextlib.suppress(OSError):
+            print(f"{program}: stdout is closed", file=sys.stderr)
+        return 2
+    try:
+        try:
+            return action()
+        finally:
+            sys.stdout.flush()
+            gc.freeze()  # nor are they looked for at the end of the process, which Python does even now
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        pass  # whoever read the output has gone
+    except OSError as e:
+        where = f"{e.filename}: " if e.filename else "the output can't be written: "
+        with contextlib.suppress(OSError):
+            print(f"{program}: {where}{e.strerror or e}", file=sys.stderr)
+    except Exception:  # noqa: BLE001 - Python's own status for it is 1, which would say that there are findings
+        with contextlib.suppress(OSError):
+            import traceback
+
+            traceback.print_exc()
+        return 2
+    _mute()
+    return 2
+
+
+def _mute() -> None:
+    """Nothing more is said: the flush at exit must not fail a second time."""
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(null, stream.fileno())
+
+
+def answered(style: str, action: Callable[[], int]) -> int:
+    """Run the action; its exit status, or 2 with what is wrong with the input.
+
+    That is said on stderr; in the formats for diagnostics that are no text on stdout, as the document or in its place.
+    """
+    # Here, not above: what a command imports is imported under its guard.
+    from calico_rkt.compiler.cli.formats.findings import FORMATS, render_as
+    from calico_rkt.compiler.diagnostics import CompileError
+
+    try:
+        return action()
+    except CompileError as e:
+        if style in FORMATS and style != "text":
+            write(render_as(style, e.diagnostics, colour=False))
+        else:
+            sys.stderr.write(render_as("text", e.diagnostics, colour=coloured(sys.stderr)))
+        return 2
+
+
+def folder(text: str) -> Path:
+    """A folder as somebody names it on a command line; an empty word, such as an unset variable, names none."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path; . is the current folder")
+    return Path(text)
+
+
+def coloured(stream: object) -> bool:
+    """Whether colour belongs on a stream: on a terminal, where nobody asked for none (no-color.org)."""
+    isatty = getattr(stream, "isatty", lambda: False)
+    return bool(isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def write(text: str) -> None:
+    """Text to stdout as UTF-8, whatever the locale."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+
+
+def write_file(name: str, text: str) -> None:
+    """Put text into a file, whole or not at all; a pipe or a device is written to as it is."""
+    try:
+        if name.endswith("/"):
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        _write_whole(Path(os.path.realpath(name)), text)
+    except OSError as e:  # named as it was given, not as the file beside it
+        raise OSError(e.errno, e.strerror, name) from e
+
+
+def _write_whole(path: Path, text: str) -> None:
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    if not path.parent.is_dir():
+        raise FileNotFoundError(ENOENT, "there is no such folder")
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with fresh.open("x", encoding="utf-8") as stream:
+            if path.exists():
+                os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""A network conf's bytes in, a NetConf out. The door is parse."""

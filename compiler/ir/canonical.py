@@ -1,0 +1,92 @@
+"""A Network in, its canonical form out: one digest and one JSON shape for all targets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from calico_rkt.compiler.ir.model import PROTOCOL_NAMES, USUAL_LOG_LIMIT, Icmp, Network, PortRange, Rule, Side
+
+ANNOTATION_NETWORK = "calico-rkt.org/network"
+ANNOTATION_DIGEST = "calico-rkt.org/digest"
+ANNOTATION_VERSION = "calico-rkt.org/compiler"
+ANNOTATION_LOG_LIMIT = "calico-rkt.org/log-limit"
+ANNOTATION_TO_HOST = "calico-rkt.org/endpoint-to-host"
+
+
+def digest(network: Network) -> str:
+    """`sha256:` and 64 hex digits over canonical JSON of what the network means, not how it is written."""
+    meaning: dict[str, Any] = {
+        "id": network.id,
+        "network": network.name,
+        "labelsToApply": {network.id: ""},
+        "ingress": [rule_object(r) for r in network.ingress],
+        "egress": [rule_object(r) for r in network.egress],
+        "endpoint_to_host": network.endpoint_to_host.value,
+    }
+    if network.log_limit != USUAL_LOG_LIMIT:
+        meaning["log_limit"] = str(network.log_limit)
+    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def rule_object(rule: Rule) -> dict[str, Any]:
+    """A resolved rule in Calico's v3 JSON shape; keys that say nothing are left out."""
+    m = rule.match
+    out: dict[str, Any] = {"action": rule.action.value}
+    if m.ip_version is not None:
+        out["ipVersion"] = m.ip_version
+    if m.protocol is not None:
+        out["protocol"] = protocol_object(m.protocol)
+    if m.not_protocol is not None:
+        out["notProtocol"] = protocol_object(m.not_protocol)
+    for key, icmp in (("icmp", m.icmp), ("notICMP", m.not_icmp)):
+        if icmp is not None:
+            out[key] = _icmp_object(icmp)
+    for key, side in (("source", m.source), ("destination", m.destination)):
+        entity = _side_object(side)
+        if entity:
+            out[key] = entity
+    return out
+
+
+def protocol_object(number: int) -> str | int:
+    """Calico's name for a protocol where it has one, else the number."""
+    return PROTOCOL_NAMES.get(number, number)
+
+
+def port_object(port: PortRange) -> int | str:
+    """A single port as a number, a range as `lo:hi` (Calico's numorstring.Port)."""
+    return port.lo if port.lo == port.hi else f"{port.lo}:{port.hi}"
+
+
+def _icmp_object(icmp: Icmp) -> dict[str, int]:
+    return {"type": icmp.type} if icmp.code is None else {"type": icmp.type, "code": icmp.code}
+
+
+def _side_object(side: Side) -> dict[str, Any]:
+    if side.networks:
+        raise ValueError("networks are resolved before a profile is made")
+    out: dict[str, Any] = {}
+    if side.nets:
+        out["nets"] = [str(n) for n in side.nets]
+    if side.not_nets:
+        out["notNets"] = [str(n) for n in side.not_nets]
+    if side.selector is not None:
+        out["selector"] = str(side.selector)
+    if side.not_selector is not None:
+        out["notSelector"] = str(side.not_selector)
+    if side.ports:
+        out["ports"] = [port_object(p) for p in _ranges(side.ports)]
+    if side.not_ports:
+        out["notPorts"] = [port_object(p) for p in _ranges(side.not_ports)]
+    return out
+
+
+def _ranges(ports: Iterable[object]) -> list[PortRange]:
+    found = [p for p in ports if isinstance(p, PortRange)]
+    if len(found) != len(tuple(ports)):
+        raise ValueError("definitions are resolved before a profile is made")
+    return found

@@ -1,0 +1,55 @@
+"""A resolved rule in, its outline out: bounds in a few dimensions that tell cheaply which rules can't meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from calico_rkt.compiler.ir.model import Match, Net, Side
+from calico_rkt.compiler.ir.resolved import nets, ports
+from calico_rkt.compiler.packets.space import V6
+
+Outline = tuple[int, int, int, int, int, int, int, int]
+"""First and last source, destination, protocol, destination port; both included, IPv6 above IPv4."""
+
+_LAST = V6 + (1 << 128) - 1
+
+
+def outline(match: Match) -> Outline:
+    """Bounds that hold every packet of the match; negations don't narrow them."""
+    protocol = (0, 255) if match.protocol is None else (match.protocol, match.protocol)
+    given = ports(match.destination.ports)
+    port = (min(p.lo for p in given), max(p.hi for p in given)) if given else (0, 65535)
+    family = {4: (0, V6 - 1), 6: (V6, _LAST)}.get(match.ip_version or 0, (0, _LAST))
+    return (*_addresses(match.source, family), *_addresses(match.destination, family), *protocol, *port)
+
+
+def apart(a: Outline, b: Outline) -> bool:
+    """Whether no packet can be in both."""
+    return (
+        a[1] < b[0]
+        or b[1] < a[0]
+        or a[3] < b[2]
+        or b[3] < a[2]
+        or a[5] < b[4]
+        or b[5] < a[4]
+        or a[7] < b[6]
+        or b[7] < a[6]
+    )
+
+
+def net_range(net: Net) -> tuple[int, int]:
+    """First and last address of a network, IPv6 above IPv4."""
+    base = V6 if net.version == 6 else 0
+    return int(net.network_address) + base, int(net.broadcast_address) + base
+
+
+def _addresses(side: Side, family: tuple[int, int]) -> tuple[int, int]:
+    if not side.nets:
+        return family
+    ranges = [net_range(n) for n in nets(side.nets)]
+    return max(family[0], min(lo for lo, _ in ranges)), min(family[1], max(hi for _, hi in ranges))
+
+
+def of_nets(source: Iterable[Net], destination: Iterable[Net]) -> Outline:
+    """The outline of all packets between these networks; none given is every address."""
+    return outline(Match(source=Side(nets=tuple(source)), destination=Side(nets=tuple(destination))))

@@ -1,0 +1,251 @@
+"""Two parties and what decides between them in, the fate of any set of their packets out: both ends, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from calico_rkt.compiler.ir.model import ICMPV6, Action, Icmp, Match, Network, Rule, Side, ToHost
+from calico_rkt.compiler.packets.bounds import Outline, apart, net_range, outline
+from calico_rkt.compiler.packets.budget import Budget
+from calico_rkt.compiler.packets.first_match import FirstMatch
+from calico_rkt.compiler.packets.index import Index, positions
+from calico_rkt.compiler.packets.space import Box, Space, meet
+from calico_rkt.compiler.packets.subtract import pieces_left
+from calico_rkt.compiler.review.parties import Kind, Party
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftToHost(Rule):
+    """A type of its own, so that it equals no rule: who compares two lists has to see one become the other."""
+
+
+HOST_DECIDES = _LeftToHost(Action.ALLOW)
+"""Stands for the host's own firewall, or for a setting of Felix that the files don't hold."""
+_ALWAYS = tuple(
+    Rule(Action.ALLOW, Match(ip_version=6, protocol=ICMPV6, icmp=Icmp(t))) for t in (130, 131, 132, 133, 135, 136)
+)
+"""ICMPv6 without which IPv6 does not work: allowed to the host before any policy (felix/rules/endpoints.go)."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One list of a network that a flow has to pass; words say which, such as `egress of web`."""
+
+    words: str
+    rules: tuple[Rule, ...]
+    network: str = ""
+
+    @cached_property
+    def outlines(self) -> tuple[Outline, ...]:
+        """Those of the rules, in order; they are asked for once for each pair."""
+        return tuple(outline(r.match) for r in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A pair in one revision: who is at the ends, and the stages between them."""
+
+    source: Party
+    destination: Party
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """Whether a flow passes, and the rule of each stage that says so, up to the one that denies; None: no rule.
+
+    allowed is None where the host's own firewall, or Felix's own setting, has the last word.
+    """
+
+    allowed: bool | None
+    rules: tuple[tuple[Stage, Rule | None], ...] = ()
+
+
+NOWHERE = Fate(allowed=False)
+"""The fate of packets that nobody can send, or that reach nobody."""
+
+
+def view(
+    source: Party,
+    destination: Party,
+    networks: Mapping[str, Network],
+    known: dict[str, Stage],
+    *,
+    felix: bool,
+) -> View | None:
+    """None where the pair is none of this workspace's: no network is at either end, or the host talks to itself.
+
+    felix says that the host's side is decided by Felix's own setting, which the files don't hold. known holds stages
+    that were made before, by their words, and gets those that are made now.
+    """
+
+    def stage(direction: str, network: Network) -> Stage:
+        words = f"{direction} of {network.name}"
+        rules = network.ingress if direction == "ingress" else network.egress
+        return known.setdefault(words, Stage(words, rules, network.name))
+
+    ends = {source.kind, destination.kind}
+    if Kind.NETWORK not in ends:
+        return None
+    stages: list[Stage] = []
+    if source.kind is Kind.NETWORK:
+        own = networks[source.name]
+        if destination.kind is Kind.HOST:
+            # Felix lets these through before the profile, so both stages begin with them.
+            stages.append(Stage(f"egress of {source.name}", (*_ALWAYS, *own.egress), source.name))
+            words = f"endpoint_to_host of {source.name}"
+            stages.append(Stage(words, (*_ALWAYS, *_to_host(own, felix=felix)), source.name))
+        else:
+            stages.append(stage("egress", own))
+    if destination.kind is Kind.NETWORK and source.kind is not Kind.HOST:
+        stages.append(stage("ingress", networks[destination.name]))
+    return View(source, destination, tuple(stages))
+
+
+def _to_host(network: Network, *, felix: bool) -> tuple[Rule, ...]:
+    if felix or network.endpoint_to_host is ToHost.RETURN:
+        return (HOST_DECIDES,)
+    return (Rule(Action.ALLOW),) if network.endpoint_to_host is ToHost.ACCEPT else ()
+
+
+class Scene:
+    """One pair, in one or two revisions, in a space of its own that only holds the rules that could matter.
+
+    own are the ids of the confs' networks, known those of all networks that an endpoint may be of. selections are
+    further matches that boxes() will be asked for. Where bounds are given (outlines), a rule that
+    meets none of them is left out.
+    """
+
+    def __init__(
+        self,
+        views: Sequence[View],
+        own: frozenset[str],
+        known: frozenset[str],
+        selections: Iterable[Match] = (),
+        bounds: Sequence[Outline] | None = None,
+    ) -> None:
+        self.views = views
+        self._stages = [[relevant(s.rules, s.outlines, v, own, bounds) for s in v.stages] for v in views]
+        rules = [r for stages in self._stages for stage in stages for r in stage]
+        named = {
+            a.key
+            for r in rules
+            for side in (r.match.source, r.match.destination)
+            for s in (side.selector, side.not_selector)
+            if s is not None
+            for a in s.atoms
+        }
+        ends = {p.id for v in views for p in (v.source, v.destination)}
+        self._ids = (named | ends) & own
+        frames = [self._frame(v, owned=True) for v in views]
+        self.space = Space([*rules, *(Rule(Action.ALLOW, m) for m in (*frames, *selections))], known)
+        self.universes = [self.boxes(self._frame(v, owned=True)) for v in views]
+
+    @cached_property
+    def reaches(self) -> list[list[Box]]:
+        """As universes, where the outside and the host may have any address."""
+        return [self.boxes(self._frame(v, owned=False)) for v in self.views]
+
+    @cached_property
+    def _lists(self) -> list[list[FirstMatch]]:
+        return [[FirstMatch(self.space, rules) for rules in stages] for stages in self._stages]
+
+    def boxes(self, match: Match) -> list[Box]:
+        """The packets of a match that the space was made with, as disjoint boxes."""
+        return list(self.space.boxes(Rule(Action.ALLOW, match)))
+
+    def within(self, number: int, matches: Iterable[Match], less: Iterable[Match], budget: Budget) -> list[Box]:
+        """The packets of view number that are in one of the matches and in none of less, as disjoint boxes."""
+        blockers = [b for m in less for b in self.boxes(m)]
+        wanted = [
+            common
+            for match in matches
+            for box in self.boxes(match)
+            for u in self.universes[number]
+            if (common := meet(box, u)) is not None
+        ]
+        boxes = [*blockers, *wanted]
+        index = Index(boxes)
+        found: list[Box] = []
+        for n, box in enumerate(wanted, len(blockers)):
+            before = list(positions(index.near(box) & (1 << n) - 1))
+            found += pieces_left(box, before, boxes, budget, set())
+        return [b for b in found if not self.space.nobodys(b)]
+
+    def nobody(self, number: int) -> str:
+        """Why there is no packet between the ends of view number; empty where there is one."""
+        boxes = self.universes[number]
+        if not all(map(self.space.nobodys, boxes)):
+            return ""
+        source, destination = self.views[number].source.name, self.views[number].destination.name
+        if not boxes:
+            return f"{source} and {destination} share no address family, or one of them has no address"
+        if source == destination:
+            return f"{source} has one address only"
+        return f"{source} and {destination} have one address only, and it is the same"
+
+    def can_pass(self, number: int) -> bool:
+        """False where a stage of the view has no rule that could allow anything: a quick look before the exact one."""
+        return all(any(r.action is Action.ALLOW for r in stage) for stage in self._stages[number])
+
+    def fates(self, number: int, box: Box, budget: Budget) -> Iterator[tuple[Box, Fate]]:
+        """Disjoint pieces that hold each packet of the box, each with its fate in view number."""
+        pending: list[tuple[Box, Fate]] = [(box, Fate(allowed=True))]
+        for stage, rules in zip(self.views[number].stages, self._lists[number], strict=True):
+            passed: list[tuple[Box, Fate]] = []
+            for piece, fate in pending:
+                for part, rule in rules.fates(piece, budget):
+                    if self.space.nobodys(part):
+                        continue
+                    path = (*fate.rules, (stage, rule))
+                    if rule is None or rule.action is Action.DENY:
+                        yield part, Fate(allowed=False, rules=path)
+                    else:
+                        passed.append((part, Fate(None if rule is HOST_DECIDES else fate.allowed, path)))
+            pending = passed
+        yield from ((b, fate) for b, fate in pending if not self.space.nobodys(b))
+
+    def _frame(self, v: View, *, owned: bool) -> Match:
+        return Match(
+            source=v.source.side(self._ids, owned=owned), destination=v.destination.side(self._ids, owned=owned)
+        )
+
+
+def relevant(
+    rules: Sequence[Rule],
+    outlines: Sequence[Outline],
+    v: View,
+    ids: frozenset[str],
+    bounds: Sequence[Outline] | None,
+) -> list[Rule]:
+    """The rules that could match a packet of the view, in order; some of them may not."""
+    source, destination = _ranges(v.source), _ranges(v.destination)
+    out: list[Rule] = []
+    for rule, o in zip(rules, outlines, strict=True):
+        if not (_meets(source, o[0], o[1]) and _meets(destination, o[2], o[3])):
+            continue
+        if bounds is not None and all(apart(o, b) for b in bounds):
+            continue
+        m = rule.match
+        if m.source != _ANY and not v.source.may_match(m.source, ids):
+            continue
+        if m.destination != _ANY and not v.destination.may_match(m.destination, ids):
+            continue
+        out.append(rule)
+    return out
+
+
+_ANY = Side()
+
+
+def _ranges(party: Party) -> list[tuple[int, int]]:
+    return [net_range(n) for n in party.nets]
+
+
+def _meets(ranges: list[tuple[int, int]], lo: int, hi: int) -> bool:
+    for a, b in ranges:
+        if a <= hi and lo <= b:
+            return True
+    return not ranges

@@ -1,0 +1,111 @@
+"""A compiled network in, one line a rule out that says what the rule lets through and which line it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from calico_rkt.compiler.diagnostics import Span
+from calico_rkt.compiler.grammar.defaults import DefaultRules
+from calico_rkt.compiler.grammar.overrides import Override
+from calico_rkt.compiler.grammar.rules import Item, UseDefault
+from calico_rkt.compiler.ir.canonical import port_object
+from calico_rkt.compiler.ir.model import PROTOCOL_NAMES, Icmp, Network, Rule, Side
+from calico_rkt.compiler.text.fields import Form
+
+_IPS = {None: "", 4: "IPv4 ", 6: "IPv6 "}
+
+
+def explain(network: Network, override: Override | None, defaults: DefaultRules) -> str:
+    """Which files and which of their meanings apply, then each rule with the `path:line` that it came from.
+
+    Rules are those of the IR, one a family where addresses say one; a target may write one as several.
+    """
+    lines = [f"network {network.name}, id {network.id}", *_sources(override, defaults), ""]
+    for direction, rules in (("ingress", network.ingress), ("egress", network.egress)):
+        items = None if override is None else getattr(override, direction)
+        lines += [f"{direction}: {_meaning(direction, override, items)}", *_numbered(rules), ""]
+    said = override is not None and override.endpoint_to_host is not None
+    place = override.to_host_span if override and override.to_host_span else None
+    where = f"  <- {_place(place)}" if said and place else " (nothing says otherwise)"
+    lines.append(f"endpoint_to_host: {network.endpoint_to_host.value}{where}")
+    return "\n".join(lines) + "\n"
+
+
+def _sources(override: Override | None, defaults: DefaultRules) -> Iterator[str]:
+    if override is None:
+        yield f"no override: the default rules alone ({defaults.name})"
+    elif override.form is Form.V3:
+        yield f"override: {_file(override)}, a plain Calico v3 Profile: what it leaves out is denied"
+    else:
+        yield f"override: {_file(override)}, in calico-rkt's form; default rules: {defaults.name}"
+
+
+def _file(override: Override) -> str:
+    return override.span.path if override.span else "given"
+
+
+def _meaning(direction: str, override: Override | None, items: tuple[Item, ...] | None) -> str:
+    if override is None or items is None:
+        said = f"the override has no {direction}, so " if override else ""
+        return f"{said}the default rules alone, then deny"
+    if not items:
+        return "deny all: the override has no rule here"
+    marks = [i.span for i in items if isinstance(i, UseDefault)]
+    return f"default rules stand at {_place(marks[0])}; then deny" if marks else "the override's rules, then deny"
+
+
+def _numbered(rules: tuple[Rule, ...]) -> list[str]:
+    texts = [f"  {number:>3}  {describe(rule)}" for number, rule in enumerate(rules, 1)]
+    width = min(100, max(map(len, texts), default=0))
+    return [f"{t:<{width}}  <- {_place(r.span)}" for t, r in zip(texts, rules, strict=True)]
+
+
+def _place(span: Span | None) -> str:
+    return f"{span.path}:{span.line}" if span else "nowhere"
+
+
+def describe(rule: Rule) -> str:
+    """A resolved rule in one line of words.
+
+    >>> from calico_rkt.compiler.ir.model import Action, Match, PortRange
+    >>> describe(Rule(Action.ALLOW, Match(protocol=6, destination=Side(ports=(PortRange(80, 81),)))))
+    'Allow TCP to port 80:81'
+    """
+    m = rule.match
+    words = [rule.action.value]
+    what = _IPS[m.ip_version].strip()
+    words += [what] if what else []
+    if m.protocol is not None:
+        words.append(_protocol(m.protocol))
+    if m.not_protocol is not None:
+        words.append(f"all protocols but {_protocol(m.not_protocol)}")
+    words += [f"type {_icmp(m.icmp)}"] if m.icmp else []
+    words += [f"not type {_icmp(m.not_icmp)}"] if m.not_icmp else []
+    words += _side("from", m.source)
+    words += _side("to", m.destination)
+    return " ".join(words) if len(words) > 1 else f"{rule.action.value} everything"
+
+
+def _protocol(number: int) -> str:
+    return PROTOCOL_NAMES.get(number, f"protocol {number}")
+
+
+def _icmp(icmp: Icmp) -> str:
+    return str(icmp.type) if icmp.code is None else f"{icmp.type} code {icmp.code}"
+
+
+def _side(preposition: str, side: Side) -> list[str]:
+    parts = []
+    if side.selector is not None:
+        parts.append(f"endpoints with {side.selector}")
+    if side.not_selector is not None:
+        every = str(side.not_selector) == "all()"
+        parts.append("whoever is no endpoint" if every else f"whoever is no endpoint with {side.not_selector}")
+    if side.nets:
+        parts.append(f"{'in ' if parts else ''}{', '.join(map(str, side.nets))}")
+    if side.not_nets:
+        parts.append(f"{'' if parts else 'anything '}outside {', '.join(map(str, side.not_nets))}")
+    for name, ports in (("port", side.ports), ("any port but", side.not_ports)):
+        if ports:
+            parts.append(f"{name} {', '.join(str(port_object(p)) for p in ports if not hasattr(p, 'name'))}")
+    return [f"{preposition} {' '.join(parts)}"] if parts else []

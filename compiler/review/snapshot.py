@@ -1,0 +1,59 @@
+"""Compiled networks in, every pair of those at the ends of their flows out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.grammar.overrides import File
+from calico_rkt.compiler.ir.model import Network
+from calico_rkt.compiler.review.pair import Stage, View, view
+from calico_rkt.compiler.review.parties import Kind, Party, parties
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The networks of one revision by name, in the order of their confs.
+
+    own are their ids, known those of all networks that a conf, an override or a rule names.
+    stages are made as they are asked for, texts are the files' by path. unreadable says, by the names of networks whose
+    confs can't be used, why every answer about them is undecided.
+    """
+
+    where: str
+    networks: Mapping[str, Network]
+    confs: Mapping[str, NetConf]
+    files: tuple[File, ...]
+    own: frozenset[str]
+    known: frozenset[str]
+    parties: tuple[Party, ...]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
+
+    def party(self, kind: Kind, name: str = "") -> Party | None:
+        """The party of this kind and, for a network, of this name, or else of this id."""
+        found = [p for p in self.parties if p.kind is kind and (kind is not Kind.NETWORK or name in (p.name, p.id))]
+        return min(found, key=lambda p: p.name != name, default=None)
+
+    def without(self, names: Collection[str]) -> World:
+        """The same without some networks, whose addresses then are nobody's."""
+        if not any(n in self.networks for n in names):
+            return self
+        networks = {n: network for n, network in self.networks.items() if n not in names}
+        own = frozenset(n.id for n in networks.values())
+        return replace(self, networks=networks, own=own, parties=parties(networks, self.confs), stages={})
+
+    def view(self, source: Party, destination: Party) -> View | None:
+        """What decides between the two; None where that is not for this workspace to decide."""
+        felix = source.kind is Kind.NETWORK and self.confs[source.name].datastore_type != "local"
+        return view(source, destination, self.networks, self.stages, felix=felix)
+
+    def views(self) -> Iterator[View]:
+        """Every pair that this workspace decides, row by row."""
+        for source in self.parties:
+            for destination in self.parties:
+                found = self.view(source, destination)
+                if found is not None:
+                    yield found

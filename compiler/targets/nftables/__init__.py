@@ -1,0 +1,1 @@
+"""nftables rules: written, and read back by nft's own meaning."""

@@ -1,0 +1,55 @@
+"""A side's selectors in, lookups in sets of member addresses out.
+
+A local endpoint carries the label of its own network and no other, so a selector is a choice among the
+networks that it mentions, the endpoints of any other network, and (for notSelector) whoever is no endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from calico_rkt.compiler.ir.model import Rule, Side
+from calico_rkt.compiler.ir.selector import Selector
+
+_OTHER = ""  # no network's id is empty
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One way to be the peer: in all of these sets and in none of those. Names are ids; "" is every endpoint."""
+
+    within: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+def lookups(side: Side) -> tuple[Lookup, ...]:
+    """The disjoint ways to be this side's peer; none where nobody can be."""
+    if side.selector is None and side.not_selector is None:
+        return (Lookup(),)
+    known = mentioned((side.selector, side.not_selector))
+    endpoints = {key: {key: ""} for key in known} | {_OTHER: {}}
+    chosen = {name for name, labels in endpoints.items() if _admits(side, labels)}
+    left_out = tuple(key for key in known if key not in chosen)
+    outside = side.selector is None
+    if _OTHER in chosen:
+        return (Lookup(() if outside else (_OTHER,), left_out),)
+    members = tuple(Lookup((key,)) for key in known if key in chosen)
+    return (Lookup((), (_OTHER,)), *members) if outside else members
+
+
+def mentioned(selectors: Iterable[Selector | None]) -> list[str]:
+    """The labels that the selectors name, sorted."""
+    return sorted({m.key for selector in selectors if selector is not None for m in selector.mentioned()})
+
+
+def mentioned_by(rules: Iterable[Rule]) -> list[str]:
+    """The labels that the rules' selectors name, sorted."""
+    sides = {side for rule in rules for side in (rule.match.source, rule.match.destination)}
+    return mentioned(selector for side in sides for selector in (side.selector, side.not_selector))
+
+
+def _admits(side: Side, labels: dict[str, str]) -> bool:
+    if side.selector is not None and not side.selector.matches(labels):
+        return False
+    return side.not_selector is None or not side.not_selector.matches(labels)

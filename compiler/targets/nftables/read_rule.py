@@ -1,0 +1,230 @@
+"""The words of one nftables rule in, the IR rule that it means out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
+
+from calico_rkt.compiler.diagnostics import CompileError
+from calico_rkt.compiler.ir.model import Action, Icmp, LogLimit, Match, Net, PortRange, Rule, Side
+from calico_rkt.compiler.ir.selector import ALL, Selector, all_of, any_of, has
+from calico_rkt.compiler.targets.readback import unreadable
+
+_TRANSPORTS = {"tcp": 6, "udp": 17, "sctp": 132}
+_ICMPS = {"icmp": (4, 1), "icmpv6": (6, 58)}
+_FAMILIES = {"ip": 4, "ip6": 6}
+_LIMIT = re.compile(r"limit rate ([0-9]{1,9})/second burst ([0-9]{1,9}) packets\Z")
+_ENDS = {"saddr": "source", "daddr": "destination", "sport": "source", "dport": "destination"}
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A drop of everything with a comment: the end of a chain."""
+
+    comment: str
+
+
+@dataclass(slots=True)
+class _Side:
+    nets: tuple[Net, ...] = ()
+    not_nets: tuple[Net, ...] = ()
+    ports: tuple[PortRange, ...] = ()
+    not_ports: tuple[PortRange, ...] = ()
+    within: list[Selector] = field(default_factory=list)
+    without: list[Selector] = field(default_factory=list)
+
+    def done(self) -> Side:
+        return Side(
+            self.nets,
+            self.not_nets,
+            self.ports,
+            self.not_ports,
+            all_of(self.within) if self.within else None,
+            any_of(self.without) if self.without else None,
+        )
+
+
+@dataclass(slots=True)
+class _State:
+    words: list[str]
+    sets: set[str]
+    at: int = 0
+    match: Match = field(default_factory=Match)
+    sides: dict[str, _Side] = field(default_factory=lambda: {"source": _Side(), "destination": _Side()})
+
+    def next(self) -> str:
+        self.at += 1
+        return self.words[self.at - 1] if self.at <= len(self.words) else ""
+
+    def take(self, *words: str) -> bool:
+        if self.words[self.at : self.at + len(words)] != list(words):
+            return False
+        self.at += len(words)
+        return True
+
+    def family(self, version: int) -> None:
+        if self.match.ip_version not in (None, version):
+            raise self.bad("two families in one rule")
+        self.match = replace(self.match, ip_version=version)
+
+    def protocol(self, number: int) -> None:
+        if self.match.protocol not in (None, number):
+            raise self.bad("two protocols in one rule")
+        self.match = replace(self.match, protocol=number)
+
+    def number(self, most: int) -> int:
+        word = self.next()
+        if not word.isdecimal() or int(word) > most:
+            raise self.bad(f"{word!r} is no number up to {most}")
+        return int(word)
+
+    def values(self) -> list[str]:
+        """One value, or the values of an anonymous set."""
+        if not self.take("{"):
+            return [self.next()]
+        found = [self.next()]
+        while self.take(","):
+            found.append(self.next())
+        if not self.take("}"):
+            raise self.bad("a set is not closed")
+        return found
+
+    def bad(self, why: str) -> CompileError:
+        return unreadable("nftables", f"{why}: `{' '.join(self.words)}`")
+
+
+def read_limit(words: list[str]) -> LogLimit | None:
+    """The limit that words begin with: `limit rate N/second burst N packets`; None where they don't."""
+    found = _LIMIT.match(" ".join(words[:6]))
+    return LogLimit(int(found[1]), int(found[2])) if found else None
+
+
+def read_rule(words: list[str], sets: set[str]) -> Rule | Drop:
+    """The rule; a final `drop comment "..."` without a match is a Drop. CompileError (CR510) for unknown words."""
+    state = _State(words, sets)
+    while (word := state.next()) in _READERS:
+        _READERS[word](word, state)
+    rest = words[state.at - 1 :]
+    sides = state.sides
+    match = replace(state.match, source=sides["source"].done(), destination=sides["destination"].done())
+    if len(rest) == 3 and rest[:2] == ["drop", "comment"] and match == Match():
+        return Drop(rest[2].strip('"'))
+    if rest == ["return"]:
+        return Rule(Action.ALLOW, match)
+    if rest == ["drop"]:
+        return Rule(Action.DENY, match)
+    if read_limit(rest) is not None and rest[6:8] == ["log", "prefix"] and len(rest) == 9 and rest[8].startswith('"'):
+        return Rule(Action.LOG, match)
+    raise state.bad("unknown words")
+
+
+def _meta(_: str, state: _State) -> None:
+    if state.take("nfproto"):
+        families = {"ipv4": 4, "ipv6": 6}
+        word = state.next()
+        if word not in families:
+            raise state.bad("an unknown family")
+        state.family(families[word])
+    elif state.take("l4proto", "!="):
+        if state.match.not_protocol is not None:
+            raise state.bad("two negated protocols")
+        state.match = replace(state.match, not_protocol=state.number(255))
+    elif state.take("l4proto"):
+        state.protocol(state.number(255))
+    else:
+        raise state.bad("an unknown meta key")
+
+
+def _address(family: str, state: _State) -> None:
+    version = _FAMILIES[family]
+    state.family(version)
+    end = state.next()
+    if end not in ("saddr", "daddr"):
+        raise state.bad("no address")
+    side, negated = state.sides[_ENDS[end]], state.take("!=")
+    values = state.values()
+    if values[0].startswith("@"):
+        (side.without if negated else side.within).append(_members(values, version, state))
+        return
+    nets = tuple(_net(value, version, state) for value in values)
+    if side.not_nets if negated else side.nets:
+        raise state.bad("two lists for one address")
+    if negated:
+        side.not_nets = nets
+    else:
+        side.nets = nets
+
+
+def _members(values: list[str], version: int, state: _State) -> Selector:
+    name = values[0][1:]
+    prefix = f"m{version}-"
+    if len(values) > 1 or name not in state.sets or not (name.startswith(prefix) or name == f"all{version}"):
+        raise state.bad(f"{values[0]} is no declared set of this family")
+    return ALL if name == f"all{version}" else has(name.removeprefix(prefix))
+
+
+def _net(value: str, version: int, state: _State) -> Net:
+    try:
+        net = ip_network(value)
+    except ValueError as e:
+        raise state.bad(str(e)) from e
+    if net.version != version:
+        raise state.bad("an address of the other family")
+    return net
+
+
+def _transport(name: str, state: _State) -> None:
+    state.protocol(_TRANSPORTS[name])
+    end = state.next()
+    if end not in ("sport", "dport"):
+        raise state.bad("no port")
+    side, negated = state.sides[_ENDS[end]], state.take("!=")
+    ports = tuple(_port(value, state) for value in state.values())
+    if side.not_ports if negated else side.ports:
+        raise state.bad("two lists for one port")
+    if negated:
+        side.not_ports = ports
+    else:
+        side.ports = ports
+
+
+def _port(value: str, state: _State) -> PortRange:
+    lo, dash, hi = value.partition("-")
+    if not lo.isdecimal() or not (hi if dash else lo).isdecimal():
+        raise state.bad(f"{value!r} is no port")
+    found = PortRange(int(lo), int(hi if dash else lo))
+    if not found.lo <= found.hi <= 65535:
+        raise state.bad(f"{value!r} is no port")
+    return found
+
+
+def _icmp(name: str, state: _State) -> None:
+    version, protocol = _ICMPS[name]
+    state.family(version)
+    state.protocol(protocol)
+    match = state.match
+    if state.take("type", ".", name, "code", "!=", "{") and match.not_icmp is None:
+        kind = state.number(255)
+        if not state.take("."):
+            raise state.bad("a type without a code")
+        state.match = replace(match, not_icmp=Icmp(kind, state.number(255)))
+        if not state.take("}"):
+            raise state.bad("a set is not closed")
+    elif state.take("type", "!=") and match.not_icmp is None:
+        state.match = replace(match, not_icmp=Icmp(state.number(255)))
+    elif state.take("type") and match.icmp is None:
+        state.match = replace(match, icmp=Icmp(state.number(255)))
+    elif state.take("code") and match.icmp is not None and match.icmp.code is None:
+        state.match = replace(match, icmp=Icmp(match.icmp.type, state.number(255)))
+    else:
+        raise state.bad("unknown ICMP words")
+
+
+_READERS: dict[str, Callable[[str, _State], None]] = {
+    "meta": _meta,
+    **dict.fromkeys(_FAMILIES, _address),
+    **dict.fromkeys(_TRANSPORTS, _transport),
+    **dict.fromkeys(_ICMPS, _icmp),
+}

@@ -1,0 +1,208 @@
+"""A Network in, nftables text for `nft -f` out: the network's two chains in table inet calico_rkt.
+
+Allow is `return`: the base chain goes on to the other end's chain, and an `accept` would skip it. The end is
+`drop`, and its comment holds the digest (a chain's own comment stays as it was when the chain exists already).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from calico_rkt.compiler.diagnostics import Diagnostic
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.ids import LONGEST
+from calico_rkt.compiler.ir.model import ICMP, SCTP, TCP, UDP, Action, Match, NameRef, Net, Network, PortRange, Rule
+from calico_rkt.compiler.ir.resolved import nets, ports, versions
+from calico_rkt.compiler.targets.limits import check, refuse
+from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups, mentioned_by
+from calico_rkt.compiler.targets.printing import render
+
+_TRANSPORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
+_ID = re.compile(r"[a-z0-9][-a-z0-9.]*\Z")
+_HINT = "`network: NAME` selects another network's endpoints"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One nftables rule, field by field in the order of print; a field is printed once for each of its values."""
+
+    ip: str
+    source: Sequence[str]
+    not_source: Sequence[str]
+    destination: Sequence[str]
+    not_destination: Sequence[str]
+    l4proto: Sequence[int]
+    not_l4proto: Sequence[int]
+    nfproto: Sequence[str]
+    transport: str
+    sport: Sequence[str]
+    not_sport: Sequence[str]
+    dport: Sequence[str]
+    not_dport: Sequence[str]
+    icmp: str
+    icmp_type: Sequence[int]
+    icmp_code: Sequence[int]
+    not_icmp_type: Sequence[int]
+    not_icmp_pair: Sequence[str]
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    name: str
+    about: str
+    lines: Sequence[_Line]
+    comment: str
+
+
+def write(network: Network, *, known_ids: frozenset[str] | None = None) -> str:
+    """The text that puts the network's rules in force, in one transaction, whatever was in force before.
+
+    known_ids are the ids of all networks of the host; a selector on any other label is refused, since no
+    endpoint here could carry it (None: not checked). Raises CompileError.
+    """
+    return join([piece(network, known_ids=known_ids)])
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What the text of one network is made of."""
+
+    name: str
+    sets: Sequence[tuple[str, str]]
+    chains: Sequence[_Chain]
+
+
+def join(pieces: Iterable[Piece]) -> str:
+    """One text for several networks.
+
+    For each block `table ... { }` libnftables takes half a megabyte until all is done: a text of its own for each of
+    a thousand networks took a gigabyte.
+    """
+    found = tuple(pieces)
+    return render(
+        "nftables/network.nft.j2",
+        names=[piece.name for piece in found],
+        sets=list(dict.fromkeys(s for piece in found for s in piece.sets)),
+        chains=[chain for piece in found for chain in piece.chains],
+    )
+
+
+def piece(network: Network, *, known_ids: frozenset[str] | None = None) -> Piece:
+    """A network's part of a text; raises CompileError where it can't be written, as write()."""
+    keys = mentioned_by((*network.ingress, *network.egress))
+    strange = {key: why for key in keys if (why := _why_strange(key, known_ids))}
+
+    def labels(where: str, rule: Rule) -> Iterator[Diagnostic]:
+        for key in mentioned_by([rule]) if strange else ():
+            if key in strange:
+                yield refuse("CR540", where, rule, f"{strange[key]} {key}", hint=_HINT)
+
+    check(network, labels)
+    mark = digest(network)
+    chains = (
+        _Chain(
+            f"out-{network.id}",
+            "What its endpoints send; return hands on to the receiver's chain.",
+            tuple(_lines(network.egress, network)),
+            f"{mark} host={network.endpoint_to_host.value}",
+        ),
+        _Chain(
+            f"in-{network.id}",
+            "What its endpoints receive; return lets it in.",
+            tuple(_lines(network.ingress, network)),
+            mark,
+        ),
+    )
+    sets = (*_all_sets(chains), *_sets(sorted({network.id, *keys})))
+    return Piece(json.dumps(network.name), sets, chains)
+
+
+def _why_strange(key: str, known_ids: frozenset[str] | None) -> str | None:
+    if not _ID.match(key) or len(key) > LONGEST:
+        return "a network's id is no such label:"
+    if known_ids is not None and key not in known_ids:
+        return "no network here applies the label"
+    return None
+
+
+def _sets(ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for network_id in ids:
+        yield f"m4-{network_id}", "ipv4_addr"
+        yield f"m6-{network_id}", "ipv6_addr"
+
+
+def _all_sets(chains: Iterable[_Chain]) -> Iterator[tuple[str, str]]:
+    lines = [line for chain in chains for line in chain.lines]
+    fields = (field for x in lines for field in (x.source, x.not_source, x.destination, x.not_destination))
+    used = {name for field in fields for name in field}
+    if not used.isdisjoint({"@all4", "@all6"}):
+        yield "all4", "ipv4_addr"
+        yield "all6", "ipv6_addr"
+
+
+def _lines(rules: Iterable[Rule], network: Network) -> Iterator[_Line]:
+    within = f"limit rate {network.log_limit.rate}/second burst {network.log_limit.burst} packets"
+    verdicts = {
+        Action.ALLOW: "return",
+        Action.DENY: "drop",
+        Action.LOG: f'{within} log prefix "calico-rkt {network.id}: "',
+    }
+    for rule in rules:
+        m = rule.match
+        for source in lookups(m.source):
+            for destination in lookups(m.destination):
+                # A set of addresses is of one family, so a rule about both that looks into one becomes two.
+                one_family = m.ip_version is not None or (source, destination) == (Lookup(), Lookup())
+                for version in (m.ip_version,) if one_family else (4, 6):
+                    yield _line(m, version, source, destination, verdicts[rule.action])
+
+
+def _line(m: Match, version: int | None, source: Lookup, destination: Lookup, verdict: str) -> _Line:
+    s, d, not_icmp = m.source, m.destination, m.not_icmp
+    addresses = bool(source != Lookup() or destination != Lookup() or versions(s, d))
+    numbers = bool(s.ports or s.not_ports or d.ports or d.not_ports)
+    icmp = m.icmp is not None or not_icmp is not None
+    # nft itself puts the family before an address or an ICMP field, and the protocol before a port.
+    return _Line(
+        ip="ip" if version == 4 else "ip6",
+        source=[*_names(source.within, version), *_nets(s.nets)],
+        not_source=[*_names(source.without, version), *_nets(s.not_nets)],
+        destination=[*_names(destination.within, version), *_nets(d.nets)],
+        not_destination=[*_names(destination.without, version), *_nets(d.not_nets)],
+        l4proto=() if m.protocol is None or numbers or icmp else (m.protocol,),
+        not_l4proto=() if m.not_protocol is None else (m.not_protocol,),
+        nfproto=() if version is None or addresses or icmp else (f"ipv{version}",),
+        transport=_TRANSPORTS.get(m.protocol or 0, ""),
+        sport=_ports(s.ports),
+        not_sport=_ports(s.not_ports),
+        dport=_ports(d.ports),
+        not_dport=_ports(d.not_ports),
+        icmp="icmp" if m.protocol == ICMP else "icmpv6",
+        icmp_type=() if m.icmp is None else (m.icmp.type,),
+        icmp_code=() if m.icmp is None or m.icmp.code is None else (m.icmp.code,),
+        not_icmp_type=() if not_icmp is None or not_icmp.code is not None else (not_icmp.type,),
+        not_icmp_pair=() if not_icmp is None or not_icmp.code is None else (f"{not_icmp.type} . {not_icmp.code}",),
+        verdict=verdict,
+    )
+
+
+def _names(ids: Iterable[str], version: int | None) -> list[str]:
+    return [f"@m{version}-{network_id}" if network_id else f"@all{version}" for network_id in ids]
+
+
+def _nets(field: Iterable[Net | NameRef]) -> list[str]:
+    return _one_or_set(str(n.network_address) if n.prefixlen == n.max_prefixlen else str(n) for n in nets(field))
+
+
+def _ports(field: Iterable[PortRange | NameRef]) -> list[str]:
+    return _one_or_set(str(p.lo) if p.lo == p.hi else f"{p.lo}-{p.hi}" for p in ports(field))
+
+
+def _one_or_set(values: Iterable[str]) -> list[str]:
+    """One value as it is, several as an anonymous set, none as nothing."""
+    found = list(dict.fromkeys(values))
+    return found if len(found) < 2 else [f"{{ {', '.join(found)} }}"]

@@ -1,0 +1,118 @@
+"""A YAML node in, its fields, items and text out; what has the wrong shape becomes a diagnostic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass
+from enum import Enum
+
+from calico_rkt.compiler.diagnostics import Diagnostic, Span, error, warning
+from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence, is_null
+
+Reasons = MappingType[str, tuple[str, str]]
+_NOTHING: Reasons = {}
+
+
+class Form(Enum):
+    """How a file says its policy: ours, Calico's own Profile, or a default rule set."""
+
+    OURS = "override"
+    V3 = "Calico v3 Profile"
+    DEFAULTS = "default rule set"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One `key: value`; key is where a problem with the field as a whole is shown."""
+
+    key: Scalar
+    value: Node
+
+
+class Problems:
+    """Collects what is wrong with one file, in the order found, so that all of it is reported at once."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+
+    def error(self, code: str, message: str, span: Span | None, hint: str = "") -> None:
+        self.found.append(error(code, message, span, hint=hint))
+
+    def warning(self, code: str, message: str, span: Span | None, hint: str = "") -> None:
+        self.found.append(warning(code, message, span, hint=hint))
+
+
+def kind(node: Node) -> str:
+    """What a node is, in words for a message."""
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if isinstance(node, Sequence):
+        return "a list"
+    return "null" if is_null(node) else "a single value"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint: the nearest known word, or all of them."""
+    # Here, not above: what is right needs no hint.
+    from difflib import get_close_matches
+
+    words = sorted(known)
+    folded = {w.lower(): w for w in words}
+    near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return f"did you mean {folded[near[0]]}?" if near else f"known here: {', '.join(words)}"
+
+
+def fields_of(
+    node: Node,
+    known: Iterable[str],
+    what: str,
+    problems: Problems,
+    *,
+    refused: Reasons = _NOTHING,
+    null_is_missing: bool = False,
+) -> dict[str, Field]:
+    """The fields of a mapping by key. Errors: no mapping, a key that is none of known, a null value.
+
+    refused are keys that people may expect here, each with the reason why not and a way out. null_is_missing
+    leaves nulls out without an error, as Calico's JSON decoder does.
+    """
+    if not isinstance(node, Mapping):
+        problems.error("CR303" if is_null(node) else "CR302", f"{what} must be a mapping, not {kind(node)}", node.span)
+        return {}
+    names = tuple(known)
+    out: dict[str, Field] = {}
+    for key, value in node.entries:
+        if key.text in refused:
+            reason, way_out = refused[key.text]
+            problems.error("CR307", f"{key.text} is not supported: {reason}", key.span, way_out)
+        elif key.text not in names:
+            problems.error("CR301", f"{what} has no key {key.text!r}", key.span, did_you_mean(key.text, names))
+        elif is_null(value):
+            if not null_is_missing:
+                problems.error("CR303", f"{key.text} is null", key.span, "leave the key out, or give it a value")
+        else:
+            out[key.text] = Field(key, value)
+    return out
+
+
+def items_of(node: Node, what: str, problems: Problems) -> tuple[Node, ...]:
+    """The items of a list; an error where it is none or where an item is null."""
+    if not isinstance(node, Sequence):
+        hint = "write it as a list: [ ... ]" if isinstance(node, Scalar) else ""
+        problems.error(
+            "CR303" if is_null(node) else "CR302", f"{what} must be a list, not {kind(node)}", node.span, hint
+        )
+        return ()
+    for item in node.items:
+        if is_null(item):
+            problems.error("CR303", f"an item of {what} is null", item.span)
+    return tuple(i for i in node.items if not is_null(i))
+
+
+def text_of(node: Node, what: str, problems: Problems) -> Scalar | None:
+    """The node where it is one value with text, else None and an error."""
+    if isinstance(node, Scalar) and not is_null(node):
+        return node
+    problems.error("CR303" if is_null(node) else "CR302", f"{what} must be a single value, not {kind(node)}", node.span)
+    return None

@@ -1,0 +1,131 @@
+"""Bytes in, values with the place of each out: scalars keep their own text, nothing is guessed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import islice
+
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
+
+LARGEST = 8 * 1024 * 1024
+"""Bytes of one file."""
+DEEPEST = 64
+"""Lists and mappings in each other."""
+MOST_REPORTED = 20
+"""Problems of one kind in one file that are listed."""
+
+# Whatever an editor shows as nothing or as something else: control characters, line breaks that only some
+# programs count, the BOM, and marks that reorder a line on the reviewer's screen.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\uffff]|\r(?!\n)"
+)
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A word, number or quoted string; plain is False where it stood in quotes. Equality ignores the place."""
+
+    text: str
+    plain: bool
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list; the span covers its first line."""
+
+    items: tuple[Node, ...]
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys and values in the order of the file, each key once; the span covers its first line."""
+
+    entries: tuple[tuple[Scalar, Node], ...]
+    span: Span = field(compare=False)
+
+    def get(self, key: str) -> Node | None:
+        """The value of the key, None where it is missing."""
+        return next((value for k, value in self.entries if k.text == key), None)
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def is_null(node: Node) -> bool:
+    """Whether this is YAML's null: nothing, ~ or null, not in quotes."""
+    return isinstance(node, Scalar) and node.plain and node.text in _NULLS
+
+
+def parse_yaml(path: str, data: bytes, twice: list[Diagnostic] | None = None) -> Node:
+    """The one document of a YAML file; an empty one is a null Scalar. Raises CompileError with all problems.
+
+    twice takes duplicate keys, where a caller goes on to look for what else is wrong.
+
+    Refused, since a reviewer reads the text and not what YAML makes of it: anchors, aliases, tags, merge
+    keys, duplicate keys, more than one document, hidden characters, files over 8 MiB.
+    """
+    # Here, not above: the plugin reads JSON only, and importing PyYAML takes longer than an ADD.
+    from calico_rkt.compiler.text.yaml_nodes import compose
+
+    return compose(path, decode(path, data), twice)
+
+
+def decode(path: str, data: bytes, largest: int = LARGEST) -> str:
+    """The text of a file in UTF-8 without BOM, hidden characters, or more than largest bytes (CompileError)."""
+    if len(data) > largest:
+        raise CompileError(
+            [error("CR101", f"the file has more than {largest:,} bytes, and no more are read", path=path)]
+        )
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise CompileError([error("CR103", "the file is UTF-16, not UTF-8", path=path, hint="save it as UTF-8")])
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        before = data[: e.start].decode("utf-8")
+        line = before + data[e.start :].split(b"\n", 1)[0].decode("utf-8", "backslashreplace")
+        raise CompileError(
+            [
+                error(
+                    "CR102",
+                    f"not UTF-8: the byte 0x{data[e.start]:02x} begins no character here",
+                    span_at(path, line, len(before), len(before) + 4),
+                    hint="save the file as UTF-8",
+                )
+            ]
+        ) from None
+    if text.startswith("\ufeff"):
+        message = "the file begins with a byte order mark, which other readers (rkt among them) refuse"
+        hint = "save it as UTF-8 without BOM"
+        raise CompileError([error("CR103", message, span_at(path, text, 0, 1), hint=hint)])
+    hidden = [_hidden(path, text, m.start()) for m in islice(_HIDDEN.finditer(text), MOST_REPORTED)]
+    if hidden:
+        raise CompileError(hidden)
+    return text
+
+
+def span_at(path: str, text: str, start: int, end: int) -> Span:
+    """The place of text[start:end], cut at the end of its first line."""
+    line = text.count("\n", 0, start) + 1
+    begin = text.rfind("\n", 0, start) + 1
+    stop = text.find("\n", start)
+    stop = len(text) if stop < 0 else stop
+    shown = text[begin:stop].removesuffix("\r")
+    return Span(path, line, start - begin + 1, max(start + 1, min(end, stop)) - begin + 1, shown)
+
+
+def _hidden(path: str, text: str, at: int) -> Diagnostic:
+    name = f"U+{ord(text[at]):04X}"
+    message = f"a character that is not shown or reorders the line ({name})"
+    hint = "end lines with LF or CRLF" if text[at] == "\r" else "take it out"
+    return error("CR104", message, span_at(path, text, at, at + 1), hint=hint)
+
+
+def duplicate_key(key: Scalar, first: Scalar) -> Diagnostic:
+    """The problem of a key that stands twice in one mapping, at its second place."""
+    place = f"line {first.span.line}, column {first.span.column}"
+    hint = "keep one of the two: readers differ in which of them counts"
+    return error("CR107", f"the key {key.text!r} stands twice; first in {place}", key.span, hint=hint)

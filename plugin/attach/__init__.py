@@ -1,0 +1,1 @@
+"""A Request and a Store in; an endpoint attached, checked or detached out."""

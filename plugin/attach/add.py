@@ -1,0 +1,257 @@
+"""A Request and a Store in, an attached container out: ADD, CHECK and STATUS as visible steps."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from ipaddress import ip_interface, ip_network
+from pathlib import Path
+
+from calico_rkt.compiler.conf.parse import NO_DNS, Address, Dns, Ipam, Net, NetConf
+from calico_rkt.plugin.attach import ipam_plugin
+from calico_rkt.plugin.attach.delete import ask_delegate, give_back, key_of, tear_down, words
+from calico_rkt.plugin.attach.life import Life, life_of, survey
+from calico_rkt.plugin.attach.record import recorded
+from calico_rkt.plugin.cni.request import Request
+from calico_rkt.plugin.cni.result import (
+    CniError,
+    Code,
+    Given,
+    Interface,
+    Ip,
+    Result,
+    ResultRoute,
+    from_json,
+    gateways_in,
+    given_in,
+    stored,
+)
+from calico_rkt.plugin.enforce.enforcer import policy_of
+from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.process import signals, trace
+from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.store.protocol import Endpoint, Store
+
+NO_IPAM = Ipam(type="delegated")
+
+
+def add(request: Request, store: Store, answer: Callable[[Result], None]) -> None:
+    """Attach: address and record, link (down at the host's end), policy, up, answer; an error undoes all of it.
+
+    rkt runs no DEL after a failed ADD, so whatever fails here leaves nothing behind.
+    """
+    key, conf = key_of(request), request.conf
+    with pair.open_netns(request.netns, request.netns_fd) as netns, ExitStack() as undo:
+        known = store.endpoint(key)
+        if known is not None:
+            repeated = _repeated(known, netns, request)
+            if repeated is not None:
+                return answer(repeated)  # that nobody reads it is no reason to take the first one away
+            tear_down(known, store)  # an ADD that was killed half way, or a container that ended without a DEL
+            give_back(request, known)
+        else:
+            pair.delete_unrecorded(key, store.link_prefix)
+        rules = policy_of(store)
+        rules.check_host(store, conf)
+        addresses, routes, dns, said = (
+            _delegated(request, undo) if ipam_plugin.is_delegated(conf) else ((), (), NO_DNS, None)
+        )
+        signals.stop_if_asked()
+        nonce = request.nonce or secrets.token_hex(8)
+        draft = Endpoint(
+            key=key,
+            nonce=nonce,
+            netns=str(Path(request.netns).absolute()),
+            netns_dev=netns.dev,
+            netns_inode=netns.inode,
+            host_ifname=pair.host_ifname(key, store.link_prefix),
+            mac=request.mac or pair.random_mac(),
+            addresses=addresses,
+            ip_masq=conf.ip_masq,
+        )
+        gateways = rules.gateways(store)
+        leads_to = tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)]))
+        endpoint, made = _linked(request, store, netns, draft, leads_to, gateways)
+        _on_error(undo, "take the attachment back", lambda: tear_down(endpoint, store))
+        trace.mark("link")
+        signals.stop_if_asked()
+        kept_back = rules.settle(store, conf, endpoint, made.exposed)
+        _on_error(undo, "take the addresses' guards away", lambda: rules.release(kept_back))
+        rules.attach(store, conf, endpoint)
+        trace.mark("policy")
+        signals.stop_if_asked()
+        pair.bring_up(made)
+        rules.release(kept_back)
+        trace.mark("up")
+        result = Result(
+            interfaces=(
+                Interface(endpoint.host_ifname, made.host_mac, mtu=made.mtu),
+                Interface(key.ifname, made.mac, request.netns, made.mtu),
+            ),
+            ips=tuple(Ip(f"{a}/{a.max_prefixlen}", 1, str(gateways.get(a.version, ""))) for a in endpoint.addresses),
+            routes=tuple(ResultRoute(str(r.destination)) for r in conf.ipam.routes) or routes,
+            dns=dns if request.dns == NO_DNS else request.dns,
+        )
+        shown = result.to_json(conf.cni_version)
+        store.finish(key, nonce, stored(result, said, made.table))
+        trace.mark("record")
+        answer(result)
+        trace.mark("answer")
+        undo.pop_all()
+        LOG.info("ADD %s %s %s: %s", *words(key), shown.get("ips") or shown)
+        return None
+
+
+def _linked(
+    request: Request,
+    store: Store,
+    netns: pair.Netns,
+    draft: Endpoint,
+    routes: Sequence[Net],
+    gateways: Mapping[int, Address],
+) -> tuple[Endpoint, pair.Link]:
+    """The endpoint recorded with its addresses, and its pair; an error leaves neither.
+
+    An address that the host has itself, or a route to it alone, is given to nobody: the next free one is.
+    """
+    conf, ipam = request.conf, NO_IPAM if draft.addresses else request.conf.ipam
+    while True:
+        endpoint = recorded(policy_of(store), store, conf, draft, ipam, request.requested)
+        try:
+            trace.mark("address")
+            signals.stop_if_asked()
+            made = pair.create(
+                netns,
+                host_ifname=endpoint.host_ifname,
+                ifname=endpoint.key.ifname,
+                addresses=endpoint.addresses,
+                mtu=conf.mtu,
+                key=endpoint.key,
+                nonce=endpoint.nonce,
+                routes=routes,
+                mac=endpoint.mac,
+                gateways=gateways,
+                clear_of_the_host=bool(ipam.ranges),
+            )
+        except BaseException as e:
+            with ExitStack() as undo:
+                _on_error(undo, "take the record back", lambda: tear_down(endpoint, store))  # noqa: B023 - now
+            if not isinstance(e, pair.TakenError) or not ipam.ranges or e.address in request.requested:
+                raise
+            LOG.warning("%s of network %s: %s; another one is chosen", e.address, conf.name, e.msg)
+            ipam = replace(ipam, exclude=(*ipam.exclude, ip_network(e.address)))
+        else:
+            return endpoint, made
+
+
+def check(request: Request, store: Store) -> None:
+    """CNI's CHECK: the record, both link ends, addresses, routes and policy are as ADD left them."""
+    key = key_of(request)
+    known = store.endpoint(key)
+    if known is None or not known.result:
+        raise CniError(Code.UNKNOWN_CONTAINER, f"{key.ifname} of this container is not attached to {key.network!r}")
+    with pair.open_netns(request.netns, request.netns_fd) as netns:
+        if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
+            raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
+        problems = [
+            *pair.check(
+                netns, known, _routes(request.conf), gateways_in(known.result), _mac_in(request.prev_result, known)
+            ),
+            *policy_of(store).check(store, request.conf, known),
+            *_differs(request.prev_result, known),
+        ]
+    if ipam_plugin.is_delegated(request.conf):
+        ipam_plugin.check(request, given_in(known.result))
+    if problems:
+        told = "; ".join(dict.fromkeys(problems))
+        raise CniError(Code.CHECK_FAILED, f"the attachment is not whole: {problems[0]}", told)
+
+
+def status(request: Request, store: Store) -> None:
+    """CNI's STATUS: nothing when an ADD can be served; CniError 50 else."""
+    try:
+        store.ranges()
+        policy_of(store).usable(store, request.conf)
+        ask_delegate(request, ipam_plugin.status)
+    except CniError as e:
+        raise CniError(Code.NOT_AVAILABLE, f"an ADD can not be served: {e.msg}", e.details) from e
+
+
+def _repeated(known: Endpoint, netns: pair.Netns, request: Request) -> Result | None:
+    """The old result where record, netns and link all still match; None where nothing of it lives or it never finished.
+
+    The number of a namespace that is gone may have been given to the new one.
+    """
+    if not known.result:
+        return None
+    is_same = (known.netns_dev, known.netns_inode) == (netns.dev, netns.inode)
+    life = life_of(known) if is_same else survey([known])[0][1]
+    if life is Life.OVER:
+        LOG.warning("ADD %s %s %s: its earlier container is gone, and no DEL came", *words(known.key))
+        return None
+    name = "/".join(words(known.key))
+    if not is_same:
+        raise CniError(
+            Code.ATTACHMENT_EXISTS,
+            f"{request.ifname} of this container is attached to network {request.conf.name!r} in another netns already",
+            f"attached in {known.netns}, which lives; DEL it first, or free it: calico-rkt gc --attachment {name}",
+        )
+    problems = pair.check(netns, known, _routes(request.conf), gateways_in(known.result))
+    if problems:
+        raise CniError(
+            Code.ATTACHMENT_EXISTS,
+            f"{request.ifname} of this container is attached to network {request.conf.name!r} already, but not whole",
+            "; ".join(problems) + f"; DEL it first, or free it: calico-rkt gc --attachment {name}",
+        )
+    return from_json(known.result)
+
+
+def _routes(conf: NetConf) -> tuple[Net, ...]:
+    """Where the interface leads beside the default: to its own network, which matters to a container in two."""
+    own = [r.subnet for ranges in conf.ipam.ranges for r in ranges]
+    return tuple(dict.fromkeys([*own, *(r.destination for r in conf.ipam.routes)]))
+
+
+def _delegated(
+    request: Request, undo: ExitStack
+) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns, Given | None]:
+    given, said = ipam_plugin.add(request)
+    _on_error(undo, "run the ipam plugin's DEL", lambda: ipam_plugin.delete(request))
+    addresses = tuple(ip_interface(ip.address).ip for ip in given.ips)
+    if not addresses:
+        raise CniError(Code.DELEGATE, f"ipam plugin {request.conf.ipam.type!r} gave no address")
+    return addresses, given.routes, given.dns, said
+
+
+def _differs(prev_result: str, known: Endpoint) -> list[str]:
+    if not prev_result:
+        return []
+    previous = json.loads(prev_result)
+    listed = previous.get("ips")
+    given = {str(ip.get("address", "")) for ip in (listed if isinstance(listed, list) else ()) if isinstance(ip, dict)}
+    given |= {str(previous[k].get("ip", "")) for k in ("ip4", "ip6") if isinstance(previous.get(k), dict)}
+    missing = {f"{a}/{a.max_prefixlen}" for a in known.addresses} - given
+    return [f"prevResult lacks the address {a}" for a in sorted(missing)]
+
+
+def _mac_in(prev_result: str, known: Endpoint) -> str:
+    """The MAC that the container's end has by the word of all plugins of the list: tuning, behind us, may set it."""
+    listed = json.loads(prev_result).get("interfaces") if prev_result else None
+    for interface in listed if isinstance(listed, list) else ():
+        if isinstance(interface, dict) and interface.get("sandbox") and interface.get("name") == known.key.ifname:
+            return str(interface.get("mac", "")).lower()
+    return ""
+
+
+def _on_error(undo: ExitStack, what: str, act: Callable[[], object]) -> None:
+    def step() -> None:
+        try:
+            with signals.undoing():
+                act()
+        except CniError as e:
+            LOG.error("undo: could not %s: %s: %s", what, e.msg, e.details)
+
+    undo.callback(step)

@@ -1,0 +1,145 @@
+"""A Request or a record in, an endpoint detached out: DEL, and an ADD that is taken back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from calico_rkt.plugin.attach import ipam_plugin
+from calico_rkt.plugin.attach.life import Life, leads_there, life_of
+from calico_rkt.plugin.cni.request import Request
+from calico_rkt.plugin.cni.result import CniError, Code, given_in, has_table
+from calico_rkt.plugin.enforce.enforcer import policy_of
+from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.process import trace
+from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.store.local import LocalStore, open_local, open_records
+from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
+
+
+def key_of(request: Request) -> Key:
+    return Key(request.conf.name, request.container, request.ifname)
+
+
+def delete(request: Request, store: Store) -> None:
+    """Detach: link, policy, conntrack, record. Never-added, repeated, or a netns that is gone are all fine.
+
+    Goes on past an error and raises the first at the end; the record stays then, so that GC finishes it.
+    """
+    key = key_of(request)
+    known = store.endpoint(key)
+    if known is not None and _is_stale(known, request.netns):
+        LOG.warning("DEL %s %s %s: of an older netns %s, the newer attachment stays", *words(key), request.netns)
+        return
+    if known is not None:
+        tear_down(known, store, request.netns)
+    else:
+        pair.delete_unrecorded(key, store.link_prefix)
+        store.forget(key)
+        _free_elsewhere(key, store, request.netns)
+    give_back(request, known)
+    LOG.info("DEL %s %s %s%s", *words(key), "" if known else ": was not attached")
+
+
+def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
+    """What another datastore's record on this host has of it: the conf may have moved to this one since the ADD.
+
+    Of a cluster's attachment the pair goes; the rest needs a conf that names the cluster.
+    """
+    is_local = isinstance(store, LocalStore)
+    for records in (open_records("etcd"), open_records("etcdv2")) if is_local else (open_local(),):
+        found = records.endpoint(key) if records.is_there() else None
+        if found is None or _is_stale(found, netns):
+            continue
+        if not is_local:
+            tear_down(found, records, netns)
+        elif pair.delete(found.host_ifname, found.nonce):
+            LOG.warning(
+                "DEL %s %s %s: it was attached by a conf that names a cluster; calico-rkt gc with such a conf frees "
+                "its address there",
+                *words(key),
+            )
+
+
+def give_back(request: Request, known: Endpoint | None) -> None:
+    """Have the ipam plugin that gave the addresses take them back: the record knows it, else the conf has to."""
+    if known is None or not known.result:
+        if ipam_plugin.is_delegated(request.conf):
+            ipam_plugin.delete(request)
+        return
+    given = given_in(known.result)
+    if given is not None:
+        ipam_plugin.delete(request, given)
+
+
+def _is_stale(known: Endpoint, netns: str) -> bool:
+    """Whether a DEL is about an older netns of the same container id while the recorded one still lives."""
+    if not netns or os.path.realpath(netns) == os.path.realpath(known.netns) or leads_there(netns, known):
+        return False
+    return life_of(known) is not Life.OVER
+
+
+def take_back(key: Key, nonce: str, store: Store) -> None:
+    """Undo what an ADD with this nonce left when it ended half way; any other attachment of the key stays."""
+    known = store.endpoint(key)
+    if known is not None and known.nonce == nonce:
+        tear_down(known, store)
+    elif known is None:
+        pair.delete(pair.host_ifname(key, store.link_prefix), nonce)
+
+
+def tear_down(endpoint: Endpoint, store: Store, netns: str = "") -> None:
+    """Every step of a DEL for a recorded endpoint; the record and its address go last, and only when all is gone.
+
+    netns: another path that may lead to the container's namespace.
+    """
+    failed: list[CniError] = []
+    rules = policy_of(store)
+    with rules.guard(store):
+        steps: tuple[tuple[str, Callable[[], object]], ...] = (
+            ("link", lambda: _remove_link(endpoint, netns)),
+            ("policy", lambda: rules.detach(endpoint)),
+            ("flows", lambda: rules.forget_flows(endpoint)),
+        )
+        for name, step in steps:
+            try:
+                step()
+            except CniError as e:
+                LOG.error("DEL %s %s %s: %s: %s", *words(endpoint.key), e.msg, e.details)
+                failed.append(e)
+            trace.mark(name)
+        if failed:
+            raise failed[0]
+        store.remove(endpoint.key, endpoint.nonce)
+        trace.mark("record")
+
+
+def _remove_link(endpoint: Endpoint, other_path: str) -> None:
+    """The pair, also where somebody renamed the host end or moved it away, and the rules that lead to its table."""
+    gone = pair.delete(endpoint.host_ifname, endpoint.nonce)
+    if gone and not has_table(endpoint.result):
+        return
+    path = next((p for p in (endpoint.netns, other_path) if p and leads_there(p, endpoint)), None)
+    if path is None:
+        return
+    with pair.open_netns(path) as netns:
+        if not gone:
+            pair.delete_inside(netns, endpoint.key.ifname, endpoint.mac)
+        if has_table(endpoint.result):
+            pair.tidy(netns, endpoint.addresses)
+
+
+def ask_delegate(request: Request, verb: Callable[[Request], None]) -> None:
+    """Pass a verb of CNI 1.1.0 on; an ipam plugin older than the verb refuses it with code 4, which is fine."""
+    if not ipam_plugin.is_delegated(request.conf):
+        return
+    try:
+        verb(request)
+    except CniError as e:
+        if e.code != Code.INVALID_ENVIRONMENT:
+            raise
+        LOG.info("ipam plugin %s does not know %s", request.conf.ipam.type, request.command)
+
+
+def words(key: Key) -> tuple[str, str, str]:
+    return key.network, key.container, key.ifname

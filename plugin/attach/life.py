@@ -1,0 +1,97 @@
+"""Recorded endpoints in, whether each still lives and how that is known out: by its path, or by the kernel's own pair.
+
+A path proves little: it may lead elsewhere in this mount namespace, and the number of a dead namespace is given to
+the next one. A pair of links dies with the namespace of its either end, so a host end that carries the attachment's
+nonce, whose other end is in a namespace that lives, is proof.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
+
+from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.link import netlink, state
+from calico_rkt.plugin.link.netns import open_netns, run_in
+from calico_rkt.plugin.link.sockets import host_socket
+from calico_rkt.plugin.store.protocol import Endpoint
+
+_DYING, _PAUSE = 1.0, 0.02
+"""Seconds that a namespace may take to die: its sockets, and the agent's descriptor of it, are let go a little late."""
+
+
+class Life(Enum):
+    """NAMED: the recorded path leads to it. HIDDEN: it doesn't, but the host end lives. OVER: neither."""
+
+    NAMED, HIDDEN, OVER = "named", "hidden", "over"
+
+
+def life_of(endpoint: Endpoint) -> Life:
+    """Whether one endpoint lives, as it looks now; its host end is looked for by its own name only."""
+    with host_socket() as host:
+        return _judged(host, endpoint, state.interface(host, endpoint.host_ifname))
+
+
+def survey(endpoints: Iterable[Endpoint]) -> tuple[tuple[Endpoint, Life], ...]:
+    """The same for many. A host end that somebody renamed counts, too: all links are looked through once at most.
+
+    What seems hidden is looked at for a while, since a namespace dies some time after its last process and path.
+    """
+    found = _survey(endpoints)
+    until = time.monotonic() + _DYING
+    while any(life is Life.HIDDEN for life in found.values()) and time.monotonic() < until:
+        time.sleep(_PAUSE)
+        found |= _survey([e for e, life in found.items() if life is Life.HIDDEN])
+    return tuple(found.items())
+
+
+def _survey(endpoints: Iterable[Endpoint]) -> dict[Endpoint, Life]:
+    found = {}
+    renamed: dict[str, state.Interface] | None = None
+    with host_socket() as host:
+        for endpoint in endpoints:
+            end = state.interface(host, endpoint.host_ifname)
+            if end is None or end.nonce != endpoint.nonce:
+                if renamed is None:
+                    renamed = {i.nonce: i for i in state.veths(host) if i.nonce}
+                end = renamed.get(endpoint.nonce)
+            found[endpoint] = _judged(host, endpoint, end)
+    return found
+
+
+def leads_there(path: str, endpoint: Endpoint) -> bool:
+    """Whether a path leads to the namespace that the endpoint was attached in, as far as its number says."""
+    return identity(path) == (endpoint.netns_dev, endpoint.netns_inode)
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of what is at a path; None where nothing is."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _judged(host: netlink.Socket, endpoint: Endpoint, end: state.Interface | None) -> Life:
+    named = bool(endpoint.netns) and leads_there(endpoint.netns, endpoint)
+    if end is not None and end.nonce == endpoint.nonce and state.peer_lives(host, end):
+        return Life.NAMED if named else Life.HIDDEN
+    return Life.NAMED if named and _is_inside(endpoint) else Life.OVER
+
+
+def _is_inside(endpoint: Endpoint) -> bool:
+    """Whether the container's end is there, without a host end here: somebody may have moved that away."""
+    try:
+        with open_netns(endpoint.netns) as netns:
+            return run_in(netns, lambda: _has_end(endpoint))
+    except (CniError, OSError):
+        return True  # that it can't be looked at proves nothing
+
+
+def _has_end(endpoint: Endpoint) -> bool:
+    with netlink.Socket() as socket:
+        found = state.interface(socket, endpoint.key.ifname)
+        return found is not None and found.kind == "veth" and found.mac == endpoint.mac

@@ -1,0 +1,1 @@
+"""A CNI call in, its answer out: which verb, which store, and what is taken back when it dies."""

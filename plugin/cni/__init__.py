@@ -1,0 +1,1 @@
+"""The CNI specification: a call's environment and stdin in, a Request out; a Result or CniError in, its JSON out."""

@@ -1,0 +1,322 @@
+"""A CNI call's environment and stdin in, a checked Request out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from ipaddress import ip_interface
+from typing import Any, BinaryIO
+
+from calico_rkt.compiler.conf.parse import (
+    ETCD_VARIABLES,
+    NO_DNS,
+    SUPPORTED_VERSIONS,
+    Address,
+    Dns,
+    Ipam,
+    NetConf,
+    parse_conf,
+)
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
+from calico_rkt.plugin.cni.result import CniError, Code
+
+COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS")
+"""Every verb that reads a conf; VERSION is answered before stdin is touched."""
+
+VALID_ATTACHMENTS = ("cni.dev/valid-attachments", "cni.dev/attachments")
+"""GC's list; the second name is what some runtimes wrote before the specification settled, libcni writes both."""
+
+LARGEST_CONF = 1 << 20
+"""Bytes of stdin that are read at most; a conf with a long prevResult has some 10 KiB."""
+
+_REMEMBERED = 1 << 14
+"""Bytes of the largest conf whose reading is kept in memory."""
+_NEEDS_CONTAINER = ("ADD", "DEL", "CHECK")
+_WHERE = ("name", "type", "cniVersion", "datastore_type", "nodename")
+_TAKING_AWAY = ("DEL", "GC")
+_SINCE = {"CHECK": (0, 4, 0), "GC": (1, 1, 0), "STATUS": (1, 1, 0)}
+_CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of a runtime. path is CNI_PATH split at its colons; attachments is GC's list of those to keep.
+
+    requested and mac come from the capabilities `ips` and `mac`, `args.cni`, or CNI_ARGS, in this order; dns from the
+    capability, where it gives something, and from the conf. Only an ADD has wishes: nothing else is refused for them.
+    prev_result is the conf's prevResult object as JSON text, empty when there is none. nonce and netns_fd come from
+    the launcher where the agent serves: the attachment's nonce, and netns as the launcher has opened it (else -1).
+    """
+
+    command: str
+    conf: NetConf
+    raw: bytes
+    container: str = ""
+    ifname: str = ""
+    netns: str = ""
+    path: tuple[str, ...] = ()
+    requested: tuple[Address, ...] = ()
+    mac: str = ""
+    dns: Dns = NO_DNS
+    prev_result: str = ""
+    attachments: tuple[tuple[str, str], ...] | None = None
+    warnings: tuple[Diagnostic, ...] = ()
+    nonce: str = ""
+    netns_fd: int = -1
+
+
+class RequestError(CniError):
+    """A call that is refused; cni_version is what the conf asked for, or the newest where we don't speak that."""
+
+    def __init__(self, cause: CniError, cni_version: str) -> None:
+        super().__init__(cause.code, cause.msg, cause.details)
+        self.cni_version = cni_version
+
+
+def read_stdin(stream: BinaryIO) -> bytes:
+    """All of stdin up to LARGEST_CONF bytes; CniError 7 when there is more."""
+    data = stream.read(LARGEST_CONF + 1)
+    if len(data) > LARGEST_CONF:
+        raise CniError(Code.INVALID_CONF, f"the network conf on stdin is larger than {LARGEST_CONF} bytes")
+    return data
+
+
+def parse_request(environ: Mapping[str, str], stdin: bytes) -> Request:
+    """Check a call completely, before anything is done; RequestError names the first problem, details hold all."""
+    version = "0.1.0"
+    try:
+        command = _command(environ)
+        loaded = _load(stdin)
+        asked = _spec_version(loaded)
+        version = asked if asked in SUPPORTED_VERSIONS else SUPPORTED_VERSIONS[-1]
+        if asked != version:
+            raise CniError(
+                Code.INCOMPATIBLE_VERSION,
+                f"incompatible CNI version {asked[:40]!r}",
+                f"this plugin speaks {', '.join(SUPPORTED_VERSIONS)}",
+            )
+        if command in _SINCE and _numbers(version) < _SINCE[command]:
+            since = ".".join(map(str, _SINCE[command]))
+            raise CniError(Code.INCOMPATIBLE_VERSION, f"{command} needs cniVersion {since} or newer, not {version}")
+        conf, warnings = _conf(stdin, environ, loaded if command in _TAKING_AWAY else None)
+        return _request(command, environ, conf, stdin, loaded, warnings)
+    except CniError as e:
+        raise RequestError(e, version) from e
+
+
+def _command(environ: Mapping[str, str]) -> str:
+    command = environ.get("CNI_COMMAND", "")
+    if command not in COMMANDS:
+        what = f"{command[:40]!r} is none" if command else "it is missing"
+        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_COMMAND must be one of {', '.join(COMMANDS)}, VERSION: {what}")
+    return command
+
+
+def _load(stdin: bytes) -> dict[str, Any]:
+    """The conf as a JSON object, only to learn its version; parse_conf reports what is wrong with it."""
+    try:
+        loaded = json.loads(stdin)
+    except (ValueError, RecursionError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _spec_version(loaded: Mapping[str, Any]) -> str:
+    version = loaded.get("cniVersion") or "0.1.0"
+    if not isinstance(version, str):
+        raise CniError(Code.INVALID_CONF, "cniVersion must be a string")
+    return version
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _conf(
+    stdin: bytes, environ: Mapping[str, str], taking_away: Mapping[str, Any] | None
+) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    """The conf; what only attaches need not hold where something is taken away: it may have changed since the ADD."""
+    etcd = tuple((k, environ[k]) for k in ETCD_VARIABLES if k in environ)
+    try:
+        return (_parsed if len(stdin) <= _REMEMBERED else _parsed.__wrapped__)(stdin, etcd)
+    except CompileError as e:
+        if not taking_away:
+            raise conf_error(e) from e
+        try:
+            return _needed_to_take_away(taking_away, dict(etcd)), e.diagnostics
+        except CompileError:
+            raise conf_error(e) from e
+
+
+def _needed_to_take_away(loaded: Mapping[str, Any], environ: Mapping[str, str]) -> NetConf:
+    """Whose network it is, where its record is, and who gave the addresses; CompileError where that can't be read."""
+    ipam = loaded.get("ipam")
+    given = ipam.get("type") if isinstance(ipam, dict) else None
+    kind = given if isinstance(given, str) and given else "host-local"
+    kept = {k: v for k, v in loaded.items() if k in _WHERE or k.startswith("etcd_")}
+    conf, _ = parse_conf(json.dumps({**kept, "ipam": {"type": "none"}}).encode(), "<stdin>", environ=environ)
+    return replace(conf, ipam=Ipam(kind))
+
+
+@lru_cache(maxsize=64)
+def _parsed(stdin: bytes, etcd: tuple[tuple[str, str], ...]) -> tuple[NetConf, tuple[Diagnostic, ...]]:
+    """A runtime sends the same conf for every container of a network; an error is found anew each time."""
+    return parse_conf(stdin, "<stdin>", environ=dict(etcd))
+
+
+def conf_error(error: CompileError) -> CniError:
+    """The CniError for a conf that does not parse (CR1xx: code 6) or does not hold (code 7)."""
+    errors = [d for d in error.diagnostics if d.is_error]
+    code = Code.DECODE if errors[0].code.startswith("CR1") else Code.INVALID_CONF
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return CniError(code, errors[0].message + more, render(errors).rstrip("\n"))
+
+
+def _request(
+    command: str,
+    environ: Mapping[str, str],
+    conf: NetConf,
+    stdin: bytes,
+    loaded: Mapping[str, Any],
+    warnings: tuple[Diagnostic, ...],
+) -> Request:
+    container, ifname, netns = "", "", environ.get("CNI_NETNS", "")
+    if command in _NEEDS_CONTAINER:
+        container = _container(environ)
+        ifname = _ifname(environ)
+        if not netns and command != "DEL":
+            raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is missing")
+        if "\0" in netns or "\n" in netns:
+            raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is no path")
+        if command != "DEL" and any("\ud800" <= c <= "\udfff" for c in netns):
+            raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is no text in UTF-8", ascii(netns))
+    previous = loaded.get("prevResult")
+    if command in _TAKING_AWAY and not isinstance(previous, dict):
+        previous = None  # an endpoint is taken away by its record
+    if previous is not None and not isinstance(previous, dict):
+        raise CniError(Code.INVALID_CONF, "prevResult must be an object")
+    if previous and command == "ADD":
+        raise CniError(
+            Code.INVALID_CONF,
+            "calico must be the first plugin of its list, but the conf carries a prevResult",
+        )
+    requested, mac = _wishes(environ, loaded) if command == "ADD" else ((), "")
+    return Request(
+        command=command,
+        conf=conf,
+        raw=stdin,
+        container=container,
+        ifname=ifname,
+        netns=netns,
+        path=tuple(p for p in environ.get("CNI_PATH", "").split(":") if p),
+        requested=requested,
+        mac=mac,
+        dns=_dns(conf.dns, loaded) if command == "ADD" else conf.dns,
+        prev_result=json.dumps(previous) if previous else "",
+        attachments=_attachments(loaded) if command == "GC" else None,
+        warnings=warnings,
+    )
+
+
+def _container(environ: Mapping[str, str]) -> str:
+    container = environ.get("CNI_CONTAINERID", "")
+    if not container:
+        raise CniError(Code.INVALID_ENVIRONMENT, "CNI_CONTAINERID is missing")
+    if not _CONTAINER_ID.match(container):
+        raise CniError(
+            Code.INVALID_ENVIRONMENT,
+            f"CNI_CONTAINERID {container[:80]!r} is not allowed",
+            "it starts with a letter or digit and holds letters, digits, '_', '.' and '-' only",
+        )
+    return container
+
+
+def _ifname(environ: Mapping[str, str]) -> str:
+    """CNI's rule for interface names: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space."""
+    ifname = environ.get("CNI_IFNAME", "")
+    if not ifname:
+        raise CniError(Code.INVALID_ENVIRONMENT, "CNI_IFNAME is missing")
+    if len(ifname.encode("utf-8", "surrogateescape")) > 15:
+        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {ifname[:40]!r} is longer than 15 bytes")
+    # The kernel takes `%` for the place of a number of its choice.
+    if ifname in (".", "..") or re.search(r"[/:%\s\x00]", ifname) or not ifname.isprintable():
+        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {ifname!r} is no name of an interface")
+    return ifname
+
+
+def _wishes(environ: Mapping[str, str], loaded: Mapping[str, Any]) -> tuple[tuple[Address, ...], str]:
+    """Addresses and MAC that were asked for; unknown keys of CNI_ARGS are skipped, since rkt passes users' own."""
+    args = dict(_cni_args(environ.get("CNI_ARGS", "")))
+    runtime = {k.lower(): v for k, v in _object(loaded, "runtimeConfig").items()}
+    own = _object(_object(loaded, "args"), "cni")
+    ips = runtime.get("ips") or own.get("ips") or [p for p in args.get("IP", "").split(",") if p]
+    if not isinstance(ips, list):
+        raise CniError(Code.INVALID_CONF, "ips must be a list of addresses")
+    mac = runtime.get("mac") or own.get("mac") or args.get("MAC", "")
+    if mac and (not isinstance(mac, str) or not _MAC.match(mac) or int(mac[:2], 16) & 1):
+        raise CniError(Code.INVALID_CONF, f"{mac!r} is no MAC address of an interface")
+    return tuple(_address(ip) for ip in ips), mac.lower()
+
+
+def _dns(of_conf: Dns, loaded: Mapping[str, Any]) -> Dns:
+    """Each field that the capability dns gives stands in for the conf's (CNI's CONVENTIONS: servers and searches)."""
+    runtime = {k.lower(): v for k, v in _object(loaded, "runtimeConfig").items()}
+    given = {k.lower(): v for k, v in _object(runtime, "dns").items()}
+    names = {"servers": "nameservers", "nameservers": "nameservers", "searches": "search", "search": "search"}
+    fields: dict[str, Any] = {}
+    for key, field in {**names, "options": "options"}.items():
+        value = given.get(key)
+        if not isinstance(value, list | None) or not all(isinstance(v, str) and v.isprintable() for v in value or ()):
+            raise CniError(Code.INVALID_CONF, f"{key} of the capability dns must be a list of strings")
+        if value:
+            fields[field] = tuple(value)
+    return replace(of_conf, **fields)
+
+
+def _address(text: object) -> Address:
+    try:
+        return ip_interface(text if isinstance(text, str) else "").ip
+    except ValueError:
+        raise CniError(Code.INVALID_CONF, f"the requested address {text!r} is no IP address") from None
+
+
+def _cni_args(text: str) -> list[tuple[str, str]]:
+    pairs = []
+    for part in text.split(";"):
+        key, equals, value = part.partition("=")
+        if part and not equals:
+            raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS holds {part[:40]!r}, which is no KEY=VALUE")
+        if part:
+            pairs.append((key, value))
+    return pairs
+
+
+def _object(loaded: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = loaded.get(key) or {}
+    if not isinstance(value, dict):
+        raise CniError(Code.INVALID_CONF, f"{key} must be an object")
+    return value
+
+
+def _attachments(loaded: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """GC's list; a missing one is empty, as libcni hands on a nil one: more than the dead is never freed anyway."""
+    found: list[tuple[str, str]] = []
+    for key in VALID_ATTACHMENTS:
+        listed = loaded.get(key)
+        try:
+            if not isinstance(listed, list | None):
+                raise TypeError
+            found += [(_word(a["containerID"]), _word(a["ifname"])) for a in listed or ()]
+        except (TypeError, KeyError):
+            raise CniError(Code.INVALID_CONF, f"{key} must be a list of containerID and ifname") from None
+    return tuple(dict.fromkeys(found))
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -1,0 +1,124 @@
+"""`calico-rkt gc` in; what was freed, what is kept and why, printed, and an exit status, out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.plugin.attach.garbage import collect, release
+from calico_rkt.plugin.attach.holders import holders_of
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.publish.datastores import Side, complain, opened_cluster, opened_local, tried
+from calico_rkt.plugin.store.protocol import Endpoint, Key
+
+
+def gc(args: argparse.Namespace, clusters: Callable[[], Iterable[Mapping[str, NetConf]]]) -> int:
+    """Free what is gone, or the one attachment that is named, on this host and in its clusters; the exit status.
+
+    0 done, 1 a living attachment was not freed or a record can't be read, 2 something failed, which is named;
+    CniError for an attachment that nobody knows.
+    """
+    if args.force and not args.attachment:
+        raise CniError(Code.INVALID_ENVIRONMENT, "--force is for one attachment: --attachment NETWORK/CONTAINER/IFNAME")
+    if args.attachment:
+        return _one(args, _key(args.attachment), clusters)
+    worst = tried(lambda: _here(args))  # whatever is wrong with a conf
+    for there in clusters():
+        worst = max(worst, tried(partial(_there, args, dict(there))))
+    return worst
+
+
+def _here(args: argparse.Namespace) -> int:
+    with opened_local({}) as local:
+        return _all(args, local)
+
+
+def _there(args: argparse.Namespace, known: dict[str, NetConf]) -> int:
+    with opened_cluster(known) as cluster:
+        return _all(args, cluster)
+
+
+def _all(args: argparse.Namespace, side: Side) -> int:
+    """What can be freed is, whatever else can not: 2 where something failed, 1 where a record can't be read."""
+    worst = 0
+    try:
+        for line in side.finish_releases() if not args.dry_run else ():
+            print(line)
+    except CniError as e:  # the cluster is away: what the kernel has is freed all the same
+        complain(e)
+        worst = 2
+    done = collect(side.store, dry_run=args.dry_run)
+    for endpoint in done.freed:
+        _say_freed(args, endpoint)
+    for endpoint in done.kept:
+        print(_kept(endpoint))
+    for error in done.failed:
+        complain(error)
+    return 2 if done.failed else max(worst, int(bool(side.store.damaged)))
+
+
+def _one(args: argparse.Namespace, key: Key, clusters: Callable[[], Iterable[Mapping[str, NetConf]]]) -> int:
+    with opened_local({}) as local:
+        status, known = _released(args, local, key), _named(local.store.endpoints(key.network))
+    if status is not None:
+        return status
+    for there in clusters():
+        with opened_cluster(dict(there)) as cluster:
+            status = _released(args, cluster, key)
+            if status is not None:
+                return status
+            known += _named(cluster.store.endpoints(key.network))
+    raise CniError(
+        Code.UNKNOWN_CONTAINER,
+        f"there is no attachment {args.attachment!r} on this host",
+        f"of network {key.network!r}: {', '.join(known) or 'none'}",
+    )
+
+
+def _released(args: argparse.Namespace, side: Side, key: Key) -> int | None:
+    """0 freed, 1 refused, None where this side has no such attachment."""
+    try:
+        found = release(side.store, key, force=args.force, dry_run=args.dry_run)
+    except CniError as e:
+        if e.code != Code.ATTACHMENT_EXISTS:
+            raise
+        print(f"calico-rkt: {e.msg}\n{e.details}", file=sys.stderr)
+        return 1
+    if found is None:
+        return None
+    _say_freed(args, found)
+    return 0
+
+
+def _key(text: str) -> Key:
+    parts = text.split("/")
+    if len(parts) != 3 or not all(parts):
+        raise CniError(Code.INVALID_ENVIRONMENT, f"{text!r} is no NETWORK/CONTAINER/IFNAME", "such as web/c1/eth0")
+    return Key(*parts)
+
+
+def _named(endpoints: Iterable[Endpoint]) -> list[str]:
+    return [f"{e.key.network}/{e.key.container}/{e.key.ifname}" for e in endpoints]
+
+
+def _say_freed(args: argparse.Namespace, endpoint: Endpoint) -> None:
+    print(f"{'would free' if args.dry_run else 'freed'} {_words(endpoint)}")
+
+
+def _kept(endpoint: Endpoint) -> str:
+    """What is kept although no path leads to it, why, and the way out."""
+    holders = holders_of(endpoint)
+    (name,) = _named([endpoint])
+    path = f"{endpoint.netns} does not lead to its network namespace" if endpoint.netns else "it has no path"
+    force = " --force" if holders.inside else ""
+    return (
+        f"kept {_words(endpoint)}: {path}, but its host end {endpoint.host_ifname} lives, so that lives ({holders}); "
+        f"to free it all the same: calico-rkt gc --attachment {name}{force}"
+    )
+
+
+def _words(e: Endpoint) -> str:
+    return f"{e.key.network} {e.key.container} {e.key.ifname}: {', '.join(map(str, e.addresses))}"

@@ -1,0 +1,62 @@
+"""The host's records and published profiles in; its table whole again out, closed first: the command `restore`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from calico_rkt.plugin.enforce import local
+from calico_rkt.plugin.enforce.differences import differences
+from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.link import host_ends
+from calico_rkt.plugin.process.locks import policy_lock
+from calico_rkt.plugin.store.local import LocalStore, open_local
+
+_ATTEMPTS = 20
+
+
+def restore_host(*, if_needed: bool = False) -> int:
+    """Do it and print what came of it; 1 where something stays as it should not be, else 0.
+
+    if_needed: only where the kernel differs from what is recorded and published; prints what differs.
+    """
+    found = table.close_first()  # before any lock and any file
+    if if_needed and found in (table.Standing.NONE, table.Standing.NEWER):
+        print(f"nothing to restore: the table is {found.value}, and no link of ours is open without it")
+        return 0
+    store = open_local()
+    try:
+        if if_needed:
+            differs = differences(store)
+            _print("differs", differs)
+            if not differs:
+                print("the kernel has what is recorded and published: nothing to restore")
+                return 0
+            if not store.is_there():
+                return 1  # what would be built of nothing cuts off endpoints that live
+        endpoints, closed, left = restored(store)
+    finally:
+        store.close()
+    print(f"restored {endpoints} endpoints")
+    _print("stays closed", (f"network {i}: its published profile is missing or unfit" for i in closed))
+    _print("not mended", left)
+    return 1 if closed or left or store.damaged else 0
+
+
+def restored(store: LocalStore) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """Restore until the table is whole, since a flush may come at any moment; then the host ends.
+
+    As policy.restore(), and what of the host ends could not be mended, in words.
+    """
+    with policy_lock(store.run_dir, meanwhile=table.close_first):
+        local.finish_apply(store)
+        for _ in range(_ATTEMPTS):
+            endpoints, closed = local.restore(store)
+            if table.close_first() is table.Standing.WHOLE:
+                break
+        return endpoints, closed, host_ends.mend([e for e in store.endpoints() if e.result])
+
+
+def _print(what: str, lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"calico-rkt: {what}: {line}", file=sys.stderr)

@@ -1,0 +1,62 @@
+"""Records and published profiles in; the elements and scripts that put them in force out. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
+from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.protocol import Endpoint
+
+
+def elements_of(endpoint: Endpoint) -> EndpointElements:
+    """An endpoint as nftables sees it."""
+    return EndpointElements(
+        host_ifname=endpoint.host_ifname,
+        addresses=endpoint.addresses,
+        network_id=object_id(endpoint.key.network),
+        ip_masq=endpoint.ip_masq,
+    )
+
+
+@contextmanager
+def enforceable(network_id: str) -> Iterator[None]:
+    """A CompileError inside is CniError 106 about the network's published profile."""
+    try:
+        yield
+    except CompileError as e:
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"the published profile {network_id!r} can not be enforced",
+            render(e.diagnostics),
+        ) from e
+
+
+def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The scripts of these networks, as table.restore takes them; those whose published profile is missing or unfit."""
+    from calico_rkt.compiler.targets.nftables import write as nftables
+
+    pieces: dict[str, nftables.Piece] = {}
+    scripts: dict[str, str] = {}
+    unfit: list[str] = []
+    for network_id in sorted(network_ids):
+        try:
+            network = store.network(network_id)
+            if network is None:
+                unfit.append(network_id)
+                continue
+            with enforceable(network_id):
+                pieces[network_id] = nftables.piece(network)
+            scripts[network_id] = to_host_script(network_id, network.endpoint_to_host)
+        except CniError as e:
+            LOG.error("network %s stays closed: %s: %s", network_id, e.msg, e.details)
+            unfit.append(network_id)
+    if scripts:
+        first = min(scripts)  # one text builds the chains of all; the others' scripts come behind it
+        scripts[first] = nftables.join(pieces.values()) + scripts[first]
+    return scripts, tuple(unfit)

@@ -1,0 +1,75 @@
+"""The host's records and published profiles in; where the kernel differs from them, in words, out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.enforce.compiled import elements_of, in_force
+from calico_rkt.plugin.enforce.nft import compare, table
+from calico_rkt.plugin.enforce.nft.closing import links_are_up
+from calico_rkt.plugin.enforce.nft.table import Standing
+from calico_rkt.plugin.link import guard, host_ends
+from calico_rkt.plugin.process.locks import policy_lock
+from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.protocol import Endpoint
+
+_PATIENCE = 10.0
+_NO_RECORDS = "host ends of ours are up, and the state file that knows them is not there"
+
+
+def differences(store: LocalStore) -> tuple[str, ...]:
+    """Everything of the table, the host ends, their routes and sysctls that is not as it should be.
+
+    Nobody waits for a look that finds nothing. One that finds something may have met an ADD half way, so it is done
+    again under the policy lock.
+    """
+    if not store.is_there():
+        return (_NO_RECORDS,) if links_are_up() else ()
+    found = _found(store)
+    if not found:
+        return ()
+    try:
+        with policy_lock(store.run_dir, patience=_PATIENCE, meanwhile=table.close_first):
+            return _found(store)
+    except CniError as e:
+        return (*found, f"(seen while a call may have been at work: {e.msg})")
+
+
+def of_attachment(store: LocalStore, endpoint: Endpoint) -> tuple[str, ...]:
+    """What an attachment rests on: the base, its network's chains, its own elements, its host end and sysctls."""
+    network_id = object_id(endpoint.key.network)
+    scripts, unfit = in_force(store, [network_id])
+    if unfit:
+        return (f"network {network_id} has no published profile that is fit for use",)
+    wanted = compare.Wanted(scripts, [elements_of(endpoint)], store.ranges())
+    return (*compare.differences(wanted, only=[network_id]), *_words([endpoint]))
+
+
+def _found(store: LocalStore) -> tuple[str, ...]:
+    endpoints = store.endpoints()
+    if not endpoints and table.standing() is Standing.NONE:
+        return ()
+    settled = [e for e in endpoints if e.result]
+    published = frozenset(store.published_ids())
+    used = {object_id(e.key.network) for e in endpoints}
+    scripts, unfit = in_force(store, published | used)
+    wanted = compare.Wanted(
+        scripts,
+        [elements_of(e) for e in settled],
+        store.ranges(),
+        [elements_of(e) for e in endpoints if not e.result],
+        frozenset(published - used),
+    )
+    closed = tuple(f"network {i} is closed: its published profile is missing or unfit" for i in unfit if i in used)
+    return (*closed, *compare.differences(wanted), *_words(settled), *_guards(store))
+
+
+def _words(settled: Sequence[Endpoint]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words for _, words in host_ends.differences(settled)))
+
+
+def _guards(store: LocalStore) -> tuple[str, ...]:
+    gone = guard.missing(store.unheld.guards())
+    return tuple(f"the host has no unreachable route that keeps {net} for endpoints of ours" for net in gone)

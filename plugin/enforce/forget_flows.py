@@ -1,0 +1,83 @@
+"""An endpoint whose link is still down in; out, the certainty that conntrack knows no flow of its addresses.
+
+A plain ADD does not look into conntrack: packets to an address that nobody holds go nowhere (guard), and flows that a
+former holder left are forgotten by who takes the address next, together with all others that were left: one walk
+through conntrack, which takes 20 us a flow, for many addresses, and none at DEL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from calico_rkt.compiler.conf.parse import Address, Net, NetConf
+from calico_rkt.plugin.link import conntrack, guard
+from calico_rkt.plugin.process.locks import flows_lock
+from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.protocol import Endpoint
+
+
+def settle(store: LocalStore, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address]) -> tuple[Address, ...]:
+    """Forget what has to be forgotten before the endpoint's link comes up.
+
+    exposed: its addresses that had no guard until now, since there was none or somebody's route won. They get one of
+    their own: (returned) those whose guard is to be taken away when their own route is there.
+    """
+    if conf.ipam.guard and not exposed and store.is_settled(conf.name, guard.key_of(conf.ipam)):
+        return ()
+    with flows_lock(store.run_dir):
+        guard.take(_record(store, conf, ()))
+        _put(store, store.unheld.guards(conf.name))
+        kept_back = guard.open_to(endpoint.addresses)
+        guard.put(guard.alone(kept_back))
+        for_good = kept_back if _is_delegated(conf) and conf.ipam.guard else ()
+        _record(store, conf, for_good)
+        store.unheld.leave(endpoint.addresses)
+        _forget(store, endpoint.addresses)
+    return tuple(a for a in kept_back if a not in for_good)
+
+
+def release(kept_back: Collection[Address]) -> None:
+    """Take the addresses' own guards away."""
+    guard.take(guard.alone(kept_back))
+
+
+def restore(store: LocalStore) -> None:
+    """Put back the guards that somebody took away; what went by meanwhile is forgotten by the next ADD."""
+    nets = store.unheld.guards()
+    if not guard.missing(nets):
+        return
+    with flows_lock(store.run_dir):
+        _put(store, nets)
+
+
+def drop(store: LocalStore, networks: Collection[str]) -> None:
+    """Take the guards of networks away that nobody uses any more."""
+    with flows_lock(store.run_dir):
+        guard.take(store.unheld.forget_networks(networks))
+
+
+def _record(store: LocalStore, conf: NetConf, more: Collection[Address]) -> tuple[Net, ...]:
+    """Note the network's guards; delegated ipam: all addresses that it ever gave, and more."""
+    nets = guard.prefixes(conf.ipam)
+    if _is_delegated(conf) and conf.ipam.guard:
+        nets = (*store.unheld.guards(conf.name), *guard.alone(more))
+    return store.unheld.record(conf.name, guard.key_of(conf.ipam), nets)
+
+
+def _put(store: LocalStore, nets: Collection[Net]) -> None:
+    """Those that were not there may have been away for long: what went to them is in doubt before they are back."""
+    doubted = store.unheld.doubt(nets)
+    fresh = guard.put(nets)
+    store.unheld.trust([n for n in doubted if n not in fresh])
+
+
+def _forget(store: LocalStore, mine: Collection[Address]) -> None:
+    left = store.unheld.left()
+    others = left.held - set(mine)  # theirs to forget, as long as they are not up
+    addresses = tuple(a for a in left.addresses if a not in others)
+    conntrack.forget(addresses, left.ranges, others)
+    store.unheld.forgotten(addresses, left.ranges)
+
+
+def _is_delegated(conf: NetConf) -> bool:
+    return not conf.ipam.ranges

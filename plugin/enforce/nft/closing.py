@@ -1,0 +1,137 @@
+"""A host whose table is gone or not whole in, one that drops everything of ours out: no lock, no file, no text.
+
+One transaction of a few messages, encoded here, because libnftables can't say which generation of the ruleset it is
+meant for: where anything changed since the look, the kernel refuses it, and what is there by then is looked at. So a
+table that somebody made whole in between is never taken away.
+"""
+
+from __future__ import annotations
+
+from errno import ERESTART
+
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce.nft import layout, transactions
+from calico_rkt.plugin.enforce.nft import messages as wire
+from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE
+from calico_rkt.plugin.enforce.nft.standing import Standing, look
+from calico_rkt.plugin.link import netlink, state
+from calico_rkt.plugin.link.netlink import attribute
+from calico_rkt.plugin.link.sockets import host_socket
+
+_ATTEMPTS = 100
+_NEW_TABLE, _DELETE_TABLE, _NEW_CHAIN, _NEW_RULE = (10 << 8 | kind for kind in (0, 2, 3, 6))  # NFT_MSG_*
+_INET = b"\x01\0\0\0"
+_TABLE_NAME = 1  # NFTA_TABLE_NAME
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
+_HOOK_NUMBER, _HOOK_PRIORITY, _ACCEPT = 1, 2, 1
+_RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 4, 7
+_ELEMENT, _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 1, 2  # NFTA_LIST_ELEM, NFTA_EXPR_*
+_META_REGISTER, _META_KEY, _INCOMING, _OUTGOING = 1, 2, 6, 7  # NFTA_META_*, NFT_META_IIFNAME and _OIFNAME
+_CMP_REGISTER, _CMP_OPERATOR, _CMP_DATA, _EQUAL = 1, 2, 3, 0  # NFTA_CMP_*
+_IMMEDIATE_REGISTER, _IMMEDIATE_DATA = 1, 2
+_VALUE, _VERDICT, _CODE, _DROP, _RETURN = 1, 2, 1, 0, -5  # NFTA_DATA_*, NFTA_VERDICT_CODE
+
+
+def close_first() -> Standing:
+    """Close the host where it is open; how the table stands then: never BROKEN.
+
+    Open is a table that is not whole by its own measure, and a table that is not there while links of ours are up. A
+    host without either has nothing to close.
+    """
+    for _ in range(_ATTEMPTS):
+        generation, found = look()
+        if found is Standing.NONE and not links_are_up():
+            return found
+        if found not in (Standing.NONE, Standing.BROKEN):
+            return found
+        if _close(generation, there=found is Standing.BROKEN):
+            return Standing.CLOSED
+    raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times before it could be closed")
+
+
+def links_are_up() -> bool:
+    """Whether a veth is up that carries our alias or a name of ours; True where that can't be seen."""
+    try:
+        with host_socket() as socket:
+            return any(i.up and (i.nonce or i.name.startswith(state.PREFIX)) for i in state.veths(socket))
+    except OSError:
+        return True  # no descriptor, say: a table too many is no harm, an open host is
+
+
+def _close(generation: int, *, there: bool) -> bool:
+    """Put the closed table in the place of what is there; False where the ruleset has changed since the look."""
+    messages = [
+        wire.begin(generation),
+        *([_message(_DELETE_TABLE, 0, attribute(_TABLE_NAME, _text(TABLE)))] if there else ()),
+        _message(_NEW_TABLE, netlink.CREATE | netlink.EXCL, attribute(_TABLE_NAME, _text(TABLE))),
+        *(_chain(name) for name in (*sorted(layout.SHUT.rules), layout.CHAIN)),
+        _rule("prerouting", _interface(_INCOMING) + _verdict(_DROP)),
+        _rule("forward", _interface(_OUTGOING) + _verdict(_DROP)),
+        _rule(layout.CHAIN, _verdict(_RETURN), layout.CLOSED),
+        wire.end(),
+    ]
+    with transactions.held() as socket:
+        problem = socket.transaction(messages)
+    if problem is None:
+        return True
+    if problem.errno == ERESTART:
+        return False
+    raise CniError(
+        Code.POLICY,
+        f"the host is open and can not be closed: {problem.strerror}",
+        "nft list ruleset; calico-rkt restore",
+    )
+
+
+def _chain(name: str) -> bytes:
+    body = attribute(_CHAIN_TABLE, _text(TABLE)) + attribute(_CHAIN_NAME, _text(name))
+    hook = layout.SHUT.hooks.get(name)
+    if hook is not None:
+        at = attribute(_HOOK_NUMBER, _be32(hook.number)) + attribute(_HOOK_PRIORITY, _be32(hook.priority))
+        body += attribute(_CHAIN_HOOK, at, nested=True)
+        body += attribute(_CHAIN_POLICY, _be32(_ACCEPT)) + attribute(_CHAIN_TYPE, _text(hook.kind))
+    return _message(_NEW_CHAIN, netlink.CREATE | netlink.EXCL, body)
+
+
+def _rule(chain: str, expressions: bytes, comment: str = "") -> bytes:
+    body = attribute(_RULE_TABLE, _text(TABLE)) + attribute(_RULE_CHAIN, _text(chain))
+    body += attribute(_RULE_EXPRESSIONS, expressions, nested=True)
+    if comment:
+        words = _text(comment)
+        body += attribute(_RULE_USERDATA, bytes([0, len(words)]) + words)
+    return _message(_NEW_RULE, netlink.CREATE | _APPEND, body)
+
+
+_APPEND = 0x800  # NLM_F_APPEND
+
+
+def _interface(key: int) -> bytes:
+    """The interface's name begins with ours."""
+    load = attribute(_META_KEY, _be32(key)) + attribute(_META_REGISTER, _be32(1))
+    prefix = attribute(_VALUE, OURS.rstrip("*").encode())
+    same = attribute(_CMP_REGISTER, _be32(1)) + attribute(_CMP_OPERATOR, _be32(_EQUAL))
+    same += attribute(_CMP_DATA, prefix, nested=True)
+    return _expression("meta", load) + _expression("cmp", same)
+
+
+def _verdict(code: int) -> bytes:
+    data = attribute(_VERDICT, attribute(_CODE, _be32(code)), nested=True)
+    body = attribute(_IMMEDIATE_REGISTER, _be32(0)) + attribute(_IMMEDIATE_DATA, data, nested=True)
+    return _expression("immediate", body)
+
+
+def _expression(name: str, data: bytes) -> bytes:
+    body = attribute(_EXPRESSION_NAME, _text(name)) + attribute(_EXPRESSION_DATA, data, nested=True)
+    return attribute(_ELEMENT, body, nested=True)
+
+
+def _message(kind: int, flags: int, body: bytes) -> bytes:
+    return netlink.message(kind, netlink.REQUEST | flags, _INET + body)
+
+
+def _be32(number: int) -> bytes:
+    return number.to_bytes(4, "big", signed=number < 0)
+
+
+def _text(value: str) -> bytes:
+    return value.encode() + b"\0"

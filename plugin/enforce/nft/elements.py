@@ -1,0 +1,131 @@
+"""What nftables has to know of endpoints in; the elements that say it, as scripts, out. Nothing here has an effect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+
+from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.ir.model import ToHost
+
+TABLE = "calico_rkt"
+OURS = "crk*"
+"""Host ends of veth pairs of ours; nothing else on a host may be called so."""
+
+_IFNAME = re.compile(r"crk[0-9a-z]{1,12}\Z")
+_ID = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointElements:
+    """One endpoint as nftables sees it. network_id is what compiler.ids.object_id gave for its network."""
+
+    host_ifname: str
+    addresses: tuple[Address, ...]
+    network_id: str
+    ip_masq: bool = False
+
+    def __post_init__(self) -> None:
+        # Both come from our own hash and cleaning; a script must not be built from anything else.
+        if not _IFNAME.match(self.host_ifname):
+            raise ValueError(f"{self.host_ifname!r} is no host interface of ours")
+        checked_id(self.network_id)
+
+
+def checked_id(network_id: str) -> str:
+    """The id itself, when it is one that can stand in a chain's name; ValueError otherwise."""
+    if not _ID.match(network_id):
+        raise ValueError(f"{network_id!r} is no network id")
+    return network_id
+
+
+_Pair = tuple[str, str]
+"""A set's or map's name, and an element as nft writes it."""
+
+
+def _keys(endpoint: EndpointElements) -> tuple[_Pair, ...]:
+    found: list[_Pair] = []
+    for address in endpoint.addresses:
+        found += [
+            (f"m{address.version}-{endpoint.network_id}", str(address)),
+            (f"all{address.version}", str(address)),
+            (f"source{address.version}", f'"{endpoint.host_ifname}" . {address}'),
+        ]
+        if endpoint.ip_masq:
+            found.append((f"masq{address.version}", str(address)))
+    return tuple(found)
+
+
+def _verdicts(endpoint: EndpointElements) -> tuple[_Pair, ...]:
+    # goto, not jump: `return` in the network's chain then leaves egress or ingress too, while an interface that
+    # the map does not know falls through to the drop behind the map.
+    name = endpoint.host_ifname
+    return (
+        ("from_endpoint", f'"{name}" : goto out-{endpoint.network_id}'),
+        ("to_endpoint", f'"{name}" : goto in-{endpoint.network_id}'),
+        ("to_host", f'"{name}" : goto host-{endpoint.network_id}'),
+    )
+
+
+def pairs(endpoint: EndpointElements) -> tuple[tuple[str, str], ...]:
+    """Everything that the kernel holds of an endpoint: (set or map, element as nft writes it)."""
+    return _keys(endpoint) + _verdicts(endpoint)
+
+
+def _script(verb: str, elements: Iterable[_Pair]) -> str:
+    """One command a set: nft takes many elements in one command far faster than many commands."""
+    by_set: dict[str, list[str]] = {}
+    for name, element in elements:
+        by_set.setdefault(name, []).append(element)
+    return "".join(f"{verb} element inet {TABLE} {n} {{ {', '.join(e)} }}\n" for n, e in by_set.items())
+
+
+def adding(endpoint: EndpointElements) -> str:
+    """The script that lets an endpoint take part; needs the base and the network's chains."""
+    return _script("add", pairs(endpoint))
+
+
+def deleting(endpoint: EndpointElements, there: Collection[tuple[str, str]] | None = None) -> str:
+    """The script that takes an endpoint out; it fails when one of the elements it names is not in the kernel.
+
+    there: where given, the (set, key) pairs that are; all else is left out of the script, which may then be empty.
+    """
+    keys = ((name, element.partition(" : ")[0]) for name, element in pairs(endpoint))
+    return _script("delete", (k for k in keys if there is None or k in there))
+
+
+def adding_all(endpoints: Sequence[EndpointElements], enforced: frozenset[str]) -> str:
+    """The script for many endpoints. Those of networks outside `enforced` are known but closed.
+
+    Closed: members of their network for others' rules, with a source check, and no chain, so that all of their
+    traffic falls to the drop behind the maps.
+    """
+    closed = sorted({e.network_id for e in endpoints} - enforced)
+    sets = "".join(
+        f"add set inet {TABLE} m4-{i} {{ type ipv4_addr; }}\nadd set inet {TABLE} m6-{i} {{ type ipv6_addr; }}\n"
+        for i in closed
+    )
+    known = [p for e in endpoints for p in _keys(e)]
+    known += [p for e in endpoints if e.network_id in enforced for p in _verdicts(e)]
+    return sets + _script("add", known)
+
+
+def to_host_script(network_id: str, verdict: ToHost) -> str:
+    """The script of a network's chain host-ID: what becomes of traffic to the host that its egress lets through.
+
+    Idempotent, to be run with what the nftables target wrote for the network.
+    """
+    chain = f"chain inet {TABLE} host-{checked_id(network_id)}"
+    rule = f"add rule inet {TABLE} host-{network_id} {verdict.value}"
+    return f"add table inet {TABLE}\nadd {chain}\nflush {chain}\n{rule}\n"
+
+
+def ranges_script(ranges: Iterable[Net]) -> str:
+    """The script that makes these, and nothing else, the ranges which masquerade spares. They may overlap."""
+    nets = tuple(ranges)
+    four = collapse_addresses(n for n in nets if isinstance(n, IPv4Network))
+    six = collapse_addresses(n for n in nets if isinstance(n, IPv6Network))
+    elements = [("pools4", str(n)) for n in four] + [("pools6", str(n)) for n in six]
+    return f"flush set inet {TABLE} pools4\nflush set inet {TABLE} pools6\n" + _script("add", elements)

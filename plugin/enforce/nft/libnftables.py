@@ -1,0 +1,145 @@
+"""An nftables script in, one kernel transaction (or what the kernel holds, as text or JSON values) out.
+
+libnftables is called through ctypes. Its context is kept between calls, because closing a netlink socket waits for
+the kernel to finish earlier deletions (10 to 16 ms after each one), which an open socket leaves to the background.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from calico_rkt.plugin.cni.result import CniError, Code
+
+_JSON, _TERSE = 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_JSON, NFT_CTX_OUTPUT_TERSE of nftables/libnftables.h
+_LOCK = threading.Lock()  # a context is not safe to share between threads
+
+
+class NftError(CniError):
+    """The kernel or libnftables refused a script; nothing of it is in force. details is nft's own text."""
+
+    @property
+    def missing(self) -> bool:
+        """True when a table, chain, set or element that the script names is not there (ENOENT)."""
+        return "No such file or directory" in self.details
+
+    @property
+    def busy(self) -> bool:
+        """True when an object is in use, or a map's key is there with another value (EBUSY, EEXIST)."""
+        return "Device or resource busy" in self.details or "File exists" in self.details
+
+
+def _load() -> ctypes.CDLL:
+    try:
+        lib = ctypes.CDLL("libnftables.so.1")
+    except OSError as reason:
+        raise CniError(
+            Code.POLICY,
+            "libnftables.so.1 is not on this host: install Debian's package libnftables1 (nftables elsewhere)",
+            str(reason),
+        ) from reason
+    lib.nft_ctx_new.argtypes, lib.nft_ctx_new.restype = [ctypes.c_uint32], ctypes.c_void_p
+    lib.nft_ctx_free.argtypes, lib.nft_ctx_free.restype = [ctypes.c_void_p], None
+    lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    lib.nft_ctx_output_set_flags.argtypes, lib.nft_ctx_output_set_flags.restype = [ctypes.c_void_p, ctypes.c_uint], None
+    for name in ("nft_ctx_buffer_output", "nft_ctx_buffer_error"):
+        getattr(lib, name).argtypes = [ctypes.c_void_p]
+    for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
+        getattr(lib, name).argtypes, getattr(lib, name).restype = [ctypes.c_void_p], ctypes.c_char_p
+    return lib
+
+
+class _Context:
+    """libnftables' handle for one process in one network namespace; its socket stays where it was opened."""
+
+    def __init__(self, place: tuple[int, int, int]) -> None:
+        self.place = place
+        self._lib = _load()
+        self._handle = self._lib.nft_ctx_new(0)
+        if not self._handle:
+            raise CniError(Code.POLICY, "libnftables gives no context: no nftables in this kernel, or no memory")
+        self._lib.nft_ctx_buffer_output(self._handle)
+        self._lib.nft_ctx_buffer_error(self._handle)
+
+    def close(self) -> None:
+        self._lib.nft_ctx_free(self._handle)
+
+    def call(self, script: str, flags: int) -> str:
+        self._lib.nft_ctx_output_set_flags(self._handle, flags)
+        failed = self._lib.nft_run_cmd_from_buffer(self._handle, script.encode())
+        output: str = (self._lib.nft_ctx_get_output_buffer(self._handle) or b"").decode(errors="replace")
+        problem: str = (self._lib.nft_ctx_get_error_buffer(self._handle) or b"").decode(errors="replace").strip()
+        if failed:
+            first = problem.partition("\n")[0] or "libnftables gives no reason"
+            raise NftError(Code.POLICY, f"nftables refused a change: {first}", problem)
+        return output
+
+
+_current: list[_Context] = []
+
+
+@atexit.register
+def _close_at_exit() -> None:
+    for context in _current:
+        if context.place[0] == os.getpid():
+            context.close()
+    _current.clear()
+
+
+def _place() -> tuple[int, int, int]:
+    # A context held over a fork, or over a thread's setns, would talk to the wrong namespace.
+    net = Path("/proc/thread-self/ns/net").stat()
+    return os.getpid(), net.st_dev, net.st_ino
+
+
+def _context() -> _Context:
+    """The context of this process in this thread's namespace; the caller holds _LOCK."""
+    place = _place()
+    if not _current or _current[0].place != place:
+        made = _Context(place)
+        for old in _current:
+            if old.place[0] == place[0]:  # a forked child must not close what its parent uses
+                old.close()
+        _current[:] = [made]
+    return _current[0]
+
+
+def _call(script: str, flags: int = 0) -> str:
+    with _LOCK:
+        return _context().call(script, flags)
+
+
+def run(script: str) -> None:
+    """Apply a script as one transaction: all of it or nothing. Raises NftError with nft's text."""
+    if script:
+        _call(script)
+
+
+def run_here(script: str, query: str) -> str:
+    """Apply a script and list something without the elements of sets, in whatever namespace this thread is now.
+
+    By a handle of its own: the one that is kept stays where it is. Raises NftError.
+    """
+    with _LOCK:
+        context = _Context(_place())
+        try:
+            context.call(script, 0)
+            return context.call(query, _TERSE)
+        finally:
+            context.close()
+
+
+def listed(query: str) -> str:
+    """A listing as nft prints it, without the elements of sets."""
+    return _call(query, _TERSE)
+
+
+def list_json(query: str, *, elements: bool = True) -> tuple[dict[str, Any], ...]:
+    """The objects of a listing as nft's JSON has them, without its metainfo."""
+    found = json.loads(_call(query, _JSON if elements else _JSON | _TERSE) or '{"nftables": []}')
+    return tuple(o for o in found["nftables"] if "metainfo" not in o)

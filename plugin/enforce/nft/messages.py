@@ -1,0 +1,93 @@
+"""Endpoints in; the nfnetlink messages that put their elements in place or take them out, as one transaction, out.
+
+The same elements as `elements.pairs` says in nft's words. libnftables takes these words too, but reads every set's
+elements out of the kernel before it adds one: an ADD took the longer the more endpoints there were.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements
+from calico_rkt.plugin.link import netlink
+from calico_rkt.plugin.link.netlink import attribute
+
+_BEGIN, _END = 0x10, 0x11  # NFNL_MSG_BATCH_*
+_NFTABLES, _INET = 10, 1  # NFNL_SUBSYS_NFTABLES, NFPROTO_INET
+_NEW_ELEMENT, _DELETE_ELEMENT = _NFTABLES << 8 | 12, _NFTABLES << 8 | 14
+_BATCH_GENERATION = 1
+_LIST_TABLE, _LIST_SET, _LIST_ELEMENTS, _LIST_ELEMENT = 1, 2, 3, 1  # NFTA_SET_ELEM_LIST_*
+_KEY, _DATA, _VALUE, _VERDICT, _CODE, _CHAIN = 1, 2, 1, 2, 1, 2  # NFTA_SET_ELEM_*, NFTA_DATA_*, NFTA_VERDICT_*
+_GOTO = -4
+_IFNAME = 16  # bytes of an interface's name in a key
+_GENERAL = struct.Struct(">BBH")  # nfgenmsg
+
+Element = tuple[str, bytes, str]
+"""A set's or map's name, the key, and the chain that a map's key goes to."""
+
+
+def elements(endpoint: EndpointElements) -> tuple[Element, ...]:
+    """Everything that the kernel holds of an endpoint."""
+    return tuple(_elements(endpoint))
+
+
+def _elements(endpoint: EndpointElements) -> Iterator[Element]:
+    name, network_id = endpoint.host_ifname.encode().ljust(_IFNAME, b"\0"), endpoint.network_id
+    for address in endpoint.addresses:
+        version, packed = address.version, address.packed
+        yield f"m{version}-{network_id}", packed, ""
+        yield f"all{version}", packed, ""
+        yield f"source{version}", name + packed, ""
+        if endpoint.ip_masq:
+            yield f"masq{version}", packed, ""
+    yield "from_endpoint", name, f"out-{network_id}"
+    yield "to_endpoint", name, f"in-{network_id}"
+    yield "to_host", name, f"host-{network_id}"
+
+
+def adding(found: Iterable[Element], *, fresh: bool = False) -> tuple[bytes, ...]:
+    """One message a set; an element that is there already is no error, or with fresh one for all (EEXIST)."""
+    flags = netlink.REQUEST | netlink.CREATE | (netlink.EXCL if fresh else 0)
+    return _by_set(_NEW_ELEMENT, flags, found, verdicts=True)
+
+
+def deleting(found: Iterable[Element]) -> tuple[bytes, ...]:
+    """One message a set; the kernel refuses all of them when one element is not there."""
+    return _by_set(_DELETE_ELEMENT, netlink.REQUEST, found, verdicts=False)
+
+
+def begin(generation: int | None) -> bytes:
+    """The head of a transaction, which is refused when the ruleset is of another generation than the one given."""
+    wanted = b"" if generation is None else attribute(_BATCH_GENERATION, generation.to_bytes(4, "big"))
+    return netlink.message(_BEGIN, netlink.REQUEST, _GENERAL.pack(0, 0, _NFTABLES) + wanted)
+
+
+def end() -> bytes:
+    """The end of a transaction."""
+    return netlink.message(_END, netlink.REQUEST, _GENERAL.pack(0, 0, _NFTABLES))
+
+
+def _by_set(kind: int, flags: int, found: Iterable[Element], *, verdicts: bool) -> tuple[bytes, ...]:
+    sets: dict[str, list[bytes]] = {}
+    for name, key, chain in found:
+        body = _nested(_KEY, attribute(_VALUE, key))
+        if chain and verdicts:
+            verdict = attribute(_CODE, _GOTO.to_bytes(4, "big", signed=True)) + attribute(_CHAIN, _text(chain))
+            body += _nested(_DATA, _nested(_VERDICT, verdict))
+        sets.setdefault(name, []).append(_nested(_LIST_ELEMENT, body))
+    head = _GENERAL.pack(_INET, 0, 0) + attribute(_LIST_TABLE, _text(TABLE))
+    return tuple(
+        netlink.message(
+            kind, flags, head + attribute(_LIST_SET, _text(name)) + _nested(_LIST_ELEMENTS, b"".join(items))
+        )
+        for name, items in sets.items()
+    )
+
+
+def _nested(kind: int, value: bytes) -> bytes:
+    return attribute(kind, value, nested=True)
+
+
+def _text(value: str) -> bytes:
+    return value.encode() + b"\0"

@@ -1,0 +1,150 @@
+"""The kernel's table in; all of it that decides about packets, as values that can be compared, out.
+
+What netlink gives is compared, not what nft prints: nft leaves out what it takes for implied.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from errno import ENOENT
+
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce.nft.elements import TABLE
+from calico_rkt.plugin.link import netlink
+from calico_rkt.plugin.link.netlink import attribute, attributes
+
+_GET_CHAIN, _GET_RULE, _GET_SET, _GET_ELEMENT = (10 << 8 | kind for kind in (4, 7, 10, 13))
+"""NFNL_SUBSYS_NFTABLES and NFT_MSG_*; below NFTA_* of linux/netfilter/nf_tables.h."""
+_INET = struct.pack("=BBH", 1, 0, 0)
+_ATTEMPTS = 100
+_OF_TABLE, _SECOND = 1, 2
+_CHAIN_NAME, _CHAIN_DECIDES = 3, (4, 5, 7, 10)  # HOOK, POLICY, TYPE, FLAGS
+_HOOK, _HOOK_DECIDES = 4, (1, 2)  # HOOKNUM, PRIORITY
+_RULE_CHAIN, _EXPRESSIONS, _USERDATA = 2, 4, 7
+_NAME, _DATA = 1, 2  # EXPR_*
+_SET_NAME, _SET_FLAGS, _SET_DECIDES = 2, 3, (3, 4, 5, 6, 7, 11, 15, 17, 18)
+_ANONYMOUS = 1  # NFT_SET_ANONYMOUS
+_LIST_ELEMENTS, _KEY, _VALUE, _NOT_CONTENT = 3, 1, 1, (5, 6)  # EXPIRATION, USERDATA
+_TO, _VERDICT, _CODE, _TO_CHAIN, _GOTO = 2, 2, 1, 2, (-4).to_bytes(4, "big", signed=True)
+_FLAGS, _END = 3, 1  # NFT_SET_ELEM_INTERVAL_END
+_SETS_OF = {"lookup": 1, "dynset": 1, "objref": 4}  # the attribute that names a set
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An element: its key, the chain that a map's verdict goes to, and whatever else it has by attribute."""
+
+    key: bytes
+    chain: str = ""
+    more: tuple[tuple[int, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """What the table has: chains by name with hook, policy, type; rules in order; named sets; their elements.
+
+    A rule is its expressions and its comment; an anonymous set stands in it by what it holds.
+    """
+
+    chains: dict[str, tuple[tuple[int, bytes], ...]]
+    rules: dict[str, tuple[object, ...]]
+    sets: dict[str, tuple[tuple[int, bytes], ...]]
+    elements: dict[str, frozenset[Content]]
+
+
+def read(socket: netlink.Socket) -> Ruleset:
+    """The table inet calico_rkt of the socket's namespace; empty where there is none."""
+    chains = {}
+    for body in _dump(socket, _GET_CHAIN, b""):
+        found = attributes(body[4:])
+        if found[_OF_TABLE] == _text(TABLE) and body[0] == _INET[0]:
+            chains[_word(found[_CHAIN_NAME])] = _chain(found)
+    sets: dict[str, tuple[tuple[int, bytes], ...]] = {}
+    anonymous: dict[bytes, object] = {}
+    elements: dict[str, frozenset[Content]] = {}
+    for body in _dump(socket, _GET_SET, attribute(_OF_TABLE, _text(TABLE))):
+        found = attributes(body[4:])
+        name, kind = found[_SET_NAME], tuple((k, found[k]) for k in _SET_DECIDES if k in found)
+        content = frozenset(_elements(socket, name))
+        if int.from_bytes(found.get(_SET_FLAGS, b""), "big") & _ANONYMOUS:
+            anonymous[name] = kind, content
+        else:
+            sets[_word(name)], elements[_word(name)] = kind, content
+    rules: dict[str, list[object]] = {name: [] for name in chains}
+    for body in _dump(socket, _GET_RULE, attribute(_OF_TABLE, _text(TABLE))):
+        found = attributes(body[4:])
+        rule = _expressions(found.get(_EXPRESSIONS, b""), anonymous), found.get(_USERDATA, b"")
+        rules.setdefault(_word(found[_RULE_CHAIN]), []).append(rule)
+    return Ruleset(chains, {c: tuple(r) for c, r in rules.items()}, sets, elements)
+
+
+def _chain(found: dict[int, bytes]) -> tuple[tuple[int, bytes], ...]:
+    kept = {k: found[k] for k in _CHAIN_DECIDES if k in found}
+    if _HOOK in kept:
+        at = attributes(kept[_HOOK])
+        kept[_HOOK] = b"".join(at.get(k, b"") for k in _HOOK_DECIDES)
+    return tuple(sorted(kept.items()))
+
+
+def _expressions(data: bytes, anonymous: dict[bytes, object]) -> tuple[object, ...]:
+    found = []
+    for _, one in _pairs(data):
+        expression = attributes(one)
+        name = _word(expression[_NAME])
+        content: object = expression.get(_DATA, b"")
+        if name in _SETS_OF:
+            parts = attributes(expression[_DATA])
+            content = tuple((k, anonymous.get(v, v) if k == _SETS_OF[name] else v) for k, v in sorted(parts.items()))
+        found.append((name, content))
+    return tuple(found)
+
+
+def _elements(socket: netlink.Socket, name: bytes) -> Iterator[Content]:
+    request = attribute(_OF_TABLE, _text(TABLE)) + attribute(_SECOND, name)
+    for body in _dump(socket, _GET_ELEMENT, request):
+        for _, element in _pairs(attributes(body[4:]).get(_LIST_ELEMENTS, b"")):
+            found = attributes(element)
+            key = attributes(found.pop(_KEY, b"")).get(_VALUE, b"")
+            if not any(key) and int.from_bytes(found.get(_FLAGS, b""), "big") & _END:
+                continue  # nft puts the end of no interval before all others, or leaves it out: it says nothing
+            verdict = attributes(attributes(found.get(_TO, b"")).get(_VERDICT, b""))
+            chain = _word(verdict[_TO_CHAIN]) if verdict.get(_CODE) == _GOTO and _TO_CHAIN in verdict else ""
+            yield Content(
+                key,
+                chain,
+                tuple((k, v) for k, v in sorted(found.items()) if k not in _NOT_CONTENT and not (chain and k == _TO)),
+            )
+
+
+def _dump(socket: netlink.Socket, kind: int, request: bytes) -> list[bytes]:
+    for _ in range(_ATTEMPTS):
+        try:
+            found, whole = socket.dump_once(kind, _INET + request)
+        except netlink.NetlinkError as e:
+            if e.errno == ENOENT:  # no table, or a set that has gone meanwhile
+                return []
+            raise
+        if whole:
+            return found
+    raise CniError(Code.TRY_AGAIN, f"the nftables table inet {TABLE} changed {_ATTEMPTS} times while it was read")
+
+
+def _pairs(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Attributes in order, those of one kind each by itself."""
+    offset = 0
+    while offset + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, offset)
+        if length < 4:
+            return
+        yield kind & 0x3FFF, data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+
+
+def _text(value: str) -> bytes:
+    return value.encode() + b"\0"
+
+
+def _word(data: bytes) -> str:
+    return data.rstrip(b"\0").decode(errors="replace")

@@ -1,0 +1,52 @@
+"""A script in; the table that the kernel makes of it, in a network namespace that ends with the call, out."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce.nft import libnftables, ruleset
+from calico_rkt.plugin.enforce.nft.elements import TABLE
+from calico_rkt.plugin.enforce.nft.ruleset import Ruleset
+from calico_rkt.plugin.link import netlink
+
+T = TypeVar("T")
+
+_CLONE_NEWNET = 0x40000000
+
+
+def made_of(script: str) -> tuple[Ruleset, str]:
+    """The table, and how nft lists it, without the elements of its sets."""
+
+    def make() -> tuple[Ruleset, str]:
+        text = libnftables.run_here(script, f"list table inet {TABLE}")
+        with netlink.Socket(netlink.NETFILTER) as socket:
+            return ruleset.read(socket), text
+
+    return _apart(make)
+
+
+def _apart(work: Callable[[], T]) -> T:
+    """Do it in a thread whose namespace is new, and dies with the thread: no other thread is ever there."""
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def there() -> None:
+        try:
+            if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
+                reason = os.strerror(ctypes.get_errno())
+                raise CniError(Code.POLICY, f"no network namespace to compare the table in: {reason}")
+            done.append(work())
+        except BaseException as e:  # noqa: BLE001 - raised again where it is waited for
+            failed.append(e)
+
+    thread = threading.Thread(target=there, name="scratch")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]

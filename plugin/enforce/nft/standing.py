@@ -1,0 +1,63 @@
+"""The kernel's table looked at, in few messages whatever the number of endpoints in; how it stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce.nft import layout, transactions
+from calico_rkt.plugin.enforce.nft.base import measure
+from calico_rkt.plugin.enforce.nft.elements import TABLE
+from calico_rkt.plugin.enforce.nft.layout import Hook
+
+_ATTEMPTS = 100
+
+
+class Standing(Enum):
+    """How the table stands, by its own measure."""
+
+    NONE = "not in the kernel"
+    BROKEN = "not whole: packets may pass that no rule has judged"
+    CLOSED = "closed: everything of ours is dropped until a restore"
+    OLDER = "whole, and of another build's layout"
+    NEWER = "whole, and of a newer layout than this build knows"
+    WHOLE = "whole"
+
+
+def look() -> tuple[int, Standing]:
+    """The ruleset's generation and how the table stands in it."""
+    with transactions.held() as socket:
+        for _ in range(_ATTEMPTS):
+            before = socket.generation()
+            if socket.vouched and socket.known == before:
+                return before, Standing.WHOLE
+            found = _standing(socket)
+            if socket.generation() == before:
+                return before, found
+    raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was looked at")
+
+
+def standing() -> Standing:
+    """How the table stands now."""
+    return look()[1]
+
+
+def _standing(socket: transactions.Socket) -> Standing:
+    dormant = socket.dormant(TABLE)
+    if dormant is None:
+        return Standing.NONE
+    said = layout.read(socket.comments(TABLE, layout.CHAIN))
+    if said is None or dormant or not _fits(socket, said.rules, said.hooks):
+        return Standing.BROKEN
+    if said == layout.SHUT:
+        return Standing.CLOSED
+    if said == measure():
+        return Standing.WHOLE
+    return Standing.NEWER if said.version > layout.VERSION else Standing.OLDER
+
+
+def _fits(socket: transactions.Socket, rules: Mapping[str, int], hooks: Mapping[str, Hook]) -> bool:
+    return all(socket.count(TABLE, c) == n for c, n in rules.items()) and all(
+        socket.hook(TABLE, c) == h for c, h in hooks.items()
+    )

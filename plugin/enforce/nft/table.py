@@ -1,0 +1,246 @@
+"""Endpoints and networks' scripts in; the kernel's table `inet calico_rkt` changed, one transaction a call, out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from calico_rkt.compiler.conf.parse import Net
+from calico_rkt.compiler.ir.model import ToHost
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce.nft import elements, libnftables, messages, transactions
+from calico_rkt.plugin.enforce.nft.base import base_script
+from calico_rkt.plugin.enforce.nft.closing import close_first
+from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements, checked_id
+from calico_rkt.plugin.enforce.nft.standing import Standing, standing
+
+__all__ = ["LiveNetwork", "Standing", "close_first", "standing"]
+
+
+class BaseMissingError(CniError):
+    """The table is not one to join: not there, not whole, closed, of an older layout. restore() first."""
+
+    def __init__(self, found: Standing = Standing.NONE) -> None:
+        super().__init__(Code.POLICY, f"the nftables table inet {TABLE} is {found.value}")
+
+
+class NewerTableError(CniError):
+    """The table is whole and was made by a newer build: it is left alone."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Code.POLICY,
+            f"the nftables table inet {TABLE} is of a newer layout than this build of calico-rkt knows",
+            "use the newer build, which made it; to go back for good: nft delete table inet "
+            f"{TABLE} && calico-rkt restore",
+        )
+
+
+class NetworkMissingError(CniError):
+    """The table is there and the network's chains are not: load_network() first."""
+
+    def __init__(self, network_id: str) -> None:
+        super().__init__(Code.POLICY, f"network {network_id} has no chains in the nftables table inet {TABLE}")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveNetwork:
+    """A network's chains as the kernel has them, by the comment on the drop that ends each.
+
+    digest (`sha256:...`) is empty where a chain is missing, does not end so, or they contradict each other.
+    """
+
+    network_id: str
+    digest: str = ""
+    to_host: ToHost | None = None
+
+
+def attach(endpoint: EndpointElements) -> None:
+    """Let an endpoint take part. Safe to repeat.
+
+    Raises BaseMissingError or NetworkMissingError where those have to be made first, and CniError where the
+    interface is mapped to another network already. After an error the endpoint may be known, never open.
+    """
+    network_id = endpoint.network_id
+    try:
+        if transactions.add(messages.elements(endpoint), network_id):
+            return
+    except libnftables.NftError as reason:
+        if reason.missing and (missing := _problem(network_id)) is not None:
+            raise missing from reason
+        if reason.busy:
+            raise CniError(
+                Code.POLICY, f"{endpoint.host_ifname} is mapped to another network already", reason.details
+            ) from reason
+        raise
+    # Elements may be there and the rules that read them not: `nft flush table`, or a chain flushed by hand.
+    transactions.vouch(network_id, lambda: _problem(network_id))
+
+
+def _problem(network_id: str) -> CniError | None:
+    found = standing()
+    if found is Standing.NEWER:
+        return NewerTableError()
+    if found is not Standing.WHOLE:
+        return BaseMissingError(found)
+    return None if chains_present(network_id) else NetworkMissingError(network_id)
+
+
+def detach(endpoint: EndpointElements) -> None:
+    """Take an endpoint out; elements, chains or a whole table that are gone already are no error."""
+    try:
+        transactions.delete(messages.elements(endpoint))
+    except libnftables.NftError as reason:
+        if not reason.missing:
+            raise
+        # A second DEL, or an ADD that died half-way. Adding what is there already is no error, so this finds all of it.
+        try:
+            libnftables.run(elements.adding(endpoint) + elements.deleting(endpoint))
+        except libnftables.NftError:
+            # A chain or set is gone too: look at what is left, slow with many endpoints.
+            libnftables.run(elements.deleting(endpoint, {(name, e.partition(" : ")[0]) for name, e in _present()}))
+
+
+def missing(endpoint: EndpointElements) -> list[str]:
+    """What of an endpoint the kernel lacks or has otherwise, in words; empty when all is as it should be."""
+    found = standing()
+    if found is not Standing.WHOLE:
+        return [f"the nftables table inet {TABLE} is {found.value}"]
+    there = _present()
+    lacks = [
+        f"{name} in table inet {TABLE} lacks {e}" for name, e in elements.pairs(endpoint) if (name, e) not in there
+    ]
+    if not chains_present(endpoint.network_id):
+        lacks.append(f"network {endpoint.network_id} has no chains in table inet {TABLE}")
+    return lacks
+
+
+def _present() -> frozenset[tuple[str, str]]:
+    """Every element of the table as elements.pairs() writes it; empty without a table."""
+    if not _table_exists():
+        return frozenset()
+    return frozenset(
+        (body["name"], _element(element))
+        for found in libnftables.list_json(f"list table inet {TABLE}")
+        for body in (found.get("set") or found.get("map") or {},)
+        for element in body.get("elem", ())
+    )
+
+
+def _element(found: Any) -> str:  # noqa: ANN401 - nft's JSON
+    if isinstance(found, list):  # a map's key and verdict
+        name, ((verb, where),) = found[0], found[1].items()
+        return f'"{name}" : {verb} {where["target"]}' if where else f'"{name}" : {verb}'
+    if isinstance(found, dict) and "concat" in found:
+        return f'"{found["concat"][0]}" . {found["concat"][1]}'
+    return str(found)
+
+
+def _table_exists() -> bool:
+    return any(o.get("table", {}).get("name") == TABLE for o in libnftables.list_json("list tables inet"))
+
+
+def base_present() -> bool:
+    """True when the table is whole, of this build's layout or of an older one."""
+    return standing() in (Standing.WHOLE, Standing.OLDER)
+
+
+def chains_present(network_id: str) -> bool:
+    """True when a network's three chains are there, and none of them is empty."""
+    return 0 not in transactions.rule_counts(TABLE, _chains(network_id)).values()
+
+
+def _chains(network_id: str) -> tuple[str, str, str]:
+    return f"out-{checked_id(network_id)}", f"in-{network_id}", f"host-{network_id}"
+
+
+def ensure_base(ranges: Iterable[Net]) -> None:
+    """Put the base in place or mend it; elements and networks' chains stay. ranges: see set_ranges()."""
+    libnftables.run(base_script() + elements.ranges_script(ranges))
+
+
+def set_ranges(ranges: Iterable[Net]) -> None:
+    """Make these the ranges that masquerade spares: the subnets of every network of this datastore."""
+    libnftables.run(elements.ranges_script(ranges))
+
+
+def load_network(text: str) -> None:
+    """Put a network's sets and chains in place, or swap them.
+
+    text: what the nftables target wrote, followed by elements.to_host_script().
+    """
+    libnftables.run(text)
+
+
+def apply_scripts(texts: Iterable[str]) -> None:
+    """Swap several networks' chains (texts as in load_network) in one transaction."""
+    libnftables.run("".join(texts))
+
+
+def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], ranges: Iterable[Net]) -> None:
+    """Build the whole table anew, in one transaction: what was there counts for nothing, no packet sees it half done.
+
+    networks: by id, the script of each network (as load_network takes it) whose published profile is fit for use. In
+    the order of ids, so the first may build what the others' go on with.
+    Endpoints of any other network are closed (elements.adding_all).
+    Where the host is open it is closed first; NewerTableError where the table is a newer build's.
+    """
+    if close_first() is Standing.NEWER:
+        raise NewerTableError
+    script = _empty() + elements.ranges_script(ranges) + "".join(networks[i] for i in sorted(networks))
+    libnftables.run(script + elements.adding_all(endpoints, frozenset(networks)))
+
+
+def _empty() -> str:
+    return f"add table inet {TABLE}\ndelete table inet {TABLE}\n{base_script()}"
+
+
+def remove_network(network_id: str) -> bool:
+    """Take a network's chains away, and its sets where no other network's rules name them.
+
+    False when an endpoint of this host still refers to the chains, or they are not there; then nothing changed.
+    """
+    lines = [f"{verb} chain inet {TABLE} {c}" for verb in ("flush", "delete") for c in _chains(network_id)]
+    try:
+        libnftables.run("\n".join(lines) + "\n")
+    except libnftables.NftError as reason:
+        if reason.busy or reason.missing:
+            return False
+        raise
+    for name in (f"m4-{network_id}", f"m6-{network_id}"):
+        try:
+            libnftables.run(f"delete set inet {TABLE} {name}\n")
+        except libnftables.NftError as reason:
+            if not (reason.busy or reason.missing):
+                raise
+    return True
+
+
+_COMMENT = re.compile(r"(sha256:[0-9a-f]{64})(?: host=(drop|return|accept))?\Z")
+
+
+def live_networks() -> tuple[LiveNetwork, ...]:
+    """Every network with chains in the kernel, by id, with what the last rules of its chains say."""
+    if not _table_exists():
+        return ()
+    listed = libnftables.list_json(f"list table inet {TABLE}", elements=False)
+    last: dict[str, Any] = {o["chain"]["name"]: {} for o in listed if "chain" in o}
+    last |= {o["rule"]["chain"]: o["rule"] for o in listed if "rule" in o}
+    ids = {name.partition("-")[2] for name in last if name.startswith(("out-", "in-"))}
+    return tuple(_live(i, *(last.get(c, {}) for c in _chains(i))) for i in sorted(ids))
+
+
+def _live(network_id: str, out: dict[str, Any], into: dict[str, Any], host: dict[str, Any]) -> LiveNetwork:
+    if out.get("expr") != [{"drop": None}] or into.get("expr") != [{"drop": None}]:
+        return LiveNetwork(network_id)
+    sent, received = _COMMENT.match(out.get("comment", "")), _COMMENT.match(into.get("comment", ""))
+    if not sent or not sent[2] or not received or sent[1] != received[1] or host.get("expr") != [{sent[2]: None}]:
+        return LiveNetwork(network_id)
+    return LiveNetwork(network_id, sent[1], ToHost(sent[2]))
+
+
+def live_digest(network_id: str) -> str | None:
+    """The digest that a network's chains carry; None without chains, empty where they carry none."""
+    return next((n.digest for n in live_networks() if n.network_id == network_id), None)

@@ -1,0 +1,200 @@
+"""Transactions of a few elements in; done, with the certainty that rules which read them are in the kernel, out.
+
+The kernel counts the generations of its ruleset, and a transaction may name the one that it is meant for. So a
+process that has looked at the rules once need not look again as long as only its own transactions came after:
+whoever else changes anything makes the next one be refused, and it looks again.
+
+A transaction that changes nothing is answered like any other and counts no generation up. So what is counted here
+without asking has to be sure of a change: elements that are added must not be there yet, or the kernel is asked anew.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from errno import EEXIST, ENOENT, ERESTART
+
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.enforce.nft import messages as wire
+from calico_rkt.plugin.enforce.nft.layout import Hook
+from calico_rkt.plugin.enforce.nft.libnftables import NftError
+from calico_rkt.plugin.enforce.nft.messages import Element
+from calico_rkt.plugin.link import netlink
+from calico_rkt.plugin.link.netlink import attribute, attributes
+from calico_rkt.plugin.link.sockets import place
+
+_GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_GENERATION = (10 << 8 | kind for kind in (1, 4, 7, 16))
+"""NFNL_SUBSYS_NFTABLES and NFT_MSG_*."""
+_INET = struct.pack("=BBH", 1, 0, 0)
+_TABLE_NAME, _TABLE_FLAGS, _DORMANT = 1, 2, 1  # NFTA_TABLE_*, NFT_TABLE_F_DORMANT
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7  # NFTA_CHAIN_*
+_HOOK_NUMBER, _HOOK_PRIORITY, _ACCEPT = 1, 2, 1  # NFTA_HOOK_*, NF_ACCEPT
+_RULE_TABLE, _RULE_CHAIN, _RULE_USERDATA = 1, 2, 7  # NFTA_RULE_*
+_GENERATION = 1  # NFTA_GEN_ID
+_ATTEMPTS, _PATIENCE = 100, 5
+_LOCK = threading.Lock()  # the socket's answers come in the order of its questions
+
+
+class Socket(netlink.Socket):
+    """A netfilter socket that stays open: closing one waits 10 to 16 ms for the kernel to finish deletions."""
+
+    def __init__(self, where: tuple[int, int, int]) -> None:
+        super().__init__(netlink.NETFILTER)
+        self.limit(_PATIENCE)
+        self.place = where
+        self.known: int | None = None
+        """The generation of the ruleset after our last transaction or look, while nobody else's came between."""
+        self.vouched: frozenset[str] = frozenset()
+        """The networks whose rules were seen to be whole in that generation."""
+
+    def generation(self) -> int:
+        """The number of the ruleset as it is now; every transaction that changes something has the next."""
+        answer = self.get(_GET_GENERATION, _INET)
+        return int.from_bytes(attributes(answer[4:])[_GENERATION], "big")
+
+    def dormant(self, table: str) -> bool | None:
+        """Whether an inet table has its hooks taken out; None where it is not there."""
+        try:
+            answer = self.get(_GET_TABLE, _INET + attribute(_TABLE_NAME, _text(table)))
+        except netlink.NetlinkError as e:
+            if e.errno == ENOENT:
+                return None
+            raise
+        return bool(int.from_bytes(attributes(answer[4:]).get(_TABLE_FLAGS, b""), "big") & _DORMANT)
+
+    def hook(self, table: str, chain: str) -> Hook | None:
+        """Where a chain that lets through what no rule decides is hooked in; None for any other, or none."""
+        body = _INET + attribute(_CHAIN_TABLE, _text(table)) + attribute(_CHAIN_NAME, _text(chain))
+        try:
+            found = attributes(self.get(_GET_CHAIN, body)[4:])
+        except netlink.NetlinkError as e:
+            if e.errno == ENOENT:
+                return None
+            raise
+        if _CHAIN_HOOK not in found or int.from_bytes(found.get(_CHAIN_POLICY, b""), "big") != _ACCEPT:
+            return None
+        at = attributes(found[_CHAIN_HOOK])
+        priority = int.from_bytes(at[_HOOK_PRIORITY], "big", signed=True)
+        kind = found.get(_CHAIN_TYPE, b"").rstrip(b"\0").decode(errors="replace")
+        return Hook(kind, int.from_bytes(at[_HOOK_NUMBER], "big"), priority)
+
+    def count(self, table: str, chain: str) -> int:
+        """How many rules a chain has, 0 where it is not there."""
+        return len(self._rules(table, chain))
+
+    def comments(self, table: str, chain: str) -> tuple[str, ...]:
+        """The comments of a chain's rules, in order."""
+        return tuple(_comment(attributes(r[4:]).get(_RULE_USERDATA, b"")) for r in self._rules(table, chain))
+
+    def _rules(self, table: str, chain: str) -> list[bytes]:
+        body = _INET + attribute(_RULE_TABLE, _text(table)) + attribute(_RULE_CHAIN, _text(chain))
+        for _ in range(_ATTEMPTS):
+            found, whole = self.dump_once(_GET_RULE, body)
+            if whole:
+                return found
+        raise CniError(Code.TRY_AGAIN, f"the rules of chain {chain} changed {_ATTEMPTS} times while they were read")
+
+    def commit(self, messages: Sequence[bytes]) -> None:
+        """One transaction that changes something for sure, or NetlinkError and nothing of it."""
+        problem = self.transaction([wire.begin(self.known), *messages, wire.end()])
+        if problem is not None and problem.errno == ERESTART:
+            self.forget()
+            problem = self.transaction([wire.begin(None), *messages, wire.end()])
+        if problem is not None:
+            raise problem
+        if self.known is not None:
+            self.known = (self.known + 1) % (1 << 32) or 1  # as the kernel counts: 0 is no generation
+
+    def forget(self) -> None:
+        """Look at the rules again before anything is said of them."""
+        self.known, self.vouched = None, frozenset()
+
+
+_current: list[Socket] = []
+
+
+@contextmanager
+def held() -> Iterator[Socket]:
+    """The socket of this process in this thread's namespace, nobody else's meanwhile; errors are NftError."""
+    with _LOCK, _errors():
+        yield _socket()
+
+
+def add(elements: Iterable[Element], network_id: str = "") -> bool:
+    """Put elements in place, all or none: NftError then. Those that are there already are no error.
+
+    True when it was done in a ruleset that network_id has been vouched for; else the caller looks at the rules.
+    """
+    found = tuple(elements)
+    with held() as socket:
+        vouched = network_id in socket.vouched
+        try:
+            socket.commit(wire.adding(found, fresh=True))
+        except netlink.NetlinkError as e:
+            if e.errno != EEXIST:
+                raise
+            socket.forget()  # this one may change nothing, and no generation may be counted for it
+            socket.commit(wire.adding(found))
+        return vouched and network_id in socket.vouched
+
+
+def delete(elements: Iterable[Element]) -> None:
+    """Take elements out, all or none: NftError where one is not there."""
+    with held() as socket:
+        socket.commit(wire.deleting(elements))
+
+
+def vouch(network_id: str, look: Callable[[], CniError | None]) -> None:
+    """Look at a network's rules, and raise what is wrong with them; keep in mind that nothing is."""
+    with held() as socket:
+        before = socket.generation()
+    problem = look()
+    if problem is not None:
+        raise problem
+    with held() as socket:
+        if socket.generation() == before:
+            socket.vouched = frozenset({network_id}) | (socket.vouched if socket.known == before else frozenset())
+            socket.known = before
+
+
+def rule_counts(table: str, chains: Iterable[str]) -> dict[str, int]:
+    """How many rules chains of an inet table have, 0 also where chain or table is missing.
+
+    libnftables would read every element of the table before it lists one chain.
+    """
+    with held() as socket:
+        return {chain: socket.count(table, chain) for chain in chains}
+
+
+def _socket() -> Socket:
+    """The caller holds _LOCK."""
+    # One held over a fork would share its answers, and over a thread's setns talk to the wrong namespace.
+    here = place()
+    if not _current or _current[0].place != here:
+        made = Socket(here)
+        for old in _current:
+            old.close()
+        _current[:] = [made]
+    return _current[0]
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        words = os.strerror(e.errno or 0)
+        details = words if e.strerror in (None, words) else f"{words}: {e.strerror}"
+        raise NftError(Code.POLICY, f"nftables refused a change: {words}", details) from e
+
+
+def _comment(data: bytes) -> str:
+    """NFTNL_UDATA_RULE_COMMENT of a rule's user data: kind 0, a length, the words and a zero."""
+    return data[2 : 2 + data[1]].rstrip(b"\0").decode(errors="replace") if data[:1] == b"\0" and len(data) > 1 else ""
+
+
+def _text(value: str) -> bytes:
+    return value.encode() + b"\0"

@@ -1,0 +1,1 @@
+"""The host's other firewalls in, what of ours they drop out."""

@@ -1,0 +1,121 @@
+"""The host's other firewalls in; out, which of them drop forwarded packets of ours by default, and what mends it.
+
+An accept in our table ends only our table's part: what Docker, ufw or a firewall of the host's own then drops stays
+dropped. A finding means that a new flow which no rule there names is dropped; rules on ports or addresses are the
+host's own business and are not judged.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from calico_rkt.plugin.enforce.nft import libnftables
+from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE
+from calico_rkt.plugin.enforce.other_firewalls.read import Forwarding, Told, from_iptables, from_nft
+
+_DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
+_AN_INTERFACE = "crk000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """what: the chain and the direction that it drops, as a sentence; mend: the command that lets ours pass."""
+
+    what: str
+    mend: str
+
+
+def findings() -> tuple[Finding, ...]:
+    """Every chain of other tables, nftables and legacy iptables, that drops what ours lets through."""
+    found: list[Forwarding] = []
+    unread: list[Finding] = []
+    for listed in libnftables.list_json("list tables"):
+        family, name = listed["table"]["family"], listed["table"]["name"]
+        if (family, name) == ("inet", TABLE) or family not in ("ip", "ip6", "inet"):
+            continue
+        try:
+            found += from_nft(libnftables.list_json(f"list table {family} {name}"))
+        except libnftables.NftError as reason:
+            unread.append(
+                Finding(f"table {family} {name} can not be read: {reason.msg}", f"nft list table {family} {name}")
+            )
+    for tool, names in (("iptables-legacy", "ip_tables_names"), ("ip6tables-legacy", "ip6_tables_names")):
+        found += from_iptables(legacy_rules(tool, names), tool)
+    return (*(f for chain in found for f in judged(chain)), *unread)
+
+
+def legacy_rules(tool: str, names: str) -> str:
+    """What the tool lists; nothing where the kernel has no such table, which asking would create."""
+    try:
+        if "filter" not in Path(f"/proc/thread-self/net/{names}").read_text().split():
+            return ""
+        return subprocess.run([tool, "-S"], capture_output=True, text=True, check=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def judged(forwarding: Forwarding) -> tuple[Finding, ...]:
+    """The findings about one chain: one for each direction that it drops, in each family that it sees."""
+    found = []
+    for about, words in (("iifname", "from"), ("oifname", "to")):
+        families = [f for f in _families(forwarding.family) if _verdict(forwarding, about, f) == "drop"]
+        if families:
+            what = (
+                f"chain {forwarding.chain} of table {forwarding.family} {forwarding.table} drops forwarded "
+                f"{' and '.join(families)} packets {words} interfaces {OURS}"
+            )
+            found.append(Finding(what, _mend(forwarding, about)))
+    return tuple(found)
+
+
+def _families(family: str) -> tuple[str, ...]:
+    return {"ip": ("ipv4",), "ip6": ("ipv6",)}.get(family, ("ipv4", "ipv6"))
+
+
+def _verdict(forwarding: Forwarding, about: str, family: str) -> str:
+    return _walk(forwarding, forwarding.chain, about, family, 0) or forwarding.policy
+
+
+def _walk(forwarding: Forwarding, chain: str, about: str, family: str, depth: int) -> str:
+    """Accept or drop, or nothing where the chain only hands back."""
+    for rule in forwarding.chains.get(chain, ()) if depth < _DEEPEST else ():
+        if not all(_holds(c, about, family) for c in rule.conditions):
+            continue
+        if rule.verdict == "return":
+            return ""
+        if rule.verdict in ("accept", "drop"):
+            return rule.verdict
+        decided = _walk(forwarding, rule.target, about, family, depth + 1)
+        if decided or rule.verdict == "goto":
+            return decided
+    return ""
+
+
+def _holds(condition: Told, about: str, family: str) -> bool:
+    """True when a new packet through an interface of ours fulfils it for sure; the other interface is not known."""
+    known = {about: _AN_INTERFACE, "family": family, "state": "new"}.get(condition.about)
+    if known is None:
+        return False
+    values = (v if condition.about != "family" else _FAMILY_NAMES.get(v, v) for v in condition.values)
+    return any(fnmatchcase(known, v) for v in values) is not condition.negated
+
+
+_FAMILY_NAMES = {"ip": "ipv4", "ip6": "ipv6"}
+
+
+def _mend(forwarding: Forwarding, about: str) -> str:
+    option = "-i" if about == "iifname" else "-o"
+    if forwarding.tool != "nft":
+        chain = "DOCKER-USER" if "DOCKER-USER" in forwarding.chains else forwarding.chain
+        return f"{forwarding.tool} -I {chain} {option} crk+ -j ACCEPT"
+    if forwarding.table == "firewalld":
+        zone = "firewall-cmd --permanent --zone=trusted --add-interface=crk+"
+        policy = (
+            "firewall-cmd --permanent --new-policy=calico-rkt && firewall-cmd --permanent --policy=calico-rkt "
+            "--add-ingress-zone=ANY --add-egress-zone=trusted --set-target=ACCEPT"
+        )
+        return f"{zone if about == 'iifname' else policy} && firewall-cmd --reload"
+    return f"nft insert rule {forwarding.family} {forwarding.table} {forwarding.chain} {about} '\"{OURS}\"' accept"

@@ -1,0 +1,153 @@
+"""A bundle and a datastore in; what would be written there, and the writing itself, out.
+
+A profile that is published there with other rules stays, unless told otherwise; a pool that is there always does.
+Endpoints are never brought in: a container, its interface and its address are where it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from calico_rkt.compiler.bundle.resources import Bundle, Pool
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import Network, ToHost
+from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
+from calico_rkt.compiler.pipeline import write_proven
+from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
+from calico_rkt.compiler.targets.felix import ANY, unfit
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.exchange.export import inventory
+from calico_rkt.plugin.publish.datastores import Cluster, Side
+from calico_rkt.plugin.publish.local import Change
+from calico_rkt.plugin.store.protocol import Published
+
+_OF_2015 = "calico-v1"
+"""The target of a cluster without an inventory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an import would do, and in words what it leaves alone. overwritten: networks whose rules would change."""
+
+    changes: tuple[Change, ...]
+    pools: tuple[Pool, ...]
+    notes: tuple[str, ...]
+    overwritten: tuple[str, ...]
+
+
+def plan(bundle: Bundle, side: Side, source: str) -> Plan:
+    """CompileError or CniError for what the datastore can't have; source names where the bundle is from."""
+    problems = list(_unfit(bundle, side, source))
+    if problems:
+        raise CompileError(problems)
+    there = inventory(side) if isinstance(side, Cluster) else None
+    if there is not None:
+        there.check_ready()
+    elif isinstance(side, Cluster):
+        side.store.is_published("-")  # looks whether the cluster is ready
+    same: list[str] = []
+    changes: list[Change] = []
+    for network in bundle.profiles:
+        change = _change(network, side)
+        if change is None:
+            same.append(network.name)
+        else:
+            changes.append(change)
+    fresh, words = _pools(bundle, side)
+    notes = [*([f"in step already: {', '.join(same)}"] if same else []), *words, *_about_endpoints(bundle)]
+    if bundle.passed_over:
+        notes.append(f"not brought in, since calico-rkt published none of them: {', '.join(bundle.passed_over)}")
+    overwritten = tuple(c.new.network for c in changes if c.old is not None)
+    return Plan(tuple(changes), fresh, tuple(notes), overwritten)
+
+
+def carry_out(plan: Plan, side: Side) -> None:
+    """Make the pools, then publish all profiles at once, and read back that what is there is what was brought.
+
+    ChangedMeanwhileError or CniError 11 where a profile changed since it was shown; pools that were made stay.
+    """
+    there = inventory(side) if isinstance(side, Cluster) else None
+    if there is not None:
+        for pool in plan.pools:
+            there.create(pool)
+    if plan.changes:
+        side.apply(plan.changes)
+    for change in plan.changes:
+        found = side.profiles.published(change.new.network_id)
+        if found is None or found.digest != change.new.digest:
+            raise CniError(
+                Code.TRY_AGAIN, f"the profile of {change.new.network} was changed right after it was brought in"
+            )
+
+
+def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
+    """Why the datastore can't have these policies: what its enforcer has no words for."""
+    if isinstance(side, Cluster) and inventory(side) is not None:
+        # The settings of files speak of what apply publishes from them, not of what is brought in.
+        nodes = replace(side.store.felix() or ANY, sure=True)
+        for network in bundle.profiles:
+            if network.endpoint_to_host is not ToHost.DROP:
+                message = f"network {network.name!r} has endpoint_to_host: {network.endpoint_to_host.value}"
+                hint = "on a Calico cluster that is Felix's own setting (defaultEndpointToHostAction): apply without it"
+                yield error("CR407", message, path=source, hint=hint)
+            for d in unfit(network, nodes):
+                yield error(d.code, f"network {network.name!r}: {d.message}", path=source, hint=d.hint)
+        return
+    ids = frozenset((*map(object_id, side.known), *side.profiles.published_ids(), *(n.id for n in bundle.profiles)))
+    target = _OF_2015 if isinstance(side, Cluster) else NFTABLES
+    for network in bundle.profiles:
+        try:
+            write_proven(network, target, ids)
+        except CompileError as e:
+            yield from (error(d.code, f"network {network.name!r}: {d.message}", path=source) for d in e.diagnostics)
+
+
+def _change(network: Network, side: Side) -> Change | None:
+    """What publishing the network would change; None where the same is published."""
+    new = Published(network.id, network.name, calico_v3.write(network), digest(network))
+    try:
+        old = side.profiles.published(network.id)
+    except CniError as e:
+        if isinstance(side, Cluster):
+            live, revision = side.store.profiles.stored(network.id)
+            return Change(new, None, edited=True, live=live, revision=revision)
+        if e.code != Code.PROFILE_UNUSABLE:
+            raise
+        return Change(new, None, edited=True)
+    if old is not None and old.network != network.name:
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"the networks {old.network!r} and {network.name!r} have one id, {network.id}",
+            "give one of them another name",
+        )
+    if old is not None and old.digest == new.digest:
+        return None
+    return Change(new, old, revision=old.revision if old is not None else 0)
+
+
+def _pools(bundle: Bundle, side: Side) -> tuple[tuple[Pool, ...], list[str]]:
+    there = inventory(side) if isinstance(side, Cluster) else None
+    if there is None:
+        why = "the first ADD makes them" if isinstance(side, Cluster) else "a network's subnet stands in its conf alone"
+        return (), [f"{_count(bundle.pools, 'pool')} not brought in: here {why}"] if bundle.pools else []
+    found = [(pool, there.stands_in(pool)) for pool in bundle.pools]
+    fresh = tuple(pool for pool, words in found if not words)
+    return fresh, [f"IPPool {pool.name} ({pool.cidr}) {words}" for pool, words in found if words]
+
+
+def _about_endpoints(bundle: Bundle) -> list[str]:
+    count = len(bundle.endpoints) + len(bundle.endpoint_names)
+    if not count:
+        return []
+    left = _count(range(count), "endpoint")
+    why = "a container's interface and address are where it runs"
+    how = "end each under the conf that it was started with, and start it anew under one of this datastore"
+    return [f"{left} not brought in: {why}; {how}"]
+
+
+def _count(things: Iterable[object], word: str) -> str:
+    number = len(list(things))
+    return f"{number} {word}{'s are' if number > 1 else ' is'}"

@@ -1,0 +1,110 @@
+"""Recorded endpoints in; what of host ends, routes and sysctls is not as ADD left it, in words, or mended, out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from errno import EBUSY, EEXIST
+from ipaddress import ip_network
+
+from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.link import messages, netlink, state, sysctls
+from calico_rkt.plugin.link.state import Interface
+from calico_rkt.plugin.store.protocol import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The host's links by name and by the nonce in their alias, and what leads to and stands by each."""
+
+    by_name: dict[str, Interface]
+    by_nonce: dict[str, Interface]
+    routes: frozenset[tuple[Net, int]]
+    addresses: frozenset[tuple[int, Address]]
+    pinned: dict[tuple[int, Address], str]
+    """The MACs that somebody has written down for good; others the kernel learns anew."""
+
+
+def differences(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, str], ...]:
+    """Each with an endpoint that it is about; a few dumps, whatever their number."""
+    host = _look()
+    return tuple((e, problem) for e in endpoints for problem in _problems(host, e))
+
+
+def mend(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
+    """Put right what can be: names, state, addresses, routes, sysctls; what could not be, in words.
+
+    After the table is in force: a link that comes up would be open without it.
+    """
+    wrong = {e.nonce: e for e, _ in differences(endpoints)}
+    failed = []
+    with netlink.Socket() as socket:
+        links = {i.nonce: i for i in state.veths(socket) if i.nonce}
+        for endpoint in wrong.values():
+            if endpoint.nonce in links:
+                try:
+                    _mend(socket, links[endpoint.nonce], endpoint)
+                except (OSError, CniError) as e:
+                    words = e.msg if isinstance(e, CniError) else e.strerror
+                    failed.append(f"{endpoint.host_ifname} could not be mended: {words}")
+    return (*failed, *(words for _, words in differences(tuple(wrong.values()))))
+
+
+def _look() -> Host:
+    with netlink.Socket() as socket:
+        links = state.interfaces(socket)
+        return Host(
+            by_name={i.name: i for i in links},
+            by_nonce={i.nonce: i for i in links if i.nonce},
+            routes=frozenset((r.destination, r.index) for r in state.routes(socket) if r.unicast),
+            addresses=frozenset((index, address) for index, address, _ in state.addresses(socket)),
+            pinned={(n.index, n.address): n.mac for n in state.neighbours(socket) if n.permanent},
+        )
+
+
+def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
+    name, key = endpoint.host_ifname, endpoint.key
+    link = host.by_nonce.get(endpoint.nonce)
+    if link is None:
+        other = " (an interface of that name is somebody else's)" if name in host.by_name else ""
+        yield f"the host has no {name} of {key.container} {key.ifname} in network {key.network}{other}: calico-rkt gc"
+        return
+    if link.name != name:
+        yield f"the host's {link.name} should be called {name}"
+        return
+    if not link.up:
+        yield f"the host's {name} is down"
+    if link.mac != messages.HOST_MAC:
+        yield f"the host's {name} has the MAC {link.mac}, not {messages.HOST_MAC}"
+    versions = {a.version for a in endpoint.addresses}
+    if link.up and 6 in versions and (link.index, messages.GATEWAYS[6]) not in host.addresses:
+        yield f"the host's {name} lacks {messages.GATEWAYS[6]}"
+    for address in endpoint.addresses if link.up else ():
+        if (ip_network(address), link.index) not in host.routes:
+            yield f"the host has no route to {address} by {name}"
+        pinned = host.pinned.get((link.index, address), endpoint.mac)
+        if pinned != endpoint.mac:
+            yield f"the host's {name} takes {pinned} for {address}, which is {endpoint.mac}"
+    for sysctl in sysctls.problems(name, versions):
+        yield f"{sysctl} is off"
+
+
+def _mend(socket: netlink.Socket, link: Interface, endpoint: Endpoint) -> None:
+    if link.name != endpoint.host_ifname:
+        _rename(socket, link, endpoint.host_ifname)
+    if link.mac != messages.HOST_MAC:
+        socket.do(messages.addressed(link.index, messages.HOST_MAC))
+    sysctls.enable(endpoint.host_ifname, {a.version for a in endpoint.addresses})
+    for error in socket.batch(messages.outside(link.index, endpoint.mac, endpoint.addresses)):
+        if error is not None and error.errno != EEXIST:
+            raise error
+
+
+def _rename(socket: netlink.Socket, link: Interface, name: str) -> None:
+    try:
+        socket.do(messages.renaming(link.index, name))
+    except netlink.NetlinkError as e:
+        if e.errno != EBUSY:
+            raise
+        socket.do(messages.down(link.index) + messages.renaming(link.index, name))

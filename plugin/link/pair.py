@@ -1,0 +1,297 @@
+"""A container's namespace and addresses in, a veth pair in Calico's way out; and its removal and check."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from errno import EEXIST
+from ipaddress import IPv4Address, IPv6Address
+from socket import if_nametoindex
+from types import MappingProxyType
+
+from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.link import conntrack, inside, messages, netlink, removal, state, sysctls
+from calico_rkt.plugin.link.netns import Netns, open_netns, run_in
+from calico_rkt.plugin.link.sockets import host_socket
+from calico_rkt.plugin.link.state import host_networks, owned_links, owner
+from calico_rkt.plugin.store.protocol import Endpoint, Key
+
+__all__ = [
+    "Link",
+    "Netns",
+    "TakenError",
+    "bring_up",
+    "check",
+    "create",
+    "delete",
+    "delete_inside",
+    "delete_unrecorded",
+    "forget_flows",
+    "host_ifname",
+    "host_networks",
+    "open_netns",
+    "owned_links",
+    "owner",
+    "random_mac",
+    "tidy",
+]
+
+_LONGEST_ALIAS = 254
+_LONGEST_NAME = 15
+_SMALLEST_MTU = {4: 68, 6: 1280}
+_USUAL_MTU = 1500
+_FAR_AWAY: tuple[Address, ...] = (IPv4Address("198.51.100.1"), IPv6Address("2001:db8::1"))
+
+_IN_TURN = threading.Lock()
+"""The kernel changes links one at a time, and who waits for it there keeps a processor busy: threads wait here."""
+
+forget_flows = conntrack.flush
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One veth pair: the host's end by name and index, the container's by name, MAC and addresses; mtu in bytes.
+
+    exposed: those of its addresses that packets of the host went to somewhere until now, or that it had no route for.
+    table: the number of the container's own table for it, where it was in another network before.
+    """
+
+    host_ifname: str
+    host_index: int
+    ifname: str
+    mac: str
+    mtu: int
+    addresses: tuple[Address, ...]
+    routes: tuple[Net, ...] = ()
+    host_mac: str = messages.HOST_MAC
+    gateways: Mapping[int, Address] = field(default_factory=lambda: messages.GATEWAYS)
+    exposed: tuple[Address, ...] = ()
+    table: int = 0
+
+
+class TakenError(CniError):
+    """The host itself has the address, or somebody's route to it alone."""
+
+    def __init__(self, address: Address, what: str) -> None:
+        super().__init__(Code.LINK, f"the host has {what} {address} already")
+        self.address = address
+
+
+def host_ifname(key: Key, prefix: str = state.PREFIX) -> str:
+    """The host end's name: prefix and hex digits that depend on network, container and interface together."""
+    joined = json.dumps([key.network, key.container, key.ifname]).encode()
+    return prefix + hashlib.sha256(joined).hexdigest()[: _LONGEST_NAME - len(prefix)]
+
+
+def random_mac() -> str:
+    """A random unicast MAC of the locally administered kind."""
+    first, *rest = secrets.token_bytes(6)
+    return bytes([(first & 0xFC) | 0x02, *rest]).hex(":")
+
+
+def create(
+    netns: Netns,
+    *,
+    key: Key,
+    nonce: str,
+    host_ifname: str,
+    ifname: str,
+    addresses: Sequence[Address],
+    mtu: int = 0,
+    routes: Sequence[Net] = (),
+    mac: str = "",
+    gateways: Mapping[int, Address] = MappingProxyType({}),
+    clear_of_the_host: bool = False,
+) -> Link:
+    """Make the pair, the host end down, all inside the container ready; undone as a whole when a step fails.
+
+    mtu 0 is that of the interface the host's default route uses, or 1500. routes lead through the same
+    gateway as the default route, which is there in any case; gateways, by IP version, stand in for the usual ones.
+    CniError 104 when either name exists already (and stays as it was); TakenError when the host has one of the
+    addresses, or a route to it. clear_of_the_host: also refuse an address in a network that an interface of it is in.
+    """
+    mac = (mac or random_mac()).lower()
+    _check_mac(mac)
+    alias = f"{state.ALIAS} {nonce} {ifname} {key.network} {key.container}".encode()[:_LONGEST_ALIAS]
+    with _IN_TURN, host_socket() as host:
+        exposed = _refuse_taken(host, host_ifname, addresses, clear_of_the_host)
+        destinations = messages.routes_inside((a.version for a in addresses), routes)
+        ways = messages.GATEWAYS | dict(gateways)
+        link = Link(
+            host_ifname, 0, ifname, mac, _mtu(host, mtu, addresses), tuple(addresses), destinations, gateways=ways
+        )
+        _make_pair(host, netns, link, alias.decode(errors="ignore"))
+        try:
+            found = state.interface(host, host_ifname)
+            if found is None:
+                raise CniError(Code.LINK, f"{host_ifname} went away while it was set up")
+            end = found
+            table = run_in(netns, lambda: inside.furnish(ifname, end.peer, addresses, link.routes, ways))
+            if any(a.version == 6 for a in addresses):
+                host.batch(messages.silent(end.index))
+        except BaseException as e:
+            _drop(host, host_ifname, nonce)
+            if isinstance(e, OSError):
+                raise CniError(Code.LINK, f"{ifname} in {netns.path} can't be set up: {e.strerror}") from e
+            raise
+    return replace(link, host_index=found.index, exposed=exposed, table=table)
+
+
+def bring_up(link: Link) -> None:
+    """Bring the host end up and route its addresses to it; the last step of an attachment. Repeating it is fine."""
+    with _IN_TURN, host_socket() as host:
+        sysctls.enable(link.host_ifname, {a.version for a in link.addresses})
+        gateway = link.gateways[4]
+        if any(a.version == 4 for a in link.addresses) and state.route_to(host, gateway) is None:
+            host.batch(messages.answerable(gateway))
+        for error in host.batch(messages.outside(link.host_index, link.mac, link.addresses)):
+            if error is not None and error.errno != EEXIST:
+                raise CniError(Code.LINK, f"{link.host_ifname} can't be brought up: {error.strerror}") from error
+        for address in link.addresses:
+            route = state.route_to(host, address)
+            if route is None or route.index != link.host_index:
+                raise CniError(Code.LINK, f"the host has a route to {address} already, not by {link.host_ifname}")
+
+
+def delete(host_ifname: str, nonce: str) -> bool:
+    """Remove the pair when its host end carries this nonce; False when it is missing or another's."""
+    with host_socket() as host:
+        found = state.interface(host, host_ifname)
+    if not nonce or found is None or found.nonce != nonce:
+        return False
+    try:
+        removal.remove(found.index)
+    except OSError as e:
+        raise CniError(Code.LINK, f"{host_ifname} can't be removed: {e.strerror}") from e
+    return True
+
+
+def delete_unrecorded(key: Key, prefix: str = state.PREFIX) -> bool:
+    """Remove the host end of an attachment that no record speaks of, where it is ours; False when there is none."""
+    name = host_ifname(key, prefix)
+    try:
+        if_nametoindex(name)  # most often there is none, and this says so sooner
+    except OSError:
+        return False
+    nonce = owner(name)
+    return bool(nonce) and delete(name, nonce or "")
+
+
+def delete_inside(netns: Netns, ifname: str, mac: str) -> bool:
+    """Remove the container's end, where the host end can't be found, when it is the veth with that MAC."""
+    return run_in(netns, lambda: inside.remove(ifname, mac))
+
+
+def tidy(netns: Netns, addresses: Sequence[Address]) -> None:
+    """Take away what an attachment leaves in a container beside its link."""
+    try:
+        run_in(netns, lambda: inside.tidy(addresses))
+    except OSError as e:
+        raise CniError(Code.LINK, f"the rules in {netns.path} can't be taken away: {e.strerror}") from e
+
+
+def check(
+    netns: Netns,
+    endpoint: Endpoint,
+    routes: Sequence[Net] = (),
+    gateways: Mapping[int, Address] = MappingProxyType({}),
+    mac: str = "",
+) -> list[str]:
+    """What of an attachment's link is not as ADD left it, in words; empty when it is whole.
+
+    gateways as in create(); mac is what somebody after us gave the interface.
+    """
+    ways = messages.GATEWAYS | dict(gateways)
+    problems = run_in(netns, lambda: inside.check(endpoint, routes, ways, mac or endpoint.mac))
+    versions = {a.version for a in endpoint.addresses}
+    name = endpoint.host_ifname
+    with host_socket() as host:
+        link = state.interface(host, name)
+        if link is None:
+            return [*problems, f"the host has no {name}"]
+        if link.nonce != endpoint.nonce:
+            problems.append(f"the host's {name} belongs to another attachment")
+        if not link.up:
+            problems.append(f"the host's {name} is down")
+        for address in endpoint.addresses:
+            route = state.route_to(host, address)
+            if route is None or route.index != link.index:
+                problems.append(f"the host has no route to {address} by {name}")
+    if not sysctls.is_enabled(versions):
+        problems.append("the host does not forward")
+    return problems
+
+
+def _mtu(host: netlink.Socket, mtu: int, addresses: Sequence[Address]) -> int:
+    smallest = max(_SMALLEST_MTU[a.version] for a in addresses)
+    if mtu and mtu < smallest:
+        raise CniError(Code.INVALID_CONF, f"mtu {mtu} is too small: the network's addresses need {smallest}")
+    return mtu or max(_default_mtu(host), smallest)
+
+
+def _default_mtu(host: netlink.Socket) -> int:
+    for address in _FAR_AWAY:
+        route = state.route_to(host, address)
+        if route is not None and route.index and not route.destination.prefixlen:
+            return state.interface_at(host, route.index).mtu
+    return _USUAL_MTU
+
+
+def _check_mac(mac: str) -> None:
+    if int(mac[:2], 16) & 1 or mac in (messages.HOST_MAC, "00:00:00:00:00:00"):
+        raise CniError(Code.INVALID_ENVIRONMENT, f"{mac} can't be the MAC of a container's interface")
+
+
+def _refuse_on_link(host: netlink.Socket, address: Address, route: state.Route) -> None:
+    """A network that the host has come to be in since the range was first used."""
+    if route.unicast and route.gateway is None and route.index and route.destination.prefixlen:
+        ifname = state.interface_at(host, route.index).name
+        raise CniError(
+            Code.INVALID_CONF,
+            f"{address} is in {route.destination}, which this host has on {ifname}",
+            "choose a subnet that no interface of the host is in",
+        )
+
+
+def _refuse_taken(
+    host: netlink.Socket, name: str, addresses: Sequence[Address], clear_of_the_host: bool
+) -> tuple[Address, ...]:
+    """The addresses that no unreachable route keeps packets from."""
+    if state.interface(host, name) is not None:
+        raise CniError(Code.LINK, f"the host has an interface {name} already")
+    exposed = []
+    for address in addresses:
+        way = state.lookup(host, address)
+        if way.route is not None and way.route.destination.prefixlen == address.max_prefixlen:
+            raise TakenError(address, "a route to" if way.route.unicast else "the address")
+        if way.route is not None and clear_of_the_host:
+            _refuse_on_link(host, address, way.route)
+        if not way.unreachable:
+            exposed.append(address)
+    return tuple(exposed)
+
+
+def _make_pair(host: netlink.Socket, netns: Netns, link: Link, alias: str) -> None:
+    """The pair and its alias in one system call: nothing of ours is ever there without saying whose it is."""
+    made, named = host.batch(messages.pair(link.host_ifname, link.ifname, netns.fd, link.mac, link.mtu, alias))
+    if made is not None:
+        if made.errno == EEXIST:
+            raise CniError(Code.LINK, f"{netns.path} has an interface {link.ifname} already") from made
+        raise CniError(
+            Code.LINK, f"the pair {link.host_ifname}, {link.ifname} can't be made: {made.strerror}"
+        ) from made
+    if named is not None:
+        host.do(messages.removal(if_nametoindex(link.host_ifname)))
+        raise CniError(Code.LINK, f"{link.host_ifname} can't be given its alias: {named.strerror}") from named
+
+
+def _drop(host: netlink.Socket, name: str, nonce: str) -> None:
+    """Undo _make_pair; the error that led here is the one to report."""
+    found = state.interface(host, name)
+    if found is not None and found.nonce == nonce:
+        host.batch(messages.removal(found.index))

@@ -1,0 +1,278 @@
+"""Names of interfaces in, what the kernel has of them out: owners, addresses, routes, neighbours. Changes nothing."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from errno import EHOSTUNREACH, ENODEV, ENOENT
+from ipaddress import ip_address, ip_interface, ip_network
+from socket import AF_INET, AF_INET6, AF_UNSPEC
+
+from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.plugin.link import netlink
+from calico_rkt.plugin.link.netlink import attribute, attributes
+from calico_rkt.plugin.link.sockets import host_socket
+
+PREFIX = "crk"
+"""What the names of host ends begin with on the local datastore; Felix has `cali`."""
+
+ALIAS = "calico-rkt"
+"""The first word of a host end's alias; the nonce of the attachment is the second."""
+
+_GETLINK, _GETADDR, _GETROUTE, _GETNEIGH, _GETRULE, _GETNSID = 18, 22, 26, 30, 34, 90
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 5, 18, 20
+_IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 29, 37
+_NETNSA_NSID = 1
+_INFO_KIND, _SKIP_STATS = 1, 8
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
+_RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 9, 15, 18, 30
+_FRA_SRC, _FRA_PRIORITY, _FRA_TABLE = 2, 6, 15
+_NDA_DST, _NDA_LLADDR = 1, 2
+_UNICAST, _UNREACHABLE, _MAIN, _CLONED, _FIB_MATCH = 1, 7, 254, 0x200, 0x2000
+_PERMANENT, _IFF_UP = 0x80, 1
+_FAMILIES = {4: AF_INET, 6: AF_INET6}
+_BITS = {AF_INET: 32, AF_INET6: 128}
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An interface as the kernel has it; kind is "veth", "bridge" and so on, empty for hardware and loopback.
+
+    peer: of a veth the other end's index, in the namespace where that is.
+    peer_netns: this namespace's number for that one; None where it is this same namespace, -1 where it is dying.
+    """
+
+    index: int
+    name: str
+    mac: str
+    mtu: int
+    up: bool
+    kind: str
+    alias: str
+    peer: int
+    peer_netns: int | None = None
+
+    @property
+    def nonce(self) -> str:
+        """The nonce of the attachment that this host end belongs to, empty when it is none of ours."""
+        words = self.alias.split(" ")
+        return words[1] if self.kind == "veth" and len(words) > 1 and words[0] == ALIAS else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of the main table; gateway is None on-link, index the interface it leaves by (0 for several)."""
+
+    destination: Net
+    gateway: Address | None
+    index: int
+    unicast: bool = True
+    metric: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    address: Address
+    index: int
+    mac: str
+    permanent: bool
+
+
+def interface(socket: netlink.Socket, name: str) -> Interface | None:
+    """The interface of that name in the socket's namespace, or None."""
+    try:
+        return _interface(socket.get(_GETLINK, _ifinfomsg() + attribute(_IFLA_IFNAME, name.encode() + b"\0")))
+    except netlink.NetlinkError as e:
+        if e.errno == ENODEV:
+            return None
+        raise
+
+
+def interface_at(socket: netlink.Socket, index: int) -> Interface:
+    """The interface of that index; NetlinkError when it has gone."""
+    return _interface(socket.get(_GETLINK, _ifinfomsg(index)))
+
+
+def peer_lives(socket: netlink.Socket, end: Interface) -> bool:
+    """Whether the other end of a veth is in another namespace that lives: a dying one takes the pair with it soon."""
+    if end.peer_netns is None or end.peer_netns < 0:
+        return False
+    number = attribute(_NETNSA_NSID, struct.pack("=i", end.peer_netns))
+    try:
+        socket.get(_GETNSID, struct.pack("=Bxxx", AF_UNSPEC) + number)
+    except netlink.NetlinkError as e:
+        return e.errno != ENOENT  # kernels before 4.20 can't be asked by number
+    return True
+
+
+def interfaces(socket: netlink.Socket) -> tuple[Interface, ...]:
+    """Every interface of the socket's namespace."""
+    return tuple(map(_interface, socket.dump(_GETLINK, _ifinfomsg())))
+
+
+def veths(socket: netlink.Socket) -> tuple[Interface, ...]:
+    """Every veth of the socket's namespace; the kernel sorts out the rest."""
+    kind = attribute(_IFLA_LINKINFO, attribute(_INFO_KIND, b"veth"), nested=True)
+    found = map(_interface, socket.dump(_GETLINK, _ifinfomsg() + kind))
+    return tuple(i for i in found if i.kind == "veth")
+
+
+def addresses(socket: netlink.Socket) -> Iterator[tuple[int, Address, Net]]:
+    """Every address: the index of its interface, the address, its network on the link."""
+    for body in socket.dump(_GETADDR, struct.pack("=BBBBI", AF_UNSPEC, 0, 0, 0, 0)):
+        family, prefix, _, _, index = struct.unpack_from("=BBBBI", body)
+        if family in _BITS:
+            found = attributes(body[8:])
+            address = ip_address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
+            yield index, address, ip_interface((address, prefix)).network
+
+
+def routes(socket: netlink.Socket, versions: tuple[int, ...] = (4, 6)) -> Iterator[Route]:
+    """Every route of the main table."""
+    for version in versions:
+        body = struct.pack("=BBBBBBBBI", _FAMILIES[version], 0, 0, 0, _MAIN, 0, 0, 0, 0)
+        for answer in _dump_routes(socket, body):
+            flags = struct.unpack_from("=I", answer, 8)[0]
+            if answer[0] in _BITS and answer[4] == _MAIN and not flags & _CLONED:
+                yield _route(answer)
+
+
+def _dump_routes(socket: netlink.Socket, body: bytes) -> list[bytes]:
+    try:
+        return socket.dump(_GETROUTE, body + attribute(_RTA_TABLE, struct.pack("=I", _MAIN)))
+    except netlink.NetlinkError as e:
+        if e.errno == ENOENT:  # a namespace that never had a route has no table
+            return []
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What the host does with a packet to an address: the route that takes it anywhere; or says that none does."""
+
+    route: Route | None
+    unreachable: bool
+
+
+def lookup(socket: netlink.Socket, address: Address) -> Way:
+    """The way that a packet from the host to address would take, as it stands in the table."""
+    bits = address.max_prefixlen
+    body = struct.pack("=BBBBBBBBI", _FAMILIES[address.version], bits, 0, 0, 0, 0, 0, 0, _FIB_MATCH)
+    try:
+        return Way(_route(socket.get(_GETROUTE, body + attribute(_RTA_DST, address.packed))), unreachable=False)
+    except netlink.NetlinkError as e:
+        return Way(None, unreachable=e.errno == EHOSTUNREACH)  # else prohibited, blackholed or simply none
+
+
+def route_to(socket: netlink.Socket, address: Address) -> Route | None:
+    """The route that a packet from the host to address would take; None without one that takes it anywhere."""
+    return lookup(socket, address).route
+
+
+def unreachable(socket: netlink.Socket) -> Iterator[Net]:
+    """The destinations of the main table's unreachable routes."""
+    for version in (4, 6):
+        body = struct.pack("=BBBBBBBBI", _FAMILIES[version], 0, 0, 0, _MAIN, 0, 0, _UNREACHABLE, 0)
+        for answer in _dump_routes(socket, body):
+            if answer[7] == _UNREACHABLE:
+                yield _route(answer).destination
+
+
+def source_rules(socket: netlink.Socket) -> Iterator[tuple[Address, int]]:
+    """Every rule that sends what comes from one address to a table, in the order of the table's own number."""
+    for family, bits in _BITS.items():
+        for body in socket.dump(_GETRULE, struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)):
+            found = attributes(body[12:])
+            table, order = (found.get(a, bytes(4)) for a in (_FRA_TABLE, _FRA_PRIORITY))
+            if body[0] == family and body[2] == bits and _FRA_SRC in found and table == order:
+                yield ip_address(found[_FRA_SRC]), struct.unpack("=I", table)[0]
+
+
+def neighbours(socket: netlink.Socket) -> Iterator[Neighbour]:
+    """Every neighbour entry, of ARP and of NDP."""
+    for body in socket.dump(_GETNEIGH, struct.pack("=BBHiHBB", AF_UNSPEC, 0, 0, 0, 0, 0, 0)):
+        family, _, _, index, state = struct.unpack_from("=BBHiH", body)
+        found = attributes(body[12:])
+        if family in _BITS and _NDA_DST in found:
+            mac = _mac(found.get(_NDA_LLADDR, b""))
+            yield Neighbour(ip_address(found[_NDA_DST]), index, mac, bool(state & _PERMANENT))
+
+
+def owner(host_ifname: str) -> str | None:
+    """The nonce of the attachment whose host end this is; "" for a foreign interface, None when there is none."""
+    with host_socket() as socket:
+        found = interface(socket, host_ifname)
+    return None if found is None else found.nonce
+
+
+def owned_links() -> tuple[tuple[str, str], ...]:
+    """(name, nonce) of every host end of ours in this namespace."""
+    with netlink.Socket() as socket:
+        return tuple((i.name, i.nonce) for i in veths(socket) if i.nonce)
+
+
+def host_networks() -> tuple[tuple[Net, str], ...]:
+    """The host's own addresses (as /32 and /128) and its on-link networks, each with the interface's name.
+
+    Host ends of ours and what leads to them are left out, and so are IPv6's link-local networks, which every
+    link has.
+    """
+    with netlink.Socket() as socket:
+        links = {i.index: i for i in map(_interface, socket.dump(_GETLINK, _ifinfomsg()))}
+        found: set[tuple[Net, str]] = set()
+        for index, address, _ in addresses(socket):
+            if not address.is_link_local and index in links and not links[index].nonce:
+                found.add((ip_network(address), links[index].name))
+        for route in routes(socket):
+            on_link = route.unicast and route.gateway is None and route.index in links
+            if on_link and route.destination.prefixlen and not links[route.index].nonce:
+                found.add((route.destination, links[route.index].name))
+    return tuple(sorted((n for n in found if not n[0].is_link_local), key=lambda n: (n[0].version, n[0], n[1])))
+
+
+def _ifinfomsg(index: int = 0) -> bytes:
+    return struct.pack("=BBHiII", AF_UNSPEC, 0, 0, index, 0, 0) + attribute(
+        _IFLA_EXT_MASK, struct.pack("=I", _SKIP_STATS)
+    )
+
+
+def _interface(body: bytes) -> Interface:
+    _, _, _, index, flags, _ = struct.unpack_from("=BBHiII", body)
+    found = attributes(body[16:])
+    info = attributes(found.get(_IFLA_LINKINFO, b""))
+    there = found.get(_IFLA_LINK_NETNSID)
+    return Interface(
+        index=index,
+        name=_text(found[_IFLA_IFNAME]),
+        mac=_mac(found.get(_IFLA_ADDRESS, b"")),
+        mtu=struct.unpack("=I", found[_IFLA_MTU])[0],
+        up=bool(flags & _IFF_UP),
+        kind=_text(info.get(_INFO_KIND, b"")),
+        alias=_text(found.get(_IFLA_IFALIAS, b"")),
+        peer=int.from_bytes(found.get(_IFLA_LINK, b""), sys.byteorder),
+        peer_netns=struct.unpack("=i", there)[0] if there is not None else None,
+    )
+
+
+def _route(body: bytes) -> Route:
+    family, bits, _, _, _, _, _, kind = struct.unpack_from("=BBBBBBBB", body)
+    found = attributes(body[12:])
+    packed = found.get(_RTA_DST, bytes(_BITS[family] // 8))
+    gateway = ip_address(found[_RTA_GATEWAY]) if _RTA_GATEWAY in found else None
+    if gateway is None and any(a in found for a in (_RTA_VIA, _RTA_MULTIPATH, _RTA_NH_ID)):
+        gateway = ip_address(bytes(_BITS[family] // 8))  # some gateway: not on-link is all that is asked
+    index = struct.unpack("=I", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
+    destination = ip_network((packed, bits), strict=False)
+    metric = struct.unpack("=I", found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
+    return Route(destination, gateway, index, kind == _UNICAST, metric)
+
+
+def _text(data: bytes) -> str:
+    return data.rstrip(b"\0").decode(errors="replace")
+
+
+def _mac(data: bytes) -> str:
+    return data.hex(":")

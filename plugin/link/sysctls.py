@@ -1,0 +1,132 @@
+"""The host end's name in, the host's sysctls as routing to containers needs them out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection
+
+from calico_rkt.plugin.cni.result import CniError, Code
+
+log = logging.getLogger(__name__)
+
+_NOW_A_ROUTER = (
+    "this host forwards %s from now on, also between its other networks, since containers need it (%s=1); "
+    "what may pass there is for a firewall of its own to say"
+)
+_SYSCTLS = "/proc/sys/"
+_NET = _SYSCTLS + "net"
+
+
+def enable(host_ifname: str, versions: Collection[int]) -> None:
+    """Turn forwarding on for the IP versions in use, and let the host end learn nothing from its container.
+
+    A host end that needs no IPv6 has none, where that can be. Called while the host end is down; the sysctls of its
+    IPv4 are set as it comes up. Nothing else is turned on: no proxy ARP, no route_localnet, and no other interface's
+    rp_filter is touched. A sysctl that is right already is not written, so a read-only /proc/sys may do.
+    """
+    own6 = f"{_NET}/ipv6/conf/{host_ifname}"
+    ipv6 = os.access(own6, os.F_OK)
+    if ipv6 and 6 in versions:
+        # No address of its own accord, which would go through DAD, and no routes out of a container's adverts.
+        _write(f"{own6}/addr_gen_mode", "1")
+        # A host end that forwards takes none anyway but with 2.
+        _write(f"{own6}/accept_ra", "0", needed=_read(f"{own6}/accept_ra") == "2")
+    elif ipv6:
+        # The kernel keeps a multicast route for each interface with IPv6, and walks through all to add another.
+        _write(f"{own6}/disable_ipv6", "1", needed=False)
+    if 4 in versions and _read(f"{_NET}/ipv4/ip_forward") != "1":
+        _write(f"{_NET}/ipv4/ip_forward", "1")
+        log.warning(_NOW_A_ROUTER, "IPv4", "net.ipv4.ip_forward")
+    if 6 in versions:
+        if not ipv6:
+            raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
+        _write(f"{own6}/disable_ipv6", "0")
+        _forward_ipv6()
+        _write(f"{own6}/forwarding", "1")
+
+
+def enable_ipv6_inside(ifname: str) -> None:
+    """Let an interface of the calling thread's namespace have IPv6 addresses, whatever the default there."""
+    inside = f"{_NET}/ipv6/conf/{ifname}/disable_ipv6"
+    if not os.access(inside, os.F_OK):
+        raise CniError(Code.LINK, "this host has no IPv6, but the network asks for an IPv6 address")
+    _write(inside, "0")
+    # Whoever changes the MAC later tells the host's end, as IPv4's arp_notify does.
+    _write(f"{_NET}/ipv6/conf/{ifname}/ndisc_notify", "1", needed=False)
+
+
+def is_enabled(versions: Collection[int]) -> bool:
+    """Whether the host forwards every IP version in use."""
+    names = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
+    return all(_read(f"{_NET}/{names[v]}") == "1" for v in versions)
+
+
+def problems(host_ifname: str, versions: Collection[int]) -> tuple[str, ...]:
+    """The sysctls of a host end, or of the host, that keep its packets from being forwarded."""
+    names = []
+    if 4 in versions:
+        names += ["ipv4/ip_forward", f"ipv4/conf/{host_ifname}/forwarding"]
+    if 6 in versions:
+        names += ["ipv6/conf/all/forwarding", f"ipv6/conf/{host_ifname}/forwarding"]
+    return tuple(f"net/{n}" for n in names if _read(f"{_NET}/{n}") not in ("1", ""))
+
+
+def _forward_ipv6() -> None:
+    """A forwarding host ignores router advertisements where accept_ra is 1 and drops what it learnt from them.
+
+    (Kernel: Documentation/networking/ip-sysctl.rst, accept_ra.) With 2 it goes on listening.
+    """
+    everything = f"{_NET}/ipv6/conf/all/forwarding"
+    if _read(everything) == "1":
+        return
+    for interface in sorted(e.name for e in os.scandir(f"{_NET}/ipv6/conf")):
+        accept_ra = f"{_NET}/ipv6/conf/{interface}/accept_ra"
+        if interface not in ("all", "default") and _read(accept_ra) == "1":
+            log.info("accept_ra of %s becomes 2: it would lose its routes when forwarding is on", interface)
+            _write(accept_ra, "2")
+    _write(everything, "1")
+    log.warning(_NOW_A_ROUTER, "IPv6", "net.ipv6.conf.all.forwarding")
+
+
+# Bare descriptors and strings: files of Python's and its paths take longer than the kernel's share, at every attach.
+def _read(path: str) -> str:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(fd, 64).decode().strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+
+
+def _write(path: str, value: str, *, needed: bool = True) -> None:
+    if _read(path) == value:
+        return
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
+    except FileNotFoundError:
+        # The interface has gone, or this kernel has no such knob; what depends on it fails by itself.
+        log.debug("%s is not there", path)
+    except OSError as e:
+        if not needed:
+            log.info("%s stays as it is: %s", path, e.strerror)
+            return
+        raise CniError(
+            Code.LINK,
+            f"{path} can't be set to {value}: {e.strerror}",
+            f"set it by hand: sysctl -w {_name(path)}={value}",
+        ) from e
+
+
+def _name(path: str) -> str:
+    """The sysctl's name; a dot inside of an interface's name is written as a slash, as sysctl(8) has it."""
+    parts = path.removeprefix(_SYSCTLS).split("/")
+    return ".".join(part.replace(".", "/") for part in parts)

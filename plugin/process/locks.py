@@ -1,0 +1,172 @@
+"""An attachment's key in, a lock out that only one process of this host holds at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.process import atomic
+from calico_rkt.plugin.process.signals import is_undoing_in_haste, stop_if_asked
+from calico_rkt.plugin.store.protocol import Key
+
+_LOOKS = 0.02
+"""Seconds between two looks at whether a call that waits was asked to end."""
+_IN_HASTE = 5.0
+"""Seconds that a call which was asked to end waits in order to take back what it has begun; its record stays then."""
+_MOST_GIVEN_UP = 64
+"""Threads that may wait for nobody; with so many, further callers look again and again instead."""
+_given_up: set[threading.Event] = set()
+
+
+@contextmanager
+def policy_lock(
+    run_dir: Path, *, shared: bool = False, patience: float = 0, meanwhile: Callable[[], object] | None = None
+) -> Iterator[None]:
+    """Hold the lock of what is enforced: shared to attach an endpoint, alone to build, swap or rebuild chains.
+
+    patience as for attachment_lock(); meanwhile: called again and again while somebody else holds it.
+    """
+    with _locked(run_dir / "policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience, meanwhile):
+        yield
+
+
+@contextmanager
+def flows_lock(run_dir: Path) -> Iterator[None]:
+    """Hold the lock of who puts guards in place and forgets flows; the policy lock is never asked for inside."""
+    with _locked(run_dir / "flows.lock", fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator[None]:
+    """Hold the lock of one attachment; waits for whoever works on it. A killed holder lets go by itself.
+
+    patience: seconds to wait at most before CniError 11; 0 waits for as long as it takes.
+
+    There are 256 lock files, chosen by hash, so they need no cleaning: two attachments that share one only wait.
+    """
+    stripe = hashlib.sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
+    with _locked(run_dir / "locks" / stripe, fcntl.LOCK_EX, patience):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, how: int, patience: float = 0, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
+    try:
+        try:
+            fd = _opened(path)
+        except FileNotFoundError:
+            atomic.make_folder(path.parent, 0o700)
+            fd = _opened(path)
+        fd = _held(fd, how, patience, path, meanwhile)
+    except OSError as e:
+        raise CniError(Code.IO, f"can not lock {path}: {e.strerror}") from e
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _held(fd: int, how: int, patience: float, path: Path, meanwhile: Callable[[], object] | None) -> int:
+    """The descriptor with its lock held. CniError 11 when whoever waits was asked to end, or has no patience left."""
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass
+    except BaseException:
+        os.close(fd)
+        raise
+    else:
+        return fd
+    waiter = _waiter(fd, how)
+    begun = time.monotonic()
+    while not waiter.answered.wait(_LOOKS):
+        try:
+            stop_if_asked()
+            if meanwhile is not None:
+                meanwhile()
+            most = patience or (_IN_HASTE if is_undoing_in_haste() else 0)
+            if most and time.monotonic() > begun + most:
+                raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {most:.0f} s")
+        except BaseException:
+            waiter.give_up()
+            raise
+    if waiter.error is not None:
+        raise waiter.error
+    return fd
+
+
+def _waiter(fd: int, how: int) -> _Waiter | _Looker:
+    if len(_given_up) < _MOST_GIVEN_UP:
+        with suppress(RuntimeError):  # no thread is to be had
+            return _Waiter(fd, how)
+    return _Looker(fd, how)
+
+
+class _Waiter:
+    """A thread that waits in the kernel's queue, so that the lock comes in turn and at once.
+
+    The kernel lets no thread go that waits there, so one that is not wanted any more closes the descriptor itself.
+    """
+
+    def __init__(self, fd: int, how: int) -> None:
+        self.answered = threading.Event()
+        self.error: OSError | None = None
+        self._fd, self._how = fd, how
+        self._mutex = threading.Lock()
+        self._given_up = False
+        threading.Thread(target=self._wait, name="lock", daemon=True).start()
+
+    def _wait(self) -> None:
+        try:
+            fcntl.flock(self._fd, self._how)
+        except OSError as e:
+            self.error = e
+        with self._mutex:
+            if self._given_up or self.error:
+                os.close(self._fd)
+            self.answered.set()
+            _given_up.discard(self.answered)
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more; a lock that has just come is let go."""
+        with self._mutex:
+            self._given_up = True
+            if not self.answered.is_set():
+                _given_up.add(self.answered)
+            elif not self.error:
+                os.close(self._fd)
+
+
+class _Looker:
+    """The same without a thread: not in turn, and not at once."""
+
+    def __init__(self, fd: int, how: int) -> None:
+        self.answered = self
+        self.error: OSError | None = None
+        self._fd, self._how = fd, how
+
+    def wait(self, seconds: float) -> bool:
+        try:
+            fcntl.flock(self._fd, self._how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(seconds)
+            return False
+        except OSError as e:
+            self.error = e
+            os.close(self._fd)
+        return True
+
+    def give_up(self) -> None:
+        os.close(self._fd)
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

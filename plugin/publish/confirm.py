@@ -1,0 +1,50 @@
+"""Changes in, what people see of them and whether they agree out: asked alike by apply and by import."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from calico_rkt.compiler.diagnostics import render
+from calico_rkt.plugin.publish.local import Change
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.review.snapshot import World
+
+
+def shown(change: Change, what: str = "what the files say") -> str:
+    """The change line by line; what: where the new text is from."""
+    # Here, not above: status, prune and gc show none.
+    import difflib
+
+    if change.edited and not change.live:
+        return f"{change.new.network}: the published profile was edited by hand\n{change.new.text}"
+    old = change.live or (change.old.text if change.old else "")
+    head = "edited by hand" if change.edited else "published profile" if change.old else "not published yet"
+    diff = difflib.unified_diff(old.splitlines(), change.new.text.splitlines(), head, what, lineterm="")
+    return f"{change.new.network}:\n" + "\n".join(diff)
+
+
+def reviewed(old: World, new: World) -> bool:
+    """Show what is let through and denied from old to new, and the promises that would not hold; whether all hold."""
+    from calico_rkt.compiler.review.diff import diff
+    from calico_rkt.compiler.review.diff_text import text
+    from calico_rkt.plugin.publish.effect import broken
+
+    print()
+    print(text(diff(old, new)), end="")
+    found = broken(new)
+    print(render(found), end="")
+    return not any(d.is_error for d in found)
+
+
+def agreed(question: str) -> bool:
+    """Ask on a terminal; without one nobody can agree."""
+    if not sys.stdin.isatty():
+        print("calico-rkt: not a terminal to ask on: --yes publishes", file=sys.stderr)
+        return False
+    try:
+        reply = input(f"{question} [y/N] ")
+    except EOFError:
+        return False
+    return reply.strip().lower() in ("y", "yes")

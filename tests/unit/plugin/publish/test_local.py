@@ -1,0 +1,70 @@
+"""Claims about what a look at all networks of a host costs: files are listed and records read once, not once each."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from ipaddress import ip_address
+
+import pytest
+
+from calico_rkt.compiler.conf.parse import Ipam, parse_conf
+from calico_rkt.plugin.enforce import local as policy
+from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.publish import local as lifecycle
+from calico_rkt.plugin.store import local
+from calico_rkt.plugin.store.protocol import Endpoint, Key
+
+
+class Counted(local.LocalStore):
+    """Counts what is asked of it."""
+
+    def __init__(self, folder):
+        super().__init__(folder / "run", folder / "lib", local._verify)
+        self.asked = Counter()
+
+    def __getattribute__(self, name):
+        if name in ("endpoints", "published_ids"):
+            self.asked[name] += 1
+        return super().__getattribute__(name)
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "base_present", lambda: False)
+    store, known = Counted(tmp_path), {}
+    for n in range(12):
+        text = {"cniVersion": "1.0.0", "name": f"n{n}", "type": "calico"}
+        conf, _ = parse_conf(json.dumps(text | {"ipam": {"type": "host-local", "subnet": f"10.{n}.0.0/16"}}).encode())
+        known[conf.name] = conf
+        store.publish(policy.compile_published(conf, files=()))
+        if n % 2:
+            key = Key(conf.name, "c", "eth0")
+            store.add(Endpoint(key, "aa", "/n", 4, 7, f"crk{n}", "02", (ip_address(f"10.{n}.0.2"),)), Ipam("dhcp"), ())
+    store.asked.clear()
+    return store, known, dict.fromkeys(known, ())
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lifecycle.states,
+        lambda store, known, files: lifecycle.plan(store, known, (), files),
+        lambda store, _known, _files: lifecycle.prune(store, dry_run=True),
+    ],
+)
+def test_a_look_at_all_networks_asks_once(host, look):
+    store = host[0]
+    look(*host)
+    assert max(store.asked.values()) <= 2, store.asked
+
+
+def test_prune_deletes_what_has_no_endpoint_and_goes_on_past_one_that_can_not_be(host):
+    store = host[0]
+    stuck = store.lib_dir / "profiles" / "n4.yaml"
+    stuck.unlink()
+    stuck.mkdir()
+    gone, failed = lifecycle.prune(store, dry_run=False)
+    assert gone == ("n0", "n10", "n2", "n6", "n8")
+    assert [str(stuck) in e.msg for e in failed] == [True]
+    assert [i for i in store.published_ids() if i != "n4"] == ["n1", "n11", "n3", "n5", "n7", "n9"]
