@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, raise_errors
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Network

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 
-from calico_rkt.plugin.cni.result import NEWEST, CniError, Code
+from calico_rkt.plugin.cni.result import NEWEST
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process import signals, streams
 
 
@@ -52,7 +53,7 @@ def _cni(arguments: list[str]) -> int:
 
 def _call(arguments: list[str]) -> int:
     if os.environ["CNI_COMMAND"] == "VERSION":
-        from calico_rkt.compiler.conf.parse import SUPPORTED_VERSIONS
+        from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS
 
         _say(0, json.dumps({"cniVersion": NEWEST, "supportedVersions": list(SUPPORTED_VERSIONS)}) + "\n")
         return 0

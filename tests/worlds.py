@@ -1,6 +1,6 @@
 """Small worlds for tests: networks from rules, without files."""
 
-from calico_rkt.compiler.conf.parse import Ipam, NetConf, Range
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf, Range
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.review.parties import parties

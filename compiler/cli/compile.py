@@ -12,7 +12,7 @@ from pathlib import Path
 from calico_rkt import __version__
 from calico_rkt.compiler.cli.formats.findings import render_as
 from calico_rkt.compiler.cli.process import CALICO, coloured, folder, write, write_file
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 

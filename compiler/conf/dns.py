@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calico_rkt.compiler.conf.parse import Dns
+from calico_rkt.compiler.conf.netconf import Dns
 from calico_rkt.compiler.conf.section import Section
 
 _LISTS = ("nameservers", "search", "options")

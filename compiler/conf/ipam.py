@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
 from typing import NamedTuple
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, Net, Range, Route
+from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range, Route
 from calico_rkt.compiler.conf.section import Section, kind
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence

@@ -8,7 +8,7 @@ from enum import Enum
 from ipaddress import ip_network, summarize_address_range
 from typing import NamedTuple
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Net, Network, Side
 from calico_rkt.compiler.ir.selector import ALL, Selector, all_of, has, negate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.grammar.overrides import File
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.review.pair import Stage, View, view

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os.path import normpath
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.grammar.overrides import File
 from calico_rkt.compiler.workspace.clashes import overlaps, same_id

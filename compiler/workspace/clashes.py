@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from calico_rkt.compiler.conf.parse import Net, NetConf
+from calico_rkt.compiler.conf.netconf import Net, NetConf
 from calico_rkt.compiler.diagnostics import Diagnostic, error, warning
 from calico_rkt.compiler.ir.ids import object_id
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import PurePath
 
-from calico_rkt.compiler.conf.parse import NetConf, parse_conf
+from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.conf.shape import CONF_SUFFIXES, TYPE, shape_of
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, warning
 from calico_rkt.compiler.workspace.files import entries_of, read_file

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from calico_rkt.compiler.conf.parse import PROFILES_DIR
+from calico_rkt.compiler.conf.netconf import PROFILES_DIR
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.workspace.assemble import Listing, Workspace, assemble, joined, none_here
 from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, nearly_confs, read_confs

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from calico_rkt.compiler.conf.parse import PROFILES_DIR, NetConf
+from calico_rkt.compiler.conf.netconf import PROFILES_DIR, NetConf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, not_of_rkt, read_confs
 from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_profiles, same_folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from os.path import normpath
 
-from calico_rkt.compiler.conf.parse import PROFILES_DIR
+from calico_rkt.compiler.conf.netconf import PROFILES_DIR
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, warning
 from calico_rkt.compiler.workspace.confs import Confs
 from calico_rkt.compiler.workspace.overrides import Overrides

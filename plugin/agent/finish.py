@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.calls.dispatch import open_store
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.publish.host_confs import confs_there
 from calico_rkt.plugin.store.journal import Journal

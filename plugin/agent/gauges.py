@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from calico_rkt.plugin.agent.metrics import Sample
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import LocalStore, Usage, folders, open_local, open_records

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.local import finish_apply, restore
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.table import Standing
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore, open_local

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import calico_rkt
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.agent import page, sockets, warm, watch, whole
 from calico_rkt.plugin.agent.finish import Finisher
 from calico_rkt.plugin.agent.gauges import Gauges
@@ -22,7 +22,7 @@ from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.serve import Conversation, Identity
 from calico_rkt.plugin.agent.summary import METRICS
 from calico_rkt.plugin.agent.workers import Workers
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG, share_log
 from calico_rkt.plugin.store.local import folders
 

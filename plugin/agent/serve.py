@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.agent import wire
 from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.wire import BrokenCallError, Call, Place
@@ -18,7 +18,7 @@ from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.calls import call as calls
 from calico_rkt.plugin.calls.call import DeclinedError
 from calico_rkt.plugin.cni.request import COMMANDS, LARGEST_CONF, Request
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process import signals, trace
 from calico_rkt.plugin.process.log import LOG, said_to_caller
 from calico_rkt.plugin.process.trace import Phases

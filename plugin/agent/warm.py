@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from calico_rkt.plugin.cni.result import CniError
 from calico_rkt.plugin.enforce.nft import base, libnftables
+from calico_rkt.plugin.errors import CniError
 
 
 def up() -> None:

@@ -10,15 +10,13 @@ from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
-from calico_rkt.compiler.conf.parse import NO_DNS, Address, Dns, Ipam, Net, NetConf
+from calico_rkt.compiler.conf.netconf import NO_DNS, Address, Dns, Ipam, Net, NetConf
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.delete import ask_delegate, give_back, key_of, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey
 from calico_rkt.plugin.attach.record import recorded
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import (
-    CniError,
-    Code,
     Given,
     Interface,
     Ip,
@@ -30,10 +28,12 @@ from calico_rkt.plugin.cni.result import (
     stored,
 )
 from calico_rkt.plugin.enforce.enforcer import policy_of
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process import signals, trace
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store.protocol import Endpoint, Store
+from calico_rkt.plugin.store.protocol import Store
 
 NO_IPAM = Ipam(type="delegated")
 

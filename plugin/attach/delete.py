@@ -8,13 +8,15 @@ from collections.abc import Callable
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import Life, leads_there, life_of
 from calico_rkt.plugin.cni.request import Request
-from calico_rkt.plugin.cni.result import CniError, Code, given_in, has_table
+from calico_rkt.plugin.cni.result import given_in, has_table
 from calico_rkt.plugin.enforce.enforcer import policy_of
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import trace
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore, open_local, open_records
-from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
+from calico_rkt.plugin.store.protocol import Store
 
 
 def key_of(request: Request) -> Key:

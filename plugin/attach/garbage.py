@@ -9,12 +9,13 @@ from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.delete import ask_delegate, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey
 from calico_rkt.plugin.cni.request import Request
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.locks import attachment_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.process.unexpected import as_cni_error
-from calico_rkt.plugin.store.protocol import Endpoint, Key, Store
+from calico_rkt.plugin.store.protocol import Store
 
 _PATIENCE = 10.0
 """Seconds to wait for a call that works on the attachment."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calico_rkt.plugin.attach.life import identity
-from calico_rkt.plugin.store.protocol import Endpoint
+from calico_rkt.plugin.model import Endpoint
 
 _PROC = "/proc"
 _SHOWN = 3

@@ -11,11 +11,12 @@ from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
-from calico_rkt.compiler.conf.parse import Dns, Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Dns, Ipam, NetConf
 from calico_rkt.plugin.cni.request import VALID_ATTACHMENTS, Request
-from calico_rkt.plugin.cni.result import CniError, Code, Given, Ip, Result, ResultRoute, given_in
+from calico_rkt.plugin.cni.result import Given, Ip, Result, ResultRoute, given_in
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store.protocol import Endpoint
 
 OWN = "host-local"
 """The ipam type that this plugin serves itself, out of its datastore."""

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.link.netns import open_netns, run_in
 from calico_rkt.plugin.link.sockets import host_socket
-from calico_rkt.plugin.store.protocol import Endpoint
+from calico_rkt.plugin.model import Endpoint
 
 _DYING, _PAUSE = 1.0, 0.02
 """Seconds that a namespace may take to die: its sockets, and the agent's descriptor of it, are let go a little late."""

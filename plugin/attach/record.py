@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.plugin.attach.garbage import make_room
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.enforcer import Policy
-from calico_rkt.plugin.store.protocol import Endpoint, Store
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.store.protocol import Store
 
 _ATTEMPTS = 3
 """A requested address may be in the way first, then the pool of another family."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 from calico_rkt.plugin.calls.dispatch import serve
 from calico_rkt.plugin.cni.request import Request, RequestError, parse_request
-from calico_rkt.plugin.cni.result import NEWEST, CniError
+from calico_rkt.plugin.cni.result import NEWEST
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.process.unexpected import as_cni_error
 

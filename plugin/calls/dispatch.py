@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from logging import INFO, WARNING
 
-from calico_rkt.compiler.conf.parse import UNSERVED, NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.compiler.conf.parse import UNSERVED
 from calico_rkt.plugin.attach import add, delete, garbage
 from calico_rkt.plugin.cni.request import Request
-from calico_rkt.plugin.cni.result import CniError, Result
+from calico_rkt.plugin.cni.result import Result
 from calico_rkt.plugin.enforce.local import restore_closed
 from calico_rkt.plugin.enforce.nft.closing import close_first
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.locks import attachment_lock
 from calico_rkt.plugin.process.log import LOG, open_log
 from calico_rkt.plugin.store.local import LocalStore, open_local

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from calico_rkt.plugin.attach import delete
 from calico_rkt.plugin.calls.dispatch import open_store
 from calico_rkt.plugin.cni.request import Request
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.process.locks import attachment_lock
 from calico_rkt.plugin.process.log import LOG, open_log

@@ -10,18 +10,10 @@ from functools import lru_cache
 from ipaddress import ip_interface
 from typing import Any, BinaryIO
 
-from calico_rkt.compiler.conf.parse import (
-    ETCD_VARIABLES,
-    NO_DNS,
-    SUPPORTED_VERSIONS,
-    Address,
-    Dns,
-    Ipam,
-    NetConf,
-    parse_conf,
-)
+from calico_rkt.compiler.conf.netconf import NO_DNS, SUPPORTED_VERSIONS, Address, Dns, Ipam, NetConf
+from calico_rkt.compiler.conf.parse import ETCD_VARIABLES, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 
 COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS")
 """Every verb that reads a conf; VERSION is answered before stdin is touched."""

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.attach.garbage import collect, release
 from calico_rkt.plugin.attach.holders import holders_of
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish.datastores import Side, complain, opened_cluster, opened_local, tried
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 
 def gc(args: argparse.Namespace, clusters: Callable[[], Iterable[Mapping[str, NetConf]]]) -> int:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import render
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.commands.restore import restore_host
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown
 from calico_rkt.plugin.publish.datastores import Local, Side, clusters, complain, opened_cluster, opened_local, tried

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import calico_rkt
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process import atomic
 
 INSTALL_TO = {"rkt": Path("/usr/lib/rkt/plugins/net"), "cni": Path("/opt/cni/bin")}

@@ -16,10 +16,10 @@ from calico_rkt.compiler.diagnostics import render
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.workspace.confs import READERS, Unusable, readers
 from calico_rkt.plugin.agent.summary import METRICS, ask
-from calico_rkt.plugin.cni.result import CniError
 from calico_rkt.plugin.enforce.differences import differences
 from calico_rkt.plugin.enforce.local import blocked_forwarding
 from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.publish.datastores import LOCAL, clusters, opened_cluster, opened_local
 from calico_rkt.plugin.publish.host_confs import Decided
 from calico_rkt.plugin.publish.local import State

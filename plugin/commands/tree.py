@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
 def _answered(action: Callable[[], int]) -> int:
     """Run the action; its exit status, or 2 with what is wrong on stderr."""
     from calico_rkt.compiler.diagnostics import CompileError, render
-    from calico_rkt.plugin.cni.result import CniError
+    from calico_rkt.plugin.errors import CniError
 
     try:
         return action()

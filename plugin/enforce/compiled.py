@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint
 
 
 def elements_of(endpoint: Endpoint) -> EndpointElements:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.cni.result import CniError
 from calico_rkt.plugin.enforce.compiled import elements_of, in_force
 from calico_rkt.plugin.enforce.nft import compare, table
 from calico_rkt.plugin.enforce.nft.closing import links_are_up
 from calico_rkt.plugin.enforce.nft.table import Standing
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import guard, host_ends
+from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint
 
 _PATIENCE = 10.0
 _NO_RECORDS = "host ends of ours are up, and the state file that knows them is not there"

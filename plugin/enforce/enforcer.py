@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.plugin.enforce import local
+from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint, Store
+from calico_rkt.plugin.store.protocol import Store
 
 
 class Policy(Protocol):

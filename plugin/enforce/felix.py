@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, NetConf
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.plugin.enforce import felix_chains
 from calico_rkt.plugin.enforce.local import compile_published, compiled
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.model import Endpoint, Published
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError
-from calico_rkt.plugin.store.protocol import Endpoint, Published
 
 _ATTEMPTS = 10
 """How often a network's first profile is published anew that somebody deletes at the same moment."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from calico_rkt.compiler.conf.parse import Address, Net, NetConf
+from calico_rkt.compiler.conf.netconf import Address, Net, NetConf
 from calico_rkt.plugin.link import conntrack, guard
+from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.locks import flows_lock
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint
 
 
 def settle(store: LocalStore, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address]) -> tuple[Address, ...]:

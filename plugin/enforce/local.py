@@ -6,20 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce import forget_flows as flows
 from calico_rkt.plugin.enforce.compiled import elements_of, enforceable, in_force
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, adding_all, to_host_script
 from calico_rkt.plugin.enforce.nft.libnftables import NftError
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.model import Endpoint, Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint, Published
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.overrides import File

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.cli.process import folder
-from calico_rkt.compiler.conf.parse import NetConf
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from calico_rkt.compiler.conf.parse import Ipam, NetConf
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.publish.datastores import LOCAL, Cluster, Side, clusters, opened_cluster, opened_local
 
 CLUSTERS = ("etcdv3", "etcdv2")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.bundle.resources import Bundle, Pool, WorkloadEndpoint
-from calico_rkt.compiler.conf.parse import Ipam, Net, NetConf
+from calico_rkt.compiler.conf.netconf import Ipam, Net, NetConf
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.calico_v3.read import verify
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.publish.datastores import Cluster, Side
 
 if TYPE_CHECKING:

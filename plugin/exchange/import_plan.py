@@ -18,11 +18,11 @@ from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
 from calico_rkt.compiler.pipeline import write_proven
 from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 from calico_rkt.compiler.targets.felix import ANY, unfit
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.exchange.export import inventory
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.publish.datastores import Cluster, Side
 from calico_rkt.plugin.publish.local import Change
-from calico_rkt.plugin.store.protocol import Published
 
 _OF_2015 = "calico-v1"
 """The target of a cluster without an inventory."""

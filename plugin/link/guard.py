@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from errno import EEXIST, ESRCH
 from ipaddress import ip_address, ip_network, summarize_address_range
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, Net, Range
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import messages as veth
 from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.link.sockets import host_socket

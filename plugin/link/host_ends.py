@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from errno import EBUSY, EEXIST
 from ipaddress import ip_network
 
-from calico_rkt.compiler.conf.parse import Address, Net
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import messages, netlink, state, sysctls
 from calico_rkt.plugin.link.state import Interface
-from calico_rkt.plugin.store.protocol import Endpoint
+from calico_rkt.plugin.model import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

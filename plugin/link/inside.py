@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.cni.result import has_table
 from calico_rkt.plugin.link import messages, netlink, state, sysctls
-from calico_rkt.plugin.store.protocol import Endpoint
+from calico_rkt.plugin.model import Endpoint
 
 _SECOND = 2048
 """Metrics above IPv6's usual 1024: the first network of a container keeps the default route. Tables, and the order of

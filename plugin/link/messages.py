@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from socket import AF_INET, AF_INET6
 from types import MappingProxyType
 
-from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import CREATE, EXCL, REPLACE, attribute
 

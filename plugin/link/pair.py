@@ -13,13 +13,13 @@ from ipaddress import IPv4Address, IPv6Address
 from socket import if_nametoindex
 from types import MappingProxyType
 
-from calico_rkt.compiler.conf.parse import Address, Net
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import conntrack, inside, messages, netlink, removal, state, sysctls
 from calico_rkt.plugin.link.netns import Netns, open_netns, run_in
 from calico_rkt.plugin.link.sockets import host_socket
 from calico_rkt.plugin.link.state import host_networks, owned_links, owner
-from calico_rkt.plugin.store.protocol import Endpoint, Key
+from calico_rkt.plugin.model import Endpoint, Key
 
 __all__ = [
     "Link",

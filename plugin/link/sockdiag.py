@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from errno import EOPNOTSUPP
 from socket import AF_INET, AF_INET6, IPPROTO_TCP
 
-from calico_rkt.compiler.conf.parse import Address
+from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.plugin.link import netlink
 
 Connection = tuple[Address, int, Address, int]

@@ -10,7 +10,7 @@ from errno import EHOSTUNREACH, ENODEV, ENOENT
 from ipaddress import ip_address, ip_interface, ip_network
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 
-from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import attribute, attributes
 from calico_rkt.plugin.link.sockets import host_socket

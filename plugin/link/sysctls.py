@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Collection
 
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 
 log = logging.getLogger(__name__)
 

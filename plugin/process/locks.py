@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.process.signals import is_undoing_in_haste, stop_if_asked
-from calico_rkt.plugin.store.protocol import Key
 
 _LOOKS = 0.02
 """Seconds between two looks at whether a call that waits was asked to end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG, open_log
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf.parse import NetConf
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.publish import local
 from calico_rkt.plugin.publish.local import NONE, Change, Files, State
 from calico_rkt.plugin.store.local import LocalStore, open_local

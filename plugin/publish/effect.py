@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os.path import realpath
 
-from calico_rkt.compiler.conf.parse import Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.grammar.overrides import File
 from calico_rkt.compiler.ir.ids import object_id
@@ -21,7 +21,7 @@ from calico_rkt.compiler.targets.calico_v3.read import verify
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.host import overrides_of
 from calico_rkt.compiler.workspace.policy import parse_files, policy_for
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.publish.local import Change
 from calico_rkt.plugin.store.protocol import Profiles
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.workspace.confs import Confs
 from calico_rkt.compiler.workspace.host import host_confs
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.overrides import File

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf.parse import NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce import forget_flows, local
 from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Published
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.overrides import File

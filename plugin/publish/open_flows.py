@@ -8,15 +8,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from calico_rkt.compiler.conf.parse import Address
+from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import TCP, Icmp, Network, Rule, ToHost
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import conntrack, netlink, sockdiag, state
 from calico_rkt.plugin.link.netns import open_netns, run_in
+from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store.protocol import Endpoint
 
 # linux/netfilter/nfnetlink_conntrack.h
 _PROTO, _PROTOINFO = 2, 4

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from calico_rkt.compiler.conf.parse import NetConf
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.plugin.errors import CniError, Code
 
 PATIENCE = 10.0
 """Seconds for all requests of one call together."""

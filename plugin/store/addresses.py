@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, Net, Range
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range
+from calico_rkt.plugin.errors import CniError, Code
 
 SCHEMA = """
 CREATE TABLE used (first TEXT PRIMARY KEY, last TEXT NOT NULL) WITHOUT ROWID;

@@ -15,13 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, Net, NetConf
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, NetConf
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint, Key, Published
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access, UnreachableError
 from calico_rkt.plugin.store.journal import Journal, Release
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint, Key, Published
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.targets.felix import Nodes

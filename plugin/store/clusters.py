@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from calico_rkt.compiler.conf.parse import NetConf
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.store.clustered import ClusterStore
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from calico_rkt.compiler.conf.parse import Address
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Address
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.process import atomic
-from calico_rkt.plugin.store.protocol import Key
 
 _PAUSE = 60.0
 """Seconds after which a release that could not be finished, though its cluster answered, is tried by calls again."""

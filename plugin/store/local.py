@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, Net, Range
+from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint, Key, Published
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import addresses, statefile, unheld
 from calico_rkt.plugin.store.profiles import ProfileFolder
-from calico_rkt.plugin.store.protocol import Endpoint, Key, Published, checked_ifname
+from calico_rkt.plugin.store.protocol import checked_ifname
 
 RUN_DIR, LIB_DIR = Path("/run/calico-rkt"), Path("/var/lib/calico-rkt")
 

@@ -4,56 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, Net
+from calico_rkt.compiler.conf.netconf import Address, Ipam, Net
+from calico_rkt.plugin.model import Endpoint, Key, Published
 
 _IFNAME = re.compile(r"[A-Za-z0-9_.\-]{1,15}\Z")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
-    """What an attachment is known by: the conf's network name, CNI_CONTAINERID and CNI_IFNAME."""
-
-    network: str
-    container: str
-    ifname: str
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One attachment as recorded. nonce is 16 hex digits, new for each ADD; every release compares it.
-
-    netns is the path given at ADD, netns_inode and netns_dev what stat said of it. result is the CNI result of the
-    ADD as stored JSON in the newest format, empty until the ADD has finished.
-    """
-
-    key: Key
-    nonce: str
-    netns: str
-    netns_dev: int
-    netns_inode: int
-    host_ifname: str
-    mac: str
-    addresses: tuple[Address, ...]
-    ip_masq: bool = False
-    result: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A profile in force: its canonical v3 text, and the digest that its annotation claims.
-
-    revision: the datastore's own count of its changes, where it has one.
-    """
-
-    network_id: str
-    network: str
-    text: str
-    digest: str
-    revision: int = 0
 
 
 def checked_ifname(name: object) -> str:

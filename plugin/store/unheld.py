@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TypeVar
 
-from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import addresses
 from calico_rkt.plugin.store.statefile import StateFile

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from calico_rkt.plugin.enforce.nft import libnftables
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store import local
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 from tests.bench import cluster, flows
 from tests.bench.host import OURS, PEER, ROOT, Agent, agent, at_once, call, conf, netns, wall
 from tests.bench.workloads import hierarchical, override

@@ -9,7 +9,7 @@ from typing import Any
 
 from calico_rkt.plugin.calls.dispatch import serve
 from calico_rkt.plugin.cni.request import parse_request
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 
 
 def served(call: Any) -> Any:

@@ -8,7 +8,7 @@ import time
 
 from calico_rkt.plugin.calls.dispatch import serve
 from calico_rkt.plugin.cni.request import parse_request
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 
 for line in sys.stdin:
     call = json.loads(line)

@@ -23,8 +23,8 @@ from calico_rkt.compiler.conf.parse import parse_conf  # noqa: E402
 from calico_rkt.plugin.commands.restore import restored  # noqa: E402
 from calico_rkt.plugin.commands.tree import main  # noqa: E402
 from calico_rkt.plugin.enforce import local as policy  # noqa: E402
+from calico_rkt.plugin.model import Endpoint, Key  # noqa: E402
 from calico_rkt.plugin.store import local  # noqa: E402
-from calico_rkt.plugin.store.protocol import Endpoint, Key  # noqa: E402
 
 
 def build() -> None:

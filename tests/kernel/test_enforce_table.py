@@ -18,9 +18,9 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Action, Network, Rule, ToHost
 from calico_rkt.compiler.targets.nftables import write as nftables
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.nft import libnftables, table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
+from calico_rkt.plugin.errors import CniError, Code
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Ipam, parse_conf
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.compiler.conf.netconf import Ipam
+from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.plugin.enforce import differences
 from calico_rkt.plugin.enforce import local as policy
 from calico_rkt.plugin.enforce.nft import libnftables, table
+from calico_rkt.plugin.errors import CniError
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish import local as lifecycle
 from calico_rkt.plugin.store.local import LocalStore, _verify
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))

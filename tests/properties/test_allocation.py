@@ -9,8 +9,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.conf.parse import Ipam, Range
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.compiler.conf.netconf import Ipam, Range
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.store import addresses
 
 SUBNETS = {4: ip_network("10.1.0.0/27"), 6: ip_network("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffe0/123")}

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.conf.parse import Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir.model import PROTOCOL_NAMES

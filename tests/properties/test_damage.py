@@ -12,12 +12,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.conf.parse import Ipam, Range, parse_conf
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.compiler.conf.netconf import Ipam, Range
+from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.plugin.enforce import local as policy
+from calico_rkt.plugin.errors import CniError
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store import local
 from calico_rkt.plugin.store.journal import Journal, Release
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 NET = ip_network("10.1.0.0/24")
 OF = Ipam("host-local", ((Range(NET, NET[1], NET[-2]),),))

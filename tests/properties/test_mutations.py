@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.cli.formats.findings import FORMATS, render_as
-from calico_rkt.compiler.conf.parse import Ipam, NetConf, parse_conf
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
+from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.grammar.overrides import parse_file
 from calico_rkt.compiler.pipeline import compile_for_host

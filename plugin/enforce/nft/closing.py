@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from errno import ERESTART
 
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.nft import layout, transactions
 from calico_rkt.plugin.enforce.nft import messages as wire
 from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE
 from calico_rkt.plugin.enforce.nft.standing import Standing, look
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.link.netlink import attribute
 from calico_rkt.plugin.link.sockets import host_socket

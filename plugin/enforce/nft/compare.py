@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from calico_rkt.compiler.conf.parse import Net
+from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.plugin.enforce.nft import elements, libnftables, messages, ruleset, scratch, transactions
 from calico_rkt.plugin.enforce.nft.base import base_script
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
-from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.ir.model import ToHost
 
 TABLE = "calico_rkt"

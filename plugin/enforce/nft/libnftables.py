@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 
 _JSON, _TERSE = 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_JSON, NFT_CTX_OUTPUT_TERSE of nftables/libnftables.h
 _LOCK = threading.Lock()  # a context is not safe to share between threads

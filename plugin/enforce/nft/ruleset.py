@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import ENOENT
 
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.nft.elements import TABLE
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import attribute, attributes
 

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.nft import libnftables, ruleset
 from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.enforce.nft.ruleset import Ruleset
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
 
 T = TypeVar("T")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.nft import layout, transactions
 from calico_rkt.plugin.enforce.nft.base import measure
 from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.enforce.nft.layout import Hook
+from calico_rkt.plugin.errors import CniError, Code
 
 _ATTEMPTS = 100
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calico_rkt.compiler.conf.parse import Net
+from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.ir.model import ToHost
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.nft import elements, libnftables, messages, transactions
 from calico_rkt.plugin.enforce.nft.base import base_script
 from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements, checked_id
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
+from calico_rkt.plugin.errors import CniError, Code
 
 __all__ = ["LiveNetwork", "Standing", "close_first", "standing"]
 

@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from errno import EEXIST, ENOENT, ERESTART
 
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.nft import messages as wire
 from calico_rkt.plugin.enforce.nft.layout import Hook
 from calico_rkt.plugin.enforce.nft.libnftables import NftError
 from calico_rkt.plugin.enforce.nft.messages import Element
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import attribute, attributes
 from calico_rkt.plugin.link.sockets import place

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import PATIENCE, Access, UnreachableError
 from calico_rkt.plugin.store.etcd2.library import etcd

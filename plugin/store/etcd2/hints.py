@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from calico_rkt.compiler.conf.parse import Address
+from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.process.log import LOG
 

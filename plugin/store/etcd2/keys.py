@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 
-from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.store.protocol import Key
+from calico_rkt.plugin.model import Key
 
 ORCHESTRATOR = "cni"
 """What calico-cni said of its containers from the end of 2015 on."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, Net
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Address, Ipam, Net
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd2 import keys

@@ -17,9 +17,9 @@ from calico_rkt.compiler.targets.calico_v1 import write as calico_v1
 from calico_rkt.compiler.targets.calico_v1.rejoin import Parts, verify
 from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 from calico_rkt.compiler.targets.calico_v3.read import verify as verify_v3
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.etcd2.values import OURS, encode, json_object
-from calico_rkt.plugin.store.protocol import Published
 
 _PARTS = "parts"
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.etcd2 import keys
 from calico_rkt.plugin.store.etcd2.client import Client, Node
 from calico_rkt.plugin.store.etcd2.values import OURS, encode, json_object, profiles_of
-from calico_rkt.plugin.store.protocol import Published
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from calico_rkt.compiler.conf.parse import Address
+from calico_rkt.compiler.conf.netconf import Address
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.etcd2 import keys
 from calico_rkt.plugin.store.etcd2.client import Client
 from calico_rkt.plugin.store.etcd2.hints import Hints
 from calico_rkt.plugin.store.etcd2.pools import read_pools
 from calico_rkt.plugin.store.etcd2.values import BrokenEndpointError, node_of, nonce_of, read_endpoint
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
 
 

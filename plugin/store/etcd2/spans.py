@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from calico_rkt.compiler.conf.parse import Address, Net, Range
+from calico_rkt.compiler.conf.netconf import Address, Net, Range
 
 _DRAWS = 64
 """Excluded addresses that a random choice may meet before it gives up."""

@@ -12,9 +12,11 @@ from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, NetConf, Range
+from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf, Range
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.cni.result import CniError, Code, gateways_in
+from calico_rkt.plugin.cni.result import gateways_in
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.access import Access, access_of, node_name
 from calico_rkt.plugin.store.addresses import by_set, within
 from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, until_done
@@ -40,7 +42,6 @@ from calico_rkt.plugin.store.etcd2.values import (
 )
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import LocalStore, folders, open_records
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
 
 FOLDER = "etcdv2"

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.etcd2.client import Node
-from calico_rkt.plugin.store.protocol import Endpoint, Key, checked_ifname
+from calico_rkt.plugin.store.protocol import checked_ifname
 
 OURS = "calico_rkt"
 USUAL_GATEWAY = "169.254.1.1"

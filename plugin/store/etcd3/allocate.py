@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, Net, Range
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.store.addresses import by_set, within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError, Holder, block_net

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calico_rkt.compiler.targets.felix import EBPF, IPTABLES, NFTABLES, Nodes
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, get, get_prefix

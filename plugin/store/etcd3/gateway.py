@@ -16,7 +16,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import PATIENCE, Access, UnreachableError
 

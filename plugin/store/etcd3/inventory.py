@@ -9,7 +9,8 @@ from typing import Any
 
 from calico_rkt.compiler.bundle.resources import Pool, WorkloadEndpoint
 from calico_rkt.compiler.bundle.write import pool_spec
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, absent, get, get_prefix, put, untouched_since
@@ -25,7 +26,6 @@ from calico_rkt.plugin.store.etcd3.resources import (
     section,
 )
 from calico_rkt.plugin.store.etcd3.view import check_ready
-from calico_rkt.plugin.store.protocol import Endpoint
 from calico_rkt.plugin.store.statefile import boot_id
 
 _ATTEMPTS = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from calico_rkt.compiler.conf.parse import Net
+from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.ir.ids import segment_id
 
 NAMESPACE, ORCHESTRATOR = "default", "cni"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from calico_rkt.compiler.conf.parse import Ipam, Net
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Ipam, Net
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys

@@ -12,10 +12,10 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 from calico_rkt.compiler.targets.calico_v3.read import verify
 from calico_rkt.compiler.targets.yaml_values import load
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.etcd3.gateway import Kv
 from calico_rkt.plugin.store.etcd3.resources import encode, envelope, notes_of, resource
-from calico_rkt.plugin.store.protocol import Published
 
 _OURS = "calico-rkt.org/"
 

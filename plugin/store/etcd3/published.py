@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import (
     Answer,
@@ -21,7 +22,6 @@ from calico_rkt.plugin.store.etcd3.gateway import (
     untouched_since,
 )
 from calico_rkt.plugin.store.etcd3.resources import profile_digest, profile_network, resource, section
-from calico_rkt.plugin.store.protocol import Published
 
 _ATTEMPTS = 100
 _MOST = 100

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from calico_rkt.compiler.conf.parse import Address, Net
+from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, block_net, handle_blocks, with_block
 from calico_rkt.plugin.store.etcd3.gateway import (
@@ -30,7 +31,6 @@ from calico_rkt.plugin.store.etcd3.resources import (
     resource,
 )
 from calico_rkt.plugin.store.etcd3.view import IpamConfig
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
 
 

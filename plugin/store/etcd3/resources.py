@@ -13,13 +13,14 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
 
-from calico_rkt.compiler.conf.parse import Net
+from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.ir.canonical import ANNOTATION_DIGEST, ANNOTATION_NETWORK
 from calico_rkt.compiler.ir.ids import object_id, segment_id
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import parse_address, rfc3339
-from calico_rkt.plugin.store.protocol import Endpoint, Key, checked_ifname
+from calico_rkt.plugin.store.protocol import checked_ifname
 
 ANNOTATION_CONTAINER = "calico-rkt.org/container"
 ANNOTATION_IFNAME = "calico-rkt.org/interface"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from calico_rkt.compiler.conf.parse import Net
+from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.plugin.store.access import Access
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
 

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf.parse import Address, Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access, access_of, node_name
 from calico_rkt.plugin.store.addresses import within
@@ -50,7 +51,6 @@ from calico_rkt.plugin.store.etcd3.resources import (
 from calico_rkt.plugin.store.etcd3.view import View, look
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import LocalStore, folders, open_records
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 from calico_rkt.plugin.store.statefile import boot_id
 
 if TYPE_CHECKING:

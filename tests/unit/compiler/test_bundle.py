@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from calico_rkt.compiler.bundle.read import LARGEST, read
 from calico_rkt.compiler.bundle.resources import Bundle, Pool, WorkloadEndpoint
 from calico_rkt.compiler.bundle.write import write
-from calico_rkt.compiler.conf.parse import Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.pipeline import compile_for_host
 

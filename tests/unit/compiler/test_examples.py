@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Ipam, NetConf, Range
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf, Range
 from calico_rkt.compiler.grammar.expectations import End, Expectation
 from calico_rkt.compiler.ir.model import Action, Match, NameRef, Rule, Side
 from calico_rkt.compiler.review.diff import diff

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.compiler.pipeline import compile_for_host
 
 ROOT = Path(__file__).parents[3]
@@ -17,7 +17,10 @@ FILES = [
 ]
 OURS = (
     *("text/fields", "text/values", "pipeline", "cli/compile"),
-    *(f"grammar/{n}" for n in ("rules", "definitions", "defaults", "settings", "expectations", "guardrails", "overrides")),
+    *(
+        f"grammar/{n}"
+        for n in ("rules", "definitions", "defaults", "settings", "expectations", "guardrails", "overrides")
+    ),
 )
 PACKAGES = ("passes/*.py", *(f"workspace/{n}.py" for n in ("files", "policy", "unread", "host")))
 NAMES = b"definitions:\n  nets: {office: [192.0.2.0/24]}\n  ports: {web: [80]}\n"

@@ -4,7 +4,7 @@ from types import MappingProxyType
 import pytest
 
 from calico_rkt.compiler import pipeline
-from calico_rkt.compiler.conf.parse import Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import ToHost

@@ -8,20 +8,19 @@ ROOT = Path(__file__).parents[4]
 CONF = '{"name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.1.0.0/16"}}'
 PLAIN = {
     *("calico_rkt", "calico_rkt.templates", "calico_rkt.profiles", "calico_rkt.compiler"),
-    *(f"calico_rkt.compiler.{m}" for m in ("cli", "cli.common", "cli.compile", "cli.formats")),
-    *(f"calico_rkt.compiler.{m}" for m in ("conf", "conf_ipam", "conf_section", "conf_shape", "diagnostics", "ids")),
-    *(
-        f"calico_rkt.compiler.{m}"
-        for m in ("source", "source_json", "source_yaml", "source_yaml_python", "fields", "ir", "selector", "values")
-    ),
-    *(f"calico_rkt.compiler.{m}" for m in ("rules", "defaults", "lower", "profile", "resolved", "pipeline")),
-    *(f"calico_rkt.compiler.passes{m}" for m in ("", ".families", ".merge", ".resolve")),
+    *(f"calico_rkt.compiler.{m}" for m in ("diagnostics", "pipeline", "grammar.rules", "grammar.defaults")),
+    *(f"calico_rkt.compiler.cli{m}" for m in ("", ".process", ".compile", ".formats", ".formats.findings")),
+    *(f"calico_rkt.compiler.conf{m}" for m in ("", ".netconf", ".parse", ".ipam", ".section", ".shape")),
+    *(f"calico_rkt.compiler.text{m}" for m in ("", ".nodes", ".json_nodes", ".yaml_nodes", ".yaml_python")),
+    *(f"calico_rkt.compiler.{m}" for m in ("text.fields", "text.values", "grammar")),
+    *(f"calico_rkt.compiler.ir{m}" for m in ("", ".model", ".ids", ".selector", ".canonical", ".resolved")),
+    *(f"calico_rkt.compiler.passes{m}" for m in ("", ".lower", ".families", ".merge", ".resolve")),
     *(f"calico_rkt.compiler.workspace{m}" for m in ("", ".confs", ".files", ".host", ".overrides")),
     *(f"calico_rkt.compiler.workspace{m}" for m in (".place", ".policy", ".single", ".standing", ".unread")),
-    *(f"calico_rkt.compiler.targets{m}" for m in ("", ".calico_v3", ".calico_v3_read", ".checks", ".printing")),
-    *(f"calico_rkt.compiler.targets{m}" for m in (".readback", ".yaml_values")),
+    *(f"calico_rkt.compiler.targets{m}" for m in ("", ".calico_v3", ".calico_v3.write", ".calico_v3.read")),
+    *(f"calico_rkt.compiler.targets{m}" for m in (".limits", ".printing", ".readback", ".yaml_values")),
 }
-WITH_AN_OVERRIDE = {f"calico_rkt.compiler.{m}" for m in ("overrides", "expectations")}
+WITH_AN_OVERRIDE = {f"calico_rkt.compiler.grammar.{m}" for m in ("overrides", "expectations")}
 NEEDLESS = {"asyncio", "difflib", "logging", "netaddr", "socket", "sqlite3", "subprocess", "xml", "zipfile"}
 
 

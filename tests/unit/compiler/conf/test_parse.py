@@ -5,7 +5,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import SUPPORTED_VERSIONS, Ipam, Range, Route, parse_conf
+from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS, Ipam, Range, Route
+from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, render
 
 README_2015 = b"""{

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.grammar.overrides import parse_file
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate

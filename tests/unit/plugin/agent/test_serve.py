@@ -9,7 +9,7 @@ import pytest
 from calico_rkt.plugin.agent import serve
 from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.serve import Conversation, Identity
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process import signals
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.cni.request import Request
-from calico_rkt.plugin.cni.result import CniError, Code, Dns, ResultRoute
+from calico_rkt.plugin.cni.result import Dns, ResultRoute
+from calico_rkt.plugin.errors import CniError, Code
 
 NOTES_AND_ANSWERS = """#!/bin/sh
 cd "$(dirname "$0")"

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from calico_rkt.plugin.cni.result import CniError, Dns, Interface, Ip, Result, ResultRoute, from_json
+from calico_rkt.plugin.cni.result import Dns, Interface, Ip, Result, ResultRoute, from_json
+from calico_rkt.plugin.errors import CniError
 
 RESULT = Result(
     interfaces=(Interface("crk0", "ee:ee:ee:ee:ee:ee", mtu=1500), Interface("eth0", "02:00:00:00:00:01", "/n", 1500)),

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.conf.parse import Ipam, Range, parse_conf
+from calico_rkt.compiler.conf.netconf import Ipam, Range
+from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.plugin.link import guard
 
 NET = ip_network("10.1.0.0/27")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.process import locks, signals
-from calico_rkt.plugin.store.protocol import Key
 
 KEY = Key("web", "c1", "eth0")
 

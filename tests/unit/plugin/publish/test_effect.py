@@ -2,16 +2,16 @@
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Network, Rule
 from calico_rkt.compiler.review.pair import HOST_DECIDES
 from calico_rkt.compiler.review.parties import Kind
 from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.publish.effect import worlds_with
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Published
 
 WEB = Network("web", "web", egress=(Rule(Action.ALLOW),))
 

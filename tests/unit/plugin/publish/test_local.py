@@ -8,12 +8,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Ipam, parse_conf
+from calico_rkt.compiler.conf.netconf import Ipam
+from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.plugin.enforce import local as policy
 from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish import local as lifecycle
 from calico_rkt.plugin.store import local
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 
 class Counted(local.LocalStore):

@@ -9,15 +9,16 @@ from itertools import pairwise
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Range
+from calico_rkt.compiler.conf.netconf import Range
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Match, Network, PortRange, Rule, Side
 from calico_rkt.compiler.ir.selector import any_of, has
 from calico_rkt.compiler.packets.compare import newly_allowed
 from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 from calico_rkt.compiler.targets.calico_v3.read import verify
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link.pair import host_ifname
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.etcd2 import keys, profiles
 from calico_rkt.plugin.store.etcd2.hints import Hints
 from calico_rkt.plugin.store.etcd2.spans import spans_of
@@ -31,7 +32,6 @@ from calico_rkt.plugin.store.etcd2.values import (
     profiles_of,
     read_endpoint,
 )
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 KEY = Key("My_Net", "Cont_A", "eth0")
 ENDPOINT = Endpoint(

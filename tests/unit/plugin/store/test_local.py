@@ -8,10 +8,10 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Ipam, Range
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Ipam, Range
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 
 def rng(subnet, first, last, gateway=None):

@@ -8,9 +8,9 @@ import pytest
 
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.ir.model import Network
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.profiles import ProfileFolder
-from calico_rkt.plugin.store.protocol import Published
 
 
 def verify(text):

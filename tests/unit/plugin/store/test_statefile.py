@@ -9,12 +9,12 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from calico_rkt.compiler.conf.parse import Ipam, Range
-from calico_rkt.plugin.cni.result import CniError, Code
+from calico_rkt.compiler.conf.netconf import Ipam, Range
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import statefile
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint, Key
 
 KEY = Key("web", "c1", "eth0")
 

@@ -4,8 +4,8 @@ import ctypes
 
 import pytest
 
-from calico_rkt.plugin.cni.result import CniError, Code
 from calico_rkt.plugin.enforce.nft import libnftables
+from calico_rkt.plugin.errors import CniError, Code
 
 
 def test_a_missing_library_is_an_error_that_names_debians_package(monkeypatch):

@@ -1,0 +1,50 @@
+"""Values that every room shares: what an attachment is known by, an endpoint as recorded, a profile in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calico_rkt.compiler.conf.netconf import Address
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """What an attachment is known by: the conf's network name, CNI_CONTAINERID and CNI_IFNAME."""
+
+    network: str
+    container: str
+    ifname: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One attachment as recorded. nonce is 16 hex digits, new for each ADD; every release compares it.
+
+    netns is the path given at ADD, netns_inode and netns_dev what stat said of it. result is the CNI result of the
+    ADD as stored JSON in the newest format, empty until the ADD has finished.
+    """
+
+    key: Key
+    nonce: str
+    netns: str
+    netns_dev: int
+    netns_inode: int
+    host_ifname: str
+    mac: str
+    addresses: tuple[Address, ...]
+    ip_masq: bool = False
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A profile in force: its canonical v3 text, and the digest that its annotation claims.
+
+    revision: the datastore's own count of its changes, where it has one.
+    """
+
+    network_id: str
+    network: str
+    text: str
+    digest: str
+    revision: int = 0
