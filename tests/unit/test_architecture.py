@@ -1,0 +1,32 @@
+"""ARCHITECTURE.md speaks of files and functions that are there, and of every room."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+HOPS = re.findall(r"`([a-z_0-9/]+\.(?:py|c))`: `(\w+)`", PAGE)
+
+
+def test_the_page_has_both_ways():
+    assert len(HOPS) > 20
+
+
+@pytest.mark.parametrize(("path", "name"), HOPS)
+def test_each_hop_is_a_function_or_class_of_its_file(path, name):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert re.search(rf"^(?:def|class|int|static int) {name}\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:compiler|plugin|templates|tests|docs)/[\w./-]*)`", PAGE))))
+def test_each_path_is_there(path):
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("top", ["compiler", "plugin"])
+def test_each_room_is_on_the_page(top):
+    table = PAGE.partition(f"| {top}/ |")[2].partition("\n\n")[0]
+    rooms = {p.name + "/" for p in (ROOT / top).iterdir() if (p / "__init__.py").exists()}
+    assert rooms <= set(re.findall(r"`([a-z_]+/)`", table))
