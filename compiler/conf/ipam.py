@@ -210,7 +210,7 @@ def _routes(ipam: Section) -> tuple[Route, ...]:
             continue
         route = Section(node, label, ipam.problems)
         route.check_keys(("dst", "gw"))
-        dst, gw = node.get("dst"), node.get("gw")
+        dst, gw = route.mapping.get("dst"), route.mapping.get("gw")
         if dst is None:
             route.missing("dst", '"dst": "0.0.0.0/0"')
         gateway = None if gw is None else _address(route, gw, f"{label}.gw")

@@ -11,7 +11,7 @@ from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
-from calico_rkt.compiler.conf.netconf import Dns, Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Address, Dns, Ipam, NetConf
 from calico_rkt.plugin.cni.request import VALID_ATTACHMENTS, Request
 from calico_rkt.plugin.cni.result import Given, Ip, Result, ResultRoute, given_in
 from calico_rkt.plugin.errors import CniError, Code
@@ -178,7 +178,16 @@ def _result(name: str, stdout: bytes) -> Result:
     if not ips:
         said = stdout[:_SHOWN].decode(errors="replace")
         raise CniError(Code.DELEGATE, f"ipam plugin {name!r} gave no address", said)
+    _refuse_impossible(name, [ip_interface(ip.address).ip for ip in ips])
     return Result(interfaces=(), ips=tuple(ips), routes=tuple(routes), dns=dns)
+
+
+def _refuse_impossible(name: str, given: Sequence[Address]) -> None:
+    for address in given:
+        if given.count(address) > 1:
+            raise CniError(Code.DELEGATE, f"ipam plugin {name!r} gave {address} more than once")
+        if address.is_multicast or address.is_unspecified or address.is_loopback:
+            raise CniError(Code.DELEGATE, f"ipam plugin {name!r} gave {address}, which no interface can have")
 
 
 def _ip(address: str, gateway: str | None) -> Ip:

@@ -62,7 +62,7 @@ def _folder(where: str) -> Path:
     """A word is a runtime's name, or a folder that is there; a path may be one that is to be made."""
     if where in INSTALL_TO:
         return INSTALL_TO[where]
-    if "/" not in where and not Path(where).is_dir():
+    if "/" not in where and (not where or not Path(where).is_dir()):
         raise CniError(
             Code.INVALID_ENVIRONMENT,
             f"{where!r} is neither {' nor '.join(INSTALL_TO)} nor a folder",

@@ -89,7 +89,7 @@ def test_a_refused_call_says_the_same_in_both_ways(lab: Lab, cni: Caller) -> Non
         ("ADD", b" " * ((1 << 20) + 1), {}),
         ("NONSENSE", WEB, {}),
         ("CHECK", WEB, {"CNI_NETNS": "/var/run/netns/c1"}),
-        ("GC", {**WEB, "cniVersion": "1.1.0"}, {}),
+        ("GC", {**WEB, "cniVersion": "1.1.0", "cni.dev/valid-attachments": "all"}, {}),
     )
     lab.netns("c1")
     alone = [cni(command, given, **extra).refused() for command, given, extra in calls]

@@ -78,6 +78,7 @@ def test_a_word_that_is_no_runtime_and_no_folder_is_refused(bare_lab: Lab, comma
     assert done.returncode == 2
     assert b"'nosuchword' is neither rkt nor cni nor a folder" in done.stderr
     assert not bare_lab.path("/run/work/nosuchword").exists()
+    assert tool(bare_lab, command, "--to", "", cwd="/run/work").returncode == 2, "an empty variable of a script"
     if command == "install":
         assert tool(bare_lab, command, "--to", "there", cwd="/run/work").returncode == 0
         assert tool(bare_lab, command, "--to", "./made", cwd="/run/work").returncode == 0

@@ -234,6 +234,18 @@ def test_status_says_nothing_when_add_can_be_served(cni: Caller) -> None:
     assert reply.stdout == b"", reply
 
 
+def test_status_and_gc_are_served_beside_an_ipam_plugin_that_does_not_know_them(lab: Lab, cni: Caller) -> None:
+    """CNI's own plugins before 1.5 ask them for a container, and say code 3."""
+    fixed = conf("fixed", {"type": "static", "addresses": [{"address": "10.5.0.7/24"}]}, cni="1.1.0")
+    cni("STATUS", fixed).succeeded()
+    cni.add(fixed, netns=lab.netns("c1"))
+    cni("GC", fixed).succeeded()
+    assert "10.5.0.7" in json.dumps(lab.left())
+    lab.out("ip", "netns", "del", "c1")
+    cni("GC", fixed).succeeded()
+    assert lab.left() == {}
+
+
 @pytest.mark.parametrize(("command", "version"), [("CHECK", "0.3.1"), ("GC", "1.0.0"), ("STATUS", "1.0.0")])
 def test_a_verb_before_its_version_is_refused(lab: Lab, cni: Caller, command: str, version: str) -> None:
     cni(command, {**WEB, "cniVersion": version}, netns=lab.netns("c1")).refused(1)

@@ -20,7 +20,9 @@ def test_each_hop_is_a_function_or_class_of_its_file(path, name):
     assert re.search(rf"^(?:def|class|int|static int) {name}\b", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:compiler|plugin|templates|tests|docs)/[\w./-]*)`", PAGE))))
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"`((?:compiler|plugin|templates|tests|docs)/[\w./-]*)`", PAGE)))
+)
 def test_each_path_is_there(path):
     assert (ROOT / path).exists()
 

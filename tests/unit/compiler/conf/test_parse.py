@@ -251,6 +251,11 @@ def test_a_range_leaves_out_network_and_broadcast_but_not_the_first_address():
     assert v6 == Range(ip_network("fd00::/64"), ip_address("fd00::1"), ip_address("fd00::ffff:ffff:ffff:ffff"))
 
 
+def test_null_in_a_route_is_a_missing_key_too():
+    found, _ = parse_conf(with_ipam(subnet="10.1.0.0/24", routes=[{"dst": "0.0.0.0/0", "gw": None}]))
+    assert [r.gateway for r in found.ipam.routes] == [None]
+
+
 def test_start_end_gateway_routes_and_exclude_are_read():
     data = with_ipam(
         subnet="10.1.0.0/24",

@@ -58,6 +58,22 @@ def test_host_local_is_served_here_and_everything_else_delegated():
     assert ipam_plugin.is_delegated(request(ipam="dhcp").conf)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["10.8.0.5/24", "10.8.0.5/32"], "10.8.0.5 more than once"),
+        (["224.0.0.9/24"], "224.0.0.9, which no interface can have"),
+        (["0.0.0.0/0"], "0.0.0.0, which no interface can have"),
+        (["::1/128"], "::1, which no interface can have"),
+    ],
+)
+def test_addresses_that_no_endpoint_can_have_are_the_ipam_plugin_s_fault(plugin, given, words):
+    ips = ", ".join(f'{{"address": "{a}"}}' for a in given)
+    error = refused(plugin(f'{{"cniVersion": "1.0.0", "ips": [{ips}]}}'))
+    assert (error.code, error.msg) == (Code.DELEGATE, f"ipam plugin 'odd' gave {words}")
+    assert [line.split()[0] for line in calls(plugin)] == ["ADD", "DEL"]
+
+
 def test_a_result_of_any_shape_is_understood(plugin):
     new, _ = ipam_plugin.add(
         plugin(
