@@ -134,13 +134,20 @@ def _remove_link(endpoint: Endpoint, other_path: str) -> None:
 def ask_delegate(request: Request, verb: Callable[[Request], None]) -> None:
     """Pass a verb of CNI 1.1.0 on; an ipam plugin older than the verb refuses it, which is fine.
 
-    It says code 4, or, as CNI's own plugins before 1.5, code 3: they ask each verb for a container, and these have none.
+    It says code 4; CNI's own plugins before 1.5, which ask each verb for a container, say 3. Those refuse an ADD, too.
     """
     if not ipam_plugin.is_delegated(request.conf):
         return
     try:
         verb(request)
     except CniError as e:
+        if e.code == Code.UNKNOWN_CONTAINER and request.command == "STATUS":
+            kind, version = request.conf.ipam.type, request.conf.cni_version
+            raise CniError(
+                Code.INCOMPATIBLE_VERSION,
+                f"ipam plugin {kind!r} is older than CNI {version}, and refuses its ADD",
+                "install a newer one, or write cniVersion 1.0.0",
+            ) from e
         if e.code not in (Code.INVALID_ENVIRONMENT, Code.UNKNOWN_CONTAINER):
             raise
         LOG.info("ipam plugin %s does not know %s", request.conf.ipam.type, request.command)

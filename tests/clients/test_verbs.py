@@ -234,15 +234,16 @@ def test_status_says_nothing_when_add_can_be_served(cni: Caller) -> None:
     assert reply.stdout == b"", reply
 
 
-def test_status_and_gc_are_served_beside_an_ipam_plugin_that_does_not_know_them(lab: Lab, cni: Caller) -> None:
-    """CNI's own plugins before 1.5 ask them for a container, and say code 3."""
-    fixed = conf("fixed", {"type": "static", "addresses": [{"address": "10.5.0.7/24"}]}, cni="1.1.0")
-    cni("STATUS", fixed).succeeded()
+def test_gc_goes_on_beside_an_ipam_plugin_older_than_it_and_status_says_so(lab: Lab, cni: Caller) -> None:
+    """CNI's own plugins before 1.5 ask these verbs for a container, and refuse an ADD of CNI 1.1.0."""
+    fixed = conf("fixed", {"type": "static", "addresses": [{"address": "10.5.0.7/24"}]})
+    newer = {**fixed, "cniVersion": "1.1.0"}
     cni.add(fixed, netns=lab.netns("c1"))
-    cni("GC", fixed).succeeded()
+    cni("GC", newer).succeeded()
     assert "10.5.0.7" in json.dumps(lab.left())
+    assert "'static' is older than CNI 1.1.0" in cni("STATUS", newer).refused(50)["msg"]
     lab.out("ip", "netns", "del", "c1")
-    cni("GC", fixed).succeeded()
+    cni("GC", newer).succeeded()
     assert lab.left() == {}
 
 
