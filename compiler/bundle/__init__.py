@@ -1,1 +1,4 @@
-"""What a datastore holds of ours as one file of Calico resources, and back."""
+"""What a datastore holds of ours in, one file of Calico resources out, and back.
+
+The doors are write.py and read.py; resources.py has the values.
+"""

@@ -1,4 +1,7 @@
-"""Command lines in, exit statuses out: compile-profile, and the commands that review a workspace."""
+"""Command lines in, exit statuses out: compile-profile, and the commands that review a workspace.
+
+The doors are compile_profile here and commands.py; each command is a file of its name.
+"""
 
 from __future__ import annotations
 

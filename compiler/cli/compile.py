@@ -15,8 +15,7 @@ from calico_rkt.compiler.cli.process import CALICO, coloured, folder, write, wri
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
-
-TARGET_NAMES = ("calico-v3", "calico-v1", "nftables")
+from calico_rkt.compiler.targets import TARGETS
 
 _EXAMPLES = """\
 examples:
@@ -46,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("conf", metavar="net.conf", help="the network conf (.conf or .conflist), or - for stdin")
-    parser.add_argument("--target", choices=TARGET_NAMES, default=TARGET_NAMES[0], help="default: %(default)s")
+    parser.add_argument("--target", choices=tuple(TARGETS), default=next(iter(TARGETS)), help="default: %(default)s")
     parser.add_argument("--profiles", metavar="DIR", type=folder, help="the folder of the overrides")
     parser.add_argument("--explain", action="store_true", help="print where each rule comes from, not the profile")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the profile to FILE, whole or not at all")

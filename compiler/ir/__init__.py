@@ -1,1 +1,4 @@
-"""The rule IR and what is said of it: frozen values, selectors, ids, the canonical form, plain evaluation."""
+"""What a network's policy means, as frozen values in and out: rules, selectors, ids, the digest, plain evaluation.
+
+The door is model.py; the others say something of its values.
+"""

@@ -1,4 +1,7 @@
-"""A lowered Network in, a resolved, canonical Network out: the passes, in the order they run."""
+"""A lowered Network in, a resolved, canonical Network out: the passes, in the order they run.
+
+The doors are lower.py, which makes the Network, and run_passes here.
+"""
 
 from __future__ import annotations
 

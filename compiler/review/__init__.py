@@ -1,1 +1,4 @@
-"""What a reviewer asks of a policy, answered from exact sets of packets."""
+"""A workspace in, what a reviewer asks of its policy out, answered from exact sets of packets.
+
+The door is build.py; check.py, diff.py, explain.py, matrix.py and promises.py are the questions.
+"""

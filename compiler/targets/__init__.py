@@ -1,4 +1,7 @@
-"""Every target by its name: a Network in, text out, and what the text says read back by the target's own rules."""
+"""Every target by its name: a Network in, text out, and what the text says read back by the target's own rules.
+
+The door is TARGETS here; each target is a folder (calico_v3/, calico_v1/, nftables/) that writes and reads it.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""The warm process that does CNI calls for the launcher: the same code as a call of its own, without the start-up."""
+"""A launcher's connection in, its CNI call done and answered out: the same code as a call of its own, kept warm.
+
+The door is run.py; launcher.c is the other end, and wire.py what they say to each other.
+"""

@@ -1,1 +1,4 @@
-"""A CNI call in, its answer out: which verb, which store, and what is taken back when it dies."""
+"""A CNI call in, its answer out: which verb, which store, and what is taken back when it dies.
+
+The door is call.py.
+"""

@@ -1,1 +1,4 @@
-"""A command line in, an exit status out: calico-rkt's commands for people."""
+"""A command line in, an exit status out: calico-rkt's commands for people.
+
+The door is tree.py, which knows every command.
+"""

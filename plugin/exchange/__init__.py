@@ -1,1 +1,4 @@
-"""From one datastore to a file, and from there or at once into another: calico-rkt export and import."""
+"""One datastore in, a file of it or another datastore out: calico-rkt export and import.
+
+The door is cli.py.
+"""

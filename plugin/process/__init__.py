@@ -1,1 +1,4 @@
-"""What any process of ours needs of the system: its streams, whole files."""
+"""What any process of ours asks of the system in, done with care out: files, locks, the log, signals, streams.
+
+Each file is a door: atomic.py, locks.py, log.py, signals.py, streams.py, trace.py, unexpected.py.
+"""

@@ -9,10 +9,11 @@ import pytest
 
 from calico_rkt import __version__
 from calico_rkt.compiler.cli import compile_profile
+from calico_rkt.compiler.targets import TARGETS
 
 HERE = Path(__file__).parent
 CASES = sorted(p.parent for p in HERE.rglob("net.conf*") if not p.name.endswith(".actual"))
-TARGETS = {"calico-v3": "profile.yaml", "calico-v1": "v1.json", "nftables": "rules.nft"}
+FILES = {"calico-v3": "profile.yaml", "calico-v1": "v1.json", "nftables": "rules.nft"}
 INPUTS = ("net.conf", "net.conflist")
 
 
@@ -29,7 +30,7 @@ def compile_case(case: Path, capfd: pytest.CaptureFixture[str]) -> dict[str, str
     (conf,) = (n for n in INPUTS if (case / n).exists())
     args = [conf, *(["--profiles", "profiles"] if (case / "profiles").is_dir() else [])]
     out: dict[str, str] = {}
-    for target, name in TARGETS.items():
+    for target, name in FILES.items():
         status = compile_profile([*args, "--target", target])
         printed = capfd.readouterr()
         if target == "calico-v3" and printed.err:
@@ -47,7 +48,7 @@ def compile_case(case: Path, capfd: pytest.CaptureFixture[str]) -> dict[str, str
 
 
 def expected_of(case: Path) -> dict[str, str]:
-    names = [*TARGETS.values(), *(f"{n}.refused" for n in TARGETS.values()), "diagnostics.txt", "explain.txt"]
+    names = [*FILES.values(), *(f"{n}.refused" for n in FILES.values()), "diagnostics.txt", "explain.txt"]
     return {n: (case / n).read_text(encoding="utf-8") for n in names if (case / n).exists()}
 
 
@@ -61,6 +62,10 @@ def test_a_case_compiles_to_its_golden_files(case, capfd, monkeypatch):
         if expected.get(name) != text:
             (case / f"{name}.actual").write_text(text, encoding="utf-8")
     assert actual == expected, f"see {name_of(case)}/*.actual"
+
+
+def test_every_target_has_its_golden_file():
+    assert set(FILES) == set(TARGETS)
 
 
 def test_bad_cases_are_named_by_the_code_they_show():

@@ -12,6 +12,7 @@ from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir.model import PROTOCOL_NAMES
 from calico_rkt.compiler.pipeline import compile_for_host, write_proven
+from calico_rkt.compiler.targets import TARGETS
 
 CONF = NetConf("web", "calico", "1.0.0", Ipam("host-local"))
 NUMBERS = {name: number for number, name in PROTOCOL_NAMES.items()}
@@ -152,7 +153,7 @@ def test_a_profile_we_print_compiles_to_itself_as_an_override(ingress):
 @given(st.lists(rules(), max_size=4))
 def test_every_target_reads_back_what_it_wrote_or_refuses_to_write(ingress):
     network = compiled(ingress).network
-    for target in ("calico-v3", "calico-v1", "nftables"):
+    for target in TARGETS:
         try:
             write_proven(network, target)
         except CompileError as e:

@@ -1,1 +1,4 @@
-"""Calico's v3 Profile: written, and read back by Calico's own rules."""
+"""A Network in, Calico's v3 Profile out; and back, by Calico's own rules.
+
+The doors are write.py and read.py.
+"""

@@ -1,1 +1,4 @@
-"""nftables rules: written, and read back by nft's own meaning."""
+"""A Network in, nftables rules out; and back, by nft's own meaning.
+
+The doors are write.py and read.py.
+"""

@@ -1,1 +1,4 @@
-"""The table `inet calico_rkt` in the kernel: its messages, its layout, and how it is changed."""
+"""Scripts and elements in, the kernel's table `inet calico_rkt` changed out, one transaction at a time.
+
+The door is table.py; closing.py is the one for a host that is open.
+"""

@@ -1,1 +1,4 @@
-"""The host's other firewalls in, what of ours they drop out."""
+"""The host's other firewalls in, what of ours they drop out.
+
+The door is blocked.py.
+"""

@@ -1,1 +1,4 @@
-"""Calico's data of today: resources and addresses in etcd's v3 API."""
+"""Endpoints and profiles in, Calico's resources of today in etcd's v3 API out, and back.
+
+The door is store.py.
+"""
