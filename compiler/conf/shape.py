@@ -83,10 +83,15 @@ def _values(node: Node) -> object:
     return None if node.plain else node.text
 
 
+def names_us(data: bytes) -> bool:
+    """Whether a file has this plugin's name in it, as far as anybody can tell without reading it as JSON."""
+    return TYPE.encode() in data or rb"\u" in data
+
+
 def _by_words(text: str, *, anybodys: bool) -> Shape:
     """The same of a file that is no JSON: another plugin's where a type is given, and ours is not written at all."""
     names = set(re.findall(_NAME, text))
-    mentioned = TYPE in text or "\\u" in text
+    mentioned = names_us(text.encode())
     foreign = re.search(_SOME_TYPE, re.sub(_IPAM, "", text)) is not None
     return Shape(mentioned or not (anybodys or foreign), names.pop() if len(names) == 1 else "")
 

@@ -17,16 +17,17 @@ from calico_rkt.compiler.workspace.policy import parse_files
 from calico_rkt.compiler.workspace.sources import Sources
 from calico_rkt.compiler.workspace.standing import Reader, stands_for
 from calico_rkt.compiler.workspace.taken import taken
-from calico_rkt.compiler.workspace.unread import beside, misnamed, too_deep
+from calico_rkt.compiler.workspace.unread import beside, misnamed, too_deep, unnamed
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Files by path as people call them: those of the folder itself that are confs, and those of its profiles/.
 
-    problems say which files could not be read, unusable the same of confs; others are all names in profiles/, nested
-    the YAML files in its subfolders, stray those beside the confs; baseline is the file BASELINE. at is the folder of
-    the overrides as people call it, empty where there is none; chosen: somebody named it (--profiles).
+    problems say which files could not be read, unusable the same of confs; others are all names in profiles/, unnamed
+    its files whose names say nothing of YAML, nested the YAML files in its subfolders, stray those beside the confs;
+    baseline is the file BASELINE. at is the folder of the overrides as people call it, empty where there is none;
+    chosen: somebody named it (--profiles).
     """
 
     confs: Mapping[str, bytes]
@@ -35,6 +36,7 @@ class Listing:
     others: tuple[str, ...] = ()
     baseline: bytes | None = None
     unusable: tuple[Unusable, ...] = ()
+    unnamed: Mapping[str, bytes] = field(default_factory=dict)
     nested: Mapping[str, bytes] = field(default_factory=dict)
     stray: Mapping[str, bytes] = field(default_factory=dict)
     at: str = PROFILES
@@ -92,10 +94,16 @@ def assemble(where: str, listing: Listing, kind: str = "folder", more: Reader | 
         listing.at,
         listing.profiles,
         parse_files(listing.profiles),
-        problems=(*listing.problems, *misnamed(listing.others), *too_deep(listing.nested), *beside(listing.stray)),
+        problems=(
+            *listing.problems,
+            *misnamed(listing.others),
+            *unnamed(listing.unnamed),
+            *too_deep(listing.nested, listing.profiles.values()),
+        ),
     )
     instead, told = ({}, []) if listing.chosen else stands_for(confs, usual, more)
     every = [usual, *instead.values()]
+    told += beside(listing.stray, [data for o in every for data in o.data.values()])
     using = {c.name: instead.get(normpath(c.profiles_dir), usual) for c in confs.confs}
     folders = tuple(o.folder for o in every if o.folder)
     return joined(where, confs, every, using, Sources(kind, (where,), folders), told, baseline=listing.baseline)

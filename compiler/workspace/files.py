@@ -13,7 +13,7 @@ from calico_rkt.compiler.text.nodes import LARGEST
 from calico_rkt.compiler.workspace.place import Place
 
 SUFFIXES = (".yaml", ".yml")
-DEEPEST = 4
+DEEPEST = 16
 """Levels of subfolders that are looked into for what is not read."""
 PROFILES = "profiles"
 """The folder of the overrides, beside the confs."""
@@ -128,26 +128,45 @@ def read_file(path: Place) -> bytes:
 
 
 def strays_in(folder: Place) -> dict[str, bytes]:
-    """The YAML files of a folder of confs, but BASELINE, by path; none where nobody can tell."""
-    try:
-        entries = entries_of(folder)
-    except CompileError:
-        return {}
-    return read_all((p for p in entries if p.name != BASELINE), SUFFIXES, [])
+    """The YAML files of a folder of confs, but BASELINE, and of folders in it that are nearly called PROFILES, by path.
 
-
-def nested(folder: Place, depth: int = DEEPEST) -> dict[str, bytes]:
-    """The YAML files in the subfolders of a folder by path, hidden ones and links left out; what can't be read, too."""
+    None where nobody can tell.
+    """
     out: dict[str, bytes] = {}
-    for place in _inside(folder) if depth else ():
-        if _is_folder(place):
-            files = [p for p in _inside(place) if p.name.endswith(SUFFIXES) and not _is_folder(p)]
-            out |= {**read_these(files, []), **nested(place, depth - 1)}
+    for place in _inside(folder):
+        if not place.is_dir():
+            out |= read_these([place] if _is_yaml(place) and place.name != BASELINE else [], [])
+        elif place.name != PROFILES and _close(place.name):
+            out |= read_these([p for p in _inside(place) if _is_yaml(p)], [])
     return out
 
 
-def _is_folder(place: Place) -> bool:
-    return place.is_dir() and not place.is_symlink()
+def _close(name: str) -> bool:
+    from difflib import get_close_matches  # seldom needed, and the plugin reads this module, too
+
+    return bool(get_close_matches(name.lower(), [PROFILES], cutoff=0.85))
+
+
+def unnamed_in(entries: Iterable[Place]) -> dict[str, bytes]:
+    """The files of a folder of overrides whose names say nothing of YAML, by path; hidden ones are left out."""
+    return read_these((p for p in entries if not p.name.startswith((".", "#")) and p.is_file() and not _is_yaml(p)), [])
+
+
+def nested(folder: Place, depth: int = DEEPEST) -> dict[str, bytes]:
+    """The YAML files in the subfolders of a folder by path, hidden ones left out; what can't be read, too.
+
+    A link to a folder is followed, but no further than into that one: it may lead anywhere.
+    """
+    out: dict[str, bytes] = {}
+    for place in _inside(folder) if depth else ():
+        if place.is_dir():
+            out |= read_these([p for p in _inside(place) if _is_yaml(p)], [])
+            out |= {} if place.is_symlink() else nested(place, depth - 1)
+    return out
+
+
+def _is_yaml(place: Place) -> bool:
+    return place.name.lower().endswith(SUFFIXES) and not place.is_dir()
 
 
 def _inside(folder: Place) -> list[Place]:

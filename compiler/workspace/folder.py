@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from calico_rkt.compiler.conf.netconf import PROFILES_DIR
+from calico_rkt.compiler.conf.shape import names_us, shape_of
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.workspace.assemble import Listing, Workspace, assemble, joined, none_here
-from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, nearly_confs, read_confs
+from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, nearly_confs
 from calico_rkt.compiler.workspace.files import (
     BASELINE,
     PROFILES,
@@ -24,6 +24,7 @@ from calico_rkt.compiler.workspace.files import (
     read_profiles,
     same_folder,
     strays_in,
+    unnamed_in,
 )
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, host_confs, host_folders, is_host_folder, unused_beside
 from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in
@@ -46,12 +47,20 @@ def open_folder(folder: Path, environ: Mapping[str, str], profiles: Path | None 
 def open_here(environ: Mapping[str, str], profiles: Path | None = None) -> Workspace:
     """The workspace where nobody names one: the current folder where it has confs of ours, else this host."""
     here = Path()
-    unusable: list[Unusable] = []
-    with suppress(CompileError):  # a folder that can't be read has nothing for anybody
-        found = read_confs(conf_files(here, unusable), None, tuple(unusable))
-        if found.confs or found.unusable:
-            return open_folder(here, environ, profiles)
+    if _has_ours(here):
+        return open_folder(here, environ, profiles)
     return _some(open_host((), environ, profiles), ".", f", nor in {' or '.join(map(str, HOST_FOLDERS))}")
+
+
+def _has_ours(folder: Path) -> bool:
+    """Whether a folder has a conf of ours, or what may be one beside a `profiles/`: many programs have a *.conf."""
+    unusable: list[Unusable] = []
+    try:
+        files = conf_files(folder, unusable)
+    except CompileError:  # a folder that can't be read has nothing for anybody
+        return False
+    ours = [names_us(data) for path, data in files.items() if shape_of(path, data).ours]
+    return any(ours) or (bool(ours or unusable) and os.path.lexists(folder / PROFILES))
 
 
 def _some(workspace: Workspace, where: str, also: str = "") -> Workspace:
@@ -77,6 +86,7 @@ def listing(folder: Place, chosen: Place | None) -> Listing:
         tuple(map(str, entries)),
         next(iter(accepted.values()), None),
         tuple(unusable),
+        unnamed_in(entries),
         nested(at),
         strays_in(folder),
         str(at) if chosen or is_there(at) else "",
@@ -133,7 +143,7 @@ def _strays(folders: Sequence[Path], sets: Sequence[Overrides]) -> list[Diagnost
     for folder in folders:
         found += nearly_confs(folder)
         if not any(same_folder(folder, Path(o.folder)) for o in sets):
-            found += beside(strays_in(folder))
+            found += beside(strays_in(folder), [data for o in sets for data in o.data.values()])
     return found
 
 

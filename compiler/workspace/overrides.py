@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.workspace.confs import Unusable
-from calico_rkt.compiler.workspace.files import SUFFIXES, entries_of, is_there, nested, read_all
+from calico_rkt.compiler.workspace.files import SUFFIXES, entries_of, is_there, nested, read_all, unnamed_in
 from calico_rkt.compiler.workspace.policy import parse_files, unused
-from calico_rkt.compiler.workspace.unread import misnamed, too_deep
+from calico_rkt.compiler.workspace.unread import misnamed, too_deep, unnamed
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.overrides import File
@@ -40,7 +40,7 @@ def overrides_in(folder: Path, *, may_be_absent: bool) -> Overrides:
     except CompileError as e:
         return Overrides(str(folder), {}, (), problems=e.diagnostics)
     data = read_all(entries, SUFFIXES, problems)
-    problems += [*misnamed(map(str, entries)), *too_deep(nested(folder))]
+    problems += [*misnamed(map(str, entries)), *unnamed(unnamed_in(entries)), *too_deep(nested(folder), data.values())]
     return Overrides(str(folder), data, parse_files(data), not entries and not is_there(folder), tuple(problems))
 
 

@@ -45,14 +45,15 @@ def policy_beside(path: Path | None, conf: NetConf, environ: Mapping[str, str], 
     """
     folder = path.parent if path else None
     host = folder is not None and is_host_folder(folder)
-    names, unusable = _names(folder, environ)
+    beside, unusable = _beside(folder, environ)
+    names = tuple(dict.fromkeys((*(c.name for c in beside), *(u.name for u in unusable if u.name))))
     told: list[Diagnostic] = []
     if profiles is not None:
         entries_of(profiles)
         overrides = overrides_in(profiles, may_be_absent=False)
     elif folder is None or host:
         overrides = overrides_in(Path(conf.profiles_dir), may_be_absent=not conf.profiles_named)
-        told = unused_beside(folder, [conf]) if folder else []
+        told = unused_beside(folder, [conf, *beside]) if folder else []
     else:
         overrides = overrides_in(folder / PROFILES, may_be_absent=True)
         instead, told = stands_for(Confs((conf,), {conf.name: str(path)}), overrides, partial(_read, folder))
@@ -66,11 +67,11 @@ def _read(folder: Path, inside: str) -> Mapping[str, bytes]:
     return read_profiles(folder / inside, may_be_absent=False)
 
 
-def _names(folder: Path | None, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[Unusable, ...]]:
-    """The networks that confs of this folder have; none for stdin, where nobody can tell."""
+def _beside(folder: Path | None, environ: Mapping[str, str]) -> tuple[tuple[NetConf, ...], tuple[Unusable, ...]]:
+    """The confs of this folder, and those that can't be used; none for stdin, where nobody can tell."""
     unusable: list[Unusable] = []
     if folder is not None:
         with suppress(CompileError):
             found = read_confs(conf_files(folder, unusable), environ, tuple(unusable))
-            return tuple(dict.fromkeys((*found.known, *(u.name for u in found.unusable if u.name)))), found.unusable
+            return found.confs, found.unusable
     return (), ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from calico_rkt.compiler.diagnostics import Diagnostic, warning
 from calico_rkt.compiler.workspace.files import SUFFIXES
@@ -11,6 +11,9 @@ from calico_rkt.compiler.workspace.files import SUFFIXES
 _NEARLY = (".yaml.", ".yml.", ".yaml~", ".yml~", ".json")
 _KEY = rb"^(?:\{[ \t]*)?['\"]?(?:network|definitions|settings|guardrails)['\"]?[ \t]*:"
 _LOOKS_SO = re.compile(_KEY + rb"|^kind:[ \t]*['\"]?Profile\b", re.MULTILINE)
+_BEGINS_SO = re.compile(
+    rb"(?:\s|#[^\n]*\n|---[^\n]*\n)*" + rb"(?:" + _KEY.replace(rb"^", b"", 1) + rb"|kind:[ \t]*['\"]?Profile\b)"
+)
 
 
 def misnamed(paths: Iterable[str]) -> tuple[Diagnostic, ...]:
@@ -29,23 +32,38 @@ def misnamed(paths: Iterable[str]) -> tuple[Diagnostic, ...]:
     return tuple(out)
 
 
-def too_deep(files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
-    """A warning for each file in a subfolder of the overrides that says what an override says."""
+def unnamed(files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
+    """A warning for each file that begins as an override does, and has a name of another kind, such as web.ymal."""
+    return tuple(
+        warning("CR707", "not read: the name does not end in .yaml or .yml", path=path)
+        for path, data in files.items()
+        if not _nearly(path.rpartition("/")[2].lower()) and _BEGINS_SO.match(data)
+    )
+
+
+def too_deep(files: Mapping[str, bytes], read: Iterable[bytes]) -> tuple[Diagnostic, ...]:
+    """A warning for each file in a subfolder of the overrides that says what an override says.
+
+    read are the files that count: what is said there, too, is not lost, as where web.yaml is a link to now/web.yaml.
+    """
     hint = "move it up, beside the other overrides"
     return tuple(
         warning("CR707", "not read: files of subfolders are no overrides", path=path, hint=hint)
-        for path, data in files.items()
-        if _LOOKS_SO.search(data)
+        for path, data in _lost(files, read)
     )
 
 
-def beside(files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
-    """A warning for each YAML file that says what an override says, and stands beside the confs."""
+def beside(files: Mapping[str, bytes], read: Iterable[bytes]) -> tuple[Diagnostic, ...]:
+    """A warning for each YAML file that says what an override says, and stands beside the confs; read as above."""
     return tuple(
         warning("CR707", "not read: it stands beside the confs", path=path, hint="overrides stand in profiles/")
-        for path, data in files.items()
-        if _LOOKS_SO.search(data)
+        for path, data in _lost(files, read)
     )
+
+
+def _lost(files: Mapping[str, bytes], read: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    known = set(read)
+    return ((path, data) for path, data in files.items() if data not in known and _LOOKS_SO.search(data))
 
 
 def _nearly(name: str) -> bool:

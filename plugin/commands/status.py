@@ -15,6 +15,7 @@ from calico_rkt.compiler.cli.preface import preface, read_values
 from calico_rkt.compiler.diagnostics import render
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.workspace.confs import READERS, Unusable, readers
+from calico_rkt.compiler.workspace.host import HOST_FOLDERS
 from calico_rkt.plugin.agent.summary import METRICS, ask
 from calico_rkt.plugin.enforce.differences import differences
 from calico_rkt.plugin.enforce.local import blocked_forwarding
@@ -31,6 +32,7 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
     """Print it; 2 where something can't be read, 1 where something is not as it should be, else 0."""
     known, told = decided.known, decided.told()
     warnings: list[str] = []
+    away = False
     with opened_local(known, decided.files) as local:
         found = local.states()
         differs = differences(local.store)
@@ -45,6 +47,7 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
                 warnings += cluster.warnings()
         except CniError as e:  # the others' state is known all the same
             warnings.append(f"networks {', '.join(sorted(confs_there))}: {e.msg}")
+            away = True
     warnings += Journal(folders()[1] / "journal").broken()
     networks = [(name, _named(s, decided.workspace.unusable)) for name, s in networks]
     agent = ask(folders()[0] / METRICS) if with_agent else None
@@ -62,14 +65,14 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
         print(preface(decided.workspace), end="")
         for line in _suffixes(decided):
             print(line)
-        _print_status(networks, blocked, differs)
+        _print_status(networks, blocked, differs, confs=bool(known or decided.workspace.unusable))
         for line in warnings:
             print(f"warning: {line}")
         if with_agent:
             print(f"agent: {agent or 'none: each call starts a process of its own (calico-rkt agent)'}")
         sys.stdout.flush()
         print(render(told), end="", file=sys.stderr)
-    return max(decided.status(), 1 if bad or blocked or differs or warnings else 0)
+    return max(decided.status(), 2 if away else 0, 1 if bad or blocked or differs or warnings else 0)
 
 
 def _named(state: State, unusable: Sequence[Unusable]) -> State:
@@ -84,12 +87,20 @@ def _confs(decided: Decided) -> list[dict[str, object]]:
 
 
 def _suffixes(decided: Decided) -> list[str]:
-    """Who reads the confs that are here, one line a suffix."""
+    """Who reads the confs that are here, one line a suffix; rkt has a folder of its own."""
     counts = Counter(PurePath(path).suffix for path in decided.workspace.conf_paths.values())
-    return [f"{counts[suffix]} *{suffix}, read by {who}" for suffix, who in READERS.items() if counts[suffix]]
+    own = f"rkt (in {HOST_FOLDERS[0]})"
+    return [
+        f"{counts[suffix]} *{suffix}, read by {who.replace('rkt', own)}"
+        for suffix, who in READERS.items()
+        if counts[suffix]
+    ]
 
 
-def _print_status(found: Sequence[tuple[str, State]], blocked: tuple[str, ...], differs: tuple[str, ...]) -> None:
+def _print_status(
+    found: Sequence[tuple[str, State]], blocked: tuple[str, ...], differs: tuple[str, ...], *, confs: bool
+) -> None:
+    """confs: there are some, though of their networks nothing may be known, where their datastore is away."""
     print(f"{'network':<24} {'profile':<14} {'endpoints':>9}  in the kernel")
     words = {None: "no", True: "yes", False: "another version"}
     differing = {found for line in differs for found in _NETWORK.findall(line)}
@@ -100,7 +111,7 @@ def _print_status(found: Sequence[tuple[str, State]], blocked: tuple[str, ...], 
         print(f"{s.network or s.network_id:<24} {s.state:<14} {s.endpoints:>9}  {where}")
         if s.why:
             print(f"    {s.why}")
-    if not found:
+    if not found and not confs:
         print("(no network is published or has a conf here)")
     for line in differs:
         print(f"differs: {line}")

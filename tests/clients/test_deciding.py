@@ -213,12 +213,12 @@ def test_what_nobody_uses_is_told_by_apply_status_and_check(host: Lab) -> None:
     "make", ["true", "ln -s /mnt/late /srv/late", "mkdir /srv/x; ln -s /mnt/late /srv/late", "touch /srv/late"]
 )
 def test_a_folder_that_is_named_and_not_there_fails_closed(host: Lab, make: str) -> None:
-    named = {**WEB, "profiles_dir": "/srv/late/profiles" if "/srv/x" in make else "/srv/late"}
+    named = {**WEB, "profiles_dir": "/srv/unmounted/profiles" if "/srv/x" in make else "/srv/unmounted"}
     host.out("sh", "-c", f"rm -rf /srv/*; mkdir -p /srv; {make}")
     host.write(f"{NET_D}/10-web.conf", json.dumps(named))
     name = f"late{next(_numbers)}"
     answer = Caller(host)("ADD", named, name, host.netns(name), "eth0").refused(7)
-    assert "/srv/late" in answer["msg"]
+    assert "/srv/unmounted" in answer["msg"]
     for command in (("apply", "--yes"), ("status",), ("check",), ("explain", "front", "web")):
         assert tool(host, *command).returncode == 2, command
     assert not host.path(PUBLISHED, "web.yaml").exists()
@@ -240,7 +240,7 @@ def test_the_environment_says_where_etcd_is_for_every_command_of_the_host_alike(
     for command in (("apply", "--yes"), ("status",), ("gc",)):
         done = tool(host, *command, **nowhere)
         assert done.returncode == 2, done
-        assert "127.0.0.1:9" in done.stderr
+        assert "127.0.0.1:9" in done.stdout + done.stderr
     assert "Calico's own policies may decide before" in tool(host, "matrix", **nowhere).stdout
     host.write("/srv/repo/web.conf", json.dumps(WEB))
     assert "Calico's own" not in tool(host, "matrix", "/srv/repo", **nowhere).stdout
@@ -255,6 +255,60 @@ def test_without_arguments_it_is_the_current_folder_if_it_has_confs_and_else_the
     host.out("rm", "-r", NET_D, RKT_D)
     none = tool(host, "check", cwd="/srv/bare")
     assert (none.returncode, "CR806" in none.stderr) == (2, True)
+
+
+def test_a_current_folder_with_a_conf_of_ours_is_never_passed_over_for_the_host(host: Lab) -> None:
+    host.write("/srv/unmounted/web.conf", json.dumps(WEB))
+    host.out("ln", "-sfn", "/mnt/late", "/srv/unmounted/profiles")
+    for command in (("check",), ("matrix",), ("explain", "front", "web"), ("test",)):
+        done = tool(host, *command, cwd="/srv/unmounted")
+        assert (done.returncode, "leads nowhere" in done.stderr) == (2, True), done
+
+
+def test_another_programs_conf_makes_the_current_folder_no_workspace(host: Lab) -> None:
+    host.write("/srv/nginx/nginx.conf", "server {\n  listen 80;\n}\n")
+    assert tool(host, "check", cwd="/srv/nginx").stdout.startswith("this host's confs: ")
+    host.write("/srv/nginx/web.conf", '{"name": "web", "type": "calico", ')
+    assert tool(host, "check", cwd="/srv/nginx").stdout.startswith("confs: .; ")
+    assert "nginx.conf can't be read" in tool(host, "check", "/srv/nginx").stdout
+
+
+def test_a_profiles_that_another_conf_beside_it_uses_is_no_error_of_compile_either(host: Lab) -> None:
+    host.write(f"{NET_D}/profiles/web.yaml", ISOLATED)
+    host.write(f"{NET_D}/10-web.conf", json.dumps({**WEB, "profiles_dir": f"{NET_D}/profiles"}))
+    for command in (("compile", f"{NET_D}/20-front.conf"), ("check",)):
+        assert "CR709" not in str(tool(host, *command))
+
+
+def test_status_says_that_rkt_reads_a_folder_of_its_own(host: Lab) -> None:
+    said = tool(host, "status").stdout
+    assert f"2 *.conf, read by rkt (in {RKT_D}), containerd, nerdctl, CRI-O, Nomad\n" in said
+
+
+def test_status_does_not_say_that_nothing_is_here_while_etcd_is_away(host: Lab) -> None:
+    said = tool(host, "status", ETCD_ENDPOINTS="http://127.0.0.1:9").stdout
+    assert "no etcd member answers" in said
+    assert "no network is published" not in said
+
+
+def test_policy_in_a_linked_deep_or_misspelt_place_is_told(host: Lab) -> None:
+    host.write("/srv/team/web.yaml", ISOLATED)
+    host.out("ln", "-sfn", "/srv/team", f"{PROFILES}/team")
+    for path in ("a/b/c/d/e/f/web.yaml", "sub/web.YML", "web", "web.ymal"):
+        host.write(f"{PROFILES}/{path}", ISOLATED)
+    host.write(f"{PROFILES}/README.md", f"An override:\n\n{ISOLATED}")
+    for path in ("web.YAML", "profile/web.yaml"):
+        host.write(f"{NET_D}/{path}", ISOLATED)
+    for command in ("check", "status"):
+        done = tool(host, command)
+        assert (done.returncode, str(done).count("CR707")) == (1, 7), done
+
+
+def test_a_folder_behind_the_link_of_an_override_that_is_read_is_not_told(host: Lab) -> None:
+    host.write(f"{PROFILES}/7/web.yaml", ISOLATED)
+    host.out("ln", "-sfn", "7", f"{PROFILES}/now")
+    host.out("ln", "-sfn", "now/web.yaml", f"{PROFILES}/web.yaml")
+    assert "CR707" not in str(tool(host, "check"))
 
 
 def test_status_says_that_a_network_can_not_be_used_before_its_first_add_finds_out(host: Lab) -> None:

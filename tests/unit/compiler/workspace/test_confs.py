@@ -130,5 +130,5 @@ def test_etcd_without_endpoints_is_an_error_where_the_environment_is_known_and_e
     ],
 )
 def test_a_stray_file_is_told_where_it_says_what_an_override_says(text, told):
-    assert bool(beside({"x.yaml": text.encode()})) is told
-    assert bool(too_deep({"x.yaml": text.encode()})) is told
+    assert bool(beside({"x.yaml": text.encode()}, [])) is told
+    assert bool(too_deep({"x.yaml": text.encode()}, [])) is told
