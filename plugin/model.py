@@ -21,7 +21,9 @@ class Endpoint:
     """One attachment as recorded. nonce is 16 hex digits, new for each ADD; every release compares it.
 
     netns is the path given at ADD, netns_inode and netns_dev what stat said of it. result is the CNI result of the
-    ADD as stored JSON in the newest format, empty until the ADD has finished.
+    ADD as stored JSON in the newest format, empty until the ADD has finished. home is the network namespace that the
+    host end was made in, device and inode; members and node are the cluster's. All three are empty where a record lacks
+    them: an older program made it.
     """
 
     key: Key
@@ -34,6 +36,9 @@ class Endpoint:
     addresses: tuple[Address, ...]
     ip_masq: bool = False
     result: str = ""
+    home: tuple[int, int] = (0, 0)
+    members: tuple[str, ...] = ()
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

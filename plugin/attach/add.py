@@ -30,6 +30,7 @@ from calico_rkt.plugin.cni.result import (
 from calico_rkt.plugin.enforce.enforcer import policy_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.link.sockets import here
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process import signals, trace
 from calico_rkt.plugin.process.log import LOG
@@ -71,6 +72,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             mac=request.mac or pair.random_mac(),
             addresses=addresses,
             ip_masq=conf.ip_masq,
+            home=here(),
         )
         gateways = rules.gateways(store)
         leads_to = tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)]))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from calico_rkt.plugin.attach import ipam_plugin
-from calico_rkt.plugin.attach.life import Life, leads_there, life_of
+from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, life_of
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import given_in, has_table
 from calico_rkt.plugin.enforce.enforcer import policy_of
@@ -123,6 +123,9 @@ def _remove_link(endpoint: Endpoint, other_path: str) -> None:
         return
     path = next((p for p in (endpoint.netns, other_path) if p and leads_there(p, endpoint)), None)
     if path is None:
+        if not gone and is_from_elsewhere(endpoint):
+            message = "%s %s %s was attached from another network namespace: its host end %s may be left there"
+            LOG.warning(message, *words(endpoint.key), endpoint.host_ifname)
         return
     with pair.open_netns(path) as netns:
         if not gone:

@@ -59,7 +59,7 @@ def collect(store: Store, *, dry_run: bool) -> Collected:
     found = tuple(survey(store.endpoints()))
     over = tuple(e for e, life in found if life is Life.OVER)
     freed, failed = (over, ()) if dry_run else _free(over, store)
-    return Collected(freed, tuple(e for e, life in found if life is Life.HIDDEN), failed)
+    return Collected(freed, tuple(e for e, life in found if life in (Life.HIDDEN, Life.ELSEWHERE)), failed)
 
 
 def release(store: Store, key: Key, *, force: bool, dry_run: bool) -> Endpoint | None:
@@ -90,6 +90,12 @@ def _refuse_living(endpoint: Endpoint, life: Life) -> None:
     from calico_rkt.plugin.attach.holders import holders_of  # looks through /proc: nothing for an ADD
 
     holders = holders_of(endpoint)
+    if life is Life.ELSEWHERE:
+        raise CniError(
+            Code.ATTACHMENT_EXISTS,
+            f"{'/'.join(words(endpoint.key))} was attached from another network namespace; nothing was freed",
+            f"{holders}\nrun this there; --force forgets it here, which takes no link away",
+        )
     if life is Life.NAMED or holders.inside:
         why = f"{endpoint.netns} leads to it" if life is Life.NAMED else "its processes run"
         raise CniError(

@@ -15,7 +15,7 @@ from pathlib import Path
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.link.netns import open_netns, run_in
-from calico_rkt.plugin.link.sockets import host_socket
+from calico_rkt.plugin.link.sockets import here, host_socket
 from calico_rkt.plugin.model import Endpoint
 
 _DYING, _PAUSE = 1.0, 0.02
@@ -23,9 +23,12 @@ _DYING, _PAUSE = 1.0, 0.02
 
 
 class Life(Enum):
-    """NAMED: the recorded path leads to it. HIDDEN: it doesn't, but the host end lives. OVER: neither."""
+    """NAMED: the recorded path leads to it. HIDDEN: it doesn't, but the host end lives. OVER: neither.
 
-    NAMED, HIDDEN, OVER = "named", "hidden", "over"
+    ELSEWHERE: no path leads to it, and its host end was made in another network namespace than this one.
+    """
+
+    NAMED, HIDDEN, ELSEWHERE, OVER = "named", "hidden", "elsewhere", "over"
 
 
 def life_of(endpoint: Endpoint) -> Life:
@@ -79,7 +82,14 @@ def _judged(host: netlink.Socket, endpoint: Endpoint, end: state.Interface | Non
     named = bool(endpoint.netns) and leads_there(endpoint.netns, endpoint)
     if end is not None and end.nonce == endpoint.nonce and state.peer_lives(host, end):
         return Life.NAMED if named else Life.HIDDEN
-    return Life.NAMED if named and _is_inside(endpoint) else Life.OVER
+    if named and _is_inside(endpoint):
+        return Life.NAMED
+    return Life.ELSEWHERE if is_from_elsewhere(endpoint) else Life.OVER
+
+
+def is_from_elsewhere(endpoint: Endpoint) -> bool:
+    """Whether another network namespace is its host: what this one has, or has not, proves nothing."""
+    return endpoint.home not in ((0, 0), here())
 
 
 def _is_inside(endpoint: Endpoint) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.attach.garbage import collect, release
 from calico_rkt.plugin.attach.holders import holders_of
+from calico_rkt.plugin.attach.life import is_from_elsewhere
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish.datastores import Side, complain, opened_cluster, opened_local, tried
@@ -112,6 +113,11 @@ def _kept(endpoint: Endpoint) -> str:
     """What is kept although no path leads to it, why, and the way out."""
     holders = holders_of(endpoint)
     (name,) = _named([endpoint])
+    if is_from_elsewhere(endpoint):
+        return (
+            f"kept {_words(endpoint)}: it was attached from another network namespace than this one, where its host "
+            f"end {endpoint.host_ifname} would be ({holders}); run calico-rkt gc there"
+        )
     path = f"{endpoint.netns} does not lead to its network namespace" if endpoint.netns else "it has no path"
     force = " --force" if holders.inside else ""
     return (

@@ -45,6 +45,11 @@ def _taken(
         socket.close()
 
 
+def here() -> tuple[int, int]:
+    """The network namespace of the calling thread: device and inode."""
+    return place()[1:]
+
+
 def place() -> tuple[int, int, int]:
     """What tells this process in this thread's network namespace from any other."""
     net = os.stat("/proc/thread-self/ns/net")  # noqa: PTH116 - twice as fast, at every attach

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import TypedDict
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range
 from calico_rkt.compiler.ir.ids import object_id
@@ -21,7 +22,9 @@ from calico_rkt.plugin.store.protocol import checked_ifname
 
 RUN_DIR, LIB_DIR = Path("/run/calico-rkt"), Path("/var/lib/calico-rkt")
 
-_FIELDS = "nonce, netns, netns_dev, netns_inode, host_ifname, mac, ip_masq, result"
+_FIELDS = "nonce, netns, netns_dev, netns_inode, host_ifname, mac, ip_masq, result, home_dev, home_inode, members, node"
+_RECORDS = "endpoints LEFT JOIN origins USING (network, container, ifname, nonce)"
+"""An older program knows no origins, and may have left one: of another nonce."""
 _OF_KEY = "network = ? AND container = ? AND ifname = ?"
 
 
@@ -130,7 +133,8 @@ class LocalStore:
                 db.execute("DELETE FROM addresses WHERE address = ?", (addresses.encode(address),))
                 addresses.mark_free(db, address)
             unheld.mark(db, found.addresses if self._leaves_flows else ())
-            db.execute(f"DELETE FROM endpoints WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
+            for table in ("endpoints", "origins"):
+                db.execute(f"DELETE FROM {table} WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
         return True
 
     def forget(self, key: Key) -> bool:  # noqa: ARG002 - everything here is recorded
@@ -148,7 +152,7 @@ class LocalStore:
             ):
                 held.setdefault(Key(*key), []).append(address)
             rows = db.execute(
-                f"SELECT network, container, ifname, {_FIELDS} FROM endpoints{where}"  # noqa: S608 - as above
+                f"SELECT network, container, ifname, {_FIELDS} FROM {_RECORDS}{where}"  # noqa: S608 - as above
                 " ORDER BY network, container, ifname",
                 values,
             )
@@ -307,7 +311,7 @@ def _words(key: Key) -> tuple[str, str, str]:
 
 def _endpoint(db: sqlite3.Connection, key: Key) -> Endpoint | None:
     row = db.execute(
-        f"SELECT {_FIELDS} FROM endpoints WHERE {_OF_KEY}",  # noqa: S608 - our own words
+        f"SELECT {_FIELDS} FROM {_RECORDS} WHERE {_OF_KEY}",  # noqa: S608 - our own words
         _words(key),
     ).fetchone()
     if row is None:
@@ -321,7 +325,7 @@ def _endpoint(db: sqlite3.Connection, key: Key) -> Endpoint | None:
 
 def _from_row(key: Key, row: Sequence[str | int], held: Iterable[str]) -> Endpoint:
     """The endpoint of a row and its addresses; CniError where they are not what _insert() writes."""
-    nonce, netns, dev, inode, host_ifname, mac, ip_masq, result = row
+    nonce, netns, dev, inode, host_ifname, mac, ip_masq, result, *origin = row
     texts = (*_words(key), nonce, netns, host_ifname, mac, result)
     try:
         if not all(isinstance(text, str) for text in texts):
@@ -337,16 +341,34 @@ def _from_row(key: Key, row: Sequence[str | int], held: Iterable[str]) -> Endpoi
             addresses=tuple(addresses.decode(text) for text in held),
             ip_masq=bool(ip_masq),
             result=str(result),
+            **_origin(*origin),
         )
     except (ValueError, TypeError, IndexError) as e:
         who = f"{key.ifname!r} of container {key.container!r} in network {key.network!r}"
         raise CniError(Code.IO, f"the record of {who} is damaged: {e}") from e
 
 
+class _Origin(TypedDict):
+    home: tuple[int, int]
+    members: tuple[str, ...]
+    node: str
+
+
+def _origin(dev: object, inode: object, members: object, node: object) -> _Origin:
+    """Where an attachment was made; what is not there, or damaged, is empty."""
+    return {
+        "home": (dev, inode) if isinstance(dev, int) and isinstance(inode, int) else (0, 0),
+        "members": tuple(members.split("\n")) if members and isinstance(members, str) else (),
+        "node": node if isinstance(node, str) else "",
+    }
+
+
 def _insert(db: sqlite3.Connection, e: Endpoint) -> None:
     key = _words(e.key)
     values = (e.nonce, e.netns, e.netns_dev, e.netns_inode, e.host_ifname, e.mac, e.ip_masq, e.result)
     db.execute("INSERT INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*key, *values))
+    origin = (e.nonce, *e.home, "\n".join(e.members), e.node)
+    db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *origin))
     for position, address in enumerate(e.addresses):
         db.execute("INSERT INTO addresses VALUES (?, ?, ?, ?, ?)", (addresses.encode(address), *key, position))
         addresses.mark_used(db, address)

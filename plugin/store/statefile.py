@@ -27,6 +27,10 @@ _ADDED = {
     "guarded": "network TEXT PRIMARY KEY, key TEXT NOT NULL",
     "flows_left": "address TEXT PRIMARY KEY",
     "flows_unsure": "net TEXT PRIMARY KEY",
+    "origins": (
+        "network TEXT, container TEXT, ifname TEXT, nonce TEXT, home_dev INTEGER, home_inode INTEGER, "
+        "members TEXT, node TEXT, PRIMARY KEY (network, container, ifname)"
+    ),
 }
 """Tables that a file of this version may lack: an older program made it. It never looks at them."""
 _TABLES = ("endpoints", "addresses", "used", "cursors", "subnets", *_ADDED)

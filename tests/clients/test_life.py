@@ -88,6 +88,28 @@ def test_a_container_of_another_mount_namespace_lives_through_every_gc_on_the_ho
     assert lab.left() == {}
 
 
+def test_gc_in_another_network_namespace_than_the_host_s_frees_nothing_that_it_can_not_judge(
+    lab: Lab, cni: Caller, hidden: Hidden
+) -> None:
+    """The same /run, seen from a place where no host end can be."""
+    (address,) = addresses(hidden.call("ADD", WEB).succeeded().json)
+    cni.add(WEB, "c2", lab.netns("c2"))
+
+    def elsewhere(*argv: str) -> subprocess.CompletedProcess[bytes]:
+        return lab.run("unshare", "-n", f"{PLUGINS}/calico", "gc", *argv, env=environment())
+
+    said = elsewhere().stdout.decode()
+    assert said.startswith(f"kept web c1 eth0: {address}: it was attached from another network namespace than this one")
+    assert "c2" not in said
+    done = elsewhere("--attachment", "web/c1/eth0")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"run this there" in done.stderr
+    assert answers(lab, address)
+    hidden.call("DEL", WEB).succeeded()
+    cni.delete(WEB, "c2", "/var/run/netns/c2")
+    assert lab.left() == {}
+
+
 def test_a_late_del_does_not_take_down_a_newer_attachment_that_is_out_of_sight(
     lab: Lab, cni: Caller, hidden: Hidden
 ) -> None:

@@ -74,6 +74,7 @@ FIELDS = st.sampled_from(
         ("guarded", "key"),
         ("flows_left", "address"),
         ("flows_unsure", "net"),
+        *(("origins", f) for f in ("nonce", "home_dev", "members", "node")),
     ]
 )
 FILES = st.sampled_from(["profile", "journal", "manifest"])
