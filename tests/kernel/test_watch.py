@@ -11,12 +11,12 @@ pytestmark = pytest.mark.kernel
 _SCRIPT = """
 import json, subprocess, threading, time
 from ipaddress import ip_address
-from calico_rkt.compiler.ir import Network
-from calico_rkt.compiler.targets import nftables
+from calico_rkt.compiler.ir.model import Network
+from calico_rkt.compiler.targets.nftables import write as nftables
 from calico_rkt.plugin.agent import watch
-from calico_rkt.plugin.enforce import table
+from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
-from calico_rkt.compiler.ir import ToHost
+from calico_rkt.compiler.ir.model import ToHost
 
 table.ensure_base(())
 network = Network("a", "a")
@@ -65,7 +65,7 @@ def test_a_flush_is_heard_and_our_own_calls_are_not(lab):
 _LOST = """
 import json, os, socket, subprocess, time
 from calico_rkt.plugin.agent import watch
-from calico_rkt.plugin.enforce import table
+from calico_rkt.plugin.enforce.nft import table
 
 watch._PAUSE = 0.05
 real = watch._opened
