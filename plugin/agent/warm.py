@@ -11,5 +11,5 @@ from calico_rkt.plugin.errors import CniError
 def up() -> None:
     """Load libnftables and print the table's base once; a host without nftables finds out at its first call."""
     with suppress(CniError):
-        libnftables.list_json("list tables inet")
+        libnftables.listed("list tables inet")
         base.base_script()

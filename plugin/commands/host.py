@@ -12,6 +12,7 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import render
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
 from calico_rkt.plugin.commands.restore import restore_host
+from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown
@@ -35,15 +36,26 @@ def run(args: argparse.Namespace) -> int:
     if args.command == "prune":
         worst = tried(lambda: _here(args, {}, _prune))  # whatever is wrong with a conf
         return max(worst, _in_clusters(args, confs_of(args.confs), _prune))
+    first = 0 if args.command == "status" or args.dry_run else tried(_put_in_force)
     found = decided(args.confs, args.profiles)
     if args.command == "status":
         from calico_rkt.plugin.commands.status import status
 
         return status(found, as_json=args.format == "json", with_agent=not args.no_agent)
-    return _publish(args, found)
+    return max(first, _publish(args, found, local=not first))
 
 
-def _publish(args: argparse.Namespace, found: Decided) -> int:
+def _put_in_force() -> int:
+    """What is published holds while people read what would change, and whether they agree or not."""
+    close_first()  # before any lock and any file
+    with opened_local({}) as local:
+        if local.put_in_force():
+            print("calico-rkt: the host was open or closed, and is restored", file=sys.stderr)
+    return 0
+
+
+def _publish(args: argparse.Namespace, found: Decided, *, local: bool) -> int:
+    """local: whether this host's own table is one to change."""
     from calico_rkt.compiler.cli.preface import preface
 
     print(preface(found.workspace), end="", flush=True)
@@ -54,7 +66,8 @@ def _publish(args: argparse.Namespace, found: Decided) -> int:
     worst = found.status()
     if not _may_apply(args, found):
         return worst
-    worst = max(worst, tried(lambda: _here(args, found.known, _apply, found.files)))
+    if local:
+        worst = max(worst, tried(lambda: _here(args, found.known, _apply, found.files)))
     return max(worst, _in_clusters(args, found.known, _apply, found.files))
 
 

@@ -38,7 +38,8 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
         differs = differences(local.store)
         warnings += local.store.damaged
     blocked = blocked_forwarding()
-    table_there = table.base_present()
+    standing = table.standing()
+    table_there = standing in (table.Standing.WHOLE, table.Standing.OLDER)
     networks = [(local.name, s) for s in found]
     for confs_there in clusters(known):
         try:
@@ -65,7 +66,7 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
         print(preface(decided.workspace), end="")
         for line in _suffixes(decided):
             print(line)
-        _print_status(networks, blocked, differs, confs=bool(known or decided.workspace.unusable))
+        _print_status(networks, blocked, differs, standing, confs=bool(known or decided.workspace.unusable))
         for line in warnings:
             print(f"warning: {line}")
         if with_agent:
@@ -98,11 +99,16 @@ def _suffixes(decided: Decided) -> list[str]:
 
 
 def _print_status(
-    found: Sequence[tuple[str, State]], blocked: tuple[str, ...], differs: tuple[str, ...], *, confs: bool
+    found: Sequence[tuple[str, State]],
+    blocked: tuple[str, ...],
+    differs: tuple[str, ...],
+    standing: table.Standing,
+    *,
+    confs: bool,
 ) -> None:
     """confs: there are some, though of their networks nothing may be known, where their datastore is away."""
     print(f"{'network':<24} {'profile':<14} {'endpoints':>9}  in the kernel")
-    words = {None: "no", True: "yes", False: "another version"}
+    words = {None: _NOT_LOADED.get(standing, "no"), True: "yes", False: "another version"}
     differing = {found for line in differs for found in _NETWORK.findall(line)}
     for name, s in found:
         where = words[s.loaded] if name == LOCAL else f"Felix, by {name}"
@@ -115,10 +121,21 @@ def _print_status(
         print("(no network is published or has a conf here)")
     for line in differs:
         print(f"differs: {line}")
-    if any("calico-rkt gc" not in line for line in differs):
-        print("calico-rkt restore puts right what differs")
+    if differs:
+        print(_way_out(standing))
     for line in blocked:
         print(f"blocked: {line}")
+
+
+_NOT_LOADED = {table.Standing.NEWER: "by a newer build"}
+
+
+def _way_out(standing: table.Standing) -> str:
+    if standing is table.Standing.NEWER:
+        return table.NewerTableError().details
+    if standing is table.Standing.HELD:
+        return table.HeldTableError().details
+    return "calico-rkt restore puts right what differs"
 
 
 _NETWORK = re.compile(r"\b(?:out|in|host|m4|m6)-([-.a-z0-9]+)")

@@ -207,14 +207,15 @@ def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     return len(endpoints), closed
 
 
-def restore_closed(store: LocalStore) -> None:
-    """Where somebody closed the host and died, restore everything: nobody else may come to do it."""
+def restore_closed(store: LocalStore) -> bool:
+    """Where somebody closed the host and died, restore everything: nobody else may come to do it. Whether it did."""
     if table.standing() is not table.Standing.CLOSED or not store.is_there():
-        return
+        return False
     with policy_lock(store.run_dir, meanwhile=table.close_first):
         finish_apply(store)
         if table.standing() is table.Standing.CLOSED:
             restore(store)
+    return True
 
 
 def check(store: LocalStore, _conf: NetConf, endpoint: Endpoint) -> list[str]:
@@ -244,8 +245,11 @@ def check_host(store: LocalStore, conf: NetConf) -> None:
 
 def usable(store: LocalStore, conf: NetConf) -> None:
     """Raise CniError when an ADD to this network would fail for its policy."""
-    if table.standing() is table.Standing.NEWER:
+    found = table.standing()
+    if found is table.Standing.NEWER:
         raise table.NewerTableError
+    if found is table.Standing.HELD:
+        raise table.HeldTableError
     published = store.published(object_id(conf.name))
     if published is None:
         compile_published(conf)

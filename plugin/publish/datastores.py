@@ -43,6 +43,10 @@ class Local:
     def apply(self, changes: Sequence[Change]) -> None:
         local.apply(self.store, changes)
 
+    def put_in_force(self) -> bool:
+        """See local.put_in_force()."""
+        return local.put_in_force(self.store)
+
     def states(self) -> tuple[State, ...]:
         return local.states(self.store, self.known, self.files)
 

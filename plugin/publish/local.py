@@ -94,8 +94,7 @@ def apply(store: LocalStore, changes: Sequence[Change]) -> None:
 
     What is published is in force: a host that is found open or closed is restored. A newer build's table is left alone.
     """
-    if table.close_first() is table.Standing.NEWER:
-        raise table.NewerTableError
+    _closed_first()
     ready = local.script(*(c.new for c in changes))  # what takes long comes before the lock
     with policy_lock(store.run_dir, meanwhile=table.close_first):
         _refuse_changed(store, changes)
@@ -108,6 +107,17 @@ def apply(store: LocalStore, changes: Sequence[Change]) -> None:
             raise
         store.commit()
     local.restore_closed(store)
+
+
+def put_in_force(store: LocalStore) -> bool:
+    """What is published is in force, also where nothing of it changes; whether a host that was open was restored."""
+    _closed_first()
+    return local.restore_closed(store)
+
+
+def _closed_first() -> None:
+    if table.close_first() is table.Standing.NEWER:
+        raise table.NewerTableError
 
 
 def _refuse_changed(store: LocalStore, changes: Sequence[Change]) -> None:
@@ -131,7 +141,7 @@ def _refuse_changed(store: LocalStore, changes: Sequence[Change]) -> None:
 def finish_apply(store: LocalStore) -> None:
     """Complete an apply that was killed between its steps; nothing where there is none."""
     if store.unfinished():
-        with policy_lock(store.run_dir):
+        with policy_lock(store.run_dir, meanwhile=table.close_first):
             local.finish_apply(store)
 
 

@@ -3,6 +3,9 @@
 One transaction of a few messages, encoded here, because libnftables can't say which generation of the ruleset it is
 meant for: where anything changed since the look, the kernel refuses it, and what is there by then is looked at. So a
 table that somebody made whole in between is never taken away.
+
+A table of our name that another process holds can't be replaced by anybody. Then a table beside it drops everything of
+ours, until a restore that succeeds takes it away.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.link.netlink import attribute
 from calico_rkt.plugin.link.sockets import host_socket
+
+BESIDE = f"{TABLE}_closed"
+"""The table that closes a host where the name of ours is held by somebody else."""
 
 _ATTEMPTS = 100
 _NEW_TABLE, _DELETE_TABLE, _NEW_CHAIN, _NEW_RULE = (10 << 8 | kind for kind in (0, 2, 3, 6))  # NFT_MSG_*
@@ -33,20 +39,37 @@ _VALUE, _VERDICT, _CODE, _DROP, _RETURN = 1, 2, 1, 0, -5  # NFTA_DATA_*, NFTA_VE
 
 
 def close_first() -> Standing:
-    """Close the host where it is open; how the table stands then: never BROKEN.
+    """Close the host where it is open; how the table stands then: never BROKEN, never HELD.
 
     Open is a table that is not whole by its own measure, and a table that is not there while links of ours are up. A
-    host without either has nothing to close.
+    host without either has nothing to close. HeldTableError where a process holds the table; the host is closed then.
     """
     for _ in range(_ATTEMPTS):
         generation, found = look()
         if found is Standing.NONE and not links_are_up():
             return found
-        if found not in (Standing.NONE, Standing.BROKEN):
+        if found is Standing.HELD:
+            if _close_beside(generation):
+                raise HeldTableError
+        elif found not in (Standing.NONE, Standing.BROKEN):
             return found
-        if _close(generation, there=found is Standing.BROKEN):
+        elif _close(generation, there=found is Standing.BROKEN):
             return Standing.CLOSED
     raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times before it could be closed")
+
+
+class HeldTableError(CniError):
+    """Another process holds the table: nothing can be put in force before it ends."""
+
+    def __init__(self) -> None:
+        with transactions.held() as socket:
+            flags = socket.flags(TABLE)
+        who = f" (process {flags.owner}, by its netlink socket's number)" if flags and flags.owner else ""
+        super().__init__(
+            Code.POLICY,
+            f"the nftables table inet {TABLE} is {Standing.HELD.value}{who}; all of ours is dropped meanwhile",
+            f"end that process: its table ends with it; then: calico-rkt restore (table inet {BESIDE} is what drops)",
+        )
 
 
 def links_are_up() -> bool:
@@ -60,14 +83,28 @@ def links_are_up() -> bool:
 
 def _close(generation: int, *, there: bool) -> bool:
     """Put the closed table in the place of what is there; False where the ruleset has changed since the look."""
+    return _shut(generation, TABLE, there=there)
+
+
+def _close_beside(generation: int) -> bool:
+    """The same by a table of another name, where it is not there and whole already."""
+    with transactions.held() as socket:
+        flags = socket.flags(BESIDE)
+        counts = {name: socket.count(BESIDE, name) for name in layout.SHUT.rules}
+    if flags and not flags.dormant and counts == layout.SHUT.rules:
+        return True
+    return _shut(generation, BESIDE, there=flags is not None)
+
+
+def _shut(generation: int, table: str, *, there: bool) -> bool:
     messages = [
         wire.begin(generation),
-        *([_message(_DELETE_TABLE, 0, attribute(_TABLE_NAME, _text(TABLE)))] if there else ()),
-        _message(_NEW_TABLE, netlink.CREATE | netlink.EXCL, attribute(_TABLE_NAME, _text(TABLE))),
-        *(_chain(name) for name in (*sorted(layout.SHUT.rules), layout.CHAIN)),
-        _rule("prerouting", _interface(_INCOMING) + _verdict(_DROP)),
-        _rule("forward", _interface(_OUTGOING) + _verdict(_DROP)),
-        _rule(layout.CHAIN, _verdict(_RETURN), layout.CLOSED),
+        *([_message(_DELETE_TABLE, 0, attribute(_TABLE_NAME, _text(table)))] if there else ()),
+        _message(_NEW_TABLE, netlink.CREATE | netlink.EXCL, attribute(_TABLE_NAME, _text(table))),
+        *(_chain(table, name) for name in (*sorted(layout.SHUT.rules), layout.CHAIN)),
+        _rule(table, "prerouting", _interface(_INCOMING) + _verdict(_DROP)),
+        _rule(table, "forward", _interface(_OUTGOING) + _verdict(_DROP)),
+        _rule(table, layout.CHAIN, _verdict(_RETURN), layout.CLOSED),
         wire.end(),
     ]
     with transactions.held() as socket:
@@ -83,8 +120,8 @@ def _close(generation: int, *, there: bool) -> bool:
     )
 
 
-def _chain(name: str) -> bytes:
-    body = attribute(_CHAIN_TABLE, _text(TABLE)) + attribute(_CHAIN_NAME, _text(name))
+def _chain(table: str, name: str) -> bytes:
+    body = attribute(_CHAIN_TABLE, _text(table)) + attribute(_CHAIN_NAME, _text(name))
     hook = layout.SHUT.hooks.get(name)
     if hook is not None:
         at = attribute(_HOOK_NUMBER, _be32(hook.number)) + attribute(_HOOK_PRIORITY, _be32(hook.priority))
@@ -93,8 +130,8 @@ def _chain(name: str) -> bytes:
     return _message(_NEW_CHAIN, netlink.CREATE | netlink.EXCL, body)
 
 
-def _rule(chain: str, expressions: bytes, comment: str = "") -> bytes:
-    body = attribute(_RULE_TABLE, _text(TABLE)) + attribute(_RULE_CHAIN, _text(chain))
+def _rule(table: str, chain: str, expressions: bytes, comment: str = "") -> bytes:
+    body = attribute(_RULE_TABLE, _text(table)) + attribute(_RULE_CHAIN, _text(chain))
     body += attribute(_RULE_EXPRESSIONS, expressions, nested=True)
     if comment:
         words = _text(comment)

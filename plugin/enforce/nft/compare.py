@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.plugin.enforce.nft import elements, libnftables, messages, ruleset, scratch, transactions
 from calico_rkt.plugin.enforce.nft.base import base_script
+from calico_rkt.plugin.enforce.nft.closing import BESIDE
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements
 from calico_rkt.plugin.enforce.nft.ruleset import Content, Ruleset
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
@@ -46,8 +47,10 @@ def differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ...]:
     expected, text = scratch.made_of(base_script() + elements.ranges_script(wanted.ranges) + scripts)
     with transactions.held() as socket:
         actual = ruleset.read(socket)
+        shut = socket.flags(BESIDE) is not None
     asked = frozenset(only)
-    return (*_chains(expected, text, actual, wanted.idle, asked), *_sets(expected, actual, wanted, asked))
+    beside = (f"the nftables table inet {BESIDE} drops all of ours",) if shut else ()
+    return (*beside, *_chains(expected, text, actual, wanted.idle, asked), *_sets(expected, actual, wanted, asked))
 
 
 def _chains(

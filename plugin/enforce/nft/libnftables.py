@@ -140,6 +140,13 @@ def listed(query: str) -> str:
 
 
 def list_json(query: str, *, elements: bool = True) -> tuple[dict[str, Any], ...]:
-    """The objects of a listing as nft's JSON has them, without its metainfo."""
-    found = json.loads(_call(query, _JSON if elements else _JSON | _TERSE) or '{"nftables": []}')
+    """The objects of a listing as nft's JSON has them, without its metainfo.
+
+    Not of a table with the flag owner: nft 1.0.6 reads beyond the words that it has for flags.
+    """
+    text = _call(query, _JSON if elements else _JSON | _TERSE) or '{"nftables": []}'
+    try:
+        found = json.loads(text)
+    except ValueError as reason:
+        raise NftError(Code.POLICY, f"nftables gives no whole answer to `{query}`", str(reason)) from reason
     return tuple(o for o in found["nftables"] if "metainfo" not in o)

@@ -22,6 +22,7 @@ class Standing(Enum):
     CLOSED = "closed: everything of ours is dropped until a restore"
     OLDER = "whole, and of another build's layout"
     NEWER = "whole, and of a newer layout than this build knows"
+    HELD = "held by another process (nft's flag owner), so nobody else can change it"
     WHOLE = "whole"
 
 
@@ -44,11 +45,13 @@ def standing() -> Standing:
 
 
 def _standing(socket: transactions.Socket) -> Standing:
-    dormant = socket.dormant(TABLE)
-    if dormant is None:
+    flags = socket.flags(TABLE)
+    if flags is None:
         return Standing.NONE
+    if flags.owner:
+        return Standing.HELD
     said = layout.read(socket.comments(TABLE, layout.CHAIN))
-    if said is None or dormant or not _fits(socket, said.rules, said.hooks):
+    if said is None or flags.dormant or not _fits(socket, said.rules, said.hooks):
         return Standing.BROKEN
     if said == layout.SHUT:
         return Standing.CLOSED

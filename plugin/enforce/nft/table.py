@@ -11,12 +11,12 @@ from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.ir.model import ToHost
 from calico_rkt.plugin.enforce.nft import elements, libnftables, messages, transactions
 from calico_rkt.plugin.enforce.nft.base import base_script
-from calico_rkt.plugin.enforce.nft.closing import close_first
+from calico_rkt.plugin.enforce.nft.closing import BESIDE, HeldTableError, close_first
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements, checked_id
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from calico_rkt.plugin.errors import CniError, Code
 
-__all__ = ["LiveNetwork", "Standing", "close_first", "standing"]
+__all__ = ["HeldTableError", "LiveNetwork", "Standing", "close_first", "standing"]
 
 
 class BaseMissingError(CniError):
@@ -93,6 +93,8 @@ def detach(endpoint: EndpointElements) -> None:
     try:
         transactions.delete(messages.elements(endpoint))
     except libnftables.NftError as reason:
+        if standing() is Standing.HELD:
+            return  # somebody else's table knows nothing of ours
         if not reason.missing:
             raise
         # A second DEL, or an ADD that died half-way. Adding what is there already is no error, so this finds all of it.
@@ -139,7 +141,9 @@ def _element(found: Any) -> str:  # noqa: ANN401 - nft's JSON
 
 
 def _table_exists() -> bool:
-    return any(o.get("table", {}).get("name") == TABLE for o in libnftables.list_json("list tables inet"))
+    with transactions.held() as socket:
+        flags = socket.flags(TABLE)
+    return flags is not None and not flags.owner
 
 
 def base_present() -> bool:
@@ -194,7 +198,8 @@ def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], 
 
 
 def _empty() -> str:
-    return f"add table inet {TABLE}\ndelete table inet {TABLE}\n{base_script()}"
+    gone = "".join(f"add table inet {name}\ndelete table inet {name}\n" for name in (TABLE, BESIDE))
+    return f"{gone}{base_script()}"
 
 
 def remove_network(network_id: str) -> bool:

@@ -15,6 +15,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from errno import EEXIST, ENOENT, ERESTART
 
 from calico_rkt.plugin.enforce.nft import messages as wire
@@ -29,13 +30,26 @@ from calico_rkt.plugin.link.sockets import place
 _GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_GENERATION = (10 << 8 | kind for kind in (1, 4, 7, 16))
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_*."""
 _INET = struct.pack("=BBH", 1, 0, 0)
-_TABLE_NAME, _TABLE_FLAGS, _DORMANT = 1, 2, 1  # NFTA_TABLE_*, NFT_TABLE_F_DORMANT
+FAMILIES = {name: struct.pack("=BBH", number, 0, 0) for name, number in (("ip", 2), ("inet", 1), ("ip6", 10))}
+"""The head of a message about something of a family, by the family's name."""
+_TABLE_NAME, _TABLE_FLAGS, _TABLE_OWNER, _DORMANT = 1, 2, 7, 1  # NFTA_TABLE_*, NFT_TABLE_F_DORMANT
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7  # NFTA_CHAIN_*
 _HOOK_NUMBER, _HOOK_PRIORITY, _ACCEPT = 1, 2, 1  # NFTA_HOOK_*, NF_ACCEPT
 _RULE_TABLE, _RULE_CHAIN, _RULE_USERDATA = 1, 2, 7  # NFTA_RULE_*
 _GENERATION = 1  # NFTA_GEN_ID
 _ATTEMPTS, _PATIENCE = 100, 5
 _LOCK = threading.Lock()  # the socket's answers come in the order of its questions
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """dormant: its hooks are taken out. owner: the number of the netlink socket whose end is the table's, 0 of none.
+
+    Most programs have their process's number there.
+    """
+
+    dormant: bool
+    owner: int
 
 
 class Socket(netlink.Socket):
@@ -55,15 +69,17 @@ class Socket(netlink.Socket):
         answer = self.get(_GET_GENERATION, _INET)
         return int.from_bytes(attributes(answer[4:])[_GENERATION], "big")
 
-    def dormant(self, table: str) -> bool | None:
-        """Whether an inet table has its hooks taken out; None where it is not there."""
+    def flags(self, table: str, family: bytes = _INET) -> Flags | None:
+        """What a table says of itself, by default one of inet; None where it is not there."""
         try:
-            answer = self.get(_GET_TABLE, _INET + attribute(_TABLE_NAME, _text(table)))
+            answer = self.get(_GET_TABLE, family + attribute(_TABLE_NAME, _text(table)))
         except netlink.NetlinkError as e:
             if e.errno == ENOENT:
                 return None
             raise
-        return bool(int.from_bytes(attributes(answer[4:]).get(_TABLE_FLAGS, b""), "big") & _DORMANT)
+        found = attributes(answer[4:])
+        dormant = bool(int.from_bytes(found.get(_TABLE_FLAGS, b""), "big") & _DORMANT)
+        return Flags(dormant, int.from_bytes(found.get(_TABLE_OWNER, b""), "big"))
 
     def hook(self, table: str, chain: str) -> Hook | None:
         """Where a chain that lets through what no rule decides is hooked in; None for any other, or none."""

@@ -52,10 +52,7 @@ class Block:
 
     @classmethod
     def parse(cls, data: bytes) -> Block:
-        try:
-            raw = json.loads(data)
-        except ValueError as e:
-            raise BrokenBlockError(f"a block that is no JSON: {e}") from e
+        raw = json.loads(data)
         if not isinstance(raw, dict):
             raise BrokenBlockError("a block that is no object")
         return cls(raw)
