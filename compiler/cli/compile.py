@@ -92,7 +92,7 @@ def _run(args: argparse.Namespace) -> int:
         write(f"overrides: {folder or 'none'}\n")
         if conf.datastore_type != "local":
             write(f"{conf.name}: {CALICO}\n")
-        write(explain(compiled.network, policy.override, policy.defaults))
+        write(explain(compiled.network, policy.override, policy.defaults, felix=conf.datastore_type != "local"))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 from calico_rkt.compiler.cli.process import folder
@@ -12,6 +13,9 @@ from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.folder import open_folder, open_here
 
 _FOLDER = "confs, with their overrides (default: the current folder if it has confs, else this host)"
+
+_TWO = re.compile(r"(?P<old>[^:]+:.*?)\.{2,3}(?P<new>[^/:.][^/:]*:.*)\Z")
+"""`REV:DIR..REV:DIR`."""
 
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +54,7 @@ def here(args: argparse.Namespace) -> Workspace:
 
 def named(text: str, args: argparse.Namespace) -> Workspace:
     """What `diff` calls a side: a folder, a revision of folder, or `REV:DIR`; CR818 where it could be two of them."""
+    from calico_rkt.compiler.workspace.git import two_in_one
     from calico_rkt.compiler.workspace.revision import is_revision, open_revision
 
     path, folder = Path(text), args.folder or Path()
@@ -58,5 +63,7 @@ def named(text: str, args: argparse.Namespace) -> Workspace:
             hint = f"./{text} is the folder, refs/heads/{text} the branch"
             raise CompileError([error("CR818", f"{text!r} is a folder here and a revision, too", hint=hint)])
         return open_folder(path, os.environ, args.profiles)
+    if both := _TWO.match(text):
+        two_in_one(text, both["old"], both["new"], folder)
     revision, colon, inside = text.partition(":")
     return open_revision(revision, Path(inside) if colon and inside else folder, args.profiles)

@@ -15,10 +15,11 @@ from calico_rkt.compiler.text.fields import Form
 _IPS = {None: "", 4: "IPv4 ", 6: "IPv6 "}
 
 
-def explain(network: Network, override: Override | None, defaults: DefaultRules) -> str:
+def explain(network: Network, override: Override | None, defaults: DefaultRules, *, felix: bool = False) -> str:
     """Which files and which of their meanings apply, then each rule with the `path:line` that it came from.
 
-    Rules are those of the IR, one a family where addresses say one; a target may write one as several.
+    Rules are those of the IR, one a family where addresses say one; a target may write one as several. felix: it is on
+    a Calico cluster, where Felix has the last word on what goes to the host.
     """
     lines = [f"network {network.name}, id {network.id}", *_sources(override, defaults), ""]
     for direction, rules in (("ingress", network.ingress), ("egress", network.egress)):
@@ -27,7 +28,10 @@ def explain(network: Network, override: Override | None, defaults: DefaultRules)
     said = override is not None and override.endpoint_to_host is not None
     place = override.to_host_span if override and override.to_host_span else None
     where = f"  <- {_place(place)}" if said and place else " (nothing says otherwise)"
-    lines.append(f"endpoint_to_host: {network.endpoint_to_host.value}{where}")
+    to_host = (
+        "Felix's own setting (DefaultEndpointToHostAction)" if felix else f"{network.endpoint_to_host.value}{where}"
+    )
+    lines.append(f"endpoint_to_host: {to_host}")
     return "\n".join(lines) + "\n"
 
 

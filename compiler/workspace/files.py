@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterable
@@ -38,7 +39,7 @@ def entries_of(folder: Place, *, missing_ok: bool = False) -> list[Place]:
     """What stands in a folder, sorted; CompileError (CR701) where nobody can tell, CR742 where git left it empty."""
     try:
         found = sorted(folder.iterdir(), key=lambda place: place.name)
-        left_empty = not found and isinstance(folder, Path) and _left_empty(folder.resolve())
+        cure = _left_empty(folder.resolve()) if not found and isinstance(folder, Path) else ""
     except FileNotFoundError as e:
         nowhere = _leads_nowhere(folder)
         if missing_ok and not nowhere:
@@ -49,21 +50,30 @@ def entries_of(folder: Place, *, missing_ok: bool = False) -> list[Place]:
         raise CompileError([error("CR701", f"the folder can't be read: {e.strerror}", path=str(folder))]) from e
     except ValueError as e:  # a NUL byte in the path
         raise CompileError([error("CR701", f"the folder can't be read: {e}", path=str(folder))]) from e
-    if left_empty:
+    if cure:
         message = "the folder is a git submodule that is not initialised, so nothing is in it"
-        hint = f"git submodule update --init {folder}"
-        raise CompileError([error("CR742", message, path=str(folder), hint=hint)])
+        raise CompileError([error("CR742", message, path=str(folder), hint=cure)])
     return found
 
 
-def _left_empty(folder: Path) -> bool:
-    """Whether an empty folder is where a repository around it has a submodule: git itself has no empty folders."""
+def _left_empty(folder: Path) -> str:
+    """The command that fills an empty folder where a repository around it has a submodule; empty where none has.
+
+    git itself has no empty folders.
+    """
     for top in folder.parents:
         modules = top / ".gitmodules"
         if modules.is_file():
             named = re.findall(r"(?m)^\s*path\s*=\s*\"?(.*?)\"?\s*$", modules.read_text("utf-8", "replace"))
-            return folder.relative_to(top).as_posix() in named
-    return False
+            inside = folder.relative_to(top).as_posix()
+            return update_submodule(top, inside) if inside in named else ""
+    return ""
+
+
+def update_submodule(top: Path, inside: str) -> str:
+    """The command that initialises the submodule at a path of the repository whose top that is, from here."""
+    where = os.path.relpath(top)
+    return f"git {'' if where == '.' else f'-C {where} '}submodule update --init {inside}"
 
 
 def _leads_nowhere(folder: Place) -> str:

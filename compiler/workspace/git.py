@@ -102,11 +102,12 @@ class Git:
         """
         ended = _RANGE.match(revision)
         if ended and not revision.startswith((":/", "-")) and "^{/" not in revision:
-            self._range(revision, ended["old"] or "HEAD", ended["new"] or "HEAD", ended["dots"] == "...")
+            old, new = ended["old"] or "HEAD", ended["new"] or "HEAD"
+            two_in_one(revision, old, new, self.folder, from_the_fork=ended["dots"] == "...")
         if revision.startswith("-") or not revision or "\0" in revision:
             self._unknown(revision, "")
         status, out, words = self.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-        if status:
+        if status or out.startswith(b"^"):  # ^REV is what is not to be looked at
             self._unknown(revision, words)
         for name in dict.fromkeys(_AMBIGUOUS.findall(words)):
             self._ambiguous(name)
@@ -148,13 +149,6 @@ class Git:
             self.failed("no git repository is here", hint)
         self.failed(plain(words))
 
-    def _range(self, revision: str, old: str, new: str, from_the_fork: bool) -> NoReturn:
-        """Two revisions in one word, as git's own diff takes them."""
-        start = f"$(git merge-base {old} {new})" if from_the_fork else old
-        hint = f"`diff {start} {new}` compares the two; any other command reads one of them"
-        message = f"{revision!r} is two revisions in one word"
-        raise CompileError([error("CR740", message, path=str(self.folder), hint=hint)])
-
     def _ambiguous(self, name: str) -> None:
         found: dict[str, bytes] = {}
         for full in (f"refs/tags/{name}", f"refs/heads/{name}", f"refs/remotes/{name}", name):
@@ -188,6 +182,13 @@ class Git:
         if words and "Needed a single revision" not in words:
             message += f": {plain(words)}"
         raise CompileError([error("CR714", message, path=str(self.folder), hint=hint)])
+
+
+def two_in_one(text: str, old: str, new: str, folder: Path, *, from_the_fork: bool = False) -> NoReturn:
+    """CompileError (CR740): two revisions in one word, as git's own diff takes them."""
+    start = f"$(git merge-base {old} {new})" if from_the_fork else old
+    hint = f"`diff {start} {new}` compares the two; any other command reads one of them"
+    raise CompileError([error("CR740", f"{text!r} is two revisions in one word", path=str(folder), hint=hint)])
 
 
 def git_dirs(folder: Path, environ: Mapping[str, str]) -> list[Path]:

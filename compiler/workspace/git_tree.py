@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from stat import S_IFDIR, S_IFREG
 from typing import BinaryIO, Literal
 
+from calico_rkt.compiler.workspace.files import update_submodule
 from calico_rkt.compiler.workspace.git import Git, clean, git_dirs
 from calico_rkt.compiler.workspace.git_objects import EXECUTABLE, FOLDER, LINK, REGULAR, SUBMODULE, Objects
 
@@ -127,9 +128,14 @@ class Tree:
                     break
             else:
                 words = f"{entry.path} is a submodule, and its commit {entry.name[:10]} is not in this clone: "
-                raise OSError(EXDEV, words + f"git submodule update --init {entry.path}")
+                raise OSError(EXDEV, words + self._cure(entry))
         objects = self._submodules[key]
         return _Entry(entry.path, FOLDER, objects.tree_of(entry.name), objects)
+
+    def _cure(self, entry: _Entry) -> str:
+        """The command that fetches a submodule, from where the caller is."""
+        inside = (entry.top or self._top).path
+        return update_submodule(self._git.top / inside, entry.path.removeprefix(f"{inside}/"))
 
     def _clones(self, entry: _Entry) -> Iterator[Objects]:
         """Where a submodule's objects may be: at its folder in the checkout, among the modules, in the repository."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
 
 from calico_rkt.compiler.diagnostics import Diagnostic, error
 
@@ -16,3 +17,14 @@ def taken(paths: Mapping[str, str]) -> Iterator[Diagnostic]:
         if name in NOT_NETWORKS:
             message = f"a network can't be called {name!r}: in every review that is who is no network"
             yield error("CR840", message, path=path, hint="give it another name")
+        elif _is_address(name):
+            message = f"a network can't be called {name!r}: in every review that is an address"
+            yield error("CR840", message, path=path, hint="give it another name")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        IPv4Address(name)
+    except ValueError:
+        return False
+    return True

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, life_of
 from calico_rkt.plugin.cni.request import Request
-from calico_rkt.plugin.cni.result import given_in, has_table
+from calico_rkt.plugin.cni.result import given_in, has_table, is_whole
 from calico_rkt.plugin.enforce.enforcer import policy_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
@@ -65,7 +65,7 @@ def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
 
 def give_back(request: Request, known: Endpoint | None) -> None:
     """Have the ipam plugin that gave the addresses take them back: the record knows it, else the conf has to."""
-    if known is None or not known.result:
+    if known is None or not is_whole(known.result):
         if ipam_plugin.is_delegated(request.conf):
             ipam_plugin.delete(request)
         return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -139,31 +140,52 @@ def stored(result: Result, given: Given | None, table: int = 0) -> str:
 
 def has_table(text: str) -> bool:
     """Whether rules in the container may lead to a table: an ADD that was cut short has stored nothing."""
-    return not text or "table" in json.loads(text)
+    return not is_whole(text) or "table" in json.loads(text)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a finished ADD's result can be read from a record."""
+    try:
+        return bool(text and from_json(text))
+    except CniError:
+        return False
 
 
 def given_in(text: str) -> Given | None:
     """Whose addresses those of an ADD are that was stored as text; None where they are ours."""
-    found = json.loads(text).get("ipam") if text else None
-    return Given(found["conf"], found["said"], tuple(found["path"])) if found else None
+    with _damage():
+        found = json.loads(text).get("ipam") if text else None
+        return Given(dict(found["conf"]), dict(found["said"]), tuple(found["path"])) if found else None
 
 
 def from_json(text: str) -> Result:
-    """The Result whose to_json(NEWEST) was stored as text."""
-    loaded = json.loads(text)
-    return Result(
-        interfaces=tuple(
-            Interface(i["name"], i.get("mac", ""), i.get("sandbox", ""), i.get("mtu", 0)) for i in loaded["interfaces"]
-        ),
-        ips=tuple(Ip(i["address"], i["interface"], i.get("gateway", "")) for i in loaded["ips"]),
-        routes=tuple(ResultRoute(r["dst"], r.get("gw", "")) for r in loaded.get("routes", ())),
-        dns=_dns_from(loaded.get("dns", {})),
-    )
+    """The Result whose to_json(NEWEST) was stored as text; CniError 5 where it can't be read."""
+    with _damage():
+        loaded = json.loads(text)
+        interfaces, ips, routes = loaded["interfaces"], loaded["ips"], loaded.get("routes", ())
+        return Result(
+            interfaces=tuple(
+                Interface(i["name"], i.get("mac", ""), i.get("sandbox", ""), i.get("mtu", 0)) for i in interfaces
+            ),
+            ips=tuple(Ip(i["address"], i["interface"], i.get("gateway", "")) for i in ips),
+            routes=tuple(ResultRoute(r["dst"], r.get("gw", "")) for r in routes),
+            dns=_dns_from(loaded.get("dns", {})),
+        )
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
+        why = f"it lacks {e}" if isinstance(e, KeyError) else str(e)
+        raise CniError(Code.IO, "the recorded result of the ADD is damaged", f"{why}; a DEL takes it away") from e
 
 
 def gateways_in(text: str) -> dict[int, IPv4Address | IPv6Address]:
     """The gateways of a stored Result by IP version, as far as they are not the usual ones; none in an empty one."""
-    found = [ip_address(ip.gateway) for ip in from_json(text).ips if ip.gateway] if text else []
+    with _damage():
+        found = [ip_address(ip.gateway) for ip in from_json(text).ips if ip.gateway] if text else []
     return {gateway.version: gateway for gateway in found}
 
 

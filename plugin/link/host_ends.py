@@ -68,7 +68,8 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
     link = host.by_nonce.get(endpoint.nonce)
     if link is None:
         other = " (an interface of that name is somebody else's)" if name in host.by_name else ""
-        yield f"the host has no {name} of {key.container} {key.ifname} in network {key.network}{other}: calico-rkt gc"
+        way_out = f"calico-rkt gc --attachment {key.network}/{key.container}/{key.ifname}"
+        yield f"the host has no {name} of {key.container} {key.ifname} in network {key.network}{other}: {way_out}"
         return
     if link.name != name:
         yield f"the host's {link.name} should be called {name}"

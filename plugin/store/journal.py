@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -39,6 +39,8 @@ class Release:
     datastore: str = "etcdv3"
     why: str = ""
     tried: float = 0.0
+    file: str = field(default="", compare=False)
+    """The name of the file that it was read from, where it was."""
 
     @property
     def is_due(self) -> bool:
@@ -119,6 +121,8 @@ class Journal:
             return []
 
     def _path(self, release: Release) -> Path:
+        if release.file:
+            return self.folder / release.file
         key = release.key
         said = json.dumps([release.datastore, key.network, key.container, key.ifname, release.nonce])
         return self.folder / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.json"
@@ -140,6 +144,7 @@ def _read(path: Path) -> Release | str | None:
             datastore=texts["datastore"],
             why=str(raw.get("why", "")),
             tried=float(raw.get("tried", 0)),
+            file=path.name,
         )
     except FileNotFoundError:
         return None

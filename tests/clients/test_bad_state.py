@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.clients.caller import Caller, addresses
-from tests.clients.lab import HOST_V4, OVERRIDES, PLUGINS, STATE, Lab, conf
+from tests.clients.lab import HOST_V4, OVERRIDES, PLUGINS, STATE, Lab, conf, environment
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -15,7 +15,12 @@ IPAM = {"type": "host-local", "subnet": "10.1.0.0/24"}
 WEB = conf("web", IPAM)
 MARK = "/run/lab/a-shell-ran"
 
-ENVIRONMENT, INTERNAL, EXHAUSTED, TAKEN, LINK, EXISTS = 4, 100, 101, 102, 104, 107
+_DAMAGE = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as db:
+    db.execute("UPDATE endpoints SET result = ? WHERE container = 'c1'", (sys.argv[2],))
+"""
+ENVIRONMENT, IO, INTERNAL, EXHAUSTED, TAKEN, LINK, EXISTS = 4, 5, 100, 101, 102, 104, 107
 """CNI's codes, and this plugin's own from 100 on (plugin/cni/result.py)."""
 
 
@@ -85,6 +90,28 @@ def test_a_corrupt_state_file(lab: Lab, cni: Caller, command: str, content: byte
     assert reply.json["code"] != INTERNAL, "an error of its own, not the catch-all"
     lab.path(STATE).unlink()
     nothing_happened(lab)
+
+
+@pytest.mark.parametrize("result", ["{", '{"interfaces": [], "ips": 5}'])
+def test_a_recorded_result_that_is_damaged_is_its_attachment_s_fault_alone(lab: Lab, cni: Caller, result: str) -> None:
+    cni.add(WEB, netns=lab.netns("c1"))
+    cni.add(WEB, "c2", netns=lab.netns("c2"))
+
+    def damage() -> None:
+        lab.out("/usr/bin/python3", "-IS", "-c", _DAMAGE, STATE, result)
+
+    damage()
+    for command, keys in (("CHECK", {"prevResult": {"cniVersion": "1.0.0"}}), ("ADD", {})):
+        error = cni(command, {**WEB, **keys}, netns="/var/run/netns/c1").refused(IO)
+        assert "damaged" in error["msg"]
+    cni.delete(WEB, netns="/var/run/netns/c1")
+    cni.add(WEB, netns="/var/run/netns/c1")
+    damage()
+    lab.out("ip", "netns", "del", "c1")
+    done = lab.run(f"{PLUGINS}/calico", "gc", env=environment())
+    assert (done.returncode, done.stdout) == (0, b"freed web c1 eth0: 10.1.0.3\n"), done
+    cni.delete(WEB, "c2", netns="/var/run/netns/c2")
+    assert lab.left() == {}
 
 
 def test_a_state_file_that_is_a_folder(lab: Lab, cni: Caller) -> None:

@@ -116,7 +116,7 @@ def test_a_host_end_whose_container_has_gone_is_told_with_the_way_out(host: Lab)
     host.out("ip", "netns", "del", "late")
     until(lambda: status(host)[0] == 1, "the link goes with its namespace")
     (line,) = status(host)[1]
-    assert line.endswith("of late eth0 in network api: calico-rkt gc")
+    assert line.endswith("of late eth0 in network api: calico-rkt gc --attachment api/late/eth0")
     host.out(TOOL, "gc")
     assert status(host) == (0, [])
 

@@ -15,10 +15,10 @@ CODE = """
 import json, sys
 from ipaddress import ip_network
 from pathlib import Path
-from calico_rkt.compiler.conf import Ipam, Range
-from calico_rkt.plugin.cni.result import CniError
+from calico_rkt.compiler.conf.netconf import Ipam, Range
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import Endpoint, Key
+from calico_rkt.plugin.model import Endpoint, Key
 
 root = Path(sys.argv[1])
 store = LocalStore(root, root / "lib", lambda text: None)

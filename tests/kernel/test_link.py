@@ -17,18 +17,18 @@ pytestmark = pytest.mark.kernel
 PRELUDE = """
 import json, sys
 from ipaddress import ip_address, ip_network
-from calico_rkt.plugin import conntrack, link, linkstate, netlink, netns
-from calico_rkt.plugin.cni.result import CniError
-from calico_rkt.plugin.store.protocol import Endpoint, Key
+from calico_rkt.plugin.errors import CniError
+from calico_rkt.plugin.link import conntrack, netlink, netns, pair, state
+from calico_rkt.plugin.model import Endpoint, Key
 
 def make(path, container, *addresses, nonce="a" * 16, up=True, **more):
     key = Key("web", container, more.pop("ifname", "eth0"))
     more["routes"] = [ip_network(r) for r in more.get("routes", ())]
     with netns.open_netns(path) as ns:
-        made = link.create(ns, key=key, nonce=nonce, ifname=key.ifname, addresses=[ip_address(a) for a in addresses],
-                           host_ifname=more.pop("host_ifname", link.host_ifname(key)), **more)
+        made = pair.create(ns, key=key, nonce=nonce, ifname=key.ifname, addresses=[ip_address(a) for a in addresses],
+                           host_ifname=more.pop("host_ifname", pair.host_ifname(key)), **more)
     if up:
-        link.bring_up(made)
+        pair.bring_up(made)
     return made
 
 def endpoint(path, made, container, nonce="a" * 16):
@@ -36,7 +36,7 @@ def endpoint(path, made, container, nonce="a" * 16):
 
 def problems(path, made, container, routes=(), nonce="a" * 16):
     with netns.open_netns(path) as ns:
-        return link.check(ns, endpoint(path, made, container, nonce), [ip_network(r) for r in routes])
+        return pair.check(ns, endpoint(path, made, container, nonce), [ip_network(r) for r in routes])
 
 def error(act):
     try:
@@ -203,7 +203,7 @@ def test_the_alias_says_whose_a_link_is_however_long_the_names_are(lab):
     name, owner, owned = run(
         lab,
         f"made = make({c!r}, {long!r}, '10.1.0.2', nonce='0123456789abcdef');"
-        "say(made.host_ifname); say(link.owner(made.host_ifname)); say(link.owned_links())",
+        "say(made.host_ifname); say(state.owner(made.host_ifname)); say(state.owned_links())",
     )
     assert owner == "0123456789abcdef"
     assert owned == [[name, owner]]
@@ -216,7 +216,7 @@ def test_a_late_removal_leaves_the_next_holder_alone(lab):
     (answers,) = run(
         lab,
         f"made = make({c!r}, 'c', '10.1.0.2', nonce='new');"
-        "say([link.delete(made.host_ifname, n) for n in ('old', '', 'new', 'new')])",
+        "say([pair.delete(made.host_ifname, n) for n in ('old', '', 'new', 'new')])",
     )
     assert answers == [False, False, True, False]
     assert links(lab, c) == links(lab, lab.host) == []
@@ -231,8 +231,8 @@ def test_many_links_are_removed_at_once_and_no_others(lab):
         f"made = [make(p, f'c{{i}}', f'10.1.0.{{i + 2}}') for i, p in enumerate({paths!r})]\n"
         "ends = [(m.host_ifname, 'a' * 16) for m in made[:3]]\n"
         "ends += [(made[3].host_ifname, 'old'), ('cali0', ''), ('crk0', 'x')]\n"
-        "with ThreadPoolExecutor(len(ends)) as pool: say(sum(pool.map(lambda e: link.delete(*e), ends)))\n"
-        "say(link.owned_links())",
+        "with ThreadPoolExecutor(len(ends)) as pool: say(sum(pool.map(lambda e: pair.delete(*e), ends)))\n"
+        "say(state.owned_links())",
     )
     assert removed == 3
     assert [links(lab, p) for p in paths] == [[], [], [], ["eth0"]]
@@ -244,12 +244,12 @@ def test_a_leftover_of_ours_without_a_record_is_removed_and_a_foreign_one_is_not
     (answers,) = run(
         lab,
         f"make({c!r}, 'c', '10.1.0.2');"
-        "say([link.delete_unrecorded(Key('web', n, 'eth0')) for n in ('other', 'c', 'c')])",
+        "say([pair.delete_unrecorded(Key('web', n, 'eth0')) for n in ('other', 'c', 'c')])",
     )
     assert answers == [False, True, False]
-    (name,) = run(lab, "say(link.host_ifname(Key('web', 'c', 'eth0')))")
+    (name,) = run(lab, "say(pair.host_ifname(Key('web', 'c', 'eth0')))")
     lab.run(lab.host, ["ip", "link", "add", name, "type", "bridge"], check=True)
-    assert run(lab, "say(link.delete_unrecorded(Key('web', 'c', 'eth0')))") == [False]
+    assert run(lab, "say(pair.delete_unrecorded(Key('web', 'c', 'eth0')))") == [False]
 
 
 def test_the_inner_end_is_removed_only_when_it_is_the_one_meant(lab):
@@ -258,7 +258,7 @@ def test_the_inner_end_is_removed_only_when_it_is_the_one_meant(lab):
         lab,
         f"made = make({c!r}, 'c', '10.1.0.2')\n"
         f"with netns.open_netns({c!r}) as ns:\n"
-        "    say([link.delete_inside(ns, 'eth0', m) for m in ('02:00:00:00:00:01', made.mac, made.mac)])",
+        "    say([pair.delete_inside(ns, 'eth0', m) for m in ('02:00:00:00:00:01', made.mac, made.mac)])",
     )
     assert answers == [False, True, False]
     assert links(lab, lab.host) == []
@@ -297,7 +297,7 @@ def test_check_says_what_is_not_whole(lab, case):
     lab.run(c if where == "c" else lab.host, ["ip", *words], check=True)
     again = (
         "held = tuple(map(ip_address, ('10.1.0.2', 'fd00:1::2')));"
-        f"made = link.Link({name!r}, 0, 'eth0', '02:00:00:00:00:aa', 0, held);"
+        f"made = pair.Link({name!r}, 0, 'eth0', '02:00:00:00:00:aa', 0, held);"
     )
     (after,) = run(lab, again + f"say(problems({c!r}, made, 'c', ['10.9.0.0/16']))")
     assert any(said.replace("HOST", name) in p for p in after), after
@@ -311,7 +311,7 @@ def test_an_address_on_the_host_and_an_on_link_network_are_found_and_our_own_are
     lab.run(lab.host, ["ip", "route", "add", "10.8.0.0/16", "via", "192.168.7.9"], check=True)
     lab.run(lab.host, ["ip", "route", "add", "default", "dev", "d0"], check=True)
     (found,) = run(
-        lab, f"make({c!r}, 'c', '10.1.0.2', 'fd00:1::2'); say([[str(n), i] for n, i in link.host_networks()])"
+        lab, f"make({c!r}, 'c', '10.1.0.2', 'fd00:1::2'); say([[str(n), i] for n, i in state.host_networks()])"
     )
     assert sorted(found) == sorted(
         [
@@ -362,8 +362,8 @@ def test_who_can_not_come_back_from_a_namespace_ends_at_once(lab):
     """It would take the container for the host in everything that it did next."""
     c = lab.container()
     code = (
-        "from calico_rkt.plugin import netns\n"
-        "from calico_rkt.plugin.cni.result import CniError\n"
+        "from calico_rkt.plugin.link import netns\n"
+        "from calico_rkt.plugin.errors import CniError\n"
         "go, seen = netns._setns, []\n"
         "def setns(fd, path):\n"
         "    seen.append(path)\n"
@@ -461,12 +461,12 @@ def test_a_killed_create_never_leaves_a_link_without_its_owner(lab):
     code = PRELUDE + (
         "import os, signal\n"
         f"path = {c!r}\n"
-        "link.inside.furnish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "pair.inside.furnish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "make(path, 'c', '10.1.0.2')"
     )
     killed = lab.run(lab.host, [sys.executable, "-c", code])
     assert killed.returncode == -9
-    (owned,) = run(lab, "say(link.owned_links())")
+    (owned,) = run(lab, "say(state.owned_links())")
     assert [nonce for _, nonce in owned] == ["a" * 16]
-    assert run(lab, "say(link.delete(*link.owned_links()[0]))") == [True]
+    assert run(lab, "say(pair.delete(*state.owned_links()[0]))") == [True]
     assert links(lab, c) == []

@@ -13,7 +13,7 @@ import json, threading
 from concurrent.futures import ThreadPoolExecutor
 from socket import if_nametoindex
 import subprocess
-from calico_rkt.plugin import removal
+from calico_rkt.plugin.link import removal
 
 def there(name):
     try:

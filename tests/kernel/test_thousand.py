@@ -13,11 +13,12 @@ _SCRIPT = """
 import json, resource, sys, time
 from ipaddress import ip_address
 from pathlib import Path
-from calico_rkt.compiler.conf import Ipam, parse_conf
-from calico_rkt.plugin import policy
+from calico_rkt.compiler.conf.netconf import Ipam
+from calico_rkt.compiler.conf.parse import parse_conf
+from calico_rkt.plugin.enforce import local as policy
 from calico_rkt.plugin.enforce.differences import differences
 from calico_rkt.plugin.store.local import LocalStore, _verify
-from calico_rkt.plugin.store.protocol import Endpoint, Key
+from calico_rkt.plugin.model import Endpoint, Key
 
 folder = Path(sys.argv[1])
 store = LocalStore(folder / "run", folder / "lib", _verify)

@@ -11,11 +11,12 @@ pytestmark = pytest.mark.kernel
 _SCRIPT = """
 import json, subprocess, threading, time
 from ipaddress import ip_address
-from calico_rkt.compiler.ir.model import Network, ToHost
+from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.nftables import write as nftables
 from calico_rkt.plugin.agent import watch
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
+from calico_rkt.compiler.ir.model import ToHost
 
 table.ensure_base(())
 network = Network("a", "a")

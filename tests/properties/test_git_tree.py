@@ -128,7 +128,7 @@ def listed(folder):
         **{at(path): text for files in (found.confs, found.profiles, found.stray) for path, text in files.items()},
         "unusable": {at(u.path) for u in found.unusable},
         "problems": {at(d.path) for d in found.problems},
-        "others": [at(path) for path in found.others],
+        "others": [at(path) for path in found.others if not path.endswith("/.git")],
         "nested": {at(path) for path in found.nested},
         "baseline": found.baseline,
         "at": at(found.at),

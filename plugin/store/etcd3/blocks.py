@@ -52,7 +52,10 @@ class Block:
 
     @classmethod
     def parse(cls, data: bytes) -> Block:
-        raw = json.loads(data)
+        try:
+            raw = json.loads(data)
+        except ValueError as e:
+            raise BrokenBlockError(f"a block that is no JSON: {e}") from e
         if not isinstance(raw, dict):
             raise BrokenBlockError("a block that is no object")
         return cls(raw)

@@ -327,3 +327,25 @@ def test_what_opens_no_flow_is_never_called_allowed(net, packet):
     done = run("explain", "front", "web", packet, "-C", "net.d", cwd=net.parent)
     assert done.returncode == 2
     assert "CR841 error: " + packet + " opens no flow" in done.stderr
+
+
+def test_two_folders_of_revisions_in_one_word_are_told_apart(net):
+    done = run("diff", "HEAD:a..HEAD:b", cwd=net.parent)
+    assert (done.returncode, "CR740" in done.stderr, "`diff HEAD:a HEAD:b`" in done.stderr) == (2, True, True), done
+    assert "CR740" not in run("diff", "HEAD:../a:b", cwd=net.parent).stderr
+
+
+def test_a_network_with_the_name_of_an_address_is_refused_where_addresses_are_spoken_of(net):
+    text = (net / "web.conf").read_text()
+    (net / "other.conf").write_text(text.replace('"web"', '"10.9.0.1"').replace("10.9", "10.99"))
+    done = run("explain", "10.9.0.1", "front", cwd=net)
+    assert (done.returncode, "CR840" in done.stderr) == (2, True), done
+
+
+def test_compile_explains_felixs_setting_as_the_reviews_do(net):
+    conf = json.loads((net / "web.conf").read_text())
+    conf |= {"datastore_type": "etcdv3", "etcd_endpoints": "http://127.0.0.1:9"}
+    (net / "web.conf").write_text(json.dumps(conf))
+    said = run("compile", "web.conf", "--explain", cwd=net).stdout
+    assert "endpoint_to_host: Felix's own setting" in said
+    assert "drop" not in said

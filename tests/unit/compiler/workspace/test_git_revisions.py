@@ -222,11 +222,12 @@ def test_a_submodule_that_is_not_here_is_an_error_with_the_cure_also_in_the_chec
     ((code, message, _),) = told(tmp_path / "fresh/net.d")
     assert code == "CR701"
     assert "net.d/profiles is a submodule, and its commit" in message
-    assert "git submodule update --init net.d/profiles" in message
+    assert "git -C ../fresh submodule update --init net.d/profiles" in message
     with pytest.raises(CompileError) as e:
         open_folder(tmp_path / "fresh/net.d", {})
     (found,) = e.value.diagnostics
     assert (found.code, "not initialised" in found.message) == ("CR742", True)
+    assert found.hint == "git -C ../fresh submodule update --init net.d/profiles"
     (tmp_path / "empty.d/profiles").mkdir(parents=True)
     put(tmp_path, "empty.d/web.conf", CONF)
     assert data(open_folder(tmp_path / "empty.d", {})) == {}, "an empty folder of no repository is one"
@@ -480,3 +481,29 @@ def test_a_conf_whose_link_can_not_be_followed_is_a_party_that_nothing_is_known_
     workspace = open_revision("HEAD", Path("net.d"))
     assert workspace.names == ("web",)
     assert [u.path for u in workspace.unusable] == ["HEAD:net.d/db.conf"]
+
+
+@pytest.mark.usefixtures("module")
+@pytest.mark.parametrize("where", [".", "net.d", ".."])
+def test_the_cure_of_a_submodule_can_be_run_where_it_is_told(top, tmp_path, monkeypatch, where):
+    git(tmp_path, "init", "-q", "-b", "main", "outside")
+    outside = tmp_path / "outside"
+    put(outside, "net.d/readme", "")
+    git(outside, *LOCAL, "submodule", "add", "-q", str(top), "nets")
+    commit(outside)
+    monkeypatch.chdir(outside / where)
+    folder = Path(os.path.relpath(outside / "nets/net.d"))
+    ((_, message, _),) = told(folder)
+    with pytest.raises(CompileError) as e:
+        open_folder(folder, {})
+    for cure in (e.value.diagnostics[0].hint, message.partition("clone: ")[2]):
+        assert cure.endswith("nets submodule update --init net.d/profiles"), cure
+        git(Path.cwd(), *LOCAL, *cure.split()[1:])
+        assert data(open_folder(folder, {})).keys() == {"web.yaml"}
+        git(outside / "nets", "submodule", "deinit", "-q", "-f", "--all")
+
+
+def test_what_is_not_to_be_looked_at_is_no_revision(top):
+    commit(top)
+    ((code, _, _),) = told(Path("net.d"), "^HEAD")
+    assert code == "CR714"

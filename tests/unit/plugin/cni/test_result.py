@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from calico_rkt.plugin.cni.result import Dns, Interface, Ip, Result, ResultRoute, from_json
+from calico_rkt.plugin.cni.result import Dns, Interface, Ip, Result, ResultRoute, from_json, has_table, is_whole
 from calico_rkt.plugin.errors import CniError
 
 RESULT = Result(
@@ -58,3 +58,11 @@ def test_two_addresses_of_a_family_do_not_fit_an_old_version_and_say_so():
     with pytest.raises(CniError) as e:
         twice.to_json("0.2.0")
     assert "room for one" in e.value.msg
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", "5", '{"ips": 5}', '{"interfaces": [], "ips": [{}]}'])
+def test_a_stored_result_that_is_damaged_is_an_error_of_its_own_and_hides_no_table(text):
+    with pytest.raises(CniError, match="the recorded result of the ADD is damaged"):
+        from_json(text)
+    assert has_table(text)
+    assert not is_whole(text)

@@ -174,6 +174,12 @@ def test_a_block_that_contradicts_itself_is_refused(change):
         parsed(**change)
 
 
+@pytest.mark.parametrize("data", [b"", b"x[", b"[]", b"\xff"])
+def test_a_block_that_is_no_json_object_is_refused_as_one(data):
+    with pytest.raises(BrokenBlockError):
+        Block.parse(data)
+
+
 def test_a_handle_counts_and_goes_with_its_last_address():
     one = with_block(None, NET, 1)
     assert one == b'{"block":{"10.1.166.128/29":1},"deleted":false}'

@@ -1,0 +1,21 @@
+"""Claims about the journal of releases: each file is one, whatever it is called."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from calico_rkt.plugin.model import Key
+from calico_rkt.plugin.store.journal import Journal, Release
+
+
+def test_a_release_is_dropped_by_the_file_that_it_was_read_from(tmp_path):
+    """One that was copied back, or named by another build, would be finished again and again."""
+    journal = Journal(tmp_path / "journal")
+    journal.write(Release(("http://a",), "node", Key("web", "c1", "eth0"), "aa", (ip_address("10.9.0.1"),)))
+    (file,) = journal.folder.iterdir()
+    file.rename(journal.folder / "copied.json")
+    (found,) = journal.all()
+    journal.write(found)
+    assert [f.name for f in journal.folder.iterdir()] == ["copied.json"]
+    journal.drop(found)
+    assert not list(journal.folder.iterdir())
