@@ -27,7 +27,7 @@ from calico_rkt.plugin.cni.result import (
     given_in,
     stored,
 )
-from calico_rkt.plugin.enforce.enforcer import policy_of
+from calico_rkt.plugin.enforce.enforcer import enforcer_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.link.sockets import here
@@ -55,8 +55,8 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             give_back(request, known)
         else:
             pair.delete_unrecorded(key, store.link_prefix)
-        rules = policy_of(store)
-        rules.check_host(store, conf)
+        enforcer = enforcer_of(store)
+        enforcer.check_host(conf)
         addresses, routes, dns, said = (
             _delegated(request, undo) if ipam_plugin.is_delegated(conf) else ((), (), NO_DNS, None)
         )
@@ -74,19 +74,19 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             ip_masq=conf.ip_masq,
             home=here(),
         )
-        gateways = rules.gateways(store)
+        gateways = enforcer.gateways()
         leads_to = tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)]))
         endpoint, made = _linked(request, store, netns, draft, leads_to, gateways)
         _on_error(undo, "take the attachment back", lambda: tear_down(endpoint, store))
         trace.mark("link")
         signals.stop_if_asked()
-        kept_back = rules.settle(store, conf, endpoint, made.exposed)
-        _on_error(undo, "take the addresses' guards away", lambda: rules.release(kept_back))
-        rules.attach(store, conf, endpoint)
+        kept_back = enforcer.settle(conf, endpoint, made.exposed)
+        _on_error(undo, "take the addresses' guards away", lambda: enforcer.release(kept_back))
+        enforcer.attach(conf, endpoint)
         trace.mark("policy")
         signals.stop_if_asked()
         pair.bring_up(made)
-        rules.release(kept_back)
+        enforcer.release(kept_back)
         trace.mark("up")
         result = Result(
             interfaces=(
@@ -121,7 +121,7 @@ def _linked(
     """
     conf, ipam = request.conf, NO_IPAM if draft.addresses else request.conf.ipam
     while True:
-        endpoint = recorded(policy_of(store), store, conf, draft, ipam, request.requested)
+        endpoint = recorded(enforcer_of(store), store, conf, draft, ipam, request.requested)
         try:
             trace.mark("address")
             signals.stop_if_asked()
@@ -162,7 +162,7 @@ def check(request: Request, store: Store) -> None:
             *pair.check(
                 netns, known, _routes(request.conf), gateways_in(known.result), _mac_in(request.prev_result, known)
             ),
-            *policy_of(store).check(store, request.conf, known),
+            *enforcer_of(store).check(request.conf, known),
             *_differs(request.prev_result, known),
         ]
     if ipam_plugin.is_delegated(request.conf):
@@ -176,7 +176,7 @@ def status(request: Request, store: Store) -> None:
     """CNI's STATUS: nothing when an ADD can be served; CniError 50 else."""
     try:
         store.ranges()
-        policy_of(store).usable(store, request.conf)
+        enforcer_of(store).usable(request.conf)
         ask_delegate(request, ipam_plugin.status)
     except CniError as e:
         raise CniError(Code.NOT_AVAILABLE, f"an ADD can not be served: {e.msg}", e.details) from e

@@ -9,7 +9,7 @@ from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, life_of
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import given_in, has_table, is_whole
-from calico_rkt.plugin.enforce.enforcer import policy_of
+from calico_rkt.plugin.enforce.enforcer import enforcer_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.model import Endpoint, Key
@@ -96,12 +96,12 @@ def tear_down(endpoint: Endpoint, store: Store, netns: str = "") -> None:
     netns: another path that may lead to the container's namespace.
     """
     failed: list[CniError] = []
-    rules = policy_of(store)
-    with rules.guard(store):
+    enforcer = enforcer_of(store)
+    with enforcer.guard():
         steps: tuple[tuple[str, Callable[[], object]], ...] = (
             ("link", lambda: _remove_link(endpoint, netns)),
-            ("policy", lambda: rules.detach(endpoint)),
-            ("flows", lambda: rules.forget_flows(endpoint)),
+            ("policy", lambda: enforcer.detach(endpoint)),
+            ("flows", lambda: enforcer.forget_flows(endpoint)),
         )
         for name, step in steps:
             try:

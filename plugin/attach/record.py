@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.plugin.attach.garbage import make_room
-from calico_rkt.plugin.enforce.enforcer import Policy
+from calico_rkt.plugin.enforce.enforcer import Enforcer
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.store.protocol import Store
@@ -17,12 +17,12 @@ _GC = "calico-rkt gc frees what containers that are gone have left, and names wh
 
 
 def recorded(
-    rules: Policy, store: Store, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]
+    enforcer: Enforcer, store: Store, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]
 ) -> Endpoint:
-    """What rules.add() gives; CniError 101 and 102 only where nothing that is gone stands in the way."""
+    """What enforcer.add() gives; CniError 101 and 102 only where nothing that is gone stands in the way."""
     for _ in range(_ATTEMPTS):
         try:
-            return rules.add(store, conf, endpoint, ipam, requested)
+            return enforcer.add(conf, endpoint, ipam, requested)
         except CniError as e:
             if e.code == Code.ADDRESS_TAKEN:
                 in_the_way = _holding({*endpoint.addresses, *requested})
@@ -32,7 +32,7 @@ def recorded(
                 raise
             if not make_room(store, in_the_way):
                 raise CniError(e.code, e.msg, "; ".join(filter(None, (e.details, _GC)))) from e
-    return rules.add(store, conf, endpoint, ipam, requested)
+    return enforcer.add(conf, endpoint, ipam, requested)
 
 
 def _holding(wanted: Collection[Address]) -> Callable[[Endpoint], bool]:

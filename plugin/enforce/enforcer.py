@@ -4,50 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
-from calico_rkt.plugin.enforce import local
+from calico_rkt.plugin.enforce.nftables import NftablesEnforcer
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Store
 
 
-class Policy(Protocol):
-    """What happens to an endpoint's policy: the module `policy` on one host, `cluster` where Felix enforces."""
+class Enforcer(Protocol):
+    """What becomes of the policy of a store's endpoints. On one host that is our table, in a cluster it is Felix.
 
-    def guard(self, store: Any, /) -> AbstractContextManager[None]: ...  # noqa: ANN401 - the store it belongs to
-    def check_host(self, store: Any, conf: NetConf) -> None: ...  # noqa: ANN401
-    def add(
-        self,
-        store: Any,  # noqa: ANN401
-        conf: NetConf,
-        /,
-        endpoint: Endpoint,
-        ipam: Ipam,
-        requested: Sequence[Address],
-    ) -> Endpoint: ...
-    def gateways(self, store: Any, /) -> Mapping[int, Address]: ...  # noqa: ANN401
-    def settle(
-        self,
-        store: Any,  # noqa: ANN401
-        conf: NetConf,
-        endpoint: Endpoint,
-        exposed: Collection[Address],
-        /,
-    ) -> tuple[Address, ...]: ...
-    def release(self, kept_back: Collection[Address], /) -> None: ...
-    def forget_flows(self, endpoint: Endpoint, /) -> None: ...
-    def attach(self, store: Any, conf: NetConf, endpoint: Endpoint, /) -> None: ...  # noqa: ANN401
-    def detach(self, endpoint: Endpoint, /) -> None: ...
-    def check(self, store: Any, conf: NetConf, /, endpoint: Endpoint) -> list[str]: ...  # noqa: ANN401
-    def usable(self, store: Any, conf: NetConf) -> None: ...  # noqa: ANN401
+    An ADD calls check_host, gateways, add, settle, attach, release, in this order; a DEL detach and forget_flows under
+    guard. All errors are CniError.
+    """
+
+    def check_host(self, conf: NetConf, /) -> None:
+        """Refuse a network that this host can't have, such as one whose range covers a net of the host's own."""
+
+    def gateways(self) -> Mapping[int, Address]:
+        """The next hops of this host's containers, by IP version, where they are not the usual ones."""
+
+    def add(self, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address], /) -> Endpoint:
+        """Record the endpoint with its addresses: Store.add(), and what has to be published before it."""
+
+    def settle(self, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address], /) -> tuple[Address, ...]:
+        """Forget flows of former holders of its addresses, before its link is up; what release() is to be given."""
+
+    def attach(self, conf: NetConf, endpoint: Endpoint, /) -> None:
+        """Have the network's policy enforced on the endpoint, before its link is up."""
+
+    def release(self, kept_back: Collection[Address], /) -> None:
+        """Take away what settle() kept these addresses back with."""
+
+    def guard(self) -> AbstractContextManager[None]:
+        """Held while an endpoint is taken away, until its record is."""
+
+    def detach(self, endpoint: Endpoint, /) -> None:
+        """Take away what enforces its policy; its link is gone."""
+
+    def forget_flows(self, endpoint: Endpoint, /) -> None:
+        """Forget its flows, where others may have its addresses next."""
+
+    def check(self, conf: NetConf, endpoint: Endpoint, /) -> list[str]:
+        """What is not as ADD left it, in words."""
+
+    def usable(self, conf: NetConf, /) -> None:
+        """CniError where an ADD to this network would fail for its policy or for who enforces it."""
 
 
-def policy_of(store: Store) -> Policy:
+def enforcer_of(store: Store) -> Enforcer:
     """Who sees to policy where this store is."""
     if isinstance(store, LocalStore):
-        return local
-    from calico_rkt.plugin.enforce import felix
+        return NftablesEnforcer(store)
+    # Here, not above: an ADD of this host's own datastore has nothing of clusters to import.
+    from calico_rkt.plugin.enforce.felix import FelixEnforcer
+    from calico_rkt.plugin.store.clustered import ClusterStore
 
-    return felix
+    if isinstance(store, ClusterStore):
+        return FelixEnforcer(store)
+    raise TypeError(f"nobody enforces what is in a {type(store).__name__}")

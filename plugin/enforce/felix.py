@@ -1,16 +1,18 @@
 """An endpoint and its conf in; the endpoint in Calico's datastore, under its network's profile, out.
 
-The counterpart of policy for clusters: here it is Felix that enforces what is stored.
+The counterpart of enforce/nftables for clusters: there it is Felix that enforces what is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.plugin.enforce import felix_chains
 from calico_rkt.plugin.enforce.local import compile_published, compiled
+from calico_rkt.plugin.enforce.subnets import refuse_covering
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.model import Endpoint, Published
@@ -23,82 +25,65 @@ _CALICO_S_OWN = ("cali", "tunl0", "vxlan", "wireguard.cali", "wg-v6.cali")
 """Beginnings of the names of interfaces that Calico gives addresses of its pools."""
 
 
-@contextmanager
-def guard(_store: ClusterStore) -> Iterator[None]:
-    """Nothing here is enforced by this host's own table, so nothing has to hold still."""
-    yield
+@dataclass(frozen=True, slots=True)
+class FelixEnforcer:
+    """The Enforcer of a cluster: Felix, on this host and on the others."""
 
+    store: ClusterStore
 
-def check_host(store: ClusterStore, conf: NetConf) -> None:
-    """Refuse where Felix is not there, and a range that covers an address or an on-link route of the host."""
-    _require_felix(conf)
-    fresh = [r for ranges in conf.ipam.ranges for r in ranges if r.subnet not in set(store.ranges())]
-    for net, ifname in pair.host_networks() if fresh else ():
-        if net.prefixlen == net.max_prefixlen or ifname.startswith(_CALICO_S_OWN):
-            continue
-        for r in fresh:
-            if net.version == r.subnet.version and net.overlaps(r.subnet):
-                raise CniError(
-                    Code.INVALID_CONF,
-                    f"subnet {r.subnet} of network {conf.name!r} covers {net}, which this host has on {ifname}",
-                    "choose a subnet that no interface of the host is in",
-                )
+    def guard(self) -> AbstractContextManager[None]:
+        """Nothing here is enforced by this host's own table, so nothing has to hold still."""
+        return nullcontext()
 
-
-def add(store: ClusterStore, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
-    """Store the endpoint; the first one of a network publishes its default profile before."""
-    for _ in range(_ATTEMPTS):
-        try:
-            return store.add(endpoint, ipam, requested)
-        except NoProfileError:
-            _publish_default(store, conf)  # prune elsewhere may take it away before the endpoint is under it
-    raise CniError(Code.TRY_AGAIN, f"the profile of network {conf.name!r} was deleted {_ATTEMPTS} times meanwhile")
-
-
-def gateways(store: ClusterStore) -> Mapping[int, Address]:
-    """The next hops of this host's containers, by IP version, where the cluster names any."""
-    return store.gateways()
-
-
-def settle(
-    _store: ClusterStore, _conf: NetConf, _endpoint: Endpoint, _exposed: Collection[Address]
-) -> tuple[Address, ...]:
-    """Nothing to forget: DEL did, and Calico's own routes keep packets from addresses that nobody has."""
-    return ()
-
-
-def release(_kept_back: Collection[Address]) -> None:
-    """Nothing was kept back."""
-
-
-def forget_flows(endpoint: Endpoint) -> None:
-    """Others than this host may give the address out next: forget its flows now."""
-    pair.forget_flows(endpoint.addresses)
-
-
-def attach(_store: ClusterStore, _conf: NetConf, _endpoint: Endpoint) -> None:
-    """All is done: Felix enforces what add() stored."""
-
-
-def detach(_endpoint: Endpoint) -> None:
-    """Felix takes away what it has as soon as the endpoint is out of the datastore."""
-
-
-def check(store: ClusterStore, conf: NetConf, endpoint: Endpoint) -> list[str]:
-    """What of the stored endpoint is not as ADD left it, and whether Felix is there, in words."""
-    problems = store.differs(endpoint)
-    try:
+    def check_host(self, conf: NetConf) -> None:
+        """Refuse where Felix is not there, too."""
         _require_felix(conf)
-    except CniError as e:
-        problems.append(e.msg)
-    return problems
+        known = set(self.store.ranges())
+        fresh = [r for ranges in conf.ipam.ranges for r in ranges if r.subnet not in known]
+        refuse_covering(conf.name, fresh, besides=_CALICO_S_OWN)
 
+    def add(self, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+        """The first endpoint of a network publishes its default profile before."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.store.add(endpoint, ipam, requested)
+            except NoProfileError:
+                _publish_default(self.store, conf)  # prune elsewhere may take it away before the endpoint is under it
+        raise CniError(Code.TRY_AGAIN, f"the profile of network {conf.name!r} was deleted {_ATTEMPTS} times meanwhile")
 
-def usable(store: ClusterStore, conf: NetConf) -> None:
-    """Raise CniError when an ADD to this network would fail for the cluster or for its policy."""
-    _require_felix(conf)
-    if not store.is_published(conf.name):
-        _default_profile(conf)
+    def gateways(self) -> Mapping[int, Address]:
+        return self.store.gateways()
+
+    def settle(self, _conf: NetConf, _endpoint: Endpoint, _exposed: Collection[Address]) -> tuple[Address, ...]:
+        """Nothing to forget: DEL did, and Calico's own routes keep packets from addresses that nobody has."""
+        return ()
+
+    def release(self, _kept_back: Collection[Address]) -> None:
+        """Nothing was kept back."""
+
+    def forget_flows(self, endpoint: Endpoint) -> None:
+        """Others than this host may give the address out next: forget its flows now."""
+        pair.forget_flows(endpoint.addresses)
+
+    def attach(self, _conf: NetConf, _endpoint: Endpoint) -> None:
+        """All is done: Felix enforces what add() stored."""
+
+    def detach(self, _endpoint: Endpoint) -> None:
+        """Felix takes away what it has as soon as the endpoint is out of the datastore."""
+
+    def check(self, conf: NetConf, endpoint: Endpoint) -> list[str]:
+        """Whether Felix is there, too."""
+        problems = self.store.differs(endpoint)
+        try:
+            _require_felix(conf)
+        except CniError as e:
+            problems.append(e.msg)
+        return problems
+
+    def usable(self, conf: NetConf) -> None:
+        _require_felix(conf)
+        if not self.store.is_published(conf.name):
+            _default_profile(conf)
 
 
 def _require_felix(conf: NetConf) -> None:

@@ -1,22 +1,19 @@
-"""An endpoint and its conf in; the network's profile published and enforced, and the endpoint attached to it, out."""
+"""What stands in the files, the published profiles and the records in; the whole nftables table in force out."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce import forget_flows as flows
 from calico_rkt.plugin.enforce.compiled import elements_of, enforceable, in_force
 from calico_rkt.plugin.enforce.nft import table
-from calico_rkt.plugin.enforce.nft.elements import EndpointElements, adding_all, to_host_script
-from calico_rkt.plugin.enforce.nft.libnftables import NftError
+from calico_rkt.plugin.enforce.nft.elements import adding_all, to_host_script
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.link import pair
-from calico_rkt.plugin.model import Endpoint, Published
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
@@ -24,105 +21,6 @@ from calico_rkt.plugin.store.local import LocalStore
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.overrides import File
     from calico_rkt.compiler.targets.felix import Nodes
-
-
-def guard(store: LocalStore) -> AbstractContextManager[None]:
-    """Held from an endpoint's elements to its record: a restore in between would put the elements back."""
-    return policy_lock(store.run_dir, shared=True)
-
-
-def add(store: LocalStore, _conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
-    """Record the endpoint with its addresses."""
-    return store.add(endpoint, ipam, requested)
-
-
-def gateways(_store: LocalStore) -> Mapping[int, Address]:
-    """No other next hops than the usual ones."""
-    return {}
-
-
-def settle(store: LocalStore, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address]) -> tuple[Address, ...]:
-    """See flows.settle()."""
-    return flows.settle(store, conf, endpoint, exposed)
-
-
-def release(kept_back: Collection[Address]) -> None:
-    """See flows.release()."""
-    if kept_back:
-        flows.release(kept_back)
-
-
-def forget_flows(_endpoint: Endpoint) -> None:
-    """Nothing: its record's removal leaves them to who takes the addresses next."""
-
-
-def attach(store: LocalStore, conf: NetConf, endpoint: Endpoint) -> None:
-    """One transaction of a few elements; the network's chains are built first where the kernel lacks them.
-
-    Nothing of Jinja2 or YAML is imported when they are there.
-    """
-    wanted = elements_of(endpoint)
-    with policy_lock(store.run_dir, shared=True, meanwhile=table.close_first):
-        try:
-            table.attach(wanted)
-        except (table.BaseMissingError, table.NetworkMissingError):
-            pass
-        else:
-            return
-    table.close_first()
-    while not _built(store, conf, wanted):
-        LOG.info("the published profile of network %s changed while its chains were made ready", conf.name)
-    _warn_of_blocked_forwarding()
-
-
-def detach(endpoint: Endpoint) -> None:
-    """Take the endpoint's elements away; those that are gone already are no error."""
-    table.detach(elements_of(endpoint))
-
-
-def _built(store: LocalStore, conf: NetConf, wanted: EndpointElements) -> bool:
-    """Publish the network's profile when it has none, build what the kernel lacks, attach; False to be done again.
-
-    What takes long, compiling and writing, is done before the lock, under which other networks' calls wait: there only
-    the published text is looked at again. What is published stays as it is, also where the host's files compile to
-    something else by now.
-    """
-    network_id = object_id(conf.name)
-    published = store.published(network_id) or store.publish(compile_published(conf))
-    if published.network != conf.name:
-        raise CniError(
-            Code.PROFILE_UNUSABLE,
-            f"the published profile {network_id!r} belongs to network {published.network!r}, not {conf.name!r}",
-        )
-    ready = script(published)
-    with policy_lock(store.run_dir, meanwhile=table.close_first):
-        finish_apply(store)
-        if store.published_text(network_id) != published.text:
-            return False
-        found = table.standing()
-        if found is table.Standing.WHOLE:
-            table.set_ranges(store.ranges())
-            members = adding_all([elements_of(e) for e in store.endpoints(conf.name)], frozenset({network_id}))
-            try:
-                table.apply_scripts([ready, members])
-            except NftError as e:
-                if not e.busy:
-                    raise
-                LOG.warning("an element of network %s leads elsewhere: building all of the table", conf.name)
-                restore(store)
-        else:
-            LOG.info("the nftables table is %s: building all of it", found.value)
-            restore(store)
-        table.attach(wanted)
-    return True
-
-
-def _warn_of_blocked_forwarding() -> None:
-    try:
-        for finding in blocked_forwarding():
-            LOG.warning("%s", finding)
-    except (CniError, LookupError, ValueError, TypeError) as e:  # other people's tables are no reason to fail an ADD
-        LOG.info("other tables could not be judged: %s", e)
 
 
 def members_script(store: LocalStore, network_ids: Collection[str]) -> str:
@@ -216,43 +114,6 @@ def restore_closed(store: LocalStore) -> bool:
         if table.standing() is table.Standing.CLOSED:
             restore(store)
     return True
-
-
-def check(store: LocalStore, _conf: NetConf, endpoint: Endpoint) -> list[str]:
-    """Where what an endpoint rests on in the kernel differs from what is published and recorded, in words."""
-    from calico_rkt.plugin.enforce.differences import of_attachment  # an ADD never compares, and need not import it
-
-    return list(of_attachment(store, endpoint))
-
-
-def check_host(store: LocalStore, conf: NetConf) -> None:
-    """Refuse a range that overlaps an on-link route of the host; asked once for each new range.
-
-    A single address of the host inside it is given to nobody, which link.create() sees to.
-    """
-    fresh = store.unrecorded(conf.name, [r for ranges in conf.ipam.ranges for r in ranges])
-    if not fresh:
-        return
-    for net, ifname in pair.host_networks():
-        for r in fresh if net.prefixlen < net.max_prefixlen else ():
-            if net.version == r.subnet.version and net.overlaps(r.subnet):
-                raise CniError(
-                    Code.INVALID_CONF,
-                    f"subnet {r.subnet} of network {conf.name!r} covers {net}, which this host has on {ifname}",
-                    "choose a subnet that no interface of the host is in",
-                )
-
-
-def usable(store: LocalStore, conf: NetConf) -> None:
-    """Raise CniError when an ADD to this network would fail for its policy."""
-    found = table.standing()
-    if found is table.Standing.NEWER:
-        raise table.NewerTableError
-    if found is table.Standing.HELD:
-        raise table.HeldTableError
-    published = store.published(object_id(conf.name))
-    if published is None:
-        compile_published(conf)
 
 
 def blocked_forwarding() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from calico_rkt.plugin.calls import dispatch
 from calico_rkt.plugin.cni.request import parse_request
-from calico_rkt.plugin.enforce import local as policy
+from calico_rkt.plugin.enforce.nftables import NftablesEnforcer
 from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.process import log
 from calico_rkt.plugin.store import local
@@ -30,14 +30,14 @@ PHASES: tuple[tuple[str, Any, str], ...] = (
     ("the log is opened", dispatch, "open_log"),
     ("the record is looked up", local.LocalStore, "endpoint"),
     ("a link without a record", pair, "delete_unrecorded"),
-    ("the host's own networks", policy, "check_host"),
+    ("the host's own networks", NftablesEnforcer, "check_host"),
     ("address and record", local.LocalStore, "add"),
     ("the pair, and inside", pair, "create"),
-    ("nftables", policy, "attach"),
+    ("nftables", NftablesEnforcer, "attach"),
     ("up, and routed", pair, "bring_up"),
     ("the result is recorded", local.LocalStore, "finish"),
     ("the pair is removed", pair, "delete"),
-    ("nftables, taken out", policy, "detach"),
+    ("nftables, taken out", NftablesEnforcer, "detach"),
     ("conntrack", pair, "forget_flows"),
     ("record and address are freed", local.LocalStore, "remove"),
     ("the store is closed", local.LocalStore, "close"),

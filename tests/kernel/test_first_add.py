@@ -16,7 +16,9 @@ from calico_rkt.compiler.conf.netconf import Ipam
 from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.plugin.enforce import differences
 from calico_rkt.plugin.enforce import local as policy
+from calico_rkt.plugin.enforce.compiled import elements_of
 from calico_rkt.plugin.enforce.nft import libnftables, table
+from calico_rkt.plugin.enforce.nftables import NftablesEnforcer
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish import local as lifecycle
@@ -85,14 +87,14 @@ def test_nobody_waits_for_what_a_first_add_reads_and_compiles(store, profiles, m
         return real(*given, **more)
 
     monkeypatch.setattr(policy, step, watched)
-    policy.attach(store, conf(profiles), recorded(store, 1))  # the table is not there
-    policy.attach(store, conf(profiles, "api"), recorded(store, 2, "api"))  # it is, the network is not
+    NftablesEnforcer(store).attach(conf(profiles), recorded(store, 1))  # the table is not there
+    NftablesEnforcer(store).attach(conf(profiles, "api"), recorded(store, 2, "api"))  # it is, the network is not
     assert seen == [True, True]
     assert {n.network_id for n in table.live_networks()} == {"web", "api"}
 
 
 def test_an_apply_while_a_first_add_makes_its_chains_ready_wins(store, profiles, monkeypatch):
-    policy.attach(store, conf(profiles, "api"), recorded(store, 1, "api"))
+    NftablesEnforcer(store).attach(conf(profiles, "api"), recorded(store, 1, "api"))
     real, done = policy.script, []
 
     def raced(published):
@@ -106,32 +108,32 @@ def test_an_apply_while_a_first_add_makes_its_chains_ready_wins(store, profiles,
         return ready
 
     monkeypatch.setattr(policy, "script", raced)
-    policy.attach(store, conf(profiles), recorded(store, 2))
+    NftablesEnforcer(store).attach(conf(profiles), recorded(store, 2))
     published = store.published("web")
     assert {n.network_id: n.digest for n in table.live_networks()}["web"] == published.digest
-    assert table.missing(policy.elements_of(recorded(store, 3))) != []
+    assert table.missing(elements_of(recorded(store, 3))) != []
 
 
 def test_a_first_add_whose_files_do_not_compile_publishes_nothing(store, profiles):
     (profiles / "web.yaml").write_text("network: web\negress: [{action: Alow}]\n")
     with pytest.raises(CniError, match="does not compile"):
-        policy.attach(store, conf(profiles), recorded(store, 1))
+        NftablesEnforcer(store).attach(conf(profiles), recorded(store, 1))
     assert store.published_ids() == ()
 
 
 def test_a_chain_that_somebody_gave_another_name_is_replaced_for_all_of_its_endpoints(store, profiles):
     first = recorded(store, 1)
-    policy.attach(store, conf(profiles), first)
+    NftablesEnforcer(store).attach(conf(profiles), first)
     libnftables.run("rename chain inet calico_rkt out-web elsewhere")
     second = recorded(store, 2)
-    policy.attach(store, conf(profiles), second)
-    assert table.missing(policy.elements_of(first)) == []
-    assert table.missing(policy.elements_of(second)) == []
+    NftablesEnforcer(store).attach(conf(profiles), second)
+    assert table.missing(elements_of(first)) == []
+    assert table.missing(elements_of(second)) == []
     assert "elsewhere" not in libnftables.listed("list table inet calico_rkt")
 
 
 def test_what_differs_is_told_also_while_somebody_holds_the_lock(store, profiles, monkeypatch):
-    policy.attach(store, conf(profiles), recorded(store, 1))
+    NftablesEnforcer(store).attach(conf(profiles), recorded(store, 1))
     libnftables.run("insert rule inet calico_rkt in-web accept")
     monkeypatch.setattr(differences, "_PATIENCE", 0.2)
     fd = os.open(store.run_dir / "policy.lock", os.O_RDWR)

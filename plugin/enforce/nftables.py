@@ -1,0 +1,136 @@
+"""An endpoint and its conf in; the network's profile published and enforced, and the endpoint attached to it, out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.enforce import forget_flows as flows
+from calico_rkt.plugin.enforce import local
+from calico_rkt.plugin.enforce.compiled import elements_of
+from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.enforce.nft.elements import EndpointElements, adding_all
+from calico_rkt.plugin.enforce.nft.libnftables import NftError
+from calico_rkt.plugin.enforce.subnets import refuse_covering
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.process.locks import policy_lock
+from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.store.local import LocalStore
+
+
+@dataclass(frozen=True, slots=True)
+class NftablesEnforcer:
+    """The Enforcer of one host: its table `inet calico_rkt`."""
+
+    store: LocalStore
+
+    def guard(self) -> AbstractContextManager[None]:
+        """A restore between an endpoint's elements and its record would put the elements back."""
+        return policy_lock(self.store.run_dir, shared=True)
+
+    def check_host(self, conf: NetConf) -> None:
+        """Asked once for each new range. A single address of the host is given to nobody, see pair.create()."""
+        fresh = self.store.unrecorded(conf.name, [r for ranges in conf.ipam.ranges for r in ranges])
+        refuse_covering(conf.name, fresh)
+
+    def add(self, _conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+        return self.store.add(endpoint, ipam, requested)
+
+    def gateways(self) -> Mapping[int, Address]:
+        return {}
+
+    def settle(self, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address]) -> tuple[Address, ...]:
+        """See flows.settle()."""
+        return flows.settle(self.store, conf, endpoint, exposed)
+
+    def release(self, kept_back: Collection[Address]) -> None:
+        if kept_back:
+            flows.release(kept_back)
+
+    def forget_flows(self, _endpoint: Endpoint) -> None:
+        """Nothing: its record's removal leaves them to who takes the addresses next."""
+
+    def attach(self, conf: NetConf, endpoint: Endpoint) -> None:
+        """One transaction of a few elements; the network's chains are built first where the kernel lacks them.
+
+        Nothing of Jinja2 or YAML is imported when they are there.
+        """
+        wanted = elements_of(endpoint)
+        with policy_lock(self.store.run_dir, shared=True, meanwhile=table.close_first):
+            try:
+                table.attach(wanted)
+            except (table.BaseMissingError, table.NetworkMissingError):
+                pass
+            else:
+                return
+        table.close_first()
+        while not self._built(conf, wanted):
+            LOG.info("the published profile of network %s changed while its chains were made ready", conf.name)
+        _warn_of_blocked_forwarding()
+
+    def _built(self, conf: NetConf, wanted: EndpointElements) -> bool:
+        """Publish the network's profile when it has none, build what the kernel lacks, attach; False: do it again.
+
+        What takes long, compiling and writing, is done before the lock, under which other networks' calls wait: there
+        only the published text is looked at again. What is published stays as it is, also where the host's files
+        compile to something else by now.
+        """
+        store, network_id = self.store, object_id(conf.name)
+        published = store.published(network_id) or store.publish(local.compile_published(conf))
+        if published.network != conf.name:
+            raise CniError(
+                Code.PROFILE_UNUSABLE,
+                f"the published profile {network_id!r} belongs to network {published.network!r}, not {conf.name!r}",
+            )
+        ready = local.script(published)
+        with policy_lock(store.run_dir, meanwhile=table.close_first):
+            local.finish_apply(store)
+            if store.published_text(network_id) != published.text:
+                return False
+            found = table.standing()
+            if found is table.Standing.WHOLE:
+                table.set_ranges(store.ranges())
+                members = adding_all([elements_of(e) for e in store.endpoints(conf.name)], frozenset({network_id}))
+                try:
+                    table.apply_scripts([ready, members])
+                except NftError as e:
+                    if not e.busy:
+                        raise
+                    LOG.warning("an element of network %s leads elsewhere: building all of the table", conf.name)
+                    local.restore(store)
+            else:
+                LOG.info("the nftables table is %s: building all of it", found.value)
+                local.restore(store)
+            table.attach(wanted)
+        return True
+
+    def detach(self, endpoint: Endpoint) -> None:
+        """Elements that are gone already are no error."""
+        table.detach(elements_of(endpoint))
+
+    def check(self, _conf: NetConf, endpoint: Endpoint) -> list[str]:
+        """Where what it rests on in the kernel differs from what is published and recorded."""
+        from calico_rkt.plugin.enforce.differences import of_attachment  # an ADD never compares: it need not import it
+
+        return list(of_attachment(self.store, endpoint))
+
+    def usable(self, conf: NetConf) -> None:
+        found = table.standing()
+        if found is table.Standing.NEWER:
+            raise table.NewerTableError
+        if found is table.Standing.HELD:
+            raise table.HeldTableError
+        if self.store.published(object_id(conf.name)) is None:
+            local.compile_published(conf)
+
+
+def _warn_of_blocked_forwarding() -> None:
+    try:
+        for finding in local.blocked_forwarding():
+            LOG.warning("%s", finding)
+    except (CniError, LookupError, ValueError, TypeError) as e:  # other people's tables are no reason to fail an ADD
+        LOG.info("other tables could not be judged: %s", e)
