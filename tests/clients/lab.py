@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from tests.leftovers import reap_entered
+
 HOST_V4, OUTSIDE_V4 = "192.0.2.1", "192.0.2.9"
 HOST_V6, OUTSIDE_V6 = "2001:db8:ffff::1", "2001:db8:ffff::9"
 PLUGINS = "/opt/cni/bin"
@@ -111,8 +113,10 @@ class Lab:
         """End PID 1 of the namespace, and with it all that ran here; drop its empty cgroups."""
         assert self._holder.stdin is not None
         self._holder.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._holder.wait(PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while self._holder.poll() is None and time.monotonic() < deadline:
+            reap_entered()
+            time.sleep(0.01)
         self._holder.kill()
         self._holder.wait()
         for process in self._started:
