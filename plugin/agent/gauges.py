@@ -16,7 +16,7 @@ from calico_rkt.plugin.agent.metrics import Sample
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import LocalStore, Usage, folders, open_local, open_records
+from calico_rkt.plugin.store.local import RECORDS, LocalStore, Usage, folders, open_local, open_records
 
 T = TypeVar("T")
 Gauge = tuple[str, str, Iterable[Sample]]
@@ -93,7 +93,8 @@ def _pools() -> tuple[list[Sample], list[Sample], list[Sample]]:
     endpoints: list[Sample] = []
     used: list[Sample] = []
     size: list[Sample] = []
-    for open_store in (open_local, open_records, partial(open_records, "etcdv2")):
+    stores: tuple[Callable[[], LocalStore], ...] = (open_local, *(partial(open_records, folder) for folder in RECORDS))
+    for open_store in stores:
         for use in _counted("attachments", partial(_usage, open_store)):
             labels = (("network", use.network),)
             endpoints.append((labels, float(use.endpoints)))

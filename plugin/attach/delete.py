@@ -15,7 +15,7 @@ from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import trace
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store.local import LocalStore, open_local, open_records
+from calico_rkt.plugin.store.local import RECORDS, LocalStore, open_local, open_records
 from calico_rkt.plugin.store.protocol import Store
 
 
@@ -49,7 +49,7 @@ def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
     Of a cluster's attachment the pair goes; the rest needs a conf that names the cluster.
     """
     is_local = isinstance(store, LocalStore)
-    for records in (open_records("etcd"), open_records("etcdv2")) if is_local else (open_local(),):
+    for records in map(open_records, RECORDS) if is_local else (open_local(),):
         found = records.endpoint(key) if records.is_there() else None
         if found is None or _is_stale(found, netns):
             continue

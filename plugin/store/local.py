@@ -292,7 +292,11 @@ def open_local() -> LocalStore:
     return LocalStore(*folders(), _verify, warm=True)
 
 
-def open_records(folder: str = "etcd") -> LocalStore:
+RECORDS = ("etcd", "etcdv2")
+"""The folders of this host's own records of attachments in clusters, one for each data model."""
+
+
+def open_records(folder: str = RECORDS[0]) -> LocalStore:
     """What this host keeps of attachments whose datastore is elsewhere: a folder for each data model."""
     run_dir, lib_dir = folders()
     return LocalStore(run_dir / folder, lib_dir / folder, _verify, warm=True, leaves_flows=False)
