@@ -248,3 +248,16 @@ def test_an_interface_that_a_container_makes_on_the_host_speaks_for_no_endpoint(
         )
         assert w.datagram(mute.ns, family, b.address[family], b.ns, source=mute.address[family]) is None, name
         world.sh(mute.ns, f"ip link del own{number}")
+
+
+@BOTH
+def test_a_host_end_that_was_renamed_lets_nothing_of_its_endpoint_pass(world, family):
+    a, b = joined(world), joined(world)
+    assert w.datagram(b.ns, family, a.address[family], a.ns) == b.address[family]
+    world.sh(world.host, f"ip link set {a.ifname} down\nip link set {a.ifname} name renamed0\nip link set renamed0 up")
+    bits = BITS[family]
+    world.sh(world.host, f"ip -{family} route replace {a.address[family]}/{bits} dev renamed0")
+    for sender in (b, world.outside):
+        assert w.datagram(sender.ns, family, a.address[family], a.ns) is None
+    for target, ns in ((b.address[family], b.ns), (w.OUTSIDE[family], world.outside.ns), (w.HOST[family], world.host)):
+        assert w.datagram(a.ns, family, target, ns) is None

@@ -28,6 +28,7 @@ BASE_RULES = {
     "ingress": 2,
     "foreign": 6,
     "known": 8,
+    "strays": 3,
 }
 """How many rules each chain of the base has: a chain that somebody flushed stands there and lets all through."""
 
