@@ -48,6 +48,10 @@ class Space:
         source, destination = (self._only(d, box[d]) for d in (SOURCE, DESTINATION))
         return source is not None and source == destination
 
+    def unsent(self, box: Box) -> bool:
+        """Whether none of its packets is one that is sent and opens a flow."""
+        return self.nobodys(box) or self.opens_none(box)
+
     def opens_none(self, box: Box) -> bool:
         """Whether all its packets are ICMP of types that open no flow."""
         if box[PROTOCOL] & ~self._icmp:

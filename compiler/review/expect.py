@@ -76,8 +76,6 @@ def outcome(world: World, expectation: Expectation, whole: Budget | None = None)
             scene = Scene([view], world.own, world.known, (*matches, *less))
             for box in scene.within(0, matches, less, budget):
                 for piece, fate in scene.fates(0, box, budget):
-                    if scene.space.opens_none(piece):
-                        continue  # never sent, or thrown away before any rule is asked
                     empty = False
                     deciders.update({id(r): r for _, r in fate.rules if r is not None})
                     if failure is None and fate.allowed is not (expectation.verdict is Action.ALLOW):

@@ -191,13 +191,17 @@ class Scene:
         return all(any(r.action is Action.ALLOW for r in stage) for stage in self._stages[number])
 
     def fates(self, number: int, box: Box, budget: Budget) -> Iterator[tuple[Box, Fate]]:
-        """Disjoint pieces that hold each packet of the box, each with its fate in view number."""
+        """Disjoint pieces that hold each packet of the box, each with its fate in view number.
+
+        Those of ICMP types that open no flow are left out: whatever rules say of them, they follow a flow or are
+        thrown away.
+        """
         pending: list[tuple[Box, Fate]] = [(box, Fate(allowed=True))]
         for stage, rules in zip(self.views[number].stages, self._lists[number], strict=True):
             passed: list[tuple[Box, Fate]] = []
             for piece, fate in pending:
                 for part, rule in rules.fates(piece, budget):
-                    if self.space.nobodys(part):
+                    if self.space.unsent(part):
                         continue
                     path = (*fate.rules, (stage, rule))
                     if rule is None or rule.action is Action.DENY:
@@ -205,7 +209,7 @@ class Scene:
                     else:
                         passed.append((part, Fate(None if rule is HOST_DECIDES else fate.allowed, path)))
             pending = passed
-        yield from ((b, fate) for b, fate in pending if not self.space.nobodys(b))
+        yield from ((b, fate) for b, fate in pending if not self.space.unsent(b))
 
     def _frame(self, v: View, *, owned: bool) -> Match:
         return Match(

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -349,3 +350,20 @@ def test_compile_explains_felixs_setting_as_the_reviews_do(net):
     said = run("compile", "web.conf", "--explain", cwd=net).stdout
     assert "endpoint_to_host: Felix's own setting" in said
     assert "drop" not in said
+
+
+@pytest.mark.parametrize("kind", [0, 3, 9, 30])
+def test_icmp_that_opens_no_flow_is_allowed_in_no_answer(net, tmp_path, kind):
+    old = tmp_path / "old"
+    shutil.copytree(net, old)
+    rule = "network: web\ningress:\n  - {action: Allow, protocol: ICMP, icmp: {type: %d}}\n"
+    (net / "profiles" / "web.yaml").write_text(rule % kind)
+    (old / "profiles" / "web.yaml").write_text("network: web\ningress: []\n")
+    for command in (("matrix", "."), ("explain", "front", "web"), ("explain", "front", "web", "icmp")):
+        said = run(*command, cwd=net).stdout
+        assert f"ICMP type {kind}" not in said
+        assert "front -> web: ALLOWED" not in said
+    done = run("diff", str(old), ".", cwd=net)
+    assert (done.returncode, "same packets allowed" in done.stdout) == (0, True), done
+    (net / "profiles" / "web.yaml").write_text(rule % 8)
+    assert "newly allowed" in run("diff", str(old), ".", cwd=net).stdout
