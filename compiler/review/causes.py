@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from ipaddress import collapse_addresses
 from typing import Any
 
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.grammar.definitions import Definition
 from calico_rkt.compiler.grammar.overrides import File, Override
 from calico_rkt.compiler.grammar.settings import Settings
-from calico_rkt.compiler.ir.model import NameRef, Rule
+from calico_rkt.compiler.ir.model import NameRef, Net, PortRange, Rule
+from calico_rkt.compiler.review.flows import Addresses, Flow
 from calico_rkt.compiler.review.snapshot import World
 
 
@@ -40,8 +42,8 @@ class Causes:
         self.worlds = (old, new)
         self._sides = (_Side(old), _Side(new))
 
-    def of_rule(self, rule: Rule, network: str, *, new: bool) -> Iterator[Cause]:
-        """Why a rule stands in one revision and not in the other; network is whose list it is in."""
+    def of_rule(self, rule: Rule, network: str, flow: Flow, *, new: bool) -> Iterator[Cause]:
+        """Why a rule decides a flow in one revision and not in the other; network is whose list it is in."""
         mine, other = (self._sides[new], self._sides[not new])
         if rule.span is None:
             return
@@ -52,7 +54,7 @@ class Causes:
         # A name that only one of them defines is used by a rule that is new, or gone, itself.
         shared = mine.definitions.keys() & other.definitions.keys()
         names = [n for n in _names(written) if n in shared and mine.values(n) != other.values(n)]
-        for name in names:
+        for name in [n for n in names if not _all_the_same(written, n, mine, other, flow)] or names:
             yield Cause(f"the definition {name[1]}", self._sides[1].definitions[name].span, rules=(rule.span,))
         if not names or written not in other.written:
             yield Cause("a rule", rule.span, not new)
@@ -142,6 +144,44 @@ def _names(rule: Rule) -> Iterator[tuple[str, str]]:
     for side in (rule.match.source, rule.match.destination):
         for group, values in (("nets", (*side.nets, *side.not_nets)), ("ports", (*side.ports, *side.not_ports))):
             yield from ((group, v.name) for v in values if isinstance(v, NameRef))
+
+
+def _all_the_same(rule: Rule, name: tuple[str, str], mine: _Side, other: _Side, flow: Flow) -> bool:
+    """Whether the rule would match the flow also if one definition had its value of the other revision."""
+
+    def values(items: Iterable[Any]) -> list[Any]:
+        out: list[Any] = []
+        for item in items:
+            key = (name[0], item.name) if isinstance(item, NameRef) else None
+            out += [item] if key is None else (other if key == name else mine).values(key)
+        return out
+
+    group, called = name
+    used = NameRef(called)
+    m = rule.match
+    for side, addresses, numbers in (
+        (m.source, flow.source, flow.source_ports),
+        (m.destination, flow.destination, flow.ports),
+    ):
+        if used in (side.not_nets if group == "nets" else side.not_ports):
+            return False
+        if group == "nets" and used in side.nets and not _within(addresses, values(side.nets)):
+            return False
+        if group == "ports" and used in side.ports and not _among(numbers, values(side.ports)):
+            return False
+    return True
+
+
+def _within(addresses: Addresses | None, nets: Sequence[Net]) -> bool:
+    """Whether all the addresses lie in the nets, as far as their words tell."""
+    wide = [n for family in (4, 6) for n in collapse_addresses(n for n in nets if n.version == family)]  # type: ignore[type-var]
+    said = addresses.nets if addresses is not None else ()
+    return bool(said) and all(any(a.version == n.version and a.subnet_of(n) for n in wide) for a in said)  # type: ignore[arg-type]
+
+
+def _among(numbers: Sequence[tuple[int, int]] | None, ports: Sequence[PortRange]) -> bool:
+    known = {p for port in ports for p in range(port.lo, port.hi + 1)}
+    return bool(numbers) and all(p in known for lo, hi in numbers or () for p in range(lo, hi + 1))
 
 
 def together(causes: Iterable[Cause]) -> tuple[Cause, ...]:

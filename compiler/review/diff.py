@@ -17,7 +17,7 @@ from calico_rkt.compiler.packets.subtract import pieces_left
 from calico_rkt.compiler.review.causes import Cause, Causes, together
 from calico_rkt.compiler.review.change import Change, Diff, Part, merged
 from calico_rkt.compiler.review.expect import matches_between
-from calico_rkt.compiler.review.flows import flow
+from calico_rkt.compiler.review.flows import Flow, flow
 from calico_rkt.compiler.review.pair import NOWHERE, Fate, Scene, View, relevant
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.rule_diff import changed_rules
@@ -230,12 +230,13 @@ class _Differ:
                     ends = view.source.name, view.destination.name
                     parts[path] = Part(*ends, example(scene.space, piece), before, after)
             first = next(iter(parts.values()))
-            causes = self._causes(view, parts.values(), marked)
+            said = flow(scene.space, box, scene.universes[number])
+            causes = self._causes(view, parts.values(), marked, said)
             yield Change(
                 widened,
                 (view.source.name,),
                 (view.destination.name,),
-                flow(scene.space, box, scene.universes[number]),
+                said,
                 first.example,
                 first.before,
                 first.after,
@@ -245,7 +246,7 @@ class _Differ:
                 tuple(parts.values()),
             )
 
-    def _causes(self, view: View, parts: Iterable[Part], marked: set[int] | None) -> tuple[Cause, ...]:
+    def _causes(self, view: View, parts: Iterable[Part], marked: set[int] | None, said: Flow) -> tuple[Cause, ...]:
         """The lines that changed and make the difference; none where the pair came or went with a network."""
         found: list[Cause] = []
         for part in parts:
@@ -255,7 +256,7 @@ class _Differ:
                         if stage.words.startswith("endpoint_to_host"):
                             found.append(self.causes.of_host(stage.network))
                         else:
-                            found += self.causes.of_rule(rule, stage.network, new=new)
+                            found += self.causes.of_rule(rule, stage.network, said, new=new)
         if marked is None:
             ends = (view.source, view.destination)
             found += [self.causes.of_addresses(p.name) for p in ends if p.kind is Kind.NETWORK and p.name in self.moved]

@@ -196,3 +196,40 @@ def test_a_changed_definition_of_ports_is_a_cause(sides):
     for side, ports in (("old", "80"), ("new", "80, 443")):
         sides.write("profiles/common.yaml", f"definitions:\n  ports:\n    web: [{ports}]\n", [side])
     assert set(sides.annotated()) == {"new/profiles/common.yaml:3"}
+
+
+def test_of_two_definitions_that_changed_only_those_that_a_flow_hangs_on_are_named(sides):
+    names = "definitions:\n  nets:\n    office: [%s]\n  ports:\n    web: [%s]\n"
+    rule = "  - {action: Allow, protocol: TCP, source: {nets: [office]}, destination: {ports: [web]}}\n"
+    for n in ("a", "b"):
+        sides.network(n, f"10.{ord(n)}.0.0/24", rule)
+    sides.write("profiles/names.yaml", names % ("192.0.2.0/24", "80"), ("old",))
+    sides.write("profiles/names.yaml", names % ("192.0.2.0/24, 198.51.100.0/24", "80, 443"), ("new",))
+    found = {c["words"]: c for c in sides.changes()}
+    assert len(found) == 2
+    for words, change in found.items():
+        causes = [c["what"] for c in change["causes"]]
+        if "198.51.100.0/24" in words:
+            assert causes == ["the definition office", "the definition web"]
+        else:
+            assert causes == ["the definition web"], "192.0.2.0/24 was in office before"
+            assert change["place"].endswith("names.yaml:5")
+
+
+def test_each_of_two_definitions_in_one_field_answers_for_its_own_addresses(sides):
+    names = "definitions:\n  nets:\n    lab: [%s]\n    office: [%s]\n"
+    sides.network("a", "10.1.0.0/24", "  - {action: Allow, source: {nets: [office, lab]}}\n")
+    sides.write("profiles/names.yaml", names % ("192.0.2.0/25", "198.51.100.0/25"), ("old",))
+    sides.write("profiles/names.yaml", names % ("192.0.2.0/25", "198.51.100.0/24"), ("new",))
+    (change,) = sides.changes()
+    assert [c["what"] for c in change["causes"]] == ["the definition office"]
+
+
+def test_a_narrower_definition_that_a_denied_flow_hangs_on_is_named_alone(sides):
+    names = "definitions:\n  nets:\n    office: [%s]\n  ports:\n    web: [%s]\n"
+    rule = "  - {action: Allow, protocol: TCP, source: {nets: [office]}, destination: {ports: [web]}}\n"
+    sides.network("a", "10.1.0.0/24", rule)
+    sides.write("profiles/names.yaml", names % ("192.0.2.0/24", "80, 443"), ("old",))
+    sides.write("profiles/names.yaml", names % ("192.0.2.0/24, 198.51.100.0/24", "80"), ("new",))
+    denied = [c for c in sides.changes() if c["change"] == "denied"]
+    assert [[c["what"] for c in change["causes"]] for change in denied] == [["the definition web"]]
