@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, life_of
@@ -15,7 +16,7 @@ from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import trace
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store.local import RECORDS, LocalStore, open_local, open_records
+from calico_rkt.plugin.store.local import RECORDS_OF, LocalStore, folders, open_local, open_records
 from calico_rkt.plugin.store.protocol import Store
 
 
@@ -44,23 +45,36 @@ def delete(request: Request, store: Store) -> None:
 
 
 def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
-    """What another datastore's record on this host has of it: the conf may have moved to this one since the ADD.
-
-    Of a cluster's attachment the pair goes; the rest needs a conf that names the cluster.
-    """
-    is_local = isinstance(store, LocalStore)
-    for records in map(open_records, RECORDS) if is_local else (open_local(),):
-        found = records.endpoint(key) if records.is_there() else None
+    """What another datastore's record on this host has of it: the conf may have moved to this one since the ADD."""
+    others: dict[str, Callable[[], LocalStore]] = {
+        "local": open_local,
+        **{datastore: partial(open_records, folder) for datastore, folder in RECORDS_OF.items()},
+    }
+    for datastore, opened in others.items():
+        records = opened()
+        found = records.endpoint(key) if datastore != store.datastore and records.is_there() else None
         if found is None or _is_stale(found, netns):
             continue
-        if not is_local:
+        if datastore == "local":
             tear_down(found, records, netns)
-        elif pair.delete(found.host_ifname, found.nonce):
-            LOG.warning(
-                "DEL %s %s %s: it was attached by a conf that names a cluster; calico-rkt gc with such a conf frees "
-                "its address there",
-                *words(key),
-            )
+        else:
+            _leave_cluster(found, records, datastore, netns)
+
+
+def _leave_cluster(found: Endpoint, records: LocalStore, datastore: str, netns: str) -> None:
+    """The pair goes, and what the cluster has of it is noted: a conf that names the cluster has to come by."""
+    from calico_rkt.plugin.store.journal import Journal, release_of
+
+    _remove_link(found, netns)
+    pair.forget_flows(found.addresses)
+    if found.members:
+        Journal(folders()[1] / "journal").write(release_of(found, datastore, "its conf names no cluster now"))
+        records.remove(found.key, found.nonce)
+    LOG.warning(
+        "DEL %s %s %s: it was attached by a conf that names a cluster; calico-rkt gc with such a conf frees "
+        "its address there",
+        *words(found.key),
+    )
 
 
 def give_back(request: Request, known: Endpoint | None) -> None:

@@ -14,12 +14,16 @@ from calico_rkt.plugin.attach.life import is_from_elsewhere
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish.datastores import Side, complain, opened_cluster, opened_local, tried
+from calico_rkt.plugin.publish.unclaimed import unclaimed
+from calico_rkt.plugin.store.journal import Journal
+from calico_rkt.plugin.store.local import folders
 
 
 def gc(args: argparse.Namespace, clusters: Callable[[], Iterable[Mapping[str, NetConf]]]) -> int:
     """Free what is gone, or the one attachment that is named, on this host and in its clusters; the exit status.
 
-    0 done, 1 a living attachment was not freed or a record can't be read, 2 something failed, which is named;
+    0 done, 1 a living attachment was not freed, a record can't be read, or something waits to be given back; 2
+    something failed. Each is named.
     CniError for an attachment that nobody knows.
     """
     if args.force and not args.attachment:
@@ -27,9 +31,18 @@ def gc(args: argparse.Namespace, clusters: Callable[[], Iterable[Mapping[str, Ne
     if args.attachment:
         return _one(args, _key(args.attachment), clusters)
     worst = tried(lambda: _here(args))  # whatever is wrong with a conf
+    named: list[NetConf] = []
     for there in clusters():
+        named += there.values()
         worst = max(worst, tried(partial(_there, args, dict(there))))
-    return worst
+    return max(worst, _told((*Journal(folders()[1] / "journal").broken(), *unclaimed(named))))
+
+
+def _told(remarks: Iterable[str]) -> int:
+    """What stays as it is, on stderr: 1 where there is any."""
+    told = [f"calico-rkt: {words}" for words in remarks]
+    print("".join(f"{line}\n" for line in told), end="", file=sys.stderr)
+    return int(bool(told))
 
 
 def _here(args: argparse.Namespace) -> int:
@@ -58,6 +71,8 @@ def _all(args: argparse.Namespace, side: Side) -> int:
         print(_kept(endpoint))
     for error in done.failed:
         complain(error)
+    if not args.dry_run:
+        worst = max(worst, _told(side.waiting()))
     return 2 if done.failed else max(worst, int(bool(side.store.damaged)))
 
 

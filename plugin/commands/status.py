@@ -24,6 +24,7 @@ from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.publish.datastores import LOCAL, clusters, opened_cluster, opened_local
 from calico_rkt.plugin.publish.host_confs import Decided
 from calico_rkt.plugin.publish.local import State
+from calico_rkt.plugin.publish.unclaimed import unclaimed
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import folders
 
@@ -50,6 +51,7 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
             warnings.append(f"networks {', '.join(sorted(confs_there))}: {e.msg}")
             away = True
     warnings += Journal(folders()[1] / "journal").broken()
+    warnings += unclaimed(known.values())
     networks = [(name, _named(s, decided.workspace.unusable)) for name, s in networks]
     agent = ask(folders()[0] / METRICS) if with_agent else None
     bad = [s for _, s in networks if s.state in ("edited", "unusable", "stale", "not ours") or s.loaded is False]

@@ -57,6 +57,10 @@ class Local:
         """What was noted to be given back, and is now, in words: nothing ever is here."""
         return ()
 
+    def waiting(self) -> tuple[str, ...]:
+        """What still waits to be given back, in words."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -101,11 +105,16 @@ class Cluster:
         swept = self.store.sweep()
         return (*done, *([f"freed {swept} addresses that no endpoint has"] if swept else ()))
 
+    def waiting(self) -> tuple[str, ...]:
+        """What still waits to be given back, in words."""
+        return tuple(self.store.waiting())
+
     def warnings(self) -> tuple[str, ...]:
-        """What of the cluster is not as the confs would have it, in words."""
+        """What of the cluster is not as the confs would have it, and what of ours there can't be read, in words."""
         from calico_rkt.plugin.publish import cluster
 
-        return cluster.warnings(self.store, self.known, self.files)
+        self.store.endpoints()
+        return (*cluster.warnings(self.store, self.known, self.files), *self.store.damaged)
 
 
 Side = Local | Cluster

@@ -20,7 +20,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key, Published
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access, UnreachableError
-from calico_rkt.plugin.store.journal import Journal, Release
+from calico_rkt.plugin.store.journal import Journal, Release, release_of
 from calico_rkt.plugin.store.local import LocalStore
 
 if TYPE_CHECKING:
@@ -143,7 +143,11 @@ class ClusterStore(ABC):
         found = self._records.endpoint(key)
         if found is None or found.nonce != nonce:
             return False
-        self._released_or_noted(key, nonce, found.addresses)
+        is_of_another = bool(found.members) and not set(found.members) & set(self.access.endpoints)
+        released = self._released_or_noted(key, nonce, () if is_of_another else found.addresses)
+        if is_of_another and not released:
+            self._journal.write(release_of(found, self.datastore, "its conf names another cluster now"))
+            LOG.warning("%s was attached in another cluster: what that has is noted", key.container)
         return self._records.remove(key, nonce)
 
     def forget(self, key: Key) -> bool:
@@ -227,14 +231,18 @@ class ClusterStore(ABC):
 
         return is_meant
 
-    def _waiting(self) -> list[str]:
-        """What status says of noted releases."""
+    def _here(self, endpoint: Endpoint) -> Endpoint:
+        """As it is recorded: of this cluster and node."""
+        return replace(endpoint, members=self.access.endpoints, node=self.node)
+
+    def waiting(self) -> list[str]:
+        """What status and gc say of noted releases."""
         noted = self._noted()
         if not noted:
             return []
         reasons = sorted({r.why for r in noted if r.why})
         why = f" ({'; '.join(reasons[:_REASONS_SHOWN])})" if reasons else ""
-        return [f"{len(noted)} attachments are noted to be given back{why}: calico-rkt gc"]
+        return [f"{len({(r.node, r.key) for r in noted})} attachments are noted to be given back{why}"]
 
 
 def until_done(attempt: Callable[[], T | None]) -> T:

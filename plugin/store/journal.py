@@ -16,7 +16,7 @@ from pathlib import Path
 
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.model import Key
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import atomic
 
 _PAUSE = 60.0
@@ -50,6 +50,13 @@ class Release:
     def __str__(self) -> str:
         key = self.key
         return f"{key.network} {key.container} {key.ifname}"
+
+
+def release_of(endpoint: Endpoint, datastore: str, why: str) -> Release:
+    """What a cluster has of a recorded attachment, which this call's conf does not name."""
+    return Release(
+        endpoint.members, endpoint.node, endpoint.key, endpoint.nonce, endpoint.addresses, datastore, why, time.time()
+    )
 
 
 class Journal:

@@ -47,6 +47,7 @@ class LocalStore:
     """
 
     link_prefix = "crk"
+    datastore = "local"
 
     def __init__(
         self,
@@ -294,6 +295,8 @@ def open_local() -> LocalStore:
 
 RECORDS = ("etcd", "etcdv2")
 """The folders of this host's own records of attachments in clusters, one for each data model."""
+RECORDS_OF = dict(zip(("etcdv3", "etcdv2"), RECORDS, strict=True))
+"""The same by the data model, as a conf's datastore_type names it."""
 
 
 def open_records(folder: str = RECORDS[0]) -> LocalStore:

@@ -25,6 +25,8 @@ class Store(Protocol):
 
     run_dir: Path
     """The folder of this host's locks."""
+    datastore: str
+    """The data model, as a conf's datastore_type names it."""
     link_prefix: str
     """What the names of host ends begin with."""
 

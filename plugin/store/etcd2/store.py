@@ -62,7 +62,7 @@ class OldStore(ClusterStore):
 
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         self.finish_releases()
-        return until_done(lambda: self._try_add(endpoint, ipam, requested))
+        return until_done(lambda: self._try_add(self._here(endpoint), ipam, requested))
 
     def _try_add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint | None:
         """One attempt; None when it has to begin anew: something stood in the way, or the profile went away."""
@@ -278,7 +278,7 @@ class OldStore(ClusterStore):
         half = self.profiles.half_swapped()
         if half:
             found.append(f"an apply on {half} is under way or was cut short: calico-rkt apply finishes it")
-        return tuple(dict.fromkeys([*found, *self._waiting()]))
+        return tuple(dict.fromkeys([*found, *(f"{words}: calico-rkt gc" for words in self.waiting())]))
 
     def complete(self) -> str:
         return self.profiles.finish_swap()

@@ -104,7 +104,7 @@ class EtcdStore(ClusterStore):
         addresses = endpoint.addresses or allocator.choose(key.network, ipam, requested)
         if not addresses:
             raise CniError(Code.INVALID_CONF, f"network {key.network!r} has no range to take an address from")
-        added = self._records.add(replace(endpoint, addresses=tuple(addresses)), ipam, ())
+        added = self._records.add(self._here(replace(endpoint, addresses=tuple(addresses))), ipam, ())
         try:
             done = self._write(added, view, allocator.draft, now)
         except CniError:
@@ -243,7 +243,7 @@ class EtcdStore(ClusterStore):
                 problem = differs(pool, nat=conf.ip_masq) if pool else ""
                 if problem:
                     found.append(f"network {conf.name}: {problem}")
-        found += self._waiting()
+        found += [f"{words}: calico-rkt gc" for words in self.waiting()]
         return tuple(dict.fromkeys(found))
 
     def felix(self) -> Nodes:
