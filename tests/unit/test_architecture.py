@@ -40,3 +40,15 @@ def test_each_room_is_on_the_page(top):
     table = PAGE.partition(f"| {top}/ |")[2].partition("\n\n")[0]
     rooms = {p.name + "/" for p in (ROOT / top).iterdir() if (p / "__init__.py").exists()}
     assert rooms <= set(re.findall(r"`([a-z_]+/)`", table))
+
+
+def test_each_decision_is_in_the_table_and_each_line_has_a_page():
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(r"^\| \[\d+\]\((\S+)\)", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == sorted(p.name for p in folder.glob("[0-9]*.md"))
+
+
+def test_each_document_is_in_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    documents = [f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")]
+    assert [d for d in (*documents, "ARCHITECTURE.md", "CONTRIBUTING.md", "tests/README.md") if d not in text] == []
