@@ -17,8 +17,13 @@ _NETFILTER, _SOL_NETLINK, _ADD_MEMBERSHIP = 12, 270, 1
 _NEWS_OF_NFTABLES = 7  # NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h
 _SO_ATTACH_FILTER = 26
 _PAUSE, _AT_ONCE = 1.0, 1000
-_IGNORED = tuple(10 << 8 | kind for kind in (12, 14, 15))
-"""NFT_MSG_NEWSETELEM, DELSETELEM, NEWGEN (linux/netfilter/nf_tables.h): what every ADD and DEL of ours gives rise to.
+_NEW_GENERATION = 10 << 8 | 15
+_BY_WHOM, _NFT = 40, int.from_bytes(b"nft\0", "big")
+"""Where the program's name stands in NFT_MSG_NEWGEN, behind the generation and the process; that of nft(8)."""
+_IGNORED = tuple(10 << 8 | kind for kind in (12, 14))
+"""NFT_MSG_NEWSETELEM, DELSETELEM (linux/netfilter/nf_tables.h): what every ADD and DEL of ours gives rise to.
+
+NEWGEN comes after each transaction, and counts where somebody made it by nft(8): elements may have gone by hand.
 
 A flush of a table or of the ruleset begins with rules and chains (nf_tables_api.c, nft_flush_table), never with these.
 """
@@ -90,11 +95,15 @@ def _again() -> socket.socket | None:
 
 def _ignore_elements(news: socket.socket) -> None:
     """A filter in the kernel, by the first message of each piece of news: our own calls wake nobody."""
-    kinds = [struct.unpack(">H", struct.pack("=H", kind))[0] for kind in _IGNORED]  # BPF loads in network order
+    *ignored, generation = (socket.htons(kind) for kind in (*_IGNORED, _NEW_GENERATION))  # BPF has network order
     load = struct.pack("=HBBI", 0x28, 0, 0, 4)  # BPF_LD | BPF_H | BPF_ABS: nlmsg_type
-    jumps = [struct.pack("=HBBI", 0x15, len(kinds) - n, 0, kind) for n, kind in enumerate(kinds)]  # BPF_JEQ to the end
+    jumps = [struct.pack("=HBBI", 0x15, 4 + len(ignored) - n - 1, 0, k) for n, k in enumerate(ignored)]  # BPF_JEQ: drop
+    by_whom = struct.pack("=HBBI", 0x15, 0, 2, generation) + struct.pack(
+        "=HBBI", 0x20, 0, 0, _BY_WHOM
+    )  # BPF_LD | BPF_W
+    by_nft = struct.pack("=HBBI", 0x15, 0, 1, _NFT)
     keep, drop = (struct.pack("=HBBI", 0x06, 0, 0, size) for size in (0xFFFFFFFF, 0))  # BPF_RET
-    code = load + b"".join(jumps) + keep + drop
+    code = load + b"".join(jumps) + by_whom + by_nft + keep + drop
     room = ctypes.create_string_buffer(code, len(code))
     program = _Program(len(code) // 8, ctypes.addressof(room))
     news.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(program))

@@ -21,6 +21,7 @@ from calico_rkt.plugin.enforce.differences import differences
 from calico_rkt.plugin.enforce.local import blocked_forwarding
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError
+from calico_rkt.plugin.link import sysctls
 from calico_rkt.plugin.publish.datastores import LOCAL, clusters, opened_cluster, opened_local
 from calico_rkt.plugin.publish.host_confs import Decided
 from calico_rkt.plugin.publish.local import State
@@ -38,6 +39,7 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
         found = local.states()
         differs = differences(local.store)
         warnings += local.store.damaged
+        warnings += sysctls.warnings() if local.store.endpoints() else ()
     blocked = blocked_forwarding()
     standing = table.standing()
     table_there = standing in (table.Standing.WHOLE, table.Standing.OLDER)

@@ -87,8 +87,7 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
         pinned = host.pinned.get((link.index, address), endpoint.mac)
         if pinned != endpoint.mac:
             yield f"the host's {name} takes {pinned} for {address}, which is {endpoint.mac}"
-    for sysctl in sysctls.problems(name, versions):
-        yield f"{sysctl} is off"
+    yield from sysctls.problems(name, versions)
 
 
 def _mend(socket: netlink.Socket, link: Interface, endpoint: Endpoint) -> None:

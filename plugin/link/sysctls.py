@@ -14,6 +14,10 @@ _NOW_A_ROUTER = (
     "this host forwards %s from now on, also between its other networks, since containers need it (%s=1); "
     "what may pass there is for a firewall of its own to say"
 )
+_LOOSE = (
+    "net.ipv4.conf.all.rp_filter=2 weakens that of host ends: the host remembers a neighbour for each IPv4 address "
+    "that a container asks with; 0 or 1 there, and what each interface needs in its own, keeps them few"
+)
 _SYSCTLS = "/proc/sys/"
 _NET = _SYSCTLS + "net"
 
@@ -63,13 +67,21 @@ def is_enabled(versions: Collection[int]) -> bool:
 
 
 def problems(host_ifname: str, versions: Collection[int]) -> tuple[str, ...]:
-    """The sysctls of a host end, or of the host, that keep its packets from being forwarded."""
+    """The sysctls of a host end, or of the host, that are not as enable() and its link's making left them, in words."""
     names = []
     if 4 in versions:
         names += ["ipv4/ip_forward", f"ipv4/conf/{host_ifname}/forwarding"]
     if 6 in versions:
         names += ["ipv6/conf/all/forwarding", f"ipv6/conf/{host_ifname}/forwarding"]
-    return tuple(f"net/{n}" for n in names if _read(f"{_NET}/{n}") not in ("1", ""))
+    off = [f"net/{n} is off" for n in names if _read(f"{_NET}/{n}") not in ("1", "")]
+    strict = _read(f"{_NET}/ipv4/conf/{host_ifname}/rp_filter") if 4 in versions else "1"
+    loose = [] if strict in ("1", "") else [f"net/ipv4/conf/{host_ifname}/rp_filter is {strict}, not 1"]
+    return (*off, *loose)
+
+
+def warnings() -> tuple[str, ...]:
+    """What the host's own settings take away from what host ends promise, in words."""
+    return (_LOOSE,) if _read(f"{_NET}/ipv4/conf/all/rp_filter") == "2" else ()
 
 
 def _forward_ipv6() -> None:

@@ -60,11 +60,15 @@ def test_two_networks_are_apart_but_for_the_override_s_port(lab: Lab, runtime: C
     assert not lab.fetch(server, 8080, inside="outside", wait=1), "the outside does not"
     assert runtime.execute("client", "ping", "-c", "1", "-W", "5", OUTSIDE_V4).returncode == 0, "but is reached"
 
-    assert lab.flows(server), "or there is nothing to clear"
+    assert lab.flows(server), "or there is nothing to forget"
     for name in ("server", "peer", "client"):
         runtime.stop(name)
     assert lab.left() == {}
-    assert lab.flows(server) == []
+    only = {"subnet": "10.1.0.0/24", "rangeStart": server, "rangeEnd": server}
+    runtime.run(conf("web", {"type": "host-local", "ranges": [[only]]}), "next", *IDLE)
+    assert address(runtime, "next") == server
+    assert lab.flows(server) == [], "a former holder's flows open nothing to the next one"
+    runtime.stop("next")
 
 
 def test_a_dual_stack_container_has_and_loses_both_addresses(lab: Lab, runtime: Containerd) -> None:

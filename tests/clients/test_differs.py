@@ -55,6 +55,7 @@ EDITS = pytest.mark.parametrize(
         (f"nft flush set {T} source4", "set source4 lacks", True, True),
         ("sysctl -qw net.ipv4.ip_forward=0", "net/ipv4/ip_forward is off", True, True),
         ("sysctl -qw net.ipv4.conf.WEB.forwarding=0", "net/ipv4/conf/WEB/forwarding is off", True, False),
+        ("sysctl -qw net.ipv4.conf.WEB.rp_filter=2", "net/ipv4/conf/WEB/rp_filter is 2, not 1", True, False),
         ("ip route flush dev WEB", "the host has no route to 10.1.0.", True, False),
         ("ip -6 route flush dev WEB", "the host has no route to fd00:1::", True, False),
         ("ip link set WEB down", "the host's WEB is down", True, False),
@@ -111,6 +112,13 @@ def test_a_restore_only_if_needed_says_what_was_wrong(host: Lab, edit: str) -> N
     assert status(host) == (0, [])
 
 
+def test_a_host_whose_own_setting_lets_neighbours_pile_up_is_told(host: Lab) -> None:
+    host.out("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=2")
+    done = host.run(TOOL, "status", "--no-agent", env=environment())
+    host.out("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0")
+    assert (done.returncode, b"warning: net.ipv4.conf.all.rp_filter=2" in done.stdout) == (1, True), done
+
+
 def test_a_host_end_whose_container_has_gone_is_told_with_the_way_out(host: Lab) -> None:
     Caller(host).add(API, "late", host.netns("late"))
     host.out("ip", "netns", "del", "late")
@@ -124,7 +132,11 @@ def test_a_host_end_whose_container_has_gone_is_told_with_the_way_out(host: Lab)
 def test_the_agent_mends_what_the_look_of_every_call_does_not_see(host: Lab) -> None:
     agent = Agent(host).start()
     try:
-        for edit in (f"insert rule {T} out-web return", f"flush set {T} source4; add rule {T} in-api accept"):
+        for edit in (
+            f"flush set {T} source4",
+            f"insert rule {T} out-web return",
+            f"flush set {T} source4; add rule {T} in-api accept",
+        ):
             restores = agent.counted("restores_total")
             host.out("nft", edit)
             until(lambda n=restores: agent.counted("restores_total") > n, "the agent compares after the news")
