@@ -94,16 +94,12 @@ def assemble(where: str, listing: Listing, kind: str = "folder", more: Reader | 
         listing.at,
         listing.profiles,
         parse_files(listing.profiles),
-        problems=(
-            *listing.problems,
-            *misnamed(listing.others),
-            *unnamed(listing.unnamed),
-            *too_deep(listing.nested, listing.profiles.values()),
-        ),
+        problems=(*listing.problems, *misnamed(listing.others), *unnamed(listing.unnamed)),
     )
     instead, told = ({}, []) if listing.chosen else stands_for(confs, usual, more)
     every = [usual, *instead.values()]
-    told += beside(listing.stray, [data for o in every for data in o.data.values()])
+    read = [data for o in every for data in o.data.values()]
+    told += [*too_deep(listing.nested, read), *beside(listing.stray, read)]
     using = {c.name: instead.get(normpath(c.profiles_dir), usual) for c in confs.confs}
     folders = tuple(o.folder for o in every if o.folder)
     return joined(where, confs, every, using, Sources(kind, (where,), folders), told, baseline=listing.baseline)

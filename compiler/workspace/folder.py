@@ -21,13 +21,12 @@ from calico_rkt.compiler.workspace.files import (
     is_there,
     nested,
     read_all,
-    read_profiles,
     same_folder,
     strays_in,
     unnamed_in,
 )
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, host_confs, host_folders, is_host_folder, unused_beside
-from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in
+from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in, read_inside
 from calico_rkt.compiler.workspace.place import Place
 from calico_rkt.compiler.workspace.sources import Sources
 from calico_rkt.compiler.workspace.unread import beside
@@ -92,11 +91,6 @@ def listing(folder: Place, chosen: Place | None) -> Listing:
         str(at) if chosen or is_there(at) else "",
         chosen=chosen is not None,
     )
-
-
-def read_inside(folder: Place, inside: str) -> Mapping[str, bytes]:
-    """The overrides in a folder that is named from the workspace's own."""
-    return read_profiles(folder / inside, may_be_absent=False)
 
 
 def open_host(folders: Sequence[Path], environ: Mapping[str, str], profiles: Path | None = None) -> Workspace:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.workspace.confs import Unusable
 from calico_rkt.compiler.workspace.files import SUFFIXES, entries_of, is_there, nested, read_all, unnamed_in
+from calico_rkt.compiler.workspace.place import Place
 from calico_rkt.compiler.workspace.policy import parse_files, unused
 from calico_rkt.compiler.workspace.unread import misnamed, too_deep, unnamed
 
@@ -32,7 +32,7 @@ class Overrides:
     problems: tuple[Diagnostic, ...] = ()
 
 
-def overrides_in(folder: Path, *, may_be_absent: bool) -> Overrides:
+def overrides_in(folder: Place, *, may_be_absent: bool) -> Overrides:
     """The folder's overrides; whatever is wrong stands in its problems."""
     problems: list[Diagnostic] = []
     try:
@@ -42,6 +42,11 @@ def overrides_in(folder: Path, *, may_be_absent: bool) -> Overrides:
     data = read_all(entries, SUFFIXES, problems)
     problems += [*misnamed(map(str, entries)), *unnamed(unnamed_in(entries)), *too_deep(nested(folder), data.values())]
     return Overrides(str(folder), data, parse_files(data), not entries and not is_there(folder), tuple(problems))
+
+
+def read_inside(folder: Place, inside: str) -> Overrides:
+    """The overrides in a folder that is named from the workspace's own."""
+    return overrides_in(folder / inside, may_be_absent=False)
 
 
 def not_used(

@@ -11,9 +11,10 @@ from typing import NoReturn
 
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.workspace.assemble import Workspace, assemble
-from calico_rkt.compiler.workspace.folder import listing, read_inside
+from calico_rkt.compiler.workspace.folder import listing
 from calico_rkt.compiler.workspace.git import Git
 from calico_rkt.compiler.workspace.git_tree import InRevision, Tree
+from calico_rkt.compiler.workspace.overrides import read_inside
 
 
 def open_revision(revision: str, folder: Path, profiles: Path | None = None) -> Workspace:

@@ -12,9 +12,9 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, read_confs
-from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_file, read_profiles
+from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_file
 from calico_rkt.compiler.workspace.host import is_host_folder, unused_beside
-from calico_rkt.compiler.workspace.overrides import Overrides, not_used, overrides_in
+from calico_rkt.compiler.workspace.overrides import Overrides, not_used, overrides_in, read_inside
 from calico_rkt.compiler.workspace.standing import stands_for
 
 
@@ -56,15 +56,11 @@ def policy_beside(path: Path | None, conf: NetConf, environ: Mapping[str, str], 
         told = unused_beside(folder, [conf, *beside]) if folder else []
     else:
         overrides = overrides_in(folder / PROFILES, may_be_absent=True)
-        instead, told = stands_for(Confs((conf,), {conf.name: str(path)}), overrides, partial(_read, folder))
+        instead, told = stands_for(Confs((conf,), {conf.name: str(path)}), overrides, partial(read_inside, folder))
         overrides = next(iter(instead.values()), overrides)
     if names and folder is not None and not host and Path(overrides.folder).parent.resolve() == folder.resolve():
         told += not_used(overrides, names, unusable, here="no conf here")
     return Single(overrides, names, (*overrides.problems, *told))
-
-
-def _read(folder: Path, inside: str) -> Mapping[str, bytes]:
-    return read_profiles(folder / inside, may_be_absent=False)
 
 
 def _beside(folder: Path | None, environ: Mapping[str, str]) -> tuple[tuple[NetConf, ...], tuple[Unusable, ...]]:

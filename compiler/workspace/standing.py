@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from os.path import normpath
 
 from calico_rkt.compiler.conf.netconf import PROFILES_DIR
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, warning
+from calico_rkt.compiler.diagnostics import Diagnostic, warning
 from calico_rkt.compiler.workspace.confs import Confs
 from calico_rkt.compiler.workspace.overrides import Overrides
-from calico_rkt.compiler.workspace.policy import parse_files
 
-Reader = Callable[[str], Mapping[str, bytes]]
-"""A folder's path from the workspace in, the YAML files there by path out; CompileError where it can't be read."""
+Reader = Callable[[str], Overrides]
+"""A folder's path from the workspace in, the overrides there out."""
 
 
 def stands_for(confs: Confs, usual: Overrides, more: Reader | None) -> tuple[dict[str, Overrides], list[Diagnostic]]:
@@ -26,12 +26,7 @@ def stands_for(confs: Confs, usual: Overrides, more: Reader | None) -> tuple[dic
             continue
         if named in given and more is not None:
             folder = given[named].text
-            try:
-                data = more(folder)
-            except CompileError as e:
-                found[named] = Overrides(folder, {}, (), problems=e.diagnostics)
-            else:
-                found[named] = Overrides(folder, data, parse_files(data))
+            found[named] = replace(more(folder), folder=folder)
         elif named != PROFILES_DIR:
             message = (
                 f"profiles_dir is {conf.profiles_dir}: a host reads that, and here {usual.folder or 'nothing'} is read"

@@ -507,3 +507,17 @@ def test_what_is_not_to_be_looked_at_is_no_revision(top):
     commit(top)
     ((code, _, _),) = told(Path("net.d"), "^HEAD")
     assert code == "CR714"
+
+
+def test_a_folder_that_stands_for_a_profiles_dir_is_looked_through_as_profiles_is(top):
+    put(top, "net.d/web.conf", CONF.replace('"ipam"', '"profiles_dir": "/srv/team", "ipam"'))
+    put(top, "net.d/profiles/settings.yaml", "settings: {profiles_dirs: {/srv/team: profiles/team}}\n")
+    put(top, "net.d/profiles/team/web.yaml", OPEN)
+    commit(top)
+    assert told("net.d") == [], "the folder is read, so it is not told as one that is not"
+    put(top, "net.d/profiles/team/web.YML", SHUT)
+    put(top, "net.d/profiles/team/more/web.yaml", SHUT)
+    commit(top)
+    here = [(d.code, d.message, d.hint) for d in open_folder(Path("net.d"), {}).diagnostics]
+    assert sorted(told("net.d")) == sorted(here)
+    assert [code for code, _, _ in here] == ["CR707"] * len(here) != []
