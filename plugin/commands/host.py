@@ -15,10 +15,11 @@ from calico_rkt.plugin.commands.restore import restore_host
 from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import open_log
+from calico_rkt.plugin.publish.changes import NONE, Change, ChangedMeanwhileError, Files
 from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown
-from calico_rkt.plugin.publish.datastores import Local, Side, clusters, complain, opened_cluster, opened_local, tried
+from calico_rkt.plugin.publish.datastores import Side, clusters, complain, opened_cluster, opened_local, tried
 from calico_rkt.plugin.publish.host_confs import Decided, confs_of, decided
-from calico_rkt.plugin.publish.local import NONE, Change, ChangedMeanwhileError, Files
+from calico_rkt.plugin.publish.local import Local
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.review.snapshot import World

@@ -22,9 +22,10 @@ from calico_rkt.plugin.enforce.local import blocked_forwarding
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import sysctls
-from calico_rkt.plugin.publish.datastores import LOCAL, clusters, opened_cluster, opened_local
+from calico_rkt.plugin.publish.changes import State
+from calico_rkt.plugin.publish.datastores import clusters, opened_cluster, opened_local
 from calico_rkt.plugin.publish.host_confs import Decided
-from calico_rkt.plugin.publish.local import State
+from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.publish.unclaimed import unclaimed
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import folders

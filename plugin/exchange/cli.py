@@ -13,10 +13,11 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.process.log import open_log
+from calico_rkt.plugin.publish.changes import Change, ChangedMeanwhileError
 from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown
-from calico_rkt.plugin.publish.datastores import LOCAL, Side
+from calico_rkt.plugin.publish.datastores import Side
 from calico_rkt.plugin.publish.host_confs import confs_of
-from calico_rkt.plugin.publish.local import Change, ChangedMeanwhileError
+from calico_rkt.plugin.publish.local import LOCAL
 
 _ATTEMPTS = 10
 
@@ -122,8 +123,9 @@ def _export(args: argparse.Namespace) -> int:
 def _warn_of_codes(bundle: Bundle, side: Side) -> None:
     """What is written may be given to any Calico: which profiles would stop a Felix, on stderr."""
     from calico_rkt.compiler.targets.felix import NFTABLES, coded
+    from calico_rkt.plugin.publish.cluster import Cluster
 
-    felix = None if side.name == LOCAL else side.store.felix()  # type: ignore[union-attr]
+    felix = side.store.felix() if isinstance(side, Cluster) else None
     if felix is not None and NFTABLES not in felix.modes:
         return
     for network in bundle.profiles:

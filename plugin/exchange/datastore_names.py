@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.publish.datastores import LOCAL, Cluster, Side, clusters, opened_cluster, opened_local
+from calico_rkt.plugin.publish.cluster import Cluster
+from calico_rkt.plugin.publish.datastores import Side, clusters, opened_cluster, opened_local
+from calico_rkt.plugin.publish.local import LOCAL
 
 CLUSTERS = ("etcdv3", "etcdv2")
 _SCHEMES = ("http://", "https://")

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from calico_rkt.compiler.bundle.resources import Bundle, Pool, WorkloadEndpoint
 from calico_rkt.compiler.conf.netconf import Ipam, Net, NetConf
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.calico_v3.read import verify
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.publish.datastores import Cluster, Side
-
-if TYPE_CHECKING:
-    from calico_rkt.plugin.store.etcd3.inventory import Inventory
+from calico_rkt.plugin.publish.datastores import Side
+from calico_rkt.plugin.publish.local import LOCAL
 
 
 def export(side: Side, *, endpoints: bool) -> Bundle:
     """CniError 106 names every profile that was edited by hand: what nobody reviewed goes nowhere from here."""
     return Bundle(_profiles(side), pools(side), _endpoints(side) if endpoints else ())
-
-
-def inventory(side: Cluster) -> Inventory | None:
-    """A cluster's pools and endpoints; None where its data model has others than the bundle's."""
-    from calico_rkt.plugin.store.etcd3.store import EtcdStore
-
-    return side.store.inventory if isinstance(side.store, EtcdStore) else None
 
 
 def _profiles(side: Side) -> tuple[Network, ...]:
@@ -51,7 +40,7 @@ def _profiles(side: Side) -> tuple[Network, ...]:
 
 def pools(side: Side) -> tuple[Pool, ...]:
     """A cluster's pools that are ours; elsewhere each subnet of the networks here that lies in no other of them."""
-    there = inventory(side) if isinstance(side, Cluster) else None
+    there = side.inventory()
     if there is not None:
         return there.pools()
     from calico_rkt.plugin.store.etcd3.inventory import local_pool
@@ -78,8 +67,8 @@ def _in(inner: Net, outer: Net) -> bool:
 
 
 def _endpoints(side: Side) -> tuple[WorkloadEndpoint, ...]:
-    if isinstance(side, Cluster):
-        there = inventory(side)
+    if side.name != LOCAL:
+        there = side.inventory()
         return there.endpoints() if there is not None else ()
     from calico_rkt.plugin.store.access import node_name
     from calico_rkt.plugin.store.etcd3.inventory import local_document

@@ -19,10 +19,10 @@ from calico_rkt.compiler.pipeline import write_proven
 from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 from calico_rkt.compiler.targets.felix import ANY, unfit
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.exchange.export import inventory
 from calico_rkt.plugin.model import Published
-from calico_rkt.plugin.publish.datastores import Cluster, Side
-from calico_rkt.plugin.publish.local import Change
+from calico_rkt.plugin.publish.changes import Change
+from calico_rkt.plugin.publish.cluster import Cluster
+from calico_rkt.plugin.publish.datastores import Side
 
 _OF_2015 = "calico-v1"
 """The target of a cluster without an inventory."""
@@ -43,7 +43,7 @@ def plan(bundle: Bundle, side: Side, source: str) -> Plan:
     problems = list(_unfit(bundle, side, source))
     if problems:
         raise CompileError(problems)
-    there = inventory(side) if isinstance(side, Cluster) else None
+    there = side.inventory()
     if there is not None:
         there.check_ready()
     elif isinstance(side, Cluster):
@@ -69,7 +69,7 @@ def carry_out(plan: Plan, side: Side) -> None:
 
     ChangedMeanwhileError or CniError 11 where a profile changed since it was shown; pools that were made stay.
     """
-    there = inventory(side) if isinstance(side, Cluster) else None
+    there = side.inventory()
     if there is not None:
         for pool in plan.pools:
             there.create(pool)
@@ -85,7 +85,7 @@ def carry_out(plan: Plan, side: Side) -> None:
 
 def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
     """Why the datastore can't have these policies: what its enforcer has no words for."""
-    if isinstance(side, Cluster) and inventory(side) is not None:
+    if isinstance(side, Cluster) and side.inventory() is not None:
         # The settings of files speak of what apply publishes from them, not of what is brought in.
         nodes = replace(side.store.felix() or ANY, sure=True)
         for network in bundle.profiles:
@@ -129,7 +129,7 @@ def _change(network: Network, side: Side) -> Change | None:
 
 
 def _pools(bundle: Bundle, side: Side) -> tuple[tuple[Pool, ...], list[str]]:
-    there = inventory(side) if isinstance(side, Cluster) else None
+    there = side.inventory()
     if there is None:
         why = "the first ADD makes them" if isinstance(side, Cluster) else "a network's subnet stands in its conf alone"
         return (), [f"{_count(bundle.pools, 'pool')} not brought in: here {why}"] if bundle.pools else []

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import render
-from calico_rkt.plugin.publish.local import Change
+from calico_rkt.plugin.publish.changes import Change
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.review.snapshot import World

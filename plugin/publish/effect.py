@@ -22,7 +22,7 @@ from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.host import overrides_of
 from calico_rkt.compiler.workspace.policy import parse_files, policy_for
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.publish.local import Change
+from calico_rkt.plugin.publish.changes import Change
 from calico_rkt.plugin.store.protocol import Profiles
 
 

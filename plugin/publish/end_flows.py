@@ -8,7 +8,7 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.calico_v3.read import verify
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.publish.local import Change
+from calico_rkt.plugin.publish.changes import Change
 from calico_rkt.plugin.publish.open_flows import Judged, end, judge
 from calico_rkt.plugin.store.local import LocalStore
 

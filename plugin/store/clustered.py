@@ -24,6 +24,7 @@ from calico_rkt.plugin.store.journal import Journal, Release, release_of
 from calico_rkt.plugin.store.local import LocalStore
 
 if TYPE_CHECKING:
+    from calico_rkt.compiler.bundle.resources import Pool, WorkloadEndpoint
     from calico_rkt.compiler.targets.felix import Nodes
 
 ATTEMPTS = 100
@@ -62,6 +63,25 @@ class ClusterProfiles(Protocol):
 
     def endpoint_counts(self) -> dict[str, int]:
         """How many endpoints of the whole cluster are under each profile."""
+
+
+class Inventory(Protocol):
+    """What a bundle can have of a cluster: its pools and endpoints. An attachment never asks."""
+
+    def check_ready(self) -> None:
+        """CniError 11 when the cluster does not want to be written to."""
+
+    def pools(self) -> tuple[Pool, ...]:
+        """The pools that this program made, by their names."""
+
+    def endpoints(self) -> tuple[WorkloadEndpoint, ...]:
+        """The endpoints that this program made, on every node."""
+
+    def stands_in(self, pool: Pool) -> str:
+        """What the cluster has in the place of a pool, in words; empty where it is free. CniError: it can't be."""
+
+    def create(self, pool: Pool) -> bool:
+        """Make the pool where its place is free; whether it was made."""
 
 
 class ClusterStore(ABC):
@@ -108,6 +128,10 @@ class ClusterStore(ABC):
 
         nonce "": whatever attachment of ours stands there that this host has no record of.
         """
+
+    def inventory(self) -> Inventory | None:
+        """Its pools and endpoints; None where its data model has others than a bundle's."""
+        return None
 
     def felix(self) -> Nodes | None:
         """How Felix may enforce on the nodes, where that limits what a profile may say."""

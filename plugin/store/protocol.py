@@ -29,6 +29,8 @@ class Store(Protocol):
     """The data model, as a conf's datastore_type names it."""
     link_prefix: str
     """What the names of host ends begin with."""
+    damaged: dict[str, None]
+    """What this store met that can't be read and was left out, in words, once each."""
 
     def endpoint(self, key: Key) -> Endpoint | None:
         """The attachment as this host has recorded it, or None."""

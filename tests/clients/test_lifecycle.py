@@ -190,9 +190,10 @@ def test_a_half_done_apply_is_completed_by_the_next_add(lab: Lab, cni: Host) -> 
     address = attached(lab, cni, "a")
     lab.override("web", OPEN)
     cut = (
-        "from calico_rkt.plugin.publish import local as l; from calico_rkt.plugin.store.local import open_local as o;"
+        "from calico_rkt.plugin.publish.local import Local as L;"
+        "from calico_rkt.plugin.store.local import open_local as o;"
         "from calico_rkt.plugin.publish.host_confs import confs_there as h;"
-        "s = o(); c = l.plan(s, h().known)[0]; s.stage({c.new.network_id: c.new.text})"
+        "s = o(); c = L(s, h().known).plan()[0]; s.stage({c.new.network_id: c.new.text})"
     )
     env = environment({"PYTHONPATH": f"{PLUGINS}/calico"})
     done = lab.run("/usr/bin/python3", "-c", cut, env=env)

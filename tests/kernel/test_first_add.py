@@ -21,7 +21,7 @@ from calico_rkt.plugin.enforce.nft import libnftables, table
 from calico_rkt.plugin.enforce.nftables import NftablesEnforcer
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key
-from calico_rkt.plugin.publish import local as lifecycle
+from calico_rkt.plugin.publish.local import Local
 from calico_rkt.plugin.store.local import LocalStore, _verify
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
@@ -102,9 +102,9 @@ def test_an_apply_while_a_first_add_makes_its_chains_ready_wins(store, profiles,
         if not done:
             done.append(1)
             (profiles / "web.yaml").write_text("network: web\negress: []\n")
-            changes = lifecycle.plan(store, {"web": conf(profiles)})
+            changes = Local(store, {"web": conf(profiles)}).plan()
             assert len(changes) == 1
-            lifecycle.apply(store, changes)
+            Local(store, {}).apply(changes)
         return ready
 
     monkeypatch.setattr(policy, "script", raced)

@@ -68,7 +68,6 @@ class EtcdStore(ClusterStore):
         self._locked = False
         self.profiles = ClusterProfiles(self._gateway)
 
-    @property
     def inventory(self) -> Inventory:
         """What export and import ask of the cluster; an attachment never does."""
         from calico_rkt.plugin.store.etcd3.inventory import Inventory

@@ -13,7 +13,7 @@ from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.plugin.enforce import local as policy
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.model import Endpoint, Key
-from calico_rkt.plugin.publish import local as lifecycle
+from calico_rkt.plugin.publish.local import Local
 from calico_rkt.plugin.store import local
 
 
@@ -43,29 +43,29 @@ def host(tmp_path, monkeypatch):
             key = Key(conf.name, "c", "eth0")
             store.add(Endpoint(key, "aa", "/n", 4, 7, f"crk{n}", "02", (ip_address(f"10.{n}.0.2"),)), Ipam("dhcp"), ())
     store.asked.clear()
-    return store, known, dict.fromkeys(known, ())
+    return Local(store, known, dict.fromkeys(known, ()))
 
 
 @pytest.mark.parametrize(
     "look",
     [
-        lifecycle.states,
-        lambda store, known, files: lifecycle.plan(store, known, (), files),
-        lambda store, _known, _files: lifecycle.prune(store, dry_run=True),
+        Local.states,
+        Local.plan,
+        lambda local: local.prune(dry_run=True),
     ],
 )
 def test_a_look_at_all_networks_asks_once(host, look):
-    store = host[0]
-    look(*host)
+    store = host.store
+    look(host)
     assert max(store.asked.values()) <= 2, store.asked
 
 
 def test_prune_deletes_what_has_no_endpoint_and_goes_on_past_one_that_can_not_be(host):
-    store = host[0]
+    store = host.store
     stuck = store.lib_dir / "profiles" / "n4.yaml"
     stuck.unlink()
     stuck.mkdir()
-    gone, failed = lifecycle.prune(store, dry_run=False)
+    gone, failed = host.prune(dry_run=False)
     assert gone == ("n0", "n10", "n2", "n6", "n8")
     assert [str(stuck) in e.msg for e in failed] == [True]
     assert [i for i in store.published_ids() if i != "n4"] == ["n1", "n11", "n3", "n5", "n7", "n9"]
