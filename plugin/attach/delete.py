@@ -11,13 +11,15 @@ from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, 
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import given_in, has_table, is_whole
 from calico_rkt.plugin.enforce.enforcer import enforcer_of
+from calico_rkt.plugin.enforce.local import restore
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import trace
+from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import RECORDS_OF, LocalStore, folders, open_local, open_records
-from calico_rkt.plugin.store.protocol import Store
+from calico_rkt.plugin.store.protocol import DamagedRecordError, Store
 
 
 def key_of(request: Request) -> Key:
@@ -30,7 +32,12 @@ def delete(request: Request, store: Store) -> None:
     Goes on past an error and raises the first at the end; the record stays then, so that GC finishes it.
     """
     key = key_of(request)
-    known = store.endpoint(key)
+    try:
+        known = store.endpoint(key)
+    except DamagedRecordError as e:
+        discard(key, store, e)
+        give_back(request, None)
+        return
     if known is not None and _is_stale(known, request.netns):
         LOG.warning("DEL %s %s %s: of an older netns %s, the newer attachment stays", *words(key), request.netns)
         return
@@ -44,6 +51,16 @@ def delete(request: Request, store: Store) -> None:
     LOG.info("DEL %s %s %s%s", *words(key), "" if known else ": was not attached")
 
 
+def discard(key: Key, store: Store, why: CniError) -> None:
+    """Take away an attachment whose record can't be read: the pair by its name, and the rest by building all anew."""
+    LOG.warning("%s; what can be told of it is taken away", why.msg)
+    pair.delete_unrecorded(key, store.link_prefix)
+    store.discard(key)
+    if isinstance(store, LocalStore):
+        with policy_lock(store.run_dir):
+            restore(store)
+
+
 def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
     """What another datastore's record on this host has of it: the conf may have moved to this one since the ADD."""
     others: dict[str, Callable[[], LocalStore]] = {
@@ -52,7 +69,11 @@ def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
     }
     for datastore, opened in others.items():
         records = opened()
-        found = records.endpoint(key) if datastore != store.datastore and records.is_there() else None
+        try:
+            found = records.endpoint(key) if datastore != store.datastore and records.is_there() else None
+        except CniError as e:  # no fault of this conf's datastore
+            LOG.error("DEL %s %s %s: %s: %s", *words(key), e.msg, e.details)
+            continue
         if found is None or _is_stale(found, netns):
             continue
         if datastore == "local":

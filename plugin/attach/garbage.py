@@ -69,6 +69,7 @@ def release(store: Store, key: Key, *, force: bool, dry_run: bool) -> Endpoint |
     """
     found = next((e for e in store.endpoints(key.network) if e.key == key), None)
     if found is None:
+        store.endpoint(key)  # one that is there and can't be read says so
         return None
     ((_, life),) = survey([found])
     if life is not Life.OVER and not force:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.store.access import access_of
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import RECORDS_OF, folders, open_records
@@ -15,6 +16,7 @@ _SHOWN = 3
 def unclaimed(confs: Iterable[NetConf]) -> tuple[str, ...]:
     """What is noted to be given back to such clusters, and what is attached in them."""
     named = {(c.datastore_type, m) for c in confs if c.datastore_type != "local" for m in access_of(c).endpoints}
+    unread: list[str] = []
     noted: dict[tuple[str, ...], list[str]] = {}
     attached: dict[tuple[str, ...], list[str]] = {}
     for release in Journal(folders()[1] / "journal").all():
@@ -22,11 +24,17 @@ def unclaimed(confs: Iterable[NetConf]) -> tuple[str, ...]:
             noted.setdefault(release.members, []).append(str(release).replace(" ", "/"))
     for datastore, folder in RECORDS_OF.items():
         records = open_records(folder)
-        for endpoint in records.endpoints() if records.is_there() else ():
+        try:
+            endpoints = records.endpoints() if records.is_there() else ()
+        except CniError as e:
+            unread.append(f"{e.msg}: {e.details}")
+            continue
+        for endpoint in endpoints:
             if not _is_named(named, datastore, endpoint.members):
                 key = endpoint.key
                 attached.setdefault(endpoint.members, []).append(f"{key.network}/{key.container}/{key.ifname}")
     return (
+        *unread,
         *(f"{_few(who)} is noted to be given back to {_cluster(to)}" for to, who in noted.items()),
         *(f"{_few(who)} is attached in {_cluster(to)}" for to, who in attached.items()),
     )

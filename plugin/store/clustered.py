@@ -174,6 +174,11 @@ class ClusterStore(ABC):
             LOG.warning("%s was attached in another cluster: what that has is noted", key.container)
         return self._records.remove(key, nonce)
 
+    def discard(self, key: Key) -> None:
+        """Free what the cluster has of it, whatever attachment of ours that is, and drop the record."""
+        self._records.discard(key)
+        self.forget(key)
+
     def forget(self, key: Key) -> bool:
         """Free what the cluster has of an attachment that this host has no record of; False when it has nothing."""
         return self._released_or_noted(key, "", ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -18,7 +19,7 @@ from calico_rkt.plugin.model import Endpoint, Key, Published
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import addresses, statefile, unheld
 from calico_rkt.plugin.store.profiles import ProfileFolder
-from calico_rkt.plugin.store.protocol import checked_ifname
+from calico_rkt.plugin.store.protocol import DamagedRecordError, checked_ifname
 
 RUN_DIR, LIB_DIR = Path("/run/calico-rkt"), Path("/var/lib/calico-rkt")
 
@@ -137,6 +138,18 @@ class LocalStore:
             for table in ("endpoints", "origins"):
                 db.execute(f"DELETE FROM {table} WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
         return True
+
+    def discard(self, key: Key) -> None:
+        """Forget an endpoint whose record can't be read; its addresses are free."""
+        with self._state.write() as db:
+            held = db.execute(f"SELECT address FROM addresses WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
+            found = [text for (text,) in held]
+            for table in ("endpoints", "origins", "addresses"):
+                db.execute(f"DELETE FROM {table} WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
+            addresses.rebuild(db)
+            for text in found if self._leaves_flows else ():
+                with suppress(ValueError, TypeError, IndexError):
+                    unheld.mark(db, [addresses.decode(text)])
 
     def forget(self, key: Key) -> bool:  # noqa: ARG002 - everything here is recorded
         return False
@@ -352,7 +365,7 @@ def _from_row(key: Key, row: Sequence[str | int], held: Iterable[str]) -> Endpoi
         )
     except (ValueError, TypeError, IndexError) as e:
         who = f"{key.ifname!r} of container {key.container!r} in network {key.network!r}"
-        raise CniError(Code.IO, f"the record of {who} is damaged: {e}") from e
+        raise DamagedRecordError(Code.IO, f"the record of {who} is damaged: {e}", "a DEL takes it away") from e
 
 
 class _Origin(TypedDict):

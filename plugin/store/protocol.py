@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key, Published
 
 _IFNAME = re.compile(r"[A-Za-z0-9_.\-]{1,15}\Z")
@@ -18,6 +19,10 @@ def checked_ifname(name: object) -> str:
     if not isinstance(name, str) or not _IFNAME.match(name):
         raise ValueError(f"{name!r} is no name of an interface")
     return name
+
+
+class DamagedRecordError(CniError):
+    """A record of an attachment can't be read: discard() is what is left."""
 
 
 class Store(Protocol):
@@ -48,6 +53,9 @@ class Store(Protocol):
 
     def remove(self, key: Key, nonce: str) -> bool:
         """Forget an endpoint and free its addresses when its nonce is still this one; False otherwise."""
+
+    def discard(self, key: Key) -> None:
+        """Forget an attachment whose record can't be read, and free what it held as far as that can be told."""
 
     def forget(self, key: Key) -> bool:
         """Free what the datastore has of an attachment that this host has no record of; False when it has nothing."""

@@ -18,7 +18,7 @@ MARK = "/run/lab/a-shell-ran"
 _DAMAGE = """
 import sqlite3, sys
 with sqlite3.connect(sys.argv[1]) as db:
-    db.execute("UPDATE endpoints SET result = ? WHERE container = 'c1'", (sys.argv[2],))
+    db.execute(f"UPDATE endpoints SET {sys.argv[3]} = ? WHERE container = 'c1'", (sys.argv[2],))
 """
 ENVIRONMENT, IO, INTERNAL, EXHAUSTED, TAKEN, LINK, EXISTS = 4, 5, 100, 101, 102, 104, 107
 """CNI's codes, and this plugin's own from 100 on (plugin/cni/result.py)."""
@@ -98,7 +98,7 @@ def test_a_recorded_result_that_is_damaged_is_its_attachment_s_fault_alone(lab: 
     cni.add(WEB, "c2", netns=lab.netns("c2"))
 
     def damage() -> None:
-        lab.out("/usr/bin/python3", "-IS", "-c", _DAMAGE, STATE, result)
+        lab.out("/usr/bin/python3", "-IS", "-c", _DAMAGE, STATE, result, "result")
 
     damage()
     for command, keys in (("CHECK", {"prevResult": {"cniVersion": "1.0.0"}}), ("ADD", {})):
@@ -111,6 +111,35 @@ def test_a_recorded_result_that_is_damaged_is_its_attachment_s_fault_alone(lab: 
     done = lab.run(f"{PLUGINS}/calico", "gc", env=environment())
     assert (done.returncode, done.stdout) == (0, b"freed web c1 eth0: 10.1.0.3\n"), done
     cni.delete(WEB, "c2", netns="/var/run/netns/c2")
+    assert lab.left() == {}
+
+
+def test_a_del_takes_an_attachment_away_whose_record_can_not_be_read(lab: Lab, cni: Caller) -> None:
+    cni.add(WEB, netns=lab.netns("c1"))
+    (other,) = addresses(cni.add(WEB, "c2", netns=lab.netns("c2")))
+    lab.out("/usr/bin/python3", "-IS", "-c", _DAMAGE, STATE, "no name", "host_ifname")
+    done = lab.run(f"{PLUGINS}/calico", "gc", "--attachment", "web/c1/eth0", env=environment())
+    assert done.returncode == 2
+    assert b"is damaged" in done.stderr
+    assert b"a DEL takes it away" in done.stderr
+    cni.delete(WEB, netns="/var/run/netns/c1")
+    assert '"c1"' not in str(lab.left()).replace("'", '"')
+    assert lab.run("/bin/busybox", "ping", "-c", "1", "-W", "3", other).returncode == 0
+    assert lab.run(f"{PLUGINS}/calico", "status", "--no-agent", env=environment()).returncode == 0
+    cni.delete(WEB, "c2", netns="/var/run/netns/c2")
+    assert lab.left() == {}
+
+
+def test_what_is_wrong_with_the_records_of_clusters_stops_no_local_network(lab: Lab, cni: Caller) -> None:
+    cni.add(WEB, netns=lab.netns("c1"))
+    lab.out("install", "-d", "-m", "700", "/run/calico-rkt/etcd")
+    lab.write("/run/calico-rkt/etcd/state.sqlite", "no database")
+    cni.delete(WEB, "never", netns="/var/run/netns/c1")
+    done = lab.run(f"{PLUGINS}/calico", "status", "--no-agent", env=environment())
+    assert done.returncode == 1, done
+    assert b"\nweb " in done.stdout
+    assert b"warning: the state file /run/calico-rkt/etcd/state.sqlite can't be used" in done.stdout
+    cni.delete(WEB, netns="/var/run/netns/c1")
     assert lab.left() == {}
 
 
