@@ -306,10 +306,9 @@ def open_local() -> LocalStore:
     return LocalStore(*folders(), _verify, warm=True)
 
 
-RECORDS = ("etcd", "etcdv2")
-"""The folders of this host's own records of attachments in clusters, one for each data model."""
-RECORDS_OF = dict(zip(("etcdv3", "etcdv2"), RECORDS, strict=True))
-"""The same by the data model, as a conf's datastore_type names it."""
+RECORDS_OF = {"etcdv3": "etcd", "etcdv2": "etcdv2"}
+"""The folder of this host's own records of attachments in clusters, by the data model as a conf names it."""
+RECORDS = tuple(RECORDS_OF.values())
 
 
 def open_records(folder: str = RECORDS[0]) -> LocalStore:
