@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from calico_rkt.compiler.bundle.resources import API_VERSION, Bundle, Pool, WorkloadEndpoint
-from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
+from calico_rkt.compiler.targets.calico_v3.write import scalar, write_calico_v3
 
 _API_NAME = re.compile(r"(projectcalico|calico-rkt)\.org/[a-z][a-z0-9-]*")
 Shape = str | int | bool | Sequence[str] | Mapping[str, "Shape"]
@@ -35,7 +35,7 @@ def write(bundle: Bundle) -> str:
     """The file's text; empty where there is nothing."""
     documents = [
         *(_pool(p) for p in sorted(bundle.pools, key=lambda p: p.name)),
-        *(calico_v3.write(n) for n in sorted(bundle.profiles, key=lambda n: n.id)),
+        *(write_calico_v3(n) for n in sorted(bundle.profiles, key=lambda n: n.id)),
         *(_endpoint(e) for e in sorted(bundle.endpoints, key=lambda e: (e.namespace, e.name))),
     ]
     return "".join(f"---\n{d}" for d in documents)
@@ -86,9 +86,9 @@ def _lines(mapping: Mapping[str, Shape], indent: str) -> Iterator[str]:
         elif isinstance(value, str | int):
             yield f"{name} {_text(value)}"
         else:
-            yield f"{name} [{', '.join(map(calico_v3.scalar, value))}]"
+            yield f"{name} [{', '.join(map(scalar, value))}]"
 
 
 def _text(value: str | int) -> str:
     """As in a profile's text: the names of Calico's API and of our annotations stand plain."""
-    return value if isinstance(value, str) and _API_NAME.fullmatch(value) else calico_v3.scalar(value)
+    return value if isinstance(value, str) and _API_NAME.fullmatch(value) else scalar(value)

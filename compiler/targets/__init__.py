@@ -48,39 +48,39 @@ class Target:
 
 # Each is imported when it is asked: a command needs one of them, and all of them take as long as its own work.
 def _write_v3(network: Network, _: frozenset[str] | None) -> str:
-    from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
+    from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 
-    return calico_v3.write(network)
+    return write_calico_v3(network)
 
 
 def _read_v3(text: str) -> ReadBack:
-    from calico_rkt.compiler.targets.calico_v3 import read as calico_v3_read
+    from calico_rkt.compiler.targets.calico_v3.read import read_calico_v3
 
-    return calico_v3_read.read(text)
+    return read_calico_v3(text)
 
 
 def _write_v1(network: Network, _: frozenset[str] | None) -> str:
-    from calico_rkt.compiler.targets.calico_v1 import write as calico_v1
+    from calico_rkt.compiler.targets.calico_v1.write import write_calico_v1
 
-    return calico_v1.write(network)
+    return write_calico_v1(network)
 
 
 def _read_v1(text: str) -> ReadBack:
-    from calico_rkt.compiler.targets.calico_v1 import read as calico_v1_read
+    from calico_rkt.compiler.targets.calico_v1.read import read_calico_v1
 
-    return calico_v1_read.read(text)
+    return read_calico_v1(text)
 
 
 def _write_nftables(network: Network, known_ids: frozenset[str] | None) -> str:
-    from calico_rkt.compiler.targets.nftables import write as nftables
+    from calico_rkt.compiler.targets.nftables.write import write_nftables
 
-    return nftables.write(network, known_ids=known_ids)
+    return write_nftables(network, known_ids=known_ids)
 
 
 def _read_nftables(text: str) -> ReadBack:
-    from calico_rkt.compiler.targets.nftables import read as nftables_read
+    from calico_rkt.compiler.targets.nftables.read import read_nftables
 
-    return nftables_read.read(text)
+    return read_nftables(text)
 
 
 TARGETS: Mapping[str, Target] = MappingProxyType(

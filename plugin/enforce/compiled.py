@@ -39,9 +39,9 @@ def enforceable(network_id: str) -> Iterator[None]:
 
 def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The scripts of these networks, as table.restore takes them; those whose published profile is missing or unfit."""
-    from calico_rkt.compiler.targets.nftables import write as nftables
+    from calico_rkt.compiler.targets.nftables.write import Piece, join_nftables, nftables_piece
 
-    pieces: dict[str, nftables.Piece] = {}
+    pieces: dict[str, Piece] = {}
     scripts: dict[str, str] = {}
     unfit: list[str] = []
     for network_id in sorted(network_ids):
@@ -51,12 +51,12 @@ def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, s
                 unfit.append(network_id)
                 continue
             with enforceable(network_id):
-                pieces[network_id] = nftables.piece(network)
+                pieces[network_id] = nftables_piece(network)
             scripts[network_id] = to_host_script(network_id, network.endpoint_to_host)
         except CniError as e:
             LOG.error("network %s stays closed: %s: %s", network_id, e.msg, e.details)
             unfit.append(network_id)
     if scripts:
         first = min(scripts)  # one text builds the chains of all; the others' scripts come behind it
-        scripts[first] = nftables.join(pieces.values()) + scripts[first]
+        scripts[first] = join_nftables(pieces.values()) + scripts[first]
     return scripts, tuple(unfit)

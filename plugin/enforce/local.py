@@ -80,15 +80,15 @@ def compiled(
 def script(*published: Published) -> str:
     """The nftables script of published profiles, whose digests have been verified."""
     from calico_rkt.compiler.targets.calico_v3.read import verify
-    from calico_rkt.compiler.targets.nftables import write as nftables
+    from calico_rkt.compiler.targets.nftables.write import join_nftables, nftables_piece
 
     pieces, to_host = [], []
     for one in published:
         with enforceable(one.network_id):
             network = verify(one.text)
-            pieces.append(nftables.piece(network))
+            pieces.append(nftables_piece(network))
             to_host.append(to_host_script(network.id, network.endpoint_to_host))
-    return nftables.join(pieces) + "".join(to_host)
+    return join_nftables(pieces) + "".join(to_host)
 
 
 def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:

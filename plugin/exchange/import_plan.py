@@ -16,7 +16,7 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network, ToHost
 from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
 from calico_rkt.compiler.pipeline import write_proven
-from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
+from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.targets.felix import ANY, unfit
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
@@ -107,7 +107,7 @@ def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
 
 def _change(network: Network, side: Side) -> Change | None:
     """What publishing the network would change; None where the same is published."""
-    new = Published(network.id, network.name, calico_v3.write(network), digest(network))
+    new = Published(network.id, network.name, write_calico_v3(network), digest(network))
     try:
         old = side.profiles.published(network.id)
     except CniError as e:

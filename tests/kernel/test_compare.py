@@ -12,7 +12,7 @@ import pytest
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import ICMP, TCP, Action, Match, Network, PortRange, Rule, Side, ToHost
-from calico_rkt.compiler.targets.nftables import write as nftables
+from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import compare, libnftables, table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 
@@ -24,7 +24,7 @@ T = "inet calico_rkt"
 
 
 def script(network):
-    return nftables.write(network) + to_host_script(network.id, network.endpoint_to_host)
+    return write_nftables(network) + to_host_script(network.id, network.endpoint_to_host)
 
 
 _TCP = Match(protocol=TCP, destination=Side(ports=(PortRange(80, 80), PortRange(443, 450))))

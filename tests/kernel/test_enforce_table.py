@@ -17,7 +17,7 @@ import pytest
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Action, Network, Rule, ToHost
-from calico_rkt.compiler.targets.nftables import write as nftables
+from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import libnftables, table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.plugin.errors import CniError, Code
@@ -135,7 +135,7 @@ def test_what_is_live_is_told_by_digest_and_a_chain_edited_by_hand_has_none():
 
 def test_what_the_compiler_writes_is_live_under_the_compilers_digest():
     policy = Network("My Net", object_id("My Net"), (Rule(Action.ALLOW),), (Rule(Action.ALLOW),), ToHost.RETURN)
-    script = nftables.write(policy) + to_host_script(policy.id, policy.endpoint_to_host)
+    script = write_nftables(policy) + to_host_script(policy.id, policy.endpoint_to_host)
     table.restore([endpoint(1, policy.id)], {policy.id: script}, ())
     for _ in range(2):
         assert table.live_networks() == (table.LiveNetwork(policy.id, digest(policy), ToHost.RETURN),)

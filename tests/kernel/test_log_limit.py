@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from calico_rkt.compiler.ir.model import Action, LogLimit, Network, Rule
-from calico_rkt.compiler.targets.nftables import write as nftables
+from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import table
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.kernel
 def test_a_flood_leaves_as_many_lines_as_the_limit_says_and_all_of_it_passes(lab, limit):
     world = w.World(lab)
     web = Network("web", "web", (Rule(Action.LOG), Rule(Action.ALLOW)), (Rule(Action.ALLOW),), log_limit=limit)
-    text = nftables.write(web).replace("log prefix", "counter log prefix")
+    text = write_nftables(web).replace("log prefix", "counter log prefix")
     with w.inside(world.host):
         table.ensure_base(())
         table.load_network(text + w.to_host_script("web", web.endpoint_to_host))

@@ -12,7 +12,7 @@ _SCRIPT = """
 import json, subprocess, threading, time
 from ipaddress import ip_address
 from calico_rkt.compiler.ir.model import Network
-from calico_rkt.compiler.targets.nftables import write as nftables
+from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.agent import watch
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
@@ -20,7 +20,7 @@ from calico_rkt.compiler.ir.model import ToHost
 
 table.ensure_base(())
 network = Network("a", "a")
-table.load_network(nftables.write(network) + to_host_script("a", ToHost.DROP))
+table.load_network(write_nftables(network) + to_host_script("a", ToHost.DROP))
 heard = []
 watch.watch(lambda: heard.append(1))
 

@@ -29,7 +29,7 @@ class _InvalidRuleError(Exception):
     """Felix's validator refuses the rule, and with it the profile."""
 
 
-def read(text: str) -> ReadBack:
+def read_calico_v1(text: str) -> ReadBack:
     """The profile of the document; no rules at all, hence deny, where Felix finds one of them invalid.
 
     Raises CompileError (CR510) where the document itself is not tags and rules.

@@ -13,7 +13,7 @@ from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Network, Rule, Side
 from calico_rkt.compiler.ir.selector import any_of
-from calico_rkt.compiler.targets.calico_v1.read import read
+from calico_rkt.compiler.targets.calico_v1.read import read_calico_v1
 
 Parts = tuple[Sequence[int], Sequence[int]]
 """For ingress and egress: how many rules of the document each rule became."""
@@ -21,7 +21,7 @@ Parts = tuple[Sequence[int], Sequence[int]]
 
 def verify(text: str, parts: Parts | None) -> Network:
     """The Network. Raises CompileError when the document was edited: the digest does not fit. parts None: one each."""
-    back = read(text)
+    back = read_calico_v1(text)
     if not back.digest:
         raise CompileError([error("CR512", f"the profile {back.id} has no digest: it is not one of ours")])
     if back.labels != (back.id,):

@@ -38,7 +38,7 @@ _TAG = re.compile(r"[a-zA-Z0-9_.-]+")
 _POSITIVE = "list what the rule is about instead, or use a datastore of today's Calico"
 
 
-def write(network: Network) -> str:
+def write_calico_v1(network: Network) -> str:
     """The document: `tags`, and `rules` with the digest in a key beside the lists, which Felix passes over.
 
     Raises CompileError for what the model has no words for: Log, negations, selectors other than has() and

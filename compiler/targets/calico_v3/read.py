@@ -40,7 +40,7 @@ _MOST_NETS, _MOST_PORTS, _MOST_RULES = 256, 50, 1024
 _SERVER = {"uid", "creationTimestamp", "resourceVersion", "labels"}  # what a datastore adds to metadata
 
 
-def read(text: str) -> ReadBack:
+def read_calico_v3(text: str) -> ReadBack:
     """The profile of the text. Raises CompileError (CR510) for whatever Calico would refuse, or read otherwise.
 
     ipVersion missing beside addresses is theirs: Calico filters a rule's CIDRs by family and skips the rule in
@@ -74,7 +74,7 @@ def read(text: str) -> ReadBack:
 
 def read_network(text: str) -> Network:
     """The Network that the text was written from; where its digest fits neither form, the rules as they stand."""
-    return _as_written(read(text))
+    return _as_written(read_calico_v3(text))
 
 
 def _as_written(back: ReadBack) -> Network:
@@ -88,7 +88,7 @@ def _as_written(back: ReadBack) -> Network:
 
 def verify(text: str) -> Network:
     """The Network of a published text. Raises CompileError when it was edited: the digest does not fit the rules."""
-    back = read(text)
+    back = read_calico_v3(text)
     if back.labels != (back.id,):
         raise CompileError([error("CR511", f"the profile {back.id} does not apply the one label {back.id}")])
     if not back.digest:

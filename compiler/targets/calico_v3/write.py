@@ -40,7 +40,7 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _T = TypeVar("_T")
 
 
-def write(network: Network) -> str:
+def write_calico_v3(network: Network) -> str:
     """The profile's text. Long nets and ports become several rules with the same meaning.
 
     Raises CompileError where Calico v3 has no words for a rule: a negated list beyond the limit, a direction

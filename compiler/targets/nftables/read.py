@@ -26,7 +26,7 @@ class _Found:
     limits: set[LogLimit] = field(default_factory=set)
 
 
-def read(text: str) -> ReadBack:
+def read_nftables(text: str) -> ReadBack:
     """The policy of one network's text. Raises CompileError (CR510) for anything else.
 
     Read as nft does it: `return` lets the packet go on, `drop` at the end denies the rest, rules are added to

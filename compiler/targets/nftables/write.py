@@ -58,13 +58,13 @@ class _Chain:
     comment: str
 
 
-def write(network: Network, *, known_ids: frozenset[str] | None = None) -> str:
+def write_nftables(network: Network, *, known_ids: frozenset[str] | None = None) -> str:
     """The text that puts the network's rules in force, in one transaction, whatever was in force before.
 
     known_ids are the ids of all networks of the host; a selector on any other label is refused, since no
     endpoint here could carry it (None: not checked). Raises CompileError.
     """
-    return join([piece(network, known_ids=known_ids)])
+    return join_nftables([nftables_piece(network, known_ids=known_ids)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Piece:
     chains: Sequence[_Chain]
 
 
-def join(pieces: Iterable[Piece]) -> str:
+def join_nftables(pieces: Iterable[Piece]) -> str:
     """One text for several networks.
 
     For each block `table ... { }` libnftables takes half a megabyte until all is done: a text of its own for each of
@@ -91,8 +91,8 @@ def join(pieces: Iterable[Piece]) -> str:
     )
 
 
-def piece(network: Network, *, known_ids: frozenset[str] | None = None) -> Piece:
-    """A network's part of a text; raises CompileError where it can't be written, as write()."""
+def nftables_piece(network: Network, *, known_ids: frozenset[str] | None = None) -> Piece:
+    """A network's part of a text; raises CompileError where it can't be written, as write_nftables()."""
     keys = mentioned_by((*network.ingress, *network.egress))
     strange = {key: why for key in keys if (why := _why_strange(key, known_ids))}
 

@@ -13,10 +13,10 @@ from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.pipeline import OLD_CALICO, write_proven
-from calico_rkt.compiler.targets.calico_v1 import write as calico_v1
 from calico_rkt.compiler.targets.calico_v1.rejoin import Parts, verify
-from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
+from calico_rkt.compiler.targets.calico_v1.write import parts
 from calico_rkt.compiler.targets.calico_v3.read import verify as verify_v3
+from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.etcd2.values import OURS, encode, json_object
@@ -36,7 +36,7 @@ def rules_value(network: Network) -> str:
     except CompileError as e:
         message = f"Calico of 2015 can't enforce the profile of network {network.name!r}: {e.diagnostics[0].message}"
         raise CniError(Code.PROFILE_UNUSABLE, message, render(e.diagnostics)) from e
-    lists = (calico_v1.parts(network.ingress), calico_v1.parts(network.egress))
+    lists = (parts(network.ingress), parts(network.egress))
     if any(number != 1 for parts in lists for number in parts):
         rules[OURS][_PARTS] = "|".join(",".join(map(str, parts)) for parts in lists)
     return encode(rules)
@@ -52,7 +52,7 @@ def read(network_id: str, tags: str, rules: str, revision: int) -> Published:
             raise CniError(
                 Code.PROFILE_UNUSABLE, f"the profile {network_id} in Calico's datastore says that it is {network.id}"
             )
-        return Published(network_id, network.name, calico_v3.write(network), digest(network), revision)
+        return Published(network_id, network.name, write_calico_v3(network), digest(network), revision)
     except CompileError as e:
         words = e.diagnostics[0].message
         raise CniError(

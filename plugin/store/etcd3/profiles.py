@@ -9,8 +9,8 @@ from typing import Any
 
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir.canonical import digest
-from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.targets.yaml_values import load
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
@@ -45,7 +45,7 @@ def read(network_id: str, kv: Kv) -> Published:
         raise CniError(
             Code.PROFILE_UNUSABLE, f"the profile {network_id} in Calico's datastore: {words}", render(e.diagnostics)
         ) from e
-    return Published(network_id, network.name, calico_v3.write(network), digest(network), kv.revision)
+    return Published(network_id, network.name, write_calico_v3(network), digest(network), kv.revision)
 
 
 def as_yaml(kv: Kv) -> str:

@@ -8,7 +8,7 @@ from calico_rkt.compiler.grammar.overrides import parse_file
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir.model import Icmp
 from calico_rkt.compiler.pipeline import compile_for_host
-from calico_rkt.compiler.targets.calico_v3.read import read
+from calico_rkt.compiler.targets.calico_v3.read import read_calico_v3
 from calico_rkt.compiler.targets.felix import JUDGED, Nodes
 from calico_rkt.plugin.commands.tree import main
 
@@ -143,7 +143,7 @@ def test_an_ipv4_network_in_ipv6_clothes_is_read_from_no_profile(net):
     conf = NetConf("web", "calico", "1.0.0", Ipam("host-local"), datastore_type="local")
     text = compile_for_host(conf, files("source: {nets: ['2001:db8::/32']}")).text.replace("2001:db8::/32", net)
     with pytest.raises(CompileError) as caught:
-        read(text)
+        read_calico_v3(text)
     assert caught.value.diagnostics[0].code == "CR510"
 
 

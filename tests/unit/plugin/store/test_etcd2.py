@@ -14,8 +14,8 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Match, Network, PortRange, Rule, Side
 from calico_rkt.compiler.ir.selector import any_of, has
 from calico_rkt.compiler.packets.compare import newly_allowed
-from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
 from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link.pair import host_ifname
 from calico_rkt.plugin.model import Endpoint, Key
@@ -97,7 +97,7 @@ def test_a_profile_is_read_back_with_its_own_digest(network):
     rules = profiles.rules_value(network)
     found = profiles.read("web", '["web"]', rules, 7)
     assert found.digest == digest(network)
-    assert found.text == calico_v3.write(network)
+    assert found.text == write_calico_v3(network)
     assert verify(found.text) == network
     assert found.revision == 7
 

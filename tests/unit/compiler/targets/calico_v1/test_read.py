@@ -6,14 +6,14 @@ import pytest
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, PortRange, Rule, Side
 from calico_rkt.compiler.ir.selector import has
-from calico_rkt.compiler.targets.calico_v1.read import read
+from calico_rkt.compiler.targets.calico_v1.read import read_calico_v1
 
 TEN = Side(nets=(IPv4Network("10.0.0.0/8"),))
 
 
 def ingress(*rules, **more):
     lists = {"id": "web", "inbound_rules": list(rules), "outbound_rules": [{"action": "allow"}]} | more
-    back = read(json.dumps({"tags": ["web"], "rules": lists}))
+    back = read_calico_v1(json.dumps({"tags": ["web"], "rules": lists}))
     assert back.egress == (() if back.ingress == () else (Rule(Action.ALLOW),))
     return back.ingress
 
@@ -123,5 +123,5 @@ def test_port_0_and_host_bits_are_taken():
 )
 def test_what_is_no_document_of_tags_and_rules_is_refused(text):
     with pytest.raises(CompileError) as caught:
-        read(text)
+        read_calico_v1(text)
     assert [d.code for d in caught.value.diagnostics] == ["CR510"]

@@ -8,7 +8,7 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
 from calico_rkt.compiler.ir.selector import any_of, has, parse_selector
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.targets.calico_v1.write import write
+from calico_rkt.compiler.targets.calico_v1.write import write_calico_v1
 
 TEN, ELEVEN, SIX = IPv4Network("10.0.0.0/8"), IPv4Network("11.0.0.0/8"), IPv6Network("fd00::/8")
 
@@ -19,21 +19,21 @@ def allow(**match):
 
 def inbound(*rules):
     network = Network("web", "web", ingress=rules)
-    text = write(network)
+    text = write_calico_v1(network)
     assert TARGETS["calico-v1"].differs(network, text) is None
     return json.loads(text)["rules"]["inbound_rules"]
 
 
 def refused(*rules):
     with pytest.raises(CompileError) as caught:
-        write(Network("web", "web", ingress=rules))
+        write_calico_v1(Network("web", "web", ingress=rules))
     return [d.code for d in caught.value.diagnostics]
 
 
 def test_the_default_profile_is_what_pycalico_creates_with_our_digest_beside_it():
     network = Network("web", "web", ingress=(allow(source=Side(selector=has("web"))),), egress=(allow(),))
     assert (
-        write(network)
+        write_calico_v1(network)
         == f"""\
 {{
   "tags": ["web"],
@@ -53,7 +53,7 @@ def test_the_default_profile_is_what_pycalico_creates_with_our_digest_beside_it(
 
 
 def test_a_direction_without_rules_is_an_empty_list():
-    assert '    "inbound_rules": [],\n' in write(Network("web", "web"))
+    assert '    "inbound_rules": [],\n' in write_calico_v1(Network("web", "web"))
 
 
 def test_trap_a_an_address_always_has_its_ip_version():
@@ -119,13 +119,13 @@ def test_selectors_other_than_tags_are_refused(selector):
 def test_log_is_refused_and_the_line_is_named():
     span = Span("web.yaml", 3, 5, 9)
     with pytest.raises(CompileError, match="egress rule 2: the 2015 model has no log action") as caught:
-        write(Network("web", "web", egress=(allow(), Rule(Action.LOG, Match(), span))))
+        write_calico_v1(Network("web", "web", egress=(allow(), Rule(Action.LOG, Match(), span))))
     assert [(d.code, d.span) for d in caught.value.diagnostics] == [("CR530", span)]
 
 
 def test_an_endpoint_to_host_of_ones_own_is_felixs_setting():
     with pytest.raises(CompileError, match="Felix's own setting"):
-        write(Network("web", "web", endpoint_to_host=ToHost.ACCEPT))
+        write_calico_v1(Network("web", "web", endpoint_to_host=ToHost.ACCEPT))
 
 
 def test_addresses_become_one_rule_a_pair_in_their_order():
@@ -160,4 +160,4 @@ def test_protocols_without_ports_keep_their_name_or_number():
 
 def test_a_name_with_quotes_and_braces_is_only_a_name():
     name = 'a"b{{7*7}}\\'
-    assert json.loads(write(Network(name, "x-01234567")))["rules"]["calico_rkt"]["network"] == name
+    assert json.loads(write_calico_v1(Network(name, "x-01234567")))["rules"]["calico_rkt"]["network"] == name

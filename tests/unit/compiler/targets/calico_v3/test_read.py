@@ -2,17 +2,17 @@ import pytest
 
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.model import Match, PortRange
-from calico_rkt.compiler.targets.calico_v3.read import read
+from calico_rkt.compiler.targets.calico_v3.read import read_calico_v3
 
 HEAD = "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: web}\n"
 
 
 def rule(text):
-    return read(HEAD + "spec:\n  ingress:\n    - " + text + '\n  labelsToApply: {web: ""}\n').ingress[0]
+    return read_calico_v3(HEAD + "spec:\n  ingress:\n    - " + text + '\n  labelsToApply: {web: ""}\n').ingress[0]
 
 
 def test_what_calicoctl_prints_is_read():
-    back = read("""\
+    back = read_calico_v3("""\
 apiVersion: projectcalico.org/v3
 kind: Profile
 metadata:
@@ -40,7 +40,7 @@ spec:
 
 @pytest.mark.parametrize("spec", ["spec: {}", "spec:", "spec: {ingress: null, egress: []}"])
 def test_a_missing_null_or_empty_direction_denies_all(spec):
-    back = read(HEAD + spec)
+    back = read_calico_v3(HEAD + spec)
     assert back.ingress == back.egress == ()
 
 
@@ -103,4 +103,4 @@ def test_what_calico_refuses_is_refused(text):
 )
 def test_what_is_no_profile_is_refused(text):
     with pytest.raises(CompileError):
-        read(text)
+        read_calico_v3(text)

@@ -9,8 +9,8 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, NameRef, Network, PortRange, Rule, Side, ToHost
 from calico_rkt.compiler.ir.selector import any_of, has, parse_selector
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.targets.calico_v3.read import read, read_network, verify
-from calico_rkt.compiler.targets.calico_v3.write import scalar, write
+from calico_rkt.compiler.targets.calico_v3.read import read_calico_v3, read_network, verify
+from calico_rkt.compiler.targets.calico_v3.write import scalar, write_calico_v3
 
 V3 = TARGETS["calico-v3"]
 
@@ -24,7 +24,7 @@ def allow(**match):
     return Rule(Action.ALLOW, Match(**match))
 
 
-def codes(network, write=write):
+def codes(network, write=write_calico_v3):
     with pytest.raises(CompileError) as caught:
         write(network)
     return sorted({d.code for d in caught.value.diagnostics})
@@ -32,7 +32,7 @@ def codes(network, write=write):
 
 def test_the_default_profile_reads_as_a_person_would_write_it():
     network = Network("web", "web", ingress=(allow(source=Side(selector=has("web"))),), egress=(allow(),))
-    text = write(network)
+    text = write_calico_v3(network)
     assert (
         text
         == f"""\
@@ -70,7 +70,7 @@ def test_every_field_of_a_rule_has_its_place():
         destination=Side(not_ports=(PortRange(22, 22),), not_selector=has("db"), ports=(PortRange(80, 80),)),
     )
     icmp = allow(ip_version=6, protocol=58, icmp=Icmp(128, 0), not_icmp=Icmp(1))
-    text = write(Network("web", "web", ingress=(Rule(Action.DENY, match), icmp, allow(not_protocol=99))))
+    text = write_calico_v3(Network("web", "web", ingress=(Rule(Action.DENY, match), icmp, allow(not_protocol=99))))
     assert (
         text.partition("  ingress:\n")[2].partition("  labelsToApply")[0]
         == """\
@@ -106,7 +106,7 @@ def test_every_field_of_a_rule_has_its_place():
     ["yes", "1e3", "010", "null", "1.5", "{{7*7}}", "$(x)", "a: b", "# x", 'a"b\\', "20:21", "~", "\N{GRINNING FACE}é"],
 )
 def test_no_name_is_taken_for_anything_but_itself(name):
-    text = write(Network(name, "x-01234567"))
+    text = write_calico_v3(Network(name, "x-01234567"))
     assert yaml.safe_load(text)["metadata"]["annotations"]["calico-rkt.org/network"] == name
     assert verify(text).name == name
 
@@ -115,7 +115,7 @@ def test_no_name_is_taken_for_anything_but_itself(name):
     "network_id", ["yes", "1e3", "010", "null", "1.5", "y", "0x10", "123", "2026-01-01", "web.dev"]
 )
 def test_an_id_is_text_in_every_yaml_reader(network_id):
-    text = write(Network(network_id, network_id))
+    text = write_calico_v3(Network(network_id, network_id))
     assert yaml.safe_load(text)["metadata"]["name"] == network_id
     assert yaml.safe_load(text)["spec"]["labelsToApply"] == {network_id: ""}
     assert verify(text).id == network_id
@@ -127,8 +127,8 @@ def test_selectors_with_quotes_stay_themselves():
 
 
 def test_endpoint_to_host_stands_in_an_annotation_only_where_it_is_not_the_default():
-    assert "endpoint-to-host" not in write(Network("web", "web"))
-    text = write(Network("web", "web", endpoint_to_host=ToHost.ACCEPT))
+    assert "endpoint-to-host" not in write_calico_v3(Network("web", "web"))
+    text = write_calico_v3(Network("web", "web", endpoint_to_host=ToHost.ACCEPT))
     assert '    calico-rkt.org/endpoint-to-host: "accept"\n' in text
     assert verify(text).endpoint_to_host is ToHost.ACCEPT
 
@@ -142,8 +142,8 @@ def test_long_nets_and_ports_on_both_sides_split_into_their_cross_product_and_jo
         destination=Side(nets=hosts(300, "11.0.0.0"), ports=ports),
     )
     network = Network("web", "web", ingress=(Rule(Action.ALLOW, match), Rule(Action.DENY)))
-    text = write(network)
-    back = read(text)
+    text = write_calico_v3(network)
+    back = read_calico_v3(text)
     assert len(back.ingress) == 2 * 2 * 3 + 1
     assert all(len(r.match.source.nets) <= 256 and len(r.match.destination.ports) <= 50 for r in back.ingress)
     assert V3.differs(network, text) is None
@@ -166,10 +166,10 @@ def test_more_than_1024_rules_a_direction_are_refused_with_the_count():
     span = Span("web.yaml", 7, 1, 2)
     many = tuple(allow(protocol=1 + i % 255) for i in range(1025))
     with pytest.raises(CompileError, match="egress has 1,025 rules, Calico takes 1,024"):
-        write(Network("web", "web", egress=many))
+        write_calico_v3(Network("web", "web", egress=many))
     long = replace(allow(ip_version=4, source=Side(nets=hosts(257))), span=span)
     with pytest.raises(CompileError, match=r"ingress has 513 rules \(1,026 with long lists split\)") as caught:
-        write(Network("web", "web", ingress=(long,) * 513))
+        write_calico_v3(Network("web", "web", ingress=(long,) * 513))
     assert caught.value.diagnostics[0].span == span
 
 
@@ -178,7 +178,7 @@ def test_all_problems_are_reported_at_once_each_with_its_rule_and_line():
     bad = replace(allow(ip_version=4, source=Side(not_nets=hosts(300), not_selector=None)), span=span)
     everything = allow(ip_version=6, destination=Side(not_nets=(IPv6Network("::/0"),)))
     with pytest.raises(CompileError) as caught:
-        write(Network("web", "web", ingress=(allow(), bad), egress=(everything,)))
+        write_calico_v3(Network("web", "web", ingress=(allow(), bad), egress=(everything,)))
     assert [(d.code, d.span) for d in caught.value.diagnostics] == [("CR520", span), ("CR521", None)]
     assert "ingress rule 2" in caught.value.diagnostics[0].message
 
@@ -213,7 +213,7 @@ def test_icmp_of_the_other_family_is_refused():
 
 def test_an_edited_profile_is_not_verified():
     network = Network("web", "web", ingress=(allow(source=Side(selector=parse_selector("has(web)"))),))
-    text = write(network)
+    text = write_calico_v3(network)
     assert verify(text) == network
     for old, new, code in (
         ("action: Allow", "action: Deny", "CR513"),
@@ -231,5 +231,7 @@ def test_an_edited_profile_is_not_verified():
 
 
 def test_a_comment_or_another_layout_does_not_make_it_edited():
-    text = write(Network("web", "web", ingress=(allow(ip_version=4, source=Side(nets=(ip_network("10.0.0.0/8"),))),)))
+    text = write_calico_v3(
+        Network("web", "web", ingress=(allow(ip_version=4, source=Side(nets=(ip_network("10.0.0.0/8"),))),))
+    )
     assert verify("# published\n" + text.replace("nets:\n          - 10.0.0.0/8", 'nets: ["10.0.0.0/8"]')).id == "web"

@@ -2,21 +2,23 @@ import pytest
 
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.model import Action, Match, Network, Rule
-from calico_rkt.compiler.targets.nftables.read import read
-from calico_rkt.compiler.targets.nftables.write import write
+from calico_rkt.compiler.targets.nftables.read import read_nftables
+from calico_rkt.compiler.targets.nftables.write import write_nftables
 
-TEXT = write(Network("web", "web", ingress=(Rule(Action.ALLOW, Match(ip_version=4)),), egress=(Rule(Action.ALLOW),)))
+TEXT = write_nftables(
+    Network("web", "web", ingress=(Rule(Action.ALLOW, Match(ip_version=4)),), egress=(Rule(Action.ALLOW),))
+)
 RULE = "        meta nfproto ipv4 return\n"
 
 
 def refused(text):
     with pytest.raises(CompileError) as caught:
-        read(text)
+        read_nftables(text)
     assert [d.code for d in caught.value.diagnostics] == ["CR510"]
 
 
 def test_the_writers_text_is_read():
-    back = read(TEXT)
+    back = read_nftables(TEXT)
     assert (back.id, back.labels, back.name) == ("web", ("web",), "")
     assert back.ingress == (Rule(Action.ALLOW, Match(ip_version=4)),)
 
@@ -59,7 +61,7 @@ def test_words_that_it_does_not_know_are_an_error(rule):
     if rule:
         refused(text)
     else:
-        assert read(text).ingress == ()
+        assert read_nftables(text).ingress == ()
 
 
 def test_a_chain_without_its_drop_would_let_the_rest_pass_and_is_an_error():

@@ -7,10 +7,10 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Icmp, LogLimit, Match, Network, PortRange, Rule, Side, ToHost
 from calico_rkt.compiler.ir.selector import any_of, has, parse_selector
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.targets.calico_v3 import read as calico_v3_read
-from calico_rkt.compiler.targets.calico_v3 import write as calico_v3
-from calico_rkt.compiler.targets.nftables import read as nftables_read
-from calico_rkt.compiler.targets.nftables.write import write
+from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
+from calico_rkt.compiler.targets.nftables.read import read_nftables
+from calico_rkt.compiler.targets.nftables.write import write_nftables
 
 NFT = TARGETS["nftables"]
 TEN, HOST = IPv4Network("10.0.0.0/8"), IPv4Network("192.0.2.1/32")
@@ -19,7 +19,7 @@ TEN, HOST = IPv4Network("10.0.0.0/8"), IPv4Network("192.0.2.1/32")
 def lines(*rules):
     """The rules of the ingress chain, its end left out."""
     network = Network("web", "web", ingress=rules)
-    text = write(network)
+    text = write_nftables(network)
     assert NFT.differs(network, text) is None
     body = text.partition("    chain in-web {\n")[2].partition("    }\n")[0]
     return [line.strip() for line in body.splitlines()][:-1]
@@ -37,7 +37,7 @@ def chosen(selector=None, not_selector=None):
 def test_the_default_network_reads_as_a_person_would_write_it():
     network = Network("web", "web", ingress=(allow(source=Side(selector=has("web"))),), egress=(allow(),))
     assert (
-        write(network)
+        write_nftables(network)
         == f"""\
 # Network "web": `nft -f` puts its rules in force in one transaction.
 table inet calico_rkt {{
@@ -140,13 +140,13 @@ def test_a_rule_about_both_families_that_looks_into_members_becomes_two():
 
 
 def test_every_set_that_a_rule_looks_into_is_declared():
-    text = write(Network("web", "web", egress=(allow(destination=Side(selector=parse_selector("!has(db)"))),)))
+    text = write_nftables(Network("web", "web", egress=(allow(destination=Side(selector=parse_selector("!has(db)"))),)))
     declared = [line.split()[1] for line in text.splitlines() if line.startswith("    set ")]
     assert declared == ["all4", "all6", "m4-db", "m6-db", "m4-web", "m6-web"]
 
 
 def test_the_comment_at_the_end_says_what_the_host_gets():
-    text = write(Network("web", "web", endpoint_to_host=ToHost.RETURN))
+    text = write_nftables(Network("web", "web", endpoint_to_host=ToHost.RETURN))
     assert ' host=return"\n' in text
     assert NFT.read(text).endpoint_to_host is ToHost.RETURN
 
@@ -156,20 +156,20 @@ def test_a_label_that_no_network_applies_is_refused_at_its_line():
     rule = Rule(Action.ALLOW, Match(source=Side(selector=parse_selector("has(role) || has(web)"))), span)
     network = Network("web", "web", ingress=(rule,))
     with pytest.raises(CompileError, match="no network here applies the label role") as caught:
-        write(network, known_ids=frozenset({"web"}))
+        write_nftables(network, known_ids=frozenset({"web"}))
     assert [(d.code, d.span) for d in caught.value.diagnostics] == [("CR540", span)]
-    assert "@m4-role" in write(network, known_ids=frozenset({"web", "role"}))
-    assert "@m4-role" in write(network)
+    assert "@m4-role" in write_nftables(network, known_ids=frozenset({"web", "role"}))
+    assert "@m4-role" in write_nftables(network)
 
 
 @pytest.mark.parametrize("key", ["projectcalico.org/namespace", "Role", "a_b", "x" * 64, "-a"])
 def test_a_label_that_is_no_networks_id_is_refused_always(key):
     with pytest.raises(CompileError, match="a network's id is no such label"):
-        write(Network("web", "web", ingress=(allow(source=Side(selector=has(key))),)))
+        write_nftables(Network("web", "web", ingress=(allow(source=Side(selector=has(key))),)))
 
 
 def test_a_name_can_not_leave_its_comment():
-    text = write(Network('x"\n}\nflush ruleset\n', "x-01234567"))
+    text = write_nftables(Network('x"\n}\nflush ruleset\n', "x-01234567"))
     assert "\nflush ruleset" not in text
     assert text.startswith('# Network "x\\"\\n}\\nflush ruleset\\n": ')
 
@@ -178,12 +178,12 @@ def test_a_name_can_not_leave_its_comment():
 def test_a_limit_of_log_lines_is_written_read_back_and_kept_in_the_profile(limit):
     rules = (Rule(Action.LOG), Rule(Action.LOG, Match(protocol=6)), Rule(Action.ALLOW))
     network = Network("web", "web", rules, rules, log_limit=limit)
-    assert nftables_read.read(write(network)).log_limit == limit
-    assert calico_v3_read.verify(calico_v3.write(network)) == network
+    assert read_nftables(write_nftables(network)).log_limit == limit
+    assert verify(write_calico_v3(network)) == network
     other = Network("web", "web", rules, rules, log_limit=LogLimit(7, 7))
     assert digest(other) != digest(network)
-    assert "log_limit" in (NFT.differs(other, write(other).replace("rate 7/", "rate 8/")) or "")
+    assert "log_limit" in (NFT.differs(other, write_nftables(other).replace("rate 7/", "rate 8/")) or "")
 
 
 def test_a_profile_without_a_limit_of_its_own_has_the_digest_that_it_had():
-    assert "log_limit" not in calico_v3.write(Network("web", "web", (Rule(Action.LOG),)))
+    assert "log_limit" not in write_calico_v3(Network("web", "web", (Rule(Action.LOG),)))
