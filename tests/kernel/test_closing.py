@@ -16,6 +16,7 @@ from calico_rkt.plugin.enforce.nft import closing, layout, libnftables, table
 from calico_rkt.plugin.enforce.nft.base import base_script
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements
 from calico_rkt.plugin.enforce.nft.standing import Standing, look, standing
+from tests.kernel import held
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -128,7 +129,7 @@ def test_the_kernel_refuses_a_closing_that_looked_at_another_ruleset():
     whole()
     assert not closing._close(generation, there=True)
     assert standing() is Standing.WHOLE
-    assert table.missing(endpoint(1)) == []
+    assert held.missing(endpoint(1)) == []
 
 
 def test_closing_beside_flushes_and_restores_never_takes_a_whole_table_away():
@@ -144,7 +145,7 @@ def test_closing_beside_flushes_and_restores_never_takes_a_whole_table_away():
             whole()
             for _ in range(5):
                 assert standing() is Standing.WHOLE
-                assert table.missing(endpoint(1)) == []
+                assert held.missing(endpoint(1)) == []
     finally:
         stop.set()
         os.kill(child, 9)

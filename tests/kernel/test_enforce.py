@@ -11,6 +11,7 @@ import pytest
 
 from calico_rkt.compiler.ir.model import ToHost
 from calico_rkt.plugin.enforce.nft import table
+from tests.kernel import held
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -24,7 +25,7 @@ BOTH = pytest.mark.parametrize("family", [4, 6])
 def world(lab):
     made = w.World(lab)
     with w.inside(made.host):
-        table.ensure_base(())
+        held.ensure_base(())
     return made
 
 

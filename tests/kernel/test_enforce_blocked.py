@@ -11,6 +11,7 @@ import pytest
 
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.other_firewalls import blocked
+from tests.kernel import held
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -48,8 +49,8 @@ def pair(lab):
     world = w.World(lab)
     a, b = world.end(), world.end()
     with w.inside(world.host):
-        table.ensure_base(())
-        table.load_network(w.network("a"))
+        held.ensure_base(())
+        held.load_network(w.network("a"))
         table.attach(a.elements("a"))
         table.attach(b.elements("a"))
     return world, a, b

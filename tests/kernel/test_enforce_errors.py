@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from calico_rkt.plugin.enforce.nft import table
+from tests.kernel import held
 
 
 def _beside(name):
@@ -32,7 +33,7 @@ EXPIRED = {4: (11, 0), 6: (3, 0)}
 def world(lab):
     made = w.World(lab)
     with w.inside(made.host):
-        table.ensure_base(w.nets("10.65.0.0/24", "fd65::/64"))
+        held.ensure_base(w.nets("10.65.0.0/24", "fd65::/64"))
         table.apply_scripts([w.network("open"), w.network("mute", out=""), w.network("shut", out="", into="")])
     return made
 

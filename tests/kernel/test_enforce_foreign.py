@@ -13,6 +13,7 @@ import pytest
 
 from calico_rkt.compiler.ir.model import ToHost
 from calico_rkt.plugin.enforce.nft import table
+from tests.kernel import held
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -30,7 +31,7 @@ def world(lab):
     made = w.World(lab)
     made.sh(made.host, "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.up0.rp_filter=0")
     with w.inside(made.host):
-        table.ensure_base(w.nets("10.65.0.0/24", "fd65::/64"))
+        held.ensure_base(w.nets("10.65.0.0/24", "fd65::/64"))
         table.apply_scripts([w.network("open", to_host=ToHost.ACCEPT), w.network("friends")])
     return made
 

@@ -21,6 +21,7 @@ from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import libnftables, table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.plugin.errors import CniError, Code
+from tests.kernel import held
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -52,33 +53,33 @@ def test_an_add_without_the_table_says_that_the_base_is_missing():
 
 
 def test_an_add_without_the_networks_chains_says_that_the_network_is_missing():
-    table.ensure_base(())
+    held.ensure_base(())
     with pytest.raises(table.NetworkMissingError):
         table.attach(endpoint(1))
     assert elements() == frozenset()
 
 
 def test_an_add_may_be_repeated_and_a_del_too():
-    table.ensure_base(())
-    table.load_network(w.network("a"))
+    held.ensure_base(())
+    held.load_network(w.network("a"))
     for _ in range(2):
         table.attach(endpoint(1, ip_masq=True))
-    assert table.missing(endpoint(1, ip_masq=True)) == []
+    assert held.missing(endpoint(1, ip_masq=True)) == []
     for _ in range(2):
         table.detach(endpoint(1, ip_masq=True))
     assert elements() == frozenset()
 
 
 def test_a_del_takes_the_rest_when_a_part_is_gone_already():
-    table.ensure_base(())
-    table.load_network(w.network("a"))
+    held.ensure_base(())
+    held.load_network(w.network("a"))
     table.attach(endpoint(1))
     table.attach(endpoint(2))
     libnftables.run('delete element inet calico_rkt from_endpoint { "crk000000000001" }')
-    assert any("from_endpoint" in line for line in table.missing(endpoint(1)))
+    assert any("from_endpoint" in line for line in held.missing(endpoint(1)))
     table.detach(endpoint(1))
     assert elements() == {*((s, e) for s, e in elements() if "2" in e)}
-    assert table.missing(endpoint(2)) == []
+    assert held.missing(endpoint(2)) == []
 
 
 def test_a_del_without_a_table_is_done():
@@ -86,7 +87,7 @@ def test_a_del_without_a_table_is_done():
 
 
 def test_an_interface_is_never_mapped_to_two_networks():
-    table.ensure_base(())
+    held.ensure_base(())
     table.apply_scripts((w.network("a"), w.network("b")))
     table.attach(endpoint(1, "a"))
     before = elements()
@@ -96,8 +97,8 @@ def test_an_interface_is_never_mapped_to_two_networks():
 
 
 def test_an_add_into_a_table_whose_rules_were_flushed_fails_and_restore_mends_it():
-    table.ensure_base(())
-    table.load_network(w.network("a"))
+    held.ensure_base(())
+    held.load_network(w.network("a"))
     table.attach(endpoint(1))
     libnftables.run("flush table inet calico_rkt")
     with pytest.raises(table.BaseMissingError):
@@ -110,8 +111,8 @@ def test_an_add_into_a_table_whose_rules_were_flushed_fails_and_restore_mends_it
 
 
 def test_a_change_that_fails_leaves_nothing_behind():
-    table.ensure_base(())
-    table.load_network(w.network("a"))
+    held.ensure_base(())
+    held.load_network(w.network("a"))
     before = table.live_networks()
     with pytest.raises(libnftables.NftError, match="nftables refused"):
         table.apply_scripts((w.network("b"), "add rule inet calico_rkt in-a jump nowhere\n"))
@@ -120,7 +121,7 @@ def test_a_change_that_fails_leaves_nothing_behind():
 
 def test_what_is_live_is_told_by_digest_and_a_chain_edited_by_hand_has_none():
     assert table.live_networks() == ()
-    table.ensure_base(())
+    held.ensure_base(())
     table.apply_scripts((w.network("a", to_host=ToHost.RETURN), w.network("b")))
     assert table.live_networks() == (
         table.LiveNetwork("a", w.DIGEST, ToHost.RETURN),
@@ -129,8 +130,8 @@ def test_what_is_live_is_told_by_digest_and_a_chain_edited_by_hand_has_none():
     libnftables.run("add rule inet calico_rkt in-a accept")
     libnftables.run(to_host_script("b", ToHost.ACCEPT))
     assert [n.digest for n in table.live_networks()] == ["", ""]
-    assert table.live_digest("a") == ""
-    assert table.live_digest("c") is None
+    assert held.live_digest("a") == ""
+    assert held.live_digest("c") is None
 
 
 def test_what_the_compiler_writes_is_live_under_the_compilers_digest():
@@ -139,19 +140,19 @@ def test_what_the_compiler_writes_is_live_under_the_compilers_digest():
     table.restore([endpoint(1, policy.id)], {policy.id: script}, ())
     for _ in range(2):
         assert table.live_networks() == (table.LiveNetwork(policy.id, digest(policy), ToHost.RETURN),)
-        assert table.missing(endpoint(1, policy.id)) == []
+        assert held.missing(endpoint(1, policy.id)) == []
         table.apply_scripts((script,))
 
 
 def test_a_network_with_endpoints_stays_and_one_without_goes():
-    table.ensure_base(())
+    held.ensure_base(())
     table.apply_scripts((w.network("a"), w.network("b", into="ip saddr @m4-a return")))
     table.attach(endpoint(1))
     assert not table.remove_network("a")
-    assert table.live_digest("a") == w.DIGEST
+    assert held.live_digest("a") == w.DIGEST
     table.detach(endpoint(1))
     assert table.remove_network("a")
-    assert table.live_digest("a") is None
+    assert held.live_digest("a") is None
     assert table.remove_network("b")
     assert not table.remove_network("b")
 
@@ -160,8 +161,8 @@ def test_a_network_with_endpoints_stays_and_one_without_goes():
 def test_any_networks_id_can_name_chains(name):
     network_id = object_id(name)
     table.restore([endpoint(1, network_id)], {network_id: w.network(network_id)}, ())
-    assert table.missing(endpoint(1, network_id)) == []
-    assert table.live_digest(network_id) == w.DIGEST
+    assert held.missing(endpoint(1, network_id)) == []
+    assert held.live_digest(network_id) == w.DIGEST
 
 
 def test_restore_puts_back_two_thousand_endpoints_in_one_transaction():
@@ -172,12 +173,12 @@ def test_restore_puts_back_two_thousand_endpoints_in_one_transaction():
     assert len(elements()) == sum(11 if e.ip_masq else 9 for e in many) + 2
     table.attach(endpoint(3000, "n1"))
     table.detach(endpoint(3000, "n1"))
-    assert table.missing(many[-1]) == []
+    assert held.missing(many[-1]) == []
 
 
 def test_adds_and_dels_of_many_processes_lose_nothing():
-    table.ensure_base(())
-    table.load_network(w.network("a"))
+    held.ensure_base(())
+    held.load_network(w.network("a"))
     children = []
     for p in range(1, 5):
         child = os.fork()

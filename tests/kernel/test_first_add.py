@@ -23,6 +23,7 @@ from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish.local import Local
 from calico_rkt.plugin.store.local import LocalStore, _verify
+from tests.kernel import held
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -111,7 +112,7 @@ def test_an_apply_while_a_first_add_makes_its_chains_ready_wins(store, profiles,
     NftablesEnforcer(store).attach(conf(profiles), recorded(store, 2))
     published = store.published("web")
     assert {n.network_id: n.digest for n in table.live_networks()}["web"] == published.digest
-    assert table.missing(elements_of(recorded(store, 3))) != []
+    assert held.missing(elements_of(recorded(store, 3))) != []
 
 
 def test_a_first_add_whose_files_do_not_compile_publishes_nothing(store, profiles):
@@ -127,8 +128,8 @@ def test_a_chain_that_somebody_gave_another_name_is_replaced_for_all_of_its_endp
     libnftables.run("rename chain inet calico_rkt out-web elsewhere")
     second = recorded(store, 2)
     NftablesEnforcer(store).attach(conf(profiles), second)
-    assert table.missing(elements_of(first)) == []
-    assert table.missing(elements_of(second)) == []
+    assert held.missing(elements_of(first)) == []
+    assert held.missing(elements_of(second)) == []
     assert "elsewhere" not in libnftables.listed("list table inet calico_rkt")
 
 

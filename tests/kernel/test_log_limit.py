@@ -14,6 +14,7 @@ import pytest
 from calico_rkt.compiler.ir.model import Action, LogLimit, Network, Rule
 from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import table
+from tests.kernel import held
 
 _spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
 w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
@@ -28,8 +29,8 @@ def test_a_flood_leaves_as_many_lines_as_the_limit_says_and_all_of_it_passes(lab
     web = Network("web", "web", (Rule(Action.LOG), Rule(Action.ALLOW)), (Rule(Action.ALLOW),), log_limit=limit)
     text = write_nftables(web).replace("log prefix", "counter log prefix")
     with w.inside(world.host):
-        table.ensure_base(())
-        table.load_network(text + w.to_host_script("web", web.endpoint_to_host))
+        held.ensure_base(())
+        held.load_network(text + w.to_host_script("web", web.endpoint_to_host))
         end = world.end()
         table.attach(end.elements("web"))
     assert any(w.pings(lab, world.outside.ns, 4, end.address[4]) for _ in range(20))

@@ -14,13 +14,14 @@ from ipaddress import ip_address
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.agent import watch
-from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.enforce.nft import libnftables, table
+from calico_rkt.plugin.enforce.nft.base import base_script
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.compiler.ir.model import ToHost
 
-table.ensure_base(())
+libnftables.run(base_script())
 network = Network("a", "a")
-table.load_network(write_nftables(network) + to_host_script("a", ToHost.DROP))
+libnftables.run(write_nftables(network) + to_host_script("a", ToHost.DROP))
 heard = []
 watch.watch(lambda: heard.append(1))
 

@@ -39,7 +39,7 @@ class NewerTableError(CniError):
 
 
 class NetworkMissingError(CniError):
-    """The table is there and the network's chains are not: load_network() first."""
+    """The table is there and the network's chains are not: their script first."""
 
     def __init__(self, network_id: str) -> None:
         super().__init__(Code.POLICY, f"network {network_id} has no chains in the nftables table inet {TABLE}")
@@ -105,20 +105,6 @@ def detach(endpoint: EndpointElements) -> None:
             libnftables.run(elements.deleting(endpoint, {(name, e.partition(" : ")[0]) for name, e in _present()}))
 
 
-def missing(endpoint: EndpointElements) -> list[str]:
-    """What of an endpoint the kernel lacks or has otherwise, in words; empty when all is as it should be."""
-    found = standing()
-    if found is not Standing.WHOLE:
-        return [f"the nftables table inet {TABLE} is {found.value}"]
-    there = _present()
-    lacks = [
-        f"{name} in table inet {TABLE} lacks {e}" for name, e in elements.pairs(endpoint) if (name, e) not in there
-    ]
-    if not chains_present(endpoint.network_id):
-        lacks.append(f"network {endpoint.network_id} has no chains in table inet {TABLE}")
-    return lacks
-
-
 def _present() -> frozenset[tuple[str, str]]:
     """Every element of the table as elements.pairs() writes it; empty without a table."""
     if not _table_exists():
@@ -160,33 +146,23 @@ def _chains(network_id: str) -> tuple[str, str, str]:
     return f"out-{checked_id(network_id)}", f"in-{network_id}", f"host-{network_id}"
 
 
-def ensure_base(ranges: Iterable[Net]) -> None:
-    """Put the base in place or mend it; elements and networks' chains stay. ranges: see set_ranges()."""
-    libnftables.run(base_script() + elements.ranges_script(ranges))
-
-
 def set_ranges(ranges: Iterable[Net]) -> None:
     """Make these the ranges that masquerade spares: the subnets of every network of this datastore."""
     libnftables.run(elements.ranges_script(ranges))
 
 
-def load_network(text: str) -> None:
-    """Put a network's sets and chains in place, or swap them.
-
-    text: what the nftables target wrote, followed by elements.to_host_script().
-    """
-    libnftables.run(text)
-
-
 def apply_scripts(texts: Iterable[str]) -> None:
-    """Swap several networks' chains (texts as in load_network) in one transaction."""
+    """Swap several networks' sets and chains in one transaction.
+
+    texts: what the nftables target wrote, followed by elements.to_host_script().
+    """
     libnftables.run("".join(texts))
 
 
 def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], ranges: Iterable[Net]) -> None:
     """Build the whole table anew, in one transaction: what was there counts for nothing, no packet sees it half done.
 
-    networks: by id, the script of each network (as load_network takes it) whose published profile is fit for use. In
+    networks: by id, the script of each network (as for apply_scripts) whose published profile is fit for use. In
     the order of ids, so the first may build what the others' go on with.
     Endpoints of any other network are closed (elements.adding_all).
     Where the host is open it is closed first; NewerTableError where the table is a newer build's.
@@ -244,8 +220,3 @@ def _live(network_id: str, out: dict[str, Any], into: dict[str, Any], host: dict
     if not sent or not sent[2] or not received or sent[1] != received[1] or host.get("expr") != [{sent[2]: None}]:
         return LiveNetwork(network_id)
     return LiveNetwork(network_id, sent[1], ToHost(sent[2]))
-
-
-def live_digest(network_id: str) -> str | None:
-    """The digest that a network's chains carry; None without chains, empty where they carry none."""
-    return next((n.digest for n in live_networks() if n.network_id == network_id), None)
