@@ -88,13 +88,14 @@ def test_into_a_cluster_of_2015(lab: Lab, both: OldEtcd, old: dict[str, Any]) ->
 def test_what_felix_of_2015_can_not_say_is_refused(lab: Lab, both: OldEtcd, old: dict[str, Any]) -> None:
     lab.write("/etc/local.d/net2.conf", json.dumps(conf("net2", {"type": "host-local", "subnet": "10.2.0.0/24"})))
     lab.override("net2", "network: net2\ningress:\n  - {action: Log}\n  - default\n")
-    assert tool(lab, "apply", "--yes", "--confs", "/etc/local.d").returncode == 0
+    told = tool(lab, "apply", "--yes", "--confs", "/etc/local.d")
+    assert (told.returncode, b"CR706" in told.stderr) == (1, True), "net1's override has no conf there"
     done = tool(lab, "import", "--from", "local", "--to", "etcdv2", "--yes")
     assert done.returncode == 2
     assert b"CR530 error: network 'net2'" in done.stderr
     assert "/calico/v1/policy/profile/net2/rules" not in both.leaves()
     both.set("/calico/v1/Ready", "false")
     lab.override("net2", "network: net2\ningress:\n  - default\n")
-    assert tool(lab, "apply", "--yes", "--confs", "/etc/local.d").returncode == 0
+    assert b"applied: net2" in tool(lab, "apply", "--yes", "--confs", "/etc/local.d").stdout
     assert b"not ready" in tool(lab, "import", "--from", "local", "--to", "etcdv2", "--yes").stderr
     assert old
