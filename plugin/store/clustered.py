@@ -90,6 +90,8 @@ class ClusterStore(ABC):
     link_prefix = "cali"
     datastore = "etcdv3"
     """The data model, as a conf's datastore_type names it."""
+    addresses_have_nonces = False
+    """Whether each address in the cluster says by a nonce whose it is: a look into the wrong cluster finds none."""
     profiles: ClusterProfiles
 
     def __init__(self, run_dir: Path, records: LocalStore, journal: Journal, access: Access, node: str) -> None:
@@ -168,7 +170,8 @@ class ClusterStore(ABC):
         if found is None or found.nonce != nonce:
             return False
         is_of_another = bool(found.members) and not set(found.members) & set(self.access.endpoints)
-        released = self._released_or_noted(key, nonce, () if is_of_another else found.addresses)
+        sure = self.addresses_have_nonces or not is_of_another  # the same cluster may have other members by now
+        released = self._released_or_noted(key, nonce, found.addresses if sure else ())
         if is_of_another and not released:
             self._journal.write(release_of(found, self.datastore, "its conf names another cluster now"))
             LOG.warning("%s was attached in another cluster: what that has is noted", key.container)

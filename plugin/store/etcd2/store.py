@@ -52,6 +52,7 @@ class OldStore(ClusterStore):
     """The Store of this host in a cluster of 2015, for one call: its patience with etcd begins with it."""
 
     datastore = "etcdv2"
+    addresses_have_nonces = True
 
     def __init__(self, run_dir: Path, records: LocalStore, journal: Journal, access: Access, node: str) -> None:
         super().__init__(run_dir, records, journal, access, node)
