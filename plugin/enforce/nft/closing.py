@@ -10,7 +10,10 @@ ours, until a restore that succeeds takes it away.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from errno import ERESTART
+from itertools import islice
+from pathlib import Path
 
 from calico_rkt.plugin.enforce.nft import layout, transactions
 from calico_rkt.plugin.enforce.nft import messages as wire
@@ -25,6 +28,7 @@ BESIDE = f"{TABLE}_closed"
 """The table that closes a host where the name of ours is held by somebody else."""
 
 _ATTEMPTS = 100
+_FIRST_LINKS = 4
 _NEW_TABLE, _DELETE_TABLE, _NEW_CHAIN, _NEW_RULE = (10 << 8 | kind for kind in (0, 2, 3, 6))  # NFT_MSG_*
 _INET = b"\x01\0\0\0"
 _TABLE_NAME = 1  # NFTA_TABLE_NAME
@@ -76,9 +80,22 @@ def links_are_up() -> bool:
     """Whether a veth is up that carries our alias or a name of ours; True where that can't be seen."""
     try:
         with host_socket() as socket:
+            if _first_is_up(socket):
+                return True
             return any(i.up and (i.nonce or i.name.startswith(state.PREFIX)) for i in state.veths(socket))
     except OSError:
         return True  # no descriptor, say: a table too many is no harm, an open host is
+
+
+def _first_is_up(socket: netlink.Socket) -> bool:
+    """Whether one of the first links with a name of ours is up: to read thousands takes the kernel and us 70 ms."""
+    with suppress(FileNotFoundError, UnicodeError), Path("/proc/thread-self/net/dev").open(encoding="utf-8") as lines:
+        names = (line.partition(":")[0].strip() for line in lines)
+        for name in islice((n for n in names if n.startswith(state.PREFIX)), _FIRST_LINKS):
+            end = state.interface(socket, name)
+            if end is not None and end.up and end.kind == "veth":
+                return True
+    return False
 
 
 def _close(generation: int, *, there: bool) -> bool:
