@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from calico_rkt.compiler.ir.model import Match, Net, Side
 from calico_rkt.compiler.ir.resolved import nets, ports
 from calico_rkt.compiler.packets.space import V6
@@ -48,8 +46,3 @@ def _addresses(side: Side, family: tuple[int, int]) -> tuple[int, int]:
         return family
     ranges = [net_range(n) for n in nets(side.nets)]
     return max(family[0], min(lo for lo, _ in ranges)), min(family[1], max(hi for _, hi in ranges))
-
-
-def of_nets(source: Iterable[Net], destination: Iterable[Net]) -> Outline:
-    """The outline of all packets between these networks; none given is every address."""
-    return outline(Match(source=Side(nets=tuple(source)), destination=Side(nets=tuple(destination))))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.plugin.enforce import felix_chains
-from calico_rkt.plugin.enforce.local import compile_published, compiled
+from calico_rkt.plugin.enforce.local import compile_published
 from calico_rkt.plugin.enforce.subnets import refuse_covering
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
@@ -116,7 +116,7 @@ def _default_profile(conf: NetConf) -> Published:
     """The bare default, which any host may publish; CniError where the files of this one want something else."""
     from calico_rkt.compiler.targets.felix import JUDGED
 
-    bare = compiled(conf, {})
+    bare = compile_published(conf, files={})
     if compile_published(conf, felix=JUDGED).digest != bare.digest:  # it is not this that would be published
         raise CniError(
             Code.PROFILE_UNUSABLE,

@@ -41,26 +41,16 @@ def finish_apply(store: LocalStore) -> None:
 def compile_published(
     conf: NetConf,
     known_ids: frozenset[str] | None = None,
-    files: Sequence[File] | None = None,
+    files: Mapping[str, bytes] | Sequence[File] | None = None,
     *,
     felix: Nodes | None = None,
 ) -> Published:
-    """What the host's files compile to, as it is published; CniError with the diagnostics where they don't.
+    """What files compile to, as it is published; CniError with the diagnostics where they don't.
 
     known_ids: of all networks of this host, where they are known; a rule about any other is refused then. files: what
-    the host's files say, where they were read already. felix: what the cluster says of its nodes, where there is one.
+    they say, or their bytes by path; None stands for the host's own. felix: what the cluster says of its nodes, where
+    there is one.
     """
-    return compiled(conf, files, known_ids, felix=felix)
-
-
-def compiled(
-    conf: NetConf,
-    files: Mapping[str, bytes] | Sequence[File] | None,
-    known_ids: frozenset[str] | None = None,
-    *,
-    felix: Nodes | None = None,
-) -> Published:
-    """The same for other files than the host's, which None stands for."""
     from calico_rkt.compiler.pipeline import compile_for_host
     from calico_rkt.compiler.workspace.host import overrides_of
 
