@@ -18,6 +18,23 @@ from pathlib import Path
 from calico_rkt.plugin.enforce.nft import layout, transactions
 from calico_rkt.plugin.enforce.nft import messages as wire
 from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE
+from calico_rkt.plugin.enforce.nft.kernel_numbers import (
+    ACCEPT,
+    CHAIN_HOOK,
+    CHAIN_NAME,
+    CHAIN_POLICY,
+    CHAIN_TABLE,
+    CHAIN_TYPE,
+    HOOK_NUMBER,
+    HOOK_PRIORITY,
+    INET,
+    RULE_CHAIN,
+    RULE_EXPRESSIONS,
+    RULE_TABLE,
+    RULE_USERDATA,
+    TABLE_NAME,
+    text,
+)
 from calico_rkt.plugin.enforce.nft.standing import Standing, look
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink, state
@@ -30,11 +47,6 @@ BESIDE = f"{TABLE}_closed"
 _ATTEMPTS = 100
 _FIRST_LINKS = 4
 _NEW_TABLE, _DELETE_TABLE, _NEW_CHAIN, _NEW_RULE = (10 << 8 | kind for kind in (0, 2, 3, 6))  # NFT_MSG_*
-_INET = b"\x01\0\0\0"
-_TABLE_NAME = 1  # NFTA_TABLE_NAME
-_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
-_HOOK_NUMBER, _HOOK_PRIORITY, _ACCEPT = 1, 2, 1
-_RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 4, 7
 _ELEMENT, _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 1, 2  # NFTA_LIST_ELEM, NFTA_EXPR_*
 _META_REGISTER, _META_KEY, _INCOMING, _OUTGOING = 1, 2, 6, 7  # NFTA_META_*, NFT_META_IIFNAME and _OIFNAME
 _CMP_REGISTER, _CMP_OPERATOR, _CMP_DATA, _EQUAL = 1, 2, 3, 0  # NFTA_CMP_*
@@ -116,8 +128,8 @@ def _close_beside(generation: int) -> bool:
 def _shut(generation: int, table: str, *, there: bool) -> bool:
     messages = [
         wire.begin(generation),
-        *([_message(_DELETE_TABLE, 0, attribute(_TABLE_NAME, _text(table)))] if there else ()),
-        _message(_NEW_TABLE, netlink.CREATE | netlink.EXCL, attribute(_TABLE_NAME, _text(table))),
+        *([_message(_DELETE_TABLE, 0, attribute(TABLE_NAME, text(table)))] if there else ()),
+        _message(_NEW_TABLE, netlink.CREATE | netlink.EXCL, attribute(TABLE_NAME, text(table))),
         *(_chain(table, name) for name in (*sorted(layout.SHUT.rules), layout.CHAIN)),
         _rule(table, "prerouting", _interface(_INCOMING) + _verdict(_DROP)),
         _rule(table, "forward", _interface(_OUTGOING) + _verdict(_DROP)),
@@ -138,21 +150,21 @@ def _shut(generation: int, table: str, *, there: bool) -> bool:
 
 
 def _chain(table: str, name: str) -> bytes:
-    body = attribute(_CHAIN_TABLE, _text(table)) + attribute(_CHAIN_NAME, _text(name))
+    body = attribute(CHAIN_TABLE, text(table)) + attribute(CHAIN_NAME, text(name))
     hook = layout.SHUT.hooks.get(name)
     if hook is not None:
-        at = attribute(_HOOK_NUMBER, _be32(hook.number)) + attribute(_HOOK_PRIORITY, _be32(hook.priority))
-        body += attribute(_CHAIN_HOOK, at, nested=True)
-        body += attribute(_CHAIN_POLICY, _be32(_ACCEPT)) + attribute(_CHAIN_TYPE, _text(hook.kind))
+        at = attribute(HOOK_NUMBER, _be32(hook.number)) + attribute(HOOK_PRIORITY, _be32(hook.priority))
+        body += attribute(CHAIN_HOOK, at, nested=True)
+        body += attribute(CHAIN_POLICY, _be32(ACCEPT)) + attribute(CHAIN_TYPE, text(hook.kind))
     return _message(_NEW_CHAIN, netlink.CREATE | netlink.EXCL, body)
 
 
 def _rule(table: str, chain: str, expressions: bytes, comment: str = "") -> bytes:
-    body = attribute(_RULE_TABLE, _text(table)) + attribute(_RULE_CHAIN, _text(chain))
-    body += attribute(_RULE_EXPRESSIONS, expressions, nested=True)
+    body = attribute(RULE_TABLE, text(table)) + attribute(RULE_CHAIN, text(chain))
+    body += attribute(RULE_EXPRESSIONS, expressions, nested=True)
     if comment:
-        words = _text(comment)
-        body += attribute(_RULE_USERDATA, bytes([0, len(words)]) + words)
+        words = text(comment)
+        body += attribute(RULE_USERDATA, bytes([0, len(words)]) + words)
     return _message(_NEW_RULE, netlink.CREATE | _APPEND, body)
 
 
@@ -175,17 +187,13 @@ def _verdict(code: int) -> bytes:
 
 
 def _expression(name: str, data: bytes) -> bytes:
-    body = attribute(_EXPRESSION_NAME, _text(name)) + attribute(_EXPRESSION_DATA, data, nested=True)
+    body = attribute(_EXPRESSION_NAME, text(name)) + attribute(_EXPRESSION_DATA, data, nested=True)
     return attribute(_ELEMENT, body, nested=True)
 
 
 def _message(kind: int, flags: int, body: bytes) -> bytes:
-    return netlink.message(kind, netlink.REQUEST | flags, _INET + body)
+    return netlink.message(kind, netlink.REQUEST | flags, INET + body)
 
 
 def _be32(number: int) -> bytes:
     return number.to_bytes(4, "big", signed=number < 0)
-
-
-def _text(value: str) -> bytes:
-    return value.encode() + b"\0"

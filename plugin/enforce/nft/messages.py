@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements
+from calico_rkt.plugin.enforce.nft.kernel_numbers import text
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import attribute
 
@@ -73,21 +74,15 @@ def _by_set(kind: int, flags: int, found: Iterable[Element], *, verdicts: bool) 
     for name, key, chain in found:
         body = _nested(_KEY, attribute(_VALUE, key))
         if chain and verdicts:
-            verdict = attribute(_CODE, _GOTO.to_bytes(4, "big", signed=True)) + attribute(_CHAIN, _text(chain))
+            verdict = attribute(_CODE, _GOTO.to_bytes(4, "big", signed=True)) + attribute(_CHAIN, text(chain))
             body += _nested(_DATA, _nested(_VERDICT, verdict))
         sets.setdefault(name, []).append(_nested(_LIST_ELEMENT, body))
-    head = _GENERAL.pack(_INET, 0, 0) + attribute(_LIST_TABLE, _text(TABLE))
+    head = _GENERAL.pack(_INET, 0, 0) + attribute(_LIST_TABLE, text(TABLE))
     return tuple(
-        netlink.message(
-            kind, flags, head + attribute(_LIST_SET, _text(name)) + _nested(_LIST_ELEMENTS, b"".join(items))
-        )
+        netlink.message(kind, flags, head + attribute(_LIST_SET, text(name)) + _nested(_LIST_ELEMENTS, b"".join(items)))
         for name, items in sets.items()
     )
 
 
 def _nested(kind: int, value: bytes) -> bytes:
     return attribute(kind, value, nested=True)
-
-
-def _text(value: str) -> bytes:
-    return value.encode() + b"\0"

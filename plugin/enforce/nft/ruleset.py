@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from errno import ENOENT
 
 from calico_rkt.plugin.enforce.nft.elements import TABLE
+from calico_rkt.plugin.enforce.nft.kernel_numbers import INET, text
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import attribute, attributes
 
 _GET_CHAIN, _GET_RULE, _GET_SET, _GET_ELEMENT = (10 << 8 | kind for kind in (4, 7, 10, 13))
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_*; below NFTA_* of linux/netfilter/nf_tables.h."""
-_INET = struct.pack("=BBH", 1, 0, 0)
 _ATTEMPTS = 100
 _OF_TABLE, _SECOND = 1, 2
 _CHAIN_NAME, _CHAIN_DECIDES = 3, (4, 5, 7, 10)  # HOOK, POLICY, TYPE, FLAGS
@@ -59,12 +59,12 @@ def read(socket: netlink.Socket) -> Ruleset:
     chains = {}
     for body in _dump(socket, _GET_CHAIN, b""):
         found = attributes(body[4:])
-        if found[_OF_TABLE] == _text(TABLE) and body[0] == _INET[0]:
+        if found[_OF_TABLE] == text(TABLE) and body[0] == INET[0]:
             chains[_word(found[_CHAIN_NAME])] = _chain(found)
     sets: dict[str, tuple[tuple[int, bytes], ...]] = {}
     anonymous: dict[bytes, object] = {}
     elements: dict[str, frozenset[Content]] = {}
-    for body in _dump(socket, _GET_SET, attribute(_OF_TABLE, _text(TABLE))):
+    for body in _dump(socket, _GET_SET, attribute(_OF_TABLE, text(TABLE))):
         found = attributes(body[4:])
         name, kind = found[_SET_NAME], tuple((k, found[k]) for k in _SET_DECIDES if k in found)
         content = frozenset(_elements(socket, name))
@@ -73,7 +73,7 @@ def read(socket: netlink.Socket) -> Ruleset:
         else:
             sets[_word(name)], elements[_word(name)] = kind, content
     rules: dict[str, list[object]] = {name: [] for name in chains}
-    for body in _dump(socket, _GET_RULE, attribute(_OF_TABLE, _text(TABLE))):
+    for body in _dump(socket, _GET_RULE, attribute(_OF_TABLE, text(TABLE))):
         found = attributes(body[4:])
         rule = _expressions(found.get(_EXPRESSIONS, b""), anonymous), found.get(_USERDATA, b"")
         rules.setdefault(_word(found[_RULE_CHAIN]), []).append(rule)
@@ -102,7 +102,7 @@ def _expressions(data: bytes, anonymous: dict[bytes, object]) -> tuple[object, .
 
 
 def _elements(socket: netlink.Socket, name: bytes) -> Iterator[Content]:
-    request = attribute(_OF_TABLE, _text(TABLE)) + attribute(_SECOND, name)
+    request = attribute(_OF_TABLE, text(TABLE)) + attribute(_SECOND, name)
     for body in _dump(socket, _GET_ELEMENT, request):
         for _, element in _pairs(attributes(body[4:]).get(_LIST_ELEMENTS, b"")):
             found = attributes(element)
@@ -121,7 +121,7 @@ def _elements(socket: netlink.Socket, name: bytes) -> Iterator[Content]:
 def _dump(socket: netlink.Socket, kind: int, request: bytes) -> list[bytes]:
     for _ in range(_ATTEMPTS):
         try:
-            found, whole = socket.dump_once(kind, _INET + request)
+            found, whole = socket.dump_once(kind, INET + request)
         except netlink.NetlinkError as e:
             if e.errno == ENOENT:  # no table, or a set that has gone meanwhile
                 return []
@@ -140,10 +140,6 @@ def _pairs(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield kind & 0x3FFF, data[offset + 4 : offset + length]
         offset += (length + 3) & ~3
-
-
-def _text(value: str) -> bytes:
-    return value.encode() + b"\0"
 
 
 def _word(data: bytes) -> str:

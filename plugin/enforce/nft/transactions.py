@@ -19,6 +19,22 @@ from dataclasses import dataclass
 from errno import EEXIST, ENOENT, ERESTART
 
 from calico_rkt.plugin.enforce.nft import messages as wire
+from calico_rkt.plugin.enforce.nft.kernel_numbers import (
+    ACCEPT,
+    CHAIN_HOOK,
+    CHAIN_NAME,
+    CHAIN_POLICY,
+    CHAIN_TABLE,
+    CHAIN_TYPE,
+    HOOK_NUMBER,
+    HOOK_PRIORITY,
+    INET,
+    RULE_CHAIN,
+    RULE_TABLE,
+    RULE_USERDATA,
+    TABLE_NAME,
+    text,
+)
 from calico_rkt.plugin.enforce.nft.layout import Hook
 from calico_rkt.plugin.enforce.nft.libnftables import NftError
 from calico_rkt.plugin.enforce.nft.messages import Element
@@ -29,13 +45,9 @@ from calico_rkt.plugin.link.sockets import place
 
 _GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_GENERATION = (10 << 8 | kind for kind in (1, 4, 7, 16))
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_*."""
-_INET = struct.pack("=BBH", 1, 0, 0)
 FAMILIES = {name: struct.pack("=BBH", number, 0, 0) for name, number in (("ip", 2), ("inet", 1), ("ip6", 10))}
 """The head of a message about something of a family, by the family's name."""
-_TABLE_NAME, _TABLE_FLAGS, _TABLE_OWNER, _DORMANT = 1, 2, 7, 1  # NFTA_TABLE_*, NFT_TABLE_F_DORMANT
-_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7  # NFTA_CHAIN_*
-_HOOK_NUMBER, _HOOK_PRIORITY, _ACCEPT = 1, 2, 1  # NFTA_HOOK_*, NF_ACCEPT
-_RULE_TABLE, _RULE_CHAIN, _RULE_USERDATA = 1, 2, 7  # NFTA_RULE_*
+_TABLE_FLAGS, _TABLE_OWNER, _DORMANT = 2, 7, 1  # NFTA_TABLE_*, NFT_TABLE_F_DORMANT
 _GENERATION = 1  # NFTA_GEN_ID
 _ATTEMPTS, _PATIENCE = 100, 5
 _LOCK = threading.Lock()  # the socket's answers come in the order of its questions
@@ -66,13 +78,13 @@ class Socket(netlink.Socket):
 
     def generation(self) -> int:
         """The number of the ruleset as it is now; every transaction that changes something has the next."""
-        answer = self.get(_GET_GENERATION, _INET)
+        answer = self.get(_GET_GENERATION, INET)
         return int.from_bytes(attributes(answer[4:])[_GENERATION], "big")
 
-    def flags(self, table: str, family: bytes = _INET) -> Flags | None:
+    def flags(self, table: str, family: bytes = INET) -> Flags | None:
         """What a table says of itself, by default one of inet; None where it is not there."""
         try:
-            answer = self.get(_GET_TABLE, family + attribute(_TABLE_NAME, _text(table)))
+            answer = self.get(_GET_TABLE, family + attribute(TABLE_NAME, text(table)))
         except netlink.NetlinkError as e:
             if e.errno == ENOENT:
                 return None
@@ -83,19 +95,19 @@ class Socket(netlink.Socket):
 
     def hook(self, table: str, chain: str) -> Hook | None:
         """Where a chain that lets through what no rule decides is hooked in; None for any other, or none."""
-        body = _INET + attribute(_CHAIN_TABLE, _text(table)) + attribute(_CHAIN_NAME, _text(chain))
+        body = INET + attribute(CHAIN_TABLE, text(table)) + attribute(CHAIN_NAME, text(chain))
         try:
             found = attributes(self.get(_GET_CHAIN, body)[4:])
         except netlink.NetlinkError as e:
             if e.errno == ENOENT:
                 return None
             raise
-        if _CHAIN_HOOK not in found or int.from_bytes(found.get(_CHAIN_POLICY, b""), "big") != _ACCEPT:
+        if CHAIN_HOOK not in found or int.from_bytes(found.get(CHAIN_POLICY, b""), "big") != ACCEPT:
             return None
-        at = attributes(found[_CHAIN_HOOK])
-        priority = int.from_bytes(at[_HOOK_PRIORITY], "big", signed=True)
-        kind = found.get(_CHAIN_TYPE, b"").rstrip(b"\0").decode(errors="replace")
-        return Hook(kind, int.from_bytes(at[_HOOK_NUMBER], "big"), priority)
+        at = attributes(found[CHAIN_HOOK])
+        priority = int.from_bytes(at[HOOK_PRIORITY], "big", signed=True)
+        kind = found.get(CHAIN_TYPE, b"").rstrip(b"\0").decode(errors="replace")
+        return Hook(kind, int.from_bytes(at[HOOK_NUMBER], "big"), priority)
 
     def count(self, table: str, chain: str) -> int:
         """How many rules a chain has, 0 where it is not there."""
@@ -103,10 +115,10 @@ class Socket(netlink.Socket):
 
     def comments(self, table: str, chain: str) -> tuple[str, ...]:
         """The comments of a chain's rules, in order."""
-        return tuple(_comment(attributes(r[4:]).get(_RULE_USERDATA, b"")) for r in self._rules(table, chain))
+        return tuple(_comment(attributes(r[4:]).get(RULE_USERDATA, b"")) for r in self._rules(table, chain))
 
     def _rules(self, table: str, chain: str) -> list[bytes]:
-        body = _INET + attribute(_RULE_TABLE, _text(table)) + attribute(_RULE_CHAIN, _text(chain))
+        body = INET + attribute(RULE_TABLE, text(table)) + attribute(RULE_CHAIN, text(chain))
         for _ in range(_ATTEMPTS):
             found, whole = self.dump_once(_GET_RULE, body)
             if whole:
@@ -210,7 +222,3 @@ def _errors() -> Iterator[None]:
 def _comment(data: bytes) -> str:
     """NFTNL_UDATA_RULE_COMMENT of a rule's user data: kind 0, a length, the words and a zero."""
     return data[2 : 2 + data[1]].rstrip(b"\0").decode(errors="replace") if data[:1] == b"\0" and len(data) > 1 else ""
-
-
-def _text(value: str) -> bytes:
-    return value.encode() + b"\0"
