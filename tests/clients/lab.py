@@ -274,6 +274,17 @@ def until(claim: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def variables(command: str, name: str) -> dict[str, str]:
+    """What a runtime sets for a call about eth0 of the lab's container of that name."""
+    return {
+        "CNI_COMMAND": command,
+        "CNI_CONTAINERID": name,
+        "CNI_NETNS": f"/var/run/netns/{name}",
+        "CNI_IFNAME": "eth0",
+        "CNI_PATH": PLUGINS,
+    }
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a runtime's own process gets: PATH with the tools of root, and extra."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

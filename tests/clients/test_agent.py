@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.clients.agent import LOG, METRICS, SOCKET, Agent, settled
 from tests.clients.caller import Caller, addresses
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
+from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until, variables
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -40,13 +40,7 @@ def agent(lab: Lab) -> Iterator[Agent]:
 
 def begin(lab: Lab, command: str, name: str, binary: str = f"{PLUGINS}/calico") -> subprocess.Popen[bytes]:
     """Start a call and give its conf to it; the process is nsenter, the launcher is its child."""
-    env = {
-        "CNI_COMMAND": command,
-        "CNI_CONTAINERID": name,
-        "CNI_NETNS": f"/var/run/netns/{name}",
-        "CNI_IFNAME": "eth0",
-        "CNI_PATH": PLUGINS,
-    }
+    env = variables(command, name)
     started = subprocess.Popen(
         lab.command(binary),
         stdin=subprocess.PIPE,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.clients.agent import Agent, settled
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
+from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until, variables
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -41,13 +41,7 @@ def call(lab: Lab, command: str = "ADD", name: str = "", **how: Any) -> dict[str
     name = name or next(_names)
     if not lab.path("/run/netns", name).exists():
         lab.netns(name)
-    env = {
-        "CNI_COMMAND": command,
-        "CNI_CONTAINERID": name,
-        "CNI_NETNS": f"/var/run/netns/{name}",
-        "CNI_IFNAME": "eth0",
-        "CNI_PATH": PLUGINS,
-    }
+    env = variables(command, name)
     return {
         "argv": [how.pop("plugin", f"{PLUGINS}/calico"), *how.pop("arguments", ())],
         "env": environment(env | how.pop("env", {})),

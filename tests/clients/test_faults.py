@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.clients.caller import Caller
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool
+from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, variables
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -19,13 +19,7 @@ WEB = conf("web", pool("10.1.0.0/24", "fd00:1::/64"))
 
 def cut_short(lab: Lab, command: str, name: str, after: float, by: signal.Signals) -> bytes:
     """Run a verb and end the plugin's own process some seconds later; what it printed by then."""
-    env = {
-        "CNI_COMMAND": command,
-        "CNI_CONTAINERID": name,
-        "CNI_NETNS": f"/var/run/netns/{name}",
-        "CNI_IFNAME": "eth0",
-        "CNI_PATH": PLUGINS,
-    }
+    env = variables(command, name)
     # `timeout` is the plugin's parent there, so the signal meets the plugin and not nsenter.
     argv = lab.command("timeout", "-s", by.name.removeprefix("SIG"), f"{after:.3f}", f"{PLUGINS}/calico")
     done = subprocess.run(
