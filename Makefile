@@ -2,6 +2,7 @@
 # make demo       two example networks, real packets, and the matrix: profiles against the wire
 # make test       every test, kernel and client tests included, but for the slow ones
 # make test-slow  what takes minutes: thousands of networks, floods, many kills
+# make explore    the properties again, with examples that no run had before
 # make check      format, lint, types, import rules
 # make bench      figures beside the peers, as ratios of medians
 PY := .venv/bin/python
@@ -10,7 +11,7 @@ AT_ONCE := -n 4 --dist worksteal
 SOURCES := $(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
 	-o -type f -name '*.yaml' -o -type f -name '*.c' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
-.PHONY: all binary ut demo test test-slow check bench setup clean
+.PHONY: all binary ut demo test test-slow explore check bench setup clean
 all: binary ut
 
 setup:
@@ -34,6 +35,9 @@ test: binary
 test-slow: binary
 	@packaging/setup.sh clients
 	.venv/bin/pytest -q -n 2 --dist worksteal -m slow tests
+
+explore: binary
+	.venv/bin/pytest -q $(AT_ONCE) --hypothesis-profile=explore -m 'not slow' tests/unit tests/properties
 
 check: setup
 	.venv/bin/ruff format --check .

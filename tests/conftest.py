@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, settings
 
 from tests import leftovers
 
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.load_profile("patient")
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 """How long an example takes says how busy the machine is, and nothing about the claim."""
+settings.register_profile("gate", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("gate")
+"""What decides about a merge tries the same examples each time; `make explore` looks for new ones."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -100,7 +100,7 @@ class _Composer:
                 self._refuse_extras(event)
                 span = self._span(event.start_mark, event.end_mark)
                 if span.end_column == span.column + 1 and not event.value:
-                    span = _nothing(span)
+                    span = self._nothing(span)
                 node: Node = Scalar(event.value, not event.style, span)
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 self._refuse_extras(event)
@@ -179,6 +179,15 @@ class _Composer:
         last = end.column if end.line == start.line else len(line)
         return Span(self.path, start.line + 1, start.column + 1, max(last, start.column + 1) + 1, line)
 
+    def _nothing(self, span: Span) -> Span:
+        """The place of a value that is not there: right behind its colon, whichever blanks the parser has passed."""
+        for number in range(span.line, 0, -1):
+            line = self.lines[number - 1]
+            before = line[: span.column - 1] if number == span.line else line
+            if column := len(before.rstrip(" \t")):
+                return Span(span.path, number, column + 1, column + 2, line)
+        return span
+
     def _syntax(self, e: yaml.MarkedYAMLError) -> list[Diagnostic]:
         mark = e.problem_mark or e.context_mark
         if mark is None:
@@ -193,27 +202,18 @@ class _Composer:
             span = self._span(opening, opening) if opening else span
         before = span.text[: span.column]
         if "\t" in before and not before.strip():
-            return [
-                error(
-                    "CR105",
-                    "a tab stands in the indentation, where YAML takes spaces only",
-                    span_at(self.path, self.text, m.start(), m.start() + len(m[0]) - 1),
-                    hint="indent with spaces",
-                )
+            tabs = [
+                span_at(self.path, self.text, m.start(), m.start() + len(m[0]) - 1)
                 for m in islice(re.finditer(_TABBED, self.text, re.MULTILINE), MOST_REPORTED)
             ]
+            message = "a tab stands in the indentation, where YAML takes spaces only"
+            return [error("CR105", message, place, hint="indent with spaces") for place in tabs or [span]]
         problem = _in_c(e.problem or "unreadable", e.context or "")
         context = f" {e.context}" if e.context else ""
         began = e.context_mark.line + 1 if e.context_mark else span.line
         since = f" that began in line {began}" if context and began < span.line else ""
         hint = next((way for said, way in _WAYS_OUT if said in problem), "")
         return [error("CR106", f"not YAML:{context}{since}{':' if context else ''} {problem}", span, hint=hint)]
-
-
-def _nothing(span: Span) -> Span:
-    """The place of a value that is not there: right behind its colon, whichever blanks the parser has passed."""
-    column = len(span.text[: span.column - 1].rstrip(" ")) + 1
-    return Span(span.path, span.line, column, column + 1, span.text) if column > 1 else span
 
 
 def _in_c(problem: str, context: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.diagnostics import CompileError
@@ -75,11 +75,35 @@ lines = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=400)
-@given(lines)
+_TOKENS = r"""a : | > - # ' " [ ] { } , &x *x !t --- ... % %a + 0 1 2 \ << @ ` ~ ?""".split()
+_BLANKS = [" ", "  ", "\t", "\n", "\n  ", "\n \t", "\r\n", "\t#", ": ", "b: ", "c: |", "? ", "--- ", "%YAML 1.1\n---"]
+tokens = st.lists(st.sampled_from(_TOKENS + _BLANKS), max_size=10).map("".join)
+
+
+@settings(max_examples=1000)
+@given(st.one_of(lines, tokens))
+@example("a: \nc: |\t# word\n")
+@example("|#")
+@example(">\n \t#")
+@example("[a:]")
+@example("[a?b]")
+@example("%a\n---\na: 1\n")
+@example("{b: \n }")
+@example("[? b: \t]")
 def test_whatever_both_take_is_the_same_and_what_one_refuses_the_other_does(text):
     in_c, in_python = both(text)
     if isinstance(in_c, tuple) and isinstance(in_python, tuple):
         assert in_c == in_python
     else:
         assert isinstance(in_c, list) == isinstance(in_python, list), (in_c, in_python)
+
+
+@settings(max_examples=1000)
+@given(st.one_of(lines, tokens), st.sampled_from((yaml.CSafeLoader, Loader)))
+@example("a:\n \t\n", yaml.CSafeLoader)
+@example(" \t", Loader)
+def test_what_a_parser_refuses_is_never_an_empty_document(text, loader):
+    try:
+        list(yaml.parse(text, Loader=loader))
+    except yaml.YAMLError:
+        assert isinstance(answer(text, loader), list)

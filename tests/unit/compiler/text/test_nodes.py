@@ -87,6 +87,7 @@ def test_duplicate_keys_are_all_reported_with_both_places():
         (b"a: - b\n", [("CR106", 1, 4, 5)]),
         (b'a: "\\d"\n', [("CR106", 1, 5, 6)]),
         (b"%YAML 9.9\n---\na: 1\n", [("CR106", 1, 1, 2)]),
+        (b"a:\n \t\n", [("CR105", 2, 2, 3)]),
         (b"a: &x 1\nb: [\n", [("CR108", 1, 4, 8), ("CR106", 2, 4, 5)]),
     ],
 )
