@@ -75,7 +75,7 @@ lines = st.lists(
 ).map("".join)
 
 
-_TOKENS = r"""a : | > - # ' " [ ] { } , &x *x !t --- ... % %a + 0 1 2 \ << @ ` ~ ?""".split()
+_TOKENS = [*"a:|>-#'\"[]{},%+012\\@`~?", "&x", "*x", "!t", "---", "...", "%a", "<<"]
 _BLANKS = [" ", "  ", "\t", "\n", "\n  ", "\n \t", "\r\n", "\t#", ": ", "b: ", "c: |", "? ", "--- ", "%YAML 1.1\n---"]
 tokens = st.lists(st.sampled_from(_TOKENS + _BLANKS), max_size=10).map("".join)
 
