@@ -460,10 +460,37 @@ static int serve(int argc, char **argv, int traced)
 	return status < 0 ? after_the_agent(argc, argv, &call, length, status == IN_VAIN) : status;
 }
 
+/* Whether a link of this name, in whatever folder, is what was started. */
+static int is_called(const char *name, const char *started_as)
+{
+	const char *slash = started_as ? strrchr(started_as, '/') : NULL;
+
+	return started_as && strcmp(slash ? slash + 1 : started_as, name) == 0;
+}
+
+/* compile-profile ARGUMENTS is calico-rkt compile ARGUMENTS. */
+static int compile_profile(int argc, char **argv)
+{
+	static char command[] = "compile";
+	char **args = calloc((size_t)argc + 2, sizeof(*args));
+
+	if (!args)
+		return fail("out of memory", "");
+	args[0] = argv[0];
+	args[1] = command;
+	memcpy(args + 2, argv + 1, (size_t)(argc - 1) * sizeof(*args));
+	return run_python(argc + 1, args);
+}
+
 int main(int argc, char **argv)
 {
 	const char *command = getenv("CNI_COMMAND");
 	int traced = argc == 2 && strcmp(argv[1], "--trace") == 0;
+
+	if (argc && is_called("compile-profile", argv[0])) {
+		set_up();
+		return compile_profile(argc, argv);
+	}
 
 	is_call = command && (argc <= 1 || traced);
 	set_up();

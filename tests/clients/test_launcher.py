@@ -155,3 +155,19 @@ def test_the_launcher_has_no_undefined_behaviour_in_these_calls(
         assert reply.refused()
     checked.delete(WEB, "before", "/var/run/netns/before")
     assert lab.left() == {}
+
+
+@pytest.mark.parametrize("how", ["by its path", "by PATH", "through two links"])
+def test_a_link_called_compile_profile_is_that_command(lab: Lab, how: str) -> None:
+    lab.out("mkdir", "/opt/bin")
+    lab.out("ln", "-s", f"{PLUGINS}/calico", "/opt/bin/calico-rkt")
+    lab.out("ln", "-s", "calico-rkt" if how == "through two links" else f"{PLUGINS}/calico", "/opt/bin/compile-profile")
+    name = "compile-profile" if how == "by PATH" else "/opt/bin/compile-profile"
+    path = {"PATH": "/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin", "CNI_COMMAND": "ADD"}
+    lab.write("/run/web.conf", json.dumps(WEB))
+    done = lab.run("sh", "-c", f"{name} /run/web.conf --target nftables", env=environment(path))
+    assert (done.returncode, b"table inet calico_rkt" in done.stdout) == (0, True), done
+    assert lab.run("/opt/bin/calico-rkt", "compile", "/run/web.conf", "--target", "nftables").stdout == done.stdout
+    bare = lab.run("sh", "-c", name, env=environment(path))
+    assert (bare.returncode, bare.stdout) == (2, b""), bare
+    assert bare.stderr.startswith(b"usage: compile-profile ")
