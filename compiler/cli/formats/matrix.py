@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
-from html import escape
+from collections.abc import Mapping
 
 from calico_rkt.compiler.cli.formats.findings import markdown_text
 from calico_rkt.compiler.cli.formats.json_document import document
+from calico_rkt.compiler.cli.formats.matrix_svg import render_svg
 from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.compiler.ir.model import Rule
 from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind
@@ -17,14 +17,6 @@ from calico_rkt.compiler.review.wording import place, rule_words
 
 MARKS = {"all": "#", "some": "+", "none": ".", "undecided": "?", "nobody": "-", "": " "}
 _COLOURS = {"all": "33", "some": "36", "none": "2", "undecided": "31", "nobody": "2", "": "0"}
-_FILLS = {
-    "all": "#b45309",
-    "some": "#0e7490",
-    "none": "#e5e7eb",
-    "undecided": "#b91c1c",
-    "nobody": "#ffffff",
-    "": "#ffffff",
-}
 _WIDEST = 40
 """Columns of a table that a terminal shows; more are listed cell by cell only."""
 _LEGEND = "# everything  + some packets  . nothing  (blank: not for this workspace to decide)"
@@ -37,7 +29,9 @@ def render_matrix(style: str, m: Matrix, *, colour: bool, read: Mapping[str, obj
         return _text(m, colour=colour)
     if style == "json":
         return _json(m, read)
-    return {"markdown": _markdown, "csv": _csv, "svg": _svg}[style](m)
+    if style == "svg":
+        return render_svg(m, MARKS)
+    return {"markdown": _markdown, "csv": _csv}[style](m)
 
 
 def _text(m: Matrix, *, colour: bool) -> str:
@@ -109,37 +103,3 @@ def _json(m: Matrix, read: Mapping[str, object] | None) -> str:
 
 def _rule(stage: Stage, rule: Rule) -> dict[str, object]:
     return {"stage": stage.words, "rule": rule_words(rule), "line": place(rule.span) or None}
-
-
-def _svg(m: Matrix) -> str:
-    size, left = 22, 8 * max(map(len, m.rows)) + 16
-    width, height = left + size * len(m.columns) + 8, left + size * len(m.rows) + 8
-    return "\n".join(
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"',
-            ' font-family="ui-monospace, monospace" font-size="13" role="img" aria-label="who reaches whom">',
-            f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-            *_svg_parts(m, size, left),
-            "</svg>",
-            "",
-        )
-    )
-
-
-def _svg_parts(m: Matrix, size: int, left: int) -> Iterator[str]:
-    for y, row in enumerate(m.rows):
-        top = left + y * size
-        yield f'<text x="{left - 8}" y="{top + 15}" text-anchor="end">{escape(printable(row))}</text>'
-        for x, column in enumerate(m.columns):
-            cell = m.cells.get((row, column))
-            if cell is not None:
-                title = escape(printable(f"{row} -> {column}: {cell_words(cell)}"))
-                yield (
-                    f'<rect x="{left + x * size}" y="{top}" width="{size - 2}" height="{size - 2}" rx="3"'
-                    f' fill="{_FILLS[kind(cell)]}"><title>{title}</title></rect>'
-                )
-    for x, column in enumerate(m.columns):
-        at = left + x * size + 15
-        yield (
-            f'<text x="{at}" y="{left - 8}" transform="rotate(-90 {at} {left - 8})">{escape(printable(column))}</text>'
-        )
