@@ -10,8 +10,8 @@ from calico_rkt.plugin.calls.dispatch import open_store
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.publish.host_confs import confs_there
+from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import folders
 from calico_rkt.plugin.store.protocol import Releasing
 
 _PAUSE, _LONGEST = 5.0, 300.0

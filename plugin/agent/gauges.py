@@ -15,8 +15,9 @@ from typing import TypeVar
 from calico_rkt.plugin.agent.metrics import Sample
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.store.folders import RECORDS, folders
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import RECORDS, LocalStore, Usage, folders, open_local, open_records
+from calico_rkt.plugin.store.local import LocalStore, Usage, open_local, open_records
 
 T = TypeVar("T")
 Gauge = tuple[str, str, Iterable[Sample]]

@@ -24,7 +24,7 @@ from calico_rkt.plugin.agent.summary import METRICS
 from calico_rkt.plugin.agent.workers import Workers
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG, share_log
-from calico_rkt.plugin.store.local import folders
+from calico_rkt.plugin.store.folders import folders
 
 DRAIN = 30.0
 """Seconds that calls may go on for once the agent is told to end; an ADD that isn't done then is taken back."""

@@ -18,7 +18,8 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import trace
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store.local import RECORDS_OF, LocalStore, folders, open_local, open_records
+from calico_rkt.plugin.store.folders import RECORDS_OF, folders
+from calico_rkt.plugin.store.local import LocalStore, open_local, open_records
 from calico_rkt.plugin.store.protocol import DamagedRecordError, Store
 
 

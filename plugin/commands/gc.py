@@ -15,8 +15,8 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish.datastores import Side, complain, opened_cluster, opened_local, tried
 from calico_rkt.plugin.publish.unclaimed import unclaimed
+from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import folders
 
 
 def gc(args: argparse.Namespace, clusters: Callable[[], Iterable[Mapping[str, NetConf]]]) -> int:

@@ -87,7 +87,8 @@ def _is_ours(path: Path) -> bool:
 
 def _attached() -> int:
     """How many attachments this host's records know, of its own datastore and of clusters."""
-    from calico_rkt.plugin.store.local import RECORDS, open_local, open_records
+    from calico_rkt.plugin.store.folders import RECORDS
+    from calico_rkt.plugin.store.local import open_local, open_records
 
     stores = (open_local(), *map(open_records, RECORDS))
     return sum(len(s.endpoints()) for s in stores if s.is_there())

@@ -27,8 +27,8 @@ from calico_rkt.plugin.publish.datastores import clusters, opened_cluster, opene
 from calico_rkt.plugin.publish.host_confs import Decided
 from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.publish.unclaimed import unclaimed
+from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import folders
 
 
 def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:

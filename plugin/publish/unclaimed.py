@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.store.access import access_of
+from calico_rkt.plugin.store.folders import RECORDS_OF, folders
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import RECORDS_OF, folders, open_records
+from calico_rkt.plugin.store.local import open_records
 
 _SHOWN = 3
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TypedDict
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range
 from calico_rkt.compiler.ir.ids import object_id
@@ -17,16 +15,9 @@ from calico_rkt.compiler.ir.model import Network
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key, Published
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store import addresses, statefile, unheld
+from calico_rkt.plugin.store import addresses, rows, statefile, unheld
+from calico_rkt.plugin.store.folders import RECORDS, folders
 from calico_rkt.plugin.store.profiles import ProfileFolder
-from calico_rkt.plugin.store.protocol import DamagedRecordError, checked_ifname
-
-RUN_DIR, LIB_DIR = Path("/run/calico-rkt"), Path("/var/lib/calico-rkt")
-
-_FIELDS = "nonce, netns, netns_dev, netns_inode, host_ifname, mac, ip_masq, result, home_dev, home_inode, members, node"
-_RECORDS = "endpoints LEFT JOIN origins USING (network, container, ifname, nonce)"
-"""An older program knows no origins, and may have left one: of another nonce."""
-_OF_KEY = "network = ? AND container = ? AND ifname = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +63,9 @@ class LocalStore:
 
     def endpoint(self, key: Key) -> Endpoint | None:
         with self._state.read() as db:
-            self._seen[key.network] = _subnets(db, key.network)  # an ADD asks for them next
+            self._seen[key.network] = rows.subnets_of(db, key.network)  # an ADD asks for them next
             self._guarded[key.network] = unheld.key(db, key.network)
-            return _endpoint(db, key)
+            return rows.endpoint_of(db, key)
 
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         """Record the endpoint, with addresses out of ipam's ranges where it brings none of its own.
@@ -83,7 +74,7 @@ class LocalStore:
         """
         key = endpoint.key
         with self._state.write() as db:
-            if _endpoint(db, key) is not None:
+            if rows.endpoint_of(db, key) is not None:
                 raise CniError(
                     Code.ATTACHMENT_EXISTS,
                     f"{key.ifname} of container {key.container} is attached to network {key.network!r} already",
@@ -92,12 +83,12 @@ class LocalStore:
             if not chosen:
                 raise CniError(Code.INVALID_CONF, f"network {key.network!r} has no range to take an address from")
             for address in chosen:
-                _refuse_taken(db, address)
+                rows.refuse_taken(db, address)
             added = replace(endpoint, addresses=tuple(chosen))
-            _insert(db, added)
+            rows.insert_endpoint(db, added)
             self._flows_left = any(unheld.is_marked(db, a) for a in chosen)
             if ipam.ranges:
-                _record_subnets(db, key.network, {r.subnet for ranges in ipam.ranges for r in ranges})
+                rows.record_subnets(db, key.network, {r.subnet for ranges in ipam.ranges for r in ranges})
         return added
 
     def _chosen(
@@ -106,7 +97,7 @@ class LocalStore:
         """Free addresses. The table that finds them follows from the records, and is made anew when it is wrong."""
         try:
             chosen = addresses.choose(db, network, ipam, requested)
-            if not any(_holder(db, a) for a in chosen if a not in requested):
+            if not any(rows.holder_of(db, a) for a in chosen if a not in requested):
                 return chosen
             why = "it offers an address that is taken"
         except (ValueError, TypeError, IndexError) as e:
@@ -118,34 +109,27 @@ class LocalStore:
     def finish(self, key: Key, nonce: str, result: str) -> None:
         """Record the result of a finished ADD; CniError 11 when its record was taken away meanwhile."""
         with self._state.write() as db:
-            done = db.execute(
-                f"UPDATE endpoints SET result = ? WHERE {_OF_KEY} AND nonce = ?",  # noqa: S608 - our own words
-                (result, *_words(key), nonce),
-            )
-            if not done.rowcount:
+            if not rows.finish(db, key, nonce, result):
                 raise CniError(Code.TRY_AGAIN, f"the attachment of {key.container} was removed while it was made")
 
     def remove(self, key: Key, nonce: str) -> bool:
         """Forget an endpoint and free its addresses, when its nonce is still this one."""
         with self._state.write() as db:
-            found = _endpoint(db, key)
+            found = rows.endpoint_of(db, key)
             if found is None or found.nonce != nonce:
                 return False
             for address in found.addresses:
                 db.execute("DELETE FROM addresses WHERE address = ?", (addresses.encode(address),))
                 addresses.mark_free(db, address)
             unheld.mark(db, found.addresses if self._leaves_flows else ())
-            for table in ("endpoints", "origins"):
-                db.execute(f"DELETE FROM {table} WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
+            rows.delete(db, key)
         return True
 
     def discard(self, key: Key) -> None:
         """Forget an endpoint whose record can't be read; its addresses are free."""
         with self._state.write() as db:
-            held = db.execute(f"SELECT address FROM addresses WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
-            found = [text for (text,) in held]
-            for table in ("endpoints", "origins", "addresses"):
-                db.execute(f"DELETE FROM {table} WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
+            found = rows.addresses_of(db, key)
+            rows.delete(db, key, "addresses")
             addresses.rebuild(db)
             for text in found if self._leaves_flows else ():
                 with suppress(ValueError, TypeError, IndexError):
@@ -156,27 +140,14 @@ class LocalStore:
 
     def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
         """All endpoints, sorted by key, or those of one network."""
-        where, values = ("", ()) if network is None else (" WHERE network = ?", (network,))
         with self._state.read() as db:
-            held: dict[Key, list[str]] = {}
-            order = " ORDER BY network, container, ifname, position"
-            for address, *key in db.execute(
-                f"SELECT address, network, container, ifname FROM addresses{where}{order}",  # noqa: S608 - as above
-                values,
-            ):
-                held.setdefault(Key(*key), []).append(address)
-            rows = db.execute(
-                f"SELECT network, container, ifname, {_FIELDS} FROM {_RECORDS}{where}"  # noqa: S608 - as above
-                " ORDER BY network, container, ifname",
-                values,
-            )
-            found = [(Key(*row[:3]), row[3:]) for row in rows]
+            found, held = rows.every(db, network)
         return tuple(e for key, row in found if (e := self._readable(key, row, held.get(key, ()))) is not None)
 
     def _readable(self, key: Key, row: Sequence[str | int], held: Sequence[str]) -> Endpoint | None:
         """One record of many: one that is damaged is named and left out, the others go on."""
         try:
-            return _from_row(key, row, held)
+            return rows.from_row(key, row, held)
         except CniError as e:
             self._tell(f"{self._state.path}: {e.msg}")
             return None
@@ -233,7 +204,7 @@ class LocalStore:
         known = self._seen.get(network)
         if known is None:
             with self._state.read() as db:
-                known = _subnets(db, network)
+                known = rows.subnets_of(db, network)
         return tuple(r for r in ranges if str(r.subnet) not in known)
 
     def is_settled(self, network: str, guards: str) -> bool:
@@ -242,10 +213,6 @@ class LocalStore:
         As of this call's looks at the attachment and at the addresses.
         """
         return not self._flows_left and self._guarded.get(network) == guards
-
-    def is_published(self, network_id: str) -> bool:
-        """Whether the network has a profile, unverified: what an ADD asks before it looks at the kernel's chains."""
-        return self._profiles.is_published(network_id)
 
     def published(self, network_id: str) -> Published | None:
         return self._profiles.published(network_id)
@@ -293,22 +260,9 @@ class LocalStore:
             self._state.close()
 
 
-def folders() -> tuple[Path, Path]:
-    """Where this host's state is: CALICO_RKT_RUN_DIR and CALICO_RKT_LIB_DIR name others than /run and /var/lib's."""
-    return (
-        Path(os.environ.get("CALICO_RKT_RUN_DIR") or RUN_DIR),
-        Path(os.environ.get("CALICO_RKT_LIB_DIR") or LIB_DIR),
-    )
-
-
 def open_local() -> LocalStore:
     """The store of this host."""
     return LocalStore(*folders(), _verify, warm=True)
-
-
-RECORDS_OF = {"etcdv3": "etcd", "etcdv2": "etcdv2"}
-"""The folder of this host's own records of attachments in clusters, by the data model as a conf names it."""
-RECORDS = tuple(RECORDS_OF.values())
 
 
 def open_records(folder: str = RECORDS[0]) -> LocalStore:
@@ -322,107 +276,3 @@ def _verify(text: str) -> Network:
     from calico_rkt.compiler.targets.calico_v3.read import verify
 
     return verify(text)
-
-
-def _words(key: Key) -> tuple[str, str, str]:
-    return key.network, key.container, key.ifname
-
-
-def _endpoint(db: sqlite3.Connection, key: Key) -> Endpoint | None:
-    row = db.execute(
-        f"SELECT {_FIELDS} FROM {_RECORDS} WHERE {_OF_KEY}",  # noqa: S608 - our own words
-        _words(key),
-    ).fetchone()
-    if row is None:
-        return None
-    held = db.execute(
-        f"SELECT address FROM addresses WHERE {_OF_KEY} ORDER BY position",  # noqa: S608 - our own words
-        _words(key),
-    )
-    return _from_row(key, row, [text for (text,) in held])
-
-
-def _from_row(key: Key, row: Sequence[str | int], held: Iterable[str]) -> Endpoint:
-    """The endpoint of a row and its addresses; CniError where they are not what _insert() writes."""
-    nonce, netns, dev, inode, host_ifname, mac, ip_masq, result, *origin = row
-    texts = (*_words(key), nonce, netns, host_ifname, mac, result)
-    try:
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError("a text is none")
-        return Endpoint(
-            key=key,
-            nonce=str(nonce),
-            netns=str(netns),
-            netns_dev=int(dev),
-            netns_inode=int(inode),
-            host_ifname=checked_ifname(host_ifname),
-            mac=str(mac),
-            addresses=tuple(addresses.decode(text) for text in held),
-            ip_masq=bool(ip_masq),
-            result=str(result),
-            **_origin(*origin),
-        )
-    except (ValueError, TypeError, IndexError) as e:
-        who = f"{key.ifname!r} of container {key.container!r} in network {key.network!r}"
-        raise DamagedRecordError(Code.IO, f"the record of {who} is damaged: {e}", "a DEL takes it away") from e
-
-
-class _Origin(TypedDict):
-    home: tuple[int, int]
-    members: tuple[str, ...]
-    node: str
-
-
-def _origin(dev: object, inode: object, members: object, node: object) -> _Origin:
-    """Where an attachment was made; what is not there, or damaged, is empty."""
-    return {
-        "home": (dev, inode) if isinstance(dev, int) and isinstance(inode, int) else (0, 0),
-        "members": tuple(members.split("\n")) if members and isinstance(members, str) else (),
-        "node": node if isinstance(node, str) else "",
-    }
-
-
-def _insert(db: sqlite3.Connection, e: Endpoint) -> None:
-    key = _words(e.key)
-    values = (e.nonce, e.netns, e.netns_dev, e.netns_inode, e.host_ifname, e.mac, e.ip_masq, e.result)
-    db.execute("INSERT INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*key, *values))
-    origin = (e.nonce, *e.home, "\n".join(e.members), e.node)
-    db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *origin))
-    for position, address in enumerate(e.addresses):
-        db.execute("INSERT INTO addresses VALUES (?, ?, ?, ?, ?)", (addresses.encode(address), *key, position))
-        addresses.mark_used(db, address)
-
-
-def _holder(db: sqlite3.Connection, address: Address) -> tuple[str, str, str] | None:
-    found: tuple[str, str, str] | None = db.execute(
-        "SELECT network, container, ifname FROM addresses WHERE address = ?", (addresses.encode(address),)
-    ).fetchone()
-    return found
-
-
-def _refuse_taken(db: sqlite3.Connection, address: Address) -> None:
-    holder = _holder(db, address)
-    if holder is not None:
-        network, container, ifname = holder
-        raise CniError(
-            Code.ADDRESS_TAKEN,
-            f"{address} is taken by {ifname} of container {container} in network {network!r}",
-        )
-
-
-def _record_subnets(db: sqlite3.Connection, network: str, subnets: set[Net]) -> None:
-    """Note a conf's subnets; one that it names no more goes when no endpoint of the network is in it."""
-    known, wanted = _subnets(db, network), set(map(str, subnets))
-    for text in wanted - known:
-        db.execute("INSERT INTO subnets VALUES (?, ?)", (network, text))
-    for text in known - wanted:
-        subnet: Net = ip_network(text)
-        bounds = addresses.encode(subnet[0]), addresses.encode(subnet[-1])
-        if not db.execute(
-            "SELECT 1 FROM addresses WHERE address BETWEEN ? AND ? AND network = ?", (*bounds, network)
-        ).fetchone():
-            db.execute("DELETE FROM subnets WHERE network = ? AND subnet = ?", (network, text))
-
-
-def _subnets(db: sqlite3.Connection, network: str) -> set[str]:
-    return {text for (text,) in db.execute("SELECT subnet FROM subnets WHERE network = ?", (network,))}

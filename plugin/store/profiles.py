@@ -24,8 +24,7 @@ _MANIFEST = "apply.json"
 class ProfileFolder:
     """The published profiles of this host, one file ID.yaml each.
 
-    verify turns a text into its Network, or raises CompileError where the digest does not fit the rules; it is
-    called for what is read, never for is_published(), which an ADD asks.
+    verify turns a text into its Network, or raises CompileError where the digest does not fit the rules.
 
     A change of several is staged (ID.yaml.next files, then a manifest that names them all with their hashes) and
     committed (renames, manifest removed last). What is staged when a process dies is complete by its manifest;
@@ -35,11 +34,6 @@ class ProfileFolder:
     def __init__(self, folder: Path, verify: Callable[[str], Network]) -> None:
         self.folder = folder
         self._verify = verify
-
-    def is_published(self, network_id: str) -> bool:
-        """Whether the network has a profile; says nothing about its digest."""
-        with self._errors():
-            return self._path(network_id).exists()
 
     def published(self, network_id: str) -> Published | None:
         """The profile in force, or None; CniError 106 when its file was edited or is another network's."""
@@ -130,15 +124,6 @@ class ProfileFolder:
         except (CniError, FileNotFoundError) as e:
             return (), f"an apply was cut short and can't be completed: {e}"
         return tuple(sorted(manifest)), ""
-
-    def staged(self, network_id: str) -> Published | None:
-        """What a pending change makes of a network, where it takes part in it."""
-        with self._errors():
-            try:
-                text = (self.folder / (network_id + _NEXT)).read_text(encoding="utf-8")
-            except FileNotFoundError:
-                return None
-        return self._verified(network_id, text) if network_id in self.pending() else None
 
     def commit(self) -> None:
         """Put a staged change in the place of what was published. May be repeated after a crash at any point."""

@@ -17,6 +17,7 @@ from typing import Any
 from calico_rkt.plugin.enforce.nft import libnftables
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store import local
+from calico_rkt.plugin.store.rows import insert_endpoint
 from tests.bench import cluster, flows
 from tests.bench.host import OURS, PEER, ROOT, Agent, agent, at_once, call, conf, netns, wall
 from tests.bench.workloads import hierarchical, override
@@ -306,7 +307,7 @@ def fill(network: str, subnet: str) -> None:
         for i, address in zip(range(LEASES), (a for a in hosts if a not in taken), strict=False):
             key, last = Key(network, f"full{i}", "eth0"), address
             mac = "02:00:00:00:00:00"
-            local._insert(db, Endpoint(key, "0" * 16, "/run/netns/none", 0, 0, f"crk{i:012x}", mac, (address,)))
+            insert_endpoint(db, Endpoint(key, "0" * 16, "/run/netns/none", 0, 0, f"crk{i:012x}", mac, (address,)))
         assert last is not None
         db.execute("INSERT OR REPLACE INTO cursors VALUES (?, 0, ?)", (network, local.addresses.encode(last)))
     store.close()

@@ -25,7 +25,7 @@ from calico_rkt.plugin.commands.restore import restored  # noqa: E402
 from calico_rkt.plugin.commands.tree import main  # noqa: E402
 from calico_rkt.plugin.enforce import local as policy  # noqa: E402
 from calico_rkt.plugin.model import Endpoint, Key  # noqa: E402
-from calico_rkt.plugin.store import local  # noqa: E402
+from calico_rkt.plugin.store import local, rows  # noqa: E402
 
 
 def build() -> None:
@@ -45,8 +45,8 @@ def build() -> None:
                 key, ifname = Key(f"net{n}", f"c{n}-{e}", "eth0"), f"crk{n:06x}{e:06x}"
                 address = (ip_address(net[e + 2]),)
                 made = Endpoint(key, f"{n:08x}{e:08x}", "/n", 4, 5 * n + e, ifname, "02:00:00:00:00:01", address)
-                local._insert(db, made)
-            local._record_subnets(db, f"net{n}", {net})
+                rows.insert_endpoint(db, made)
+            rows.record_subnets(db, f"net{n}", {net})
     assert restored(store)[0] == 5 * COUNT
 
 

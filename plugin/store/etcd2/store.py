@@ -40,8 +40,9 @@ from calico_rkt.plugin.store.etcd2.values import (
     profiles_of,
     read_endpoint,
 )
+from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import LocalStore, folders, open_records
+from calico_rkt.plugin.store.local import LocalStore, open_records
 from calico_rkt.plugin.store.statefile import boot_id
 
 FOLDER = "etcdv2"

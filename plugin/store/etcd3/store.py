@@ -49,8 +49,9 @@ from calico_rkt.plugin.store.etcd3.resources import (
     section,
 )
 from calico_rkt.plugin.store.etcd3.view import View, look
+from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import LocalStore, folders, open_records
+from calico_rkt.plugin.store.local import LocalStore, open_records
 from calico_rkt.plugin.store.statefile import boot_id
 
 if TYPE_CHECKING:

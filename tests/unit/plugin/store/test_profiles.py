@@ -37,7 +37,7 @@ def leftovers(folder):
 
 def test_nothing_is_published_at_first(folder):
     assert folder.published("web") is None
-    assert not folder.is_published("web")
+    assert folder.text("web") is None
     assert folder.ids() == ()
     assert folder.pending() == ()
     assert not folder.unpublish("web")
@@ -88,7 +88,7 @@ def test_an_edited_or_misplaced_file_is_used_for_nothing(folder, text):
         with pytest.raises(CniError) as caught:
             act()
         assert caught.value.code == Code.PROFILE_UNUSABLE
-    assert folder.is_published("web")
+    assert folder.text("web") == text
 
 
 def test_a_file_that_is_no_text_is_used_for_nothing(folder):
@@ -109,7 +109,6 @@ def test_a_change_is_in_force_after_commit_and_not_before(folder):
     folder.stage({"web": "Web web two", "db": "Db db one"})
     assert folder.pending() == ("db", "web")
     assert folder.published("web").text == "Web web one"
-    assert folder.staged("web").text == "Web web two"
     folder.commit()
     assert folder.pending() == ()
     assert [folder.published(i).text for i in folder.ids()] == ["Db db one", "Web web two"]
