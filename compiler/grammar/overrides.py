@@ -13,8 +13,9 @@ from calico_rkt.compiler.ir.canonical import ANNOTATION_NETWORK, ANNOTATION_TO_H
 from calico_rkt.compiler.ir.ids import LONGEST, object_id
 from calico_rkt.compiler.ir.model import NameRef, Rule, ToHost
 from calico_rkt.compiler.text.fields import Field, Form, Problems, did_you_mean, fields_of, kind, text_of
-from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, is_null, parse_yaml
+from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, is_null
 from calico_rkt.compiler.text.values import BadValueError, parse_network
+from calico_rkt.compiler.text.yaml_nodes import parse_yaml
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.definitions import Definitions

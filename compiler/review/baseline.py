@@ -12,8 +12,9 @@ from typing import TypeVar
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, raise_errors, warning
 from calico_rkt.compiler.review.codes import SILENCEABLE
 from calico_rkt.compiler.text.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
-from calico_rkt.compiler.text.nodes import Mapping, Node, parse_yaml
+from calico_rkt.compiler.text.nodes import Mapping, Node
 from calico_rkt.compiler.text.values import BadValueError, parse_number
+from calico_rkt.compiler.text.yaml_nodes import parse_yaml
 
 T = TypeVar("T")
 

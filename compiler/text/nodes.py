@@ -60,20 +60,6 @@ def is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.plain and node.text in _NULLS
 
 
-def parse_yaml(path: str, data: bytes, twice: list[Diagnostic] | None = None) -> Node:
-    """The one document of a YAML file; an empty one is a null Scalar. Raises CompileError with all problems.
-
-    twice takes duplicate keys, where a caller goes on to look for what else is wrong.
-
-    Refused, since a reviewer reads the text and not what YAML makes of it: anchors, aliases, tags, merge
-    keys, duplicate keys, more than one document, hidden characters, files over 8 MiB.
-    """
-    # Here, not above: the plugin reads JSON only, and importing PyYAML takes longer than an ADD.
-    from calico_rkt.compiler.text.yaml_nodes import compose
-
-    return compose(path, decode(path, data), twice)
-
-
 def decode(path: str, data: bytes, largest: int = LARGEST) -> str:
     """The text of a file in UTF-8 without BOM, hidden characters, or more than largest bytes (CompileError)."""
     if len(data) > largest:

@@ -12,7 +12,7 @@ from calico_rkt.compiler.grammar.defaults import BUILT_IN, DefaultRules, parse_d
 from calico_rkt.compiler.grammar.rules import SELF
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.text.fields import Problems
-from calico_rkt.compiler.text.nodes import parse_yaml
+from calico_rkt.compiler.text.yaml_nodes import parse_yaml
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.definitions import Definition, Definitions

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.text.json_nodes import parse_json
-from calico_rkt.compiler.text.nodes import Mapping, Scalar, Sequence, parse_yaml
+from calico_rkt.compiler.text.nodes import Mapping, Scalar, Sequence
+from calico_rkt.compiler.text.yaml_nodes import parse_yaml
 
 YAML_PIECES = st.sampled_from(
     [

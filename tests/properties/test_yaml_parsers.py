@@ -29,7 +29,7 @@ def answer(text, loader):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(yaml_nodes, "_LOADER", loader)
         try:
-            return with_places(yaml_nodes.compose("f", text)), yaml_nodes.comments(text.encode())
+            return with_places(yaml_nodes.parse_yaml("f", text.encode())), yaml_nodes.comments(text.encode())
         except CompileError as e:
             return [(d, d.span) for d in e.diagnostics]
 

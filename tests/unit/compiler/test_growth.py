@@ -14,7 +14,7 @@ from calico_rkt.compiler.pipeline import compile_for_host
 from calico_rkt.compiler.targets.calico_v3.read import verify
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.text.json_nodes import parse_json
-from calico_rkt.compiler.text.nodes import parse_yaml
+from calico_rkt.compiler.text.yaml_nodes import parse_yaml
 from tests.growth import growth
 
 LARGEST = 8 << 20

@@ -5,7 +5,8 @@ import pytest
 
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.text.json_nodes import parse_json
-from calico_rkt.compiler.text.nodes import LARGEST, Mapping, Scalar, Sequence, is_null, parse_yaml
+from calico_rkt.compiler.text.nodes import LARGEST, Mapping, Scalar, Sequence, is_null
+from calico_rkt.compiler.text.yaml_nodes import parse_yaml
 
 
 def problems(data):
