@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import leftovers
+from tests.chroots import trees
 
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 """How long an example takes says how busy the machine is, and nothing about the claim."""
@@ -21,9 +22,15 @@ settings.load_profile("gate")
 
 def pytest_configure(config: pytest.Config) -> None:
     leftovers.adopt_orphans()
+    trees.keep_trees_of_this_run()
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         _hand_on_signals()
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # who is told to end takes down what it has built
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        trees.drop_trees()
 
 
 def _hand_on_signals() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.chroots.host import DebianHost
 from tests.clients.agent import LOG, Agent
 from tests.clients.caller import Caller
 from tests.clients.etcd import Etcd
@@ -50,6 +51,21 @@ def bare_lab(binary: Path) -> Iterator[Lab]:
     made = Lab(binary, f"calico-rkt-lab-{os.getpid()}-{next(_numbers)}")
     yield made
     made.close()
+
+
+@pytest.fixture
+def debian(binary: Path) -> Iterator[Callable[..., DebianHost]]:  # noqa: ARG001 - root, or skipped
+    """Makes hosts of a Debian release, with its minbase and the packages that are named: debian("trixie", "podman")."""
+    made: list[DebianHost] = []
+
+    def make(release: str, *packages: str) -> DebianHost:
+        name = f"calico-rkt-lab-{os.getpid()}-{next(_numbers)}"
+        made.append(DebianHost(name, release, *packages))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.close()
 
 
 @pytest.fixture

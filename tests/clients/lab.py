@@ -79,14 +79,18 @@ class Lab:
     """One host. Its end comes with close(), and also when the test process dies: its stdin closes then."""
 
     def __init__(self, plugin: Path, name: str) -> None:
+        self._hold(name, "unshare", "-nmpf", "--propagation", "private", "--kill-child", "sh", "-c", _BUILD)
+        for reference in Path(REFERENCE_PLUGINS).iterdir():
+            self.path(PLUGINS, reference.name).symlink_to(reference)
+        shutil.copy(plugin, self.path(PLUGINS, "calico"))
+        self._make_rootfs()
+
+    def _hold(self, name: str, *builder: str) -> None:
+        """Start what makes the host and keeps it: a program that says its PID when all is there, and waits on stdin."""
         self.name = name
         self._started: list[subprocess.Popen[bytes]] = []
-        self._holder = subprocess.Popen(
-            ["unshare", "-nmpf", "--propagation", "private", "--kill-child", "sh", "-c", _BUILD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        pipe = subprocess.PIPE
+        self._holder = subprocess.Popen(builder, stdin=pipe, stdout=pipe, stderr=pipe)
         assert self._holder.stdout is not None
         line = self._holder.stdout.readline()
         if not line:
@@ -94,10 +98,6 @@ class Lab:
             raise RuntimeError(f"no namespaces for a lab: {problem.decode()}")
         self.pid = int(line)
         self.root = Path(f"/proc/{self.pid}/root")
-        for reference in Path(REFERENCE_PLUGINS).iterdir():
-            self.path(PLUGINS, reference.name).symlink_to(reference)
-        shutil.copy(plugin, self.path(PLUGINS, "calico"))
-        self._make_rootfs()
 
     def _make_rootfs(self) -> None:
         """busybox as the whole root file system of every container."""
