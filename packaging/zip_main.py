@@ -1,5 +1,5 @@
 # What python3 runs first of dist/calico. Any Python 3 has to understand this file: the right one may be another.
-import json
+# Nor may it import what is not in every Python 3: Debian's python3-minimal has no json.
 import os
 import sys
 
@@ -16,11 +16,10 @@ def another():
                 os.execv(path, [path, "-IS", "-Xutf8", *sys.argv])
 
 
-def refuse():
-    found = "%d.%d" % sys.version_info[:2]
-    msg = "python3 (3.11 or newer) is needed, and %s is %s" % (sys.executable, found)
+def refuse(why):
+    msg = "python3 (3.11 or newer) is needed, and %s %s" % (sys.executable, why)
     if "CNI_COMMAND" in os.environ:
-        print(json.dumps({"cniVersion": "1.1.0", "code": 5, "msg": msg}))
+        print('{"cniVersion": "1.1.0", "code": 5, "msg": "%s"}' % msg.replace("\\", "\\\\").replace('"', '\\"'))
     else:
         sys.stderr.write("calico: %s\n" % msg)
     sys.exit(1)
@@ -28,7 +27,9 @@ def refuse():
 
 if sys.version_info < NEEDED:
     another()
-    refuse()
+    refuse("is %d.%d" % sys.version_info[:2])
+if not os.path.exists(os.path.join(os.path.dirname(os.__file__), "sqlite3")):
+    refuse("is without the standard library (python3-minimal is not enough): apt-get install python3")
 
 import calico_rkt
 from calico_rkt.plugin.main import main

@@ -65,3 +65,25 @@ def test_what_is_first_in_path_runs_nothing(tmp_path):
     (mine / "python3.11").write_text("#!/bin/sh\necho went on\n")
     (mine / "python3.11").chmod(0o755)
     assert json.loads(run(tmp_path, mine, CNI_COMMAND="ADD").stdout)["code"] == 5
+
+
+_MINIMAL = "import os, sys; os.__file__ = sys.argv[2] + '/os.py'; " + _OLD.partition("; ")[2].partition(";")[2]
+
+
+def minimal(folder, **env):
+    return subprocess.run(
+        [sys.executable, "-c", _MINIMAL, str(MAIN), str(folder)],
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], **env},
+        check=False,
+    )
+
+
+def test_a_python_without_its_standard_library_is_an_error_with_the_way_out(tmp_path):
+    done = minimal(tmp_path, CNI_COMMAND="ADD")
+    error = json.loads(done.stdout)
+    assert (done.returncode, error["code"], done.stderr) == (1, 5, b"")
+    assert error["msg"].endswith("(python3-minimal is not enough): apt-get install python3")
+    done = minimal(tmp_path)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"calico: python3 (3.11 or newer) is needed, and ")
