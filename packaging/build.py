@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import marshal
 import os
 import stat
@@ -26,8 +27,10 @@ DATA = {".py", ".j2", ".css", ".js", ".yaml", ".typed"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CFLAGS = (
     "-std=c11 -O2 -Wall -Wextra -Werror -Wformat=2 -Wconversion -D_GNU_SOURCE -D_FORTIFY_SOURCE=2"
-    " -fstack-protector-strong -fstack-clash-protection -fPIE -static-pie -Wl,-z,relro,-z,now"
+    " -fstack-protector-strong -fstack-clash-protection -fPIE -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections"
 )
+LAUNCHER = ROOT / "plugin" / "agent"
+"""Where launcher*.c and their header are."""
 MAIN = ROOT / "packaging" / "zip_main.py"
 YAML = ROOT / "packaging" / "zip_yaml.py"
 
@@ -74,10 +77,11 @@ def stripped(path: Path) -> bytes:
         return Path(folder, "stripped").read_bytes()
 
 
-def build_id(launcher: Path) -> str:
+def build_id() -> str:
     """32 hex digits that stand for every byte of every source: an agent serves launchers of its own build only."""
     digest = hashlib.sha256(sys.version.encode())
-    for name, path in (("launcher.c", launcher), ("__main__.py", MAIN), *files(), *extension()):
+    launcher = ((path.name, path) for path in sorted(LAUNCHER.glob("launcher*.[ch]")))
+    for name, path in (*launcher, ("__main__.py", MAIN), *files(), *extension()):
         digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:32]
 
@@ -97,15 +101,33 @@ def application(build: str) -> bytes:
     return out.getvalue()
 
 
+def definitions(build: str) -> Iterator[str]:
+    """What the launcher says and takes as Python does, as arguments of the C compiler."""
+    sys.path.insert(0, str(ROOT / "src"))
+    from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS
+    from calico_rkt.plugin.agent.wire import LARGEST_ENVIRON
+    from calico_rkt.plugin.cni.request import LARGEST_CONF
+    from calico_rkt.plugin.cni.result import NEWEST
+
+    versions = ",".join(json.dumps(version) for version in SUPPORTED_VERSIONS)
+    for name, text in (("BUILD", build), ("VERSIONS", versions), ("NEWEST", NEWEST)):
+        yield f"-D{name}={json.dumps(text)}"
+    yield f"-DLARGEST_CONF={LARGEST_CONF}"
+    yield f"-DLARGEST_ENVIRON={LARGEST_ENVIRON}"
+
+
+def compile_launcher(to: Path, build: str, flags: str = CFLAGS) -> None:
+    """The launcher alone, by gcc or what CC names."""
+    sources = sorted(map(str, LAUNCHER.glob("launcher*.c")))
+    compiler = os.environ.get("CC", "gcc")
+    subprocess.run([compiler, *flags.split(), *definitions(build), "-o", str(to), *sources], check=True)
+
+
 def main() -> None:
     DIST.mkdir(exist_ok=True)
     launcher = DIST / "launcher"
-    source = ROOT / "plugin" / "agent" / "launcher.c"
-    build = build_id(source)
-    subprocess.run(
-        [os.environ.get("CC", "gcc"), *CFLAGS.split(), f'-DBUILD="{build}"', "-o", str(launcher), str(source)],
-        check=True,
-    )
+    build = build_id()
+    compile_launcher(launcher, build)
     subprocess.run(["strip", str(launcher)], check=True)
     target = DIST / "calico"
     fresh = DIST / "calico.next"

@@ -1,6 +1,6 @@
 """Bytes of the launcher's socket in, a Call out; and frames back.
 
-A call is the struct `call` of launcher.c in the host's byte order (magic, build, nonce, device and inode of network
+A call is the struct `call` of launcher.h in the host's byte order (magic, build, nonce, device and inode of network
 namespace, mount namespace and root, flags, two lengths, a reserved word), then the environment's entries with a zero
 byte behind each, then the conf. The container's namespace comes as a descriptor with the first byte. Back go frames:
 four words (kind, exit status, bytes of stdout, bytes of stderr), then both streams. The launcher says one byte when

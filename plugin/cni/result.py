@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-from calico_rkt.compiler.conf.netconf import NO_DNS, Dns
+from calico_rkt.compiler.conf.netconf import NO_DNS, SUPPORTED_VERSIONS, Dns
 from calico_rkt.plugin.errors import CniError, Code
 
-NEWEST = "1.1.0"
+NEWEST = SUPPORTED_VERSIONS[-1]
 """The newest version of the CNI specification that results and errors are written in."""
 
 

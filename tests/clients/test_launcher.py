@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from tests.clients.agent import SOCKET
 from tests.clients.caller import Caller, addresses
 from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
+from tests.launcher import compiled
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -138,10 +138,8 @@ def test_the_launcher_has_no_undefined_behaviour_in_these_calls(
     lab: Lab, fake: Callable[[str, bytes], None], tmp_path: Path
 ) -> None:
     """The same source under the compiler's sanitizers, which end the program at the first fault."""
-    built = tmp_path / "launcher"
     flags = "-std=c11 -g -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all -static-libasan"
-    source = Path(__file__).parents[2] / "plugin" / "agent" / "launcher.c"
-    subprocess.run(["gcc", *flags.split(), "-o", str(built), str(source)], check=True)
+    built = compiled(tmp_path / "launcher", flags=flags)
     lab.write("/opt/checked", built.read_bytes() + lab.path(PLUGINS, "calico").read_bytes())
     lab.path("/opt/checked").chmod(0o755)
     checked = Caller(lab, "/opt/checked")

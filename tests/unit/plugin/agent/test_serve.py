@@ -64,7 +64,7 @@ def test_nothing_is_watched_outside_of_a_call(ends):
 
 
 def test_the_launcher_waits_longer_than_the_agent_works():
-    source = Path(serve.__file__).parent.joinpath("launcher.c").read_text()
+    source = Path(serve.__file__).parent.joinpath("launcher.h").read_text()
     (seconds,) = [int(line.split()[2]) for line in source.splitlines() if line.startswith("#define SECONDS_TO_ANSWER")]
     assert seconds > serve.DEADLINE + 10
 
