@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_interface, ip_network
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address, Dns, Ipam, NetConf
+from calico_rkt.plugin.cni import program
 from calico_rkt.plugin.cni.request import VALID_ATTACHMENTS, Request
 from calico_rkt.plugin.cni.result import Given, Ip, Result, ResultRoute, given_in
 from calico_rkt.plugin.errors import CniError, Code
@@ -20,8 +20,6 @@ from calico_rkt.plugin.process.log import LOG
 
 OWN = "host-local"
 """The ipam type that this plugin serves itself, out of its datastore."""
-
-_SHOWN = 500
 
 
 def is_delegated(conf: NetConf) -> bool:
@@ -39,7 +37,9 @@ def add(request: Request) -> tuple[Result, Given]:
     try:
         said = _run(plugin, request, "ADD")
         return _result(request.conf.ipam.type, said), Given(
-            _object(request.raw).get("ipam", {}), _object(said), tuple(str(Path.cwd() / p) for p in request.path)
+            program.loaded(request.raw).get("ipam", {}),
+            program.loaded(said),
+            tuple(str(Path.cwd() / p) for p in request.path),
         )
     except CniError:
         try:
@@ -53,7 +53,7 @@ def delete(request: Request, given: Given | None = None) -> None:
     """Run the DEL of the plugin that gave the addresses, where that is known, else of the one in the conf."""
     if given is None:
         return _delete(request)
-    told = {**_object(request.raw), "ipam": given.ipam}
+    told = {**program.loaded(request.raw), "ipam": given.ipam}
     if request.prev_result:
         told["prevResult"] = given.said
     name = str(given.ipam.get("type", ""))
@@ -85,14 +85,14 @@ def check(request: Request, given: Given | None = None) -> None:
     """
     told = b""
     if given is not None and request.prev_result:
-        told = json.dumps({**_object(request.raw), "prevResult": given.said}).encode()
+        told = json.dumps({**program.loaded(request.raw), "prevResult": given.said}).encode()
     _run(_find(request), request, "CHECK", told)
 
 
 def gc(request: Request, valid: Iterable[tuple[str, str]]) -> None:
     """Run the plugin's GC (CNI 1.1.0); valid is container and interface of each attachment whose address is in use."""
     listed = [{"containerID": container, "ifname": ifname} for container, ifname in valid]
-    told = {**_object(request.raw), **dict.fromkeys(VALID_ATTACHMENTS, listed)}
+    told = {**program.loaded(request.raw), **dict.fromkeys(VALID_ATTACHMENTS, listed)}
     _run(_find(request), request, "GC", json.dumps(told).encode())
 
 
@@ -108,10 +108,9 @@ def _find(request: Request) -> Path:
         raise CniError(Code.INVALID_CONF, f"ipam.type {name!r} is no name of a plugin")
     if name == request.conf.type:
         raise CniError(Code.INVALID_CONF, f"ipam.type {name!r} is this plugin itself, which would call itself for ever")
-    for folder in request.path:
-        found = Path.cwd() / folder / name
-        if found.is_file() and os.access(found, os.X_OK):
-            return found
+    found = program.find(name, request.path)
+    if found is not None:
+        return found
     raise CniError(
         Code.DELEGATE,
         f"the ipam plugin {name!r} is not in CNI_PATH",
@@ -120,24 +119,12 @@ def _find(request: Request) -> Path:
 
 
 def _run(plugin: Path, request: Request, command: str, conf: bytes = b"") -> bytes:
-    """Run one verb with the conf as it came and the runtime's environment; no time limit but the runtime's own.
+    """Run one verb with the conf as it came and the runtime's environment.
 
     conf: what stands in for the conf as it came.
     """
-    name = request.conf.ipam.type
-    try:
-        done = subprocess.run(
-            [str(plugin)],
-            input=conf or request.raw,
-            capture_output=True,
-            check=False,
-            env={**os.environ, **_environment(request), "CNI_COMMAND": command},
-        )
-    except OSError as e:
-        raise CniError(Code.DELEGATE, f"the ipam plugin {plugin} can't be run: {e.strerror}") from e
-    if done.returncode:
-        raise _error(name, command, done)
-    return done.stdout
+    environ = {**os.environ, **_environment(request), "CNI_COMMAND": command}
+    return program.run(f"ipam plugin {request.conf.ipam.type!r}", [str(plugin)], environ, conf or request.raw)
 
 
 def _environment(request: Request) -> dict[str, str]:
@@ -152,20 +139,9 @@ def _environment(request: Request) -> dict[str, str]:
     }
 
 
-def _error(name: str, command: str, done: subprocess.CompletedProcess[bytes]) -> CniError:
-    """The plugin's own error where it gave one as CNI asks, else what it left behind."""
-    loaded = _object(done.stdout)
-    code, msg = loaded.get("code"), loaded.get("msg")
-    if isinstance(code, int) and not isinstance(code, bool) and code > 0 and isinstance(msg, str):
-        return CniError(code, f"ipam plugin {name!r}: {msg}", str(loaded.get("details") or ""))
-    how = f"exit status {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
-    said = (done.stderr or done.stdout)[-_SHOWN:].decode(errors="replace").strip()
-    return CniError(Code.DELEGATE, f"ipam plugin {name!r} failed its {command} with {how} and no CNI error", said)
-
-
 def _result(name: str, stdout: bytes) -> Result:
     """A result of any spec version: ip4 and ip6 up to 0.2.0, ips since."""
-    loaded = _object(stdout)
+    loaded = program.loaded(stdout)
     try:
         old = [loaded[key] for key in ("ip4", "ip6") if loaded.get(key)]
         ips = [_ip(ip["address"], ip.get("gateway")) for ip in _list(loaded, "ips")]
@@ -173,11 +149,11 @@ def _result(name: str, stdout: bytes) -> Result:
         routes = [_route(route) for part in (loaded, *old) for route in _list(part, "routes")]
         dns = _dns(loaded.get("dns") or {})
     except (KeyError, TypeError, ValueError, AttributeError) as e:
-        said = stdout[:_SHOWN].decode(errors="replace")
-        raise CniError(Code.DELEGATE, f"ipam plugin {name!r} gave what is no CNI result: {e}", said) from e
+        raise CniError(
+            Code.DELEGATE, f"ipam plugin {name!r} gave what is no CNI result: {e}", program.shown(stdout)
+        ) from e
     if not ips:
-        said = stdout[:_SHOWN].decode(errors="replace")
-        raise CniError(Code.DELEGATE, f"ipam plugin {name!r} gave no address", said)
+        raise CniError(Code.DELEGATE, f"ipam plugin {name!r} gave no address", program.shown(stdout))
     _refuse_impossible(name, [ip_interface(ip.address).ip for ip in ips])
     return Result(interfaces=(), ips=tuple(ips), routes=tuple(routes), dns=dns)
 
@@ -224,11 +200,3 @@ def _list(loaded: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     if not isinstance(found, list):
         raise TypeError(f"{key} is no list")
     return found
-
-
-def _object(stdout: bytes) -> Mapping[str, Any]:
-    try:
-        loaded = json.loads(stdout)
-    except (ValueError, RecursionError):
-        return {}
-    return loaded if isinstance(loaded, dict) else {}

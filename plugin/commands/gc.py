@@ -15,6 +15,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish.datastores import Side, complain, opened_cluster, opened_local, tried
 from calico_rkt.plugin.publish.unclaimed import unclaimed
+from calico_rkt.plugin.runtime.attachments import sweep
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
 
@@ -29,13 +30,27 @@ def gc(args: argparse.Namespace, clusters: Callable[[], Iterable[Mapping[str, Ne
     if args.force and not args.attachment:
         raise CniError(Code.INVALID_ENVIRONMENT, "--force is for one attachment: --attachment NETWORK/CONTAINER/IFNAME")
     if args.attachment:
-        return _one(args, _key(args.attachment), clusters)
+        return max(_one(args, _key(args.attachment), clusters), _ended(args))
     worst = tried(lambda: _here(args))  # whatever is wrong with a conf
     named: list[NetConf] = []
     for there in clusters():
         named += there.values()
         worst = max(worst, tried(partial(_there, args, dict(there))))
+    worst = max(worst, _ended(args))
     return max(worst, _told((*Journal(folders()[1] / "journal").broken(), *unclaimed(named))))
+
+
+def _ended(args: argparse.Namespace) -> int:
+    """The other plugins' part of what `calico-rkt attach` made and is freed by now; 2 where one of them failed."""
+    worst = 0
+    for found in sweep(dry_run=args.dry_run):
+        if isinstance(found, CniError):
+            complain(found)
+            worst = 2
+        else:
+            how = "would detach" if args.dry_run else "detached"
+            print(f"{how} {found.network} {found.container} {found.ifname}: calico-rkt attach had made it")
+    return worst
 
 
 def _told(remarks: Iterable[str]) -> int:

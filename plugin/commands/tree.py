@@ -17,6 +17,10 @@ EXCHANGE = {
     "export": "write profiles, pools and endpoints as a file that calicoctl takes",
     "import": "publish what export wrote, or what another datastore has",
 }
+ATTACHING = {
+    "attach": "attach a network namespace whose runtime calls no CNI plugin: nspawn, units, Docker, LXC",
+    "detach": "take away what attach made",
+}
 
 EPILOG = """examples:
   calico-rkt compile net.conf              the canonical profile of a conf (the same as compile-profile)
@@ -39,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args[:1] and args[0] in EXCHANGE:
             return _answered(lambda: _exchange(args[0], args[1:]))
+        if args[:1] and args[0] in ATTACHING:
+            return _answered(lambda: _attaching(args[0], args[1:]))
         parsed = _parser().parse_args(args)
         return _answered(lambda: _run(parsed))
     except BrokenPipeError:
@@ -72,6 +78,20 @@ def _exchange(command: str, argv: list[str]) -> int:
     return exchange(command, argv)
 
 
+def _attaching(command: str, argv: list[str]) -> int:
+    from importlib import import_module
+
+    module = import_module(f"calico_rkt.plugin.commands.{command}")
+    parser = argparse.ArgumentParser(
+        prog=f"calico-rkt {command}",
+        description=ATTACHING[command],
+        epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(argv)))
+
+
 def _run(args: argparse.Namespace) -> int:
     if args.command == "install":
         from calico_rkt.plugin.commands.install import install
@@ -100,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"calico-rkt {calico_rkt.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("compile", help="print the canonical profile of a network conf")
-    for name, words in {**REVIEW, **EXCHANGE}.items():
+    for name, words in {**REVIEW, **EXCHANGE, **ATTACHING}.items():
         commands.add_parser(name, help=words)
     apply = commands.add_parser("apply", help="publish what the host's files compile to")
     status = commands.add_parser("status", help="each network: in step, stale, edited; and what blocks forwarding")

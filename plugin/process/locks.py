@@ -52,9 +52,19 @@ def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator
 
     There are 256 lock files, chosen by hash, so they need no cleaning: two attachments that share one only wait.
     """
-    stripe = hashlib.sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
-    with _locked(run_dir / "locks" / stripe, fcntl.LOCK_EX, patience):
+    with _locked(run_dir / "locks" / _stripe(key), fcntl.LOCK_EX, patience):
         yield
+
+
+@contextmanager
+def chain_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator[None]:
+    """The same for who runs all plugins of a network: each of them may take the attachment's own lock inside."""
+    with _locked(run_dir / "locks" / f"chain-{_stripe(key)}", fcntl.LOCK_EX, patience):
+        yield
+
+
+def _stripe(key: Key) -> str:
+    return hashlib.sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
 
 
 @contextmanager

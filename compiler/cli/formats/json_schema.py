@@ -149,6 +149,9 @@ _ANSWERS: dict[str, Schema] = {
         findings=_list(_ref("diagnostic")),
         differences=_list(_TEXT),
     ),
+    "attach": _object(
+        network=_TEXT, container=_TEXT, ifname=_TEXT, netns=_TEXT, before=_FLAG, result={"type": "object"}
+    ),
     "matrix": _object(rows=_list(_TEXT), columns=_list(_TEXT), cells=_list(_ref("cell"))),
 }
 _SOURCE = _object(

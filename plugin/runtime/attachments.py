@@ -1,0 +1,201 @@
+"""A chain of plugins, a key and a namespace in; an attachment made, found again or taken away, out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from calico_rkt.compiler.conf.chain import Chain
+from calico_rkt.plugin.attach.life import Life, identity, leads_there, survey
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link import loopback
+from calico_rkt.plugin.model import Endpoint, Key
+from calico_rkt.plugin.process import signals
+from calico_rkt.plugin.process.locks import chain_lock
+from calico_rkt.plugin.runtime import chain as plugins
+from calico_rkt.plugin.runtime.records import Record, Records
+from calico_rkt.plugin.runtime.wishes import Wishes, refuse_unserved
+from calico_rkt.plugin.store.folders import RECORDS, folders
+from calico_rkt.plugin.store.local import open_local, open_records
+
+_AT_ONCE = 0.05
+"""Seconds that a sweep waits for who works on an attachment: it is no leftover then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The CNI result, and whether the attachment was there before."""
+
+    result: Mapping[str, Any]
+    before: bool
+
+
+def attach(chain: Chain, key: Key, netns: str, wishes: Wishes) -> Attached:
+    """Run the ADD of the whole chain for the namespace at this path; whatever fails leaves nothing.
+
+    The same again is answered with the result of the first time. What an attachment left whose namespace is gone is
+    taken away first. CniError 107 where the key is in use otherwise, else as a plugin gave it.
+    """
+    refuse_unserved(chain, wishes)
+    path = plugins.folders_of(os.environ)
+    plugins.refuse_missing(chain, path)
+    run_dir, records = folders()[0], Records(folders()[0])
+    with chain_lock(run_dir, key):
+        wanted = Record(key, netns, _identity(netns), chain, path, wishes.to_json())
+        known, endpoint = records.get(key), _living(key)
+        if endpoint is not None:
+            _refuse_another(known, endpoint, netns)
+        if known is not None:
+            if endpoint is not None and known.result is not None:
+                _refuse_differing(known, wanted)
+                return Attached(known.result, before=True)
+            _end(known, records)
+        return Attached(_added(wanted, records), before=False)
+
+
+def _added(wanted: Record, records: Records) -> Mapping[str, Any]:
+    """Recorded before and after: who is killed in between leaves what detach() needs."""
+    loopback.bring_up(wanted.netns)
+    records.put(wanted)
+    try:
+        result = plugins.add(wanted.chain, _call(wanted))
+    except plugins.HalfDoneError:
+        raise
+    except BaseException:
+        records.remove(wanted.key)
+        raise
+    try:
+        records.put(replace(wanted, result=result))
+    except CniError:
+        with signals.undoing():
+            _end(wanted, records)
+        raise
+    return result
+
+
+def detach(key: Key) -> bool:
+    """Run the DEL of the whole chain as the ADD ran it, whether or not the namespace is there; False if none is known.
+
+    CniError where a plugin failed; the record stays then, and a second time may succeed. CniError 107 where a runtime
+    made the attachment: it would not know that its container has no network any more.
+    """
+    run_dir, records = folders()[0], Records(folders()[0])
+    with chain_lock(run_dir, key):
+        known = records.get(key)
+        if known is not None:
+            _end(known, records)
+            return True
+    endpoint = _living(key)
+    if endpoint is not None:
+        raise CniError(
+            Code.ATTACHMENT_EXISTS,
+            f"{_words(key)} was attached by a runtime, which has to take it away; nothing was done",
+            f"calico-rkt gc --force --attachment {_words(key)} frees it all the same",
+        )
+    return False
+
+
+def made_here(network: str) -> list[Key]:
+    """The attachments of a network that attach() made and nobody has taken away."""
+    found = [r.key for r in Records(folders()[0]).all() if isinstance(r, Record)]
+    return [key for key in found if key.network == network]
+
+
+def sweep(*, dry_run: bool) -> Iterator[Key | CniError]:
+    """Run the DEL for what attach() made and whose endpoint somebody freed (gc, an ADD that needed the room).
+
+    Gives each such key, or the error in its place. dry_run: nothing is run.
+    """
+    run_dir, records = folders()[0], Records(folders()[0])
+    for found in records.all():
+        if isinstance(found, CniError):
+            yield found
+            continue
+        if _endpoint(found.key) is not None:
+            continue
+        try:
+            with chain_lock(run_dir, found.key, patience=_AT_ONCE):
+                known = records.get(found.key)
+                if known is None or _endpoint(found.key) is not None:
+                    continue
+                if not dry_run:
+                    _end(known, records)
+            yield found.key
+        except CniError as e:
+            if e.code != Code.TRY_AGAIN:
+                yield e
+
+
+def _end(known: Record, records: Records) -> None:
+    plugins.delete(known.chain, _call(known), known.result)
+    records.remove(known.key)
+
+
+def _call(record: Record) -> plugins.Call:
+    """A path that leads elsewhere by now is not told: it may be another container's."""
+    there = identity(record.netns) == record.identity
+    return plugins.Call(record.key, record.netns if there else "", record.folders, record.capabilities)
+
+
+def _identity(netns: str) -> tuple[int, int]:
+    """CniError 3 where nothing is at the path."""
+    found = identity(netns)
+    if found is None:
+        raise CniError(Code.UNKNOWN_CONTAINER, f"there is no network namespace at {netns}")
+    return found
+
+
+def _refuse_another(known: Record | None, endpoint: Endpoint, netns: str) -> None:
+    name = _words(endpoint.key)
+    if known is None:
+        raise CniError(
+            Code.ATTACHMENT_EXISTS,
+            f"{name} is attached already, by a runtime",
+            f"in {endpoint.netns}; --id and --ifname make it another one",
+        )
+    if not leads_there(netns, endpoint):
+        raise CniError(
+            Code.ATTACHMENT_EXISTS,
+            f"{name} is attached already, in another network namespace that lives: {endpoint.netns}",
+            "detach it first; --id and --ifname make it another one",
+        )
+
+
+def _refuse_differing(known: Record, wanted: Record) -> None:
+    """The same key with other wishes or another conf: what holds is not what is asked for."""
+    name = _words(known.key)
+    if known.capabilities != wanted.capabilities:
+        what = "other addresses, MAC or ports"
+    elif known.chain != wanted.chain:
+        what = "another conf"
+    else:
+        return
+    raise CniError(Code.ATTACHMENT_EXISTS, f"{name} is attached already, with {what}", "detach it first")
+
+
+def _living(key: Key) -> Endpoint | None:
+    found = _endpoint(key)
+    if found is None:
+        return None
+    ((_, life),) = survey([found])
+    return None if life is Life.OVER else found
+
+
+def _endpoint(key: Key) -> Endpoint | None:
+    """What this host's records have of it, of its own datastore or a cluster's."""
+    for store in (open_local(), *map(open_records, RECORDS)):
+        try:
+            found = store.endpoint(key) if store.is_there() else None
+        finally:
+            with suppress(CniError):
+                store.close()
+        if found is not None:
+            return found
+    return None
+
+
+def _words(key: Key) -> str:
+    return f"{key.network}/{key.container}/{key.ifname}"

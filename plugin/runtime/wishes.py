@@ -1,0 +1,110 @@
+"""What somebody wants of an attachment in; what CNI's capabilities call it, for each plugin of a chain, out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from calico_rkt.compiler.conf.chain import Chain
+from calico_rkt.compiler.conf.shape import TYPE
+from calico_rkt.plugin.errors import CniError, Code
+
+PORTS, IPS, MAC = "portMappings", "ips", "mac"
+_OURS = (IPS, MAC)
+"""What this plugin takes whether its conf declares it or not."""
+_PROTOCOLS = ("tcp", "udp", "sctp")
+_PORT = re.compile(r"(?:(?P<ip>\[[^\]]+\]|[^:\[\]]+):)?(?P<host>\d+):(?P<container>\d+)(?:/(?P<protocol>[a-z]+))?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of the host, at one of its addresses or (empty) at all, that leads to one of the container."""
+
+    host: int
+    container: int
+    protocol: str = "tcp"
+    host_ip: str = ""
+
+    def __str__(self) -> str:
+        at = f"[{self.host_ip}]:" if ":" in self.host_ip else f"{self.host_ip}:" if self.host_ip else ""
+        return f"{at}{self.host}:{self.container}/{self.protocol}"
+
+
+def port(text: str) -> Port:
+    """`[ADDRESS:]HOST:CONTAINER[/PROTOCOL]`; CniError 4 where it is none.
+
+    >>> str(port("8080:80"))
+    '8080:80/tcp'
+    >>> port("[2001:db8::1]:53:5353/udp")
+    Port(host=53, container=5353, protocol='udp', host_ip='2001:db8::1')
+    """
+    found = _PORT.match(text)
+    if found is None:
+        raise _bad_port(
+            text, "such as 8080:80, 8080:80/udp or 127.0.0.1:8080:80: the host's port, then the container's"
+        )
+    host, container = int(found["host"]), int(found["container"])
+    protocol, at = found["protocol"] or "tcp", (found["ip"] or "").strip("[]")
+    if not (0 < host < 65536 and 0 < container < 65536):
+        raise _bad_port(text, "ports are 1 to 65535")
+    if protocol not in _PROTOCOLS:
+        raise _bad_port(text, f"the protocol is one of {', '.join(_PROTOCOLS)}")
+    try:
+        return Port(host, container, protocol, str(ip_address(at)) if at else "")
+    except ValueError:
+        raise _bad_port(text, f"{at!r} is no IP address") from None
+
+
+def _bad_port(text: str, why: str) -> CniError:
+    return CniError(Code.INVALID_ENVIRONMENT, f"{text!r} is no port to publish", why)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Addresses, a MAC and published ports that are asked for; empty where the network decides."""
+
+    ips: tuple[str, ...] = ()
+    mac: str = ""
+    ports: tuple[Port, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As capabilities (CNI's CONVENTIONS): each that is asked for."""
+        listed = [
+            {"hostPort": p.host, "containerPort": p.container, "protocol": p.protocol, "hostIP": p.host_ip}
+            for p in self.ports
+        ]
+        return {k: v for k, v in {IPS: list(self.ips), MAC: self.mac, PORTS: listed}.items() if v}
+
+
+def capabilities_of(plugin: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the wishes one plugin gets: what it declares, as libcni has it, and what ours takes anyway."""
+    declared = plugin.get("capabilities")
+    takes = [k for k, v in declared.items() if v is True] if isinstance(declared, dict) else []
+    takes += _OURS if plugin.get("type") == TYPE else ()
+    return {k: v for k, v in wishes.items() if k in takes}
+
+
+def refuse_unserved(chain: Chain, wishes: Wishes) -> None:
+    """CniError 2 where no plugin of the network would serve a wish: nobody would say so later."""
+    taken = Counter((p.host_ip, p.host, p.protocol) for p in wishes.ports)
+    for one in wishes.ports:
+        if taken[one.host_ip, one.host, one.protocol] > 1:
+            raise _bad_port(str(one), f"the host's port {one.host} is asked for more than once")
+    asked = wishes.to_json()
+    served = {k for p in chain.plugins for k in capabilities_of(p, asked)}
+    for capability in asked:
+        if capability not in served:
+            raise CniError(
+                Code.UNSUPPORTED_FIELD,
+                f"no plugin of network {chain.name!r} publishes ports"
+                if capability == PORTS
+                else f"no plugin of network {chain.name!r} has the capability {capability}",
+                _PORTMAP if capability == PORTS else "",
+            )
+
+
+_PORTMAP = 'the conf has to be a list with {"type": "portmap", "capabilities": {"portMappings": true}} behind calico'

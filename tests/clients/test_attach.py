@@ -1,0 +1,198 @@
+"""`calico-rkt attach` and `detach`: a namespace whose runtime knows no CNI, and all plugins of a network's conf."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from calico_rkt.compiler.cli.formats.json_schema import answers
+from tests.clients.lab import HOST_V4, PLUGINS, Lab, conf, environment, pool, until
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+CALICO = f"{PLUGINS}/calico"
+PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}}
+OVERRIDE = """network: web
+ingress:
+  - action: Allow
+    protocol: TCP
+    source: {notSelector: all()}
+    destination: {ports: [8080]}
+  - default
+"""
+NOTES = """#!/bin/sh
+echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME ${CNI_NETNS:-gone}" >>/run/lab/calls
+cat >/run/lab/stdin.$CNI_COMMAND
+[ "$CNI_COMMAND" = ADD ] || exit 0
+[ ! -e /run/lab/fails ] || { echo '{"cniVersion": "1.0.0", "code": 123, "msg": "no"}'; exit 1; }
+python3 -c 'import json; print(json.dumps(json.load(open("/run/lab/stdin.ADD"))["prevResult"]))'
+"""
+"""A plugin that notes its calls, gives on what it was given, and fails when it is told to."""
+
+
+@pytest.fixture
+def host(lab: Lab) -> Lab:
+    """Two networks, of which web publishes ports; a namespace c1."""
+    lab.override("web", OVERRIDE)
+    network(lab, conf("web", pool("10.1.0.0/24")), PORTMAP)
+    network(lab, conf("back", pool("10.2.0.0/24")))
+    lab.netns("c1")
+    return lab
+
+
+def network(lab: Lab, first: dict[str, Any], *chained: dict[str, Any]) -> None:
+    plugins = [{k: v for k, v in first.items() if k not in ("cniVersion", "name")}, *chained]
+    listed = {"cniVersion": first["cniVersion"], "name": first["name"], "plugins": plugins}
+    lab.write(f"/etc/cni/net.d/10-{first['name']}.conflist", json.dumps(listed))
+
+
+def run(lab: Lab, *argv: str, **more: str) -> subprocess.CompletedProcess[bytes]:
+    return lab.run(CALICO, *argv, env=environment(more))
+
+
+def said(done: subprocess.CompletedProcess[bytes], status: int = 0) -> str:
+    """Its words, after a check of its status and that nothing of Python's is among them."""
+    words = done.stdout.decode() + done.stderr.decode()
+    assert done.returncode == status, words
+    assert "Traceback" not in words
+    assert not status or not done.stdout, words
+    return words
+
+
+def attached(lab: Lab, *argv: str) -> str:
+    """The first address of an attach that has to succeed."""
+    loaded = json.loads(said(run(lab, "attach", *argv, "--format", "json")))
+    Draft202012Validator(answers()).validate(loaded)
+    return str(loaded["result"]["ips"][0]["address"].partition("/")[0])
+
+
+def serve(lab: Lab, inside: str) -> None:
+    for port in ("8080", "9090"):
+        lab.out("/bin/busybox", "httpd", "-p", port, "-h", "/run/lab/rootfs/www", inside=inside)
+
+
+def test_an_attached_namespace_has_policy_and_published_ports_and_leaves_nothing(host: Lab) -> None:
+    assert said(run(host, "attach", "web", "c1", "--port", "8001:8080", "--port", "8002:9090/tcp")) == (
+        "attached web/netns-c1/eth0: 10.1.0.1\npublished 8001:8080/tcp\npublished 8002:9090/tcp\n"
+    )
+    serve(host, "c1")
+    host.netns("c2")
+    attached(host, "back", "c2")
+    until(lambda: host.fetch("10.1.0.1", 9090), "the host reaches its containers")
+    assert host.fetch(HOST_V4, 8001, inside="outside", wait=30), "published, and let in by the override"
+    assert not host.fetch(HOST_V4, 8002, inside="outside", wait=1), "published, but not let in"
+    assert not host.fetch("10.1.0.1", 9090, inside="c2", wait=1), "another network"
+    assert host.out("ip", "-br", "link", "show", "lo", inside="c1").split()[1] == "UNKNOWN", "lo is up"
+
+    assert said(run(host, "detach", "web", "c1")) == "detached web/netns-c1/eth0\n"
+    said(run(host, "detach", "back", "c2"))
+    assert host.links(inside="c1") == {"lo"}
+    assert "10.1.0.1" not in host.out("iptables-save")
+    assert host.left() == {}
+    assert list(host.path("/run/calico-rkt/attached").iterdir()) == []
+
+
+def test_a_second_time_says_so_and_changes_nothing(host: Lab) -> None:
+    first = attached(host, "web", "c1", "--port", "8001:8080")
+    for netns in ("c1", "/var/run/netns/c1", "/run/netns/c1"):
+        again = said(run(host, "attach", "web", netns, "--port", "8001:8080"))
+        assert again.splitlines()[0] == f"web/netns-c1/eth0 is attached already: {first}"
+    assert "with other addresses, MAC or ports" in said(run(host, "attach", "web", "c1"), 2)
+    host.netns("c2")
+    assert "another network namespace that lives" in said(run(host, "attach", "web", "c2", "--id", "netns-c1"), 2)
+    assert host.out("iptables-save").count("--to-destination 10.1.0.1:8080") == 1
+    said(run(host, "detach", "web", "c1"))
+    assert "web/netns-c1/eth0 is not attached; to web: none" in said(run(host, "detach", "web", "c1"), 1)
+    assert host.left() == {}
+
+
+def test_two_networks_and_what_was_asked_for_are_had_by_each_interface(host: Lab) -> None:
+    assert attached(host, "web", "c1", "--ip", "10.1.0.77", "--mac", "02:00:00:00:00:77") == "10.1.0.77"
+    assert attached(host, "back", "c1", "--ifname", "eth1") == "10.2.0.1"
+    assert "02:00:00:00:00:77" in host.out("ip", "link", "show", "eth0", inside="c1")
+    said(run(host, "detach", "web", "c1"))
+    assert host.links(inside="c1") == {"lo", "eth1"}
+    said(run(host, "detach", "back", "--id", "netns-c1", "--ifname", "eth1"))
+    assert host.left() == {}
+
+
+def test_a_namespace_may_be_named_by_a_process_in_it(host: Lab) -> None:
+    process = host.start("ip", "netns", "exec", "c1", "sleep", "1000")
+    (pid,) = until_pids(host, "c1")
+    assert said(run(host, "attach", "web", pid)) == f"attached web/pid-{pid}/eth0: 10.1.0.1\n"
+    host.out("kill", pid)
+    process.wait()
+    host.out("ip", "netns", "del", "c1")
+    assert said(run(host, "detach", "web", pid)) == f"detached web/pid-{pid}/eth0\n"
+    assert host.left() == {}
+
+
+def until_pids(lab: Lab, netns: str) -> list[str]:
+    until(lambda: bool(lab.out("ip", "netns", "pids", netns).split()), "a process is there")
+    return lab.out("ip", "netns", "pids", netns).split()
+
+
+def test_a_chain_that_fails_leaves_nothing_and_its_plugins_hear_what_libcni_tells_them(host: Lab) -> None:
+    host.write("/opt/cni/bin/notes", NOTES)
+    host.path("/opt/cni/bin/notes").chmod(0o755)
+    network(host, conf("web", pool("10.1.0.0/24")), {"type": "notes", "capabilities": {"ips": True}, "own": 1}, PORTMAP)
+    host.write("/run/lab/fails", "")
+    assert "plugin 'notes': no" in said(run(host, "attach", "web", "c1", "--port", "8001:8080"), 2)
+    assert (
+        host.path("/run/lab/calls").read_text() == "ADD netns-c1 eth0 /run/netns/c1\nDEL netns-c1 eth0 /run/netns/c1\n"
+    )
+    assert host.left() == {}
+    assert host.links(inside="c1") == {"lo"}
+    assert list(host.path("/run/calico-rkt/attached").iterdir()) == []
+
+    host.path("/run/lab/fails").unlink()
+    assert attached(host, "web", "c1", "--ip", "10.1.0.9") == "10.1.0.9"
+    told = json.loads(host.path("/run/lab/stdin.ADD").read_text())
+    assert (told["name"], told["cniVersion"], told["own"]) == ("web", "1.0.0", 1)
+    assert told["runtimeConfig"] == {"ips": ["10.1.0.9"]}
+    assert told["prevResult"]["ips"][0]["address"] == "10.1.0.9/32"
+    host.path("/etc/cni/net.d/10-web.conflist").unlink()
+    host.out("ip", "netns", "del", "c1")
+    said(run(host, "detach", "web", "c1"))
+    assert json.loads(host.path("/run/lab/stdin.DEL").read_text()) == told
+    assert host.path("/run/lab/calls").read_text().splitlines()[-1] == "DEL netns-c1 eth0 gone"
+    assert host.left() == {}
+
+
+def test_a_new_namespace_of_the_same_name_takes_the_place_of_one_that_is_gone(host: Lab) -> None:
+    first = attached(host, "web", "c1", "--port", "8001:8080")
+    host.out("ip", "netns", "del", "c1")
+    host.netns("c1")
+    second = attached(host, "web", "c1", "--port", "8001:9090")
+    assert first != second
+    rules = host.out("iptables-save")
+    assert f"{second}:9090" in rules
+    assert first not in rules
+    said(run(host, "detach", "web", "c1"))
+    assert host.left() == {}
+
+
+def test_gc_ends_what_was_attached_with_its_ports_too(host: Lab) -> None:
+    address = attached(host, "web", "c1", "--port", "8001:8080")
+    assert f"{address}:8080" in host.out("iptables-save")
+    assert run(host, "gc").stdout == b"", "it lives"
+    host.out("ip", "netns", "del", "c1")
+    assert b"would free web netns-c1 eth0" in run(host, "gc", "--dry-run").stdout
+    assert f"{address}:8080" in host.out("iptables-save")
+    assert b"freed web netns-c1 eth0" in run(host, "gc").stdout
+    assert address not in host.out("iptables-save")
+    assert host.left() == {}
+    assert list(host.path("/run/calico-rkt/attached").iterdir()) == []
+
+
+def test_a_container_that_a_runtime_attached_is_left_to_it(host: Lab) -> None:
+    single = conf("back", pool("10.2.0.0/24"))
+    env = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c9", "CNI_NETNS": "/run/netns/c1", "CNI_IFNAME": "eth0"}
+    assert host.run(CALICO, stdin=json.dumps(single).encode(), env=environment(env)).returncode == 0
+    assert "by a runtime" in said(run(host, "attach", "back", "c1", "--id", "c9"), 2)
+    assert "by a runtime" in said(run(host, "detach", "back", "--id", "c9"), 2)
+    assert host.links(inside="c1") == {"lo", "eth0"}
