@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.chroots.trees import certificates, tree
-from tests.clients.lab import HANGS, Lab, environment
+from tests.clients.support.lab import HANGS, Lab, environment
 
 # As in tests/clients/lab.py, the shell is PID 1 of the host and says its outer PID when all is there. The tree is the
 # lower layer of an overlay whose upper is memory. $1: the folder of the tree, $2: the host's name, which is its control

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.chroots.host import DebianHost
-from tests.clients.agent import LOG, Agent
-from tests.clients.caller import Caller
-from tests.clients.etcd import Etcd
-from tests.clients.etcd2 import OldEtcd
-from tests.clients.lab import Lab
-from tests.clients.proxied import Proxy
+from tests.clients.support.agent import LOG, Agent
+from tests.clients.support.caller import Caller
+from tests.clients.support.etcd import Etcd
+from tests.clients.support.etcd2 import OldEtcd
+from tests.clients.support.etcd_proxy import Proxy
+from tests.clients.support.lab import Lab
 
 BINARY = Path(os.environ.get("CALICO_BINARY", Path(__file__).parents[2] / "dist" / "calico"))
 _numbers = itertools.count()

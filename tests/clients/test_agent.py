@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.clients.agent import LOG, METRICS, SOCKET, Agent, settled
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until, variables
+from tests.clients.support.agent import LOG, METRICS, SOCKET, Agent, settled
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, until, variables
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller, Reply
-from tests.clients.lab import Lab, conf, pool
+from tests.clients.support.caller import Caller, Reply
+from tests.clients.support.lab import Lab, conf, pool
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import HOST_V4, OVERRIDES, PLUGINS, STATE, Lab, conf, environment
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import HOST_V4, OVERRIDES, PLUGINS, STATE, Lab, conf, environment
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

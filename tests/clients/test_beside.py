@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import IDLE, OUTSIDE_V4, OUTSIDE_V6, PLUGINS, SERVE, Lab, conf, pool, until
-from tests.clients.podman import Podman
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import IDLE, OUTSIDE_V4, OUTSIDE_V6, PLUGINS, SERVE, Lab, conf, pool, until
+from tests.clients.support.podman import Podman
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
-from tests.clients.agent import LOG, Agent
-from tests.clients.caller import Caller
-from tests.clients.lab import PLUGINS, STATE, Lab, conf, environment, pool, until
-from tests.kernel.enforce_world import inside
+from tests.clients.support.agent import LOG, Agent
+from tests.clients.support.caller import Caller
+from tests.clients.support.lab import PLUGINS, STATE, Lab, conf, environment, pool, until
+from tests.kernel.support.enforce_world import inside
 from tests.patience import slowness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import HOST_V4, PLUGINS, Lab, conf, fetching, pool, reached, until
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import HOST_V4, PLUGINS, Lab, conf, fetching, pool, reached, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

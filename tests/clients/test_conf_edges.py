@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import PLUGINS, Lab, conf, pool
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import PLUGINS, Lab, conf, pool
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.containerd import Containerd, containerd
-from tests.clients.lab import IDLE, OUTSIDE_V4, SERVE, Lab, conf, fetching, pool, reached, until
+from tests.clients.support.containerd import Containerd, containerd
+from tests.clients.support.lab import IDLE, OUTSIDE_V4, SERVE, Lab, conf, fetching, pool, reached, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -13,8 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from calico_rkt.compiler.cli.formats.json_schema import answers
-from tests.clients.caller import Caller
-from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment
+from tests.clients.support.caller import Caller
+from tests.clients.support.lab import PLUGINS, PUBLISHED, Lab, conf, environment
 
 WEB = conf("web", {"type": "host-local", "subnet": "10.1.0.0/24"})
 FRONT = conf("front", {"type": "host-local", "subnet": "10.2.0.0/24"})

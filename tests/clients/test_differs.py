@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.agent import Agent
-from tests.clients.caller import Caller
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
+from tests.clients.support.agent import Agent
+from tests.clients.support.caller import Caller
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

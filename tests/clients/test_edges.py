@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests.clients.agent import Agent, settled
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until, variables
+from tests.clients.support.agent import Agent, settled
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, until, variables
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 WEB = conf("web", pool("10.1.0.0/24"))
-_DRIVER = Path(__file__).with_name("edges.py")
+_DRIVER = Path(__file__).parent / "support" / "programs" / "start_oddly.py"
 _names = (f"e{n}" for n in itertools.count())
 
 

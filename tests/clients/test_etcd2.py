@@ -7,9 +7,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.etcd import NODE
-from tests.clients.etcd2 import (
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.etcd import NODE
+from tests.clients.support.etcd2 import (
     ASSIGNED,
     HOSTS,
     POOLS,
@@ -22,7 +22,7 @@ from tests.clients.etcd2 import (
     old_left_in,
     records,
 )
-from tests.clients.lab import Lab
+from tests.clients.support.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.etcd2 import OldEtcd, old_conf, old_inconsistent, old_left_in, records, tool
-from tests.clients.lab import Lab, until
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.etcd2 import OldEtcd, old_conf, old_inconsistent, old_left_in, records, tool
+from tests.clients.support.lab import Lab, until
 from tests.clients.test_etcd3_faults import CERTIFICATES, CLIENT, SERVER
 from tests.patience import slowness
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller
-from tests.clients.etcd2 import (
+from tests.clients.support.caller import Caller
+from tests.clients.support.etcd2 import (
     ASSIGNED,
     HOSTS,
     POOLS,
@@ -23,12 +23,13 @@ from tests.clients.etcd2 import (
     old_left_in,
     tool,
 )
-from tests.clients.lab import PLUGINS, Lab, environment
-from tests.clients.proxied import URL, Proxy
-from tests.clients.warmth import Warm
+from tests.clients.support.etcd_proxy import URL, Proxy
+from tests.clients.support.lab import PLUGINS, Lab, environment
+from tests.clients.support.warm_process import Warm
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
+RACE = Path(__file__).parent / "support" / "programs" / "race_2015.py"
 APPLY = "/calico/calico-rkt/apply"
 OPEN = """network: net1
 ingress:
@@ -197,7 +198,7 @@ def test_a_prune_while_endpoints_come_and_go_takes_no_profile_from_one(
 
 def race(lab: Lab, conf: dict[str, Any], mode: str) -> str:
     """A prune with an ADD in the middle of it, or the other way round; what the outer one said."""
-    return lab.out(sys.executable, "-P", str(Path(__file__).parent / "racing.py"), mode, json.dumps(conf)).strip()
+    return lab.out(sys.executable, str(RACE), mode, json.dumps(conf)).strip()
 
 
 def test_a_prune_puts_the_profile_of_an_endpoint_back_that_it_did_not_see(

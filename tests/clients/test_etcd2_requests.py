@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.etcd2 import OldEtcd, old_conf, old_inconsistent, old_left_in, records, tool
-from tests.clients.lab import PLUGINS, Lab, environment
-from tests.clients.proxied import URL, Proxy
-from tests.clients.warmth import Warm
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.etcd2 import OldEtcd, old_conf, old_inconsistent, old_left_in, records, tool
+from tests.clients.support.etcd_proxy import URL, Proxy
+from tests.clients.support.lab import PLUGINS, Lab, environment
+from tests.clients.support.warm_process import Warm
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

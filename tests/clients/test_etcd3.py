@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.etcd import ENDPOINTS, IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in
-from tests.clients.lab import Lab
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.etcd import ENDPOINTS, IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in
+from tests.clients.support.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

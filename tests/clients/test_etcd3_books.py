@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.clients.books import problems
-from tests.clients.caller import Caller, addresses
-from tests.clients.etcd import IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
-from tests.clients.lab import PLUGINS, Lab, environment
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.etcd import IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
+from tests.clients.support.ipam_books import problems
+from tests.clients.support.lab import PLUGINS, Lab, environment
 
 kernel = [pytest.mark.kernel, pytest.mark.clients]
 

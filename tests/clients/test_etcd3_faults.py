@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.clients.agent import Agent
-from tests.clients.caller import Caller, addresses
-from tests.clients.etcd import ENDPOINTS, Etcd, cluster_conf, inconsistent, left_in
-from tests.clients.lab import PLUGINS, Lab, environment, until
+from tests.clients.support.agent import Agent
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.etcd import ENDPOINTS, Etcd, cluster_conf, inconsistent, left_in
+from tests.clients.support.lab import PLUGINS, Lab, environment, until
 from tests.patience import slowness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller
-from tests.clients.etcd import RESOURCES, Etcd, cluster_conf, resource
-from tests.clients.lab import Lab
+from tests.clients.support.caller import Caller
+from tests.clients.support.etcd import RESOURCES, Etcd, cluster_conf, resource
+from tests.clients.support.lab import Lab
 from tests.clients.test_etcd3_lifecycle import states, status, tool
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from calico_rkt import __version__
-from tests.clients.caller import Caller, addresses
-from tests.clients.etcd import ENDPOINTS, IPAM, RESOURCES, Etcd, cluster_conf, left_in
-from tests.clients.lab import Lab
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.etcd import ENDPOINTS, IPAM, RESOURCES, Etcd, cluster_conf, left_in
+from tests.clients.support.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

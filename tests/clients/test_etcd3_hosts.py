@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.etcd import IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
-from tests.clients.lab import Lab
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.etcd import IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
+from tests.clients.support.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

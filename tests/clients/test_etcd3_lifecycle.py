@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller
-from tests.clients.etcd import ENDPOINTS, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
-from tests.clients.lab import PLUGINS, Lab, environment
+from tests.clients.support.caller import Caller
+from tests.clients.support.etcd import ENDPOINTS, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
+from tests.clients.support.lab import PLUGINS, Lab, environment
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

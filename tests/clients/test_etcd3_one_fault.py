@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.clients.agent import LOG, Agent
-from tests.clients.caller import Caller, addresses
-from tests.clients.etcd import ENDPOINTS, IPAM, Etcd, cluster_conf, left_in
-from tests.clients.lab import PLUGINS, Lab, environment, until
+from tests.clients.support.agent import LOG, Agent
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.etcd import ENDPOINTS, IPAM, Etcd, cluster_conf, left_in
+from tests.clients.support.lab import PLUGINS, Lab, environment, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clients.caller import Caller
-from tests.clients.etcd import IPAM, Etcd, cluster_conf, inconsistent, left_in
-from tests.clients.lab import Lab
-from tests.clients.proxied import URL, Proxy
-from tests.clients.warmth import Warm
+from tests.clients.support.caller import Caller
+from tests.clients.support.etcd import IPAM, Etcd, cluster_conf, inconsistent, left_in
+from tests.clients.support.etcd_proxy import URL, Proxy
+from tests.clients.support.lab import Lab
+from tests.clients.support.warm_process import Warm
 
 # What is counted is what one warm process asks, by the test's own: an agent beside it has no part in that.
 pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.parametrize("lab", ["alone"], indirect=True)]

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import addresses
-from tests.clients.etcd import ENDPOINTS, IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in
-from tests.clients.lab import PLUGINS, Lab, environment
-from tests.clients.warmth import Warm
+from tests.clients.support.caller import addresses
+from tests.clients.support.etcd import ENDPOINTS, IPAM, NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in
+from tests.clients.support.lab import PLUGINS, Lab, environment
+from tests.clients.support.warm_process import Warm
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

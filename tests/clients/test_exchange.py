@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.clients.caller import Caller
-from tests.clients.etcd import ENDPOINTS, RESOURCES, Etcd, cluster_conf, resource
-from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment
+from tests.clients.support.caller import Caller
+from tests.clients.support.etcd import ENDPOINTS, RESOURCES, Etcd, cluster_conf, resource
+from tests.clients.support.lab import PLUGINS, PUBLISHED, Lab, conf, environment
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.clients.caller import Caller
-from tests.clients.etcd import RESOURCES
-from tests.clients.etcd2 import PROFILE, RULES, OldEtcd, old_conf
-from tests.clients.lab import PLUGINS, Lab, conf, environment
+from tests.clients.support.caller import Caller
+from tests.clients.support.etcd import RESOURCES
+from tests.clients.support.etcd2 import PROFILE, RULES, OldEtcd, old_conf
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from tests.clients.caller import Caller
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, variables
+from tests.clients.support.caller import Caller
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, variables
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.clients.lab import PLUGINS, conf, pool
+from tests.clients.support.lab import PLUGINS, conf, pool
 
 HEAVY = {"jinja2", "markupsafe", "yaml", "netaddr", "pyroute2", "asyncio", "urllib3", "requests", "etcd", "etcd3gw"}
 WEB = conf("web", pool("10.1.0.0/16"))

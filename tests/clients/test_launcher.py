@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.agent import SOCKET
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
+from tests.clients.support.agent import SOCKET
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, until
 from tests.launcher import compiled
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]

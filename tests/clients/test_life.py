@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.caller import Caller, Reply, addresses
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
+from tests.clients.support.caller import Caller, Reply, addresses
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import PLUGINS, PUBLISHED, Lab, conf, environment, until
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import PLUGINS, PUBLISHED, Lab, conf, environment, until
 
 WEB = conf("web", {"type": "host-local", "subnet": "10.61.0.0/24"})
 OPEN = """network: web

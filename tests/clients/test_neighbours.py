@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import Lab, conf, pool, until
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import Lab, conf, pool, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
-from tests.clients.agent import Agent
-from tests.clients.caller import Caller, Reply
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool, until
-from tests.kernel.enforce_world import inside
+from tests.clients.support.agent import Agent
+from tests.clients.support.caller import Caller, Reply
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, until
+from tests.kernel.support.enforce_world import inside
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.caller import Caller
-from tests.clients.etcd import Etcd, cluster_conf, inconsistent, left_in
-from tests.clients.lab import PLUGINS, Lab, conf, environment
+from tests.clients.support.caller import Caller
+from tests.clients.support.etcd import Etcd, cluster_conf, inconsistent, left_in
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment
 
 pytestmark = [
     pytest.mark.kernel,

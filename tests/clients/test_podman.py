@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clients.lab import HOST_V4, IDLE, OUTSIDE_V4, PLUGINS, SERVE, Lab, conf, fetching, pool, reached, until
-from tests.clients.podman import Podman
+from tests.clients.support.lab import (
+    HOST_V4,
+    IDLE,
+    OUTSIDE_V4,
+    PLUGINS,
+    SERVE,
+    Lab,
+    conf,
+    fetching,
+    pool,
+    reached,
+    until,
+)
+from tests.clients.support.podman import Podman
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from tests.clients.agent import Agent
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import PLUGINS, Lab, conf, environment, pool
+from tests.clients.support.agent import Agent
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

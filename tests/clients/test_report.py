@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.chromium import Chromium
+from tests.clients.support.chromium import Chromium
 
 pytestmark = pytest.mark.clients
 

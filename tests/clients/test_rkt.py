@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.clients.lab import Lab
-from tests.clients.rkt import Active, PodError, Rkt
+from tests.clients.support.lab import Lab
+from tests.clients.support.rkt import Active, PodError, Rkt
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

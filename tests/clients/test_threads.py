@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.caller import addresses
-from tests.clients.lab import PLUGINS, conf, environment, pool
+from tests.clients.support.caller import addresses
+from tests.clients.support.lab import PLUGINS, conf, environment, pool
 
-SCRIPT = Path(__file__).parent / "many.py"
+SCRIPT = Path(__file__).parent / "support" / "programs" / "serve_at_once.py"
 NETWORKS = {
     "v4": conf("v4", pool("10.1.0.0/24")),
     "both": conf("both", pool("10.2.0.0/24", "fd00:2::/112"), ipMasq=True),

@@ -17,10 +17,10 @@ import pytest
 
 from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
-from tests.clients.agent import Agent
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import PLUGINS, Lab, conf, pool, until
-from tests.kernel.enforce_world import inside
+from tests.clients.support.agent import Agent
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import PLUGINS, Lab, conf, pool, until
+from tests.kernel.support.enforce_world import inside
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.agent import Agent
-from tests.clients.caller import Caller, addresses
-from tests.clients.lab import Lab, conf
+from tests.clients.support.agent import Agent
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.lab import Lab, conf
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

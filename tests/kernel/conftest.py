@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location("kernel_lab", Path(__file__).with_name("lab.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_module = importlib.util.module_from_spec(_spec)
-sys.modules["kernel_lab"] = _module
-_spec.loader.exec_module(_module)
+from tests.kernel.support.namespaces import Lab
 
 
 @pytest.fixture
 def lab():
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
-    with _module.Lab() as made:
+    with Lab() as made:
         yield made

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
-import sys
 import threading
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 
@@ -16,11 +13,8 @@ from calico_rkt.plugin.enforce.nft import closing, layout, libnftables, table
 from calico_rkt.plugin.enforce.nft.base import base_script
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements
 from calico_rkt.plugin.enforce.nft.standing import Standing, look, standing
-from tests.kernel import held
-
-_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
-w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(w)
+from tests.kernel.support import enforce_world as w
+from tests.kernel.support import held
 
 pytestmark = pytest.mark.kernel
 _LINK = """

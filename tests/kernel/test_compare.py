@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +12,7 @@ from calico_rkt.compiler.ir.model import ICMP, TCP, Action, Match, Network, Port
 from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import compare, libnftables, table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
-
-_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
-w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(w)
+from tests.kernel.support import enforce_world as w
 
 T = "inet calico_rkt"
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.other_firewalls import blocked
-from tests.kernel import held
-
-_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
-w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(w)
+from tests.kernel.support import enforce_world as w
+from tests.kernel.support import held
 
 pytestmark = pytest.mark.kernel
 

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
-import sys
 from pathlib import Path
 
 import pytest
 
 from calico_rkt.plugin.enforce.nft import table
-from tests.kernel import held
-
-
-def _beside(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    found = sys.modules.setdefault(name, importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(found)
-    return found
-
-
-w = _beside("enforce_world")
-errors = _beside("icmp_errors")
+from tests.kernel.support import enforce_world as w
+from tests.kernel.support import held
+from tests.kernel.support import icmp_errors as errors
 
 pytestmark = pytest.mark.kernel
 BOTH = pytest.mark.parametrize("family", [4, 6])

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import socket
-import sys
 import threading
 import time
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 
@@ -21,11 +18,8 @@ from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import libnftables, table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.plugin.errors import CniError, Code
-from tests.kernel import held
-
-_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
-w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(w)
+from tests.kernel.support import enforce_world as w
+from tests.kernel.support import held
 
 pytestmark = pytest.mark.kernel
 BOTH = pytest.mark.parametrize("family", [4, 6])

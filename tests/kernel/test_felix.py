@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
 from calico_rkt.plugin.enforce import felix_chains
-
-_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
-w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(w)
+from tests.kernel.support import enforce_world as w
 
 pytestmark = pytest.mark.kernel
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import json
 import os
-import sys
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 
@@ -23,11 +20,8 @@ from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish.local import Local
 from calico_rkt.plugin.store.local import LocalStore, _verify
-from tests.kernel import held
-
-_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
-w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(w)
+from tests.kernel.support import enforce_world as w
+from tests.kernel.support import held
 
 pytestmark = pytest.mark.kernel
 

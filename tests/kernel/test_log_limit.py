@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import socket
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from calico_rkt.compiler.ir.model import Action, LogLimit, Network, Rule
 from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import table
-from tests.kernel import held
-
-_spec = importlib.util.spec_from_file_location("enforce_world", Path(__file__).with_name("enforce_world.py"))
-w = sys.modules.setdefault("enforce_world", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(w)
+from tests.kernel.support import enforce_world as w
+from tests.kernel.support import held
 
 pytestmark = pytest.mark.kernel
 

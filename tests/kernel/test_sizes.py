@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.kernel
 
-_SIZED = Path(__file__).with_name("sized.py")
+_SIZED = Path(__file__).parent / "support" / "sized_host.py"
 MOST = {"status": 8.0, "apply": 6.0, "prune": 2.0, "restore": 5.0}
 """Seconds of processor at 1,000 networks of 5 endpoints. status looks twice here, since no link is there."""
 

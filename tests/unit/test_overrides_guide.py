@@ -9,7 +9,7 @@ import pytest
 from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.compiler.pipeline import compile_for_host
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "overrides.md").read_text(encoding="utf-8")
 BLOCKS = [textwrap.dedent(b) for b in re.findall(r"(?:^    .*\n|^\n(?=    ))+", GUIDE, re.MULTILINE)]
 FILES = [

@@ -1,7 +1,7 @@
 """A folder, a number of networks, and a command's words in: a host of that size, and what its commands cost, out.
 
-usage: unshare -n python sized.py FOLDER NETWORKS. Five endpoints a network, each with a record, a published profile and
-its elements in a real table; without their links, so `status` has them to name, and looks twice.
+usage: unshare -n python sized_host.py FOLDER NETWORKS. Five endpoints a network, each with a record, a published
+profile and its elements in a real table; without their links, so `status` has them to name, and looks twice.
 """
 
 from __future__ import annotations

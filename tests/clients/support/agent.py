@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.clients.lab import PATIENCE, PLUGINS, Lab, environment, until
+from tests.clients.support.lab import PATIENCE, PLUGINS, Lab, environment, until
 
 SOCKET, METRICS = "/run/calico-rkt/agent.sock", "/run/calico-rkt/metrics.sock"
 LOG = "/var/log/calico-rkt/calico-rkt.log"

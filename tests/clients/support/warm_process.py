@@ -8,17 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.clients.lab import PLUGINS, Lab, environment
+from tests.clients.support.lab import PLUGINS, Lab, environment
 
-SCRIPT = Path(__file__).parent / "warm.py"
+SCRIPT = Path(__file__).parent / "programs" / "serve_calls.py"
 
 
 class Warm:
     """One process. inside: a network namespace of the lab that is the host then; env: more for its environment."""
 
     def __init__(self, lab: Lab, inside: str = "", env: dict[str, str] | None = None) -> None:
-        # -P: etcd.py beside the script is not the library of that name.
-        argv = lab.command(sys.executable, "-P", str(SCRIPT), inside=inside)
+        argv = lab.command(sys.executable, str(SCRIPT), inside=inside)
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(env))
 
     def ask(self, command: str, conf: dict[str, Any], container: str, netns: str) -> None:

@@ -1,6 +1,6 @@
 """Stands between the plugin and etcd, v3 or v2: notes each request, and cuts the line where it is told to.
 
-usage: python proxy.py LISTEN_PORT ETCD_PORT FOLDER
+usage: python cut_requests.py LISTEN_PORT ETCD_PORT FOLDER
 FOLDER/log gets a line a request: `read` or `write`. FOLDER/cut, when it is there, holds N and how:
 `N before` closes the connection instead of passing the Nth request on, `N after` closes it instead of answering,
 and `N before forever`, `N after forever` let nobody in any more after that.

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from tests.clients.lab import PLUGINS, Lab, environment
+from tests.clients.support.lab import PLUGINS, Lab, environment
 
 _FOLDER = "/run/lab/podman"
 _CONFIG = f"""[network]

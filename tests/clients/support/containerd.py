@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.clients.lab import PATIENCE, Lab, environment, until
+from tests.clients.support.lab import PATIENCE, Lab, environment, until
 
 _FOLDER = "/run/lab/containerd"
 _SOCKET = f"{_FOLDER}/containerd.sock"

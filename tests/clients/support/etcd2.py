@@ -7,8 +7,8 @@ import subprocess
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from tests.clients.etcd import NODE, Etcd, cluster_conf
-from tests.clients.lab import Lab, environment
+from tests.clients.support.etcd import NODE, Etcd, cluster_conf
+from tests.clients.support.lab import Lab, environment
 
 V1 = "/calico/v1"
 HOSTS = f"{V1}/host/"

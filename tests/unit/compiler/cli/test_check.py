@@ -82,7 +82,7 @@ def test_no_workspace(tmp_path, monkeypatch, capsys, folder):
 
 def test_all_problems_of_all_files_in_one_run(tmp_path):
     """Every bad golden case's files in one folder: each code is told, none hides another, nothing breaks."""
-    bad = Path(__file__).parents[2] / "golden" / "bad"
+    bad = Path(__file__).parents[3] / "golden" / "bad"
     (tmp_path / "profiles").mkdir()
     (tmp_path / "web.conf").write_text(CONF)
     wanted = set()

@@ -1,4 +1,7 @@
-"""A lab in, a proxy before its etcd out: notes each request, and cuts the line where it is told to (proxy.py)."""
+"""A lab in, a proxy before its etcd out: notes each request, and cuts the line where it is told to.
+
+What runs in the lab is programs/cut_requests.py.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.clients.lab import Lab, until
+from tests.clients.support.lab import Lab, until
 
-HERE = Path(__file__).parent
+PROGRAM = Path(__file__).parent / "programs" / "cut_requests.py"
 PORT, FOLDER = 2380 + 20, "/run/proxy"
 URL = f"http://127.0.0.1:{PORT}"
 
@@ -24,7 +27,7 @@ class Proxy:
         self.lab.out("mkdir", FOLDER)
         if cut:
             self.lab.write(f"{FOLDER}/cut", cut)
-        self.process = self.lab.start(sys.executable, str(HERE / "proxy.py"), str(PORT), "2379", FOLDER)
+        self.process = self.lab.start(sys.executable, str(PROGRAM), str(PORT), "2379", FOLDER)
         until(lambda: self.lab.path(FOLDER, "pid").exists(), "the proxy listens")
 
     def stop(self) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import sys
 from ipaddress import ip_address
 
-w = sys.modules["enforce_world"]
+from tests.kernel.support import enforce_world as w
 
 _PROTOCOL = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 TOO_BIG = {4: (3, 4), 6: (2, 0)}

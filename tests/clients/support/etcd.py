@@ -8,8 +8,8 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
-from tests.clients.books import problems
-from tests.clients.lab import Lab, conf, environment, until
+from tests.clients.support.ipam_books import problems
+from tests.clients.support.lab import Lab, conf, environment, until
 
 RESOURCES = "/calico/resources/v3/projectcalico.org/"
 ENDPOINTS = f"{RESOURCES}workloadendpoints/default/"

@@ -1,6 +1,6 @@
 """Two acts on a cluster of 2015, the second one in the middle of the first, at the place where it hurts most.
 
-usage: python racing.py prune|add|pool CONF
+usage: python race_2015.py prune|add|pool CONF
 prune: looks for endpoints of net1, finds none, and before it deletes the profile an ADD of container a goes by.
 add: an ADD of container a has found its profile, and before it writes the endpoint a prune goes by.
 pool: an ADD of container a has found no pool, and before it makes one somebody makes a wider one.

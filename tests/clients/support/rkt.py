@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from typing import Any
 
-from tests.clients.caller import Reply
-from tests.clients.lab import REFERENCE_PLUGINS, Lab
+from tests.clients.support.caller import Reply
+from tests.clients.support.lab import REFERENCE_PLUGINS, Lab
 
 NETS = "/etc/rkt/net.d"
 PLUGINS = "/var/lib/rkt/plugins/net"
