@@ -8,7 +8,8 @@
 PY := .venv/bin/python
 # Most of a client test's time is waiting; each has a host of its own.
 AT_ONCE := -n 4 --dist worksteal
-SOURCES := $(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
+SOURCES := $(wildcard packaging/share/*) \
+	$(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
 	-o -type f -name '*.yaml' -o -type f -name '*.[ch]' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
 .PHONY: all binary ut demo test test-slow explore check bench setup clean

@@ -32,6 +32,7 @@ CFLAGS = (
 LAUNCHER = ROOT / "plugin" / "agent"
 """Where launcher*.c and their header are."""
 MAIN = ROOT / "packaging" / "zip_main.py"
+SHARE = ROOT / "packaging" / "share"
 YAML = ROOT / "packaging" / "zip_yaml.py"
 
 
@@ -77,6 +78,15 @@ def stripped(path: Path) -> bytes:
         return Path(folder, "stripped").read_bytes()
 
 
+def share() -> Iterator[tuple[str, bytes]]:
+    """What `calico-rkt install` puts beside the plugin, as (name inside, bytes), sorted."""
+    from calico_rkt.compiler.grammar.schema import schema
+
+    made = {path.name: path.read_bytes() for path in SHARE.iterdir()}
+    made["overrides.schema.json"] = (json.dumps(schema(), indent=2) + "\n").encode()
+    yield from ((f"share/{name}", made[name]) for name in sorted(made))
+
+
 def build_id() -> str:
     """32 hex digits that stand for every byte of every source: an agent serves launchers of its own build only."""
     digest = hashlib.sha256(sys.version.encode())
@@ -98,6 +108,8 @@ def application(build: str) -> bytes:
             archive.writestr(zipfile.ZipInfo(name, EPOCH), path.read_bytes())
             if path.suffix == ".py":
                 archive.writestr(zipfile.ZipInfo(name + "c", EPOCH), bytecode(name, path))
+        for name, data in share():
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
     return out.getvalue()
 
 

@@ -1,94 +1,138 @@
-"""The name of a runtime or a folder in, dist/calico put there, or taken away from there, out."""
+"""A command line in, this program with all that belongs to it on a host out: `calico-rkt install`."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
-import zipfile
-from pathlib import Path
 
 import calico_rkt
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.process import atomic
+from calico_rkt.plugin.install import manifest, one_folder, systemd
+from calico_rkt.plugin.install.parts import GROUPS, PREFIX
+from calico_rkt.plugin.install.payload import own_file
+from calico_rkt.plugin.install.plan import Plan, Step, Wanted, planned
+from calico_rkt.plugin.install.put import put
+from calico_rkt.plugin.publish.confirm import agreed
 
-INSTALL_TO = {"rkt": Path("/usr/lib/rkt/plugins/net"), "cni": Path("/opt/cni/bin")}
-_OURS = "calico_rkt/plugin/main.py"
-"""What only this program's file has inside."""
+EPILOG = f"""parts (--with, --without): {", ".join(GROUPS)}
+
+examples:
+  dist/calico install                     shows what it would put where, asks, and does it
+  dist/calico install --yes --without units
+  dist/calico install --root /srv/image --prefix /usr
+  dist/calico install --to ./plugins      the plugin alone, as a copy in that folder
+
+Nothing that is not this program's is overwritten: stock Calico's plugin has the very name `calico`. What is put is kept
+in /var/lib/calico-rkt/installed.json, with checksums; `calico-rkt uninstall` takes it back.
+
+exit status: 0 done or nothing to do, 1 not agreed, or (with --dry-run) something would change, or systemd refused,
+2 refused or bad usage; then nothing was changed"""
 
 
-def install(where: str, *, replace: bool) -> int:
-    """Copy this file into a plugin folder, whole or not at all; another program's `calico` stays unless replace."""
-    folder = _folder(where)
-    own = Path(sys.argv[0]).resolve()
-    if not _is_ours(own):
-        own = Path(calico_rkt.__file__).resolve().parents[3] / "dist" / "calico"
-    if not own.is_file():
-        raise CniError(Code.IO, "dist/calico is not built: make binary")
-    there = folder / "calico"
-    if not replace:
-        _refuse_others(there, "--replace puts this one in its place; Calico's own plugin has that very name")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="don't ask")
+    parser.add_argument("--dry-run", action="store_true", help="only show; exit status 1 when something would change")
+    add_root(parser)
+    parser.add_argument(
+        "--prefix", metavar="DIR", help=f"commands, manual pages and completion go below it (default: {PREFIX})"
+    )
+    for option, words in (("--with", "also where this host has no use for it"), ("--without", "leave it out")):
+        parser.add_argument(
+            option, dest=option[2:], action="append", default=[], choices=tuple(GROUPS), metavar="PART", help=words
+        )
+    parser.add_argument("--copy", action="store_true", help="copies in other runtimes' folders, no links")
+    parser.add_argument("--replace", action="store_true", help="also where another program is called calico")
+    parser.add_argument("--to", metavar="WHERE", help="only the plugin, only there: rkt, cni, or a folder")
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", default="", metavar="DIR", help="a folder that is, or becomes, a host: for images")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Install; the exit status. Raises CniError."""
+    if args.to is not None:
+        _alone(args)
+        return one_folder.install(args.to, replace=args.replace)
+    wanted = Wanted(
+        root_of(args.root), prefix_of(args.prefix), frozenset(args.__dict__["with"]), frozenset(args.without),
+        args.copy, args.replace,
+    )  # fmt: skip
+    if both := wanted.asked & wanted.unasked:
+        raise CniError(Code.INVALID_ENVIRONMENT, f"--with and --without name the same part: {', '.join(sorted(both))}")
+    own, known = own_file(), manifest.read(wanted.root)
     try:
-        atomic.make_folder(folder, 0o755)
-        atomic.replace(there, own.read_bytes(), 0o755)
+        plan = planned(wanted, own, known)
     except OSError as e:
-        raise CniError(Code.IO, f"can not install into {folder}: {e.strerror}") from e
-    print(f"installed {there}")
-    return 0
-
-
-def uninstall(where: str, *, force: bool) -> int:
-    """Remove this program from a plugin folder; never another's, and not where a DEL would need it, unless force."""
-    there = _folder(where) / "calico"
-    if not (there.exists() or there.is_symlink()):
-        print(f"there is no {there}")
-        return 0
-    _refuse_others(there, "it is left as it is")
-    attached = 0 if force else _attached()
-    if attached:
+        raise CniError(Code.IO, f"can not read {e.filename}: {e.strerror}") from e
+    if plan.refused:
         raise CniError(
             Code.IO,
-            f"{attached} containers are attached: without {there} their runtimes can not take them away",
-            "stop them first, and calico-rkt gc; --force removes it all the same",
+            "nothing is installed: " + "; ".join(plan.refused),
+            "--without PART leaves a part out; --replace overwrites what is another's; --to DIR takes another folder",
         )
-    try:
-        there.unlink()
-        atomic.sync(there.parent)
-    except OSError as e:
-        raise CniError(Code.IO, f"can not remove {there}: {e.strerror}") from e
-    print(f"removed {there}")
-    return 0
+    return _install(wanted, plan, known, dry=args.dry_run, yes=args.yes)
 
 
-def _folder(where: str) -> Path:
-    """A word is a runtime's name, or a folder that is there; a path may be one that is to be made."""
-    if where in INSTALL_TO:
-        return INSTALL_TO[where]
-    if "/" not in where and (not where or not Path(where).is_dir()):
+def _install(wanted: Wanted, plan: Plan, known: manifest.Manifest, *, dry: bool, yes: bool) -> int:
+    changes = [s for s in plan.steps if s.changes]
+    units = [s for s in plan.steps if s.new.path.endswith((".socket", ".service")) and s.act != "remove"]
+    after = systemd.enabling() if units and not wanted.root else []
+    what = f"calico-rkt {calico_rkt.__version__}"
+    if not changes:
+        print(f"{what} is installed as it should be{f' in {wanted.root}' if wanted.root else ''}")
+        return 0
+    print(f"{what} {'would be' if dry else 'is to be'} installed{f' in {wanted.root}' if wanted.root else ''}:")
+    print("".join(_line(s) for s in plan.steps), end="")
+    print("".join(f"  left out {words}\n" for words in plan.left_out), end="")
+    print("".join(f"  then     {' '.join(command)}\n" for command in after), end="")
+    if dry:
+        return 1
+    sys.stdout.flush()
+    if not yes and not agreed("Install?", "--yes installs"):
+        return 1
+    put(wanted.root, plan, known)
+    failed = systemd.run(after)
+    for words in failed:
+        print(f"calico-rkt: installed, but {words}", file=sys.stderr)
+    print(f"installed {what}: {len(changes)} files and links; calico-rkt uninstall takes them back")
+    return 1 if failed else 0
+
+
+def _line(step: Step) -> str:
+    where = f"{step.new.path} -> {step.new.link}" if step.new.link and step.changes else step.new.path
+    return f"  {step.act:<8} {where:<56} {step.words}\n"
+
+
+def _alone(args: argparse.Namespace) -> None:
+    others = {
+        "--root": args.root, "--prefix": args.prefix, "--with": args.__dict__["with"], "--without": args.without,
+        "--copy": args.copy, "--dry-run": args.dry_run,
+    }  # fmt: skip
+    if named := [name for name, value in others.items() if value]:
         raise CniError(
             Code.INVALID_ENVIRONMENT,
-            f"{where!r} is neither {' nor '.join(INSTALL_TO)} nor a folder",
-            "a folder that is to be made is named by a path, such as ./plugins",
+            f"--to puts one file into one folder, and has no use for {', '.join(named)}",
+            "without --to everything is installed",
         )
-    return Path(where)
 
 
-def _refuse_others(there: Path, way_out: str) -> None:
-    if (there.exists() or there.is_symlink()) and not _is_ours(there):
-        what = "a link that leads nowhere" if not there.exists() else "not this program"
-        raise CniError(Code.IO, f"{there} is there and is {what}", way_out)
+def root_of(text: str) -> str:
+    """The root as an absolute path, empty for this host's own; CniError where it is no folder."""
+    if not text:
+        return ""
+    root = os.path.realpath(text)
+    if not os.path.isdir(root):  # noqa: PTH112 - Path's raises where it may not look
+        raise CniError(Code.INVALID_ENVIRONMENT, f"--root {text} is no folder", "make it first")
+    return "" if root == "/" else root
 
 
-def _is_ours(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as inside:
-            return _OURS in inside.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
-def _attached() -> int:
-    """How many attachments this host's records know, of its own datastore and of clusters."""
-    from calico_rkt.plugin.store.folders import RECORDS
-    from calico_rkt.plugin.store.local import open_local, open_records
-
-    stores = (open_local(), *map(open_records, RECORDS))
-    return sum(len(s.endpoints()) for s in stores if s.is_there())
+def prefix_of(text: str | None) -> str:
+    """The prefix, checked; CniError where it is no absolute path."""
+    if text is None:
+        return PREFIX
+    prefix = text.rstrip("/")
+    if not text.startswith("/") or ".." in prefix.split("/") or not prefix:
+        raise CniError(Code.INVALID_ENVIRONMENT, f"--prefix {text!r} is no absolute path below /", "such as /usr/local")
+    return prefix

@@ -17,10 +17,13 @@ EXCHANGE = {
     "export": "write profiles, pools and endpoints as a file that calicoctl takes",
     "import": "publish what export wrote, or what another datastore has",
 }
-ATTACHING = {
+MODULES = {
     "attach": "attach a network namespace whose runtime calls no CNI plugin: nspawn, units, Docker, LXC",
     "detach": "take away what attach made",
+    "install": "put the plugin and all that belongs to it onto this host",
+    "uninstall": "take back what install put",
 }
+"""Each a module of its name here, with EPILOG, add_arguments(parser) and run(args)."""
 
 EPILOG = """examples:
   calico-rkt compile net.conf              the canonical profile of a conf (the same as compile-profile)
@@ -43,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args[:1] and args[0] in EXCHANGE:
             return _answered(lambda: _exchange(args[0], args[1:]))
-        if args[:1] and args[0] in ATTACHING:
-            return _answered(lambda: _attaching(args[0], args[1:]))
+        if args[:1] and args[0] in MODULES:
+            return _answered(lambda: _module(args[0], args[1:]))
         parsed = _parser().parse_args(args)
         return _answered(lambda: _run(parsed))
     except BrokenPipeError:
@@ -78,29 +81,22 @@ def _exchange(command: str, argv: list[str]) -> int:
     return exchange(command, argv)
 
 
-def _attaching(command: str, argv: list[str]) -> int:
+def _module(command: str, argv: list[str]) -> int:
     from importlib import import_module
 
     module = import_module(f"calico_rkt.plugin.commands.{command}")
     parser = argparse.ArgumentParser(
         prog=f"calico-rkt {command}",
-        description=ATTACHING[command],
+        description=MODULES[command],
         epilog=module.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     module.add_arguments(parser)
     return int(module.run(parser.parse_args(argv)))
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.command == "install":
-        from calico_rkt.plugin.commands.install import install
-
-        return install(args.to, replace=args.replace)
-    if args.command == "uninstall":
-        from calico_rkt.plugin.commands.install import uninstall
-
-        return uninstall(args.to, force=args.force)
     if args.command == "agent":
         from calico_rkt.plugin.agent.run import run as serve
 
@@ -120,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"calico-rkt {calico_rkt.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("compile", help="print the canonical profile of a network conf")
-    for name, words in {**REVIEW, **EXCHANGE, **ATTACHING}.items():
+    for name, words in {**REVIEW, **EXCHANGE, **MODULES}.items():
         commands.add_parser(name, help=words)
     apply = commands.add_parser("apply", help="publish what the host's files compile to")
     status = commands.add_parser("status", help="each network: in step, stale, edited; and what blocks forwarding")
@@ -167,16 +163,4 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WHERE",
         help="Prometheus metrics at a path, PORT or 127.0.0.1:PORT (default: metrics.sock beside the agent's socket)",
     )
-    install = commands.add_parser("install", help="put dist/calico where a runtime looks for it")
-    install.add_argument("--replace", action="store_true", help="also where another program is called calico")
-    uninstall = commands.add_parser("uninstall", help="take it away again; another program called calico stays")
-    uninstall.add_argument("--force", action="store_true", help="also while containers are attached")
-    for command in (install, uninstall):
-        command.add_argument(
-            *("--to", "--from") if command is uninstall else ("--to",),
-            dest="to",
-            default="cni",
-            metavar="WHERE",
-            help="rkt, cni, or a folder (default: cni)",
-        )
     return parser

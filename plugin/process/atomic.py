@@ -58,6 +58,13 @@ def is_left(name: str) -> bool:
     return bool(_LEFT.match(name))
 
 
+def sweep(path: Path) -> None:
+    """Take away what a killed writer of this file left beside it; only for who knows that nobody writes it now."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        if is_left(left.name):
+            left.unlink(missing_ok=True)
+
+
 def sync(folder: Path) -> None:
     """Names in a folder, as they are now, on the disk."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -38,10 +38,10 @@ def reviewed(old: World, new: World) -> bool:
     return not any(d.is_error for d in found)
 
 
-def agreed(question: str) -> bool:
-    """Ask on a terminal; without one nobody can agree."""
-    if not sys.stdin.isatty():
-        print("calico-rkt: not a terminal to ask on: --yes publishes", file=sys.stderr)
+def agreed(question: str, unasked: str = "--yes publishes") -> bool:
+    """Ask on a terminal; without one nobody can agree. unasked: the option that needs none, and what it does."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        print(f"calico-rkt: not a terminal to ask on: {unasked}", file=sys.stderr)
         return False
     try:
         reply = input(f"{question} [y/N] ")

@@ -20,9 +20,10 @@ from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, unt
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
-PACKAGING = Path(__file__).parents[2] / "packaging"
+PACKAGING = Path(__file__).parents[2] / "packaging" / "share"
 SERVICE = PACKAGING / "calico-rkt-agent.service"
-UNITS = (SERVICE, PACKAGING / "calico-rkt-agent.socket")
+UNITS = (SERVICE, PACKAGING / "calico-rkt-agent.socket", PACKAGING / "calico-rkt-restore.service")
+INSTALLED = "/usr/lib/cni/calico"
 WEB = conf("web", pool("10.1.0.0/24", "fd00:1::/64"), cni="1.1.0")
 TRACE = "/run/lab/trace"
 MOUNTING = (
@@ -80,8 +81,10 @@ def lab(bare_lab: Lab) -> Lab:
 
 def test_systemd_finds_nothing_wrong_with_the_units(lab: Lab) -> None:
     for unit in UNITS:
-        lab.write(f"/run/lab/units/{unit.name}", unit.read_text())
-    done = lab.run("systemd-analyze", "verify", *(f"/run/lab/units/{u.name}" for u in UNITS), env=environment())
+        lab.write(f"/run/lab/units/{unit.name}", unit.read_text().replace(INSTALLED, f"{PLUGINS}/calico"))
+    done = lab.run(
+        "systemd-analyze", "verify", "--man=no", *(f"/run/lab/units/{u.name}" for u in UNITS), env=environment()
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
@@ -92,10 +95,12 @@ def test_no_directive_takes_the_agent_out_of_the_hosts_namespaces() -> None:
 def test_what_the_unit_starts_does_every_verb_within_what_the_unit_leaves_it(lab: Lab, cni: Caller) -> None:
     unit = settings()
     program, *arguments = unit["ExecStart"].split()
-    assert (program, arguments) == (f"{PLUGINS}/calico", ["agent"])
+    assert (program, arguments) == (INSTALLED, ["agent"])
     kept = ",".join("+" + c.removeprefix("CAP_").lower() for c in unit["CapabilityBoundingSet"].split())
     limits = ("--no-new-privs", f"--bounding-set=-all,{kept}", "--inh-caps=-all")
-    agent = Agent(lab, binary=program, before=("strace", "-f", "-qq", "-o", TRACE, "setpriv", *limits)).start()
+    agent = Agent(
+        lab, binary=f"{PLUGINS}/calico", before=("strace", "-f", "-qq", "-o", TRACE, "setpriv", *limits)
+    ).start()
     netns = lab.netns("c1")
     lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
     cni.add(WEB, "c1", netns)

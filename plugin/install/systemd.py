@@ -1,0 +1,44 @@
+"""Units that are installed in; enabled and started where systemd runs, or stopped and disabled, out."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from calico_rkt.plugin.install.parts import UNITS
+
+_RUNS = Path("/run/systemd/system")
+_ALL = (*UNITS, "calico-rkt-agent.service")
+
+
+def enabling() -> list[list[str]]:
+    """The commands that put the units to work: at once where systemd runs, else at the next boot."""
+    if not shutil.which("systemctl"):
+        return []
+    if not _RUNS.is_dir():
+        return [["systemctl", "enable", *UNITS]]
+    return [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", *UNITS]]
+
+
+def disabling() -> list[list[str]]:
+    """The commands that take the units out of work, before their files go."""
+    if not shutil.which("systemctl"):
+        return []
+    now = ["--now"] if _RUNS.is_dir() else []
+    return [["systemctl", "disable", *now, *_ALL]]
+
+
+def after_removal() -> list[list[str]]:
+    """What systemd has to be told once the files are gone."""
+    return [["systemctl", "daemon-reload"]] if _RUNS.is_dir() and shutil.which("systemctl") else []
+
+
+def run(commands: list[list[str]]) -> list[str]:
+    """Run them one after the other; the words of those that failed."""
+    failed = []
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            failed.append(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+    return failed
