@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
-from calico_rkt.plugin.cni.result import NEWEST
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.process import signals, streams
 
 
 def main() -> int:
@@ -33,6 +30,12 @@ def main() -> int:
 
 def _cni(arguments: list[str]) -> int:
     """One CNI call, done by this process; what goes wrong before the call itself begins is an answer, too."""
+    # Here, not above: a person's command needs none of it.
+    import json
+
+    from calico_rkt.plugin.cni.result import NEWEST
+    from calico_rkt.plugin.process import signals, streams
+
     try:
         try:
             return _call(arguments)
@@ -53,13 +56,16 @@ def _cni(arguments: list[str]) -> int:
 
 def _call(arguments: list[str]) -> int:
     if os.environ["CNI_COMMAND"] == "VERSION":
+        import json
+
         from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS
+        from calico_rkt.plugin.cni.result import NEWEST
 
         _say(0, json.dumps({"cniVersion": NEWEST, "supportedVersions": list(SUPPORTED_VERSIONS)}) + "\n")
         return 0
     from calico_rkt.plugin.calls import call
     from calico_rkt.plugin.cni.request import read_stdin
-    from calico_rkt.plugin.process import trace
+    from calico_rkt.plugin.process import signals, streams, trace
 
     stdin = read_stdin(sys.stdin.buffer)
     if arguments[:1] == ["--undo"]:  # the launcher holds all back that would end it
@@ -80,6 +86,8 @@ def _say(_code: int, line: str) -> None:
 
     No signal ends this process from here on: what the runtime is told has to hold.
     """
+    from calico_rkt.plugin.process import signals, streams
+
     signals.listen_no_more()
     try:
         streams.answer(line)

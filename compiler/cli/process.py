@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import gc
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable
@@ -112,6 +111,8 @@ def _write_whole(path: Path, text: str) -> None:
         return
     if not path.parent.is_dir():
         raise FileNotFoundError(ENOENT, "there is no such folder")
+    import secrets  # here, not above: most commands write no file
+
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with fresh.open("x", encoding="utf-8") as stream:

@@ -10,8 +10,9 @@ from calico_rkt.compiler.workspace.files import SUFFIXES
 
 _NEARLY = (".yaml.", ".yml.", ".yaml~", ".yml~", ".json")
 _KEY = rb"^(?:\{[ \t]*)?['\"]?(?:network|definitions|settings|guardrails)['\"]?[ \t]*:"
-_LOOKS_SO = re.compile(_KEY + rb"|^kind:[ \t]*['\"]?Profile\b", re.MULTILINE)
-_BEGINS_SO = re.compile(
+# As text: compiled where there is a file to look at, which most folders have none of.
+_LOOKS_SO = rb"(?m)" + _KEY + rb"|^kind:[ \t]*['\"]?Profile\b"
+_BEGINS_SO = (
     rb"(?:\s|#[^\n]*\n|---[^\n]*\n)*" + rb"(?:" + _KEY.replace(rb"^", b"", 1) + rb"|kind:[ \t]*['\"]?Profile\b)"
 )
 
@@ -37,7 +38,7 @@ def unnamed(files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
     return tuple(
         warning("CR707", "not read: the name does not end in .yaml or .yml", path=path)
         for path, data in files.items()
-        if not _nearly(path.rpartition("/")[2].lower()) and _BEGINS_SO.match(data)
+        if not _nearly(path.rpartition("/")[2].lower()) and re.match(_BEGINS_SO, data)
     )
 
 
@@ -63,7 +64,7 @@ def beside(files: Mapping[str, bytes], read: Iterable[bytes]) -> tuple[Diagnosti
 
 def _lost(files: Mapping[str, bytes], read: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     known = set(read)
-    return ((path, data) for path, data in files.items() if data not in known and _LOOKS_SO.search(data))
+    return ((path, data) for path, data in files.items() if data not in known and re.search(_LOOKS_SO, data))
 
 
 def _nearly(name: str) -> bool:

@@ -115,11 +115,11 @@ def _without_an_agent(say: Callable[[Row | Fact], None]) -> None:
     net = str(ROOT / "docs/examples/two-networks/web.conf")
     ours, peer = medians(
         [
-            lambda _: wall(str(ROOT / ".venv/bin/compile-profile"), net),
+            lambda _: wall(str(OURS), "compile", net),
             lambda _: wall(sys.executable, "-c", "import jinja2, yaml"),
         ]
     )
-    say(Row("compile-profile / python3 -c 'import jinja2, yaml'", ours, peer, 1.5))
+    say(Row("calico-rkt compile / python3 -c 'import jinja2, yaml'", ours, peer, 1.4))
     mine = conf("calico", "alone", "10.91.0.0/16")
     names = [f"alone{i}" for i in range(ROUNDS + 1)]
     netns("add", names)
