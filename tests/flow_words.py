@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from calico_rkt.compiler.ir.selector import parse_selector
+from calico_rkt.compiler.ir.selector_parser import parse_selector
 
 NAMES = {"TCP": 6, "UDP": 17, "ICMP": 1, "ICMPv6": 58, "SCTP": 132, "UDPLite": 136}
 PORTED, ICMP = (6, 17, 132), (1, 58)

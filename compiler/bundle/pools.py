@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from calico_rkt.compiler.bundle.resources import Pool
 from calico_rkt.compiler.bundle.write import SPEC
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
-from calico_rkt.compiler.ir.selector import SelectorError, parse_selector
+from calico_rkt.compiler.ir.selector_parser import SelectorError, parse_selector
 from calico_rkt.compiler.targets.yaml_values import Value
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.grammar.rules import DEFINITION_NAME
+from calico_rkt.compiler.grammar.sides import DEFINITION_NAME
 from calico_rkt.compiler.ir.model import Net, PortRange
 from calico_rkt.compiler.text.fields import Field, Problems, fields_of, items_of, text_of
 from calico_rkt.compiler.text.nodes import Mapping, Node, Sequence

@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from calico_rkt.compiler.diagnostics import Span
+from calico_rkt.compiler.grammar.headers import check_ports, read_icmp
 from calico_rkt.compiler.ir.model import (
-    ICMP,
-    ICMPV6,
-    PORT_PROTOCOLS,
     Action,
-    Icmp,
     Match,
     NameRef,
     Net,
@@ -23,12 +20,12 @@ from calico_rkt.compiler.ir.model import (
 from calico_rkt.compiler.text.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
 from calico_rkt.compiler.text.nodes import Mapping, Node, Sequence
 from calico_rkt.compiler.text.values import (
-    BadValueError,
     parse_net,
     parse_network,
-    parse_number,
     parse_port,
     parse_protocol,
+    parsed,
+    value_of,
 )
 
 WHAT_KEYS = ("protocol", "port", "icmp")
@@ -146,11 +143,8 @@ def _end(field_: Field, problems: Problems) -> End | None:
     if text is None:
         return None
     if key == "ip":
-        try:
-            return End(net=parse_addresses(text.text), span=text.span)
-        except BadValueError as e:
-            problems.error(e.code, e.message, text.span, e.hint)
-            return None
+        net = parsed(text, parse_addresses, problems)
+        return End(net=net, span=text.span) if net is not None else None
     if text.text != "true":
         problems.error("CR327", f"{key} takes only true, not {text.text!r}", text.span)
         return None
@@ -164,13 +158,10 @@ def _networks(entry: Field, problems: Problems) -> End | None:
     names: list[NameRef] = []
     for node in nodes:
         text = text_of(node, "network", problems)
-        if text is None:
+        name = parsed(text, parse_network, problems) if text else None
+        if text is None or name is None:
             return None
-        try:
-            names.append(NameRef(parse_network(text.text), text.span))
-        except BadValueError as e:
-            problems.error(e.code, e.message, text.span, e.hint)
-            return None
+        names.append(NameRef(name, text.span))
     if not names:
         problems.error("CR327", "network is an empty list: nobody", entry.key.span)
         return None
@@ -207,67 +198,27 @@ def _exceptions(entry: Field, problems: Problems) -> Iterable[Match]:
 
 def _matches(found: MappingType[str, Field], problems: Problems) -> tuple[Match, ...]:
     """What protocol, port and icmp say, as matches; anything where they are left out."""
-    try:
-        protocol = _protocol(found.get("protocol"), problems)
-        ports = _ports(found.get("port"), problems)
-    except BadValueError:
-        return ()
-    if ports and protocol not in PORT_PROTOCOLS:
-        problems.error("CR312", "port where the protocol has none", found["port"].key.span, "TCP, UDP or SCTP")
-    icmp = _icmp(found["icmp"], protocol, problems) if "icmp" in found else None
+    before = len(problems.found)
+    protocol = value_of(found.get("protocol"), _protocol, problems)
+    failed = len(problems.found) > before
+    ports = _ports(found["port"], problems) if "port" in found else ()
+    if ports and not failed:
+        check_ports(found["port"], protocol, "the test", problems)
+    icmp = read_icmp(found["icmp"], protocol, problems) if "icmp" in found else None
     return (Match(protocol=protocol, icmp=icmp, destination=Side(ports=ports)),)
 
 
-def _protocol(entry: Field | None, problems: Problems) -> int | None:
-    text = text_of(entry.value, "protocol", problems) if entry else None
-    if text is None or text.text == ANYTHING:
-        return None
-    try:
-        return parse_protocol(text.text)
-    except BadValueError as e:
-        problems.error(e.code, e.message, text.span, e.hint)
-        raise
+def _protocol(text: str) -> int | None:
+    return None if text == ANYTHING else parse_protocol(text)
 
 
-def _ports(entry: Field | None, problems: Problems) -> tuple[PortRange, ...]:
+def _ports(entry: Field, problems: Problems) -> tuple[PortRange, ...]:
     """One port, a range, or a list of these; none for `any`."""
-    if entry is None:
-        return ()
     listed = isinstance(entry.value, Sequence)
     nodes = items_of(entry.value, "port", problems) if listed else (entry.value,)
     if listed and not nodes:
         problems.error("CR327", "port is an empty list: no packet", entry.key.span, "leave it out for every port")
-    out: list[PortRange] = []
-    for node in nodes:
-        text = text_of(node, "port", problems)
-        if text is None or (text.text == ANYTHING and not listed):
-            continue
-        try:
-            out.append(parse_port(text.text))
-        except BadValueError as e:
-            problems.error(e.code, e.message, text.span, e.hint)
-            raise
-    return tuple(out)
-
-
-def _icmp(entry: Field, protocol: int | None, problems: Problems) -> Icmp | None:
-    found = fields_of(entry.value, ("type", "code"), "icmp", problems)
-    if protocol not in (ICMP, ICMPV6):
-        problems.error(
-            "CR319", "icmp needs a protocol that has types", entry.key.span, "protocol: ICMP or ICMPv6 beside it"
-        )
-    if "type" not in found:
-        if found:
-            problems.error("CR304", "icmp without type", entry.key.span, "such as type: 8 (echo request)")
-        return None
-    numbers: list[int] = []
-    for key, last in (("type", 254), ("code", 255)):
-        text = text_of(found[key].value, key, problems) if key in found else None
-        if text is None:
-            continue
-        try:
-            numbers.append(parse_number(text.text, f"an ICMP {key}", 0, last, "CR318"))
-        except BadValueError as e:
-            problems.error(e.code, e.message, text.span, e.hint)
-            return None
-    return Icmp(*numbers) if numbers else None
+    texts = [text for node in nodes if (text := text_of(node, "port", problems)) is not None]
+    if not listed and any(text.text == ANYTHING for text in texts):
+        return ()
+    return tuple(port for text in texts if (port := parsed(text, parse_port, problems)) is not None)

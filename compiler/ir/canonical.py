@@ -15,6 +15,9 @@ ANNOTATION_VERSION = "calico-rkt.org/compiler"
 ANNOTATION_LOG_LIMIT = "calico-rkt.org/log-limit"
 ANNOTATION_TO_HOST = "calico-rkt.org/endpoint-to-host"
 
+MOST_RULES, MOST_NETS, MOST_PORTS = 1024, 256, 50
+"""Limits of Calico's v3 API (policy_common.go): rules of one direction, members of one field."""
+
 
 def digest(network: Network) -> str:
     """`sha256:` and 64 hex digits over canonical JSON of what the network means, not how it is written."""

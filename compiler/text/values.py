@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -14,9 +15,13 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
+from typing import TypeVar
 
 from calico_rkt.compiler.ir.model import PROTOCOL_NAMES, Net, PortRange
-from calico_rkt.compiler.text.fields import did_you_mean
+from calico_rkt.compiler.text.fields import Field, Problems, did_you_mean, text_of
+from calico_rkt.compiler.text.nodes import Scalar
+
+T = TypeVar("T")
 
 LAST_PORT = 65535
 
@@ -40,6 +45,21 @@ class BadValueError(Exception):
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         self.code, self.message, self.hint = code, message, hint
         super().__init__(message)
+
+
+def parsed(text: Scalar, parse: Callable[[str], T], problems: Problems) -> T | None:
+    """What parse makes of a value's text; None and an error where that raises BadValueError."""
+    try:
+        return parse(text.text)
+    except BadValueError as e:
+        problems.error(e.code, e.message, text.span, e.hint)
+        return None
+
+
+def value_of(field: Field | None, parse: Callable[[str], T], problems: Problems) -> T | None:
+    """The same of a field's one value; None without an error where the field is left out."""
+    text = text_of(field.value, field.key.text, problems) if field else None
+    return parsed(text, parse, problems) if text else None
 
 
 def parse_number(text: str, what: str, lo: int, hi: int, code: str) -> int:

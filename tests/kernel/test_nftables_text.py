@@ -8,7 +8,7 @@ import pytest
 
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
-from calico_rkt.compiler.ir.selector import parse_selector
+from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.targets import TARGETS
 
 pytestmark = pytest.mark.kernel

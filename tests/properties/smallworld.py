@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, PortRange, Rule, Side, ToHost
-from calico_rkt.compiler.ir.selector import parse_selector
+from calico_rkt.compiler.ir.selector_parser import parse_selector
 from tests.worlds import conf, world
 
 NAMES = ("web", "db", "ext")

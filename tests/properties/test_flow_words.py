@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, PortRange, Rule, Side
-from calico_rkt.compiler.ir.selector import parse_selector
+from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.packets.budget import WORDS, Budget
 from calico_rkt.compiler.packets.first_match import FirstMatch
 from calico_rkt.compiler.packets.simplify import readable

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate, matches
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side
-from calico_rkt.compiler.ir.selector import parse_selector
+from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.labels import label_classes
 from calico_rkt.compiler.packets.ranges import example

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side
-from calico_rkt.compiler.ir.selector import Op, parse_selector
+from calico_rkt.compiler.ir.selector import Op
+from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.packets.compare import told_apart
 from calico_rkt.compiler.review.lint import lint
 

@@ -5,18 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.ir.selector import (
-    ALL,
-    MAX_LENGTH,
-    Op,
-    Selector,
-    SelectorError,
-    all_of,
-    any_of,
-    has,
-    negate,
-    parse_selector,
-)
+from calico_rkt.compiler.ir.selector import ALL, Op, Selector, all_of, any_of, has, negate
+from calico_rkt.compiler.ir.selector_parser import LONGEST_SELECTOR, SelectorError, parse_selector
 
 KEYS = st.sampled_from(["a", "b", "has", "in", "x/y.z-1_2"])
 VALUES = st.one_of(st.sampled_from(["", "a", "ab", "b", "it's", '"', "a && b", ") in {"]), st.text("ab", max_size=3))
@@ -87,7 +77,7 @@ def naive(text: str, labels: dict[str, str]) -> bool:
 @given(SELECTORS)
 def test_what_is_printed_is_read_back_as_the_same_value(selector):
     text = str(selector)
-    if len(text) <= MAX_LENGTH:
+    if len(text) <= LONGEST_SELECTOR:
         assert parse_selector(text) == selector
         assert str(parse_selector(text)) == text
 

@@ -12,7 +12,7 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
-from calico_rkt.compiler.ir.selector import parse_selector
+from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.targets.calico_v3.read import verify
 

@@ -15,14 +15,8 @@ BLOCKS = [textwrap.dedent(b) for b in re.findall(r"(?:^    .*\n|^\n(?=    ))+", 
 FILES = [
     b.strip("\n") + "\n" for b in BLOCKS if re.match(r"\s*(network|apiVersion|definitions|settings|guardrails):", b)
 ]
-OURS = (
-    *("text/fields", "text/values", "pipeline", "cli/compile"),
-    *(
-        f"grammar/{n}"
-        for n in ("rules", "definitions", "defaults", "settings", "expectations", "guardrails", "overrides")
-    ),
-)
-PACKAGES = ("passes/*.py", *(f"workspace/{n}.py" for n in ("files", "policy", "unread", "host")))
+OURS = ("text/fields", "text/values", "pipeline", "cli/compile")
+PACKAGES = ("grammar/*.py", "passes/*.py", *(f"workspace/{n}.py" for n in ("files", "policy", "unread", "host")))
 NAMES = b"definitions:\n  nets: {office: [192.0.2.0/24]}\n  ports: {web: [80]}\n"
 
 

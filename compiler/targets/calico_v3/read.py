@@ -31,7 +31,8 @@ from calico_rkt.compiler.ir.model import (
     ToHost,
 )
 from calico_rkt.compiler.ir.resolved import versions
-from calico_rkt.compiler.ir.selector import Selector, SelectorError, parse_selector
+from calico_rkt.compiler.ir.selector import Selector
+from calico_rkt.compiler.ir.selector_parser import SelectorError, parse_selector
 from calico_rkt.compiler.targets.readback import ReadBack, unreadable
 from calico_rkt.compiler.targets.yaml_values import Value, load
 

@@ -17,16 +17,17 @@ from calico_rkt.compiler.ir.canonical import (
     ANNOTATION_NETWORK,
     ANNOTATION_TO_HOST,
     ANNOTATION_VERSION,
+    MOST_NETS,
+    MOST_PORTS,
+    MOST_RULES,
     digest,
     rule_object,
 )
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, USUAL_LOG_LIMIT, Network, Rule, ToHost
 from calico_rkt.compiler.ir.resolved import nets
+from calico_rkt.compiler.ir.selector_parser import LONGEST_SELECTOR
 from calico_rkt.compiler.targets.limits import check, refuse
 from calico_rkt.compiler.targets.printing import render
-
-MOST_NETS, MOST_PORTS, MOST_RULES, LONGEST_SELECTOR = 256, 50, 1024, 1024
-"""Limits of Calico's v3 API (policy_common.go): a nets or ports field, a direction, a selector's characters."""
 
 Shape = str | int | list["Shape"] | dict[str, "Shape"]
 

@@ -81,7 +81,7 @@ def _choosy(pools: Iterable[Pool], net: Net) -> Pool | None:
 
 
 def _selects(pool: Pool, node: Kv) -> bool:
-    from calico_rkt.compiler.ir.selector import SelectorError, parse_selector
+    from calico_rkt.compiler.ir.selector_parser import SelectorError, parse_selector
 
     labels = section(resource(node.value), "metadata").get("labels")
     try:

@@ -3,20 +3,8 @@ import sys
 
 import pytest
 
-from calico_rkt.compiler.ir.selector import (
-    ALL,
-    MAX_DEPTH,
-    MAX_LENGTH,
-    Mention,
-    Op,
-    Selector,
-    SelectorError,
-    all_of,
-    any_of,
-    has,
-    negate,
-    parse_selector,
-)
+from calico_rkt.compiler.ir.selector import ALL, Mention, Op, Selector, all_of, any_of, has, negate
+from calico_rkt.compiler.ir.selector_parser import LONGEST_SELECTOR, MAX_DEPTH, SelectorError, parse_selector
 
 
 @pytest.mark.parametrize(
@@ -86,7 +74,7 @@ def test_a_selector_is_read_as_calico_reads_it_and_printed_in_one_form(text, can
         ("has(a) || a == 'global('", 16, "namespaces"),
         ("a" * 513 + "=='b'", 0, "513 characters"),
         ("!" * 1023, 1023, "found the end"),
-        ("a == '" + "b" * MAX_LENGTH + "'", MAX_LENGTH, "1031 characters"),
+        ("a == '" + "b" * LONGEST_SELECTOR + "'", LONGEST_SELECTOR, "1031 characters"),
         ("(" * 400 + "has(a)" + ")" * 400, MAX_DEPTH, "parentheses"),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
-from calico_rkt.compiler.ir.selector import any_of, has, parse_selector
+from calico_rkt.compiler.ir.selector import any_of, has
+from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.pipeline import write_proven
 from calico_rkt.compiler.targets import TARGETS, by_rule, printing
 from calico_rkt.compiler.targets.by_rule import by_label, by_member

@@ -7,7 +7,8 @@ import yaml
 from calico_rkt.compiler.diagnostics import CompileError, Span
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, NameRef, Network, PortRange, Rule, Side, ToHost
-from calico_rkt.compiler.ir.selector import any_of, has, parse_selector
+from calico_rkt.compiler.ir.selector import any_of, has
+from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.targets.calico_v3.read import read_calico_v3, read_network, verify
 from calico_rkt.compiler.targets.calico_v3.write import scalar, write_calico_v3
