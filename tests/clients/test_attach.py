@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from calico_rkt.compiler.cli.formats.json_schema import answers
-from tests.clients.lab import HOST_V4, PLUGINS, Lab, conf, environment, pool, until
+from tests.clients.support.attaching import CALICO, network
+from tests.clients.support.lab import HOST_V4, Lab, conf, environment, pool, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
-CALICO = f"{PLUGINS}/calico"
 PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}}
 OVERRIDE = """network: web
 ingress:
@@ -42,12 +41,6 @@ def host(lab: Lab) -> Lab:
     network(lab, conf("back", pool("10.2.0.0/24")))
     lab.netns("c1")
     return lab
-
-
-def network(lab: Lab, first: dict[str, Any], *chained: dict[str, Any]) -> None:
-    plugins = [{k: v for k, v in first.items() if k not in ("cniVersion", "name")}, *chained]
-    listed = {"cniVersion": first["cniVersion"], "name": first["name"], "plugins": plugins}
-    lab.write(f"/etc/cni/net.d/10-{first['name']}.conflist", json.dumps(listed))
 
 
 def run(lab: Lab, *argv: str, **more: str) -> subprocess.CompletedProcess[bytes]:
