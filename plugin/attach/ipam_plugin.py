@@ -12,7 +12,8 @@ from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address, Dns, Ipam, NetConf
 from calico_rkt.plugin.cni import program
-from calico_rkt.plugin.cni.request import VALID_ATTACHMENTS, Request
+from calico_rkt.plugin.cni.capabilities import VALID_ATTACHMENTS
+from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import Given, Ip, Result, ResultRoute, given_in
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint

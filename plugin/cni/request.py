@@ -7,19 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from ipaddress import ip_interface
 from typing import Any, BinaryIO
 
 from calico_rkt.compiler.conf.netconf import NO_DNS, SUPPORTED_VERSIONS, Address, Dns, Ipam, NetConf
 from calico_rkt.compiler.conf.parse import ETCD_VARIABLES, parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
+from calico_rkt.plugin.cni.capabilities import given_dns, listed_attachments, wishes
 from calico_rkt.plugin.errors import CniError, Code
 
 COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS")
 """Every verb that reads a conf; VERSION is answered before stdin is touched."""
-
-VALID_ATTACHMENTS = ("cni.dev/valid-attachments", "cni.dev/attachments")
-"""GC's list; the second name is what some runtimes wrote before the specification settled, libcni writes both."""
 
 LARGEST_CONF = 1 << 20
 """Bytes of stdin that are read at most; a conf with a long prevResult has some 10 KiB."""
@@ -31,7 +28,6 @@ _WHERE = ("name", "type", "cniVersion", "datastore_type", "nodename")
 _TAKING_AWAY = ("DEL", "GC")
 _SINCE = {"CHECK": (0, 4, 0), "GC": (1, 1, 0), "STATUS": (1, 1, 0)}
 _CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
-_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +192,7 @@ def _request(
             Code.INVALID_CONF,
             "calico must be the first plugin of its list, but the conf carries a prevResult",
         )
-    requested, mac = _wishes(environ, loaded) if command == "ADD" else ((), "")
+    requested, mac = wishes(environ, loaded) if command == "ADD" else ((), "")
     return Request(
         command=command,
         conf=conf,
@@ -207,9 +203,9 @@ def _request(
         path=tuple(p for p in environ.get("CNI_PATH", "").split(":") if p),
         requested=requested,
         mac=mac,
-        dns=_dns(conf.dns, loaded) if command == "ADD" else conf.dns,
+        dns=given_dns(conf.dns, loaded) if command == "ADD" else conf.dns,
         prev_result=json.dumps(previous) if previous else "",
-        attachments=_attachments(loaded) if command == "GC" else None,
+        attachments=listed_attachments(loaded) if command == "GC" else None,
         warnings=warnings,
     )
 
@@ -238,77 +234,3 @@ def _ifname(environ: Mapping[str, str]) -> str:
     if ifname in (".", "..") or re.search(r"[/:%\s\x00]", ifname) or not ifname.isprintable():
         raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {ifname!r} is no name of an interface")
     return ifname
-
-
-def _wishes(environ: Mapping[str, str], loaded: Mapping[str, Any]) -> tuple[tuple[Address, ...], str]:
-    """Addresses and MAC that were asked for; unknown keys of CNI_ARGS are skipped, since rkt passes users' own."""
-    args = dict(_cni_args(environ.get("CNI_ARGS", "")))
-    runtime = {k.lower(): v for k, v in _object(loaded, "runtimeConfig").items()}
-    own = _object(_object(loaded, "args"), "cni")
-    ips = runtime.get("ips") or own.get("ips") or [p for p in args.get("IP", "").split(",") if p]
-    if not isinstance(ips, list):
-        raise CniError(Code.INVALID_CONF, "ips must be a list of addresses")
-    mac = runtime.get("mac") or own.get("mac") or args.get("MAC", "")
-    if mac and (not isinstance(mac, str) or not _MAC.match(mac) or int(mac[:2], 16) & 1):
-        raise CniError(Code.INVALID_CONF, f"{mac!r} is no MAC address of an interface")
-    return tuple(_address(ip) for ip in ips), mac.lower()
-
-
-def _dns(of_conf: Dns, loaded: Mapping[str, Any]) -> Dns:
-    """Each field that the capability dns gives stands in for the conf's (CNI's CONVENTIONS: servers and searches)."""
-    runtime = {k.lower(): v for k, v in _object(loaded, "runtimeConfig").items()}
-    given = {k.lower(): v for k, v in _object(runtime, "dns").items()}
-    names = {"servers": "nameservers", "nameservers": "nameservers", "searches": "search", "search": "search"}
-    fields: dict[str, Any] = {}
-    for key, field in {**names, "options": "options"}.items():
-        value = given.get(key)
-        if not isinstance(value, list | None) or not all(isinstance(v, str) and v.isprintable() for v in value or ()):
-            raise CniError(Code.INVALID_CONF, f"{key} of the capability dns must be a list of strings")
-        if value:
-            fields[field] = tuple(value)
-    return replace(of_conf, **fields)
-
-
-def _address(text: object) -> Address:
-    try:
-        return ip_interface(text if isinstance(text, str) else "").ip
-    except ValueError:
-        raise CniError(Code.INVALID_CONF, f"the requested address {text!r} is no IP address") from None
-
-
-def _cni_args(text: str) -> list[tuple[str, str]]:
-    pairs = []
-    for part in text.split(";"):
-        key, equals, value = part.partition("=")
-        if part and not equals:
-            raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS holds {part[:40]!r}, which is no KEY=VALUE")
-        if part:
-            pairs.append((key, value))
-    return pairs
-
-
-def _object(loaded: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = loaded.get(key) or {}
-    if not isinstance(value, dict):
-        raise CniError(Code.INVALID_CONF, f"{key} must be an object")
-    return value
-
-
-def _attachments(loaded: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """GC's list; a missing one is empty, as libcni hands on a nil one: more than the dead is never freed anyway."""
-    found: list[tuple[str, str]] = []
-    for key in VALID_ATTACHMENTS:
-        listed = loaded.get(key)
-        try:
-            if not isinstance(listed, list | None):
-                raise TypeError
-            found += [(_word(a["containerID"]), _word(a["ifname"])) for a in listed or ()]
-        except (TypeError, KeyError):
-            raise CniError(Code.INVALID_CONF, f"{key} must be a list of containerID and ifname") from None
-    return tuple(dict.fromkeys(found))
-
-
-def _word(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
