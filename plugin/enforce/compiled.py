@@ -1,17 +1,23 @@
-"""Records and published profiles in; the elements and scripts that put them in force out. Changes nothing."""
+"""Confs, profiles and records in; what they compile to, and the elements and scripts in force, out. Changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.model import Endpoint, Published
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.grammar.overrides import File
+    from calico_rkt.compiler.targets.felix import Nodes
 
 
 def elements_of(endpoint: Endpoint) -> EndpointElements:
@@ -22,6 +28,35 @@ def elements_of(endpoint: Endpoint) -> EndpointElements:
         network_id=object_id(endpoint.key.network),
         ip_masq=endpoint.ip_masq,
     )
+
+
+def compile_published(
+    conf: NetConf,
+    known_ids: frozenset[str] | None = None,
+    files: Mapping[str, bytes] | Sequence[File] | None = None,
+    *,
+    felix: Nodes | None = None,
+) -> Published:
+    """What files compile to, as it is published; CniError with the diagnostics where they don't.
+
+    known_ids: of all networks of this host, where they are known; a rule about any other is refused then. files: what
+    they say, or their bytes by path; None stands for the host's own. felix: what the cluster says of its nodes, where
+    there is one.
+    """
+    from calico_rkt.compiler.pipeline import compile_for_host
+    from calico_rkt.compiler.workspace.host import overrides_of
+
+    try:
+        found = compile_for_host(conf, overrides_of(conf) if files is None else files, known_ids, felix=felix)
+    except CompileError as e:
+        errors = [d for d in e.diagnostics if d.is_error]
+        where = f"{errors[0].path}: " if errors[0].path else ""  # of a file or folder as such, not of a line
+        raise CniError(
+            Code.INVALID_CONF,
+            f"the policy of network {conf.name!r} does not compile: {where}{errors[0].message}",
+            render(errors),
+        ) from e
+    return Published(found.network.id, conf.name, found.text, found.digest)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.plugin.enforce import felix_chains
-from calico_rkt.plugin.enforce.local import compile_published
+from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.enforce.subnets import refuse_covering
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
-from calico_rkt.compiler.conf.netconf import NetConf
-from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce import forget_flows as flows
 from calico_rkt.plugin.enforce.compiled import elements_of, enforceable, in_force
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import adding_all, to_host_script
-from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
-
-if TYPE_CHECKING:
-    from calico_rkt.compiler.grammar.overrides import File
-    from calico_rkt.compiler.targets.felix import Nodes
 
 
 def members_script(store: LocalStore, network_ids: Collection[str]) -> str:
@@ -36,35 +28,6 @@ def finish_apply(store: LocalStore) -> None:
         LOG.warning("an apply was cut short: completing it for %s", ", ".join(unfinished))
         store.commit()
         restore(store)
-
-
-def compile_published(
-    conf: NetConf,
-    known_ids: frozenset[str] | None = None,
-    files: Mapping[str, bytes] | Sequence[File] | None = None,
-    *,
-    felix: Nodes | None = None,
-) -> Published:
-    """What files compile to, as it is published; CniError with the diagnostics where they don't.
-
-    known_ids: of all networks of this host, where they are known; a rule about any other is refused then. files: what
-    they say, or their bytes by path; None stands for the host's own. felix: what the cluster says of its nodes, where
-    there is one.
-    """
-    from calico_rkt.compiler.pipeline import compile_for_host
-    from calico_rkt.compiler.workspace.host import overrides_of
-
-    try:
-        found = compile_for_host(conf, overrides_of(conf) if files is None else files, known_ids, felix=felix)
-    except CompileError as e:
-        errors = [d for d in e.diagnostics if d.is_error]
-        where = f"{errors[0].path}: " if errors[0].path else ""  # of a file or folder as such, not of a line
-        raise CniError(
-            Code.INVALID_CONF,
-            f"the policy of network {conf.name!r} does not compile: {where}{errors[0].message}",
-            render(errors),
-        ) from e
-    return Published(found.network.id, conf.name, found.text, found.digest)
 
 
 def script(*published: Published) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
 from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.enforce import compiled, local
 from calico_rkt.plugin.enforce import forget_flows as flows
-from calico_rkt.plugin.enforce import local
 from calico_rkt.plugin.enforce.compiled import elements_of
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, adding_all
@@ -80,7 +80,7 @@ class NftablesEnforcer:
         compile to something else by now.
         """
         store, network_id = self.store, object_id(conf.name)
-        published = store.published(network_id) or store.publish(local.compile_published(conf))
+        published = store.published(network_id) or store.publish(compiled.compile_published(conf))
         if published.network != conf.name:
             raise CniError(
                 Code.PROFILE_UNUSABLE,
@@ -125,7 +125,7 @@ class NftablesEnforcer:
         if found is table.Standing.HELD:
             raise table.HeldTableError
         if self.store.published(object_id(conf.name)) is None:
-            local.compile_published(conf)
+            compiled.compile_published(conf)
 
 
 def _warn_of_blocked_forwarding() -> None:

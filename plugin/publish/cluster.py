@@ -12,7 +12,7 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.targets.calico_v3.read import verify
 from calico_rkt.compiler.targets.felix import Nodes, unfit
-from calico_rkt.plugin.enforce.local import compile_published
+from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.publish.changes import Change, ChangedMeanwhileError, Files, State
 from calico_rkt.plugin.store.access import UnreachableError

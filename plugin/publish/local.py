@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce import forget_flows, local
+from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
@@ -42,7 +43,7 @@ class Local:
         changes = []
         ids = self._known_ids()
         for name in sorted(wanted or self.known):
-            new = local.compile_published(self.known[name], ids, self.files.get(name))
+            new = compile_published(self.known[name], ids, self.files.get(name))
             edited = False
             old: Published | None = None
             try:
@@ -124,7 +125,7 @@ class Local:
         if name not in self.known:
             return State(network_id, name, "no conf" if published else "not published", endpoints, loaded)
         try:
-            new = local.compile_published(self.known[name], known_ids, self.files.get(name))
+            new = compile_published(self.known[name], known_ids, self.files.get(name))
         except CniError as e:
             return State(network_id, name, "unusable", endpoints, loaded, e.msg)
         state = "not published" if published is None else "in step" if new.digest == published.digest else "stale"

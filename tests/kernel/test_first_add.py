@@ -11,7 +11,7 @@ import pytest
 
 from calico_rkt.compiler.conf.netconf import Ipam
 from calico_rkt.compiler.conf.parse import parse_conf
-from calico_rkt.plugin.enforce import differences
+from calico_rkt.plugin.enforce import compiled, differences
 from calico_rkt.plugin.enforce import local as policy
 from calico_rkt.plugin.enforce.compiled import elements_of
 from calico_rkt.plugin.enforce.nft import libnftables, table
@@ -73,15 +73,17 @@ def is_free(store):
     return True
 
 
-@pytest.mark.parametrize("step", ["compile_published", "script", "blocked_forwarding"])
-def test_nobody_waits_for_what_a_first_add_reads_and_compiles(store, profiles, monkeypatch, step):
-    real, seen = getattr(policy, step), []
+@pytest.mark.parametrize(
+    ("module", "step"), [(compiled, "compile_published"), (policy, "script"), (policy, "blocked_forwarding")]
+)
+def test_nobody_waits_for_what_a_first_add_reads_and_compiles(store, profiles, monkeypatch, module, step):
+    real, seen = getattr(module, step), []
 
     def watched(*given, **more):
         seen.append(is_free(store))
         return real(*given, **more)
 
-    monkeypatch.setattr(policy, step, watched)
+    monkeypatch.setattr(module, step, watched)
     NftablesEnforcer(store).attach(conf(profiles), recorded(store, 1))  # the table is not there
     NftablesEnforcer(store).attach(conf(profiles, "api"), recorded(store, 2, "api"))  # it is, the network is not
     assert seen == [True, True]

@@ -16,6 +16,7 @@ from pathlib import Path
 from calico_rkt.compiler.conf.netconf import Ipam
 from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.plugin.enforce import local as policy
+from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.enforce.differences import differences
 from calico_rkt.plugin.store.local import LocalStore, _verify
 from calico_rkt.plugin.model import Endpoint, Key
@@ -28,7 +29,7 @@ for i in range(1000):
     ipam = {"type": "host-local", "subnet": f"10.{i >> 8}.{i & 255}.0/24"}
     given = {"name": f"net{i}", "type": "calico", "profiles_dir": str(folder / "none"), "ipam": ipam}
     conf, _ = parse_conf(json.dumps({"cniVersion": "1.0.0", **given}).encode(), "net.conf", preview=False)
-    made = policy.compile_published(conf)
+    made = compile_published(conf)
     (folder / "lib" / "profiles" / f"{made.network_id}.yaml").write_text(made.text)
     for j in range(5):
         n = i * 5 + j + 1

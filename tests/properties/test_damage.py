@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.conf.netconf import Ipam, Range
 from calico_rkt.compiler.conf.parse import parse_conf
-from calico_rkt.plugin.enforce import local as policy
+from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store import local
@@ -31,7 +31,7 @@ def confs():
         yield parse_conf(json.dumps(of).encode())[0]
 
 
-PROFILES = tuple(policy.compile_published(conf, files=()) for conf in confs())
+PROFILES = tuple(compile_published(conf, files=()) for conf in confs())
 
 
 def endpoint(network, container="c"):

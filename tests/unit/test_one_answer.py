@@ -36,6 +36,6 @@ def test_the_room_is_asked_by_what_publishes_and_by_what_reviews():
         *importers("open_folder"),
         *importers("open_host"),
     }
-    assert {"plugin/enforce/local.py", "plugin/publish/effect.py"} == {
+    assert {"plugin/enforce/compiled.py", "plugin/publish/effect.py"} == {
         p for p in importers("overrides_of") if not p.startswith(ROOM)
     }

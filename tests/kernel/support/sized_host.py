@@ -23,7 +23,7 @@ os.environ["CALICO_RKT_LOG"] = str(ROOT / "log")
 from calico_rkt.compiler.conf.parse import parse_conf  # noqa: E402
 from calico_rkt.plugin.commands.restore import restored  # noqa: E402
 from calico_rkt.plugin.commands.tree import main  # noqa: E402
-from calico_rkt.plugin.enforce import local as policy  # noqa: E402
+from calico_rkt.plugin.enforce.compiled import compile_published  # noqa: E402
 from calico_rkt.plugin.model import Endpoint, Key  # noqa: E402
 from calico_rkt.plugin.store import local, rows  # noqa: E402
 
@@ -37,7 +37,7 @@ def build() -> None:
         text = json.dumps({"cniVersion": "1.0.0", "name": f"net{n}", "type": "calico", "ipam": ipam})
         (confs / f"net{n}.conf").write_text(text)
         conf, _ = parse_conf(text.encode())
-        store.publish(policy.compile_published(conf))
+        store.publish(compile_published(conf))
     with store._state.write() as db:
         for n in range(COUNT):
             net = ip_network(f"10.{n // 250}.{n % 250}.0/24")

@@ -10,7 +10,7 @@ import pytest
 
 from calico_rkt.compiler.conf.netconf import Ipam
 from calico_rkt.compiler.conf.parse import parse_conf
-from calico_rkt.plugin.enforce import local as policy
+from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.publish.local import Local
@@ -38,7 +38,7 @@ def host(tmp_path, monkeypatch):
         text = {"cniVersion": "1.0.0", "name": f"n{n}", "type": "calico"}
         conf, _ = parse_conf(json.dumps(text | {"ipam": {"type": "host-local", "subnet": f"10.{n}.0.0/16"}}).encode())
         known[conf.name] = conf
-        store.publish(policy.compile_published(conf, files=()))
+        store.publish(compile_published(conf, files=()))
         if n % 2:
             key = Key(conf.name, "c", "eth0")
             store.add(Endpoint(key, "aa", "/n", 4, 7, f"crk{n}", "02", (ip_address(f"10.{n}.0.2"),)), Ipam("dhcp"), ())
