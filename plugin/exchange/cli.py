@@ -123,9 +123,8 @@ def _export(args: argparse.Namespace) -> int:
 def _warn_of_codes(bundle: Bundle, side: Side) -> None:
     """What is written may be given to any Calico: which profiles would stop a Felix, on stderr."""
     from calico_rkt.compiler.targets.felix import NFTABLES, coded
-    from calico_rkt.plugin.publish.cluster import Cluster
 
-    felix = side.store.felix() if isinstance(side, Cluster) else None
+    felix = side.felix()
     if felix is not None and NFTABLES not in felix.modes:
         return
     for network in bundle.profiles:

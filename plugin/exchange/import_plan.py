@@ -13,19 +13,14 @@ from calico_rkt.compiler.bundle.resources import Bundle, Pool
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.compiler.ir.model import Network, ToHost
-from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
-from calico_rkt.compiler.pipeline import write_proven
+from calico_rkt.compiler.ir.model import ToHost
+from calico_rkt.compiler.pipeline import LOCAL, PROFILE, write_proven
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.targets.felix import ANY, unfit
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.publish.changes import Change
-from calico_rkt.plugin.publish.cluster import Cluster
 from calico_rkt.plugin.publish.datastores import Side
-
-_OF_2015 = "calico-v1"
-"""The target of a cluster without an inventory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +38,11 @@ def plan(bundle: Bundle, side: Side, source: str) -> Plan:
     problems = list(_unfit(bundle, side, source))
     if problems:
         raise CompileError(problems)
-    there = side.inventory()
-    if there is not None:
-        there.check_ready()
-    elif isinstance(side, Cluster):
-        side.store.is_published("-")  # looks whether the cluster is ready
+    side.check_ready()
     same: list[str] = []
     changes: list[Change] = []
     for network in bundle.profiles:
-        change = _change(network, side)
+        change = side.change_to(Published(network.id, network.name, write_calico_v3(network), digest(network)))
         if change is None:
             same.append(network.name)
         else:
@@ -85,9 +76,9 @@ def carry_out(plan: Plan, side: Side) -> None:
 
 def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
     """Why the datastore can't have these policies: what its enforcer has no words for."""
-    if isinstance(side, Cluster) and side.inventory() is not None:
+    if side.target == PROFILE:
         # The settings of files speak of what apply publishes from them, not of what is brought in.
-        nodes = replace(side.store.felix() or ANY, sure=True)
+        nodes = replace(side.felix() or ANY, sure=True)
         for network in bundle.profiles:
             if network.endpoint_to_host is not ToHost.DROP:
                 message = f"network {network.name!r} has endpoint_to_host: {network.endpoint_to_host.value}"
@@ -97,41 +88,17 @@ def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
                 yield error(d.code, f"network {network.name!r}: {d.message}", path=source, hint=d.hint)
         return
     ids = frozenset((*map(object_id, side.known), *side.profiles.published_ids(), *(n.id for n in bundle.profiles)))
-    target = _OF_2015 if isinstance(side, Cluster) else NFTABLES
     for network in bundle.profiles:
         try:
-            write_proven(network, target, ids)
+            write_proven(network, side.target, ids)
         except CompileError as e:
             yield from (error(d.code, f"network {network.name!r}: {d.message}", path=source) for d in e.diagnostics)
-
-
-def _change(network: Network, side: Side) -> Change | None:
-    """What publishing the network would change; None where the same is published."""
-    new = Published(network.id, network.name, write_calico_v3(network), digest(network))
-    try:
-        old = side.profiles.published(network.id)
-    except CniError as e:
-        if isinstance(side, Cluster):
-            live, revision = side.store.profiles.stored(network.id)
-            return Change(new, None, edited=True, live=live, revision=revision)
-        if e.code != Code.PROFILE_UNUSABLE:
-            raise
-        return Change(new, None, edited=True)
-    if old is not None and old.network != network.name:
-        raise CniError(
-            Code.PROFILE_UNUSABLE,
-            f"the networks {old.network!r} and {network.name!r} have one id, {network.id}",
-            "give one of them another name",
-        )
-    if old is not None and old.digest == new.digest:
-        return None
-    return Change(new, old, revision=old.revision if old is not None else 0)
 
 
 def _pools(bundle: Bundle, side: Side) -> tuple[tuple[Pool, ...], list[str]]:
     there = side.inventory()
     if there is None:
-        why = "the first ADD makes them" if isinstance(side, Cluster) else "a network's subnet stands in its conf alone"
+        why = "a network's subnet stands in its conf alone" if side.target == LOCAL else "the first ADD makes them"
         return (), [f"{_count(bundle.pools, 'pool')} not brought in: here {why}"] if bundle.pools else []
     found = [(pool, there.stands_in(pool)) for pool in bundle.pools]
     fresh = tuple(pool for pool, words in found if not words)

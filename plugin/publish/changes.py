@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Files = Mapping[str, "tuple[File, ...]"]
 """What the host's overrides say to each network, by its name; those whose confs can't be used are among them."""
 NONE: Files = MappingProxyType({})
+Stored = Callable[[str], tuple[str, int]]
+"""By a network's id the text of its profile as it stands there, edited or not, and its revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,45 @@ class Change:
     edited: bool = False
     live: str = ""
     revision: int = 0
+
+
+def change_to(new: Published, published: Callable[[str], Published | None], stored: Stored) -> Change | None:
+    """What publishing this would change; None where the same is published.
+
+    published: the profile in force, by its id. stored: what stands there where that is not one of ours, or was edited,
+    and its revision. CniError 106 where another network has this id.
+    """
+    try:
+        old = published(new.network_id)
+    except CniError as e:
+        if e.code != Code.PROFILE_UNUSABLE:
+            raise
+        live, revision = stored(new.network_id)
+        return Change(new, None, edited=True, live=live, revision=revision)
+    if old is not None and old.network != new.network:
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"the networks {old.network!r} and {new.network!r} have one id, {new.network_id}",
+            "give one of them another name",
+        )
+    if old is not None and old.digest == new.digest:
+        return None
+    return Change(new, old, revision=old.revision if old is not None else 0)
+
+
+def judged(
+    seen: State, published: Published | None, known: Mapping[str, NetConf], compiled: Callable[[NetConf], Published]
+) -> State:
+    """How a network stands whose profile, if there is one, can be used: beside what its conf compiles to."""
+    name = published.network if published is not None else seen.network
+    if name not in known:
+        return replace(seen, network=name, state="no conf" if published else "not published")
+    try:
+        new = compiled(known[name])
+    except CniError as e:
+        return replace(seen, network=name, state="unusable", why=e.msg)
+    state = "not published" if published is None else "in step" if new.digest == published.digest else "stale"
+    return replace(seen, network=name, state=state)
 
 
 class ChangedMeanwhileError(CniError):

@@ -14,7 +14,8 @@ from calico_rkt.compiler.targets.calico_v3.read import verify
 from calico_rkt.compiler.targets.felix import Nodes, unfit
 from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.publish.changes import Change, ChangedMeanwhileError, Files, State
+from calico_rkt.plugin.model import Published
+from calico_rkt.plugin.publish.changes import Change, ChangedMeanwhileError, Files, State, change_to, judged
 from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.clustered import ClusterStore, Inventory
 from calico_rkt.plugin.store.protocol import Profiles
@@ -28,7 +29,15 @@ class Cluster:
     known: dict[str, NetConf]
     name: str
     files: Files = field(default_factory=dict)
-    datastore_type: str = "etcdv3"
+
+    @property
+    def datastore_type(self) -> str:
+        return self.store.datastore
+
+    @property
+    def target(self) -> str:
+        """What its policy is written in, as the compiler's target."""
+        return self.store.target
 
     @property
     def profiles(self) -> Profiles:
@@ -37,19 +46,16 @@ class Cluster:
     def plan(self, wanted: Collection[str] = ()) -> tuple[Change, ...]:
         """Every network with a conf here whose compiled digest is not the published one."""
         self.store.complete()
-        changes = []
         felix = self.store.felix()
-        for name in sorted(wanted or self.known):
-            new = compile_published(self.known[name], files=self.files.get(name), felix=felix)
-            try:
-                old = self.store.profiles.published(new.network_id)
-            except CniError:
-                text, revision = self.store.profiles.stored(new.network_id)
-                changes.append(Change(new, None, edited=True, live=text, revision=revision))
-                continue
-            if old is None or old.digest != new.digest:
-                changes.append(Change(new, old, revision=old.revision if old else 0))
-        return tuple(changes)
+        found = (self._compiled(self.known[name], felix) for name in sorted(wanted or self.known))
+        return tuple(change for new in found if (change := self.change_to(new)) is not None)
+
+    def _compiled(self, conf: NetConf, felix: Nodes | None) -> Published:
+        return compile_published(conf, files=self.files.get(conf.name), felix=felix)
+
+    def change_to(self, new: Published) -> Change | None:
+        """What stands there is shown, whoever wrote it."""
+        return change_to(new, self.store.profiles.published, self.store.profiles.stored)
 
     def apply(self, changes: Sequence[Change]) -> None:
         """ChangedMeanwhileError when one of the profiles is not as it was shown."""
@@ -70,15 +76,12 @@ class Cluster:
         except CniError as e:
             state = "edited" if network_id in self.store.profiles.published_ids() else "not ours"
             return State(network_id, name, state, endpoints, None, e.msg)
-        name = published.network if published is not None else name
-        if name not in self.known:
-            return State(network_id, name, "no conf" if published else "not published", endpoints, None)
-        try:
-            new = compile_published(self.known[name], files=self.files.get(name), felix=felix)
-        except CniError as e:
-            return State(network_id, name, "unusable", endpoints, None, e.msg)
-        state = "not published" if published is None else "in step" if new.digest == published.digest else "stale"
-        return State(network_id, name, state, endpoints, None)
+        return judged(
+            State(network_id, name, "", endpoints, None),
+            published,
+            self.known,
+            lambda conf: self._compiled(conf, felix),
+        )
 
     def prune(self, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
         """Delete profiles of ours that no endpoint of the cluster is under; their ids, and what failed."""
@@ -109,6 +112,19 @@ class Cluster:
     def inventory(self) -> Inventory | None:
         return self.store.inventory()
 
+    def check_ready(self) -> None:
+        self.store.check_ready()
+
+    def felix(self) -> Nodes | None:
+        return self.store.felix()
+
+    def say_flows(self, _changes: Sequence[Change], *, ending: bool) -> str:  # noqa: ARG002
+        """Open flows are Felix's business."""
+        return ""
+
+    def end_flows(self, _networks: Collection[str]) -> None:
+        """As above."""
+
     def warnings(self) -> tuple[str, ...]:
         """What of the cluster is not as the confs would have it, and what of ours there can't be read, in words."""
         self.store.endpoints()
@@ -131,7 +147,6 @@ class Cluster:
             if problem is None:
                 continue
             try:
-                name = names[network_id]
-                compile_published(self.known[name], files=self.files.get(name), felix=felix)
+                self._compiled(self.known[names[network_id]], felix)
             except (KeyError, CniError):
                 yield f"profile {network_id}: {problem.message}"

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.errors import CniError
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.publish.changes import NONE, Change, Files, State
 from calico_rkt.plugin.publish.local import LOCAL, Local
 from calico_rkt.plugin.store.local import open_local
 from calico_rkt.plugin.store.protocol import Profiles, Store
 
 if TYPE_CHECKING:
+    from calico_rkt.compiler.targets.felix import Nodes
     from calico_rkt.plugin.publish.cluster import Cluster
     from calico_rkt.plugin.store.clustered import Inventory
 
@@ -31,10 +33,15 @@ class Side(Protocol):
     @property
     def datastore_type(self) -> str: ...
     @property
+    def target(self) -> str: ...
+    @property
     def profiles(self) -> Profiles: ...
 
     def plan(self, wanted: Collection[str] = ()) -> tuple[Change, ...]:
         """What apply would publish of all networks, or of those wanted."""
+
+    def change_to(self, new: Published) -> Change | None:
+        """What publishing this would change; None where the same is published."""
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Publish all changes at once, where everything still is as it was shown."""
@@ -53,6 +60,18 @@ class Side(Protocol):
 
     def inventory(self) -> Inventory | None:
         """Its pools and endpoints; None where its data model has others than a bundle's."""
+
+    def check_ready(self) -> None:
+        """CniError 11 when it does not want to be written to."""
+
+    def felix(self) -> Nodes | None:
+        """How Felix may enforce on its nodes; None where no Felix does, or where nothing tells."""
+
+    def say_flows(self, changes: Sequence[Change], *, ending: bool) -> str:
+        """What becomes of the open flows that these changes concern, in words; empty where that is not ours to say."""
+
+    def end_flows(self, networks: Collection[str]) -> int | None:
+        """End the open flows that the policy in force denies; how many, None where that is not ours to do."""
 
 
 def tried(act: Callable[[], int]) -> int:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
 from calico_rkt.plugin.enforce import forget_flows, local
 from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
-from calico_rkt.plugin.publish.changes import Change, Files, State
+from calico_rkt.plugin.publish.changes import Change, Files, State, change_to, judged
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Profiles
 
@@ -40,19 +41,13 @@ class Local:
 
         wanted: only these, where any are named; the others count as known to their rules all the same.
         """
-        changes = []
         ids = self._known_ids()
-        for name in sorted(wanted or self.known):
-            new = compile_published(self.known[name], ids, self.files.get(name))
-            edited = False
-            old: Published | None = None
-            try:
-                old = self.store.published(new.network_id)
-            except CniError:
-                edited = True
-            if edited or old is None or old.digest != new.digest:
-                changes.append(Change(new, old, edited))
-        return tuple(changes)
+        found = (compile_published(self.known[n], ids, self.files.get(n)) for n in sorted(wanted or self.known))
+        return tuple(change for new in found if (change := self.change_to(new)) is not None)
+
+    def change_to(self, new: Published) -> Change | None:
+        """What an edited file says is not shown: it may be anything."""
+        return change_to(new, self.store.published, lambda _: ("", 0))
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Files beside, one nft transaction, rename. A half-done apply is completed later.
@@ -121,15 +116,12 @@ class Local:
         except CniError as e:
             return State(network_id, name, "edited", endpoints, None if live is None else False, e.msg)
         loaded = None if live is None or published is None else published.digest.endswith(live) and bool(live)
-        name = published.network if published is not None else name
-        if name not in self.known:
-            return State(network_id, name, "no conf" if published else "not published", endpoints, loaded)
-        try:
-            new = compile_published(self.known[name], known_ids, self.files.get(name))
-        except CniError as e:
-            return State(network_id, name, "unusable", endpoints, loaded, e.msg)
-        state = "not published" if published is None else "in step" if new.digest == published.digest else "stale"
-        return State(network_id, name, state, endpoints, loaded)
+        return judged(
+            State(network_id, name, "", endpoints, loaded),
+            published,
+            self.known,
+            lambda conf: compile_published(conf, known_ids, self.files.get(conf.name)),
+        )
 
     def prune(self, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
         """Delete published profiles without endpoints; their ids, and what failed. Looks again before each."""
@@ -161,8 +153,31 @@ class Local:
         """See finish_releases()."""
         return ()
 
+    @property
+    def target(self) -> str:
+        """What enforces its policy, as the compiler's target."""
+        return NFTABLES
+
     def inventory(self) -> None:
         """No pools, and endpoints whose addresses no cluster's IPAM knows."""
+
+    def check_ready(self) -> None:
+        """The host's own always is."""
+
+    def felix(self) -> None:
+        """No Felix enforces here."""
+
+    def say_flows(self, changes: Sequence[Change], *, ending: bool) -> str:
+        """How many open flows the changes concern; none of them ends by itself."""
+        from calico_rkt.plugin.publish import end_flows
+
+        return end_flows.words(end_flows.concerned(self.store, changes), ending=ending)
+
+    def end_flows(self, networks: Collection[str]) -> int:
+        """End the open flows of these networks' endpoints that the policy in force denies; how many."""
+        from calico_rkt.plugin.publish import end_flows
+
+        return end_flows.end_denied(self.store, networks)
 
     def _known_ids(self) -> frozenset[str]:
         return frozenset({*(object_id(n) for n in (*self.known, *self.files)), *self.store.published_ids()})

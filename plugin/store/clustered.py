@@ -68,9 +68,6 @@ class ClusterProfiles(Protocol):
 class Inventory(Protocol):
     """What a bundle can have of a cluster: its pools and endpoints. An attachment never asks."""
 
-    def check_ready(self) -> None:
-        """CniError 11 when the cluster does not want to be written to."""
-
     def pools(self) -> tuple[Pool, ...]:
         """The pools that this program made, by their names."""
 
@@ -90,6 +87,8 @@ class ClusterStore(ABC):
     link_prefix = "cali"
     datastore = "etcdv3"
     """The data model, as a conf's datastore_type names it."""
+    target = "calico-v3"
+    """What its policy is written in, as the compiler's target."""
     addresses_have_nonces = False
     """Whether each address in the cluster says by a nonce whose it is: a look into the wrong cluster finds none."""
     profiles: ClusterProfiles
@@ -107,6 +106,10 @@ class ClusterStore(ABC):
     @abstractmethod
     def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
         """The records of this host, and what the cluster has of this node beside them."""
+
+    @abstractmethod
+    def check_ready(self) -> None:
+        """CniError 11 when the cluster does not want to be written to."""
 
     @abstractmethod
     def is_published(self, network: str) -> bool:

@@ -53,6 +53,7 @@ class OldStore(ClusterStore):
     """The Store of this host in a cluster of 2015, for one call: its patience with etcd begins with it."""
 
     datastore = "etcdv2"
+    target = "calico-v1"
     addresses_have_nonces = True
 
     def __init__(self, run_dir: Path, records: LocalStore, journal: Journal, access: Access, node: str) -> None:
@@ -69,7 +70,7 @@ class OldStore(ClusterStore):
     def _try_add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint | None:
         """One attempt; None when it has to begin anew: something stood in the way, or the profile went away."""
         key = endpoint.key
-        self._check_ready()
+        self.check_ready()
         self._check_profile(key.network)
         if not self._is_clear(key):
             return None
@@ -83,7 +84,7 @@ class OldStore(ClusterStore):
         self.remove(key, endpoint.nonce)
         return None
 
-    def _check_ready(self) -> None:
+    def check_ready(self) -> None:
         """CniError 11 when the cluster does not want to be written to."""
         ready = self._client.get(keys.READY)
         if ready is None or ready.value != "true":
@@ -223,7 +224,7 @@ class OldStore(ClusterStore):
             return None
 
     def is_published(self, network: str) -> bool:
-        self._check_ready()
+        self.check_ready()
         stored = self.profiles.look(object_id(network))
         if stored.rules is not None:
             self.profiles.check_network(network, stored)
@@ -261,7 +262,7 @@ class OldStore(ClusterStore):
     def warnings(self, confs: Sequence[NetConf]) -> tuple[str, ...]:
         found = []
         try:
-            self._check_ready()
+            self.check_ready()
             self.gateways()
         except CniError as e:
             found.append(f"{e.msg}: {e.details}")

@@ -13,7 +13,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
-from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, absent, get, get_prefix, put, untouched_since
+from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, absent, get_prefix, put, untouched_since
 from calico_rkt.plugin.store.etcd3.resources import (
     OUR_POOLS,
     encode,
@@ -25,7 +25,6 @@ from calico_rkt.plugin.store.etcd3.resources import (
     resource,
     section,
 )
-from calico_rkt.plugin.store.etcd3.view import check_ready
 from calico_rkt.plugin.store.statefile import boot_id
 
 _ATTEMPTS = 100
@@ -36,11 +35,6 @@ class Inventory:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-
-    def check_ready(self) -> None:
-        """CniError 11 when the cluster does not want to be written to."""
-        found = self._gateway.read(get(keys.READY)).found[0]
-        check_ready(found[0] if found else None)
 
     def pools(self) -> tuple[Pool, ...]:
         """The pools that this program made, by their names."""

@@ -48,7 +48,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
     resource,
     section,
 )
-from calico_rkt.plugin.store.etcd3.view import View, look
+from calico_rkt.plugin.store.etcd3.view import View, look, refuse_unready
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import LocalStore, open_records
@@ -198,6 +198,11 @@ class EtcdStore(ClusterStore):
         except BrokenEndpointError as e:
             self._tell(e.msg)
             return None
+
+    def check_ready(self) -> None:
+        """CniError 11 when the cluster does not want to be written to."""
+        found = self._gateway.read(get(keys.READY)).found[0]
+        refuse_unready(found[0] if found else None)
 
     def is_published(self, network: str) -> bool:
         """Whether the cluster takes endpoints and the network has a profile; CniError 11 where it takes none."""

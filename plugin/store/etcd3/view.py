@@ -59,7 +59,7 @@ class View:
 
     def check_ready(self) -> None:
         """CniError 11 when the cluster does not want to be written to."""
-        check_ready(self.ready)
+        refuse_unready(self.ready)
 
     def check_node(self, name: str) -> None:
         """CniError 11 when Calico does not know this host: addresses are given out to nodes."""
@@ -105,7 +105,7 @@ def look(gateway: Gateway, node: str, network_id: str, endpoint: str, handle_id:
     )
 
 
-def check_ready(ready: Kv | None) -> None:
+def refuse_unready(ready: Kv | None) -> None:
     """CniError 11 when the ClusterInformation does not say that the datastore is ready."""
     spec = section(resource(ready.value), "spec") if ready else {}
     if spec.get("datastoreReady") is not True:
