@@ -17,8 +17,8 @@ from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.publish.changes import Change, ChangedMeanwhileError, Files, State, change_to, judged
 from calico_rkt.plugin.store.access import UnreachableError
-from calico_rkt.plugin.store.clustered import ClusterStore, Inventory
-from calico_rkt.plugin.store.protocol import Profiles
+from calico_rkt.plugin.store.clustered import ClusterStore
+from calico_rkt.plugin.store.protocol import Inventory, Profiles
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,11 @@ from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.publish.changes import NONE, Change, Files, State
 from calico_rkt.plugin.publish.local import LOCAL, Local
 from calico_rkt.plugin.store.local import open_local
-from calico_rkt.plugin.store.protocol import Profiles, Store
+from calico_rkt.plugin.store.protocol import Inventory, Profiles, Store
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.targets.felix import Nodes
     from calico_rkt.plugin.publish.cluster import Cluster
-    from calico_rkt.plugin.store.clustered import Inventory
 
 
 class Side(Protocol):

@@ -10,24 +10,24 @@ import random
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, NetConf
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.model import Endpoint, Key, Published
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access, UnreachableError
 from calico_rkt.plugin.store.journal import Journal, Release, release_of
 from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.protocol import BrokenEndpointError, ClusterProfiles, Inventory
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.bundle.resources import Pool, WorkloadEndpoint
     from calico_rkt.compiler.targets.felix import Nodes
 
-ATTEMPTS = 100
+_ATTEMPTS = 100
 """How often a write is tried anew that others were faster than; as often as Calico does."""
 _REASONS_SHOWN = 3
 T = TypeVar("T")
@@ -38,47 +38,6 @@ class NoProfileError(CniError):
 
     def __init__(self, network: str) -> None:
         super().__init__(Code.PROFILE_UNUSABLE, f"network {network!r} has no profile in Calico's datastore")
-
-
-class ClusterProfiles(Protocol):
-    """The profiles of a cluster. Those that this program published carry their digest; others are never changed."""
-
-    def published(self, network_id: str) -> Published | None:
-        """The profile in force; CniError 106 where it is not one of ours, or was edited."""
-
-    def published_ids(self) -> tuple[str, ...]:
-        """The ids of all profiles that this program published, sorted, whatever became of them since."""
-
-    def stored(self, network_id: str) -> tuple[str, int]:
-        """What stands there, edited or not, for people to read, and its revision."""
-
-    def create(self, profile: Published) -> str:
-        """Publish a network's first profile; the digest of the one that is there afterwards, "" of a stock one."""
-
-    def swap(self, changes: Sequence[tuple[Published, int]]) -> bool:
-        """Put all these in force, where each still has the revision given (0: there is none); or none."""
-
-    def delete_unused(self, network_id: str, *, dry_run: bool) -> bool:
-        """Delete a profile that no endpoint is under."""
-
-    def endpoint_counts(self) -> dict[str, int]:
-        """How many endpoints of the whole cluster are under each profile."""
-
-
-class Inventory(Protocol):
-    """What a bundle can have of a cluster: its pools and endpoints. An attachment never asks."""
-
-    def pools(self) -> tuple[Pool, ...]:
-        """The pools that this program made, by their names."""
-
-    def endpoints(self) -> tuple[WorkloadEndpoint, ...]:
-        """The endpoints that this program made, on every node."""
-
-    def stands_in(self, pool: Pool) -> str:
-        """What the cluster has in the place of a pool, in words; empty where it is free. CniError: it can't be."""
-
-    def create(self, pool: Pool) -> bool:
-        """Make the pool where its place is free; whether it was made."""
 
 
 class ClusterStore(ABC):
@@ -104,8 +63,8 @@ class ClusterStore(ABC):
         """Record the endpoint here, then write it with its addresses; NoProfileError where its network has none."""
 
     @abstractmethod
-    def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
-        """The records of this host, and what the cluster has of this node beside them."""
+    def _stored(self) -> Iterable[Endpoint | None]:
+        """What the cluster has of this node: None for endpoints of others', and for what _readable() could not read."""
 
     @abstractmethod
     def check_ready(self) -> None:
@@ -160,6 +119,22 @@ class ClusterStore(ABC):
 
     def endpoint(self, key: Key) -> Endpoint | None:
         return self._records.endpoint(key)
+
+    def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
+        """The records of this host, and what the cluster has of this node beside them."""
+        theirs = tuple(self._stored())  # asked before the records, which an ADD writes first
+        recorded = self._records.endpoints(network)
+        known = {e.key for e in recorded}
+        more = (e for e in theirs if e is not None and e.key not in known and network in (None, e.key.network))
+        return (*recorded, *more)
+
+    def _readable(self, read: Callable[[], Endpoint | None]) -> Endpoint | None:
+        """One endpoint of many: one of ours that can't be read is named and left out."""
+        try:
+            return read()
+        except BrokenEndpointError as e:
+            self._records.note_damage(e.msg)
+            return None
 
     def finish(self, key: Key, nonce: str, result: str) -> None:
         self._records.finish(key, nonce, result)
@@ -228,11 +203,6 @@ class ClusterStore(ABC):
             LOG.info("what %s had is given back now", noted)
         return tuple(done)
 
-    def _tell(self, words: str) -> None:
-        if words not in self.damaged:
-            self.damaged[words] = None
-            LOG.error("%s", words)
-
     def _put_off(self, release: Release) -> None:
         try:
             self._journal.write(release)
@@ -280,11 +250,33 @@ class ClusterStore(ABC):
         return [f"{len({(r.node, r.key) for r in noted})} attachments are noted to be given back{why}"]
 
 
-def until_done(attempt: Callable[[], T | None]) -> T:
-    """What an attempt gives that is not None; tried anew, ever more out of step with others."""
-    for number in range(ATTEMPTS):
+def of_pools(confs: Sequence[NetConf], problem: Callable[[Net, bool], str]) -> list[str]:
+    """What of the pools is not as these confs would have it, in words.
+
+    problem: by a subnet, and whether it is to be masqueraded, what is wrong with the pool that it lies in.
+    """
+    wanted = [(c, r.subnet) for c in confs for ranges in c.ipam.ranges for r in ranges]
+    found = ((c.name, problem(subnet, c.ip_masq)) for c, subnet in wanted)
+    return [f"network {name}: {words}" for name, words in found if words]
+
+
+def of_fields(place: str, want: Mapping[str, object], have: Mapping[str, object], but: str) -> list[str]:
+    """The fields of an endpoint in the cluster that are not as wanted, in words; that called `but` may be."""
+    return [
+        f"{field} of Calico's endpoint {place} is {have.get(field)!r}, not {value!r}"
+        for field, value in want.items()
+        if field != but and have.get(field) != value
+    ]
+
+
+def until_done(attempt: Callable[[], T | None], words: str = "to write to Calico's datastore") -> T:
+    """What an attempt gives that is not None; tried anew, ever more out of step with others.
+
+    CniError 11 where others were always faster; words: to do what.
+    """
+    for number in range(_ATTEMPTS):
         done = attempt()
         if done is not None:
             return done
         time.sleep(random.uniform(0, 0.002) * min(number, 20))  # noqa: S311 - only to get out of step
-    raise CniError(Code.TRY_AGAIN, f"others were faster {ATTEMPTS} times to write to Calico's datastore")
+    raise CniError(Code.TRY_AGAIN, f"others were faster {_ATTEMPTS} times {words}")

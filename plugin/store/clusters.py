@@ -10,9 +10,9 @@ from calico_rkt.plugin.store.clustered import ClusterStore
 def open_cluster(conf: NetConf) -> ClusterStore:
     """The store of a conf whose datastore_type is not local."""
     if conf.datastore_type == "etcdv3":
-        from calico_rkt.plugin.store.etcd3.store import open_etcd
+        from calico_rkt.plugin.store.etcd3.store import open_etcd3
 
-        return open_etcd(conf)
+        return open_etcd3(conf)
     if conf.datastore_type == "etcdv2":
         from calico_rkt.plugin.store.etcd2.store import open_etcd2
 

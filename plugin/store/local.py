@@ -102,7 +102,7 @@ class LocalStore:
             why = "it offers an address that is taken"
         except (ValueError, TypeError, IndexError) as e:
             why = str(e)
-        self._tell(f"{self._state.path}: the list of used addresses is damaged, and is made anew: {why}")
+        self.note_damage(f"{self._state.path}: the list of used addresses is damaged, and is made anew: {why}")
         addresses.rebuild(db)
         return addresses.choose(db, network, ipam, requested)
 
@@ -149,10 +149,11 @@ class LocalStore:
         try:
             return rows.from_row(key, row, held)
         except CniError as e:
-            self._tell(f"{self._state.path}: {e.msg}")
+            self.note_damage(f"{self._state.path}: {e.msg}")
             return None
 
-    def _tell(self, words: str) -> None:
+    def note_damage(self, words: str) -> None:
+        """Keep in mind, and log, once, what can't be read and is left out."""
         if words not in self.damaged:
             self.damaged[words] = None
             LOG.error("%s", words)
@@ -162,7 +163,7 @@ class LocalStore:
             try:
                 yield ip_network(text)
             except ValueError as e:
-                self._tell(f"{self._state.path}: a subnet can't be read and is left out: {e}")
+                self.note_damage(f"{self._state.path}: a subnet can't be read and is left out: {e}")
 
     def used_ids(self) -> frozenset[str]:
         """The ids of all networks that have an endpoint here, one that can't be read among them."""
@@ -244,7 +245,7 @@ class LocalStore:
         """The ids of a staged change that is to be committed; one that can't be is told, and stops nothing else."""
         ids, problem = self._profiles.unfinished()
         if problem:
-            self._tell(problem)
+            self.note_damage(problem)
         return ids
 
     def commit(self) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key, Published
+
+if TYPE_CHECKING:
+    from calico_rkt.compiler.bundle.resources import Pool, WorkloadEndpoint
 
 _IFNAME = re.compile(r"[A-Za-z0-9_.\-]{1,15}\Z")
 
@@ -19,6 +22,10 @@ def checked_ifname(name: object) -> str:
     if not isinstance(name, str) or not _IFNAME.match(name):
         raise ValueError(f"{name!r} is no name of an interface")
     return name
+
+
+class BrokenEndpointError(CniError):
+    """An endpoint of ours in a cluster that does not say whose it is or what it has."""
 
 
 class DamagedRecordError(CniError):
@@ -86,3 +93,44 @@ class Profiles(Protocol):
 
     def published_ids(self) -> tuple[str, ...]:
         """The ids of all that this program published, sorted, unverified."""
+
+
+class ClusterProfiles(Profiles, Protocol):
+    """The profiles of a cluster. Those that this program published carry their digest; others are never changed."""
+
+    def published(self, network_id: str) -> Published | None:
+        """The profile in force; CniError 106 where it is not one of ours, or was edited."""
+
+    def published_ids(self) -> tuple[str, ...]:
+        """The ids of all profiles that this program published, sorted, whatever became of them since."""
+
+    def stored(self, network_id: str) -> tuple[str, int]:
+        """What stands there, edited or not, for people to read, and its revision."""
+
+    def create(self, profile: Published) -> str:
+        """Publish a network's first profile; the digest of the one that is there afterwards, "" of a stock one."""
+
+    def swap(self, changes: Sequence[tuple[Published, int]]) -> bool:
+        """Put all these in force, where each still has the revision given (0: there is none); or none."""
+
+    def delete_unused(self, network_id: str, *, dry_run: bool) -> bool:
+        """Delete a profile that no endpoint is under."""
+
+    def endpoint_counts(self) -> dict[str, int]:
+        """How many endpoints of the whole cluster are under each profile."""
+
+
+class Inventory(Protocol):
+    """What a bundle can have of a cluster: its pools and endpoints. An attachment never asks."""
+
+    def pools(self) -> tuple[Pool, ...]:
+        """The pools that this program made, by their names."""
+
+    def endpoints(self) -> tuple[WorkloadEndpoint, ...]:
+        """The endpoints that this program made, on every node."""
+
+    def stands_in(self, pool: Pool) -> str:
+        """What the cluster has in the place of a pool, in words; empty where it is free. CniError: it can't be."""
+
+    def create(self, pool: Pool) -> bool:
+        """Make the pool where its place is free; whether it was made."""

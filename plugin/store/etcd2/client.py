@@ -9,7 +9,6 @@ wanted to write stands there; every value that somebody could take for another's
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +18,18 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store.access import PATIENCE, Access, UnreachableError
+from calico_rkt.plugin.store.access import PATIENCE, Access
 from calico_rkt.plugin.store.etcd2.library import etcd
+from calico_rkt.plugin.store.members import (
+    Members,
+    NotNowError,
+    asks_for_user,
+    refuses_request,
+    refuses_user,
+    tls_files_unusable,
+    tls_refusal,
+)
 
-_REFUSED_FOR = 2.0
-"""Seconds after which members that all refuse to talk are not asked again."""
-_PAUSE = 0.05
 _NOT_NOW = (300, 301)
 """etcd's error codes for a cluster that can't answer at the moment: no quorum, no leader."""
 
@@ -70,25 +74,15 @@ class _Member(etcd.Client):  # type: ignore[misc]  # python-etcd has no types
 
 
 class Client:
-    """A cluster's members, of which the one that answered last is asked first. Not to be shared between threads.
-
-    begin() starts the clock of a call.
-    """
+    """Single keys of a cluster. Not to be shared between threads; begin() is Members'."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self._members = {url: _Member(url, access) for url in access.endpoints}
-        self._order = list(access.endpoints)
+        self._members = Members(access)
+        self._clients = {url: _Member(url, access) for url in access.endpoints}
         self._uncertain = False
-        self._lost = False
         self._checked = False
-        self._until = 0.0
-        self.begin()
-
-    def begin(self, seconds: float = PATIENCE) -> None:
-        """All requests from here on have this many seconds together."""
-        self._until = time.monotonic() + seconds
-        self._lost = False
+        self.begin = self._members.begin
 
     def get(self, key: str) -> Node | None:
         """One key, as the cluster's majority has it."""
@@ -146,8 +140,8 @@ class Client:
             return
 
     def close(self) -> None:
-        for member in self._members.values():
-            member.http.clear()
+        for client in self._clients.values():
+            client.http.clear()
 
     def _read(self, key: str, *, recursive: bool = False) -> Iterator[Node]:
         try:
@@ -166,88 +160,48 @@ class Client:
         return found is not None and found.value == value
 
     def _call(self, ask: Callable[[_Member], Any]) -> Any:  # noqa: ANN401 - python-etcd has no types
-        """Ask one member after the other until one answers or time is up; etcd's own refusals are its exceptions."""
-        begun = time.monotonic()
+        """What the first member says that can answer; etcd's own refusals are its exceptions."""
         if not self._checked:
             _check_files(self.access)
             self._checked = True
         self._uncertain = False
-        problems: dict[str, str] = {}
-        while True:
-            refused = True
-            for url in tuple(self._order):
-                left = self._until - time.monotonic()
-                if left <= 0:
-                    break
-                member = self._members[url]
-                member.seconds = min(max(left / len(self._order), 1.0), left)
-                try:
-                    answer = self._ask(url, ask)
-                except _NotNowError as e:
-                    problems[url] = str(e)
-                    self._uncertain = self._uncertain or not e.refused
-                    refused = refused and e.refused
-                    LOG.info("etcd %s: %s", url, e)
-                    if self._order[0] == url:
-                        self._order.append(self._order.pop(0))
-                else:
-                    self._first(url)
-                    return answer
-            now = time.monotonic()
-            if self._lost or now + _PAUSE >= self._until or (refused and now - begun > _REFUSED_FOR):
-                self._lost = True  # an undo that follows asks each member once
-                raise UnreachableError(
-                    Code.TRY_AGAIN,
-                    f"no etcd member answers: {', '.join(self.access.endpoints)}",
-                    "\n".join(f"{m}: {problems.get(m, 'not asked: time was up')}" for m in self.access.endpoints),
-                )
-            time.sleep(_PAUSE)
 
-    def _first(self, url: str) -> None:
-        if self._order[0] != url:
-            self._order.remove(url)
-            self._order.insert(0, url)
+        def asked(url: str, seconds: float) -> Any:  # noqa: ANN401 - as above
+            self._clients[url].seconds = seconds
+            try:
+                return self._ask(url, ask)
+            except NotNowError as e:
+                self._uncertain = self._uncertain or not e.refused
+                raise
+
+        return self._members.first_answer(asked)
 
     def _ask(self, url: str, ask: Callable[[_Member], Any]) -> Any:  # noqa: ANN401 - as above
         """One request to one member."""
         try:
-            return ask(self._members[url])
+            return ask(self._clients[url])
         except etcd.EtcdConnectionFailed as e:
-            _raise_tls(url, e.cause)
-            raise _NotNowError(_words(e.cause), refused=_is_refusal(e.cause)) from e
+            refusal = tls_refusal(url, e.cause) if e.cause is not None else None
+            raise refusal or NotNowError(_words(e.cause), refused=_is_refusal(e.cause)) from e
         except etcd.EtcdClusterIdChanged as e:
-            raise _NotNowError(str(e), refused=False) from e
+            raise NotNowError(str(e)) from e
         except etcd.EtcdInsufficientPermissions as e:
-            raise _permission(url, self.access.user) from e
+            if not self.access.user:
+                raise asks_for_user(url) from e
+            raise refuses_user(url, "wrong password, or no permission for what is below /calico") from e
         except (etcd.EtcdKeyNotFound, etcd.EtcdAlreadyExist, etcd.EtcdCompareFailed, etcd.EtcdDirNotEmpty):
             raise
         except etcd.EtcdException as e:
             payload = e.payload or {}
             if payload.get("errorCode") in _NOT_NOW or payload.get("status") in (502, 503, 504):
-                raise _NotNowError(str(e), refused=False) from e
+                raise NotNowError(str(e)) from e
             if payload.get("message") == "Bad response":
                 raise CniError(
                     Code.DATASTORE,
                     f"{url} does not serve etcd's v2 API",
                     f"start etcd with --enable-v2; it answered: {str(payload.get('cause', ''))[:100].strip()}",
                 ) from e
-            raise CniError(Code.DATASTORE, f"etcd at {url} refuses a request: {e}") from e
-
-
-class _NotNowError(Exception):
-    """A member can't be asked, or can't answer at the moment. refused: it has surely done nothing."""
-
-    def __init__(self, words: str, *, refused: bool) -> None:
-        super().__init__(words)
-        self.refused = refused
-
-
-def _permission(url: str, user: str) -> CniError:
-    if not user:
-        return CniError(Code.DATASTORE, f"etcd at {url} asks for a user: set etcd_username or ETCD_USERNAME")
-    return CniError(
-        Code.DATASTORE, f"etcd at {url} refuses this user: wrong password, or no permission for what is below /calico"
-    )
+            raise refuses_request(url, str(e)) from e
 
 
 def _is_refusal(cause: Exception | None) -> bool:
@@ -268,15 +222,6 @@ def _words(cause: Exception | None) -> str:
     return str(cause).rpartition(">: ")[2] or type(cause).__name__
 
 
-def _raise_tls(url: str, cause: Exception | None) -> None:
-    """CniError where both ends disagree about TLS: asking again helps nothing."""
-    if not isinstance(cause, urllib3.exceptions.SSLError):
-        return
-    if "CERTIFICATE_VERIFY_FAILED" in str(cause):
-        raise CniError(Code.DATASTORE, f"the certificate of {url} is not trusted", str(cause)) from cause
-    raise CniError(Code.DATASTORE, f"{url} and this host find no way to talk by TLS", str(cause)) from cause
-
-
 def _check_files(access: Access) -> None:
     """CniError for a file that can't be read: python-etcd opens it with the first request, over and over."""
     if access.problem:
@@ -285,4 +230,4 @@ def _check_files(access: Access) -> None:
         try:
             Path(file).read_bytes()
         except OSError as e:
-            raise CniError(Code.INVALID_CONF, f"the TLS files of etcd can't be used: {file}", str(e)) from e
+            raise tls_files_unusable(file, e) from e

@@ -37,8 +37,11 @@ def pool_at(address: Address, pools: Sequence[Pool]) -> Pool:
     return next(p for p in pools if p.net.version == address.version and address in p.net)
 
 
-def differs(pool: Pool, *, masquerade: bool) -> str:
-    """What of a pool is not as the conf would have made it, in words; empty when nothing is."""
+def pool_problem(pools: Sequence[Pool], subnet: Net, masquerade: bool) -> str:
+    """What of the pool that a subnet lies in is not as its conf would have made it, in words; empty without one."""
+    pool = next((p for p in pools if within(subnet, p.net)), None)
+    if pool is None:
+        return ""
     if pool.problem:
         return f"pool {pool.net}: {pool.problem}"
     if pool.net.version == 6:

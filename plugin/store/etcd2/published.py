@@ -45,7 +45,7 @@ class Stored:
         return str(_notes(self.rules).get("digest", ""))
 
 
-class OldProfiles:
+class Etcd2Profiles:
     """The profiles of a cluster of 2015. Those that this program published carry their digest."""
 
     def __init__(self, client: Client, node: str) -> None:

@@ -11,7 +11,8 @@ from calico_rkt.plugin.store.etcd2 import keys
 from calico_rkt.plugin.store.etcd2.client import Client
 from calico_rkt.plugin.store.etcd2.hints import Hints
 from calico_rkt.plugin.store.etcd2.pools import read_pools
-from calico_rkt.plugin.store.etcd2.values import BrokenEndpointError, node_of, nonce_of, read_endpoint
+from calico_rkt.plugin.store.etcd2.values import node_of, nonce_of, read_endpoint
+from calico_rkt.plugin.store.protocol import BrokenEndpointError
 from calico_rkt.plugin.store.statefile import boot_id
 
 

@@ -7,8 +7,9 @@ address, then the endpoint; and the other way round when they go. What is cut sh
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,18 +19,17 @@ from calico_rkt.plugin.cni.result import gateways_in
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.access import Access, access_of, node_name
-from calico_rkt.plugin.store.addresses import by_set, within
-from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, until_done
+from calico_rkt.plugin.store.addresses import by_set
+from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, of_fields, of_pools, until_done
 from calico_rkt.plugin.store.etcd2 import keys, session
 from calico_rkt.plugin.store.etcd2.client import Node
 from calico_rkt.plugin.store.etcd2.hints import Hints
-from calico_rkt.plugin.store.etcd2.pools import differs, pool_at, pools_for, read_pools
-from calico_rkt.plugin.store.etcd2.published import OldProfiles
+from calico_rkt.plugin.store.etcd2.pools import pool_at, pool_problem, pools_for, read_pools
+from calico_rkt.plugin.store.etcd2.published import Etcd2Profiles
 from calico_rkt.plugin.store.etcd2.release import release, sweep
 from calico_rkt.plugin.store.etcd2.spans import spans_of
 from calico_rkt.plugin.store.etcd2.take import exhausted, offers
 from calico_rkt.plugin.store.etcd2.values import (
-    BrokenEndpointError,
     Pool,
     assignment_value,
     endpoint_fields,
@@ -49,7 +49,7 @@ FOLDER = "etcdv2"
 """Where this host keeps its records of such clusters."""
 
 
-class OldStore(ClusterStore):
+class Etcd2Store(ClusterStore):
     """The Store of this host in a cluster of 2015, for one call: its patience with etcd begins with it."""
 
     datastore = "etcdv2"
@@ -61,7 +61,7 @@ class OldStore(ClusterStore):
         self._client = session.take(access)
         self._hints = run_dir / FOLDER / "hints"
         self._gateways: dict[int, Address] | None = None
-        self.profiles: OldProfiles = OldProfiles(self._client, node)
+        self.profiles: Etcd2Profiles = Etcd2Profiles(self._client, node)
 
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         self.finish_releases()
@@ -201,27 +201,12 @@ class OldStore(ClusterStore):
             return 0  # whose an address is can't be told for certain
         return sweep(self._client, self.node, known)
 
-    def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
-        theirs = self._stored()
-        recorded = self._records.endpoints(network)
-        known = {e.key for e in recorded}
-        return (*recorded, *(e for e in theirs if e.key not in known and network in (None, e.key.network)))
-
-    def _stored(self) -> tuple[Endpoint, ...]:
-        """The node's endpoints of ours in the cluster. Asked before the records, which an ADD writes first."""
-        return tuple(e for e in map(self._readable, self._nodes()) if e is not None)
+    def _stored(self) -> Iterator[Endpoint | None]:
+        return (self._readable(partial(read_endpoint, node.value, boot_id())) for node in self._nodes())
 
     def _nodes(self) -> list[Node]:
         nodes = self._client.tree(f"{keys.host(self.node)}/workload/{keys.ORCHESTRATOR}")
         return [n for n in nodes if keys.is_endpoint(n.key)]
-
-    def _readable(self, node: Node) -> Endpoint | None:
-        """One endpoint of many: one of ours that can't be read is named and left out."""
-        try:
-            return read_endpoint(node.value, boot_id())
-        except BrokenEndpointError as e:
-            self._tell(e.msg)
-            return None
 
     def is_published(self, network: str) -> bool:
         self.check_ready()
@@ -238,11 +223,7 @@ class OldStore(ClusterStore):
             return [f"Calico has no endpoint {place}"]
         # The gateway that it got: the host may have another address by now.
         want, have = endpoint_fields(endpoint, gateways_in(endpoint.result)), json_object(found.value)
-        problems = [
-            f"{field} of Calico's endpoint {place} is {have.get(field)!r}, not {value!r}"
-            for field, value in want.items()
-            if field != "profile_ids" and have.get(field) != value
-        ]
+        problems = of_fields(place, want, have, "profile_ids")
         if network_id not in profiles_of(found.value):
             problems.append(f"Calico's endpoint {place} is not under the profile {network_id}")
         if profile.rules is None or profile.tags is None:
@@ -272,12 +253,7 @@ class OldStore(ClusterStore):
                 f"it has in Calico"
             )
         pools = read_pools(self._client, (4, 6))
-        for conf in confs:
-            for r in (r for ranges in conf.ipam.ranges for r in ranges):
-                pool = next((p for p in pools if within(r.subnet, p.net)), None)
-                problem = differs(pool, masquerade=conf.ip_masq) if pool else ""
-                if problem:
-                    found.append(f"network {conf.name}: {problem}")
+        found += of_pools(confs, partial(pool_problem, pools))
         half = self.profiles.half_swapped()
         if half:
             found.append(f"an apply on {half} is under way or was cut short: calico-rkt apply finishes it")
@@ -291,11 +267,11 @@ class OldStore(ClusterStore):
         session.give_back(self._client)
 
 
-def open_etcd2(conf: NetConf) -> OldStore:
+def open_etcd2(conf: NetConf) -> Etcd2Store:
     """The store that a conf with datastore_type etcdv2 names."""
     run_dir, lib_dir = folders()
     access, node = access_of(conf, os.environ), node_name(conf, os.environ)
-    return OldStore(run_dir, open_records(FOLDER), Journal(lib_dir / "journal"), access, node)
+    return Etcd2Store(run_dir, open_records(FOLDER), Journal(lib_dir / "journal"), access, node)
 
 
 def _address(text: str, version: int, node: str) -> Address | None:

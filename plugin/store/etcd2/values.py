@@ -14,17 +14,13 @@ from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.errors import Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.etcd2.client import Node
-from calico_rkt.plugin.store.protocol import checked_ifname
+from calico_rkt.plugin.store.protocol import BrokenEndpointError, checked_ifname
 
 OURS = "calico_rkt"
 USUAL_GATEWAY = "169.254.1.1"
-
-
-class BrokenEndpointError(CniError):
-    """An endpoint of ours that does not say whose it is or what it has."""
 
 
 def json_object(text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ where affinity is not strict an address of another node's block.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,9 +18,11 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.store.addresses import by_set, within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError, Holder, block_net
-from calico_rkt.plugin.store.etcd3.gateway import Compare, Gateway, Kv, Op, delete, get, get_prefix, put, unchanged
+from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.leaving import left_behind
+from calico_rkt.plugin.store.etcd3.ops import Compare, Kv, Op, delete, get, get_prefix, put, unchanged
 from calico_rkt.plugin.store.etcd3.resources import Pool
+from calico_rkt.plugin.store.etcd3.usable import Usable
 from calico_rkt.plugin.store.etcd3.view import View
 
 CONFIRMED = json.dumps({"state": "confirmed", "deleted": False}, separators=(",", ":")).encode()
@@ -59,7 +61,7 @@ class Allocator:
             if number in wanted:
                 block, address = self._asked(wanted[number])
             else:
-                usable = _Usable(network, ranges, (*ipam.exclude, *self._view.reserved), self._pools(network, ranges))
+                usable = Usable(network, ranges, (*ipam.exclude, *self._view.reserved), self._pools(network, ranges))
                 block, address = self._search(usable)
             block.take(address, self._holder, self._now)
             chosen.append(address)
@@ -90,7 +92,7 @@ class Allocator:
             found.append(pool)
         return tuple(dict.fromkeys(found))
 
-    def _search(self, usable: _Usable) -> tuple[Block, Address]:
+    def _search(self, usable: Usable) -> tuple[Block, Address]:
         self._view.check_node(self._holder.node)
         for step in (self._own, self._new, self._borrow_again, self._anothers):
             found = step(usable)
@@ -100,7 +102,7 @@ class Allocator:
         why = "no more free affine blocks and strict affinity enabled" if self._view.config.strict else "all are taken"
         raise CniError(Code.POOL_EXHAUSTED, f"network {usable.network!r} has no free address left in {ranges}", why)
 
-    def _own(self, usable: _Usable) -> tuple[Block, Address] | None:
+    def _own(self, usable: Usable) -> tuple[Block, Address] | None:
         """The node's own blocks, those first that are read already, then in the order of their keys."""
         own = {keys.net_of(kv.key): kv for kv in self._view.affinities}
         mine = {net: kv for net, kv in own.items() if usable.pool(net) and usable.overlaps(net)}
@@ -112,7 +114,7 @@ class Allocator:
                 return found
         return None
 
-    def _own_block(self, net: Net, affinity: Kv, usable: _Usable) -> tuple[Block, Address] | None:
+    def _own_block(self, net: Net, affinity: Kv, usable: Usable) -> tuple[Block, Address] | None:
         """An address of one's own block; what a killed process began to claim is claimed."""
         if self._read[net] is None:
             return self._claim(net, affinity.revision, usable)
@@ -128,7 +130,7 @@ class Allocator:
         self._use(net, block)
         return block, address
 
-    def _new(self, usable: _Usable) -> tuple[Block, Address] | None:
+    def _new(self, usable: Usable) -> tuple[Block, Address] | None:
         if not self._view.config.new_blocks:
             return None
         count = sum(1 for kv in self._view.affinities if usable.pool(keys.net_of(kv.key)))
@@ -146,13 +148,13 @@ class Allocator:
                     return found
         return None
 
-    def _borrow_again(self, usable: _Usable) -> tuple[Block, Address] | None:
+    def _borrow_again(self, usable: Usable) -> tuple[Block, Address] | None:
         """A foreign block that lately had room: saves looking through all of them."""
         nets = [n for n in self._borrowed if usable.pool(n) and usable.overlaps(n)]
         self._fetch([n for n in nets if n not in self._read])
         return next(filter(None, (self._borrow(net, usable) for net in nets)), None)
 
-    def _anothers(self, usable: _Usable) -> tuple[Block, Address] | None:
+    def _anothers(self, usable: Usable) -> tuple[Block, Address] | None:
         """An idle block of another node, or an address in a block that is not idle."""
         foreign: Net | None = None
         nets = [n for n in (keys.net_of(kv.key) for kv in self._list(usable)) if usable.pool(n) and usable.overlaps(n)]
@@ -167,7 +169,7 @@ class Allocator:
                 foreign = foreign or net
         return self._borrow(foreign, usable) if foreign is not None else None
 
-    def _reclaim(self, net: Net, block: Block, usable: _Usable) -> tuple[Block, Address] | None:
+    def _reclaim(self, net: Net, block: Block, usable: Usable) -> tuple[Block, Address] | None:
         """Take an idle block over; its owner's affinity goes in the same moment."""
         revision = self._draft_revision(net)
         if block.owner:
@@ -177,7 +179,7 @@ class Allocator:
             self.draft.ops.append(delete(theirs))
         return self._claim(net, self._affinity_revision(net), usable, revision)
 
-    def _borrow(self, net: Net, usable: _Usable) -> tuple[Block, Address] | None:
+    def _borrow(self, net: Net, usable: Usable) -> tuple[Block, Address] | None:
         block = None if self._view.config.strict else self._block(net)
         address = usable.first(block) if block is not None else None
         if block is None or address is None:
@@ -185,7 +187,7 @@ class Allocator:
         self._use(net, block)
         return block, address
 
-    def _claim(self, net: Net, affinity: int, usable: _Usable, revision: int = 0) -> tuple[Block, Address] | None:
+    def _claim(self, net: Net, affinity: int, usable: Usable, revision: int = 0) -> tuple[Block, Address] | None:
         block = Block.new(net, self._holder.node, self._now)
         address = usable.first(block)
         if address is None:
@@ -255,58 +257,5 @@ class Allocator:
             found = self._gateway.read(*(get(keys.block(net)) for net in nets)).found
             self._read.update({net: kvs[0] if kvs else None for net, kvs in zip(nets, found, strict=True)})
 
-    def _list(self, usable: _Usable) -> tuple[Kv, ...]:
+    def _list(self, usable: Usable) -> tuple[Kv, ...]:
         return self._gateway.read(get_prefix(keys.blocks(usable.version), keys_only=True)).found[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _Usable:
-    """What of the pools one range set leaves."""
-
-    network: str
-    ranges: Sequence[Range]
-    without: Sequence[Net]
-    pools: Sequence[Pool]
-
-    @property
-    def version(self) -> int:
-        return self.ranges[0].subnet.version
-
-    def pool(self, block: Net) -> Pool | None:
-        return next((p for p in self.pools if within(block, p.net)), None)
-
-    def overlaps(self, block: Net) -> bool:
-        return any(int(block[0]) <= int(r.last) and int(r.first) <= int(block[-1]) for r in self.ranges)
-
-    def first(self, block: Block) -> Address | None:
-        """The first free address of a block that this range set may have."""
-        may_have = self._in_ranges
-        gateways = {r.gateway for r in self.ranges}
-        for address in block.free():
-            if may_have(address) and address not in gateways and not any(address in net for net in self.without):
-                return address
-        return None
-
-    def walk(self, node: str) -> Iterator[Net]:
-        """Every block of the ranges once, from a place that each node has elsewhere."""
-        for r in self.ranges:
-            pool = next(p for p in self.pools if within(r.subnet, p.net))
-            step = 1 << (r.subnet.max_prefixlen - pool.block)
-            begin = int(block_net(r.first, pool.block).network_address)
-            count = (int(r.last) - begin) // step + 1
-            start = _fnv(node) % count
-            for i in range(count):
-                yield block_net(type(r.first)(begin + (start + i) % count * step), pool.block)
-
-    @property
-    def _in_ranges(self) -> Callable[[Address], bool]:
-        bounds = [(int(r.first), int(r.last)) for r in self.ranges]
-        return lambda address: any(first <= int(address) <= last for first, last in bounds)
-
-
-def _fnv(text: str) -> int:
-    """FNV-1 with 32 bits, as Calico spreads its nodes over a pool."""
-    found = 2166136261
-    for byte in text.encode():
-        found = found * 16777619 % (1 << 32) ^ byte
-    return found

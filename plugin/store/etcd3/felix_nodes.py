@@ -14,7 +14,8 @@ from calico_rkt.compiler.targets.felix import EBPF, IPTABLES, NFTABLES, Nodes
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.etcd3 import keys
-from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, get, get_prefix
+from calico_rkt.plugin.store.etcd3.gateway import Gateway
+from calico_rkt.plugin.store.etcd3.ops import Kv, get, get_prefix
 from calico_rkt.plugin.store.etcd3.resources import resource
 
 _OWN = "node."

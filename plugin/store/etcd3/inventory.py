@@ -12,8 +12,10 @@ from calico_rkt.compiler.bundle.write import pool_spec
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.store.addresses import within
+from calico_rkt.plugin.store.clustered import until_done
 from calico_rkt.plugin.store.etcd3 import keys
-from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, absent, get_prefix, put, untouched_since
+from calico_rkt.plugin.store.etcd3.gateway import Gateway
+from calico_rkt.plugin.store.etcd3.ops import Kv, absent, get_prefix, put, untouched_since
 from calico_rkt.plugin.store.etcd3.resources import (
     OUR_POOLS,
     encode,
@@ -26,8 +28,6 @@ from calico_rkt.plugin.store.etcd3.resources import (
     section,
 )
 from calico_rkt.plugin.store.statefile import boot_id
-
-_ATTEMPTS = 100
 
 
 class Inventory:
@@ -51,17 +51,18 @@ class Inventory:
 
     def create(self, pool: Pool) -> bool:
         """Make the pool where its place is free; whether it was made."""
-        for _ in range(_ATTEMPTS):
+        key = keys.POOLS + pool.name
+
+        def attempt() -> bool | None:
             pools, revision = self._every_pool()
             if _stands_in(pool, pools):
                 return False
-            key = keys.POOLS + pool.name
             made = {**envelope("IPPool", pool.name, datetime.now(UTC)), "spec": pool_spec(pool)}
             # Calico has no two pools that overlap, so none may have come to be since they were read.
             compares = [absent(key), untouched_since(keys.POOLS, revision)]
-            if self._gateway.txn(compares, [put(key, encode(made))]).succeeded:
-                return True
-        raise CniError(Code.TRY_AGAIN, f"others write IPPools too fast to make {pool.name}")
+            return self._gateway.txn(compares, [put(key, encode(made))]).succeeded or None
+
+        return until_done(attempt, f"to write IPPools than to make {pool.name}")
 
     def _every_pool(self) -> tuple[tuple[Pool, ...], int]:
         answer = self._gateway.read(get_prefix(keys.POOLS))

@@ -13,7 +13,8 @@ from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError
-from calico_rkt.plugin.store.etcd3.gateway import Compare, Gateway, Kv, Op, delete, get, unchanged
+from calico_rkt.plugin.store.etcd3.gateway import Gateway
+from calico_rkt.plugin.store.etcd3.ops import Compare, Kv, Op, delete, get, unchanged
 from calico_rkt.plugin.store.etcd3.resources import Pool, resource, section
 
 _AT_ONCE = 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from calico_rkt.compiler.conf.netconf import Ipam, Net
@@ -9,7 +10,8 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
-from calico_rkt.plugin.store.etcd3.gateway import Gateway, absent, put, untouched_since
+from calico_rkt.plugin.store.etcd3.gateway import Gateway
+from calico_rkt.plugin.store.etcd3.ops import absent, put, untouched_since
 from calico_rkt.plugin.store.etcd3.resources import Pool, encode, pool_resource
 from calico_rkt.plugin.store.etcd3.view import View
 
@@ -35,8 +37,11 @@ def make_missing(gateway: Gateway, view: View, ipam: Ipam, now: datetime, *, nat
     return False
 
 
-def differs(pool: Pool, *, nat: bool) -> str:
-    """What of a pool is not as the conf would have made it, in words; empty when nothing is."""
+def pool_problem(pools: Sequence[Pool], subnet: Net, nat: bool) -> str:
+    """What of the pool that a subnet lies in is not as its conf would have made it, in words; empty without one."""
+    pool = next((p for p in pools if within(subnet, p.net)), None)
+    if pool is None:
+        return ""
     if pool.problem:
         return f"IPPool {pool.name}: {pool.problem}"
     if pool.nat != nat:

@@ -14,7 +14,7 @@ from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.targets.yaml_values import load
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
-from calico_rkt.plugin.store.etcd3.gateway import Kv
+from calico_rkt.plugin.store.etcd3.ops import Kv
 from calico_rkt.plugin.store.etcd3.resources import encode, envelope, notes_of, resource
 
 _OURS = "calico-rkt.org/"

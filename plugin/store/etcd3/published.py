@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
+from calico_rkt.plugin.store.clustered import until_done
 from calico_rkt.plugin.store.etcd3 import keys
-from calico_rkt.plugin.store.etcd3.gateway import (
+from calico_rkt.plugin.store.etcd3.gateway import Gateway
+from calico_rkt.plugin.store.etcd3.ops import (
     Answer,
-    Gateway,
     Kv,
     absent,
     delete,
@@ -23,12 +24,11 @@ from calico_rkt.plugin.store.etcd3.gateway import (
 )
 from calico_rkt.plugin.store.etcd3.resources import profile_digest, profile_network, resource, section
 
-_ATTEMPTS = 100
 _MOST = 100
 """Profiles that one transaction swaps: etcd takes 128 operations."""
 
 
-class ClusterProfiles:
+class Etcd3Profiles:
     """The profiles of a cluster. Those that this program published carry their digest; others are never changed."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -90,20 +90,19 @@ class ClusterProfiles:
     def delete_unused(self, network_id: str, *, dry_run: bool) -> bool:
         """Delete a profile that no endpoint is under, as long as no endpoint is written meanwhile."""
         place = keys.profile(network_id)
-        for _ in range(_ATTEMPTS):
+
+        def attempt() -> bool | None:
             answer = self._gateway.read(get(place), get_prefix(keys.EVERY_ENDPOINT))
             profile, endpoints = answer.found
             if not profile or any(network_id in _profiles_of(kv) for kv in endpoints):
                 return False
-            if dry_run:
-                return True
             compares = [
                 unchanged(place, profile[0].revision),
                 untouched_since(keys.EVERY_ENDPOINT, answer.revision),
             ]
-            if self._gateway.txn(compares, [delete(place)]).succeeded:
-                return True
-        raise CniError(Code.TRY_AGAIN, f"endpoints come and go too fast to say that none is under {network_id}")
+            return dry_run or self._gateway.txn(compares, [delete(place)]).succeeded or None
+
+        return until_done(attempt, f"to attach than to say that no endpoint is under {network_id}")
 
     def endpoint_counts(self) -> dict[str, int]:
         """How many endpoints of the whole cluster are under each profile."""

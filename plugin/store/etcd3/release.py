@@ -9,28 +9,18 @@ from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, block_net, handle_blocks, with_block
-from calico_rkt.plugin.store.etcd3.gateway import (
-    Compare,
-    Gateway,
-    Kv,
-    Op,
-    absent,
-    delete,
-    get,
-    get_prefix,
-    put,
-    unchanged,
-)
+from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.leaving import given_up
+from calico_rkt.plugin.store.etcd3.ops import Compare, Kv, Op, absent, delete, get, get_prefix, put, unchanged
 from calico_rkt.plugin.store.etcd3.resources import (
     DEFAULT_BLOCK,
-    BrokenEndpointError,
     nonce_of,
     read_endpoint,
     read_pool,
     resource,
 )
 from calico_rkt.plugin.store.etcd3.view import IpamConfig
+from calico_rkt.plugin.store.protocol import BrokenEndpointError
 from calico_rkt.plugin.store.statefile import boot_id
 
 

@@ -16,11 +16,11 @@ from typing import Any
 from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.ir.canonical import ANNOTATION_DIGEST, ANNOTATION_NETWORK
 from calico_rkt.compiler.ir.ids import object_id, segment_id
-from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.errors import Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import parse_address, rfc3339
-from calico_rkt.plugin.store.protocol import checked_ifname
+from calico_rkt.plugin.store.protocol import BrokenEndpointError, checked_ifname
 
 ANNOTATION_CONTAINER = "calico-rkt.org/container"
 ANNOTATION_IFNAME = "calico-rkt.org/interface"
@@ -31,10 +31,6 @@ OUR_POOLS = "calico-rkt-"
 """What the names of the IPPools that this program makes begin with."""
 DEFAULT_BLOCK = {4: 26, 6: 122}
 """Prefix lengths of blocks where a pool does not say."""
-
-
-class BrokenEndpointError(CniError):
-    """A WorkloadEndpoint of ours that does not say whose it is or what it has."""
 
 
 def resource(data: bytes) -> dict[str, Any]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 
 from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.plugin.store.access import Access
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
-
-_LOCK = threading.Lock()
-_IDLE: dict[Access, list[Session]] = {}
+from calico_rkt.plugin.store.sessions import Sessions
 
 
 @dataclass(slots=True)
@@ -24,18 +21,13 @@ class Session:
     blocks: dict[tuple[str, int], Net] = field(default_factory=dict)
     borrowed: dict[tuple[str, int], Net] = field(default_factory=dict)
 
+    @property
+    def access(self) -> Access:
+        return self.gateway.access
 
-def take(access: Access) -> Session:
-    """A session that nobody else has; its clock starts now."""
-    with _LOCK:
-        idle = _IDLE.get(access)
-        session = idle.pop() if idle else None
-    if session is None:
-        return Session(Gateway(access))
-    session.gateway.begin()
-    return session
+    def begin(self) -> None:
+        self.gateway.begin()
 
 
-def give_back(session: Session) -> None:
-    with _LOCK:
-        _IDLE.setdefault(session.gateway.access, []).append(session)
+_SESSIONS = Sessions(lambda access: Session(Gateway(access)))
+take, give_back = _SESSIONS.take, _SESSIONS.give_back

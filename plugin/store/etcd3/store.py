@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,26 +21,16 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access, access_of, node_name
-from calico_rkt.plugin.store.addresses import within
-from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, until_done
+from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, of_fields, of_pools, until_done
 from calico_rkt.plugin.store.etcd3 import keys, session
 from calico_rkt.plugin.store.etcd3.allocate import Allocator, Draft
 from calico_rkt.plugin.store.etcd3.blocks import Holder, with_block
-from calico_rkt.plugin.store.etcd3.gateway import (
-    Kv,
-    absent,
-    exists,
-    get,
-    get_prefix,
-    put,
-    unchanged,
-)
 from calico_rkt.plugin.store.etcd3.ipamlock import ipam_lock
-from calico_rkt.plugin.store.etcd3.pools import differs, make_missing
-from calico_rkt.plugin.store.etcd3.published import ClusterProfiles, check_network
+from calico_rkt.plugin.store.etcd3.ops import absent, exists, get, get_prefix, put, unchanged
+from calico_rkt.plugin.store.etcd3.pools import make_missing, pool_problem
+from calico_rkt.plugin.store.etcd3.published import Etcd3Profiles, check_network
 from calico_rkt.plugin.store.etcd3.release import release
 from calico_rkt.plugin.store.etcd3.resources import (
-    BrokenEndpointError,
     encode,
     endpoint_resource,
     nonce_of,
@@ -59,7 +50,7 @@ if TYPE_CHECKING:
     from calico_rkt.plugin.store.etcd3.inventory import Inventory
 
 
-class EtcdStore(ClusterStore):
+class Etcd3Store(ClusterStore):
     """The Store of this host in a cluster, for one call: its patience with etcd begins with it."""
 
     def __init__(self, run_dir: Path, records: LocalStore, journal: Journal, access: Access, node: str) -> None:
@@ -67,7 +58,7 @@ class EtcdStore(ClusterStore):
         self._session = session.take(access)
         self._gateway = self._session.gateway
         self._locked = False
-        self.profiles = ClusterProfiles(self._gateway)
+        self.profiles = Etcd3Profiles(self._gateway)
 
     def inventory(self) -> Inventory:
         """What export and import ask of the cluster; an attachment never does."""
@@ -182,22 +173,9 @@ class EtcdStore(ClusterStore):
             finally:
                 self._locked = False
 
-    def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
-        """The records of this host, and what the cluster has of this node beside them."""
-        recorded = self._records.endpoints(network)
-        known = {e.key for e in recorded}
+    def _stored(self) -> Iterator[Endpoint | None]:
         found = self._gateway.read(get_prefix(keys.endpoints_of(self.node))).found[0]
-        theirs = (self._readable(kv) for kv in found)
-        more = (e for e in theirs if e is not None and e.key not in known and network in (None, e.key.network))
-        return (*recorded, *more)
-
-    def _readable(self, kv: Kv) -> Endpoint | None:
-        """One endpoint of many: one of ours that can't be read is named and left out."""
-        try:
-            return read_endpoint(resource(kv.value), boot_id())
-        except BrokenEndpointError as e:
-            self._tell(e.msg)
-            return None
+        return (self._readable(partial(read_endpoint, resource(kv.value), boot_id())) for kv in found)
 
     def check_ready(self) -> None:
         """CniError 11 when the cluster does not want to be written to."""
@@ -222,11 +200,7 @@ class EtcdStore(ClusterStore):
             return [f"Calico has no endpoint {name}"]
         want = endpoint_resource(endpoint, self.node, boot_id(), datetime.now(UTC))["spec"]
         have = section(resource(found[0].value), "spec")
-        problems = [
-            f"{field} of Calico's endpoint {name} is {have.get(field)!r}, not {value!r}"
-            for field, value in want.items()
-            if field != "profiles" and have.get(field) != value
-        ]
+        problems = of_fields(name, want, have, "profiles")
         if want["profiles"][0] not in (have.get("profiles") or ()):
             problems.append(f"Calico's endpoint {name} is not under the profile {want['profiles'][0]}")
         if not profile:
@@ -242,12 +216,7 @@ class EtcdStore(ClusterStore):
                 check()
             except CniError as e:
                 found.append(f"{e.msg}: {e.details}")
-        for conf in confs:
-            for r in (r for ranges in conf.ipam.ranges for r in ranges):
-                pool = next((p for p in view.pools if within(r.subnet, p.net)), None)
-                problem = differs(pool, nat=conf.ip_masq) if pool else ""
-                if problem:
-                    found.append(f"network {conf.name}: {problem}")
+        found += of_pools(confs, partial(pool_problem, view.pools))
         found += [f"{words}: calico-rkt gc" for words in self.waiting()]
         return tuple(dict.fromkeys(found))
 
@@ -268,8 +237,8 @@ class EtcdStore(ClusterStore):
         session.give_back(self._session)
 
 
-def open_etcd(conf: NetConf) -> EtcdStore:
+def open_etcd3(conf: NetConf) -> Etcd3Store:
     """The store that a conf with datastore_type etcdv3 names."""
     run_dir, lib_dir = folders()
     access = access_of(conf, os.environ)
-    return EtcdStore(run_dir, open_records(), Journal(lib_dir / "journal"), access, node_name(conf, os.environ))
+    return Etcd3Store(run_dir, open_records(), Journal(lib_dir / "journal"), access, node_name(conf, os.environ))

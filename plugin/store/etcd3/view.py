@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.store.etcd3 import keys
-from calico_rkt.plugin.store.etcd3.gateway import Gateway, Kv, get, get_prefix
+from calico_rkt.plugin.store.etcd3.gateway import Gateway
+from calico_rkt.plugin.store.etcd3.ops import Kv, get, get_prefix
 from calico_rkt.plugin.store.etcd3.resources import Pool, read_pool, reserved, resource, section
 
 _MOST_BLOCKS = 20

@@ -20,8 +20,8 @@ from calico_rkt.plugin.cni.request import parse_request
 from calico_rkt.plugin.store.access import access_of
 from calico_rkt.plugin.store.etcd2 import keys, session
 from calico_rkt.plugin.store.etcd2.client import Client
-from calico_rkt.plugin.store.etcd2.published import OldProfiles
-from calico_rkt.plugin.store.etcd2.store import OldStore
+from calico_rkt.plugin.store.etcd2.published import Etcd2Profiles
+from calico_rkt.plugin.store.etcd2.store import Etcd2Store
 
 PLUGIN = "/opt/cni/bin/calico"
 mode, text = sys.argv[1], sys.argv[2]
@@ -38,7 +38,7 @@ def call(*arguments, conf=b""):
     return done.stdout
 
 
-class Prune(OldProfiles):
+class Prune(Etcd2Profiles):
     """Lets an ADD go by after its first look."""
 
     def endpoint_counts(self):
@@ -53,7 +53,7 @@ if mode == "prune":
     profiles = Prune(session.take(access_of(conf)), "node1")
     print("deleted" if profiles.delete_unused("net1", dry_run=False) else "kept")
 else:
-    write, create = OldStore._write, Client.create
+    write, create = Etcd2Store._write, Client.create
 
     def late(self, added):
         """Lets a prune go by before the first endpoint is written."""
@@ -69,7 +69,7 @@ else:
         return create(self, key, value)
 
     if mode == "add":
-        OldStore._write = late
+        Etcd2Store._write = late
     else:
         Client.create = later
     answers = []

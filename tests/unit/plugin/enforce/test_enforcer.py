@@ -8,13 +8,13 @@ import pytest
 from calico_rkt.plugin.enforce.enforcer import Enforcer, enforcer_of
 from calico_rkt.plugin.enforce.felix import FelixEnforcer
 from calico_rkt.plugin.enforce.nftables import NftablesEnforcer
-from calico_rkt.plugin.store.etcd2.store import OldStore
-from calico_rkt.plugin.store.etcd3.store import EtcdStore
+from calico_rkt.plugin.store.etcd2.store import Etcd2Store
+from calico_rkt.plugin.store.etcd3.store import Etcd3Store
 from calico_rkt.plugin.store.local import LocalStore
 
 
 @pytest.mark.parametrize(
-    ("store", "enforcer"), [(LocalStore, NftablesEnforcer), (EtcdStore, FelixEnforcer), (OldStore, FelixEnforcer)]
+    ("store", "enforcer"), [(LocalStore, NftablesEnforcer), (Etcd3Store, FelixEnforcer), (Etcd2Store, FelixEnforcer)]
 )
 def test_each_store_has_its_enforcer(store, enforcer):
     made = store.__new__(store)  # nothing is opened, and none is asked
