@@ -14,6 +14,7 @@ from calico_rkt.plugin.enforce.enforcer import enforcer_of
 from calico_rkt.plugin.enforce.local import restore
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.link.netns import run_in
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import trace
 from calico_rkt.plugin.process.locks import policy_lock
@@ -87,7 +88,7 @@ def _leave_cluster(found: Endpoint, records: LocalStore, datastore: str, netns: 
     """The pair goes, and what the cluster has of it is noted: a conf that names the cluster has to come by."""
     from calico_rkt.plugin.store.journal import Journal, release_of
 
-    _remove_link(found, netns)
+    _remove_link(found, netns, lambda: pair.forget_flows(found.addresses))
     pair.forget_flows(found.addresses)
     if found.members:
         Journal(folders()[1] / "journal").write(release_of(found, datastore, "its conf names no cluster now"))
@@ -133,9 +134,14 @@ def tear_down(endpoint: Endpoint, store: Store, netns: str = "") -> None:
     """
     failed: list[CniError] = []
     enforcer = enforcer_of(store)
+
+    def at_home() -> None:
+        enforcer.detach(endpoint)
+        enforcer.forget_flows(endpoint)
+
     with enforcer.guard():
         steps: tuple[tuple[str, Callable[[], object]], ...] = (
-            ("link", lambda: _remove_link(endpoint, netns)),
+            ("link", lambda: _remove_link(endpoint, netns, at_home)),
             ("policy", lambda: enforcer.detach(endpoint)),
             ("flows", lambda: enforcer.forget_flows(endpoint)),
         )
@@ -152,22 +158,52 @@ def tear_down(endpoint: Endpoint, store: Store, netns: str = "") -> None:
         trace.mark("record")
 
 
-def _remove_link(endpoint: Endpoint, other_path: str) -> None:
-    """The pair, also where somebody renamed the host end or moved it away, and the rules that lead to its table."""
+def _remove_link(endpoint: Endpoint, other_path: str, at_home: Callable[[], object]) -> None:
+    """The pair, also where somebody renamed the host end or moved it away, and the rules that lead to its table.
+
+    at_home: what else is to be done in the network namespace that the host end was made in, where that is not ours.
+    """
     gone = pair.delete(endpoint.host_ifname, endpoint.nonce)
+    away = not gone and is_from_elsewhere(endpoint)
+    if away:
+        gone = _removed_at_home(endpoint, at_home)
     if gone and not has_table(endpoint.result):
         return
-    path = next((p for p in (endpoint.netns, other_path) if p and leads_there(p, endpoint)), None)
-    if path is None:
-        if not gone and is_from_elsewhere(endpoint):
-            message = "%s %s %s was attached from another network namespace: its host end %s may be left there"
-            LOG.warning(message, *words(endpoint.key), endpoint.host_ifname)
+    path = next((p for p in (endpoint.netns, other_path) if p and leads_there(p, endpoint)), "")
+    if not path and away and not gone:
+        path = _way_into((endpoint.netns_dev, endpoint.netns_inode))
+    if not path:
         return
     with pair.open_netns(path) as netns:
         if not gone:
             pair.delete_inside(netns, endpoint.key.ifname, endpoint.mac)
         if has_table(endpoint.result):
             pair.tidy(netns, endpoint.addresses)
+
+
+def _removed_at_home(endpoint: Endpoint, at_home: Callable[[], object]) -> bool:
+    """Whether the pair was there. A namespace that nothing in /proc keeps is gone, and its links with it."""
+    way = _way_into(endpoint.home)
+    if not way:
+        message = "%s %s %s was attached from another network namespace, which nothing here keeps any more"
+        LOG.info(message, *words(endpoint.key))
+        return False
+    with pair.open_netns(way) as home:
+        if (home.dev, home.inode) != endpoint.home:
+            raise CniError(Code.TRY_AGAIN, f"{way} has led to the network namespace that this was attached from")
+
+        def act() -> bool:
+            gone = pair.delete(endpoint.host_ifname, endpoint.nonce)
+            at_home()
+            return gone
+
+        return run_in(home, act)
+
+
+def _way_into(namespace: tuple[int, int]) -> str:
+    from calico_rkt.plugin.attach.holders import way_into  # looks through /proc: nothing for most calls
+
+    return way_into(namespace)
 
 
 def ask_delegate(request: Request, verb: Callable[[Request], None]) -> None:

@@ -1,4 +1,4 @@
-"""An endpoint in, who keeps its network namespace alive out, in words: for people, at leisure."""
+"""A network namespace in, who keeps it alive, and a path into it, out: looks through /proc, at leisure."""
 
 from __future__ import annotations
 
@@ -50,6 +50,25 @@ def holders_of(endpoint: Endpoint) -> Holders:
             for place in _mounts(pid, inode):
                 mounted.setdefault(place, f"{place} of {who}")
     return Holders(tuple(inside), tuple(mounted.values()), tuple(opened))
+
+
+def way_into(namespace: tuple[int, int]) -> str:
+    """A path to a network namespace by its device and inode, whoever keeps it; empty where /proc shows none."""
+    pids = tuple(_pids())
+    for path in (f"{_PROC}/{pid}/ns/net" for pid in pids):
+        if identity(path) == namespace:
+            return path
+    looked_at: set[str] = set()
+    for pid in pids:
+        paths = _descriptors(pid)
+        mounts = _link(f"{_PROC}/{pid}/ns/mnt")
+        if mounts not in looked_at:
+            looked_at.add(mounts)
+            paths += [f"{_PROC}/{pid}/root{place}" for place in _mounts(pid, namespace[1])]
+        for path in paths:
+            if identity(path) == namespace:
+                return path
+    return ""
 
 
 def _few(who: tuple[str, ...]) -> tuple[str, ...]:

@@ -33,10 +33,18 @@ class Hidden:
         assert self.process.stdout is not None
         self.pid = self.process.stdout.readline().decode().strip()
 
-    def call(self, command: str, of: dict[str, Any], container: str = "c1", netns: str = "/mnt/ns") -> Reply:
+    def call(
+        self,
+        command: str,
+        of: dict[str, Any],
+        container: str = "c1",
+        netns: str = "/mnt/ns",
+        home: tuple[str, ...] = (),
+    ) -> Reply:
+        """home: what leads into another network namespace than the host's first."""
         env = environment({"CNI_COMMAND": command, "CNI_PATH": PLUGINS, "CNI_IFNAME": "eth0"})
         env |= {"CNI_CONTAINERID": container, "CNI_NETNS": netns}
-        argv = ("nsenter", "-t", self.pid, "-m", f"{PLUGINS}/calico")
+        argv = (*home, "nsenter", "-t", self.pid, "-m", f"{PLUGINS}/calico")
         done = self.lab.run(*argv, stdin=json.dumps(of).encode(), env=env)
         return Reply(done.returncode, done.stdout, done.stderr)
 
@@ -108,6 +116,27 @@ def test_gc_in_another_network_namespace_than_the_host_s_frees_nothing_that_it_c
     hidden.call("DEL", WEB).succeeded()
     cni.delete(WEB, "c2", "/var/run/netns/c2")
     assert lab.left() == {}
+
+
+@pytest.mark.parametrize("held", ["by a process in the host's namespace", "by a mount alone"])
+def test_a_del_from_another_network_namespace_without_a_path_frees_all_that_is_at_home(
+    lab: Lab, hidden: Hidden, held: str
+) -> None:
+    """The same /run and the same processes in sight, as a runtime has them that was started elsewhere."""
+    home: tuple[str, ...] = ()
+    if held == "by a mount alone":  # a host of its own, in which nobody runs
+        lab.out("ip", "netns", "add", "home")
+        home = ("nsenter", "--net=/run/netns/home")
+    (address,) = addresses(hidden.call("ADD", WEB, home=home).succeeded().json)
+    assert "crk" in lab.out(*home, "ip", "-o", "link")
+    env = environment({"CNI_COMMAND": "DEL", "CNI_PATH": PLUGINS, "CNI_IFNAME": "eth0", "CNI_CONTAINERID": "c1"})
+    done = lab.run("unshare", "-n", f"{PLUGINS}/calico", stdin=json.dumps(WEB).encode(), env=env)
+    assert (done.returncode, done.stdout) == (0, b""), done
+    assert "crk" not in lab.out(*home, "ip", "-o", "link")
+    assert address not in lab.out(*home, "nft", "list", "table", "inet", "calico_rkt")
+    assert lab.left() == {}
+    if home:
+        lab.out("ip", "netns", "del", "home")
 
 
 def test_a_late_del_does_not_take_down_a_newer_attachment_that_is_out_of_sight(
