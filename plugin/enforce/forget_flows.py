@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from calico_rkt.compiler.conf.netconf import Address, Net, NetConf
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import conntrack, guard
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.locks import flows_lock
+from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
 
 
@@ -26,7 +28,8 @@ def settle(store: LocalStore, conf: NetConf, endpoint: Endpoint, exposed: Collec
         return ()
     with flows_lock(store.run_dir):
         guard.take(_record(store, conf, ()))
-        _put(store, store.unheld.guards(conf.name))
+        nets = store.unheld.guards(conf.name)
+        _put(store, nets, store.unheld.doubt(nets))
         kept_back = guard.open_to(endpoint.addresses)
         guard.put(guard.alone(kept_back))
         for_good = kept_back if _is_delegated(conf) and conf.ipam.guard else ()
@@ -42,12 +45,23 @@ def release(kept_back: Collection[Address]) -> None:
 
 
 def restore(store: LocalStore) -> None:
-    """Put back the guards that somebody took away; what went by meanwhile is forgotten by the next ADD."""
+    """Put back the guards that somebody took away; what went by meanwhile is forgotten by the next ADD.
+
+    Where that can't be noted (a full disk, a /run that is read-only) it is forgotten now.
+    """
     nets = store.unheld.guards()
-    if not guard.missing(nets):
+    missing = guard.missing(nets)
+    if not missing:
         return
     with flows_lock(store.run_dir):
-        _put(store, nets)
+        try:
+            doubted = store.unheld.doubt(nets)
+        except CniError as e:
+            LOG.warning("%s; the flows of %s are forgotten now", e.msg, ", ".join(map(str, missing)))
+            guard.put(nets)
+            conntrack.forget((), missing, store.unheld.left().held)
+            return
+        _put(store, nets, doubted)
 
 
 def drop(store: LocalStore, networks: Collection[str]) -> None:
@@ -64,9 +78,11 @@ def _record(store: LocalStore, conf: NetConf, more: Collection[Address]) -> tupl
     return store.unheld.record(conf.name, guard.key_of(conf.ipam), nets)
 
 
-def _put(store: LocalStore, nets: Collection[Net]) -> None:
-    """Those that were not there may have been away for long: what went to them is in doubt before they are back."""
-    doubted = store.unheld.doubt(nets)
+def _put(store: LocalStore, nets: Collection[Net], doubted: Collection[Net]) -> None:
+    """Those that were not there may have been away for long: what went to them is in doubt before they are back.
+
+    doubted: of what doubt() has said so.
+    """
     fresh = guard.put(nets)
     store.unheld.trust([n for n in doubted if n not in fresh])
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from errno import EROFS
 from pathlib import Path
 
 from calico_rkt.plugin.errors import CniError, Code
@@ -179,4 +180,9 @@ class _Looker:
 
 
 def _opened(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        if e.errno != EROFS:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # what is there can be locked all the same

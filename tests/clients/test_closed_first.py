@@ -146,7 +146,7 @@ def run_folder_read_only(lab: Lab) -> Iterator[None]:
 
 TROUBLES = pytest.mark.parametrize(
     "trouble",
-    [policy_lock_held, state_file_held, state_file_damaged, run_folder_read_only, run_folder_gone],
+    [policy_lock_held, state_file_held, state_file_damaged, run_folder_gone],
     ids=lambda t: t.__name__,
 )
 
@@ -330,3 +330,44 @@ def test_an_apply_on_a_host_that_was_flushed_restores_all_of_it(host: Lab) -> No
     assert now(host) is Standing.WHOLE
     assert elements(host) == before
     host.path("/etc/calico-rkt/profiles/web.yaml").unlink()
+
+
+def test_a_restore_needs_nothing_that_would_be_written_under_run(host: Lab) -> None:
+    """Where /run can't be written to, all that is recorded there is put in force all the same."""
+    both = elements(host)
+    guards = [r for r in host.out("ip", "route").splitlines() if r.startswith("unreachable")]
+    assert len(both) == 2
+    assert guards
+    with run_folder_read_only(host):
+        for route in guards:
+            host.out("ip", "route", "del", *route.split())
+        host.out("nft", "flush", "ruleset")
+        done = host.run(TOOL, "restore")
+        assert (done.returncode, done.stdout) == (0, b"restored 2 endpoints\n"), done
+        assert now(host) is Standing.WHOLE
+        assert elements(host) == both
+        assert [r for r in host.out("ip", "route").splitlines() if r.startswith("unreachable")] == guards
+        done = host.run(TOOL, "restore", "--if-needed")
+        assert (done.returncode, done.stderr) == (0, b""), done
+
+
+def test_an_agent_restores_while_nothing_can_be_written_under_run(host: Lab) -> None:
+    both = elements(host)
+    agent = Agent(host).start()
+    try:
+        with run_folder_read_only(host):
+            assert open_for(host, lambda: None) < 2000
+            until(lambda: now(host) is Standing.WHOLE, f"it restores: {host.path(LOG).read_text()[-2000:]}")
+            assert elements(host) == both
+    finally:
+        agent.kill(signal.SIGTERM)
+
+
+def test_an_add_where_nothing_can_be_written_under_run_fails_and_leaves_nothing(host: Lab) -> None:
+    both, links = elements(host), host.links()
+    netns = host.netns("late")
+    with run_folder_read_only(host):
+        reply = Caller(host)("ADD", WEB, "late", netns)
+        assert "/run/calico-rkt" in reply.refused(5)["msg"]
+        assert (elements(host), host.links()) == (both, links)
+    host.out("ip", "netns", "del", "late")
