@@ -2,6 +2,7 @@
 # make demo       two example networks, real packets, and the matrix: profiles against the wire
 # make test       every test, kernel and client tests included, but for the slow ones
 # make test-slow  what takes minutes: thousands of networks, floods, many kills
+# make matrix     on Debian 12 and 13, without IPv6, with nothing else, with a read-only /proc/sys; half an hour and more
 # make explore    the properties again, with examples that no run had before
 # make check      format, lint, types, import rules
 # make bench      figures beside the peers, as ratios of medians
@@ -12,7 +13,7 @@ SOURCES := $(wildcard packaging/share/*) \
 	$(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
 	-o -type f -name '*.yaml' -o -type f -name '*.[ch]' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
-.PHONY: all binary ut demo test test-slow explore check bench setup clean
+.PHONY: all binary ut demo test test-slow matrix explore check bench setup clean
 all: binary ut
 
 setup:
@@ -36,6 +37,10 @@ test: binary
 test-slow: binary
 	@packaging/setup.sh clients
 	.venv/bin/pytest -q -n 2 --dist worksteal -m slow tests
+
+matrix: binary
+	@packaging/setup.sh clients
+	@$(PY) -m tests.releases $(CELLS)
 
 explore: binary
 	.venv/bin/pytest -q $(AT_ONCE) --hypothesis-profile=explore -m 'not slow' tests/unit tests/properties
