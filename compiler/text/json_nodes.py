@@ -75,9 +75,11 @@ def _problem(path: str, text: str, shown: str) -> Diagnostic | None:
     except json.JSONDecodeError as e:
         if not text.strip():
             return error("CR121", "the conf is empty", path=path, hint="a conf is one JSON object")
-        return _syntax(path, text, shown, e)
+        # How deep it reads before it gives up is each Python's own: the first problem in the file is told by all.
+        deep = _deep_place(text[: e.pos])
+        return _too_deep(span_at(path, shown, *deep)) if deep else _syntax(path, text, shown, e)
     except RecursionError:
-        return _too_deep(span_at(path, shown, *_deep_place(text)))
+        return _too_deep(span_at(path, shown, *(_deep_place(text) or (0, 1))))
     return None
 
 
@@ -101,13 +103,14 @@ def _too_deep(span: Span) -> Diagnostic:
     return error("CR112", f"lists and objects are nested more than {DEEPEST} deep", span)
 
 
-def _deep_place(text: str) -> tuple[int, int]:
+def _deep_place(text: str) -> tuple[int, int] | None:
+    """Where the text first goes deeper than it may."""
     depth = 0
     for token in _TOKEN.finditer(text):
         depth += (token[0] in "{[") - (token[0] in "}]")
         if depth > DEEPEST:
             return token.span()
-    return (0, 1)
+    return None
 
 
 def _without_extras(path: str, text: str, severity: Severity) -> tuple[str, list[Diagnostic]]:

@@ -192,6 +192,8 @@ def test_json_values_have_their_places():
         (b"[" * 100_000, ("CR112", "error", 1, 65)),
         (b"[" * 70 + b"]" * 70, ("CR112", "error", 1, 65)),
         (b'{"a":' * 5_000, ("CR112", "error", 1, 321)),
+        (b'{"a":' * 70, ("CR112", "error", 1, 321)),
+        (b'{"a": 1,,' + b"[" * 70, ("CR121", "error", 1, 9)),
         (b"\xef\xbb\xbf{}", ("CR103", "error", 1, 1)),
         (b'{"a": "\xff"}', ("CR102", "error", 1, 8)),
         (b'{"a": "\x00"}', ("CR104", "error", 1, 8)),
