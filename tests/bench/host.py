@@ -44,7 +44,7 @@ def conf(plugin: str, name: str, subnet: str, **more: object) -> bytes:
 
 def call(binary: Path, command: str, conf: bytes, container: str) -> float:
     """One call that has to succeed."""
-    env = _environment(command, container)
+    env = environment(command, container)
     begin = time.perf_counter()
     done = subprocess.run([str(binary)], input=conf, env=env, capture_output=True, check=False)
     took = time.perf_counter() - begin
@@ -53,7 +53,7 @@ def call(binary: Path, command: str, conf: bytes, container: str) -> float:
     return took
 
 
-def _environment(command: str, container: str) -> dict[str, str]:
+def environment(command: str, container: str) -> dict[str, str]:
     return ENVIRON | {
         "CNI_COMMAND": command,
         "CNI_CONTAINERID": container,
@@ -78,7 +78,7 @@ def at_once(binary: Path, command: str, conf: bytes, containers: Sequence[str]) 
             ["/bin/sh", "-c", 'read -r _ <"$1"; exec "$0" <"$2"', str(binary), str(gate), str(folder / "conf")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            env=_environment(command, name),
+            env=environment(command, name),
         )
         for name in containers
     ]
