@@ -16,6 +16,7 @@ from calico_rkt.plugin.enforce.nft.elements import EndpointElements, adding_all
 from calico_rkt.plugin.enforce.nft.libnftables import NftError
 from calico_rkt.plugin.enforce.subnets import refuse_covering
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link import sysctls
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
@@ -70,7 +71,7 @@ class NftablesEnforcer:
         table.close_first()
         while not self._built(conf, wanted):
             LOG.info("the published profile of network %s changed while its chains were made ready", conf.name)
-        _warn_of_blocked_forwarding()
+        _warn_of_the_host()
 
     def _built(self, conf: NetConf, wanted: EndpointElements) -> bool:
         """Publish the network's profile when it has none, build what the kernel lacks, attach; False: do it again.
@@ -128,7 +129,10 @@ class NftablesEnforcer:
             compiled.compile_published(conf)
 
 
-def _warn_of_blocked_forwarding() -> None:
+def _warn_of_the_host() -> None:
+    """What of the host breaks what containers are promised; told once for each network that is made ready here."""
+    for words in sysctls.warnings():
+        LOG.warning("%s", words)
     try:
         for finding in local.blocked_forwarding():
             LOG.warning("%s", finding)

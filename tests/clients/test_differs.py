@@ -119,6 +119,17 @@ def test_a_host_whose_own_setting_lets_neighbours_pile_up_is_told(host: Lab) -> 
     assert (done.returncode, b"warning: net.ipv4.conf.all.rp_filter=2" in done.stdout) == (1, True), done
 
 
+def test_the_first_add_of_a_network_tells_of_that_setting_and_no_other_does(host: Lab) -> None:
+    late, cni = conf("late", pool("10.3.0.0/24")), Caller(host)
+    host.out("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=2")
+    said = [cni("ADD", late, name, host.netns(name)).succeeded().stderr for name in ("l1", "l2")]
+    host.out("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0")
+    assert [b"net.ipv4.conf.all.rp_filter=2 weakens" in words for words in said] == [True, False], said
+    for name in ("l1", "l2"):
+        cni.delete(late, name, f"/var/run/netns/{name}")
+        host.out("ip", "netns", "del", name)
+
+
 def test_a_host_end_whose_container_has_gone_is_told_with_the_way_out(host: Lab) -> None:
     Caller(host).add(API, "late", host.netns("late"))
     host.out("ip", "netns", "del", "late")
