@@ -3,6 +3,11 @@
 The kernel takes a link out of its namespace within a millisecond and says so to whoever listens; then it waits 10 to
 30 ms until no processor looks at the link any more, and only then answers who asked. Nothing reaches a link that is
 out, so its removal is done when the kernel says so: a thread of ours waits for the answer, not the caller.
+
+So there are two ends to wait for, and the first counts: the news that the link is gone (_listen, from a socket that
+hears of links), or the answer (_Asked), which comes first where the kernel refuses. A refusal is never lost: what
+nobody has heard the news of stays an error until the answer has come. Where the socket could not
+hold all news, the answer tells of all. docs/decisions/021-a-removal-is-done-when-the-link-is-out.md
 """
 
 from __future__ import annotations

@@ -59,8 +59,15 @@ def _keys(endpoint: EndpointElements) -> tuple[_Pair, ...]:
 
 
 def _verdicts(endpoint: EndpointElements) -> tuple[_Pair, ...]:
-    # goto, not jump: `return` in the network's chain then leaves egress or ingress too, while an interface that
-    # the map does not know falls through to the drop behind the map.
+    """Whose chains decide on packets of the endpoint's interface; goto on purpose, where one expects jump.
+
+    The base jumps to the chain `egress`, which looks the interface up in `from_endpoint` and drops what the map does
+    not know. A network's chain says `return` for "allowed here, go on to the other end's say". Had it been reached by
+    jump, that return would come back into `egress`, behind the lookup: to the drop. Without that drop an interface
+    that nobody knows would pass. Reached by goto, the network's chain stands in the place of `egress`, so its return
+    goes back to where `egress` was jumped from, on to `ingress`; only a miss in the map comes to the drop. `ingress`
+    with `to_endpoint`, and `to_host`, are the same. docs/decisions/001-goto-in-the-verdict-maps.md
+    """
     name = endpoint.host_ifname
     return (
         ("from_endpoint", f'"{name}" : goto out-{endpoint.network_id}'),

@@ -1,8 +1,11 @@
 """Transactions of a few elements in; done, with the certainty that rules which read them are in the kernel, out.
 
-The kernel counts the generations of its ruleset, and a transaction may name the one that it is meant for. So a
-process that has looked at the rules once need not look again as long as only its own transactions came after:
-whoever else changes anything makes the next one be refused, and it looks again.
+The kernel counts the generations of its ruleset, of all tables together, and a transaction may name the one that it is
+meant for (NFTA_GEN_ID in the message that begins it); named another, it is refused with ERESTART. So a process that has
+looked at the rules once (vouch) need not look again as long as only its own transactions came after, each of which
+counts one up (commit): whoever else changes anything in any table makes the next one be refused, and it looks again.
+What an ADD gains by it is nine listings, 0.3 ms; what it never does is to count on chains that somebody flushed
+meanwhile. docs/decisions/022-rules-are-looked-at-once-a-generation.md
 
 A transaction that changes nothing is answered like any other and counts no generation up. So what is counted here
 without asking has to be sure of a change: elements that are added must not be there yet, or the kernel is asked anew.
