@@ -7,9 +7,12 @@ import sys
 
 from calico_rkt.plugin.errors import CniError, Code
 
+NETAVARK = ("create", "setup", "teardown", "info")
+"""netavark starts its drivers with one of these, by a link called calico: no command has such a name."""
+
 
 def main() -> int:
-    """The front door of dist/calico: with CNI_COMMAND a CNI plugin, else the command line.
+    """The front door of dist/calico: with CNI_COMMAND a CNI plugin, else netavark's driver or the command line.
 
     The launcher gives a CNI call two arguments of its own: `--trace`, which people may give, too, prints where the
     time went to stderr; `--undo NONCE` takes back what an agent that died had begun of this ADD.
@@ -17,6 +20,10 @@ def main() -> int:
     arguments = sys.argv[1:]
     if "CNI_COMMAND" in os.environ and (not arguments or arguments[0] in ("--trace", "--undo")):
         return _cni(arguments)
+    if arguments and arguments[0] in NETAVARK:
+        from calico_rkt.plugin.netavark.driver import run
+
+        return run(arguments)
     if arguments:
         from calico_rkt.plugin.commands.tree import main as commands
 

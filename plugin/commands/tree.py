@@ -20,6 +20,7 @@ EXCHANGE = {
 MODULES = {
     "attach": "attach a network namespace whose runtime calls no CNI plugin: nspawn, units, Docker, LXC",
     "detach": "take away what attach made",
+    "netavark": "one call of netavark's, for podman 5 and later",
     "install": "put the plugin and all that belongs to it onto this host",
     "uninstall": "take back what install put",
 }

@@ -17,7 +17,7 @@ from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.process.locks import chain_lock
 from calico_rkt.plugin.runtime import chain as plugins
 from calico_rkt.plugin.runtime.records import Record, Records
-from calico_rkt.plugin.runtime.wishes import Wishes, refuse_unserved
+from calico_rkt.plugin.runtime.wishes import PORTS, Wishes, capabilities_of, refuse_unserved
 from calico_rkt.plugin.store.folders import RECORDS, folders
 from calico_rkt.plugin.store.local import open_local, open_records
 
@@ -98,6 +98,27 @@ def detach(key: Key) -> bool:
     return False
 
 
+def publishing(container: str) -> list[Key]:
+    """The attachments of a container that attach() gave published ports."""
+    found = [r for r in Records(folders()[0]).all() if isinstance(r, Record)]
+    return [r.key for r in found if r.key.container == container and r.capabilities.get(PORTS)]
+
+
+def unpublish(key: Key) -> None:
+    """Take the published ports of an attachment away, and nothing else: another network of its container has them.
+
+    CniError where a plugin failed; the record says then that they are there.
+    """
+    records = Records(folders()[0])
+    with chain_lock(folders()[0], key):
+        known = records.get(key)
+        if known is None:
+            return
+        mapping = tuple(p for p in known.chain.plugins if capabilities_of(p, {PORTS: ()}))
+        plugins.delete(replace(known.chain, plugins=mapping), _call(known), known.result)
+        records.put(replace(known, capabilities={k: v for k, v in known.capabilities.items() if k != PORTS}))
+
+
 def made_here(network: str) -> list[Key]:
     """The attachments of a network that attach() made and nobody has taken away."""
     found = [r.key for r in Records(folders()[0]).all() if isinstance(r, Record)]
@@ -114,12 +135,12 @@ def sweep(*, dry_run: bool) -> Iterator[Key | CniError]:
         if isinstance(found, CniError):
             yield found
             continue
-        if _endpoint(found.key) is not None:
+        if recorded(found.key) is not None:
             continue
         try:
             with chain_lock(run_dir, found.key, patience=_AT_ONCE):
                 known = records.get(found.key)
-                if known is None or _endpoint(found.key) is not None:
+                if known is None or recorded(found.key) is not None:
                     continue
                 if not dry_run:
                     _end(known, records)
@@ -177,14 +198,14 @@ def _refuse_differing(known: Record, wanted: Record) -> None:
 
 
 def _living(key: Key) -> Endpoint | None:
-    found = _endpoint(key)
+    found = recorded(key)
     if found is None:
         return None
     ((_, life),) = survey([found])
     return None if life is Life.OVER else found
 
 
-def _endpoint(key: Key) -> Endpoint | None:
+def recorded(key: Key) -> Endpoint | None:
     """What this host's records have of it, of its own datastore or a cluster's."""
     for store in (open_local(), *map(open_records, RECORDS)):
         try:
