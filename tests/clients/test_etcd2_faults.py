@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from tests.clients.support.caller import Caller, addresses
-from tests.clients.support.etcd2 import OldEtcd, old_conf, old_inconsistent, old_left_in, records, tool
+from tests.clients.support.commands import tool
+from tests.clients.support.etcd import three_members
+from tests.clients.support.etcd2 import OldEtcd, old_conf, old_inconsistent, old_left_in, records
+from tests.clients.support.etcd_tls import CERTIFICATES, CLIENT, SERVER
 from tests.clients.support.lab import Lab, until
-from tests.clients.test_etcd3_faults import CERTIFICATES, CLIENT, SERVER
 from tests.patience import slowness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
@@ -147,11 +149,7 @@ def test_both_data_models_on_one_host_keep_to_themselves(lab: Lab, cni: Caller, 
 
 @pytest.fixture
 def three(lab: Lab) -> list[OldEtcd]:
-    members = [OldEtcd(lab, f"m{n}", 2379 + 10 * n) for n in range(3)]
-    peers = {m.name: m.peer for m in members}
-    for member in members:
-        member.begin(peers)
-    members[0].wait()
+    members = three_members(lab, OldEtcd)
     members[0].ready()
     return members
 

@@ -9,8 +9,9 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.commands import tool
 from tests.clients.support.etcd import NODE
-from tests.clients.support.etcd2 import V1, OldEtcd, old_conf, old_inconsistent, old_left_in, records, tool
+from tests.clients.support.etcd2 import V1, OldEtcd, old_conf, old_inconsistent, old_left_in, records
 from tests.clients.support.etcd_proxy import URL, Proxy
 from tests.clients.support.lab import Lab
 from tests.clients.support.warm_process import Warm

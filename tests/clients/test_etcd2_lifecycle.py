@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.clients.support.caller import Caller
+from tests.clients.support.commands import states, status, tool
 from tests.clients.support.etcd2 import (
     ASSIGNED,
     HOSTS,
@@ -21,7 +22,6 @@ from tests.clients.support.etcd2 import (
     old_conf,
     old_inconsistent,
     old_left_in,
-    tool,
 )
 from tests.clients.support.etcd_proxy import URL, Proxy
 from tests.clients.support.lab import PLUGINS, Lab, environment
@@ -40,15 +40,6 @@ ingress:
   - default
 """
 CLOSED = "network: net2\negress: []\n"
-
-
-def status(lab: Lab) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(tool(lab, "status", "--format", "json").stdout)
-    return loaded
-
-
-def states(lab: Lab) -> dict[str, str]:
-    return {n["network_id"]: n["state"] for n in status(lab)["networks"]}
 
 
 def apply(lab: Lab, *flags: str) -> int:

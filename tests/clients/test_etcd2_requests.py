@@ -7,7 +7,8 @@ import json
 import pytest
 
 from tests.clients.support.caller import Caller, addresses
-from tests.clients.support.etcd2 import OldEtcd, old_conf, old_inconsistent, old_left_in, records, tool
+from tests.clients.support.commands import tool
+from tests.clients.support.etcd2 import OldEtcd, old_conf, old_inconsistent, old_left_in, records
 from tests.clients.support.etcd_proxy import URL, Proxy
 from tests.clients.support.lab import PLUGINS, Lab, environment
 from tests.clients.support.warm_process import Warm

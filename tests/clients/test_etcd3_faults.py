@@ -11,7 +11,8 @@ import pytest
 
 from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Caller, addresses
-from tests.clients.support.etcd import ENDPOINTS, Etcd, cluster_conf, inconsistent, left_in
+from tests.clients.support.etcd import ENDPOINTS, Etcd, cluster_conf, inconsistent, left_in, three_members
+from tests.clients.support.etcd_tls import CERTIFICATES, CLIENT, SERVER
 from tests.clients.support.lab import PLUGINS, Lab, environment, until
 from tests.patience import slowness
 
@@ -124,11 +125,7 @@ def test_a_late_release_never_touches_the_next_holder(lab: Lab, cni: Caller, etc
 
 @pytest.fixture
 def three(lab: Lab) -> list[Etcd]:
-    members = [Etcd(lab, f"m{n}", 2379 + 10 * n) for n in range(3)]
-    peers = {m.name: m.peer for m in members}
-    for member in members:
-        member.begin(peers)
-    members[0].wait()
+    members = three_members(lab, Etcd)
     members[0].bootstrap()
     return members
 
@@ -151,21 +148,6 @@ def test_the_next_member_is_asked_when_one_is_down(lab: Lab, cni: Caller, three:
     cni.delete(conf, "anything", "")
     assert left_in(three[1]) == {}
     assert inconsistent(three[1]) == []
-
-
-CERTIFICATES = """
-set -eu
-mkdir -p /run/tls && cd /run/tls
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -subj /CN=ca -days 2
-for name in server client; do
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $name.key -out $name.csr -subj /CN=$name
-    printf 'subjectAltName=IP:127.0.0.1\\nextendedKeyUsage=serverAuth,clientAuth\\n' >$name.ext
-    openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out $name.crt -days 2 -extfile $name.ext
-done
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout x.key -out other-ca.crt -subj /CN=x -days 2
-"""
-SERVER = ("--cert-file=/run/tls/server.crt", "--key-file=/run/tls/server.key", "--trusted-ca-file=/run/tls/ca.crt")
-CLIENT = {"etcd_cert_file": "/run/tls/client.crt", "etcd_key_file": "/run/tls/client.key"}
 
 
 @pytest.fixture

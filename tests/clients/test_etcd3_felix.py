@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.clients.support.caller import Caller
+from tests.clients.support.commands import states, status, tool
 from tests.clients.support.etcd import RESOURCES, Etcd, cluster_conf, resource
 from tests.clients.support.lab import Lab
-from tests.clients.test_etcd3_lifecycle import states, status, tool
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import Any
 
 import pytest
 
 from tests.clients.support.caller import Caller
+from tests.clients.support.commands import states, status, tool
 from tests.clients.support.etcd import ENDPOINTS, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
-from tests.clients.support.lab import PLUGINS, Lab, environment
+from tests.clients.support.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -22,21 +22,6 @@ ingress:
     destination: {ports: [8080]}
   - default
 """
-
-
-def tool(lab: Lab, *argv: str) -> subprocess.CompletedProcess[bytes]:
-    done = lab.run(f"{PLUGINS}/calico", *argv, env=environment())
-    assert b"Traceback" not in done.stdout + done.stderr, done
-    return done
-
-
-def status(lab: Lab) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(tool(lab, "status", "--format", "json").stdout)
-    return loaded
-
-
-def states(lab: Lab) -> dict[str, str]:
-    return {n["network_id"]: n["state"] for n in status(lab)["networks"]}
 
 
 @pytest.fixture

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.clients.support.caller import Caller
+from tests.clients.support.commands import tool
 from tests.clients.support.etcd import RESOURCES
 from tests.clients.support.etcd2 import PROFILE, RULES, OldEtcd, old_conf
-from tests.clients.support.lab import PLUGINS, Lab, conf, environment
+from tests.clients.support.lab import Lab, conf
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -21,12 +21,6 @@ ingress:
   - {action: Allow, protocol: TCP, source: {nets: [192.0.2.0/24]}, destination: {ports: [8080]}}
   - default
 """
-
-
-def tool(lab: Lab, *argv: str) -> subprocess.CompletedProcess[bytes]:
-    done = lab.run(f"{PLUGINS}/calico", *argv, env=environment())
-    assert b"Traceback" not in done.stdout + done.stderr, done
-    return done
 
 
 @pytest.fixture

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
 
 import pytest
 
 from tests.clients.support.caller import Caller
+from tests.clients.support.commands import tool
 from tests.clients.support.etcd import Etcd, cluster_conf, inconsistent, left_in
-from tests.clients.support.lab import PLUGINS, Lab, conf, environment
+from tests.clients.support.lab import Lab, conf
 
 pytestmark = [
     pytest.mark.kernel,
     pytest.mark.clients,
     pytest.mark.parametrize("lab", ["alone"], indirect=True),  # an agent would finish what is noted
 ]
-
-
-@pytest.fixture
-def etcd(lab: Lab) -> Iterator[Etcd]:
-    made = Etcd(lab).start()
-    made.bootstrap()
-    yield made
-    made.stop()
-
-
-def command(lab: Lab, *argv: str) -> subprocess.CompletedProcess[bytes]:
-    done = lab.run(f"{PLUGINS}/calico", *argv, env=environment())
-    assert b"Traceback" not in done.stdout + done.stderr, done
-    return done
 
 
 @pytest.mark.parametrize("to", ["local", "another cluster"])
@@ -43,34 +28,34 @@ def test_a_del_by_a_conf_that_moved_notes_what_the_cluster_has(lab: Lab, cni: Ca
     cni.delete(now, netns="/var/run/netns/c1")
     assert lab.left() == {}
     for argv in (("status", "--no-agent"), ("gc",)):
-        done = command(lab, *argv)
+        done = tool(lab, *argv)
         assert done.returncode == 1, done
         words = f"net1/c1/eth0 is noted to be given back to the cluster of {etcd.url}, which no conf here names"
         assert words in (done.stdout + done.stderr).decode()
     lab.write("/etc/cni/net.d/net1.conf", json.dumps(first))
-    done = command(lab, "gc")
+    done = tool(lab, "gc")
     assert (done.returncode, done.stdout) == (0, b"finished the release of net1 c1 eth0\n"), done
     assert left_in(etcd) == {}
     assert inconsistent(etcd) == []
-    assert command(lab, "status", "--no-agent").returncode == 0
+    assert tool(lab, "status", "--no-agent").returncode == 0
     other.stop()
 
 
 def test_gc_by_a_conf_of_another_cluster_frees_the_dead_and_loses_nothing(lab: Lab, cni: Caller, etcd: Etcd) -> None:
     first = cluster_conf(etcd)
     cni.add(first, netns=lab.netns("c1"))
-    done = command(lab, "gc")
+    done = tool(lab, "gc")
     assert done.returncode == 1
     assert f"net1/c1/eth0 is attached in the cluster of {etcd.url}, which no conf here names" in done.stderr.decode()
     other = Etcd(lab, "m2", 3379).start()
     other.bootstrap()
     lab.write("/etc/cni/net.d/net2.conf", json.dumps(cluster_conf(other, "net2", "10.2.0.0/16")))
     lab.out("ip", "netns", "del", "c1")
-    done = command(lab, "gc")
+    done = tool(lab, "gc")
     assert done.returncode == 1
     assert done.stdout.startswith(b"freed net1 c1 eth0")
     assert b"is noted to be given back" in done.stderr
     lab.write("/etc/cni/net.d/net1.conf", json.dumps(first))
-    assert command(lab, "gc").returncode == 0
+    assert tool(lab, "gc").returncode == 0
     assert left_in(etcd) == {}
     other.stop()

@@ -23,14 +23,6 @@ def world(lab):
     return made
 
 
-def joined(world, network_id, **more):
-    """A container whose endpoint is in the table."""
-    end = world.end()
-    with w.inside(world.host):
-        table.attach(end.elements(network_id, **more))
-    return end
-
-
 def load(world, *texts):
     with w.inside(world.host):
         table.apply_scripts(texts)
@@ -54,7 +46,7 @@ def reaches(world, source, target, family):
 @BOTH
 def test_a_flow_passes_when_both_ends_allow_it(world, family):
     load(world, w.network("a"), w.network("b"))
-    a, b = joined(world, "a"), joined(world, "b")
+    a, b = world.joined("a"), world.joined("b")
     assert reaches(world, a, b, family)
     assert reaches(world, b, a, family)
 
@@ -62,21 +54,21 @@ def test_a_flow_passes_when_both_ends_allow_it(world, family):
 @BOTH
 def test_allow_all_egress_does_not_skip_the_other_sides_deny_all_ingress(world, family):
     load(world, w.network("a"), w.network("closed", into=""))
-    a, closed = joined(world, "a"), joined(world, "closed")
+    a, closed = world.joined("a"), world.joined("closed")
     assert not reaches(world, a, closed, family)
 
 
 @BOTH
 def test_allow_all_ingress_does_not_skip_the_other_sides_deny_all_egress(world, family):
     load(world, w.network("mute", out=""), w.network("b"))
-    mute, b = joined(world, "mute"), joined(world, "b")
+    mute, b = world.joined("mute"), world.joined("b")
     assert not reaches(world, mute, b, family)
 
 
 @BOTH
 def test_replies_pass_where_the_initiators_own_ingress_denies_all(world, family):
     load(world, w.network("a", into=""), w.network("b", out=""))
-    a, b = joined(world, "a"), joined(world, "b")
+    a, b = world.joined("a"), world.joined("b")
     assert reaches(world, a, b, family)
     assert not reaches(world, b, a, family)
 
@@ -85,7 +77,7 @@ def test_replies_pass_where_the_initiators_own_ingress_denies_all(world, family)
 def test_members_of_a_set_are_who_a_rule_is_about(world, family):
     into = "ip saddr @m4-friends return\nip6 saddr @m6-friends return"
     load(world, w.network("friends"), w.network("others"), w.network("b", into=into))
-    friend, other, b = joined(world, "friends"), joined(world, "others"), joined(world, "b")
+    friend, other, b = world.joined("friends"), world.joined("others"), world.joined("b")
     assert reaches(world, friend, b, family)
     assert not reaches(world, other, b, family)
     with w.inside(world.host):
@@ -96,7 +88,7 @@ def test_members_of_a_set_are_who_a_rule_is_about(world, family):
 @BOTH
 def test_traffic_with_the_outside_passes_one_side_only(world, family):
     load(world, w.network("server", out=""), w.network("client", into=""))
-    server, client = joined(world, "server"), joined(world, "client")
+    server, client = world.joined("server"), world.joined("client")
     assert reaches(world, world.outside, server, family)
     assert not reaches(world, server, world.outside, family)
     assert reaches(world, client, world.outside, family)
@@ -106,7 +98,7 @@ def test_traffic_with_the_outside_passes_one_side_only(world, family):
 @BOTH
 def test_an_interface_of_ours_that_no_map_knows_is_dropped_and_a_foreign_one_is_untouched(world, family):
     load(world, w.network("b"))
-    unknown, foreign, foreign_too, b = world.end(), world.end("cali"), world.end("cali"), joined(world, "b")
+    unknown, foreign, foreign_too, b = world.end(), world.end("cali"), world.end("cali"), world.joined("b")
     for other in (b, foreign, world.outside):
         assert not reaches(world, unknown, other, family)
         assert not reaches(world, other, unknown, family)
@@ -119,8 +111,8 @@ def test_an_interface_of_ours_that_no_map_knows_is_dropped_and_a_foreign_one_is_
 @BOTH
 def test_a_source_that_is_not_the_endpoints_own_is_dropped(world, family):
     load(world, w.network("a"))
-    a, b = joined(world, "a"), joined(world, "a")
-    victim = joined(world, "a")
+    a, b = world.joined("a"), world.joined("a")
+    victim = world.joined("a")
     for spoofed in (victim.address[family], {4: "198.51.100.9", 6: "2001:db8:9::9"}[family]):
         bits = {4: 32, 6: 128}[family]
         world.sh(a.ns, f"ip addr add {spoofed}/{bits} dev eth0 {'nodad' if family == 6 else ''}")
@@ -131,7 +123,7 @@ def test_a_source_that_is_not_the_endpoints_own_is_dropped(world, family):
 
 def test_the_source_0_0_0_0_is_refused(world):
     load(world, w.network("a", to_host=ToHost.ACCEPT))
-    a = joined(world, "a")
+    a = world.joined("a")
     for source, comes in ((a.address[4], True), ("0.0.0.0", False)):
         with w.listener(world.host, 4, socket.SOCK_DGRAM) as server:
             w.raw_udp4(a.ns, source, w.HOST[4], server.getsockname()[1])
@@ -144,7 +136,7 @@ def test_the_source_0_0_0_0_is_refused(world):
 
 def test_a_containers_link_local_address_finds_neighbours_and_nothing_else(world):
     load(world, w.network("a", to_host=ToHost.ACCEPT))
-    a = joined(world, "a")
+    a = world.joined("a")
     world.sh(a.ns, f"ip neigh del {w.HOST_LINK_LOCAL} dev eth0")
     assert w.connects(a.ns, 6, w.HOST[6], world.host), "the gateway is found by asking"
     with w.inside(a.ns):
@@ -161,7 +153,7 @@ def test_a_containers_link_local_address_finds_neighbours_and_nothing_else(world
 )
 def test_a_container_reaches_its_host_as_endpoint_to_host_says(world, family, to_host, passes):
     load(world, w.network("a", to_host=to_host))
-    a = joined(world, "a")
+    a = world.joined("a")
     host = w.End(world.host, "", w.HOST)
     assert reaches(world, a, host, family) is passes
 
@@ -169,14 +161,14 @@ def test_a_container_reaches_its_host_as_endpoint_to_host_says(world, family, to
 @BOTH
 def test_endpoint_to_host_opens_nothing_that_egress_denies(world, family):
     load(world, w.network("mute", out="", to_host=ToHost.ACCEPT))
-    mute = joined(world, "mute")
+    mute = world.joined("mute")
     assert not reaches(world, mute, w.End(world.host, "", w.HOST), family)
 
 
 @BOTH
 def test_the_host_reaches_its_own_containers_whatever_they_say(world, family):
     load(world, w.network("closed", out="", into=""))
-    closed = joined(world, "closed")
+    closed = world.joined("closed")
     assert reaches(world, w.End(world.host, "", w.HOST), closed, family)
 
 
@@ -184,7 +176,7 @@ def test_the_host_reaches_its_own_containers_whatever_they_say(world, family):
 @pytest.mark.parametrize("to_host", [ToHost.RETURN, ToHost.ACCEPT])
 def test_the_hosts_own_firewall_may_still_drop_what_we_accept(world, family, to_host):
     load(world, w.network("a", to_host=to_host))
-    a, b = joined(world, "a"), joined(world, "a")
+    a, b = world.joined("a"), world.joined("a")
     assert reaches(world, a, b, family)
     assert w.connects(a.ns, family, w.HOST[family], world.host)
     world.nft(
@@ -200,7 +192,7 @@ def test_the_hosts_own_firewall_may_still_drop_what_we_accept(world, family, to_
 @BOTH
 def test_apply_gives_endpoints_that_exist_another_endpoint_to_host(world, family):
     load(world, w.network("a"))
-    a = joined(world, "a")
+    a = world.joined("a")
     assert not w.connects(a.ns, family, w.HOST[family], world.host)
     load(world, w.network("a", to_host=ToHost.ACCEPT))
     assert w.connects(a.ns, family, w.HOST[family], world.host)
@@ -209,7 +201,7 @@ def test_apply_gives_endpoints_that_exist_another_endpoint_to_host(world, family
 @BOTH
 def test_masquerade_spares_every_range_and_every_endpoint_that_did_not_ask(world, family):
     load(world, w.network("a"))
-    plain, masked = joined(world, "a"), joined(world, "a", ip_masq=True)
+    plain, masked = world.joined("a"), world.joined("a", ip_masq=True)
 
     def seen(end):
         return w.datagram(end.ns, family, w.OUTSIDE[family], world.outside.ns)

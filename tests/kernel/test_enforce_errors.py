@@ -27,13 +27,6 @@ def world(lab):
     return made
 
 
-def joined(world, network_id, **more):
-    end = world.end()
-    with w.inside(world.host):
-        table.attach(end.elements(network_id, **more))
-    return end
-
-
 def udp(ns, family, address=""):
     with w.inside(ns):
         made = socket.socket(w.FAMILY[family], socket.SOCK_DGRAM)
@@ -58,7 +51,7 @@ def flow(source, target, address):
 
 @BOTH
 def test_an_endpoint_sends_no_error_about_a_flow_of_others(world, family):
-    shut, other = joined(world, "shut"), joined(world, "open")
+    shut, other = world.joined("shut"), world.joined("open")
     outside, host = w.OUTSIDE[family], w.HOST[family]
     with (
         udp(other.ns, family) as client,
@@ -83,7 +76,7 @@ def test_an_endpoint_sends_no_error_about_a_flow_of_others(world, family):
 
 @BOTH
 def test_an_allowing_egress_makes_no_such_error_pass_either(world, family):
-    other_open, other = joined(world, "open"), joined(world, "open")
+    other_open, other = world.joined("open"), world.joined("open")
     outside, kind = w.OUTSIDE[family], errors.TOO_BIG[family]
     with (
         udp(other.ns, family) as client,
@@ -100,7 +93,7 @@ def test_an_allowing_egress_makes_no_such_error_pass_either(world, family):
 
 @BOTH
 def test_an_endpoint_tells_its_peer_of_a_closed_port_whatever_its_egress_says(world, family):
-    mute, peer = joined(world, "mute"), joined(world, "open")
+    mute, peer = world.joined("mute"), world.joined("open")
     for source in (world.outside, peer):
         with udp(source.ns, family) as client:
             assert refused(client, mute.address[family])
@@ -122,7 +115,7 @@ def refused(client, address, port=9):
 
 @BOTH
 def test_an_error_passes_behind_dnat_hairpin_and_masquerade(world, family):
-    mute, peer, masked = joined(world, "mute"), joined(world, "open"), joined(world, "open", ip_masq=True)
+    mute, peer, masked = world.joined("mute"), world.joined("open"), world.joined("open", ip_masq=True)
     host, ip = w.HOST[family], {4: "ip", 6: "ip6"}[family]
     to = {4: mute.address[4], 6: f"[{mute.address[6]}]"}[family]
     world.nft(
@@ -148,7 +141,7 @@ def test_an_error_passes_behind_dnat_hairpin_and_masquerade(world, family):
 
 @BOTH
 def test_path_mtu_and_traceroute_work_through_a_router_in_the_middle(world, family):
-    a, far = joined(world, "open"), world.lab.container()
+    a, far = world.joined("open"), world.lab.container()
     address, router = {4: ("198.51.100.2/24", "198.51.100.1/24"), 6: ("2001:db8:f::2/64", "2001:db8:f::1/64")}[family]
     gateway = router.partition("/")[0]
     nodad = "nodad" if family == 6 else ""
@@ -183,7 +176,7 @@ def test_path_mtu_and_traceroute_work_through_a_router_in_the_middle(world, fami
 
 def test_what_a_conntrack_helper_expects_is_a_flow_like_any_other(world):
     # An FTP client in the outside makes the helper expect a connection back; the mute server may not open one.
-    mute = joined(world, "mute")
+    mute = world.joined("mute")
     world.nft(
         'add table ip helped\nadd ct helper ip helped ftp { type "ftp" protocol tcp; }\n'
         "add chain ip helped pre { type filter hook prerouting priority filter; }\n"

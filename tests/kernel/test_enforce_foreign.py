@@ -31,16 +31,9 @@ def world(lab):
     return made
 
 
-def joined(world, network_id="open", **more):
-    end = world.end()
-    with w.inside(world.host):
-        table.attach(end.elements(network_id, **more))
-    return end
-
-
 @BOTH
 def test_the_outside_sends_nothing_with_an_endpoints_address(world, family):
-    a, b = joined(world), joined(world)
+    a, b = world.joined("open"), world.joined("open")
     world.sh(world.outside.ns, f"ip addr add {a.address[family]}/{BITS[family]} dev up1 {NODAD[family]}")
     for target, ns in ((b.address[family], b.ns), (w.HOST[family], world.host)):
         assert w.datagram(world.outside.ns, family, target, ns, source=a.address[family]) is None
@@ -49,7 +42,7 @@ def test_the_outside_sends_nothing_with_an_endpoints_address(world, family):
 
 @BOTH
 def test_what_the_outside_forges_makes_no_flow_of_the_endpoint_established(world, family):
-    mute, far = joined(world), w.End(world.lab.container(), "far0", {})
+    mute, far = world.joined("open"), w.End(world.lab.container(), "far0", {})
     with w.inside(world.host):
         table.apply_scripts([w.network("open", out="", into="")])
     address = {4: "198.51.100.2", 6: "2001:db8:f::2"}[family]
@@ -89,7 +82,7 @@ def bound(ns, family, port, address=""):
 
 @BOTH
 def test_an_address_of_a_range_that_nobody_has_a_way_to_sends_nothing(world, family):
-    b = joined(world)
+    b = world.joined("open")
     nobody = {4: "10.65.0.99", 6: "fd65::99"}[family]
     world.sh(world.outside.ns, f"ip addr add {nobody}/{BITS[family]} dev up1 {NODAD[family]}")
     assert w.datagram(world.outside.ns, family, b.address[family], b.ns, source=nobody) is None
@@ -100,7 +93,7 @@ def test_an_address_of_a_range_that_nobody_has_a_way_to_sends_nothing(world, fam
 
 @BOTH
 def test_published_ports_and_hairpin_work_as_before(world, family):
-    server, client, masked = joined(world), joined(world), joined(world, ip_masq=True)
+    server, client, masked = world.joined("open"), world.joined("open"), world.joined("open", ip_masq=True)
     ip, host = IP[family], w.HOST[family]
     to = {4: server.address[4], 6: f"[{server.address[6]}]"}[family]
     with w.listener(server.ns, family) as listening:
@@ -129,7 +122,7 @@ def socket_to(ns, family, address, port):
 
 @BOTH
 def test_a_second_interface_of_another_plugin_talks_with_its_own_address_only(world, family):
-    a, b = joined(world), joined(world)
+    a, b = world.joined("open"), world.joined("open")
     bridge, second = {4: ("10.88.0.1/24", "10.88.0.2/24"), 6: ("fd88::1/64", "fd88::2/64")}[family]
     world.sh(
         world.host,
@@ -155,7 +148,7 @@ def bridged(world):
 
 @BOTH
 def test_containers_of_a_bridge_and_endpoints_reach_each_other_with_bridge_netfilter_on(world, family):
-    a, one, two = joined(world), world.lab.container(), world.lab.container()
+    a, one, two = world.joined("open"), world.lab.container(), world.lab.container()
     bridge, addresses, bits = {
         4: ("10.88.0.1", ("10.88.0.2", "10.88.0.3"), 24),
         6: ("fd88::1", ("fd88::2", "fd88::3"), 64),
@@ -184,7 +177,7 @@ def test_containers_of_a_bridge_and_endpoints_reach_each_other_with_bridge_netfi
 
 @BOTH
 def test_a_transparent_proxy_on_the_host_speaks_with_its_clients_address(world, family):
-    client, server = joined(world), joined(world)
+    client, server = world.joined("open"), world.joined("open")
     transparent = {4: (socket.IPPROTO_IP, 19), 6: (socket.IPPROTO_IPV6, 75)}[family]
     ip = IP[family]
     world.sh(
@@ -224,7 +217,7 @@ def test_a_transparent_proxy_on_the_host_speaks_with_its_clients_address(world, 
 @BOTH
 def test_an_interface_that_a_container_makes_on_the_host_speaks_for_no_endpoint(world, family):
     # With CAP_NET_ADMIN and no user namespace of its own it can: one called as ours are, one called otherwise.
-    mute, b = joined(world), joined(world)
+    mute, b = world.joined("open"), world.joined("open")
     with w.inside(world.host):
         table.apply_scripts([w.network("open", out="", into="return")])
     host = Path(world.host).name
@@ -248,7 +241,7 @@ def test_an_interface_that_a_container_makes_on_the_host_speaks_for_no_endpoint(
 
 @BOTH
 def test_a_host_end_that_was_renamed_lets_nothing_of_its_endpoint_pass(world, family):
-    a, b = joined(world), joined(world)
+    a, b = world.joined("open"), world.joined("open")
     assert w.datagram(b.ns, family, a.address[family], a.ns) == b.address[family]
     world.sh(world.host, f"ip link set {a.ifname} down\nip link set {a.ifname} name renamed0\nip link set renamed0 up")
     bits = BITS[family]

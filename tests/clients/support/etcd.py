@@ -6,7 +6,7 @@ import json
 import subprocess
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.clients.support.ipam_books import problems
 from tests.clients.support.lab import Lab, conf, environment, until
@@ -84,6 +84,19 @@ class Etcd:
         self.put(f"{RESOURCES}clusterinformations/default", resource("ClusterInformation", "default", READY))
         for name in nodes or (NODE,):
             self.put(f"{RESOURCES}nodes/{name}", resource("Node", name, {"bgp": {"ipv4Address": "192.0.2.1/24"}}))
+
+
+E = TypeVar("E", bound=Etcd)
+
+
+def three_members(lab: Lab, kind: type[E]) -> list[E]:
+    """One cluster's members, each on ports of its own; the first one answers."""
+    members = [kind(lab, f"m{n}", 2379 + 10 * n) for n in range(3)]
+    peers = {m.name: m.peer for m in members}
+    for member in members:
+        member.begin(peers)
+    members[0].wait()
+    return members
 
 
 READY = {"clusterGUID": "3cdaf81a9b264510b90fc13a3f8170e3", "datastoreReady": True}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from tests.clients.support.etcd import NODE, Etcd, cluster_conf
-from tests.clients.support.lab import Lab, environment
+from tests.clients.support.lab import Lab
 
 V1 = "/calico/v1"
 HOSTS = f"{V1}/host/"
@@ -121,10 +120,3 @@ def records(lab: Lab) -> list[str]:
     if not lab.path(STATE).exists():
         return []
     return lab.out("/usr/bin/python3", "-IS", "-c", _CONTAINERS, STATE).split()
-
-
-def tool(lab: Lab, *argv: str) -> subprocess.CompletedProcess[bytes]:
-    """A command for people, run on the host."""
-    done = lab.run("/opt/cni/bin/calico", *argv, env=environment())
-    assert b"Traceback" not in done.stdout + done.stderr, done
-    return done

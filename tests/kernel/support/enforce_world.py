@@ -16,6 +16,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from calico_rkt.compiler.ir.model import ToHost
+from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from tests.patience import slowness
 
@@ -112,6 +113,13 @@ class World:
     def nft(self, script):
         """A change by somebody else, with the program."""
         self.lab.run(self.host, ["nft", "-f", "-"], script, check=True)
+
+    def joined(self, network_id, **more):
+        """A container whose endpoint is in the table, as one of this network."""
+        end = self.end()
+        with inside(self.host):
+            table.attach(end.elements(network_id, **more))
+        return end
 
     def end(self, prefix="crk"):
         """A container linked Calico's way, nothing said to nftables."""
