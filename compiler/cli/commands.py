@@ -1,9 +1,9 @@
-"""The name of a review command in, its exit status out; nothing of a command is imported before it is asked for."""
+"""The name of a command in, its exit status out; nothing of a command is imported before it is asked for."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from calico_rkt.compiler.cli.process import answered, guarded
@@ -17,23 +17,35 @@ REVIEW = {
     "report": "one page to read and click through: matrix, rules, findings, tests, changes",
     "schema": "the JSON Schema of overrides, definitions, settings and guardrails, for editors",
 }
-"""Each command is a module of its name here, with add_arguments(parser) and run(args)."""
+"""The commands that look at policy; each is a module of its name here."""
 
 
-def run(name: str, argv: Sequence[str]) -> int:
+def review(name: str, argv: Sequence[str]) -> int:
     """One command of REVIEW; argv is what follows its name."""
-    return guarded(f"calico-rkt {name}", lambda: _run(name, argv))
+    module = f"{__package__}.{name}"
+    return guarded(f"calico-rkt {name}", lambda: run_command(module, name, REVIEW[name], argv))
 
 
-def _run(name: str, argv: Sequence[str]) -> int:
-    module = import_module(f"calico_rkt.compiler.cli.{name}")
+def run_command(
+    module: str,
+    name: str,
+    words: str,
+    argv: Sequence[str],
+    answer: Callable[[str, Callable[[], int]], int] = answered,
+) -> int:
+    """Run the command that a module is: its EPILOG, add_arguments(parser) and run(args); the exit status.
+
+    words: what it does, in one line; answer: runs what is given it, and says what went wrong in the form of its first
+    argument, the --format that was asked for.
+    """
+    command = import_module(module)
     parser = argparse.ArgumentParser(
         prog=f"calico-rkt {name}",
-        description=f"{REVIEW[name][0].upper()}{REVIEW[name][1:]}.",
-        epilog=module.EPILOG,
+        description=f"{words[0].upper()}{words[1:]}.",
+        epilog=command.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    module.add_arguments(parser)
+    command.add_arguments(parser)
     args = parser.parse_args(argv)
-    return answered(args.format, lambda: int(module.run(args)))
+    return answer(getattr(args, "format", "text"), lambda: int(command.run(args)))

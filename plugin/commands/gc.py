@@ -1,39 +1,64 @@
-"""`calico-rkt gc` in; what was freed, what is kept and why, printed, and an exit status, out."""
+"""Endpoints whose network namespace is gone in; freed, and what is kept named with its reason, out: `calico-rkt gc`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.attach.garbage import collect, release
 from calico_rkt.plugin.attach.holders import holders_of
 from calico_rkt.plugin.attach.life import is_from_elsewhere
+from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
-from calico_rkt.plugin.publish.datastores import Side, complain, opened_cluster, opened_local, tried
+from calico_rkt.plugin.process.log import open_log
+from calico_rkt.plugin.publish.datastores import Side, clusters, complain, opened_cluster, opened_local, tried
+from calico_rkt.plugin.publish.host_confs import confs_of
 from calico_rkt.plugin.publish.unclaimed import unclaimed
 from calico_rkt.plugin.runtime.attachments import sweep
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
 
+EPILOG = """\
+examples:
+  calico-rkt gc                                free what is gone
+  calico-rkt gc --dry-run                      only show
+  calico-rkt gc --attachment web/c1/eth0       free one that is kept, whose container nobody runs in any more
 
-def gc(args: argparse.Namespace, clusters: Callable[[], Iterable[Mapping[str, NetConf]]]) -> int:
+exit status: 0 done; 1 a living attachment was not freed, a record can't be read, or something waits to be given back;
+2 bad usage, or something failed"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_confs(parser)
+    parser.add_argument("--dry-run", action="store_true", help="only show")
+    parser.add_argument(
+        "--attachment",
+        default="",
+        metavar="NETWORK/CONTAINER/IFNAME",
+        help="free this one, also where its network namespace lives but nothing leads there and nobody runs in it",
+    )
+    parser.add_argument("--force", action="store_true", help="with --attachment: also a living container's")
+
+
+def run(args: argparse.Namespace) -> int:
     """Free what is gone, or the one attachment that is named, on this host and in its clusters; the exit status.
 
     0 done, 1 a living attachment was not freed, a record can't be read, or something waits to be given back; 2
     something failed. Each is named.
     CniError for an attachment that nobody knows.
     """
+    open_log("info")
     if args.force and not args.attachment:
         raise CniError(Code.INVALID_ENVIRONMENT, "--force is for one attachment: --attachment NETWORK/CONTAINER/IFNAME")
     if args.attachment:
-        return max(_one(args, _key(args.attachment), clusters), _ended(args))
+        return max(_one(args, _key(args.attachment)), _ended(args))
     worst = tried(lambda: _here(args))  # whatever is wrong with a conf
     named: list[NetConf] = []
-    for there in clusters():
+    for there in clusters(confs_of(args.confs)):
         named += there.values()
         worst = max(worst, tried(partial(_there, args, dict(there))))
     worst = max(worst, _ended(args))
@@ -91,12 +116,12 @@ def _all(args: argparse.Namespace, side: Side) -> int:
     return 2 if done.failed else max(worst, int(bool(side.store.damaged)))
 
 
-def _one(args: argparse.Namespace, key: Key, clusters: Callable[[], Iterable[Mapping[str, NetConf]]]) -> int:
+def _one(args: argparse.Namespace, key: Key) -> int:
     with opened_local({}) as local:
         status, known = _released(args, local, key), _named(local.store.endpoints(key.network))
     if status is not None:
         return status
-    for there in clusters():
+    for there in clusters(confs_of(args.confs)):
         with opened_cluster(dict(there)) as cluster:
             status = _released(args, cluster, key)
             if status is not None:

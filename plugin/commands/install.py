@@ -90,7 +90,7 @@ def _install(wanted: Wanted, plan: Plan, known: manifest.Manifest, *, dry: bool,
     if dry:
         return 1
     sys.stdout.flush()
-    if not yes and not agreed("Install?", "--yes installs"):
+    if not yes and not agreed("Install?"):
         return 1
     put(wanted.root, plan, known)
     failed = systemd.run(after)

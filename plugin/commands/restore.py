@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable
 
@@ -10,9 +11,30 @@ from calico_rkt.plugin.enforce.differences import differences
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.link import host_ends
 from calico_rkt.plugin.process.locks import policy_lock
+from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.store.local import LocalStore, open_local
 
 _ATTEMPTS = 20
+
+
+EPILOG = """\
+examples:
+  calico-rkt restore               after somebody flushed nftables; also mends host ends and routes
+  calico-rkt restore --if-needed   only where the kernel differs from what is recorded and published: for a timer
+
+exit status: 0 whole; 1 something stays as it should not be, and is named; 2 bad usage, or something failed"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--if-needed", action="store_true", help="only where the kernel differs from them; says what differs"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it and print what came of it; 1 where something stays as it should not be, else 0."""
+    open_log("info")
+    return restore_host(if_needed=args.if_needed)
 
 
 def restore_host(*, if_needed: bool = False) -> int:

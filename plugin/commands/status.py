@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import re
 import sys
@@ -17,26 +18,49 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.workspace.confs import READERS, Unusable, readers
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
 from calico_rkt.plugin.agent.summary import METRICS, ask
+from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.enforce.differences import differences
 from calico_rkt.plugin.enforce.local import blocked_forwarding
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import sysctls
+from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.changes import State
 from calico_rkt.plugin.publish.datastores import clusters, opened_cluster, opened_local
-from calico_rkt.plugin.publish.host_confs import Decided
+from calico_rkt.plugin.publish.host_confs import Decided, decided
 from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.publish.unclaimed import unclaimed
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
 
+EPILOG = """\
+examples:
+  calico-rkt status
+  calico-rkt status --format json
+  calico-rkt status --confs ./net.d --profiles ./profiles   how this host stands to other files
 
-def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
+exit status: 0 all is as it should be; 1 something is not, and is named; 2 bad usage, or something that can't be read"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_confs(parser)
+    options.add_profiles(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+    parser.add_argument("--no-agent", action="store_true", help="leave out what the agent says of itself")
+
+
+def run(args: argparse.Namespace) -> int:
     """Print it; 2 where something can't be read, 1 where something is not as it should be, else 0."""
-    known, told = decided.known, decided.told()
+    open_log("info")
+    return _status(decided(args.confs, args.profiles), as_json=args.format == "json", with_agent=not args.no_agent)
+
+
+def _status(host: Decided, *, as_json: bool, with_agent: bool) -> int:
+    """Print it; 2 where something can't be read, 1 where something is not as it should be, else 0."""
+    known, told = host.known, host.told()
     warnings: list[str] = []
     away = False
-    with opened_local(known, decided.files) as local:
+    with opened_local(known, host.files) as local:
         found = local.states()
         differs = differences(local.store)
         warnings += local.store.damaged
@@ -47,7 +71,7 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
     networks = [(local.name, s) for s in found]
     for confs_there in clusters(known):
         try:
-            with opened_cluster(confs_there, decided.files) as cluster:
+            with opened_cluster(confs_there, host.files) as cluster:
                 networks += [(cluster.name, s) for s in cluster.states()]
                 warnings += cluster.warnings()
         except CniError as e:  # the others' state is known all the same
@@ -55,7 +79,7 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
             away = True
     warnings += Journal(folders()[1] / "journal").broken()
     warnings += unclaimed(known.values())
-    networks = [(name, _named(s, decided.workspace.unusable)) for name, s in networks]
+    networks = [(name, _named(s, host.workspace.unusable)) for name, s in networks]
     agent = ask(folders()[0] / METRICS) if with_agent else None
     bad = [s for _, s in networks if s.state in ("edited", "unusable", "stale", "not ours") or s.loaded is False]
     if as_json:
@@ -64,21 +88,21 @@ def status(decided: Decided, *, as_json: bool, with_agent: bool) -> int:
         more |= {"blocked": list(blocked), "warnings": warnings}
         if with_agent:
             more["agent"] = dataclasses.asdict(agent) if agent else None
-        more["confs"] = _confs(decided)
+        more["confs"] = _confs(host)
         more["findings"] = [plain(d) for d in in_order(told)]
-        print(document("status", {"networks": shown, **more}, read_values(decided.workspace)), end="")
+        print(document("status", {"networks": shown, **more}, read_values(host.workspace)), end="")
     else:
-        print(preface(decided.workspace), end="")
-        for line in _suffixes(decided):
+        print(preface(host.workspace), end="")
+        for line in _suffixes(host):
             print(line)
-        _print_status(networks, blocked, differs, standing, confs=bool(known or decided.workspace.unusable))
+        _print_status(networks, blocked, differs, standing, confs=bool(known or host.workspace.unusable))
         for line in warnings:
             print(f"warning: {line}")
         if with_agent:
             print(f"agent: {agent or 'none: each call starts a process of its own (calico-rkt agent)'}")
         sys.stdout.flush()
         print(render(told), end="", file=sys.stderr)
-    return max(decided.status(), 2 if away else 0, 1 if bad or blocked or differs or warnings else 0)
+    return max(host.status(), 2 if away else 0, 1 if bad or blocked or differs or warnings else 0)
 
 
 def _named(state: State, unusable: Sequence[Unusable]) -> State:
@@ -87,14 +111,14 @@ def _named(state: State, unusable: Sequence[Unusable]) -> State:
     return dataclasses.replace(state, state="unusable", why=bad.words) if bad and state.state == "no conf" else state
 
 
-def _confs(decided: Decided) -> list[dict[str, object]]:
-    paths = decided.workspace.conf_paths
+def _confs(host: Decided) -> list[dict[str, object]]:
+    paths = host.workspace.conf_paths
     return [{"network": name, "path": path, "read_by": readers(path).split(", ")} for name, path in paths.items()]
 
 
-def _suffixes(decided: Decided) -> list[str]:
+def _suffixes(host: Decided) -> list[str]:
     """Who reads the confs that are here, one line a suffix; rkt has a folder of its own."""
-    counts = Counter(PurePath(path).suffix for path in decided.workspace.conf_paths.values())
+    counts = Counter(PurePath(path).suffix for path in host.workspace.conf_paths.values())
     own = f"rkt (in {HOST_FOLDERS[0]})"
     return [
         f"{counts[suffix]} *{suffix}, read by {who.replace('rkt', own)}"

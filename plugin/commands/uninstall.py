@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         return 1
     sys.stdout.flush()
-    if not args.yes and not agreed("Uninstall?", "--yes uninstalls"):
+    if not args.yes and not agreed("Uninstall?"):
         return 1
     signals.listen()  # from here on it goes on to its end
     failed = systemd.run(before)

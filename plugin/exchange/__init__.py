@@ -1,4 +1,4 @@
-"""One datastore in, a file of it or another datastore out: calico-rkt export and import.
+"""One datastore in, a file of it or another datastore out: what calico-rkt export and import do.
 
-The door is cli.py.
+The doors are export.py and import_plan.py.
 """

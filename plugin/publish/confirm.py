@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import render
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.publish.changes import Change
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ def reviewed(old: World, new: World) -> bool:
     return not any(d.is_error for d in found)
 
 
-def agreed(question: str, unasked: str = "--yes publishes") -> bool:
-    """Ask on a terminal; without one nobody can agree. unasked: the option that needs none, and what it does."""
+def agreed(question: str) -> bool:
+    """Ask on a terminal; CniError where there is none. Who does not agree is told that nothing was changed."""
     if sys.stdin is None or not sys.stdin.isatty():
-        print(f"calico-rkt: not a terminal to ask on: {unasked}", file=sys.stderr)
-        return False
+        raise CniError(Code.INVALID_ENVIRONMENT, f"{question} There is no terminal to ask on", "--yes does not ask")
     try:
         reply = input(f"{question} [y/N] ")
     except EOFError:
-        return False
-    return reply.strip().lower() in ("y", "yes")
+        reply = ""
+    if reply.strip().lower() in ("y", "yes"):
+        return True
+    print("nothing was changed", file=sys.stderr)
+    return False

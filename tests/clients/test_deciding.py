@@ -179,7 +179,7 @@ def test_one_conf_that_can_not_be_used_is_named_and_stops_no_other(
         done = tool(host, *command)
         assert done.returncode == 2, done
         assert name in done.stdout + done.stderr, done
-    for command in (("gc",), ("prune",), ("export",), ("restore",)):
+    for command in (("gc",), ("prune", "--yes"), ("export",), ("restore",)):
         assert tool(host, *command).returncode == 0, command
     explained = tool(host, "explain", "front", "web", "tcp/80")
     assert explained.returncode == 2

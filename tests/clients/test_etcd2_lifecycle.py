@@ -118,7 +118,7 @@ def test_a_profile_of_another_plugin_is_shared_and_not_changed(
     assert states(lab) == {"net1": "not ours"}
     assert apply(lab) == 1
     cni.delete(conf, "a", netns)
-    assert tool(lab, "prune").stdout == b""
+    assert tool(lab, "prune", "--yes").stdout == b""
     assert old.values()[RULES] == stock
     assert apply(lab, "--take-over") == 0
     assert states(lab) == {"net1": "in step"}
@@ -141,14 +141,14 @@ def test_prune_takes_profiles_that_no_endpoint_of_the_cluster_uses(
     netns = lab.netns("a")
     cni.add(conf, "a", netns)
     (elsewhere,) = old.endpoints().values()
-    assert tool(lab, "prune").stdout == b""
+    assert tool(lab, "prune", "--yes").stdout == b""
     cni.delete(conf, "a", netns)
     place = f"{HOSTS}node9/workload/rkt/w/endpoint/e"
     old.set(place, {k: v for k, v in elsewhere.items() if k != "profile_ids"} | {"profile_id": "net1"})
-    assert tool(lab, "prune").stdout == b""
+    assert tool(lab, "prune", "--yes").stdout == b""
     old.remove(place)
     assert tool(lab, "prune", "--dry-run").stdout == b"would delete profile net1\n"
-    assert tool(lab, "prune").stdout == b"deleted profile net1\n"
+    assert tool(lab, "prune", "--yes").stdout == b"deleted profile net1\n"
     assert f"{V1}/policy/profile/net1" not in str(old.leaves())
     cni.add(conf, "a", netns)
     assert {RULES, TAGS} <= set(old.leaves())
@@ -174,7 +174,7 @@ def test_a_prune_while_endpoints_come_and_go_takes_no_profile_from_one(
         for _ in range(6):
             warm("ADD", conf, "a", netns)
             warm("DEL", conf, "a", netns)
-            prune = lab.start(f"{PLUGINS}/calico", "prune", env=environment())
+            prune = lab.start(f"{PLUGINS}/calico", "prune", "--yes", env=environment())
             while True:
                 warm("ADD", conf, "a", netns)
                 if prune.poll() is not None:

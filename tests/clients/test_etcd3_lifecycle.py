@@ -95,7 +95,7 @@ def test_a_profile_of_stock_calico_is_shared_and_not_changed(
     assert states(lab) == {"net1": "not ours"}
     assert tool(lab, "apply", "--yes").returncode == 1
     cni.delete(conf, "a", netns)
-    assert tool(lab, "prune").stdout == b""
+    assert tool(lab, "prune", "--yes").stdout == b""
     assert etcd.dump()[PROFILE] == stock
     assert tool(lab, "apply", "--yes", "--take-over").returncode == 0
     assert states(lab) == {"net1": "in step"}
@@ -108,13 +108,13 @@ def test_prune_takes_profiles_that_no_endpoint_of_the_cluster_uses(
     cni.add(conf, "a", netns)
     (place,) = etcd.dump(ENDPOINTS)
     elsewhere = etcd.dump(ENDPOINTS)[place]
-    assert tool(lab, "prune").stdout == b""
+    assert tool(lab, "prune", "--yes").stdout == b""
     cni.delete(conf, "a", netns)
     etcd.put(f"{RESOURCES}workloadendpoints/other/elsewhere", elsewhere)
-    assert tool(lab, "prune").stdout == b""
+    assert tool(lab, "prune", "--yes").stdout == b""
     etcd.delete(f"{RESOURCES}workloadendpoints/other/elsewhere")
     assert tool(lab, "prune", "--dry-run").stdout == b"would delete profile net1\n"
-    assert tool(lab, "prune").stdout == b"deleted profile net1\n"
+    assert tool(lab, "prune", "--yes").stdout == b"deleted profile net1\n"
     assert PROFILE not in etcd.dump()
     cni.add(conf, "a", netns)
     assert PROFILE in etcd.dump()

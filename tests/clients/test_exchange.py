@@ -230,7 +230,7 @@ def test_what_can_not_be_meant_is_said(lab: Lab, etcd: Etcd, moved: dict[str, An
         (["export", "--confs", CLUSTER, "--confs", "/etc/cni/net.d", "-o", "/nowhere/x"], 2, "can't be written"),
         (["export", "-o", "/run"], 2, "/run can't be written"),
         (["export", "surplus"], 2, "unrecognized arguments: surplus"),
-        (["import", "--from", "local", "--to", etcd.url], 1, "--yes publishes"),
+        (["import", "--from", "local", "--to", etcd.url], 2, "--yes does not ask"),
     ):
         done = tool(lab, *argv)
         assert done.returncode == status, (argv, done)

@@ -88,9 +88,19 @@ def test_apply_without_a_terminal_asks_for_yes_and_changes_nothing(lab: Lab, cni
     attached(lab, cni, "a")
     lab.override("web", OPEN)
     done = tool(lab, "apply")
-    assert done.returncode == 1
-    assert b"--yes" in done.stderr
+    assert done.returncode == 2
+    assert b"--yes does not ask" in done.stderr
     assert states(lab) == {"web": "stale"}
+
+
+def test_prune_without_a_terminal_names_what_it_would_delete_and_deletes_nothing(lab: Lab, cni: Host) -> None:
+    attached(lab, cni, "a")
+    cni.delete(WEB, "a", "/var/run/netns/a")
+    done = tool(lab, "prune")
+    assert done.returncode == 2
+    assert done.stdout == b"would delete profile web\n"
+    assert b"--yes does not ask" in done.stderr
+    assert lab.path(PUBLISHED, "web.yaml").exists()
 
 
 def test_an_edited_profile_is_used_for_nothing_until_it_is_taken_over(lab: Lab, cni: Host) -> None:
@@ -132,10 +142,10 @@ def test_an_add_after_a_flush_rebuilds_everybodys_policy(lab: Lab, cni: Host) ->
 
 def test_prune_deletes_only_profiles_without_endpoints(lab: Lab, cni: Host) -> None:
     attached(lab, cni, "a")
-    assert tool(lab, "prune").stdout == b""
+    assert tool(lab, "prune", "--yes").stdout == b""
     cni.delete(WEB, "a", "/var/run/netns/a")
     assert tool(lab, "prune", "--dry-run").stdout == b"would delete profile web\n"
-    assert tool(lab, "prune").stdout == b"deleted profile web\n"
+    assert tool(lab, "prune", "--yes").stdout == b"deleted profile web\n"
     assert states(lab) == {"web": "not published"}
 
 

@@ -189,7 +189,7 @@ def test_prune_takes_the_guards_of_a_network_without_endpoints(lab: Lab, cni: Ca
     for network, name in ((one, "c1"), (two, "c2")):
         cni.add(network, name, lab.netns(name))
     cni.delete(one, "c1", "/var/run/netns/c1")
-    lab.out("/opt/cni/bin/calico", "prune")
+    lab.out("/opt/cni/bin/calico", "prune", "--yes")
     routes = lab.out("ip", "route", "show", "type", "unreachable")
     assert "10.64.0.0/24" in routes
     assert "10.63.0.0/24" not in routes

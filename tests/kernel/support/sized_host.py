@@ -66,7 +66,7 @@ confs = ("--confs", str(ROOT / "net.d"))
 commands = {
     "status": ("status", "--no-agent", *confs),
     "apply": ("apply", "--yes", *confs),
-    "prune": ("prune", *confs),
+    "prune": ("prune", "--yes", *confs),
     "restore": ("restore",),
 }
 found = {name: cost(*argv) for name, argv in commands.items()}

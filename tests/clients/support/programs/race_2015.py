@@ -58,7 +58,7 @@ else:
     def late(self, added):
         """Lets a prune go by before the first endpoint is written."""
         if not said:
-            said.append(call("prune"))
+            said.append(call("prune", "--yes"))
             assert said == [b"deleted profile net1\n"], said
         return write(self, added)
 

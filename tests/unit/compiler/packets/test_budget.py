@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from calico_rkt.compiler.cli.commands import run
+from calico_rkt.compiler.cli.commands import review
 from calico_rkt.compiler.ir.model import Action, Match, PortRange, Rule, Side
 from calico_rkt.compiler.packets import budget, labels
 from calico_rkt.compiler.review.diff import diff
@@ -65,7 +65,7 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_too_much_work_is_given_up_aloud(command, capsys):
     name, *args = command.split()
-    assert run(name, args) == 2
+    assert review(name, args) == 2
     said = capsys.readouterr()
     assert COMMANDS[command] in said.out, said
     assert GIVEN_UP in said.out
@@ -74,11 +74,11 @@ def test_too_much_work_is_given_up_aloud(command, capsys):
 
 @pytest.mark.usefixtures("net", "little")
 def test_a_test_that_is_not_decided_is_not_said_to_fail(capsys):
-    assert run("report", ["new", "-o", "-"]) == 2
+    assert review("report", ["new", "-o", "-"]) == 2
     page = capsys.readouterr().out
     assert ">not decided</td>" in page
     assert "0 of which do not hold, 1 are not decided" in page
-    assert run("test", ["new"]) == 2
+    assert review("test", ["new"]) == 2
     assert capsys.readouterr().out.endswith("1 tests and guardrails: 0 hold, 0 do not, 1 are not decided\n")
 
 
@@ -86,7 +86,7 @@ def test_a_test_that_is_not_decided_is_not_said_to_fail(capsys):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_labels_that_are_too_many_are_given_up_aloud(command, capsys):
     name, *args = command.replace("outside web", "web web").split()
-    assert run(name, args) == 2
+    assert review(name, args) == 2
     said = capsys.readouterr()
     assert "independent labels tell more than 4 endpoints apart" in said.out, said
     assert said.err == ""
@@ -94,7 +94,7 @@ def test_labels_that_are_too_many_are_given_up_aloud(command, capsys):
 
 @pytest.mark.usefixtures("net", "few_labels")
 def test_check_ends_with_2_where_it_gave_up(capsys):
-    assert run("check", ["new"]) == 2
+    assert review("check", ["new"]) == 2
     assert "CR805" in capsys.readouterr().out
 
 
@@ -102,7 +102,7 @@ def test_check_ends_with_2_where_it_gave_up(capsys):
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "report" not in c and "--format" not in c])
 def test_json_says_it_too(command, capsys):
     name, *args = command.split()
-    assert run(name, [*args, "--format", "json"]) == 2
+    assert review(name, [*args, "--format", "json"]) == 2
     found = json.loads(capsys.readouterr().out)
     assert GIVEN_UP in json.dumps(found)
     assert not found.get("cases")
@@ -176,7 +176,7 @@ def test_with_any_budget_an_answer_is_the_whole_one_or_says_that_it_is_none(net,
     (net / "old" / "profiles" / "rails.yaml").write_text(agreed)
 
     def answer():
-        status = run("diff", ["old", "new", "--within-guardrails", "--format", "json"])
+        status = review("diff", ["old", "new", "--within-guardrails", "--format", "json"])
         return status, bool(json.loads(capsys.readouterr().out)["outside_guardrails"])
 
     whole = answer()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.compiler.cli.commands import run
+from calico_rkt.compiler.cli.commands import review
 
 CONF = """\
 {"cniVersion": "1.0.0", "name": "%s", "type": "calico",
@@ -35,7 +35,7 @@ class Sides:
             self.write(f"profiles/{name}.yaml", f"{head}network: {name}\ningress:\n{rules}{tail}", sides)
 
     def diff(self, style="text", status=1):
-        assert run("diff", ["old", "new", "--format", style]) == status
+        assert review("diff", ["old", "new", "--format", style]) == status
         return self.capsys.readouterr().out
 
     def changes(self):
@@ -186,7 +186,7 @@ def test_between_two_revisions_the_place_is_the_file_s_own(sides, tmp_path):
         git("add", "-A")
         git("commit", "-qm", "one")
     for style, place in (("github", "file=net.d/profiles/web.yaml,line=3,"), ("sarif", '"net.d/profiles/web.yaml"')):
-        assert run("diff", ["HEAD~1", "HEAD", "-C", "net.d", "--format", style]) == 1
+        assert review("diff", ["HEAD~1", "HEAD", "-C", "net.d", "--format", style]) == 1
         assert place in sides.capsys.readouterr().out
 
 

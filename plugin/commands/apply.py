@@ -1,49 +1,57 @@
-"""What a command line asks for in, done on this host and in its clusters, an exit status out."""
+"""What the host's files compile to, published after it was shown and agreed to: `calico-rkt apply`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import render
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
-from calico_rkt.plugin.commands.restore import restore_host
+from calico_rkt.plugin.commands import options
+from calico_rkt.plugin.commands.sides import here, in_clusters
 from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import open_log
-from calico_rkt.plugin.publish.changes import NONE, Change, ChangedMeanwhileError, Files
+from calico_rkt.plugin.publish.changes import Change, ChangedMeanwhileError
 from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown
-from calico_rkt.plugin.publish.datastores import Side, clusters, complain, opened_cluster, opened_local, tried
-from calico_rkt.plugin.publish.host_confs import Decided, confs_of, decided
-from calico_rkt.plugin.publish.local import Local
+from calico_rkt.plugin.publish.datastores import Side, opened_local, tried
+from calico_rkt.plugin.publish.host_confs import Decided, decided
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.review.snapshot import World
 
 
+EPILOG = """\
+examples:
+  calico-rkt apply                        show what would change on this host, ask, and publish it
+  calico-rkt apply web --dry-run          only show, and only this network
+  calico-rkt apply --yes --confs ./net.d  from another folder, without asking
+
+Policy changes by this act alone: an ADD publishes a network's profile where there is none, and never changes one.
+
+exit status: 0 published, or nothing to change; 1 refused, or (with --dry-run) something would change, or a file is
+there that nobody uses; 2 bad usage, input that can't be read, or nobody to ask"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="only these networks")
+    options.add_confs(parser)
+    options.add_profiles(parser)
+    options.add_asking(parser)
+    options.add_insisting(parser)
+    parser.add_argument(
+        "--end-flows", action="store_true", help="end open flows that the policy denies, else they go on"
+    )
+
+
 def run(args: argparse.Namespace) -> int:
-    """Do one of apply, status, prune, gc and restore; the exit status. Raises CniError and CompileError."""
+    """Show what would change, ask, publish it; the exit status. Raises CniError and CompileError."""
     open_log("info")
-    if args.command == "restore":
-        return restore_host(if_needed=args.if_needed)
-    if args.command == "gc":
-        from calico_rkt.plugin.commands.gc import gc
-
-        return gc(args, lambda: clusters(confs_of(args.confs)))
-    if args.command == "prune":
-        worst = tried(lambda: _here(args, {}, _prune))  # whatever is wrong with a conf
-        return max(worst, _in_clusters(args, confs_of(args.confs), _prune))
-    first = 0 if args.command == "status" or args.dry_run else tried(_put_in_force)
-    found = decided(args.confs, args.profiles)
-    if args.command == "status":
-        from calico_rkt.plugin.commands.status import status
-
-        return status(found, as_json=args.format == "json", with_agent=not args.no_agent)
-    return max(first, _publish(args, found, local=not first))
+    first = 0 if args.dry_run else tried(_put_in_force)
+    return max(first, _publish(args, decided(args.confs, args.profiles), local=not first))
 
 
 def _put_in_force() -> int:
@@ -68,33 +76,8 @@ def _publish(args: argparse.Namespace, found: Decided, *, local: bool) -> int:
     if not _may_apply(args, found):
         return worst
     if local:
-        worst = max(worst, tried(lambda: _here(args, found.known, _apply, found.files)))
-    return max(worst, _in_clusters(args, found.known, _apply, found.files))
-
-
-def _here(
-    args: argparse.Namespace,
-    known: dict[str, NetConf],
-    act: Callable[[argparse.Namespace, Side], int],
-    files: Files = NONE,
-) -> int:
-    with opened_local(known, files) as local:
-        return act(args, local)
-
-
-def _in_clusters(
-    args: argparse.Namespace,
-    known: dict[str, NetConf],
-    act: Callable[[argparse.Namespace, Side], int],
-    files: Files = NONE,
-) -> int:
-    """Do the same in every cluster that a conf names; the worst exit status."""
-
-    def do(there: dict[str, NetConf]) -> int:
-        with opened_cluster(there, files) as cluster:
-            return act(args, cluster)
-
-    return max([tried(partial(do, there)) for there in clusters(known)], default=0)
+        worst = max(worst, tried(lambda: here(partial(_apply, args), found.known, found.files)))
+    return max(worst, in_clusters(partial(_apply, args), found.known, found.files))
 
 
 def _may_apply(args: argparse.Namespace, found: Decided) -> bool:
@@ -154,45 +137,26 @@ def _refused(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) 
             file=sys.stderr,
         )
         return 1
-    _say_flows(args, side, changes)
+    said = side.say_flows(changes, ending=args.end_flows)
+    print(said, end="\n" if said else "")
     if args.dry_run:
         return 1
     if not args.yes and not agreed(f"Publish {len(changes)} changed profile{'s' if len(changes) > 1 else ''}?"):
-        print("nothing was changed", file=sys.stderr)
         return 1
     return 0
-
-
-def _say_flows(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) -> None:
-    """How many open flows the changes concern; none of them ends by itself. In a cluster that is Felix's business."""
-    if isinstance(side, Local):
-        from calico_rkt.plugin.publish import end_flows
-
-        said = end_flows.words(end_flows.concerned(side.store, changes), ending=args.end_flows)
-        print(said, end="\n" if said else "")
 
 
 def _end_flows(args: argparse.Namespace, side: Side, networks: Collection[str]) -> None:
     if not args.end_flows or args.dry_run:
         return
-    if not isinstance(side, Local):
+    ended = side.end_flows(networks)
+    if ended is None:
         print("calico-rkt: --end-flows ends flows of the local datastore's networks only", file=sys.stderr)
-        return
-    from calico_rkt.plugin.publish import end_flows
-
-    print(f"ended {end_flows.end_denied(side.store, networks)} open flows that the policy denies")
+    else:
+        print(f"ended {ended} open flows that the policy denies")
 
 
 def _worlds(side: Side, changes: tuple[Change, ...]) -> tuple[World, World]:
     from calico_rkt.plugin.publish.effect import worlds
 
     return worlds(side.profiles, side.known, changes, side.datastore_type)
-
-
-def _prune(args: argparse.Namespace, side: Side) -> int:
-    gone, failed = side.prune(dry_run=args.dry_run)
-    for network_id in gone:
-        print(f"{'would delete' if args.dry_run else 'deleted'} profile {network_id}")
-    for error in failed:
-        complain(error)
-    return 2 if failed else 0

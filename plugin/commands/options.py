@@ -1,0 +1,43 @@
+"""The options that several commands on a host have, under one name each."""
+
+from __future__ import annotations
+
+import argparse
+
+from calico_rkt.compiler.cli.process import folder
+
+
+def add_confs(parser: argparse.ArgumentParser) -> None:
+    """--confs DIR: args.confs is a list of folders, None for this host's own."""
+    parser.add_argument(
+        "--confs", action="append", type=folder, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
+    )
+
+
+def add_profiles(parser: argparse.ArgumentParser) -> None:
+    """--profiles DIR: args.profiles is a folder, None for those that the confs name."""
+    parser.add_argument("--profiles", type=folder, metavar="DIR", help="folder of overrides, instead of the confs' own")
+
+
+def add_asking(parser: argparse.ArgumentParser) -> None:
+    """--yes and --dry-run of a command that shows what it would do and asks."""
+    parser.add_argument("--yes", action="store_true", help="don't ask")
+    parser.add_argument("--dry-run", action="store_true", help="only show; exit status 1 when something would change")
+
+
+def add_insisting(parser: argparse.ArgumentParser) -> None:
+    """--no-tests and --take-over of a command that publishes."""
+    parser.add_argument("--no-tests", action="store_true", help="also where tests or guardrails would not hold")
+    parser.add_argument("--take-over", action="store_true", help="also replace a profile that was edited by hand")
+
+
+DATASTORE = """DATASTORE is local (this host's own), etcdv3 or etcdv2 (the Calico cluster of that kind that a conf or
+ETCD_ENDPOINTS names), or the URL of a member of an etcdv3 cluster (TLS files and user come from the conf that names
+it, else from ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE, ETCD_USERNAME and ETCD_PASSWORD). Without a name: the
+one that the confs name."""
+"""What a name after --from and --to may be; for the end of a help text."""
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """--from DATASTORE: args.source, empty for the one that the confs name."""
+    parser.add_argument("--from", dest="source", default="", metavar="DATASTORE", help="where from")
