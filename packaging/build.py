@@ -23,7 +23,7 @@ OURS = ("compiler", "plugin", "profiles", "templates")
 DEPENDENCIES = ("etcd", "jinja2", "markupsafe", "netaddr", "urllib3", "yaml")
 SKIPPED = ("etcd/tests/", "urllib3/contrib/emscripten/")
 """Parts of dependencies that are never imported."""
-DATA = {".py", ".j2", ".css", ".js", ".yaml", ".typed"}
+DATA = {".py", ".md", ".j2", ".css", ".js", ".yaml", ".typed"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CFLAGS = (
     "-std=c11 -O2 -Wall -Wextra -Werror -Wformat=2 -Wconversion -D_GNU_SOURCE -D_FORTIFY_SOURCE=2"
@@ -42,6 +42,7 @@ def files() -> Iterator[tuple[str, Path]]:
     found = [(f"calico_rkt/{name}", package / name) for name in ("__init__.py", "__main__.py", "py.typed")]
     for folder in OURS:
         found += [(f"calico_rkt/{p.relative_to(ROOT)}", p) for p in (ROOT / folder).rglob("*")]
+    found += [(f"calico_rkt/codes/{p.name}", p) for p in (ROOT / "docs" / "codes").iterdir()]
     for name in DEPENDENCIES:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:

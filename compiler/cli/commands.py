@@ -15,6 +15,7 @@ REVIEW = {
     "explain": "the fate of a packet, with the rules and lines that decide it",
     "matrix": "who reaches whom, and on what",
     "report": "one page to read and click through: matrix, rules, findings, tests, changes",
+    "rule": "what a diagnostic's code means, and the way out",
     "schema": "the JSON Schema of overrides, definitions, settings and guardrails, for editors",
 }
 """The commands that look at policy; each is a module of its name here."""

@@ -152,6 +152,7 @@ _ANSWERS: dict[str, Schema] = {
     "attach": _object(
         network=_TEXT, container=_TEXT, ifname=_TEXT, netns=_TEXT, before=_FLAG, result={"type": "object"}
     ),
+    "rule": _object(rules=_list(_object(code=_TEXT, severity=_TEXT, text=_TEXT))),
     "matrix": _object(rows=_list(_TEXT), columns=_list(_TEXT), cells=_list(_ref("cell"))),
 }
 _SOURCE = _object(

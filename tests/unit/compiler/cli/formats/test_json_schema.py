@@ -69,6 +69,7 @@ def net(tmp_path_factory):
         ("explain host web -C net.d", "explain"),
         ("explain web web icmp/8 -C net.d", "explain"),
         ("explain web moon -C net.d", "problems"),
+        ("rule CR301", "rule"),
         ("matrix net.d", "matrix"),
         ("matrix bad", "problems"),
     ],
