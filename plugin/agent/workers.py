@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from calico_rkt.plugin.link import netns
 from calico_rkt.plugin.process.log import LOG
 
 AT_ONCE = 16
@@ -40,7 +41,7 @@ class Workers:
         return not any(t.is_alive() for t in self._threads)
 
     def _work(self) -> None:
-        with select.epoll() as ready:
+        with netns.staying(), select.epoll() as ready:
             # Exclusive: one connection wakes one thread.
             ready.register(self._listener.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
             ready.register(self._stop, select.EPOLLIN)

@@ -7,7 +7,6 @@ is not used here: importing it takes longer than all the rest of a one-shot ADD,
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from socket import AF_INET, AF_INET6
@@ -16,6 +15,7 @@ from types import MappingProxyType
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import CREATE, EXCL, REPLACE, attribute
+from calico_rkt.plugin.link.netlink import number as _number
 
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
 """Every host end's MAC, as Felix gives it: a container may move, its gateway's neighbour entry stays right."""
@@ -41,6 +41,7 @@ _MAIN, _IN_ATTRIBUTE, _STATIC, _UNICAST, _TO_TABLE = 254, 252, 4, 1, 1
 _UNIVERSE, _SCOPE_LINK = 0, 253
 _UNREACHABLE, _WORST_METRIC = 7, (1 << 32) - 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
+_ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg
 _ASK, _NEW = netlink.REQUEST | netlink.ACK, CREATE | EXCL
 
 
@@ -102,7 +103,7 @@ def inside(
         gateway = gateways[version]
         batch.append(_neighbour(index, gateway, HOST_MAC, _NEW))
         if version == 4:
-            batch.append(_route(ip_network(gateway), index, scope=_SCOPE_LINK, metric=metric))
+            batch.append(_way_to(gateway, index, metric))
     for destination in routes:
         gateway = gateways[destination.version]
         batch.append(_route(destination, index, gateway, metric=metric))
@@ -128,13 +129,13 @@ def outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
         batch.append(_address(index, GATEWAYS[6], 64, CREATE | REPLACE))
     for address in addresses:
         batch.append(_neighbour(index, address, mac, CREATE | REPLACE, _STALE, _LEARNT))
-        batch.append(_route(ip_network(address), index, scope=_SCOPE_LINK))
+        batch.append(_way_to(address, index))
     return b"".join(batch)
 
 
 def answerable(gateway: Address) -> bytes:
     """A route of the host to a gateway, by its loopback: without any the kernel answers nobody who asks for it."""
-    return _route(alone(gateway), _LOOPBACK, scope=_SCOPE_LINK, metric=_WORST_METRIC)
+    return _way_to(gateway, _LOOPBACK, _WORST_METRIC)
 
 
 def alone(address: Address) -> Net:
@@ -232,11 +233,31 @@ def _route(
     net: Net, index: int, gateway: Address | None = None, *, scope: int = _UNIVERSE, metric: int = 0, table: int = 0
 ) -> bytes:
     """A route by the link, through gateway as though that were on it; table 0 is the main one."""
+    packed = net.network_address.packed
+    return _way(net.version, net.prefixlen, packed, index, gateway, scope=scope, metric=metric, table=table)
+
+
+def _way_to(address: Address, index: int, metric: int = 0) -> bytes:
+    """A route by the link to what is on it, one address."""
+    return _way(address.version, address.max_prefixlen, address.packed, index, scope=_SCOPE_LINK, metric=metric)
+
+
+def _way(
+    version: int,
+    bits: int,
+    packed: bytes,
+    index: int,
+    gateway: Address | None = None,
+    *,
+    scope: int,
+    metric: int,
+    table: int = 0,
+) -> bytes:
     flags = 0 if gateway is None else _ON_LINK
     home = _IN_ATTRIBUTE if table else _MAIN
-    head = struct.pack("=BBBBBBBBI", _FAMILIES[net.version], net.prefixlen, 0, 0, home, _STATIC, scope, _UNICAST, flags)
+    head = _ROUTE.pack(_FAMILIES[version], bits, 0, 0, home, _STATIC, scope, _UNICAST, flags)
     body = (
-        (attribute(_RTA_DST, net.network_address.packed) if net.prefixlen else b"")
+        (attribute(_RTA_DST, packed) if bits else b"")
         + (attribute(_RTA_GATEWAY, gateway.packed) if gateway is not None else b"")
         + _number(_RTA_OIF, index)
         + (_number(_RTA_PRIORITY, metric) if metric else b"")
@@ -252,10 +273,6 @@ def _rule(source: Address, table: int, kind: int = _NEWRULE, flags: int = _NEW) 
     )
     body = attribute(_FRA_SRC, source.packed) + _number(_FRA_TABLE, table) + _number(_FRA_PRIORITY, table)
     return netlink.message(kind, _ASK | flags, head + body)
-
-
-def _number(kind: int, value: int) -> bytes:
-    return attribute(kind, value.to_bytes(4, sys.byteorder))
 
 
 def _text(kind: int, value: str) -> bytes:

@@ -19,6 +19,8 @@ REQUEST, ACK, DUMP, REPLACE, EXCL, CREATE = 0x1, 0x4, 0x300, 0x100, 0x200, 0x400
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
+_NUMBER = struct.Struct("=HHI")
+_PADDING = (b"", b"\0", b"\0\0", b"\0\0\0")
 _ERROR, _DONE, _DELLINK = 2, 3, 17
 _INDEX = struct.Struct("=Bxxxi")  # ifinfomsg up to the index
 _ACK_CAPPED, _ACK_TLVS, _MULTI, _DUMP_INTR = 0x100, 0x200, 0x2, 0x10
@@ -35,6 +37,10 @@ class NetlinkError(OSError):
     def __init__(self, errno: int, reason: str, index: int) -> None:
         super().__init__(errno, reason or os.strerror(errno))
         self.index = index
+
+
+Question = tuple[int, bytes]
+"""A request's kind and body, about one object."""
 
 
 class Socket:
@@ -79,22 +85,40 @@ class Socket:
         Returns an answer a message, None where it was done. One send is one system call, so a killed
         process leaves all of it done or none.
         """
-        data = bytearray(messages)
-        first, count = self._sequence + 1, 0
-        for offset, length in _offsets(data):
-            self._sequence += 1
-            count += 1
+        return self.exchange(messages)[0]
+
+    def exchange(
+        self, changes: bytes | bytearray, questions: Sequence[Question] = ()
+    ) -> tuple[list[NetlinkError | None], list[bytes | NetlinkError]]:
+        """Send changes as batch() does, and questions behind them in the same go: each is about what came before it.
+
+        Returns an answer a change, and to each question the body of the one object that it is about, or why there is
+        none. The kernel tells of every change that it refuses, and goes in order: that the last one is answered says
+        that all before it were done.
+        """
+        data = bytearray(changes)
+        count = len(list(_offsets(data)))
+        for kind, body in questions:
+            data += message(kind, REQUEST, body)
+        first = self._sequence + 1
+        last = self._sequence + count + len(questions)
+        if last < first:
+            return [], []
+        for self._sequence, (offset, length) in enumerate(_offsets(data), first):
             _, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
-            _HEADER.pack_into(data, offset, length, kind, flags | REQUEST | ACK, self._sequence, 0)
-        if not count:
-            return []
+            asked = ACK if self._sequence == last and not questions else 0
+            _HEADER.pack_into(data, offset, length, kind, flags & ~ACK | REQUEST | asked, self._sequence, 0)
         self._socket.send(data)
-        answers: dict[int, NetlinkError | None] = {}
-        while len(answers) < count:
+        answers: list[bytes | NetlinkError | None] = [None] * (count + len(questions))
+        ended = False
+        while not ended:
             for kind, flags, sequence, body in self._receive():
-                if kind == _ERROR and first <= sequence < first + count:
-                    answers[sequence] = _answer(body, flags, sequence - first)
-        return [answers[first + i] for i in range(count)]
+                if not first <= sequence <= last:
+                    continue
+                answers[sequence - first] = _answer(body, flags, sequence - first) if kind == _ERROR else body
+                ended = ended or sequence == last
+        done, asked_for = answers[:count], answers[count:]
+        return [a if isinstance(a, NetlinkError) else None for a in done], [a for a in asked_for if a is not None]
 
     def do(self, messages: bytes | bytearray) -> None:
         """Send messages as batch() does; NetlinkError for the first one that was refused."""
@@ -174,13 +198,29 @@ class Socket:
 
 def message(kind: int, flags: int, body: bytes) -> bytes:
     """One message for batch(), padded; its sequence number is given when it is sent."""
-    return _pad(_HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body)
+    length = _HEADER.size + len(body)
+    return _HEADER.pack(length, kind, flags, 0, 0) + body + _PADDING[-length & 3]
 
 
 def attribute(kind: int, value: bytes, *, nested: bool = False) -> bytes:
     """One attribute with its header, padded to four bytes."""
-    head = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind | (_NESTED if nested else 0))
-    return _pad(head + value)
+    length = _ATTRIBUTE.size + len(value)
+    return _ATTRIBUTE.pack(length, kind | _NESTED if nested else kind) + value + _PADDING[-length & 3]
+
+
+def number(kind: int, value: int) -> bytes:
+    """An attribute of one number of four bytes, as the host writes it."""
+    return _NUMBER.pack(8, kind, value)
+
+
+def first(data: bytes, wanted: int, offset: int = 0) -> bytes:
+    """The first attribute of that number in data, from offset on; empty where there is none."""
+    while offset + 4 <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if kind & _TYPE == wanted or length < 4:
+            return data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return b""
 
 
 def attributes(data: bytes) -> dict[int, bytes]:
@@ -230,7 +270,3 @@ def _answer(body: bytes, flags: int, index: int) -> NetlinkError | None:
         skip = 4 + (_HEADER.size if flags & _ACK_CAPPED else (length + 3) & ~3)
         reason = attributes(body[skip:]).get(1, b"").rstrip(b"\0").decode(errors="replace")
     return NetlinkError(-code, reason, index)
-
-
-def _pad(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)

@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
 _NS_GET_NSTYPE = 0xB703
 _OWN = "/proc/thread-self/ns/net"
+_HERE = threading.local()
 LOST = 70
 """Exit status of a process that can't come back from a container's namespace (EX_SOFTWARE of sysexits.h)."""
 
@@ -35,14 +37,14 @@ class Netns:
 
 @contextmanager
 def open_netns(path: str, opened: int = -1) -> Iterator[Netns]:
-    """Open the namespace at path, or take it as a descriptor where the caller has opened it.
+    """Open the namespace at path, or take it as a descriptor where the caller has opened it, which stays the caller's.
 
     CniError 3 when it is gone or is no network namespace, 4 when it is the one that this plugin runs in:
     a mistake there would rewire the host.
     """
     try:
         # A FIFO in the place of a namespace must not hold the plugin up.
-        fd = os.dup(opened) if opened >= 0 else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = opened if opened >= 0 else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or str(e)
         raise CniError(Code.UNKNOWN_CONTAINER, f"network namespace {path} can't be opened: {reason}") from e
@@ -54,14 +56,38 @@ def open_netns(path: str, opened: int = -1) -> Iterator[Netns]:
                 "the file is there, but no namespace is mounted on it; the container has probably gone",
             )
         stat = os.fstat(fd)
-        own = os.stat(_OWN)  # noqa: PTH116 - twice as fast, at every attach
-        if (stat.st_dev, stat.st_ino) == (own.st_dev, own.st_ino):
+        if (stat.st_dev, stat.st_ino) == place()[1:]:
             raise CniError(
                 Code.INVALID_ENVIRONMENT, f"{path} is the network namespace of the host, not that of a container"
             )
         yield Netns(path, fd, stat.st_dev, stat.st_ino)
     finally:
-        os.close(fd)
+        if fd != opened:
+            os.close(fd)
+
+
+def place() -> tuple[int, int, int]:
+    """What tells this process in this thread's network namespace from any other: its number, device and inode."""
+    return getattr(_HERE, "place", None) or _looked_up()
+
+
+@contextmanager
+def staying() -> Iterator[None]:
+    """Promise that this thread goes to other namespaces by run_in() alone, and that its process does not fork.
+
+    So it need not look where it is, ten times a call; a descriptor of its namespace stays open meanwhile.
+    """
+    _HERE.place, _HERE.home = _looked_up(), os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        _HERE.place = None
+        os.close(_HERE.home)
+
+
+def _looked_up() -> tuple[int, int, int]:
+    net = os.stat(_OWN)  # noqa: PTH116 - twice as fast, at every attach
+    return os.getpid(), net.st_dev, net.st_ino
 
 
 def run_in(netns: Netns, work: Callable[[], T]) -> T:
@@ -70,15 +96,19 @@ def run_in(netns: Netns, work: Callable[[], T]) -> T:
     The calling thread goes there and comes back; no other thread notices. One that can't come back would take the
     container for the host, so the process ends at once then, as by SIGKILL, which leaves nothing that isn't taken back.
     """
-    home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    known = getattr(_HERE, "place", None)
+    home = _HERE.home if known else os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _setns(netns.fd, netns.path)
+        _HERE.place = None
         try:
             return work()
         finally:
             _come_back(home)
+            _HERE.place = known
     finally:
-        os.close(home)
+        if not known:
+            os.close(home)
 
 
 def _come_back(home: int) -> None:

@@ -119,42 +119,38 @@ def create(
     _check_mac(mac)
     alias = f"{state.ALIAS} {nonce} {ifname} {key.network} {key.container}".encode()[:_LONGEST_ALIAS]
     with _IN_TURN, host_socket() as host:
-        exposed = _refuse_taken(host, host_ifname, addresses, clear_of_the_host)
+        exposed, mtu = _looked_up(host, host_ifname, addresses, clear_of_the_host, mtu)
         destinations = messages.routes_inside((a.version for a in addresses), routes)
         ways = messages.GATEWAYS | dict(gateways)
-        link = Link(
-            host_ifname, 0, ifname, mac, _mtu(host, mtu, addresses), tuple(addresses), destinations, gateways=ways
-        )
-        _make_pair(host, netns, link, alias.decode(errors="ignore"))
+        link = Link(host_ifname, 0, ifname, mac, mtu, tuple(addresses), destinations, gateways=ways, exposed=exposed)
+        index, peer = _make_pair(host, netns, link, alias.decode(errors="ignore"))
         try:
-            found = state.interface(host, host_ifname)
-            if found is None:
-                raise CniError(Code.LINK, f"{host_ifname} went away while it was set up")
-            end = found
-            table = run_in(netns, lambda: inside.furnish(ifname, end.peer, addresses, link.routes, ways))
+            table = run_in(netns, lambda: inside.furnish(ifname, peer, addresses, link.routes, ways))
             if any(a.version == 6 for a in addresses):
-                host.batch(messages.silent(end.index))
+                host.batch(messages.silent(index))
         except BaseException as e:
             _drop(host, host_ifname, nonce)
             if isinstance(e, OSError):
                 raise CniError(Code.LINK, f"{ifname} in {netns.path} can't be set up: {e.strerror}") from e
             raise
-    return replace(link, host_index=found.index, exposed=exposed, table=table)
+    return replace(link, host_index=index, table=table)
 
 
 def bring_up(link: Link) -> None:
     """Bring the host end up and route its addresses to it; the last step of an attachment. Repeating it is fine."""
+    gateway = link.gateways[4]
+    four = any(a.version == 4 for a in link.addresses)
     with _IN_TURN, host_socket() as host:
         sysctls.enable(link.host_ifname, {a.version for a in link.addresses})
-        gateway = link.gateways[4]
-        if any(a.version == 4 for a in link.addresses) and state.route_to(host, gateway) is None:
-            host.batch(messages.answerable(gateway))
-        for error in host.batch(messages.outside(link.host_index, link.mac, link.addresses)):
+        ways = [state.asked_way(a) for a in (*link.addresses, *([gateway] if four else ()))]
+        done, leads = host.exchange(messages.outside(link.host_index, link.mac, link.addresses), ways)
+        for error in done:
             if error is not None and error.errno != EEXIST:
                 raise CniError(Code.LINK, f"{link.host_ifname} can't be brought up: {error.strerror}") from error
-        for address in link.addresses:
-            route = state.route_to(host, address)
-            if route is None or route.index != link.host_index:
+        if four and not isinstance(leads[-1], bytes):
+            host.batch(messages.answerable(gateway))
+        for address, way in zip(link.addresses, leads, strict=False):
+            if not state.leads_by(way, link.host_index):
                 raise CniError(Code.LINK, f"the host has a route to {address} already, not by {link.host_ifname}")
 
 
@@ -227,18 +223,18 @@ def check(
     return problems
 
 
-def _mtu(host: netlink.Socket, mtu: int, addresses: Sequence[Address]) -> int:
+def _smallest(mtu: int, addresses: Sequence[Address]) -> int:
     smallest = max(_SMALLEST_MTU[a.version] for a in addresses)
     if mtu and mtu < smallest:
         raise CniError(Code.INVALID_CONF, f"mtu {mtu} is too small: the network's addresses need {smallest}")
-    return mtu or max(_default_mtu(host), smallest)
+    return smallest
 
 
-def _default_mtu(host: netlink.Socket) -> int:
-    for address in _FAR_AWAY:
-        route = state.route_to(host, address)
-        if route is not None and route.index and not route.destination.prefixlen:
-            return state.interface_at(host, route.index).mtu
+def _usual_mtu(host: netlink.Socket, far_away: Sequence[state.Way]) -> int:
+    """That of the interface which the default route leaves by."""
+    for way in far_away:
+        if way.route is not None and way.route.index and not way.route.destination.prefixlen:
+            return state.interface_at(host, way.route.index).mtu
     return _USUAL_MTU
 
 
@@ -258,36 +254,46 @@ def _refuse_on_link(host: netlink.Socket, address: Address, route: state.Route) 
         )
 
 
-def _refuse_taken(
-    host: netlink.Socket, name: str, addresses: Sequence[Address], clear_of_the_host: bool
-) -> tuple[Address, ...]:
-    """The addresses that no unreachable route keeps packets from."""
-    if state.interface(host, name) is not None:
+def _looked_up(
+    host: netlink.Socket, name: str, addresses: Sequence[Address], clear_of_the_host: bool, mtu: int
+) -> tuple[tuple[Address, ...], int]:
+    """The addresses that no unreachable route keeps packets from, and the pair's MTU; an error for what is taken."""
+    smallest = _smallest(mtu, addresses)
+    asked = (*addresses, *(() if mtu else _FAR_AWAY))
+    _, (named, *answers) = host.exchange(b"", [state.asked_interface(name), *map(state.asked_way, asked)])
+    if isinstance(named, bytes):
         raise CniError(Code.LINK, f"the host has an interface {name} already")
+    ways = [state.way_in(a) for a in answers]
     exposed = []
-    for address in addresses:
-        way = state.lookup(host, address)
+    for address, way in zip(addresses, ways, strict=False):
         if way.route is not None and way.route.destination.prefixlen == address.max_prefixlen:
             raise TakenError(address, "a route to" if way.route.unicast else "the address")
         if way.route is not None and clear_of_the_host:
             _refuse_on_link(host, address, way.route)
         if not way.unreachable:
             exposed.append(address)
-    return tuple(exposed)
+    return tuple(exposed), mtu or max(_usual_mtu(host, ways[len(addresses) :]), smallest)
 
 
-def _make_pair(host: netlink.Socket, netns: Netns, link: Link, alias: str) -> None:
-    """The pair and its alias in one system call: nothing of ours is ever there without saying whose it is."""
-    made, named = host.batch(messages.pair(link.host_ifname, link.ifname, netns.fd, link.mac, link.mtu, alias))
-    if made is not None:
-        if made.errno == EEXIST:
-            raise CniError(Code.LINK, f"{netns.path} has an interface {link.ifname} already") from made
-        raise CniError(
-            Code.LINK, f"the pair {link.host_ifname}, {link.ifname} can't be made: {made.strerror}"
-        ) from made
-    if named is not None:
-        host.do(messages.removal(if_nametoindex(link.host_ifname)))
-        raise CniError(Code.LINK, f"{link.host_ifname} can't be given its alias: {named.strerror}") from named
+def _make_pair(host: netlink.Socket, netns: Netns, link: Link, alias: str) -> tuple[int, int]:
+    """The indexes of the pair's ends; it and its alias are made in one system call.
+
+    Nothing of ours is ever there without saying whose it is.
+    """
+    made = messages.pair(link.host_ifname, link.ifname, netns.fd, link.mac, link.mtu, alias)
+    (failed, unnamed), (end,) = host.exchange(made, [state.asked_interface(link.host_ifname)])
+    if failed is not None:
+        if failed.errno == EEXIST:
+            raise CniError(Code.LINK, f"{netns.path} has an interface {link.ifname} already") from failed
+        words = f"the pair {link.host_ifname}, {link.ifname} can't be made: {failed.strerror}"
+        raise CniError(Code.LINK, words) from failed
+    if not isinstance(end, bytes):
+        raise CniError(Code.LINK, f"{link.host_ifname} went away while it was set up") from end
+    index, peer = state.ends_in(end)
+    if unnamed is not None:
+        host.do(messages.removal(index))
+        raise CniError(Code.LINK, f"{link.host_ifname} can't be given its alias: {unnamed.strerror}") from unnamed
+    return index, peer
 
 
 def _drop(host: netlink.Socket, name: str, nonce: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from calico_rkt.plugin.link import netlink
+from calico_rkt.plugin.link.netns import place
+
+__all__ = ["here", "host_socket", "place"]
 
 _KEPT = 32
 _idle: dict[int, list[tuple[tuple[int, int, int], netlink.Socket]]] = {netlink.ROUTE: [], netlink.NETFILTER: []}
@@ -48,9 +50,3 @@ def _taken(
 def here() -> tuple[int, int]:
     """The network namespace of the calling thread: device and inode."""
     return place()[1:]
-
-
-def place() -> tuple[int, int, int]:
-    """What tells this process in this thread's network namespace from any other."""
-    net = os.stat("/proc/thread-self/ns/net")  # noqa: PTH116 - twice as fast, at every attach
-    return os.getpid(), net.st_dev, net.st_ino

@@ -34,6 +34,7 @@ _NDA_DST, _NDA_LLADDR = 1, 2
 _UNICAST, _UNREACHABLE, _MAIN, _CLONED, _FIB_MATCH = 1, 7, 254, 0x200, 0x2000
 _PERMANENT, _IFF_UP = 0x80, 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
+_INDEX, _RTMSG = struct.Struct("=i"), struct.Struct("=BBBBBBBBI")
 _BITS = {AF_INET: 32, AF_INET6: 128}
 
 
@@ -83,12 +84,27 @@ class Neighbour:
 
 def interface(socket: netlink.Socket, name: str) -> Interface | None:
     """The interface of that name in the socket's namespace, or None."""
-    try:
-        return _interface(socket.get(_GETLINK, _ifinfomsg() + attribute(_IFLA_IFNAME, name.encode() + b"\0")))
-    except netlink.NetlinkError as e:
-        if e.errno == ENODEV:
-            return None
-        raise
+    _, (answer,) = socket.exchange(b"", [asked_interface(name)])
+    return interface_in(answer)
+
+
+def asked_interface(name: str) -> netlink.Question:
+    """The question that interface() asks."""
+    return _GETLINK, _ifinfomsg() + attribute(_IFLA_IFNAME, name.encode() + b"\0")
+
+
+def interface_in(answer: bytes | netlink.NetlinkError) -> Interface | None:
+    """What was answered to asked_interface()."""
+    if isinstance(answer, bytes):
+        return _interface(answer)
+    if answer.errno == ENODEV:
+        return None
+    raise answer
+
+
+def ends_in(answer: bytes) -> tuple[int, int]:
+    """Of a veth that was asked for: its index, and the other end's in the namespace where that is."""
+    return _INDEX.unpack_from(answer, 4)[0], int.from_bytes(netlink.first(answer, _IFLA_LINK, 16), sys.byteorder)
 
 
 def interface_at(socket: netlink.Socket, index: int) -> Interface:
@@ -159,12 +175,26 @@ class Way:
 
 def lookup(socket: netlink.Socket, address: Address) -> Way:
     """The way that a packet from the host to address would take, as it stands in the table."""
-    bits = address.max_prefixlen
-    body = struct.pack("=BBBBBBBBI", _FAMILIES[address.version], bits, 0, 0, 0, 0, 0, 0, _FIB_MATCH)
-    try:
-        return Way(_route(socket.get(_GETROUTE, body + attribute(_RTA_DST, address.packed))), unreachable=False)
-    except netlink.NetlinkError as e:
-        return Way(None, unreachable=e.errno == EHOSTUNREACH)  # else prohibited, blackholed or simply none
+    _, (answer,) = socket.exchange(b"", [asked_way(address)])
+    return way_in(answer)
+
+
+def asked_way(address: Address) -> netlink.Question:
+    """The question that lookup() asks."""
+    head = _RTMSG.pack(_FAMILIES[address.version], address.max_prefixlen, 0, 0, 0, 0, 0, 0, _FIB_MATCH)
+    return _GETROUTE, head + attribute(_RTA_DST, address.packed)
+
+
+def way_in(answer: bytes | netlink.NetlinkError) -> Way:
+    """What was answered to asked_way()."""
+    if isinstance(answer, bytes):
+        return Way(_route(answer), unreachable=False)
+    return Way(None, unreachable=answer.errno == EHOSTUNREACH)  # else prohibited, blackholed or simply none
+
+
+def leads_by(answer: bytes | netlink.NetlinkError, index: int) -> bool:
+    """Whether the way that was answered to asked_way() leaves by this interface."""
+    return isinstance(answer, bytes) and netlink.first(answer, _RTA_OIF, 12) == index.to_bytes(4, sys.byteorder)
 
 
 def route_to(socket: netlink.Socket, address: Address) -> Route | None:

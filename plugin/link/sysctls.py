@@ -30,13 +30,13 @@ def enable(host_ifname: str, versions: Collection[int]) -> None:
     rp_filter is touched. A sysctl that is right already is not written, so a read-only /proc/sys may do.
     """
     own6 = f"{_NET}/ipv6/conf/{host_ifname}"
-    ipv6 = os.access(own6, os.F_OK)
-    if ipv6 and 6 in versions:
+    ipv6 = 6 in versions and os.access(own6, os.F_OK)
+    if ipv6:
         # No address of its own accord, which would go through DAD, and no routes out of a container's adverts.
         _write(f"{own6}/addr_gen_mode", "1")
         # A host end that forwards takes none anyway but with 2.
         _write(f"{own6}/accept_ra", "0", needed=_read(f"{own6}/accept_ra") == "2")
-    elif ipv6:
+    elif 6 not in versions:
         # The kernel keeps a multicast route for each interface with IPv6, and walks through all to add another.
         _write(f"{own6}/disable_ipv6", "1", needed=False)
     if 4 in versions and _read(f"{_NET}/ipv4/ip_forward") != "1":
@@ -116,18 +116,19 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, value: str, *, needed: bool = True) -> None:
-    if _read(path) == value:
-        return
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            os.write(fd, value.encode())
+            if os.read(fd, 64).decode().strip() != value:
+                os.pwrite(fd, value.encode(), 0)
         finally:
             os.close(fd)
     except FileNotFoundError:
         # The interface has gone, or this kernel has no such knob; what depends on it fails by itself.
         log.debug("%s is not there", path)
     except OSError as e:
+        if _read(path) == value:
+            return
         if not needed:
             log.info("%s stays as it is: %s", path, e.strerror)
             return
