@@ -27,7 +27,7 @@ from calico_rkt.plugin.cni.result import (
     given_in,
     stored,
 )
-from calico_rkt.plugin.enforce.enforcer import enforcer_of
+from calico_rkt.plugin.enforce.enforcer import Enforcer, enforcer_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.link.sockets import here
@@ -45,38 +45,42 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
     rkt runs no DEL after a failed ADD, so whatever fails here leaves nothing behind.
     """
     key, conf = key_of(request), request.conf
+    enforcer = enforcer_of(store)
     with pair.open_netns(request.netns, request.netns_fd) as netns, ExitStack() as undo:
-        known = store.endpoint(key)
-        if known is not None:
-            repeated = _repeated(known, netns, request)
-            if repeated is not None:
-                return answer(repeated)  # that nobody reads it is no reason to take the first one away
-            tear_down(known, store)  # an ADD that was killed half way, or a container that ended without a DEL
-            give_back(request, known)
-        else:
-            pair.delete_unrecorded(key, store.link_prefix)
-        enforcer = enforcer_of(store)
-        enforcer.check_host(conf)
-        addresses, routes, dns, said = (
-            _delegated(request, undo) if ipam_plugin.is_delegated(conf) else ((), (), NO_DNS, None)
-        )
-        signals.stop_if_asked()
         nonce = request.nonce or secrets.token_hex(8)
         draft = Endpoint(
             key=key,
             nonce=nonce,
-            netns=str(Path(request.netns).absolute()),
+            netns=_absolute(request.netns),
             netns_dev=netns.dev,
             netns_inode=netns.inode,
             host_ifname=pair.host_ifname(key, store.link_prefix),
             mac=request.mac or pair.random_mac(),
-            addresses=addresses,
+            addresses=(),
             ip_masq=conf.ip_masq,
             home=here(),
         )
+        routes: tuple[ResultRoute, ...] = ()
+        dns, said = NO_DNS, None
+        endpoint = _plain(request, enforcer, draft)
+        if endpoint is None:
+            known = store.endpoint(key)
+            if known is not None:
+                repeated = _repeated(known, netns, request)
+                if repeated is not None:
+                    return answer(repeated)  # that nobody reads it is no reason to take the first one away
+                tear_down(known, store)  # an ADD that was killed half way, or a container that ended without a DEL
+                give_back(request, known)
+            else:
+                pair.delete_unrecorded(key, store.link_prefix)
+            enforcer.check_host(conf)
+            if ipam_plugin.is_delegated(conf):
+                addresses, routes, dns, said = _delegated(request, undo)
+                draft = replace(draft, addresses=addresses)
+            signals.stop_if_asked()
         gateways = enforcer.gateways()
         leads_to = tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)]))
-        endpoint, made = _linked(request, store, netns, draft, leads_to, gateways)
+        endpoint, made = _linked(request, store, netns, draft, leads_to, gateways, endpoint)
         _on_error(undo, "take the attachment back", lambda: tear_down(endpoint, store))
         trace.mark("link")
         signals.stop_if_asked()
@@ -107,6 +111,18 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         return None
 
 
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") else str(Path(path).absolute())
+
+
+def _plain(request: Request, enforcer: Enforcer, draft: Endpoint) -> Endpoint | None:
+    """The endpoint recorded, where no trace of an earlier attempt is there and nothing has to be asked first."""
+    if ipam_plugin.is_delegated(request.conf) or pair.is_there(draft.host_ifname):
+        return None
+    signals.stop_if_asked()
+    return enforcer.add_plain(request.conf, draft, request.conf.ipam, request.requested)
+
+
 def _linked(
     request: Request,
     store: Store,
@@ -114,39 +130,40 @@ def _linked(
     draft: Endpoint,
     routes: Sequence[Net],
     gateways: Mapping[int, Address],
+    endpoint: Endpoint | None,
 ) -> tuple[Endpoint, pair.Link]:
-    """The endpoint recorded with its addresses, and its pair; an error leaves neither.
+    """The endpoint recorded with its addresses, where it is not yet, and its pair; an error leaves neither.
 
     An address that the host has itself, or a route to it alone, is given to nobody: the next free one is.
     """
     conf, ipam = request.conf, NO_IPAM if draft.addresses else request.conf.ipam
     while True:
-        endpoint = recorded(enforcer_of(store), store, conf, draft, ipam, request.requested)
+        mine = endpoint or recorded(enforcer_of(store), store, conf, draft, ipam, request.requested)
         try:
             trace.mark("address")
             signals.stop_if_asked()
             made = pair.create(
                 netns,
-                host_ifname=endpoint.host_ifname,
-                ifname=endpoint.key.ifname,
-                addresses=endpoint.addresses,
+                host_ifname=mine.host_ifname,
+                ifname=mine.key.ifname,
+                addresses=mine.addresses,
                 mtu=conf.mtu,
-                key=endpoint.key,
-                nonce=endpoint.nonce,
+                key=mine.key,
+                nonce=mine.nonce,
                 routes=routes,
-                mac=endpoint.mac,
+                mac=mine.mac,
                 gateways=gateways,
                 clear_of_the_host=bool(ipam.ranges),
             )
         except BaseException as e:
             with ExitStack() as undo:
-                _on_error(undo, "take the record back", lambda: tear_down(endpoint, store))  # noqa: B023 - now
+                _on_error(undo, "take the record back", lambda: tear_down(mine, store))  # noqa: B023 - now
             if not isinstance(e, pair.TakenError) or not ipam.ranges or e.address in request.requested:
                 raise
             LOG.warning("%s of network %s: %s; another one is chosen", e.address, conf.name, e.msg)
-            ipam = replace(ipam, exclude=(*ipam.exclude, ip_network(e.address)))
+            ipam, endpoint = replace(ipam, exclude=(*ipam.exclude, ip_network(e.address))), None
         else:
-            return endpoint, made
+            return mine, made
 
 
 def check(request: Request, store: Store) -> None:

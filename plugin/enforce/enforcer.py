@@ -29,6 +29,11 @@ class Enforcer(Protocol):
     def add(self, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address], /) -> Endpoint:
         """Record the endpoint with its addresses: Store.add(), and what has to be published before it."""
 
+    def add_plain(
+        self, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address], /
+    ) -> Endpoint | None:
+        """The same in one step for what is new and has nothing to be asked first; None, and nothing done, else."""
+
     def settle(self, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address], /) -> tuple[Address, ...]:
         """Forget flows of former holders of its addresses, before its link is up; what release() is to be given."""
 

@@ -51,6 +51,11 @@ class FelixEnforcer:
                 _publish_default(self.store, conf)  # prune elsewhere may take it away before the endpoint is under it
         raise CniError(Code.TRY_AGAIN, f"the profile of network {conf.name!r} was deleted {_ATTEMPTS} times meanwhile")
 
+    def add_plain(
+        self, _conf: NetConf, _endpoint: Endpoint, _ipam: Ipam, _requested: Sequence[Address]
+    ) -> Endpoint | None:
+        """Never: the cluster is asked after this host's own records."""
+
     def gateways(self) -> Mapping[int, Address]:
         return self.store.gateways()
 

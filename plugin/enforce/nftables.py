@@ -41,6 +41,16 @@ class NftablesEnforcer:
     def add(self, _conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         return self.store.add(endpoint, ipam, requested)
 
+    def add_plain(
+        self, _conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]
+    ) -> Endpoint | None:
+        try:
+            return self.store.add_plain(endpoint, ipam, requested)
+        except CniError as e:
+            if e.code not in (Code.ADDRESS_TAKEN, Code.POOL_EXHAUSTED):
+                raise
+            return None  # what is gone may have to be freed
+
     def gateways(self) -> Mapping[int, Address]:
         return {}
 

@@ -34,6 +34,7 @@ __all__ = [
     "forget_flows",
     "host_ifname",
     "host_networks",
+    "is_there",
     "open_netns",
     "owned_links",
     "owner",
@@ -170,12 +171,18 @@ def delete(host_ifname: str, nonce: str) -> bool:
 def delete_unrecorded(key: Key, prefix: str = state.PREFIX) -> bool:
     """Remove the host end of an attachment that no record speaks of, where it is ours; False when there is none."""
     name = host_ifname(key, prefix)
-    try:
-        if_nametoindex(name)  # most often there is none, and this says so sooner
-    except OSError:
+    if not is_there(name):  # most often there is none, and this says so sooner
         return False
     nonce = owner(name)
     return bool(nonce) and delete(name, nonce or "")
+
+
+def is_there(name: str) -> bool:
+    """Whether the host has an interface of that name, whosever it is."""
+    try:
+        return bool(if_nametoindex(name))
+    except OSError:
+        return False
 
 
 def delete_inside(netns: Netns, ifname: str, mac: str) -> bool:

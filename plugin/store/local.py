@@ -63,9 +63,13 @@ class LocalStore:
 
     def endpoint(self, key: Key) -> Endpoint | None:
         with self._state.read() as db:
-            self._seen[key.network] = rows.subnets_of(db, key.network)  # an ADD asks for them next
-            self._guarded[key.network] = unheld.key(db, key.network)
+            self._look(db, key.network)
             return rows.endpoint_of(db, key)
+
+    def _look(self, db: sqlite3.Connection, network: str) -> None:
+        """What an ADD asks next: unrecorded() and is_settled()."""
+        self._seen[network] = rows.subnets_of(db, network)
+        self._guarded[network] = unheld.key(db, network)
 
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         """Record the endpoint, with addresses out of ipam's ranges where it brings none of its own.
@@ -74,21 +78,37 @@ class LocalStore:
         """
         key = endpoint.key
         with self._state.write() as db:
-            if rows.endpoint_of(db, key) is not None:
+            if rows.is_recorded(db, key):
                 raise CniError(
                     Code.ATTACHMENT_EXISTS,
                     f"{key.ifname} of container {key.container} is attached to network {key.network!r} already",
                 )
-            chosen = endpoint.addresses or self._chosen(db, key.network, ipam, requested)
-            if not chosen:
-                raise CniError(Code.INVALID_CONF, f"network {key.network!r} has no range to take an address from")
-            for address in chosen:
-                rows.refuse_taken(db, address)
-            added = replace(endpoint, addresses=tuple(chosen))
-            rows.insert_endpoint(db, added)
-            self._flows_left = any(unheld.is_marked(db, a) for a in chosen)
-            if ipam.ranges:
-                rows.record_subnets(db, key.network, {r.subnet for ranges in ipam.ranges for r in ranges})
+            return self._added(db, endpoint, ipam, requested)
+
+    def add_plain(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint | None:
+        """Look at the attachment and add() it in one transaction.
+
+        None, and nothing done, where an ADD has more to think of: it is recorded already, or a range is new.
+        """
+        subnets = _subnets(ipam)
+        with self._state.write() as db:
+            self._look(db, endpoint.key.network)
+            if rows.is_recorded(db, endpoint.key) or not subnets <= self._seen[endpoint.key.network]:
+                return None
+            return self._added(db, endpoint, ipam, requested)
+
+    def _added(self, db: sqlite3.Connection, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+        network = endpoint.key.network
+        chosen = endpoint.addresses or self._chosen(db, network, ipam, requested)
+        if not chosen:
+            raise CniError(Code.INVALID_CONF, f"network {network!r} has no range to take an address from")
+        for address in chosen:
+            rows.refuse_taken(db, address)
+        added = replace(endpoint, addresses=tuple(chosen))
+        rows.insert_endpoint(db, added)
+        self._flows_left = any(unheld.is_marked(db, a) for a in chosen)
+        if ipam.ranges:
+            rows.record_subnets(db, network, _subnets(ipam))
         return added
 
     def _chosen(
@@ -270,6 +290,10 @@ def open_records(folder: str = RECORDS[0]) -> LocalStore:
     """What this host keeps of attachments whose datastore is elsewhere: a folder for each data model."""
     run_dir, lib_dir = folders()
     return LocalStore(run_dir / folder, lib_dir / folder, _verify, warm=True, leaves_flows=False)
+
+
+def _subnets(ipam: Ipam) -> set[str]:
+    return {str(r.subnet) for ranges in ipam.ranges for r in ranges}
 
 
 def _verify(text: str) -> Network:

@@ -34,6 +34,12 @@ def endpoint_of(db: sqlite3.Connection, key: Key) -> Endpoint | None:
     return from_row(key, row, addresses_of(db, key))
 
 
+def is_recorded(db: sqlite3.Connection, key: Key) -> bool:
+    """Whether there is a row, readable or not."""
+    row = db.execute(f"SELECT 1 FROM endpoints WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
+    return row.fetchone() is not None
+
+
 def addresses_of(db: sqlite3.Connection, key: Key) -> list[str]:
     """The addresses that an endpoint holds, in their order, as they are written."""
     found = db.execute(
@@ -145,9 +151,9 @@ def refuse_taken(db: sqlite3.Connection, address: Address) -> None:
         )
 
 
-def record_subnets(db: sqlite3.Connection, network: str, subnets: set[Net]) -> None:
+def record_subnets(db: sqlite3.Connection, network: str, wanted: set[str]) -> None:
     """Note a conf's subnets; one that it names no more goes when no endpoint of the network is in it."""
-    known, wanted = subnets_of(db, network), set(map(str, subnets))
+    known = subnets_of(db, network)
     for text in wanted - known:
         db.execute("INSERT INTO subnets VALUES (?, ?)", (network, text))
     for text in known - wanted:

@@ -67,6 +67,8 @@ class StateFile:
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
         self._identity = (0, 0, 0)
+        self._left = (0, 0, 0)
+        """How the file was when this process had written to it: what it knows of its pages is true until it changes."""
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -78,6 +80,7 @@ class StateFile:
                 self._check_version(db)
                 yield db
                 db.execute("COMMIT")
+                self._left = self._as_left()
             except BaseException:
                 # A full disk makes sqlite roll back by itself.
                 if db.in_transaction:
@@ -114,7 +117,8 @@ class StateFile:
         self._check_folder()
         identity = (os.getpid(), stat.st_dev, stat.st_ino)
         if self._db is not None and identity == self._identity:
-            self._db.execute("PRAGMA shrink_memory")  # what is on disk counts, not what was read of it before
+            if _stamp(stat) != self._left:
+                self._db.execute("PRAGMA shrink_memory")  # what is on disk counts, not what was read of it before
             return self._db
         self._close()
         self._db = _connect(self.path)
@@ -127,6 +131,12 @@ class StateFile:
             self._close()
             raise
         return self._db
+
+    def _as_left(self) -> tuple[int, int, int]:
+        try:
+            return _stamp(self.path.stat())
+        except OSError:
+            return 0, 0, 0
 
     def _close(self) -> None:
         if self._db is not None:
@@ -225,6 +235,10 @@ class StateFile:
             raise CniError(Code.IO, f"the state file {self.path} can't be used: {e}", _KEPT) from e
         except OSError as e:
             raise CniError(Code.IO, f"the state file {self.path} can't be used: {e.strerror or e}") from e
+
+
+def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _add_tables(db: sqlite3.Connection) -> None:

@@ -141,6 +141,22 @@ def test_a_second_add_of_one_key_is_refused_and_keeps_the_first(store):
     assert [str(a) for e in store.endpoints() for a in e.addresses] == ["10.1.0.1"]
 
 
+def test_a_plain_add_is_one_transaction_and_leaves_all_else_to_who_asks_more(store):
+    assert store.add_plain(endpoint("c1"), ipam((SMALL,)), ()) is None, "its range is new"
+    assert store.endpoint(Key("web", "c1", "eth0")) is None
+    take(store, "c1", ipam((SMALL,)))
+    assert store.add_plain(endpoint("c1", nonce="bb"), ipam((SMALL,)), ()) is None, "it is recorded"
+    assert store.endpoint(Key("web", "c1", "eth0")).nonce == "aa"
+    added = store.add_plain(endpoint("c2"), ipam((SMALL,)), ())
+    assert [str(a) for a in added.addresses] == ["10.1.0.2"]
+    assert store.endpoint(added.key) == added
+    assert store.unrecorded("web", [SMALL]) == ()
+    with pytest.raises(CniError) as caught:
+        store.add_plain(endpoint("c3"), ipam((SMALL,)), [ip_address("10.1.0.2")])
+    assert caught.value.code == Code.ADDRESS_TAKEN
+    assert store.endpoint(Key("web", "c3", "eth0")) is None
+
+
 def test_finish_of_a_removed_attachment_asks_to_try_again(store):
     with pytest.raises(CniError) as caught:
         store.finish(Key("web", "c1", "eth0"), "aa", "{}")
