@@ -7,7 +7,9 @@ is not used here: importing it takes longer than all the rest of a one-shot ADD,
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from socket import AF_INET, AF_INET6
 from types import MappingProxyType
@@ -16,6 +18,7 @@ from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import CREATE, EXCL, REPLACE, attribute
 from calico_rkt.plugin.link.netlink import number as _number
+from calico_rkt.plugin.link.shapes import Shapes
 
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
 """Every host end's MAC, as Felix gives it: a container may move, its gateway's neighbour entry stays right."""
@@ -42,6 +45,7 @@ _UNIVERSE, _SCOPE_LINK = 0, 253
 _UNREACHABLE, _WORST_METRIC = 7, (1 << 32) - 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg
+_PAIRS, _INSIDES, _OUTSIDES = Shapes(), Shapes(), Shapes()
 _ASK, _NEW = netlink.REQUEST | netlink.ACK, CREATE | EXCL
 
 
@@ -51,26 +55,37 @@ def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias
     Both ends have one queue each way, as Calico's plugin gives them: a veth needs none, and the kernel's default of
     one for each processor has to be made, too.
     """
+
+    def encode(values: Sequence[bytes]) -> bytes:
+        name, own, *numbers = values
+        return _pair(name, ifname, own, *numbers)
+
+    name, own = host_ifname.encode(), bytes.fromhex(mac.replace(":", ""))
+    numbers = (n.to_bytes(4, sys.byteorder) for n in (netns_fd, mtu))
+    made = _PAIRS.encoded((len(name), ifname), encode, [name, own, *numbers])
+    return made + _link(_NEWLINK, _text(_IFLA_IFNAME, host_ifname) + _text(_IFLA_IFALIAS, alias))
+
+
+def _pair(name: bytes, ifname: str, mac: bytes, netns_fd: bytes, mtu: bytes) -> bytes:
     queues = _number(_IFLA_NUM_TX_QUEUES, 1) + _number(_IFLA_NUM_RX_QUEUES, 1)
     peer = (
         _text(_IFLA_IFNAME, ifname)
-        + _number(_IFLA_NET_NS_FD, netns_fd)
-        + _mac(_IFLA_ADDRESS, mac)
-        + _number(_IFLA_MTU, mtu)
+        + attribute(_IFLA_NET_NS_FD, netns_fd)
+        + attribute(_IFLA_ADDRESS, mac)
+        + attribute(_IFLA_MTU, mtu)
         + queues
     )
     made = (
-        _text(_IFLA_IFNAME, host_ifname)
+        attribute(_IFLA_IFNAME, name + b"\0")
         + _mac(_IFLA_ADDRESS, HOST_MAC)
-        + _number(_IFLA_MTU, mtu)
+        + attribute(_IFLA_MTU, mtu)
         + queues
         + attribute(
             _IFLA_LINKINFO,
             _text(_INFO_KIND, "veth") + attribute(_INFO_DATA, attribute(_VETH_PEER, _link_head() + peer)),
         )
     )
-    named = _text(_IFLA_IFNAME, host_ifname) + _text(_IFLA_IFALIAS, alias)
-    return _link(_NEWLINK, made, flags=_NEW) + _link(_NEWLINK, named)
+    return _link(_NEWLINK, made, flags=_NEW)
 
 
 def silent(index: int) -> bytes:
@@ -94,6 +109,26 @@ def inside(
     entry is permanent. Whoever changes the MAC takes that entry away: the host's end hears of the new MAC at once, and
     answers for the gateway.
     """
+    if metric or table:
+        return _inside(index, addresses, routes, metric, gateways, table)
+    versions = tuple([a.version for a in addresses])
+
+    def encode(values: Sequence[bytes]) -> bytes:
+        number, *packed = values
+        return _inside(_index(number), _read(versions, packed), routes, 0, gateways, 0)
+
+    values = [index.to_bytes(4, sys.byteorder), *[a.packed for a in addresses]]
+    return _INSIDES.encoded((versions, *routes, gateways[4], gateways[6]), encode, values)
+
+
+def _inside(
+    index: int,
+    addresses: Sequence[Address],
+    routes: Sequence[Net],
+    metric: int,
+    gateways: Mapping[int, Address],
+    table: int,
+) -> bytes:
     versions = sorted({a.version for a in addresses})
     batch = [
         _up(index, {_ARP_NOTIFY: 1} if 4 in versions else {}),
@@ -121,6 +156,17 @@ def outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
     back is by this interface, so with this for the endpoint's own addresses only, however many a container asks with.
     A route that exists is answered with EEXIST: "replace" would take over somebody else's.
     """
+    versions = tuple([a.version for a in addresses])
+
+    def encode(values: Sequence[bytes]) -> bytes:
+        number, own, *packed = values
+        return _outside(_index(number), own.hex(":"), _read(versions, packed))
+
+    values = [index.to_bytes(4, sys.byteorder), bytes.fromhex(mac.replace(":", "")), *[a.packed for a in addresses]]
+    return _OUTSIDES.encoded(versions, encode, values)
+
+
+def _outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
     versions = {a.version for a in addresses}
     batch = [_up(index, {_FORWARDING: 1, _RP_FILTER: 1} if 4 in versions else {})]
     if 4 in versions:
@@ -131,6 +177,14 @@ def outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
         batch.append(_neighbour(index, address, mac, CREATE | REPLACE, _STALE, _LEARNT))
         batch.append(_way_to(address, index))
     return b"".join(batch)
+
+
+def _index(packed: bytes) -> int:
+    return int.from_bytes(packed, sys.byteorder)
+
+
+def _read(versions: Sequence[int], packed: Sequence[bytes]) -> list[Address]:
+    return [IPv4Address(p) if v == 4 else IPv6Address(p) for v, p in zip(versions, packed, strict=True)]
 
 
 def answerable(gateway: Address) -> bytes:
@@ -150,7 +204,11 @@ def rules_gone(rules: Iterable[tuple[Address, int]]) -> bytes:
 
 def routes_inside(versions: Iterable[int], routes: Sequence[Net]) -> tuple[Net, ...]:
     """The destinations of a container's routes: default ones first, then the conf's of the families it has."""
-    served = sorted(set(versions))
+    return _routes_inside(tuple(sorted(set(versions))), tuple(routes))
+
+
+@lru_cache(maxsize=64)
+def _routes_inside(served: tuple[int, ...], routes: tuple[Net, ...]) -> tuple[Net, ...]:
     return tuple(dict.fromkeys([*(_DEFAULTS[v] for v in served), *(r for r in routes if r.version in served)]))
 
 

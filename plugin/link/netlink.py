@@ -18,6 +18,11 @@ LINK_GROUP = 1
 REQUEST, ACK, DUMP, REPLACE, EXCL, CREATE = 0x1, 0x4, 0x300, 0x100, 0x200, 0x400
 
 _HEADER = struct.Struct("=IHHII")
+_HEAD, _FLAGS, _REST = (
+    struct.Struct("=IHH"),
+    struct.Struct("=H"),
+    struct.Struct("=HII"),
+)  # of a header: to the flags, on
 _ATTRIBUTE = struct.Struct("=HH")
 _NUMBER = struct.Struct("=HHI")
 _PADDING = (b"", b"\0", b"\0\0", b"\0\0\0")
@@ -97,17 +102,21 @@ class Socket:
         that all before it were done.
         """
         data = bytearray(changes)
-        count = len(list(_offsets(data)))
         for kind, body in questions:
             data += message(kind, REQUEST, body)
         first = self._sequence + 1
-        last = self._sequence + count + len(questions)
+        offset = before = flags = 0
+        while offset < len(data):
+            self._sequence += 1
+            length, kind, flags = _HEAD.unpack_from(data, offset)
+            _REST.pack_into(data, offset + 6, flags & ~ACK | REQUEST, self._sequence, 0)
+            before, offset = offset, offset + ((length + 3) & ~3)
+        last = self._sequence
         if last < first:
             return [], []
-        for self._sequence, (offset, length) in enumerate(_offsets(data), first):
-            _, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
-            asked = ACK if self._sequence == last and not questions else 0
-            _HEADER.pack_into(data, offset, length, kind, flags & ~ACK | REQUEST | asked, self._sequence, 0)
+        count = last - first + 1 - len(questions)
+        if not questions:
+            _FLAGS.pack_into(data, before + 6, flags | REQUEST | ACK)
         self._socket.send(data)
         answers: list[bytes | NetlinkError | None] = [None] * (count + len(questions))
         ended = False
@@ -128,10 +137,11 @@ class Socket:
 
     def transaction(self, messages: Sequence[bytes]) -> NetlinkError | None:
         """Send an nfnetlink batch, its begin and end included; None when all is done, else why nothing is."""
-        first = self._sequence + 1
-        self._sequence += len(messages)
         data = bytearray().join(messages)
-        for number, (offset, length) in enumerate(_offsets(data), first):
+        found = list(_offsets(data))
+        first = self._sequence + 1
+        self._sequence += len(found)
+        for number, (offset, length) in enumerate(found, first):
             _, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
             # Older kernels than 6.10 answer no begin and no end: the last message between them speaks for all.
             asked = ACK if number == self._sequence - 1 else 0

@@ -7,12 +7,13 @@ elements out of the kernel before it adds one: an ADD took the longer the more e
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements
 from calico_rkt.plugin.enforce.nft.kernel_numbers import text
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import attribute
+from calico_rkt.plugin.link.shapes import Shapes
 
 _BEGIN, _END = 0x10, 0x11  # NFNL_MSG_BATCH_*
 _NFTABLES, _INET = 10, 1  # NFNL_SUBSYS_NFTABLES, NFPROTO_INET
@@ -22,6 +23,7 @@ _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS, _LIST_ELEMENT = 1, 2, 3, 1  # NFTA_SET_E
 _KEY, _DATA, _VALUE, _VERDICT, _CODE, _CHAIN = 1, 2, 1, 2, 1, 2  # NFTA_SET_ELEM_*, NFTA_DATA_*, NFTA_VERDICT_*
 _GOTO = -4
 _IFNAME = 16  # bytes of an interface's name in a key
+_SHAPES = Shapes()
 _GENERAL = struct.Struct(">BBH")  # nfgenmsg
 
 Element = tuple[str, bytes, str]
@@ -70,6 +72,16 @@ def end() -> bytes:
 
 
 def _by_set(kind: int, flags: int, found: Iterable[Element], *, verdicts: bool) -> tuple[bytes, ...]:
+    """All of them in a row; what differs from one endpoint of a network to the next is put into a shape."""
+    names, keys, chains = zip(*found, strict=True)
+
+    def encode(values: Sequence[bytes]) -> bytes:
+        return b"".join(_encoded(kind, flags, zip(names, values, chains, strict=True), verdicts=verdicts))
+
+    return (_SHAPES.encoded((kind, flags, names, chains), encode, keys),)
+
+
+def _encoded(kind: int, flags: int, found: Iterable[Element], *, verdicts: bool) -> tuple[bytes, ...]:
     sets: dict[str, list[bytes]] = {}
     for name, key, chain in found:
         body = _nested(_KEY, attribute(_VALUE, key))

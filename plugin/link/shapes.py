@@ -1,0 +1,63 @@
+"""An encoding with places for values of fixed sizes in; the bytes for values that differ from call to call out.
+
+What an attach tells the kernel differs from the last attach in a few bytes: a batch is encoded once for each shape of
+it, and after that only these bytes are put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
+
+_ONE, _TWO = b"\1", b"\2"
+_MOST = 256
+_Encode = Callable[[Sequence[bytes]], bytes]
+
+
+class Shape:
+    """What encode() makes of values of these sizes, in bytes; encode() puts each in as it is, as often as it likes."""
+
+    def __init__(self, encode: _Encode, sizes: Sequence[int]) -> None:
+        plain = [_ONE * size for size in sizes]
+        self._bytes = encode(plain)
+        self._places: list[tuple[int, int, int]] = []
+        """Where in the bytes, up to where, and which value."""
+        for number, size in enumerate(sizes):
+            other = encode([_TWO * size if i == number else one for i, one in enumerate(plain)])
+            differ = [i for i, (a, b) in enumerate(zip(self._bytes, other, strict=True)) if a != b]
+            starts = differ[::size]
+            if any(b - a != 1 for start in range(0, len(differ), size) for a, b in pairwise(differ[start:][:size])):
+                raise ValueError(f"value {number} is not put in as it is")
+            self._places += [(start, start + size, number) for start in starts]
+        tried = [bytes(number + i + 3 & 255 for i in range(size)) for number, size in enumerate(sizes)]
+        if encode(tried) != self.filled(tried):
+            raise ValueError("what is encoded depends on more than the values' bytes")
+
+    def filled(self, values: Sequence[bytes]) -> bytes:
+        """The bytes for these values, in the order of their sizes."""
+        out = bytearray(self._bytes)
+        for start, end, number in self._places:
+            out[start:end] = values[number]
+        return bytes(out)
+
+
+class Shapes:
+    """The shapes of one kind of batch by what they depend on; each is made when it is wanted a second time.
+
+    A process that does one call encodes once, as if there were none. Any thread may ask.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Shape | None] = {}
+
+    def encoded(self, key: Hashable, encode: _Encode, values: Sequence[bytes]) -> bytes:
+        """What encode() makes of values; key is all that it depends on beside them, and their sizes."""
+        if key not in self._known:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[key] = None
+            return encode(values)
+        shape = self._known.get(key)
+        if shape is None:
+            shape = self._known[key] = Shape(encode, [len(v) for v in values])
+        return shape.filled(values)
