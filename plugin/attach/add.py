@@ -33,6 +33,7 @@ from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.link.sockets import here
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process import signals, trace
+from calico_rkt.plugin.process.kept import kept
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.protocol import Store
 
@@ -79,7 +80,8 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
                 draft = replace(draft, addresses=addresses)
             signals.stop_if_asked()
         gateways = enforcer.gateways()
-        leads_to = tuple(dict.fromkeys([*_routes(conf), *(ip_network(r.dst) for r in routes)]))
+        own = _routes(conf)
+        leads_to = tuple(dict.fromkeys([*own, *(ip_network(r.dst) for r in routes)])) if routes else own
         endpoint, made = _linked(request, store, netns, draft, leads_to, gateways, endpoint)
         _on_error(undo, "take the attachment back", lambda: tear_down(endpoint, store))
         trace.mark("link")
@@ -228,6 +230,7 @@ def _repeated(known: Endpoint, netns: pair.Netns, request: Request) -> Result | 
     return from_json(known.result)
 
 
+@kept
 def _routes(conf: NetConf) -> tuple[Net, ...]:
     """Where the interface leads beside the default: to its own network, which matters to a container in two."""
     own = [r.subnet for ranges in conf.ipam.ranges for r in ranges]

@@ -35,6 +35,8 @@ def given_dns(of_conf: Dns, loaded: Mapping[str, Any]) -> Dns:
     """Each field that the capability dns gives stands in for the conf's (CNI's CONVENTIONS: servers and searches)."""
     runtime = {k.lower(): v for k, v in _object(loaded, "runtimeConfig").items()}
     given = {k.lower(): v for k, v in _object(runtime, "dns").items()}
+    if not given:
+        return of_conf
     names = {"servers": "nameservers", "nameservers": "nameservers", "searches": "search", "search": "search"}
     fields: dict[str, Any] = {}
     for key, field in {**names, "options": "options"}.items():

@@ -16,6 +16,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import messages as veth
 from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.link.sockets import host_socket
+from calico_rkt.plugin.process.kept import kept
 
 
 def prefixes(ipam: Ipam) -> tuple[Net, ...]:
@@ -59,6 +60,7 @@ def _pieces(lo: int, hi: int, holes: Iterable[tuple[int, int]]) -> Iterator[tupl
         yield lo, hi
 
 
+@kept
 def key_of(ipam: Ipam) -> str:
     """What prefixes() depends on, as short text that an ADD compares."""
     if not ipam.guard or not ipam.ranges:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from socket import AF_INET, AF_INET6
 from types import MappingProxyType
@@ -19,6 +18,7 @@ from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import CREATE, EXCL, REPLACE, attribute
 from calico_rkt.plugin.link.netlink import number as _number
 from calico_rkt.plugin.link.shapes import Shapes
+from calico_rkt.plugin.process.kept import kept
 
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
 """Every host end's MAC, as Felix gives it: a container may move, its gateway's neighbour entry stays right."""
@@ -118,7 +118,7 @@ def inside(
         return _inside(_index(number), _read(versions, packed), routes, 0, gateways, 0)
 
     values = [index.to_bytes(4, sys.byteorder), *[a.packed for a in addresses]]
-    return _INSIDES.encoded((versions, *routes, gateways[4], gateways[6]), encode, values)
+    return _INSIDES.encoded((versions, _words(routes), gateways[4].packed, gateways[6].packed), encode, values)
 
 
 def _inside(
@@ -204,12 +204,21 @@ def rules_gone(rules: Iterable[tuple[Address, int]]) -> bytes:
 
 def routes_inside(versions: Iterable[int], routes: Sequence[Net]) -> tuple[Net, ...]:
     """The destinations of a container's routes: default ones first, then the conf's of the families it has."""
-    return _routes_inside(tuple(sorted(set(versions))), tuple(routes))
+    return _routes_inside(routes)[tuple(sorted(set(versions)))]
 
 
-@lru_cache(maxsize=64)
-def _routes_inside(served: tuple[int, ...], routes: tuple[Net, ...]) -> tuple[Net, ...]:
-    return tuple(dict.fromkeys([*(_DEFAULTS[v] for v in served), *(r for r in routes if r.version in served)]))
+@kept
+def _routes_inside(routes: Sequence[Net]) -> dict[tuple[int, ...], tuple[Net, ...]]:
+    """The same by the families that are served."""
+    return {
+        served: tuple(dict.fromkeys([*(_DEFAULTS[v] for v in served), *(r for r in routes if r.version in served)]))
+        for served in ((), (4,), (6,), (4, 6))
+    }
+
+
+@kept
+def _words(routes: Sequence[Net]) -> str:
+    return " ".join(map(str, routes))
 
 
 _DEFAULTS: dict[int, Net] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}

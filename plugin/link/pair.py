@@ -7,7 +7,7 @@ import json
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from errno import EEXIST
 from ipaddress import IPv4Address, IPv6Address
 from socket import if_nametoindex
@@ -122,11 +122,11 @@ def create(
     with _IN_TURN, host_socket() as host:
         exposed, mtu = _looked_up(host, host_ifname, addresses, clear_of_the_host, mtu)
         destinations = messages.routes_inside((a.version for a in addresses), routes)
-        ways = messages.GATEWAYS | dict(gateways)
-        link = Link(host_ifname, 0, ifname, mac, mtu, tuple(addresses), destinations, gateways=ways, exposed=exposed)
-        index, peer = _make_pair(host, netns, link, alias.decode(errors="ignore"))
+        ways = messages.GATEWAYS | dict(gateways) if gateways else messages.GATEWAYS
+        made = messages.pair(host_ifname, ifname, netns.fd, mac, mtu, alias.decode(errors="ignore"))
+        index, peer = _make_pair(host, netns, host_ifname, ifname, made)
         try:
-            table = run_in(netns, lambda: inside.furnish(ifname, peer, addresses, link.routes, ways))
+            table = run_in(netns, lambda: inside.furnish(ifname, peer, addresses, destinations, ways))
             if any(a.version == 6 for a in addresses):
                 host.batch(messages.silent(index))
         except BaseException as e:
@@ -134,7 +134,18 @@ def create(
             if isinstance(e, OSError):
                 raise CniError(Code.LINK, f"{ifname} in {netns.path} can't be set up: {e.strerror}") from e
             raise
-    return replace(link, host_index=index, table=table)
+    return Link(
+        host_ifname,
+        index,
+        ifname,
+        mac,
+        mtu,
+        tuple(addresses),
+        destinations,
+        gateways=ways,
+        exposed=exposed,
+        table=table,
+    )
 
 
 def bring_up(link: Link) -> None:
@@ -282,24 +293,23 @@ def _looked_up(
     return tuple(exposed), mtu or max(_usual_mtu(host, ways[len(addresses) :]), smallest)
 
 
-def _make_pair(host: netlink.Socket, netns: Netns, link: Link, alias: str) -> tuple[int, int]:
+def _make_pair(host: netlink.Socket, netns: Netns, host_ifname: str, ifname: str, made: bytes) -> tuple[int, int]:
     """The indexes of the pair's ends; it and its alias are made in one system call.
 
     Nothing of ours is ever there without saying whose it is.
     """
-    made = messages.pair(link.host_ifname, link.ifname, netns.fd, link.mac, link.mtu, alias)
-    (failed, unnamed), (end,) = host.exchange(made, [state.asked_interface(link.host_ifname)])
+    (failed, unnamed), (end,) = host.exchange(made, [state.asked_interface(host_ifname)])
     if failed is not None:
         if failed.errno == EEXIST:
-            raise CniError(Code.LINK, f"{netns.path} has an interface {link.ifname} already") from failed
-        words = f"the pair {link.host_ifname}, {link.ifname} can't be made: {failed.strerror}"
+            raise CniError(Code.LINK, f"{netns.path} has an interface {ifname} already") from failed
+        words = f"the pair {host_ifname}, {ifname} can't be made: {failed.strerror}"
         raise CniError(Code.LINK, words) from failed
     if not isinstance(end, bytes):
-        raise CniError(Code.LINK, f"{link.host_ifname} went away while it was set up") from end
+        raise CniError(Code.LINK, f"{host_ifname} went away while it was set up") from end
     index, peer = state.ends_in(end)
     if unnamed is not None:
         host.do(messages.removal(index))
-        raise CniError(Code.LINK, f"{link.host_ifname} can't be given its alias: {unnamed.strerror}") from unnamed
+        raise CniError(Code.LINK, f"{host_ifname} can't be given its alias: {unnamed.strerror}") from unnamed
     return index, peer
 
 

@@ -34,14 +34,14 @@ def policy_lock(
 
     patience as for attachment_lock(); meanwhile: called again and again while somebody else holds it.
     """
-    with _locked(run_dir / "policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience, meanwhile):
+    with _locked(f"{run_dir}/policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience, meanwhile):
         yield
 
 
 @contextmanager
 def flows_lock(run_dir: Path) -> Iterator[None]:
     """Hold the lock of who puts guards in place and forgets flows; the policy lock is never asked for inside."""
-    with _locked(run_dir / "flows.lock", fcntl.LOCK_EX):
+    with _locked(f"{run_dir}/flows.lock", fcntl.LOCK_EX):
         yield
 
 
@@ -53,14 +53,14 @@ def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator
 
     There are 256 lock files, chosen by hash, so they need no cleaning: two attachments that share one only wait.
     """
-    with _locked(run_dir / "locks" / _stripe(key), fcntl.LOCK_EX, patience):
+    with _locked(f"{run_dir}/locks/{_stripe(key)}", fcntl.LOCK_EX, patience):
         yield
 
 
 @contextmanager
 def chain_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator[None]:
     """The same for who runs all plugins of a network: each of them may take the attachment's own lock inside."""
-    with _locked(run_dir / "locks" / f"chain-{_stripe(key)}", fcntl.LOCK_EX, patience):
+    with _locked(f"{run_dir}/locks/chain-{_stripe(key)}", fcntl.LOCK_EX, patience):
         yield
 
 
@@ -69,12 +69,12 @@ def _stripe(key: Key) -> str:
 
 
 @contextmanager
-def _locked(path: Path, how: int, patience: float = 0, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
+def _locked(path: str, how: int, patience: float = 0, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
     try:
         try:
             fd = _opened(path)
         except FileNotFoundError:
-            atomic.make_folder(path.parent, 0o700)
+            atomic.make_folder(Path(path).parent, 0o700)
             fd = _opened(path)
         fd = _held(fd, how, patience, path, meanwhile)
     except OSError as e:
@@ -85,7 +85,7 @@ def _locked(path: Path, how: int, patience: float = 0, meanwhile: Callable[[], o
         os.close(fd)
 
 
-def _held(fd: int, how: int, patience: float, path: Path, meanwhile: Callable[[], object] | None) -> int:
+def _held(fd: int, how: int, patience: float, path: str, meanwhile: Callable[[], object] | None) -> int:
     """The descriptor with its lock held. CniError 11 when whoever waits was asked to end, or has no patience left."""
     try:
         fcntl.flock(fd, how | fcntl.LOCK_NB)
@@ -179,7 +179,7 @@ class _Looker:
         os.close(self._fd)
 
 
-def _opened(path: Path) -> int:
+def _opened(path: str) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:

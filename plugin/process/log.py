@@ -56,6 +56,7 @@ def said_to_caller() -> Iterator[Callable[[], str]]:
 
 def _set_up(file: type[logging.FileHandler], to_stderr: logging.Handler) -> None:
     LOG.propagate = False
+    logging.logThreads = logging.logMultiprocessing = False  # no line says it, and each record would ask
     logging.raiseExceptions = False  # a full disk under the log must not write tracebacks to stderr
     LOG.handlers.clear()
     path = Path(os.environ.get("CALICO_RKT_LOG", DEFAULT_FILE))

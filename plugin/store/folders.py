@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 RUN_DIR, LIB_DIR = Path("/run/calico-rkt"), Path("/var/lib/calico-rkt")
@@ -14,7 +15,9 @@ RECORDS = tuple(RECORDS_OF.values())
 
 def folders() -> tuple[Path, Path]:
     """Where this host's state is: CALICO_RKT_RUN_DIR and CALICO_RKT_LIB_DIR name others than /run and /var/lib's."""
-    return (
-        Path(os.environ.get("CALICO_RKT_RUN_DIR") or RUN_DIR),
-        Path(os.environ.get("CALICO_RKT_LIB_DIR") or LIB_DIR),
-    )
+    return _named(os.environ.get("CALICO_RKT_RUN_DIR", ""), os.environ.get("CALICO_RKT_LIB_DIR", ""))
+
+
+@cache
+def _named(run_dir: str, lib_dir: str) -> tuple[Path, Path]:
+    return Path(run_dir or RUN_DIR), Path(lib_dir or LIB_DIR)

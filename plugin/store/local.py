@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key, Published
+from calico_rkt.plugin.process.kept import kept
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import addresses, rows, statefile, unheld
 from calico_rkt.plugin.store.folders import RECORDS, folders
@@ -52,8 +54,9 @@ class LocalStore:
     ) -> None:
         self.run_dir, self.lib_dir = run_dir, lib_dir
         self._warm = warm
-        self._state = (statefile.warm if warm else statefile.StateFile)(run_dir / "state.sqlite")
-        self._profiles = ProfileFolder(lib_dir / "profiles", verify)
+        state, profiles = _paths(run_dir, lib_dir)
+        self._state = (statefile.warm if warm else statefile.StateFile)(state)
+        self._profiles = ProfileFolder(profiles, verify)
         self._seen: dict[str, set[str]] = {}
         self._guarded: dict[str, str] = {}
         self._flows_left, self._leaves_flows = False, leaves_flows
@@ -83,7 +86,7 @@ class LocalStore:
                     Code.ATTACHMENT_EXISTS,
                     f"{key.ifname} of container {key.container} is attached to network {key.network!r} already",
                 )
-            return self._added(db, endpoint, ipam, requested)
+            return self._added(db, endpoint, ipam, requested, rows.subnets_of(db, key.network))
 
     def add_plain(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint | None:
         """Look at the attachment and add() it in one transaction.
@@ -93,22 +96,30 @@ class LocalStore:
         subnets = _subnets(ipam)
         with self._state.write() as db:
             self._look(db, endpoint.key.network)
-            if rows.is_recorded(db, endpoint.key) or not subnets <= self._seen[endpoint.key.network]:
+            known = self._seen[endpoint.key.network]
+            if rows.is_recorded(db, endpoint.key) or not subnets <= known:
                 return None
-            return self._added(db, endpoint, ipam, requested)
+            return self._added(db, endpoint, ipam, requested, known)
 
-    def _added(self, db: sqlite3.Connection, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
+    def _added(
+        self,
+        db: sqlite3.Connection,
+        endpoint: Endpoint,
+        ipam: Ipam,
+        requested: Sequence[Address],
+        known: set[str],
+    ) -> Endpoint:
         network = endpoint.key.network
         chosen = endpoint.addresses or self._chosen(db, network, ipam, requested)
         if not chosen:
             raise CniError(Code.INVALID_CONF, f"network {network!r} has no range to take an address from")
-        for address in chosen:
+        for address in endpoint.addresses or requested:
             rows.refuse_taken(db, address)
         added = replace(endpoint, addresses=tuple(chosen))
         rows.insert_endpoint(db, added)
         self._flows_left = any(unheld.is_marked(db, a) for a in chosen)
         if ipam.ranges:
-            rows.record_subnets(db, network, _subnets(ipam))
+            rows.record_subnets(db, network, _subnets(ipam), known)
         return added
 
     def _chosen(
@@ -124,7 +135,10 @@ class LocalStore:
             why = str(e)
         self.note_damage(f"{self._state.path}: the list of used addresses is damaged, and is made anew: {why}")
         addresses.rebuild(db)
-        return addresses.choose(db, network, ipam, requested)
+        chosen = addresses.choose(db, network, ipam, requested)
+        for address in chosen:
+            rows.refuse_taken(db, address)
+        return chosen
 
     def finish(self, key: Key, nonce: str, result: str) -> None:
         """Record the result of a finished ADD; CniError 11 when its record was taken away meanwhile."""
@@ -292,8 +306,14 @@ def open_records(folder: str = RECORDS[0]) -> LocalStore:
     return LocalStore(run_dir / folder, lib_dir / folder, _verify, warm=True, leaves_flows=False)
 
 
-def _subnets(ipam: Ipam) -> set[str]:
-    return {str(r.subnet) for ranges in ipam.ranges for r in ranges}
+@lru_cache(maxsize=8)
+def _paths(run_dir: Path, lib_dir: Path) -> tuple[Path, Path]:
+    return run_dir / "state.sqlite", lib_dir / "profiles"
+
+
+@kept
+def _subnets(ipam: Ipam) -> frozenset[str]:
+    return frozenset(str(r.subnet) for ranges in ipam.ranges for r in ranges)
 
 
 def _verify(text: str) -> Network:

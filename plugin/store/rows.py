@@ -151,9 +151,8 @@ def refuse_taken(db: sqlite3.Connection, address: Address) -> None:
         )
 
 
-def record_subnets(db: sqlite3.Connection, network: str, wanted: set[str]) -> None:
-    """Note a conf's subnets; one that it names no more goes when no endpoint of the network is in it."""
-    known = subnets_of(db, network)
+def record_subnets(db: sqlite3.Connection, network: str, wanted: frozenset[str], known: set[str]) -> None:
+    """Note a conf's subnets, beside those known; one that it names no more goes when no endpoint is in it."""
     for text in wanted - known:
         db.execute("INSERT INTO subnets VALUES (?, ?)", (network, text))
     for text in known - wanted:

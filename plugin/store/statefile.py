@@ -257,6 +257,9 @@ def warm(path: Path) -> StateFile:
     Threads wait for each other at its lock, in turn; with connections of their own they would wait in sqlite, which
     sleeps and looks again.
     """
+    found = _warm.get(path)
+    if found is not None:
+        return found
     with _warm_lock:
         return _warm.setdefault(path, StateFile(path))
 
