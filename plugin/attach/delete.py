@@ -113,7 +113,9 @@ def give_back(request: Request, known: Endpoint | None) -> None:
 
 def _is_stale(known: Endpoint, netns: str) -> bool:
     """Whether a DEL is about an older netns of the same container id while the recorded one still lives."""
-    if not netns or os.path.realpath(netns) == os.path.realpath(known.netns) or leads_there(netns, known):
+    if not netns or netns == known.netns or os.path.realpath(netns) == os.path.realpath(known.netns):
+        return False
+    if leads_there(netns, known):
         return False
     return life_of(known) is not Life.OVER
 

@@ -1,0 +1,82 @@
+"""Ceilings of what a plain ADD and DEL cost the warm agent, as counts: they are the same on a busy machine.
+
+Counted is the thread that serves the call, from its connection to its next wait. Who needs more says why, here.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.clients.support.agent import Agent
+from tests.clients.support.caller import Caller
+from tests.clients.support.lab import Lab, conf, pool, until
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+WARM = 4
+WAITING = ("futex", "poll")
+"""How often a thread waits for others is for the machine to say."""
+CALLS = {"ADD": 198, "DEL": 145}
+"""System calls; two thirds of them are sqlite's."""
+ASKED = {"ADD": 7, "DEL": 3}
+"""Sends to netlink sockets: at ADD the ruleset's generation, what is taken, the pair, what is inside (twice), the
+elements, the host's end up; at DEL the generation, the host's end, the elements: another thread takes the link."""
+
+
+@pytest.fixture
+def lab(bare_lab: Lab) -> Lab:
+    return bare_lab
+
+
+def served(trace: str) -> list[list[str]]:
+    """The system calls of each call that came, in the order in which they ended."""
+    found, open_ones = [], {}
+    for line in trace.splitlines():
+        thread, _, text = line.partition(" ")
+        text = text.strip()
+        if text.startswith("accept4(") and "= -1" not in text:
+            open_ones[thread] = [text]
+        elif thread in open_ones and text.startswith("epoll_wait("):
+            found.append(open_ones.pop(thread))
+        elif thread in open_ones and "resumed>" not in text:
+            open_ones[thread].append(text)
+    return found
+
+
+def test_a_plain_add_and_del_stay_below_their_ceilings(lab: Lab, cni: Caller) -> None:
+    web = conf("web", pool("10.1.0.0/24"), cni="1.1.0")
+    agent = Agent(lab).start()
+    for number in range(WARM):
+        cni.add(web, f"w{number}", lab.netns(f"w{number}"))
+    for number in range(1, WARM):
+        cni.delete(web, f"w{number}", f"/var/run/netns/w{number}")
+    netns = lab.netns("c1")
+    trace = lab.path("/run/lab/trace")
+    command = ["strace", "-f", "-qq", "-s", "0", "-o", str(trace), "-p", str(agent.pid)]
+    strace = subprocess.Popen(command)
+    threads = Path(f"/proc/{agent.pid}/task")
+    try:
+        until(lambda: all("TracerPid:\t0\n" not in s.read_text() for s in threads.glob("*/status")), "strace looks on")
+        cni.add(web, "c1", netns)
+        cni.delete(web, "c1", netns)
+        until(lambda: len(served(trace.read_text())) >= 2, "both calls are over")
+    finally:
+        strace.terminate()
+        strace.wait()
+    assert agent.counted("declined_total") == 0
+    for verb, calls in zip(("ADD", "DEL"), served(trace.read_text()), strict=False):
+        text = "\n".join(calls)
+        writes = text.count("F_WRLCK, l_whence=SEEK_SET, l_start=1073741825")
+        opened = text.count("F_RDLCK, l_whence=SEEK_SET, l_start=1073741824")
+        asked = len(re.findall(r"^sendto\(\d+, \[", text, re.MULTILINE))
+        names = Counter(n for n in re.findall(r"^(\w+)\(", text, re.MULTILINE) if n not in WAITING)
+        assert (opened, writes) == ((2, 2) if verb == "ADD" else (2, 1)), (
+            "transactions of the state file, and those that write"
+        )
+        assert asked <= ASKED[verb], "messages to the kernel"
+        assert names.total() <= CALLS[verb], names
