@@ -70,8 +70,14 @@ def forget(addresses: Collection[Address], nets: Collection[Net], spared: Collec
     versions = {a.version for a in addresses} | {n.version for n in nets}
     try:
         with host_socket(netlink.NETFILTER) as socket:
-            found = socket.dump(_GET, _nfgenmsg(versions.pop() if len(versions) == 1 else 0))
-            _delete(socket, (_deletion(b[:4], netlink.attributes(b[4:])) for b in found if any(map(is_meant, ends(b)))))
+            found: list[bytes] = []
+
+            def look(body: bytes) -> None:
+                if any(map(is_meant, ends(body))):
+                    found.append(_deletion(body[:4], netlink.attributes(body[4:])))
+
+            socket.dump_through(_GET, _nfgenmsg(versions.pop() if len(versions) == 1 else 0), look)
+            _delete(socket, found)
     except OSError as e:
         raise _unreachable(", ".join(map(str, (*addresses, *nets))), e) from e
 
@@ -143,7 +149,7 @@ def _flows() -> int:
         raise CniError(Code.IO, f"{_COUNT} can't be read: {e}") from e
 
 
-def _find(socket: netlink.Socket, wanted: tuple[Address, ...], flows: int) -> Iterator[bytes]:
+def _find(socket: netlink.Socket, wanted: tuple[Address, ...], flows: int) -> list[bytes]:
     """The messages that delete the flows of wanted.
 
     A walk through the kernel's table costs 9 ms at 262,144 buckets, however few flows are in it, and a
@@ -152,22 +158,21 @@ def _find(socket: netlink.Socket, wanted: tuple[Address, ...], flows: int) -> It
     """
     everything = flows <= _FEW or any(address.version == 6 for address in wanted)
     requests = [_nfgenmsg(0)] if everything else [request for address in wanted for request in _requests(address)]
-    seen: set[bytes] = set()
-    for request in requests:
-        for body in socket.dump(_GET, request):
-            if not any(address.packed in body for address in wanted):
-                continue
-            found = netlink.attributes(body[4:])
+    found: dict[bytes, None] = {}
+
+    def look(body: bytes) -> None:
+        if any(address.packed in body for address in wanted):
+            flow = netlink.attributes(body[4:])
             # An older kernel than 5.8 knows no filter and sends everything: compare in any case.
-            if not any(_matches(found, address) for address in wanted):
-                continue
-            message = _deletion(body[:4], found)
-            if message not in seen:
-                seen.add(message)
-                yield message
+            if any(_matches(flow, address) for address in wanted):
+                found[_deletion(body[:4], flow)] = None
+
+    for request in requests:
+        socket.dump_through(_GET, request, look)
+    return list(found)
 
 
-def _delete(socket: netlink.Socket, messages: Iterator[bytes]) -> None:
+def _delete(socket: netlink.Socket, messages: Iterable[bytes]) -> None:
     for batch in netlink.chunks(tuple(messages)):
         for error in socket.batch(batch):
             if error is not None and error.errno != ENOENT:  # one that has ended meanwhile is as good

@@ -56,7 +56,9 @@ def said_to_caller() -> Iterator[Callable[[], str]]:
 
 def _set_up(file: type[logging.FileHandler], to_stderr: logging.Handler) -> None:
     LOG.propagate = False
-    logging.logThreads = logging.logMultiprocessing = False  # no line says it, and each record would ask
+    # No line says where it was made, by which thread or process of many, and each record would ask.
+    logging.logThreads = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001 - as the logging HOWTO has it
     logging.raiseExceptions = False  # a full disk under the log must not write tracebacks to stderr
     LOG.handlers.clear()
     path = Path(os.environ.get("CALICO_RKT_LOG", DEFAULT_FILE))

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What conntrack may know and nobody holds; held are the addresses that endpoints have meanwhile."""
+    """What conntrack may know and nobody holds; held are those of them that endpoints have meanwhile."""
 
     addresses: tuple[Address, ...]
     ranges: tuple[Net, ...]
@@ -86,13 +86,15 @@ class Unheld:
             mark(db, given_back)
 
     def left(self) -> Left:
-        """All that is noted."""
+        """All that is noted, and who has such addresses meanwhile."""
         with self._state.read() as db:
-            return Left(
-                tuple(_read(addresses.decode, db.execute("SELECT address FROM flows_left"))),
-                tuple(_read(ip_network, db.execute("SELECT net FROM flows_unsure"))),
-                frozenset(_read(addresses.decode, db.execute("SELECT address FROM addresses"))),
-            )
+            given_back = tuple(_read(addresses.decode, db.execute("SELECT address FROM flows_left")))
+            ranges: tuple[Net, ...] = tuple(_read(ip_network, db.execute("SELECT net FROM flows_unsure")))
+            held = list(db.execute("SELECT address FROM addresses JOIN flows_left USING (address)"))
+            for net in ranges:
+                bounds = addresses.encode(net[0]), addresses.encode(net[-1])
+                held += db.execute("SELECT address FROM addresses WHERE address BETWEEN ? AND ?", bounds)
+            return Left(given_back, ranges, frozenset(_read(addresses.decode, held)))
 
     def forgotten(self, given_back: Collection[Address], nets: Collection[Net]) -> None:
         """The flows of these are gone."""

@@ -62,3 +62,33 @@ done, (only,) = socket.exchange(b"", [state.asked_interface("crk1")])
 print(json.dumps([done, state.interface_in(only) == crk1]))
 """
     assert run(lab, code) == [[], True]
+
+
+FORGET = """
+import json
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from calico_rkt.plugin.link import conntrack
+from tests.bench.flows import fill
+
+fill(40_000)
+status = Path("/proc/self/status")
+peak = lambda: next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before, there = peak(), int(Path("/proc/sys/net/netfilter/nf_conntrack_count").read_text())
+nets = [ip_network("198.19.0.0/28"), ip_network("2001:db8:2::/124")]
+conntrack.forget([], nets, [ip_address("198.19.0.4")])
+left = int(Path("/proc/sys/net/netfilter/nf_conntrack_count").read_text())
+print(json.dumps([(peak() - before) // 1024, there, there - left]))
+"""
+
+
+def test_forgetting_a_few_flows_of_many_takes_no_memory_for_the_others(lab):
+    tracking = (
+        "add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ct state new"
+    )
+    lab.run(lab.host, ["nft", tracking], check=True)
+    megabytes, there, gone = json.loads(lab.python(lab.host, FORGET))
+    assert there == 40_000
+    assert gone == 7 + 8, "every second one is IPv4: those to 198.19.0.0/28 but one, and those to 2001:db8:2::/124"
+    assert megabytes < 3
