@@ -36,16 +36,20 @@ def body(messages: bytes) -> bytes:
 
 
 def up(index, ipv4):
-    """The message that brings a link up, with an IFLA_AF_SPEC that pyroute2 does not encode: see linux/if_link.h."""
+    """What brings a link up, behind an IFLA_AF_SPEC that pyroute2 does not encode: see linux/if_link.h."""
     batch = IPBatch()
+    batch.link("set", index=index)
     batch.link("set", index=index, state="up")
-    message = bytearray(batch.batch)
+    plain = bytes(batch.batch)
+    message, state = bytearray(plain[: len(plain) // 2]), plain[len(plain) // 2 :]
+    if not ipv4:
+        return state
     inner = b"".join(struct.pack("=HHI", 8, kind, value) for kind, value in ipv4.items())
-    for kind in (1, AF_INET, 26) if ipv4 else ():  # IFLA_INET_CONF in the family's in IFLA_AF_SPEC
+    for kind in (1, AF_INET, 26):  # IFLA_INET_CONF in the family's in IFLA_AF_SPEC
         inner = struct.pack("=HH", len(inner) + 4, kind | 0x8000) + inner
     message += inner
     message[:4] = struct.pack("=I", len(message))
-    return bytes(message)
+    return bytes(message) + state
 
 
 def destination(net):
