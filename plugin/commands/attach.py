@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -17,6 +18,8 @@ from calico_rkt.plugin.runtime.attachments import attach
 from calico_rkt.plugin.runtime.namespaces import namespace
 from calico_rkt.plugin.runtime.networks import chain_of_network
 from calico_rkt.plugin.runtime.wishes import Wishes, port
+
+_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
 
 EPILOG = """NETNS is one of
   /run/netns/c1, ./c1, /proc/4711/ns/net     a path: it has a slash
@@ -64,11 +67,20 @@ def add_key(parser: argparse.ArgumentParser, *, netns_needed: bool = True) -> No
     parser.add_argument("--ifname", default="eth0", metavar="NAME", help="the interface inside (default: eth0)")
 
 
+def key_of(args: argparse.Namespace, usual: str) -> Key:
+    """What the arguments call the attachment; CniError 4 for an id that no container can have."""
+    container = usual if args.id is None else args.id
+    if not _ID.match(container):
+        hint = "letters, digits, '_', '.' and '-', beginning with a letter or digit"
+        raise CniError(Code.INVALID_ENVIRONMENT, f"--id {container!r} is no id of a container", hint)
+    return Key(args.network, container, args.ifname)
+
+
 def run(args: argparse.Namespace) -> int:
     """Attach, and print the result; 0. CniError where it is not attached, CompileError for a conf that nobody takes."""
     open_log("info")
     place = namespace(args.netns)
-    key = Key(args.network, place.id if args.id is None else args.id, args.ifname)
+    key = key_of(args, place.id)
     wishes = Wishes(tuple(map(_ip, args.ip)), args.mac, tuple(map(port, args.port)))
     chain = chain_of_network(args.network, args.confs or ())
     signals.listen()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from calico_rkt.plugin.commands.attach import add_key
+from calico_rkt.plugin.commands.attach import add_key, key_of
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.runtime.attachments import detach, made_here
@@ -33,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     open_log("info")
     if args.id is None and args.netns is None:
         raise CniError(Code.INVALID_ENVIRONMENT, "detach what? NETNS or --id is needed", "as attach was given it")
-    key = Key(args.network, namespace(args.netns).id if args.id is None else args.id, args.ifname)
+    key = key_of(args, namespace(args.netns).id if args.id is None else "")
     signals.listen()
     if detach(key):
         print(f"detached {key.network}/{key.container}/{key.ifname}")

@@ -16,13 +16,16 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.process.locks import chain_lock
 from calico_rkt.plugin.runtime import chain as plugins
-from calico_rkt.plugin.runtime.records import Record, Records
-from calico_rkt.plugin.runtime.wishes import PORTS, Wishes, capabilities_of, refuse_unserved
+from calico_rkt.plugin.runtime.networks import chain_of_network
+from calico_rkt.plugin.runtime.records import DamagedError, Record, Records
+from calico_rkt.plugin.runtime.wishes import PORTS, Port, Wishes, capabilities_of, refuse_unserved
 from calico_rkt.plugin.store.folders import RECORDS, folders
 from calico_rkt.plugin.store.local import open_local, open_records
 
 _AT_ONCE = 0.05
 """Seconds that a sweep waits for who works on an attachment: it is no leftover then."""
+_SOME_PORT = Wishes(ports=(Port(1, 1),))
+"""portmap's DEL takes every port of a container away, where it is told of any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,17 @@ def _added(wanted: Record, records: Records) -> Mapping[str, Any]:
 def detach(key: Key) -> bool:
     """Run the DEL of the whole chain as the ADD ran it, whether or not the namespace is there; False if none is known.
 
+    Where the record is damaged, the network's conf as it is now has to do.
     CniError where a plugin failed; the record stays then, and a second time may succeed. CniError 107 where a runtime
     made the attachment: it would not know that its container has no network any more.
     """
     run_dir, records = folders()[0], Records(folders()[0])
     with chain_lock(run_dir, key):
-        known = records.get(key)
+        try:
+            known = records.get(key)
+        except DamagedError:
+            path = plugins.folders_of(os.environ)
+            known = Record(key, "", (0, 0), chain_of_network(key.network, ()), path, _SOME_PORT.to_json())
         if known is not None:
             _end(known, records)
             return True

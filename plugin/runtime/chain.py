@@ -120,7 +120,13 @@ def _run(command: str, chain: Chain, plugin: Mapping[str, Any], call: Call, resu
         "CNI_PATH": ":".join(call.folders),
     }
     argv, handed = ours() if plugin["type"] == TYPE else _other(plugin["type"], call.folders)
-    return program.run(f"plugin {plugin['type']!r}", argv, environ, json.dumps(told).encode(), handed=handed)
+    who = f"plugin {plugin['type']!r}"
+    try:
+        return program.run(who, argv, environ, json.dumps(told).encode(), handed=handed)
+    except CniError as e:
+        if plugin["type"] == TYPE:  # nobody asks which plugin of his own program it was
+            e.msg = e.msg.removeprefix(f"{who}: ")
+        raise
 
 
 def ours() -> tuple[list[str], tuple[int, ...]]:

@@ -22,6 +22,10 @@ _SUFFIX = ".json"
 _VERSION = 1
 
 
+class DamagedError(CniError):
+    """A record is there and can't be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What was asked for, with which plugins, and the result; None until the last plugin's ADD has ended.
@@ -45,7 +49,7 @@ class Records:
         self.folder = run_dir / "attached"
 
     def get(self, key: Key) -> Record | None:
-        """CniError 5 where it is there and can't be read."""
+        """DamagedError where it is there and can't be read."""
         return self._read(self._path(key))
 
     def all(self) -> Iterator[Record | CniError]:
@@ -93,7 +97,7 @@ class Records:
         except FileNotFoundError:
             return None
         except OSError as e:
-            raise CniError(Code.IO, f"the record of an attachment, {path}, can't be read: {e.strerror}") from e
+            raise DamagedError(Code.IO, f"the record of an attachment, {path}, can't be read: {e.strerror}") from e
         try:
             loaded = json.loads(text)
             return Record(
@@ -106,10 +110,10 @@ class Records:
                 loaded["result"],
             )
         except (ValueError, TypeError, KeyError, CompileError) as e:
-            raise CniError(
+            raise DamagedError(
                 Code.IO,
                 f"the record of an attachment, {path}, is damaged",
-                "calico-rkt gc frees the endpoint once its namespace is gone; then the file may be deleted",
+                "calico-rkt detach, as it was attached, takes it away",
             ) from e
 
 

@@ -27,6 +27,7 @@ NOTES = """#!/bin/sh
 echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME ${CNI_NETNS:-gone}" >>/run/lab/calls
 cat >/run/lab/stdin.$CNI_COMMAND
 [ "$CNI_COMMAND" = ADD ] || exit 0
+while [ -e /run/lab/waits ]; do sleep 0.1; done
 [ ! -e /run/lab/fails ] || { echo '{"cniVersion": "1.0.0", "code": 123, "msg": "no"}'; exit 1; }
 python3 -c 'import json; print(json.dumps(json.load(open("/run/lab/stdin.ADD"))["prevResult"]))'
 """
@@ -189,3 +190,79 @@ def test_a_container_that_a_runtime_attached_is_left_to_it(host: Lab) -> None:
     assert "by a runtime" in said(run(host, "attach", "back", "c1", "--id", "c9"), 2)
     assert "by a runtime" in said(run(host, "detach", "back", "--id", "c9"), 2)
     assert host.links(inside="c1") == {"lo", "eth0"}
+
+
+@pytest.mark.parametrize("signal", ["TERM", "INT", "KILL"])
+def test_an_attach_that_is_ended_half_way_leaves_nothing_or_what_detach_takes_away(host: Lab, signal: str) -> None:
+    host.write("/opt/cni/bin/notes", NOTES)
+    host.path("/opt/cni/bin/notes").chmod(0o755)
+    network(host, conf("web", pool("10.1.0.0/24")), {"type": "notes"}, PORTMAP)
+    waits, calls = host.path("/run/lab/waits"), host.path("/run/lab/calls")
+    waits.touch()
+    started = host.start("sh", "-c", f"echo $$ >/run/lab/pid; exec {CALICO} attach web c1", env=environment())
+    until(calls.exists, "the second plugin runs")
+    host.out("kill", f"-{signal}", host.path("/run/lab/pid").read_text().strip())
+    if signal == "KILL":
+        started.wait()
+    waits.unlink()
+    assert started.wait() != 0
+    if signal == "KILL":
+        assert host.left(), "or there is nothing to take away"
+        assert attached(host, "web", "c1") == "10.1.0.2", "what was half done is taken away first"
+        said(run(host, "detach", "web", "c1"))
+    assert calls.read_text().splitlines()[:2] == [f"{c} netns-c1 eth0 /run/netns/c1" for c in ("ADD", "DEL")]
+    assert host.left() == {}
+    assert host.links(inside="c1") == {"lo"}
+    assert list(host.path("/run/calico-rkt/attached").iterdir()) == []
+
+
+def test_a_damaged_record_is_told_and_detached_by_the_conf_of_today(host: Lab) -> None:
+    address = attached(host, "web", "c1", "--port", "8001:8080")
+    (record,) = host.path("/run/calico-rkt/attached").iterdir()
+    record.write_text("{")
+    for command in (["attach", "web", "c1"], ["gc"]):
+        assert "is damaged\ncalico-rkt detach, as it was attached, takes it away" in said(run(host, *command), 2)
+    assert said(run(host, "detach", "web", "c1")) == "detached web/netns-c1/eth0\n"
+    assert address not in host.out("iptables-save")
+    assert not record.exists()
+    assert host.left() == {}
+
+
+WRONG = {
+    "wbe c1": "no conf names network 'wbe'\nlooked in /etc/rkt/net.d and /etc/cni/net.d; known: back, lost, web",
+    "web nowhere": "there is no network namespace at /run/netns/nowhere",
+    "web 77": "77 may be a pid, and is a name of ip netns, too\nwrite /run/netns/77, or /proc/77/ns/net",
+    "web 1": "/proc/1/ns/net is the network namespace of the host",
+    "web /etc/passwd": "/etc/passwd is no network namespace",
+    "web c1 --id a/b": "--id 'a/b' is no id of a container\nletters, digits",
+    "web c1 --ifname lo": "/run/netns/c1 has an interface lo already",
+    "web c1 --ip 10.77.0.1": "the requested address 10.77.0.1 is in no range of network 'web'",
+    "web c1 --ip 10.1.0": "--ip '10.1.0' is no IP address",
+    "web c1 --mac 01:00:00:00:00:01": "is no MAC address of an interface",
+    "web c1 --port 80": "'80' is no port to publish\nsuch as 8080:80",
+    "web c1 --port 80:80 --port 80:81": "the host's port 80 is asked for more than once",
+    "back c1 --port 80:80": "no plugin of network 'back' publishes ports\nthe conf has to be a list",
+    "lost c1": "the plugin 'nosuch' of network 'lost' is in no folder of plugins\nlooked in",
+    "comma c1": "a comma before the closing }",
+    "web c1 --confs /nowhere": "/nowhere is no folder of confs",
+    "web": "the following arguments are required: NETNS",
+}
+
+
+def test_what_is_asked_wrongly_is_said_and_nothing_is_done(bare_lab: Lab) -> None:
+    network(bare_lab, conf("web", pool("10.1.0.0/24")), PORTMAP)
+    network(bare_lab, conf("back", pool("10.2.0.0/24")))
+    network(bare_lab, conf("lost", pool("10.3.0.0/24")), {"type": "nosuch"})
+    for name in ("c1", "77"):
+        bare_lab.netns(name)
+    for words, told in WRONG.items():
+        if words.startswith("comma"):
+            text = json.dumps(conf("comma", pool("10.4.0.0/24"))).removesuffix("}") + ",}"
+            bare_lab.write("/etc/cni/net.d/20-comma.conf", text)
+        assert told in said(run(bare_lab, "attach", *words.split()), 2), words
+    assert "NETNS or --id is needed" in said(run(bare_lab, "detach", "web"), 2)
+    assert "77 may be a pid" in said(run(bare_lab, "detach", "web", "77"), 2)
+    assert "nonet/x/eth0 is not attached; to nonet: none" in said(run(bare_lab, "detach", "nonet", "--id", "x"), 1)
+    assert bare_lab.left() == {}
+    assert bare_lab.links(inside="c1") == {"lo"}
+    assert list(bare_lab.path("/run/calico-rkt").glob("attached/*")) == []
