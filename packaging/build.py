@@ -119,7 +119,7 @@ def definitions(build: str) -> Iterator[str]:
     sys.path.insert(0, str(ROOT / "src"))
     from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS
     from calico_rkt.plugin.agent.wire import LARGEST_ENVIRON
-    from calico_rkt.plugin.cni.request import LARGEST_CONF
+    from calico_rkt.compiler.conf.shape import LARGEST_CONF
     from calico_rkt.plugin.cni.result import NEWEST
 
     versions = ",".join(json.dumps(version) for version in SUPPORTED_VERSIONS)

@@ -12,8 +12,9 @@ import yaml
 
 from calico_rkt.compiler.bundle.lists import items
 from calico_rkt.compiler.bundle.pools import read_pool
-from calico_rkt.compiler.bundle.resources import API_VERSION, Bundle, Pool
+from calico_rkt.compiler.bundle.resources import Bundle, Pool
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
+from calico_rkt.compiler.ir.canonical import API_VERSION
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.calico_v3.read import verify

@@ -7,7 +7,6 @@ from ipaddress import IPv4Network, IPv6Network
 
 from calico_rkt.compiler.ir.model import Network
 
-API_VERSION = "projectcalico.org/v3"
 Pairs = tuple[tuple[str, str], ...]
 
 

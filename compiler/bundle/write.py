@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from calico_rkt.compiler.bundle.resources import API_VERSION, Bundle, Pool, WorkloadEndpoint
+from calico_rkt.compiler.bundle.resources import Bundle, Pool, WorkloadEndpoint
+from calico_rkt.compiler.ir.canonical import API_VERSION
 from calico_rkt.compiler.targets.calico_v3.write import scalar, write_calico_v3
 
 _API_NAME = re.compile(r"(projectcalico|calico-rkt)\.org/[a-z][a-z0-9-]*")

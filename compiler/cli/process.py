@@ -111,17 +111,6 @@ def _write_whole(path: Path, text: str) -> None:
         return
     if not path.parent.is_dir():
         raise FileNotFoundError(ENOENT, "there is no such folder")
-    import secrets  # here, not above: most commands write no file
+    from calico_rkt.compiler import atomic  # here, not above: most commands write no file
 
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with fresh.open("x", encoding="utf-8") as stream:
-            if path.exists():
-                os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+    atomic.replace(path, text.encode(), stat.S_IMODE(path.stat().st_mode) if path.exists() else None)

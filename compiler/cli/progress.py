@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[int, int, str], None]
+from calico_rkt.compiler.review.progress import Progress
+
 _AFTER = 1.0
 """Seconds before anything is shown."""
 _EVERY = 0.1

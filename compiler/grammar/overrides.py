@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span
 from calico_rkt.compiler.grammar.rules import SELF, Item, parse_rules
-from calico_rkt.compiler.ir.canonical import ANNOTATION_NETWORK, ANNOTATION_TO_HOST
+from calico_rkt.compiler.ir.canonical import ANNOTATION_NETWORK, ANNOTATION_TO_HOST, API_VERSION, KIND
 from calico_rkt.compiler.ir.ids import LONGEST, object_id
 from calico_rkt.compiler.ir.model import NameRef, Rule, ToHost
 from calico_rkt.compiler.text.fields import Field, Form, Problems, did_you_mean, fields_of, kind, text_of
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.guardrails import Guardrails
     from calico_rkt.compiler.grammar.settings import Settings
 
-API_VERSION, KIND = "projectcalico.org/v3", "Profile"
 
 _HASH = r"-[0-9a-f]{8}\Z"
 OVERRIDE_KEYS = ("network", "ingress", "egress", "endpoint_to_host", "tests")

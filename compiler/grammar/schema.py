@@ -8,10 +8,11 @@ from typing import Any
 from calico_rkt.compiler.grammar.defaults import BUILT_IN
 from calico_rkt.compiler.grammar.expectations import END_KEYS, END_WORDS, TEST_KEYS, VERDICTS, WHAT_KEYS
 from calico_rkt.compiler.grammar.guardrails import GUARDRAIL_KEYS, GUARDRAILS
-from calico_rkt.compiler.grammar.overrides import API_VERSION, KIND, OVERRIDE_KEYS, PROFILE_KEYS, SHARED_KEYS
+from calico_rkt.compiler.grammar.overrides import OVERRIDE_KEYS, PROFILE_KEYS, SHARED_KEYS
 from calico_rkt.compiler.grammar.rules import DEFAULT, RULE_KEYS
 from calico_rkt.compiler.grammar.settings import SETTINGS_KEYS
 from calico_rkt.compiler.grammar.sides import SIDE_KEYS
+from calico_rkt.compiler.ir.canonical import API_VERSION, KIND
 from calico_rkt.compiler.ir.model import FELIX_MODES, PROTOCOL_NAMES, Action, ToHost
 
 Schema = dict[str, Any]

@@ -15,6 +15,8 @@ ANNOTATION_VERSION = "calico-rkt.org/compiler"
 ANNOTATION_LOG_LIMIT = "calico-rkt.org/log-limit"
 ANNOTATION_TO_HOST = "calico-rkt.org/endpoint-to-host"
 
+API_VERSION, KIND = "projectcalico.org/v3", "Profile"
+"""What a profile of today's Calico says it is."""
 MOST_RULES, MOST_NETS, MOST_PORTS = 1024, 256, 50
 """Limits of Calico's v3 API (policy_common.go): rules of one direction, members of one field."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.packets.budget import Budget
@@ -11,6 +9,7 @@ from calico_rkt.compiler.pipeline import LOCAL, PROFILE, felix_limits, resolve_n
 from calico_rkt.compiler.review.build import world_of
 from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.lint_all import lint_all
+from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.promises import problem, promises
 from calico_rkt.compiler.review.remarks import remarks
 from calico_rkt.compiler.review.unmatched import unmatched
@@ -18,8 +17,6 @@ from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
-
-Progress = Callable[[int, int, str], None]
 
 
 def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagnostic, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from calico_rkt.compiler.diagnostics import Span
@@ -20,10 +20,9 @@ from calico_rkt.compiler.review.expect import matches_between
 from calico_rkt.compiler.review.flows import Flow, flow
 from calico_rkt.compiler.review.pair import NOWHERE, Fate, Scene, View, relevant
 from calico_rkt.compiler.review.parties import Kind, Party
+from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.rule_diff import changed_rules
 from calico_rkt.compiler.review.snapshot import World
-
-Progress = Callable[[int, int, str], None]
 
 
 def diff(old: World, new: World, progress: Progress | None = None, excused: Sequence[Expectation] = ()) -> Diff:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from calico_rkt.compiler.review.change import Change, Diff
-from calico_rkt.compiler.review.diff import Progress, diff
+from calico_rkt.compiler.review.diff import diff
+from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.snapshot import World
 
 

@@ -6,18 +6,17 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from calico_rkt import __version__, templates
+from calico_rkt import __version__
 from calico_rkt.compiler.diagnostics import Diagnostic, printable
 from calico_rkt.compiler.packets.wording import packet_words
 from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.diff_text import decided_by, parties, remarks
 from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, flow_words, kind
 from calico_rkt.compiler.review.wording import place, rule_words
+from calico_rkt.compiler.targets.printing import render, template_text
 
 MARKS = {"all": "#", "some": "+", "none": "·", "undecided": "?", "nobody": "-"}
 
@@ -40,40 +39,37 @@ class Review:
 
 def page(review: Review) -> str:
     """The page. Everything that comes from a file is text in it; it loads nothing and sends nothing."""
-    style, script = _part("page.css"), _part("page.js")
+    style, script = template_text("report/page.css"), template_text("report/page.js")
     cells = {key: n for n, key in enumerate(review.matrix.cells)}
     sections = [("matrix", "who reaches whom"), ("flows", "pairs"), ("findings", "findings"), ("tests", "tests")]
     if review.diff is not None:
         sections.insert(0, ("changes", "what changed"))
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            where=printable(review.where),
-            read=[printable(line) for line in review.read],
-            version=__version__,
-            today=review.today,
-            style=Markup(style),  # noqa: S704 - our own file
-            script=Markup(script),  # noqa: S704 - our own file
-            style_hash=_hash(style),
-            script_hash=_hash(script),
-            summary=_summary(review),
-            sections=sections,
-            columns=[printable(c) for c in review.matrix.columns],
-            rows=_rows(review.matrix, cells),
-            told=[
-                _told(key, review.matrix.cells[key], n)
-                for key, n in cells.items()
-                if kind(review.matrix.cells[key]) != "none"
-            ],
-            undecided=any(c.undecided for c in review.matrix.cells.values()),
-            nobody=any(c.nobody for c in review.matrix.cells.values()),
-            findings=[_finding(d) for d in review.findings],
-            tests=[dict(zip(("kind", "name", "place", "holds"), t, strict=True)) for t in review.tests],
-            since=printable(review.diff.old) if review.diff else "",
-            remarks=[printable(r) for r in remarks(review.diff)] if review.diff else [],
-            changes=_changes(review.diff),
-        )
+    return render(
+        "report/page.html.j2",
+        where=printable(review.where),
+        read=[printable(line) for line in review.read],
+        version=__version__,
+        today=review.today,
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        summary=_summary(review),
+        sections=sections,
+        columns=[printable(c) for c in review.matrix.columns],
+        rows=_rows(review.matrix, cells),
+        told=[
+            _told(key, review.matrix.cells[key], n)
+            for key, n in cells.items()
+            if kind(review.matrix.cells[key]) != "none"
+        ],
+        undecided=any(c.undecided for c in review.matrix.cells.values()),
+        nobody=any(c.nobody for c in review.matrix.cells.values()),
+        findings=[_finding(d) for d in review.findings],
+        tests=[dict(zip(("kind", "name", "place", "holds"), t, strict=True)) for t in review.tests],
+        since=printable(review.diff.old) if review.diff else "",
+        remarks=[printable(r) for r in remarks(review.diff)] if review.diff else [],
+        changes=_changes(review.diff),
     )
 
 
@@ -149,20 +145,5 @@ def _change(c: Change) -> dict[str, object]:
     return {**{k: printable(v) for k, v in texts}, "decided": [printable(words) for words in decided_by(c)]}
 
 
-def _part(name: str) -> str:
-    return templates.data(f"report/{name}").decode()
-
-
 def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )

@@ -29,18 +29,6 @@ class Said:
     lines: str = ""
 
 
-def lint(network: Network, network_ids: frozenset[str], files: frozenset[str]) -> Iterator[Diagnostic]:
-    """Findings about each direction's rules that stand in one of these files; a built-in default has none.
-
-    network_ids are those of the workspace: an endpoint carries the label of one of them at most.
-    """
-    for direction in directions(network, network_ids):
-        if isinstance(direction, Diagnostic):
-            yield direction
-        else:
-            yield from direction.findings(files)
-
-
 def directions(network: Network, network_ids: frozenset[str]) -> Iterator[Direction | Diagnostic]:
     """Both lists of a network; a finding in the place of one that can't be analysed."""
     for name, rules in (("ingress", network.ingress), ("egress", network.egress)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from calico_rkt.compiler.ir.model import Rule
@@ -12,9 +12,9 @@ from calico_rkt.compiler.packets.space import Box, meet
 from calico_rkt.compiler.review.flows import Flow, flow
 from calico_rkt.compiler.review.pair import Fate, Scene, Stage, View
 from calico_rkt.compiler.review.parties import Kind
+from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.snapshot import World
 
-Progress = Callable[[int, int, str], None]
 MOST_FLOWS = 24
 """Flows of one cell or case that people are shown; JSON has all of them."""
 

@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.plugin.agent import wire
 from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.wire import BrokenCallError, Call, Place
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.calls import call as calls
 from calico_rkt.plugin.calls.call import DeclinedError
-from calico_rkt.plugin.cni.request import COMMANDS, LARGEST_CONF, Request
+from calico_rkt.plugin.cni.request import COMMANDS, Request
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process import signals, trace
 from calico_rkt.plugin.process.log import LOG, said_to_caller

@@ -8,8 +8,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.process import atomic
 
 NAME = "agent.sock"
 BACKLOG = 128

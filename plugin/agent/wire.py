@@ -16,7 +16,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calico_rkt.plugin.cni.request import LARGEST_CONF
+from calico_rkt.compiler.conf.shape import LARGEST_CONF
 
 LARGEST_ENVIRON = 1 << 17
 TAKEN, DECLINED, ANSWER = ord("T"), ord("D"), ord("R")

@@ -11,15 +11,13 @@ from typing import Any, BinaryIO
 
 from calico_rkt.compiler.conf.netconf import NO_DNS, SUPPORTED_VERSIONS, Address, Dns, Ipam, NetConf
 from calico_rkt.compiler.conf.parse import ETCD_VARIABLES, parse_conf
+from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
 from calico_rkt.plugin.cni.capabilities import given_dns, listed_attachments, wishes
 from calico_rkt.plugin.errors import CniError, Code
 
 COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS")
 """Every verb that reads a conf; VERSION is answered before stdin is touched."""
-
-LARGEST_CONF = 1 << 20
-"""Bytes of stdin that are read at most; a conf with a long prevResult has some 10 KiB."""
 
 _REMEMBERED = 1 << 14
 """Bytes of the largest conf whose reading is kept in memory."""

@@ -6,13 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from calico_rkt.compiler import atomic
 from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.bundle.write import write
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.exchange.datastore_names import place
 from calico_rkt.plugin.exchange.export import counted, export
-from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.datastores import Side
 from calico_rkt.plugin.publish.host_confs import confs_of

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.install.parts import at
 from calico_rkt.plugin.install.payload import checksum
-from calico_rkt.plugin.process import atomic
 
 MANIFEST = "/var/lib/calico-rkt/installed.json"
 

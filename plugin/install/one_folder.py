@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.install.payload import is_ours, own_file
-from calico_rkt.plugin.process import atomic
 
 INSTALL_TO = {"rkt": Path("/usr/lib/rkt/plugins/net"), "cni": Path("/opt/cni/bin")}
 

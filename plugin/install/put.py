@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import calico_rkt
+from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.install import manifest
 from calico_rkt.plugin.install.manifest import MANIFEST, Manifest
 from calico_rkt.plugin.install.parts import at
 from calico_rkt.plugin.install.plan import Plan, Step
-from calico_rkt.plugin.process import atomic, signals
+from calico_rkt.plugin.process import signals
 
 
 def put(root: str, plan: Plan, known: Manifest) -> Manifest:

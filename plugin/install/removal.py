@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.install import manifest, payload
 from calico_rkt.plugin.install.manifest import Manifest
 from calico_rkt.plugin.install.parts import at, parts
-from calico_rkt.plugin.process import atomic
 
 _PROGRAM = {p.path for p in parts("") if not p.source}
 """Paths where a newer or older build of this program may stand by now; the commands' are links anyway."""

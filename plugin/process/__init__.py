@@ -1,4 +1,4 @@
-"""What any process of ours asks of the system in, done with care out: files, locks, the log, signals, streams.
+"""What any process of ours asks of the system in, done with care out: locks, the log, signals, streams.
 
-Each file is a door: atomic.py, locks.py, log.py, signals.py, streams.py, trace.py, unexpected.py.
+Each file is a door: locks.py, log.py, signals.py, streams.py, trace.py, unexpected.py.
 """

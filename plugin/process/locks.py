@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from errno import EROFS
 from pathlib import Path
 
+from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Key
-from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.process.signals import is_undoing_in_haste, stop_if_asked
 
 _LOOKS = 0.02

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calico_rkt.plugin.process import atomic, streams
+from calico_rkt.compiler import atomic
+from calico_rkt.plugin.process import streams
 
 LOG = logging.getLogger("calico-rkt")
 DEFAULT_FILE = "/var/log/calico-rkt/calico-rkt.log"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from calico_rkt.compiler import atomic
 from calico_rkt.compiler.conf.chain import Chain, chain_of
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Key
-from calico_rkt.plugin.process import atomic
 
 _SUFFIX = ".json"
 _VERSION = 1

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from calico_rkt.compiler import atomic
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
-from calico_rkt.plugin.process import atomic
 
 _PAUSE = 60.0
 """Seconds after which a release that could not be finished, though its cluster answered, is tried by calls again."""

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from calico_rkt.compiler import atomic
 from calico_rkt.compiler.diagnostics import CompileError, render
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
-from calico_rkt.plugin.process import atomic
 
 _ID = re.compile(r"[a-z0-9][-.a-z0-9]{0,62}\Z")
 _PUBLISHED, _NEXT = ".yaml", ".yaml.next"

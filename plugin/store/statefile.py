@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.store import addresses
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from calico_rkt.compiler.ir.model import Network
-from calico_rkt.compiler.review.lint import lint
 from tests.bench.workloads import Line, adversarial, aerleon, dead, hierarchical, override, rules, scattered
+from tests.findings import lint
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEER = ROOT / "build" / "aerleon"

@@ -16,7 +16,8 @@ from calico_rkt.compiler.packets.labels import label_classes
 from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.packets.space import Space, meet
 from calico_rkt.compiler.packets.subtract import pieces_left
-from calico_rkt.compiler.review.lint import everything, lint
+from calico_rkt.compiler.review.lint import everything
+from tests.findings import lint
 
 NETS = [ip_network(n) for n in ("10.0.0.0/8", "10.1.0.0/16", "10.1.0.0/17", "10.1.128.0/17", "fd00::/8", "::/0")]
 ADDRESSES = [ip_address(a) for a in ("9.9.9.9", "10.9.0.1", "10.1.0.1", "10.1.128.1", "2001:db8::1", "fd00::1")]

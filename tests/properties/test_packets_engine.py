@@ -13,7 +13,7 @@ from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange
 from calico_rkt.compiler.ir.selector import Op
 from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.packets.compare import told_apart
-from calico_rkt.compiler.review.lint import lint
+from tests.findings import lint
 
 NETS = [
     ip_network(n) for n in ("10.0.0.0/8", "10.1.0.0/16", "10.1.0.0/17", "10.1.128.0/17", "fd00::/8", "2001:db8::/32")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.model import Action, Network
-from calico_rkt.compiler.review.lint import lint
 from calico_rkt.compiler.review.lint_all import lint_all
+from tests.findings import lint
 from tests.properties.smallworld import LISTS, NAMES, packets
 
 IDS = frozenset(NAMES)

@@ -73,12 +73,8 @@ def read_calico_v3(text: str) -> ReadBack:
     )
 
 
-def read_network(text: str) -> Network:
-    """The Network that the text was written from; where its digest fits neither form, the rules as they stand."""
-    return _as_written(read_calico_v3(text))
-
-
 def _as_written(back: ReadBack) -> Network:
+    """The Network that the text was written from; where its digest fits neither form, the rules as they stand."""
     network = _network(back)
     if back.digest and digest(network) != back.digest:
         joined = replace(network, ingress=_joined(network.ingress), egress=_joined(network.egress))

@@ -49,13 +49,10 @@ def base_script() -> str:
 
     Kept once rendered: whoever restores a flushed table must not spend its open time on a template.
     """
-    import jinja2  # 60 ms, and an ordinary ADD never comes here
+    from calico_rkt.compiler.targets.printing import render  # Jinja2: 60 ms, and an ordinary ADD never comes here
 
-    text = templates.data(_TEMPLATE).decode()
-    environment = jinja2.Environment(  # noqa: S701 - what comes out is no HTML
-        undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
-    )
-    base = environment.from_string(text).render(
+    base = render(
+        _TEMPLATE,
         table=TABLE,
         ours=OURS,
         families=_FAMILIES,

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from calico_rkt.compiler import atomic
 from calico_rkt.compiler.conf.netconf import Address
-from calico_rkt.plugin.process import atomic
 from calico_rkt.plugin.process.log import LOG
 
 MOST = 256

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calico_rkt.plugin.process import atomic
+from calico_rkt.compiler import atomic
 from calico_rkt.plugin.process.log import LOG
 
 LOCK_FILE = "/var/run/calico/ipam.lock"

@@ -14,8 +14,11 @@ from pathlib import Path
 _LEFT = re.compile(r"\..+\.[0-9a-f]{16}\Z")
 
 
-def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Put the file in place, or in the place of what is there; OSError leaves what was there."""
+def replace(path: Path, data: bytes, mode: int | None = 0o600) -> None:
+    """Put the file in place, or in the place of what is there; OSError leaves what was there.
+
+    mode None: what the umask makes of it.
+    """
     fresh = _written(path, data, mode)
     try:
         fresh.replace(path)
@@ -74,12 +77,13 @@ def sync(folder: Path) -> None:
         os.close(fd)
 
 
-def _written(path: Path, data: bytes, mode: int) -> Path:
+def _written(path: Path, data: bytes, mode: int | None) -> Path:
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
-            os.fchmod(fd, mode)
+            if mode is not None:
+                os.fchmod(fd, mode)
             file.write(data)
             file.flush()
             os.fsync(fd)
