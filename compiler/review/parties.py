@@ -12,6 +12,7 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Net, Network, Side
 from calico_rkt.compiler.ir.selector import ALL, Selector, all_of, has, negate
+from calico_rkt.compiler.review.address_sets import less
 
 
 class Kind(Enum):
@@ -105,16 +106,7 @@ def _pool(conf: NetConf) -> _Pool:
             nets += summarize_address_range(first, last)
         others += [ip_network(one.gateway)] if one.gateway is not None else []
     holes = (*unused, *(o for o in others if any(o.version == n.version and o.overlaps(n) for n in nets)))
-    owned = nets
-    for other in others:
-        owned = [rest for net in owned for rest in _less(net, other)]
-    return _Pool(tuple(nets), tuple(dict.fromkeys(holes)), tuple(owned))
-
-
-def _less(net: Net, other: Net) -> Iterable[Net]:
-    if net.version != other.version or not net.overlaps(other):
-        return (net,)
-    return () if net.subnet_of(other) else net.address_exclude(other)  # type: ignore[arg-type]
+    return _Pool(tuple(nets), tuple(dict.fromkeys(holes)), less(nets, others))
 
 
 def _knows_others(networks: Iterable[Network], ids: frozenset[str]) -> bool:

@@ -17,7 +17,7 @@ from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.runtime.attachments import attach
 from calico_rkt.plugin.runtime.namespaces import namespace
 from calico_rkt.plugin.runtime.networks import chain_of_network
-from calico_rkt.plugin.runtime.wishes import Wishes, port
+from calico_rkt.plugin.runtime.wishes import Wishes, mac_address, port
 
 _ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--confs", action="append", type=folder, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
     )
     parser.add_argument("--ip", action="append", default=[], metavar="ADDRESS", help="this address; one a family")
-    parser.add_argument("--mac", default="", metavar="MAC", help="this MAC at the container's end")
+    parser.add_argument("--mac", default="", metavar="MAC", help="this MAC at the container's end, in any notation")
     parser.add_argument(
         "--port",
         action="append",
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     open_log("info")
     place = namespace(args.netns)
     key = key_of(args, place.id)
-    wishes = Wishes(tuple(map(_ip, args.ip)), args.mac, tuple(map(port, args.port)))
+    wishes = Wishes(tuple(map(_ip, args.ip)), mac_address(args.mac) if args.mac else "", tuple(map(port, args.port)))
     chain = chain_of_network(args.network, args.confs or ())
     signals.listen()
     done = attach(chain, key, place.path, wishes)

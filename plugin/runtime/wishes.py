@@ -59,6 +59,21 @@ def port(text: str) -> Port:
         raise _bad_port(text, f"{at!r} is no IP address") from None
 
 
+def mac_address(text: str) -> str:
+    """A MAC in any notation, such as 52-54-00-aa-bb-cc or 5254.00aa.bbcc, as the kernel writes it; CniError 4.
+
+    >>> mac_address("5254.00AA.BBCC")
+    '52:54:00:aa:bb:cc'
+    """
+    # Here, not above: a person's command alone takes more than one notation.
+    from netaddr import EUI, AddrFormatError, mac_unix_expanded
+
+    try:
+        return str(EUI(text.strip(), version=48, dialect=mac_unix_expanded))
+    except AddrFormatError:
+        raise CniError(Code.INVALID_ENVIRONMENT, f"{text!r} is no MAC address", "such as 52:54:00:12:34:56") from None
+
+
 def _bad_port(text: str, why: str) -> CniError:
     return CniError(Code.INVALID_ENVIRONMENT, f"{text!r} is no port to publish", why)
 

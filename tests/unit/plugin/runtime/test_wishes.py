@@ -6,7 +6,7 @@ import pytest
 
 from calico_rkt.compiler.conf.chain import Chain
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.runtime.wishes import Port, Wishes, capabilities_of, port, refuse_unserved
+from calico_rkt.plugin.runtime.wishes import Port, Wishes, capabilities_of, mac_address, port, refuse_unserved
 
 CALICO = {"type": "calico"}
 PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}}
@@ -62,3 +62,19 @@ def test_one_port_of_the_host_leads_to_one_place():
         refuse_unserved(Chain("web", "1.0.0", (CALICO, PORTMAP)), twice)
     assert "more than once" in caught.value.details
     refuse_unserved(Chain("web", "1.0.0", (CALICO, PORTMAP)), Wishes(ports=(Port(53, 53), Port(53, 53, "udp"))))
+
+
+@pytest.mark.parametrize(
+    "text", ["52:54:00:AA:BB:CC", "52-54-0-aa-bb-cc", "5254.00aa.bbcc", "525400aabbcc", " 5254-00aa-bbcc\n"]
+)
+def test_a_mac_is_taken_in_the_notation_of_whoever_gives_it(text):
+    assert mac_address(text) == "52:54:00:aa:bb:cc"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "52:54:00:aa:bb", "52:54:00:aa:bb:cc:dd:ee", "g2:54:00:aa:bb:cc", "12345", "\u0665" * 12]
+)
+def test_what_is_no_mac_is_refused_in_words(text):
+    with pytest.raises(CniError, match="is no MAC address") as refused:
+        mac_address(text)
+    assert (refused.value.code, refused.value.details) == (Code.INVALID_ENVIRONMENT, "such as 52:54:00:12:34:56")
