@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from calico_rkt.compiler.ir.model import PROTOCOL_NAMES, USUAL_LOG_LIMIT, Icmp, Network, PortRange, Rule, Side
@@ -72,8 +71,11 @@ def _icmp_object(icmp: Icmp) -> dict[str, int]:
 
 
 def _side_object(side: Side) -> dict[str, Any]:
-    if side.networks:
-        raise ValueError("networks are resolved before a profile is made")
+    # Here, not above: an ADD looks at texts of profiles, and makes none.
+    from calico_rkt.compiler.ir.resolved import is_resolved, ports
+
+    if not is_resolved(side):
+        raise TypeError("names are resolved before a profile is made")
     out: dict[str, Any] = {}
     if side.nets:
         out["nets"] = [str(n) for n in side.nets]
@@ -84,14 +86,7 @@ def _side_object(side: Side) -> dict[str, Any]:
     if side.not_selector is not None:
         out["notSelector"] = str(side.not_selector)
     if side.ports:
-        out["ports"] = [port_object(p) for p in _ranges(side.ports)]
+        out["ports"] = [port_object(p) for p in ports(side.ports)]
     if side.not_ports:
-        out["notPorts"] = [port_object(p) for p in _ranges(side.not_ports)]
+        out["notPorts"] = [port_object(p) for p in ports(side.not_ports)]
     return out
-
-
-def _ranges(ports: Iterable[object]) -> list[PortRange]:
-    found = [p for p in ports if isinstance(p, PortRange)]
-    if len(found) != len(tuple(ports)):
-        raise ValueError("definitions are resolved before a profile is made")
-    return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 
-from calico_rkt.compiler.ir.model import ICMP, ICMPV6, Action, Icmp, PortRange, Rule, Side
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, Action, Icmp, Net, PortRange, Rule, Side
+from calico_rkt.compiler.ir.resolved import nets, ports
 
 Address = IPv4Address | IPv6Address
 
@@ -67,26 +68,22 @@ def _icmp_matches(wanted: Icmp, packet: Packet) -> bool:
 
 
 def _side_matches(side: Side, end: End) -> bool:
-    if side.nets and not any(_in_net(end.address, n) for n in side.nets):
+    if side.nets and not any(_in_net(end.address, n) for n in nets(side.nets)):
         return False
-    if any(_in_net(end.address, n) for n in side.not_nets):
+    if any(_in_net(end.address, n) for n in nets(side.not_nets)):
         return False
-    if side.ports and not any(_in_range(end.port, p) for p in side.ports):
+    if side.ports and not any(_in_range(end.port, p) for p in ports(side.ports)):
         return False
-    if any(_in_range(end.port, p) for p in side.not_ports):
+    if any(_in_range(end.port, p) for p in ports(side.not_ports)):
         return False
     if side.selector is not None and (end.labels is None or not side.selector.matches(end.labels)):
         return False
     return not (side.not_selector is not None and end.labels is not None and side.not_selector.matches(end.labels))
 
 
-def _in_net(address: Address, net: object) -> bool:
-    if not isinstance(net, IPv4Network | IPv6Network):
-        raise TypeError(f"{net!r} is not resolved")
+def _in_net(address: Address, net: Net) -> bool:
     return address.version == net.version and address in net
 
 
-def _in_range(port: int, wanted: object) -> bool:
-    if not isinstance(wanted, PortRange):
-        raise TypeError(f"{wanted!r} is not resolved")
+def _in_range(port: int, wanted: PortRange) -> bool:
     return wanted.lo <= port <= wanted.hi

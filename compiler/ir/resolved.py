@@ -23,5 +23,11 @@ def versions(*sides: Side) -> frozenset[int]:
     return frozenset(net.version for side in sides for net in nets((*side.nets, *side.not_nets)))
 
 
+def is_resolved(side: Side) -> bool:
+    """Whether no name stands in the side any more."""
+    named = (*side.nets, *side.not_nets, *side.ports, *side.not_ports)
+    return not side.networks and not any(isinstance(value, NameRef) for value in named)
+
+
 def _unresolved(name: NameRef) -> NoReturn:
     raise TypeError(f"{name.name!r} is not resolved")

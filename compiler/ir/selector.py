@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 MAX_KEY = 512
 """Characters in one label name (Calico's tokenizer)."""
@@ -28,14 +27,6 @@ class Op(Enum):
     NOT = "!"
     AND = "&&"
     OR = "||"
-
-
-class Mention(NamedTuple):
-    """One use of a label: value is None for has(key) and for an empty set."""
-
-    key: str
-    value: str | None
-    operator: Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +65,6 @@ class Selector:
     def atoms(self) -> tuple[Selector, ...]:
         """Every test of one label, each once, in order of print; all() is none."""
         return tuple(sorted(set(_walk(self)), key=str))
-
-    def mentioned(self) -> tuple[Mention, ...]:
-        """Every label that decides, with each value it is compared to; sorted, each once."""
-        found = {Mention(a.key, v, a.op) for a in _walk(self) for v in a.values or (None,)}
-        return tuple(sorted(found, key=lambda m: (m.key, m.operator.value, m.value is not None, m.value or "")))
 
     def __str__(self) -> str:
         """The canonical text: single spaces, sorted sets, `"` quotes, parentheses only where needed."""

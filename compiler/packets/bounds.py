@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from calico_rkt.compiler.ir.model import Match, Net, Side
+from calico_rkt.compiler.ir.model import Match, Side
 from calico_rkt.compiler.ir.resolved import nets, ports
-from calico_rkt.compiler.packets.space import V6
+from calico_rkt.compiler.packets.space import V6, net_range
 
 Outline = tuple[int, int, int, int, int, int, int, int]
 """First and last source, destination, protocol, destination port; both included, IPv6 above IPv4."""
@@ -35,14 +35,8 @@ def apart(a: Outline, b: Outline) -> bool:
     )
 
 
-def net_range(net: Net) -> tuple[int, int]:
-    """First and last address of a network, IPv6 above IPv4."""
-    base = V6 if net.version == 6 else 0
-    return int(net.network_address) + base, int(net.broadcast_address) + base
-
-
 def _addresses(side: Side, family: tuple[int, int]) -> tuple[int, int]:
     if not side.nets:
         return family
     ranges = [net_range(n) for n in nets(side.nets)]
-    return max(family[0], min(lo for lo, _ in ranges)), min(family[1], max(hi for _, hi in ranges))
+    return max(family[0], min(lo for lo, _ in ranges)), min(family[1], max(end for _, end in ranges) - 1)

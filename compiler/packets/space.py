@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS, Icmp, Match, Net, PortRange, Rule, Side
 from calico_rkt.compiler.ir.resolved import nets, ports
+from calico_rkt.compiler.ir.rule_parts import selectors_of
 from calico_rkt.compiler.ir.selector import Selector
 from calico_rkt.compiler.packets.labels import Labels, label_classes
 from calico_rkt.compiler.packets.opening import OPENING
@@ -29,8 +30,7 @@ class Space:
 
     def __init__(self, rules: Iterable[Rule], network_ids: frozenset[str] = frozenset()) -> None:
         rules = tuple(rules)
-        sides = [s for r in rules for s in (r.match.source, r.match.destination)]
-        selectors = {s for side in sides for s in (side.selector, side.not_selector) if s is not None}
+        selectors = selectors_of(rules)
         self.classes: tuple[Labels, ...] = label_classes(selectors, network_ids)
         self.cuts = _cuts(rules)
         self._class_masks = {s: self.holding(s) for s in selectors}
@@ -127,8 +127,8 @@ class Space:
         if m.ip_version is not None:
             mask &= self._cells(dimension, [(0, V6) if m.ip_version == 4 else (V6, ENDS[dimension])])
         if side.nets:
-            mask &= self._cells(dimension, map(_net_range, nets(side.nets)))
-        return mask & ~self._cells(dimension, map(_net_range, nets(side.not_nets)))
+            mask &= self._cells(dimension, map(net_range, nets(side.nets)))
+        return mask & ~self._cells(dimension, map(net_range, nets(side.not_nets)))
 
     def _ports(self, side: Side, dimension: int) -> int:
         mask = self._cells(dimension, map(_port_range, ports(side.ports))) if side.ports else self.all[dimension]
@@ -177,13 +177,14 @@ def _cuts(rules: Sequence[Rule]) -> tuple[list[int], ...]:
                 cuts[ICMP_TYPE] |= {icmp.type, icmp.type + 1}
                 cuts[ICMP_CODE] |= {icmp.code, icmp.code + 1} if icmp.code is not None else set()
         for side, address, port in ((m.source, SOURCE, SPORT), (m.destination, DESTINATION, DPORT)):
-            cuts[address].update(x for n in nets((*side.nets, *side.not_nets)) for x in _net_range(n))
+            cuts[address].update(x for n in nets((*side.nets, *side.not_nets)) for x in net_range(n))
             cuts[port].update(x for p in ports((*side.ports, *side.not_ports)) for x in _port_range(p))
     cuts[PROTOCOL] |= {x for p in protocols for x in (p, p + 1)}
     return tuple(sorted(x for x in c if x < end) for c, end in zip(cuts, ENDS, strict=True))
 
 
-def _net_range(net: Net) -> tuple[int, int]:
+def net_range(net: Net) -> tuple[int, int]:
+    """First address of a network, and the one behind its last; IPv6 stands above IPv4."""
     first = int(net.network_address) + (V6 if net.version == 6 else 0)
     return first, first + net.num_addresses
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from calico_rkt.compiler.diagnostics import Diagnostic, error
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import NameRef, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.resolved import is_resolved
 from calico_rkt.compiler.ir.selector import all_of, any_of, has
 from calico_rkt.compiler.text.fields import did_you_mean
 
@@ -48,8 +49,7 @@ def _rules(rules: Iterable[Rule], known: Definitions | None, found: list[Diagnos
 
 
 def _side(side: Side, known: Definitions | None, found: list[Diagnostic]) -> Side:
-    values = (*side.nets, *side.not_nets, *side.ports, *side.not_ports)
-    if not side.networks and not any(isinstance(v, NameRef) for v in values):
+    if is_resolved(side):
         return side
     nets, ports = (known.nets, known.ports) if known else ((), ())
     selector = side.selector

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from calico_rkt.compiler.ir.model import ICMPV6, Action, Icmp, Match, Network, Rule, Side, ToHost
-from calico_rkt.compiler.packets.bounds import Outline, apart, net_range, outline
+from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
+from calico_rkt.compiler.packets.bounds import Outline, apart, outline
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.first_match import FirstMatch
 from calico_rkt.compiler.packets.index import Index, positions
-from calico_rkt.compiler.packets.space import Box, Space, meet
+from calico_rkt.compiler.packets.space import Box, Space, meet, net_range
 from calico_rkt.compiler.packets.subtract import pieces_left
 from calico_rkt.compiler.review.parties import Kind, Party
 
@@ -129,14 +130,7 @@ class Scene:
         self.views = views
         self._stages = [[relevant(s.rules, s.outlines, v, own, bounds) for s in v.stages] for v in views]
         rules = [r for stages in self._stages for stage in stages for r in stage]
-        named = {
-            a.key
-            for r in rules
-            for side in (r.match.source, r.match.destination)
-            for s in (side.selector, side.not_selector)
-            if s is not None
-            for a in s.atoms
-        }
+        named = labels_of(selectors_of(rules))
         ends = {p.id for v in views for p in (v.source, v.destination)}
         self._ids = (named | ends) & own
         frames = [self._frame(v, owned=True) for v in views]
@@ -245,7 +239,7 @@ _ANY = Side()
 
 
 def _ranges(party: Party) -> list[tuple[int, int]]:
-    return [net_range(n) for n in party.nets]
+    return [(first, end - 1) for first, end in map(net_range, party.nets)]
 
 
 def _meets(ranges: list[tuple[int, int]], lo: int, hi: int) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Net, Network, Side
+from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.ir.selector import ALL, Selector, all_of, has, negate
 from calico_rkt.compiler.review.address_sets import less
 
@@ -111,11 +112,5 @@ def _pool(conf: NetConf) -> _Pool:
 
 def _knows_others(networks: Iterable[Network], ids: frozenset[str]) -> bool:
     """Whether a selector can hold for an endpoint of none of these networks; else such a one is as the outside."""
-    sides = (
-        side
-        for network in networks
-        for rule in (*network.ingress, *network.egress)
-        for side in (rule.match.source, rule.match.destination)
-    )
-    selectors = {s for side in sides for s in (side.selector, side.not_selector) if s is not None}
-    return any(s.matches({}) or any(a.key not in ids for a in s.atoms) for s in selectors)
+    selectors = selectors_of(rule for network in networks for rule in (*network.ingress, *network.egress))
+    return any(s.matches({}) for s in selectors) or not labels_of(selectors) <= ids

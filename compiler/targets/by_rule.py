@@ -14,6 +14,7 @@ from math import prod
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import ICMP, Match, Network, Rule, Side
 from calico_rkt.compiler.ir.resolved import nets, ports, versions
+from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.ir.selector import Op, Selector
 from calico_rkt.compiler.targets.readback import ReadBack
 
@@ -64,9 +65,8 @@ def by_label(_: Iterable[Rule]) -> Peers:
 
 def by_member(rules: Iterable[Rule]) -> Peers:
     """Peers for one host's own endpoints: each carries the label of its network and no other."""
-    sides = {side for rule in rules for side in (rule.match.source, rule.match.destination)}
-    selectors = {s for side in sides for s in (side.selector, side.not_selector) if s is not None}
-    keys = {selector: {mention.key for mention in selector.mentioned()} for selector in selectors}
+    selectors = selectors_of(rules)
+    keys = {selector: labels_of((selector,)) for selector in selectors}
     endpoints: _Set = frozenset({OTHER}.union(*keys.values()))
     # An endpoint of a network that the selector does not name is to it like one without labels.
     chosen = {

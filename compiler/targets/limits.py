@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors
-from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, NameRef, Network, Rule, Side
-from calico_rkt.compiler.ir.resolved import versions
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS, PROTOCOL_NAMES, Network, Rule
+from calico_rkt.compiler.ir.resolved import is_resolved, versions
 
 Check = Callable[[str, Rule], Iterator[Diagnostic]]
 
@@ -30,7 +30,7 @@ def refuse(code: str, where: str, rule: Rule, why: str, hint: str = "") -> Diagn
 def _common(where: str, rule: Rule) -> Iterator[Diagnostic]:
     m = rule.match
     for side in (m.source, m.destination):
-        if _unresolved(side):
+        if not is_resolved(side):
             yield refuse("CR501", where, rule, "a name in it is not resolved")
         if (side.ports or side.not_ports) and m.protocol not in PORT_PROTOCOLS:
             yield refuse("CR502", where, rule, "ports need a protocol that has them: TCP, UDP or SCTP")
@@ -38,16 +38,11 @@ def _common(where: str, rule: Rule) -> Iterator[Diagnostic]:
         yield refuse(
             "CR503", where, rule, "an ICMP type needs protocol ICMP with ipVersion 4, or ICMPv6 with ipVersion 6"
         )
-    if any(_unresolved(side) for side in (m.source, m.destination)):
+    if not (is_resolved(m.source) and is_resolved(m.destination)):
         return
     found = versions(m.source, m.destination)
     if found and found != {m.ip_version}:
         yield refuse("CR504", where, rule, f"its addresses are not of its one family (IPv{m.ip_version})")
-
-
-def _unresolved(side: Side) -> bool:
-    named = (*side.nets, *side.not_nets, *side.ports, *side.not_ports)
-    return bool(side.networks) or any(isinstance(value, NameRef) for value in named)
 
 
 def protocol_name(number: int) -> str:

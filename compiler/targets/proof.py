@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from calico_rkt.compiler.ir.evaluate import Packet, evaluate
-from calico_rkt.compiler.ir.model import Network, Rule
+from calico_rkt.compiler.ir.model import Network
+from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.packets.compare import told_apart
 from calico_rkt.compiler.packets.wording import packet_words
@@ -27,7 +26,7 @@ def differs(network: Network, back: ReadBack, *, on_cluster: bool) -> str | None
 def _witness(network: Network, back: ReadBack, *, on_cluster: bool) -> str | None:
     for direction in ("ingress", "egress"):
         lists = getattr(network, direction), getattr(back, direction)
-        ids = frozenset() if on_cluster else mentioned_keys((*lists[0], *lists[1]))
+        ids = frozenset() if on_cluster else labels_of(selectors_of((*lists[0], *lists[1])))
         try:
             packet = told_apart(*lists, ids)
         except UndecidedError:
@@ -37,12 +36,6 @@ def _witness(network: Network, back: ReadBack, *, on_cluster: bool) -> str | Non
             shown = f"{packet_words(packet)}{_labels(packet)}"
             return f"for example {direction} {verdicts[0]} {shown}, and the text {verdicts[1]} it"
     return None
-
-
-def mentioned_keys(rules: Iterable[Rule]) -> frozenset[str]:
-    """Every label that a selector of the rules names."""
-    sides = (side for rule in rules for side in (rule.match.source, rule.match.destination))
-    return frozenset(a.key for side in sides for s in (side.selector, side.not_selector) if s for a in s.atoms)
 
 
 def _labels(packet: Packet) -> str:

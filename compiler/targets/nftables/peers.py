@@ -6,11 +6,10 @@ networks that it mentions, the endpoints of any other network, and (for notSelec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from calico_rkt.compiler.ir.model import Rule, Side
-from calico_rkt.compiler.ir.selector import Selector
+from calico_rkt.compiler.ir.model import Side
+from calico_rkt.compiler.ir.rule_parts import labels_of
 
 _OTHER = ""  # no network's id is empty
 
@@ -27,7 +26,7 @@ def lookups(side: Side) -> tuple[Lookup, ...]:
     """The disjoint ways to be this side's peer; none where nobody can be."""
     if side.selector is None and side.not_selector is None:
         return (Lookup(),)
-    known = mentioned((side.selector, side.not_selector))
+    known = sorted(labels_of(s for s in (side.selector, side.not_selector) if s is not None))
     endpoints = {key: {key: ""} for key in known} | {_OTHER: {}}
     chosen = {name for name, labels in endpoints.items() if _admits(side, labels)}
     left_out = tuple(key for key in known if key not in chosen)
@@ -36,17 +35,6 @@ def lookups(side: Side) -> tuple[Lookup, ...]:
         return (Lookup(() if outside else (_OTHER,), left_out),)
     members = tuple(Lookup((key,)) for key in known if key in chosen)
     return (Lookup((), (_OTHER,)), *members) if outside else members
-
-
-def mentioned(selectors: Iterable[Selector | None]) -> list[str]:
-    """The labels that the selectors name, sorted."""
-    return sorted({m.key for selector in selectors if selector is not None for m in selector.mentioned()})
-
-
-def mentioned_by(rules: Iterable[Rule]) -> list[str]:
-    """The labels that the rules' selectors name, sorted."""
-    sides = {side for rule in rules for side in (rule.match.source, rule.match.destination)}
-    return mentioned(selector for side in sides for selector in (side.selector, side.not_selector))
 
 
 def _admits(side: Side, labels: dict[str, str]) -> bool:

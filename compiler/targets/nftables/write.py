@@ -16,8 +16,9 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.ids import LONGEST
 from calico_rkt.compiler.ir.model import ICMP, SCTP, TCP, UDP, Action, Match, NameRef, Net, Network, PortRange, Rule
 from calico_rkt.compiler.ir.resolved import nets, ports, versions
+from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.targets.limits import check, refuse
-from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups, mentioned_by
+from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups
 from calico_rkt.compiler.targets.printing import render
 
 _TRANSPORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
@@ -93,11 +94,11 @@ def join_nftables(pieces: Iterable[Piece]) -> str:
 
 def nftables_piece(network: Network, *, known_ids: frozenset[str] | None = None) -> Piece:
     """A network's part of a text; raises CompileError where it can't be written, as write_nftables()."""
-    keys = mentioned_by((*network.ingress, *network.egress))
+    keys = sorted(labels_of(selectors_of((*network.ingress, *network.egress))))
     strange = {key: why for key in keys if (why := _why_strange(key, known_ids))}
 
     def labels(where: str, rule: Rule) -> Iterator[Diagnostic]:
-        for key in mentioned_by([rule]) if strange else ():
+        for key in sorted(labels_of(selectors_of([rule]))) if strange else ():
             if key in strange:
                 yield refuse("CR540", where, rule, f"{strange[key]} {key}", hint=_HINT)
 
