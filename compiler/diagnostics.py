@@ -82,7 +82,7 @@ _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 _WIDEST = 160
 
 
-def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
+def render_diagnostics(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
     """All diagnostics as text, in order of file and line; each `where: CODE severity: message`.
 
     Below stand the line itself, a caret under the place, and the way out. Control characters of the

@@ -118,8 +118,8 @@ def definitions(build: str) -> Iterator[str]:
     """What the launcher says and takes as Python does, as arguments of the C compiler."""
     sys.path.insert(0, str(ROOT / "src"))
     from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS
-    from calico_rkt.plugin.agent.wire import LARGEST_ENVIRON
     from calico_rkt.compiler.conf.shape import LARGEST_CONF
+    from calico_rkt.plugin.agent.wire import LARGEST_ENVIRON
     from calico_rkt.plugin.cni.result import NEWEST
 
     versions = ",".join(json.dumps(version) for version in SUPPORTED_VERSIONS)

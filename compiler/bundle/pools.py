@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from calico_rkt.compiler.bundle.resources import Pool
+from calico_rkt.compiler.bundle.resources import IPPool
 from calico_rkt.compiler.bundle.write import SPEC
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.ir.selector_parser import SelectorError, parse_selector
@@ -26,7 +26,7 @@ _SELECTORS = ("nodeSelector", "namespaceSelector")
 _BLOCKS = {4: range(20, 33), 6: range(116, 129)}
 
 
-def read_pool(name: str, top: dict[str, Value], problem: Callable[[str], Diagnostic]) -> Pool:
+def read_pool(name: str, top: dict[str, Value], problem: Callable[[str], Diagnostic]) -> IPPool:
     """The pool of a document; CompileError with everything that Calico would refuse, put in words by problem."""
     spec = top.get("spec")
     if not isinstance(spec, dict):
@@ -38,7 +38,7 @@ def read_pool(name: str, top: dict[str, Value], problem: Callable[[str], Diagnos
         raise CompileError(found)
     names = dict(SPEC)
     values = {names[key]: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
-    return Pool(name, **{**values, "cidr": net})  # type: ignore[arg-type]  # _problems has looked at each
+    return IPPool(name, **{**values, "cidr": net})  # type: ignore[arg-type]  # _problems has looked at each
 
 
 def _problems(

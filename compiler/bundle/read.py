@@ -12,13 +12,13 @@ import yaml
 
 from calico_rkt.compiler.bundle.lists import items
 from calico_rkt.compiler.bundle.pools import read_pool
-from calico_rkt.compiler.bundle.resources import Bundle, Pool
+from calico_rkt.compiler.bundle.resources import Bundle, IPPool
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
 from calico_rkt.compiler.ir.canonical import API_VERSION
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
-from calico_rkt.compiler.targets.calico_v3.read import verify
-from calico_rkt.compiler.targets.yaml_values import Value, load
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
+from calico_rkt.compiler.targets.yaml_values import Value, load_yaml
 
 LARGEST = 32 << 20
 """Bytes of a file: 1,000 profiles of 1,000 rules are less."""
@@ -42,12 +42,12 @@ class _Document:
         return error(code, message, Span(self.path, self.line, 1, len(self.first) + 1, self.first), hint=hint)
 
 
-def read(path: str, data: bytes) -> Bundle:
+def read_bundle(path: str, data: bytes) -> Bundle:
     """The file's resources. Raises CompileError with all problems."""
     text = _decoded(path, data)
     problems: list[Diagnostic] = []
     profiles: list[Network] = []
-    pools: list[Pool] = []
+    pools: list[IPPool] = []
     endpoints: list[str] = []
     passed_over: list[str] = []
     seen: dict[tuple[str, str], int] = {}
@@ -65,7 +65,7 @@ def read(path: str, data: bytes) -> Bundle:
         seen[kind, name] = document.line
         if isinstance(found, Network):
             profiles.append(found)
-        elif isinstance(found, Pool):
+        elif isinstance(found, IPPool):
             pools.append(found)
         else:
             endpoints.append(name)
@@ -117,7 +117,7 @@ def _parts(document: _Document) -> Iterator[_Document]:
 def _foreign(document: _Document) -> str:
     """The name of a profile that says nowhere that it is one of ours; empty for anything else."""
     try:
-        top = load(document.text, document.before)
+        top = load_yaml(document.text, document.before)
     except CompileError:
         return ""
     metadata = top.get("metadata") if isinstance(top, dict) and top.get("kind") == "Profile" else None
@@ -128,11 +128,11 @@ def _foreign(document: _Document) -> str:
     return "" if ours else str(metadata.get("name") or "")
 
 
-def _resource(document: _Document) -> tuple[str, str, Network | Pool | None]:
+def _resource(document: _Document) -> tuple[str, str, Network | IPPool | None]:
     knot = _knots(document)
     if knot:
         raise CompileError([document.problem("CR611", f"{knot}, which no file of export's has")])
-    top = load(document.text, document.before)
+    top = load_yaml(document.text, document.before)
     kind = top.get("kind") if isinstance(top, dict) else None
     if not isinstance(top, dict) or top.get("apiVersion") != API_VERSION or kind not in _KINDS:
         hint = "IPPool, Profile and WorkloadEndpoint: as calico-rkt export writes them, or calicoctl get lists them"
@@ -146,7 +146,7 @@ def _resource(document: _Document) -> tuple[str, str, Network | Pool | None]:
 
 
 def _profile(document: _Document) -> Network:
-    network = verify(document.text)
+    network = verify_calico_v3(document.text)
     if object_id(network.name) != network.id:
         message = f"the profile {network.id} says that it is network {network.name!r}'s, whose id is another"
         raise CompileError([document.problem("CR333", message)])

@@ -11,7 +11,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class IPPool:
     """An IPPool with Calico's own fields; None and () are what the resource did not say, and Calico's default."""
 
     name: str
@@ -55,7 +55,7 @@ class Bundle:
     """
 
     profiles: tuple[Network, ...] = ()
-    pools: tuple[Pool, ...] = ()
+    pools: tuple[IPPool, ...] = ()
     endpoints: tuple[WorkloadEndpoint, ...] = ()
     endpoint_names: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from calico_rkt.compiler.bundle.resources import Bundle, Pool, WorkloadEndpoint
+from calico_rkt.compiler.bundle.resources import Bundle, IPPool, WorkloadEndpoint
 from calico_rkt.compiler.ir.canonical import API_VERSION
 from calico_rkt.compiler.targets.calico_v3.write import scalar, write_calico_v3
 
@@ -32,7 +32,7 @@ SPEC = (
 """An IPPool's fields in calicoctl's order, and what they are called here."""
 
 
-def write(bundle: Bundle) -> str:
+def write_bundle(bundle: Bundle) -> str:
     """The file's text; empty where there is nothing."""
     documents = [
         *(_pool(p) for p in sorted(bundle.pools, key=lambda p: p.name)),
@@ -42,13 +42,13 @@ def write(bundle: Bundle) -> str:
     return "".join(f"---\n{d}" for d in documents)
 
 
-def pool_spec(pool: Pool) -> dict[str, Shape]:
+def pool_spec(pool: IPPool) -> dict[str, Shape]:
     """The spec of the resource: what the pool says, and nothing else."""
     said = ((key, getattr(pool, name)) for key, name in SPEC)
     return {key: str(value) if key == "cidr" else value for key, value in said if value not in (None, ())}
 
 
-def _pool(pool: Pool) -> str:
+def _pool(pool: IPPool) -> str:
     return _document("IPPool", {"name": pool.name}, pool_spec(pool))
 
 

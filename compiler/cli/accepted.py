@@ -10,7 +10,7 @@ from pathlib import Path
 from calico_rkt.compiler.cli.options import chosen, is_chosen
 from calico_rkt.compiler.cli.process import write_file
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
-from calico_rkt.compiler.review.baseline import Entry, accept, parse_baseline, parse_date, recorded, render
+from calico_rkt.compiler.review.baseline import Entry, accept, baseline_text, parse_baseline, parse_date, recorded
 from calico_rkt.compiler.review.codes import FINDINGS
 from calico_rkt.compiler.review.ignore_comments import apply, silences
 from calico_rkt.compiler.text.values import BadValueError
@@ -68,7 +68,7 @@ def _write(args: argparse.Namespace, path: Path, entries: tuple[Entry, ...]) -> 
     if not (args.reason or "").strip() or args.revision is not None:
         message = "--write-baseline needs --reason" if args.revision is None else "a revision can't be written to"
         raise CompileError([error("CR823", message, hint="--reason 'why these are accepted'")])
-    write_file(str(path), render(entries))
+    write_file(str(path), baseline_text(entries))
 
 
 def today(args: argparse.Namespace) -> date:

@@ -11,10 +11,10 @@ from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.options import add_choice, chosen
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.preface import checked_out, notes, read_values, say
-from calico_rkt.compiler.cli.process import coloured, write
+from calico_rkt.compiler.cli.process import coloured, write_stdout
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import Diagnostic
-from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.review.check import check_workspace
 from calico_rkt.compiler.review.codes import status
 from calico_rkt.compiler.workspace.assemble import Workspace
 
@@ -39,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     with progress() as tell:
-        found = chosen(args, accepted(args, workspace, check(workspace, tell)))
+        found = chosen(args, accepted(args, workspace, check_workspace(workspace, tell)))
     say(args.format, workspace)
-    write(_rendered(args.format, found, workspace))
+    write_stdout(_rendered(args.format, found, workspace))
     if args.format == "text":
         count, networks = len(found), len(workspace.names)
         said = f"{count} finding{'s' * (count != 1)}" if count else "nothing to say"
-        write(f"{networks} network{'s' * (networks != 1)} checked: {said}\n")
+        write_stdout(f"{networks} network{'s' * (networks != 1)} checked: {said}\n")
     return status(found)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from calico_rkt import __version__
 from calico_rkt.compiler.cli.formats.findings import render_as
-from calico_rkt.compiler.cli.process import CALICO, coloured, folder, write, write_file
+from calico_rkt.compiler.cli.process import CALICO, coloured, folder, write_file, write_stdout
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
@@ -84,15 +84,15 @@ def _run(args: argparse.Namespace) -> int:
     if args.output and args.output != "-":
         write_file(args.output, compiled.text)
     elif not args.explain:
-        write(compiled.text)
+        write_stdout(compiled.text)
     if args.explain:
         from calico_rkt.compiler.review.rule_lines import explain
 
         folder = single.overrides.folder if not single.overrides.absent else ""
-        write(f"overrides: {folder or 'none'}\n")
+        write_stdout(f"overrides: {folder or 'none'}\n")
         if conf.datastore_type != "local":
-            write(f"{conf.name}: {CALICO}\n")
-        write(explain(compiled.network, policy.override, policy.defaults, felix=conf.datastore_type != "local"))
+            write_stdout(f"{conf.name}: {CALICO}\n")
+        write_stdout(explain(compiled.network, policy.override, policy.defaults, felix=conf.datastore_type != "local"))
     return 0
 
 
@@ -113,9 +113,9 @@ def _as_text(path: str, diagnostics: Iterable[Diagnostic]) -> None:
     from calico_rkt.compiler.workspace.files import read_file
 
     said = "".join(f"{d.code} {d.severity.value}: {printable(d.message)}\n" for d in dict.fromkeys(diagnostics))
-    write(f"does not compile:\n{said}\n")
+    write_stdout(f"does not compile:\n{said}\n")
     with contextlib.suppress(CompileError):
-        write(read_file(Path(path)).decode("utf-8", "backslashreplace"))
+        write_stdout(read_file(Path(path)).decode("utf-8", "backslashreplace"))
 
 
 def _report(diagnostics: Iterable[Diagnostic], style: str) -> None:

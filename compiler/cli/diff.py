@@ -11,12 +11,12 @@ from calico_rkt.compiler.cli.formats.findings import FORMATS, render_as
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.places import add_folder_option, here, named
 from calico_rkt.compiler.cli.preface import beside, checked_out, ended, notes, read_values, say
-from calico_rkt.compiler.cli.process import coloured, write
+from calico_rkt.compiler.cli.process import coloured, write_stdout
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.change import Change, Diff
-from calico_rkt.compiler.review.diff import diff
+from calico_rkt.compiler.review.diff import diff_worlds
 from calico_rkt.compiler.review.diff_text import problems, strays_text, text, values
 from calico_rkt.compiler.review.envelope import outside_envelope
 from calico_rkt.compiler.review.snapshot import World
@@ -65,13 +65,13 @@ def run(args: argparse.Namespace) -> int:
         raise CompileError(found)
     old, new = worlds
     with progress() as tell:
-        result = diff(old, new, tell)
+        result = diff_worlds(old, new, tell)
         strays = None
         if args.within_guardrails:
             strays, undecided = outside_envelope(old, new, result, tell)
             result = replace(result, undecided=undecided)
     say(args.format, *workspaces)
-    write(_rendered(args.format, result, strays, workspaces))
+    write_stdout(_rendered(args.format, result, strays, workspaces))
     return ended(_status(args, result, strays), *workspaces)
 
 

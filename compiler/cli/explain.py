@@ -10,9 +10,9 @@ from typing import TypeVar
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.places import add_folder_option, workspace_of
 from calico_rkt.compiler.cli.preface import ended, read_values, say
-from calico_rkt.compiler.cli.process import write
+from calico_rkt.compiler.cli.process import write_stdout
 from calico_rkt.compiler.diagnostics import CompileError, error, printable
-from calico_rkt.compiler.grammar.expectations import End, Expectation, parse_addresses
+from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd, parse_addresses
 from calico_rkt.compiler.ir.model import (
     ICMP,
     ICMPV6,
@@ -69,23 +69,23 @@ def run(args: argparse.Namespace) -> int:
         raise CompileError([error("CR819", message, hint=why_empty(world, question))])
     if args.format == "json":
         body = {"cases": [_values(c) for c in found], "undecided": undecided}
-        write(document("explain", body, read_values(workspace)))
+        write_stdout(document("explain", body, read_values(workspace)))
     else:
         say(args.format, workspace)
-        write("\n".join([*map(_text, found), *(printable(f"undecided: {words}") + "\n" for words in undecided)]))
+        write_stdout("\n".join([*map(_text, found), *(printable(f"undecided: {words}") + "\n" for words in undecided)]))
     return ended(2 if undecided else 0, workspace)
 
 
-def _end(world: World, text: str) -> End:
+def _end(world: World, text: str) -> ExpectedEnd:
     if text in world.unreadable:
         raise CompileError([error("CR723", f"undecided: {world.unreadable[text]}")])
     names = {n for p in world.networks.values() for n in (p.name, p.id)}
     if text in names:
-        return End(networks=(NameRef(text),))
+        return ExpectedEnd(networks=(NameRef(text),))
     if text in ("outside", "host"):
-        return End(word=text)
+        return ExpectedEnd(word=text)
     try:
-        return End(net=parse_addresses(text))
+        return ExpectedEnd(net=parse_addresses(text))
     except BadValueError as e:
         near = get_close_matches(text, [*names, "outside", "host"], n=1)
         hint = f"did you mean {near[0]}?" if near else "a network that has a conf here, an address, outside, or host"

@@ -8,10 +8,10 @@ import sys
 from calico_rkt.compiler.cli.formats.matrix import render_matrix
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.preface import beside, ended, preface, read_values
-from calico_rkt.compiler.cli.process import coloured, write, write_file
+from calico_rkt.compiler.cli.process import coloured, write_file, write_stdout
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.review.build import build_world
-from calico_rkt.compiler.review.matrix import given_up, matrix
+from calico_rkt.compiler.review.matrix import given_up, matrix_of
 
 EPILOG = """\
 examples:
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     world = build_world(workspace)
     with progress() as tell:
-        found = matrix(world, tell)
+        found = matrix_of(world, tell)
     head = preface(workspace) if args.format == "text" else ""
     text = head + render_matrix(
         args.format, found, colour=not args.output and coloured(sys.stdout), read=read_values(workspace)
@@ -41,5 +41,5 @@ def run(args: argparse.Namespace) -> int:
     if args.output and args.output != "-":
         write_file(args.output, text)
     else:
-        write(text)
+        write_stdout(text)
     return ended(2 if given_up(found) else 0, workspace)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from calico_rkt.compiler.cli.formats.findings import markdown_text, render_as
-from calico_rkt.compiler.cli.process import CALICO, coloured, write
+from calico_rkt.compiler.cli.process import CALICO, coloured, write_stdout
 from calico_rkt.compiler.diagnostics import Diagnostic, Severity, printable
 from calico_rkt.compiler.workspace.assemble import Workspace
 
@@ -81,7 +81,7 @@ def checked_out(workspace: Workspace, found: Iterable[Diagnostic]) -> tuple[Diag
 def say(style: str, *workspaces: Workspace) -> None:
     """Print the preface, where the answer is text for people."""
     if style == "text":
-        write(preface(*workspaces))
+        write_stdout(preface(*workspaces))
 
 
 def ended(status: int, *workspaces: Workspace) -> int:

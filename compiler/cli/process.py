@@ -70,7 +70,7 @@ def answered(style: str, action: Callable[[], int]) -> int:
         return action()
     except CompileError as e:
         if style in FORMATS and style != "text":
-            write(render_as(style, e.diagnostics, colour=False))
+            write_stdout(render_as(style, e.diagnostics, colour=False))
         else:
             sys.stderr.write(render_as("text", e.diagnostics, colour=coloured(sys.stderr)))
         return 2
@@ -89,7 +89,7 @@ def coloured(stream: object) -> bool:
     return bool(isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def write(text: str) -> None:
+def write_stdout(text: str) -> None:
     """Text to stdout as UTF-8, whatever the locale."""
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))

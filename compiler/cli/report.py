@@ -8,16 +8,16 @@ import os
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline, today
 from calico_rkt.compiler.cli.places import add_workspace, named, workspace_of
 from calico_rkt.compiler.cli.preface import ended, lines
-from calico_rkt.compiler.cli.process import write, write_file
+from calico_rkt.compiler.cli.process import write_file, write_stdout
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.review.build import build_world
-from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.review.check import check_workspace
 from calico_rkt.compiler.review.codes import status
-from calico_rkt.compiler.review.diff import diff
+from calico_rkt.compiler.review.diff import diff_worlds
 from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.html_report import Review, page
-from calico_rkt.compiler.review.matrix import given_up, matrix
+from calico_rkt.compiler.review.matrix import given_up, matrix_of
 from calico_rkt.compiler.review.promises import promises
 from calico_rkt.compiler.review.wording import place
 from calico_rkt.compiler.targets.felix import JUDGED
@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     before_it = None if args.since is None else named(args.since, args)
     before = None if before_it is None else build_world(before_it, felix=JUDGED)
     with progress() as tell:
-        findings = accepted(args, workspace, check(workspace, tell))
-        found = matrix(world, tell)
-        changed = None if before is None else diff(before, world, tell)
+        findings = accepted(args, workspace, check_workspace(workspace, tell))
+        found = matrix_of(world, tell)
+        changed = None if before is None else diff_worlds(before, world, tell)
     whole = Budget.of_an_answer()
     outcomes = [(p, outcome(world, p.expectation, whole)) for p in promises(world)]
     tests = tuple((p.kind, p.expectation.name, place(p.expectation.span), o.verdict) for p, o in outcomes)
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     day = str(today(args)) if dated else ""
     text = page(Review(workspace.where, found, findings, tests, changed, day, lines(workspace)))
     if args.output == "-":
-        write(text)
+        write_stdout(text)
     else:
         write_file(args.output, text)
     undecided = given_up(found) or (changed and changed.undecided) or status(findings) == 2

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
 from calico_rkt.compiler.cli.formats.json_document import document
-from calico_rkt.compiler.cli.process import write
+from calico_rkt.compiler.cli.process import write_stdout
 
 EPILOG = """\
 examples:
@@ -43,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     shown = {code: pages[code] for code in dict.fromkeys(codes)} if codes else pages
     if args.format == "json":
         rows = [{"code": code, "severity": severity, "text": words} for code, (severity, words) in shown.items()]
-        write(document("rule", {"rules": rows}))
+        write_stdout(document("rule", {"rules": rows}))
     else:
-        write("\n".join(map(_page, shown.items())) if codes else _list(shown))
+        write_stdout("\n".join(map(_page, shown.items())) if codes else _list(shown))
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from calico_rkt.compiler.cli.formats.json_schema import answers
-from calico_rkt.compiler.cli.process import write, write_file
+from calico_rkt.compiler.cli.process import write_file, write_stdout
 from calico_rkt.compiler.grammar.schema import schema
 
 EPILOG = """\
@@ -31,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
     if args.output and args.output != "-":
         write_file(args.output, text)
     else:
-        write(text)
+        write_stdout(text)
     return 0

@@ -10,7 +10,7 @@ from calico_rkt.compiler.cli.formats.findings import FORMATS, plain, render_as
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.preface import checked_out, ended, notes, read_values, say
-from calico_rkt.compiler.cli.process import coloured, write
+from calico_rkt.compiler.cli.process import coloured, write_stdout
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 from calico_rkt.compiler.ir.model import Rule
@@ -57,12 +57,12 @@ def run(args: argparse.Namespace) -> int:
     found = [d for p, o in outcomes if (d := problem(p, o)) is not None]
     missing = untested(world, [o for _, o in outcomes]) if args.coverage else None
     if args.format == "json":
-        write(document("test", _values(outcomes, found, missing), read_values(workspace)))
+        write_stdout(document("test", _values(outcomes, found, missing), read_values(workspace)))
     elif args.format == "text":
         say(args.format, workspace)
         _text(args, outcomes, found, missing)
     else:
-        write(render_as(args.format, (*checked_out(workspace, found), *notes(workspace)), colour=False))
+        write_stdout(render_as(args.format, (*checked_out(workspace, found), *notes(workspace)), colour=False))
     return ended(status(found), workspace)
 
 
@@ -75,16 +75,16 @@ def _text(
     if args.verbose:
         for promise, o in outcomes:
             where = place(promise.expectation.span)
-            write(printable(f"{'holds' if o.passed else 'FAILS'}  {where}  {promise.words}") + "\n")
-    write(render_as("text", found, colour=coloured(sys.stdout)))
+            write_stdout(printable(f"{'holds' if o.passed else 'FAILS'}  {where}  {promise.words}") + "\n")
+    write_stdout(render_as("text", found, colour=coloured(sys.stdout)))
     if missing is not None:
-        write("".join(f"no test decides {printable(rule_words(r))}\n" for r in missing))
+        write_stdout("".join(f"no test decides {printable(rule_words(r))}\n" for r in missing))
         if not missing:
-            write("every rule is decided by a test\n")
+            write_stdout("every rule is decided by a test\n")
     held = sum(o.passed for _, o in outcomes)
     open_ = sum(bool(o.undecided and o.failure is None) for _, o in outcomes)
     rest = f", {open_} are not decided" if open_ else ""
-    write(f"{len(outcomes)} tests and guardrails: {held} hold, {len(outcomes) - held - open_} do not{rest}\n")
+    write_stdout(f"{len(outcomes)} tests and guardrails: {held} hold, {len(outcomes) - held - open_} do not{rest}\n")
 
 
 def _values(

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
 from typing import NamedTuple
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range, Route
-from calico_rkt.compiler.conf.section import Section, kind
+from calico_rkt.compiler.conf.section import Section, json_kind
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence
 
@@ -83,14 +83,14 @@ def _sets(ipam: Section) -> list[list[_Placed]] | None:
         label = f"ipam.ranges[{number}]"
         if not isinstance(node, Sequence):
             hint = 'one more pair of brackets: "ranges": [[{"subnet": "10.1.0.0/16"}]]'
-            ipam.error("CR203", f"{label} must be a list of ranges, not {kind(node)}", node.span, hint)
+            ipam.error("CR203", f"{label} must be a list of ranges, not {json_kind(node)}", node.span, hint)
             continue
         if not node.items:
             ipam.error("CR210", f"{label} is empty: no address can be given out", node.span)
         found: list[_Placed] = []
         for index, item in enumerate(node.items):
             if not isinstance(item, Mapping):
-                ipam.error("CR203", f"{label}[{index}] must be an object, not {kind(item)}", item.span)
+                ipam.error("CR203", f"{label}[{index}] must be an object, not {json_kind(item)}", item.span)
                 continue
             section = Section(item, f"{label}[{index}]", ipam.problems)
             section.check_keys(_RANGE_KEYS)
@@ -206,7 +206,7 @@ def _routes(ipam: Section) -> tuple[Route, ...]:
     for index, node in enumerate(ipam.items("routes", "objects with dst") or ()):
         label = f"ipam.routes[{index}]"
         if not isinstance(node, Mapping):
-            ipam.error("CR203", f"{label} must be an object, not {kind(node)}", node.span)
+            ipam.error("CR203", f"{label} must be an object, not {json_kind(node)}", node.span)
             continue
         route = Section(node, label, ipam.problems)
         route.check_keys(("dst", "gw"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from calico_rkt.compiler.conf.netconf import NO_DNS, PROFILES_DIR, SUPPORTED_VERSIONS, Dns, Ipam, NetConf
-from calico_rkt.compiler.conf.section import Section, kind
+from calico_rkt.compiler.conf.section import Section, json_kind
 from calico_rkt.compiler.conf.shape import LARGEST_CONF, our_plugin
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error, raise_errors
 from calico_rkt.compiler.text.json_nodes import parse_json
@@ -67,7 +67,7 @@ def parse_conf(
     node, found = parse_json(path, data, forgiving=preview, largest=LARGEST_CONF, twice=problems)
     problems += found
     if not isinstance(node, Object):
-        raise CompileError([*problems, error("CR201", f"a conf is a JSON object, not {kind(node)}", node.span)])
+        raise CompileError([*problems, error("CR201", f"a conf is a JSON object, not {json_kind(node)}", node.span)])
     outer = Section(node, "", problems)
     plugin = our_plugin(outer, path, preview=preview)
     return _read(outer, plugin, environ), tuple(problems)

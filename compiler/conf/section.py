@@ -11,7 +11,7 @@ from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence, is_n
 _INTEGER = r"-?(0|[1-9][0-9]{0,18})\Z"
 
 
-def kind(node: Node) -> str:
+def json_kind(node: Node) -> str:
     """What a JSON value is, in words for a message."""
     if isinstance(node, Mapping):
         return "an object"
@@ -64,7 +64,7 @@ class Section:
         """The same for a node that is no key's value, such as an item of a list."""
         if not isinstance(node, Scalar) or node.plain:
             hint = f'write "{node.text}"' if isinstance(node, Scalar) and not is_null(node) else ""
-            self.error("CR203", f"{label} must be a string, not {kind(node)}", node.span, hint)
+            self.error("CR203", f"{label} must be a string, not {json_kind(node)}", node.span, hint)
             return None
         if not node.text.isprintable():
             self.error("CR218", f"{label} holds a character that can not be shown", node.span)
@@ -79,7 +79,7 @@ class Section:
             return node.text == "true"
         quoted = isinstance(node, Scalar) and node.text.lower() in ("true", "false")
         hint = f"write {node.text.lower()} without quotes" if isinstance(node, Scalar) and quoted else ""
-        self.error("CR203", f"{self.label(key)} must be true or false, not {kind(node)}", node.span, hint)
+        self.error("CR203", f"{self.label(key)} must be true or false, not {json_kind(node)}", node.span, hint)
         return default
 
     def integer(self, key: str) -> int | None:
@@ -90,7 +90,7 @@ class Section:
         if isinstance(node, Scalar) and node.plain and re.match(_INTEGER, node.text):
             return int(node.text)
         hint = f"write {node.text} without quotes" if isinstance(node, Scalar) and re.match(_INTEGER, node.text) else ""
-        said = node.text[:40] if isinstance(node, Scalar) and kind(node) == "a number" else kind(node)
+        said = node.text[:40] if isinstance(node, Scalar) and json_kind(node) == "a number" else json_kind(node)
         self.error("CR203", f"{self.label(key)} must be a whole number, not {said}", node.span, hint)
         return None
 
@@ -101,7 +101,7 @@ class Section:
             return None
         if isinstance(node, Sequence):
             return node.items
-        self.error("CR203", f"{self.label(key)} must be a list of {of}, not {kind(node)}", node.span)
+        self.error("CR203", f"{self.label(key)} must be a list of {of}, not {json_kind(node)}", node.span)
         return None
 
     def section(self, key: str) -> Section | None:
@@ -110,7 +110,7 @@ class Section:
         if isinstance(node, Mapping):
             return Section(node, self.label(key), self.problems)
         if node is not None:
-            self.error("CR203", f"{self.label(key)} must be an object, not {kind(node)}", node.span)
+            self.error("CR203", f"{self.label(key)} must be an object, not {json_kind(node)}", node.span)
         return None
 
     def check_keys(self, known: Collection[str], passed: Collection[str] = ()) -> None:

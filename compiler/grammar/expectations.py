@@ -39,7 +39,7 @@ VERDICTS = {"Allow": Action.ALLOW, "Deny": Action.DENY}
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ExpectedEnd:
     """One end of a test's flow: networks by name, the addresses of net, or one of END_WORDS."""
 
     networks: tuple[NameRef, ...] = ()
@@ -51,7 +51,7 @@ class End:
         return " or ".join(n.name for n in self.networks) or str(self.net or self.word)
 
 
-ANYBODY = End(word="any")
+ANYBODY = ExpectedEnd(word="any")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Expectation:
     """
 
     name: str
-    source: End
-    destination: End
+    source: ExpectedEnd
+    destination: ExpectedEnd
     verdict: Action
     matches: tuple[Match, ...] = (Match(),)
     exceptions: tuple[Match, ...] = ()
@@ -125,11 +125,11 @@ def _expectation(
     )
 
 
-def _may_be_network(end: End) -> bool:
+def _may_be_network(end: ExpectedEnd) -> bool:
     return end.word not in ("outside", "host")
 
 
-def _end(field_: Field, problems: Problems) -> End | None:
+def _end(field_: Field, problems: Problems) -> ExpectedEnd | None:
     what = field_.key.text
     found = fields_of(field_.value, END_KEYS, what, problems)
     if len(found) != 1:
@@ -144,14 +144,14 @@ def _end(field_: Field, problems: Problems) -> End | None:
         return None
     if key == "ip":
         net = parsed(text, parse_addresses, problems)
-        return End(net=net, span=text.span) if net is not None else None
+        return ExpectedEnd(net=net, span=text.span) if net is not None else None
     if text.text != "true":
         problems.error("CR327", f"{key} takes only true, not {text.text!r}", text.span)
         return None
-    return End(word=key, span=text.span)
+    return ExpectedEnd(word=key, span=text.span)
 
 
-def _networks(entry: Field, problems: Problems) -> End | None:
+def _networks(entry: Field, problems: Problems) -> ExpectedEnd | None:
     """One network's name, or a list of them: any of these."""
     listed = isinstance(entry.value, Sequence)
     nodes = items_of(entry.value, "network", problems) if listed else (entry.value,)
@@ -165,7 +165,7 @@ def _networks(entry: Field, problems: Problems) -> End | None:
     if not names:
         problems.error("CR327", "network is an empty list: nobody", entry.key.span)
         return None
-    return End(networks=tuple(names), span=entry.value.span)
+    return ExpectedEnd(networks=tuple(names), span=entry.value.span)
 
 
 def parse_addresses(text: str) -> Net:

@@ -12,7 +12,7 @@ from calico_rkt.compiler.grammar.rules import SELF, Item, parse_rules
 from calico_rkt.compiler.ir.canonical import ANNOTATION_NETWORK, ANNOTATION_TO_HOST, API_VERSION, KIND
 from calico_rkt.compiler.ir.ids import LONGEST, object_id
 from calico_rkt.compiler.ir.model import NameRef, Rule, ToHost
-from calico_rkt.compiler.text.fields import Field, Form, Problems, did_you_mean, fields_of, kind, text_of
+from calico_rkt.compiler.text.fields import Field, Form, Problems, did_you_mean, fields_of, node_kind, text_of
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, is_null
 from calico_rkt.compiler.text.values import BadValueError, parse_network
 from calico_rkt.compiler.text.yaml_nodes import parse_yaml
@@ -122,7 +122,7 @@ def _parse_shared(path: str, root: Node, problems: Problems) -> File:
 
 
 def _unknown(root: Node, problems: Problems) -> None:
-    what = "the file is empty" if is_null(root) else f"a file of profiles has to be a mapping, not {kind(root)}"
+    what = "the file is empty" if is_null(root) else f"a file of profiles has to be a mapping, not {node_kind(root)}"
     span = root.span
     if isinstance(root, Mapping):
         first = root.entries[0][0] if root.entries else None
@@ -182,7 +182,7 @@ def _parse_profile(root: Node, problems: Problems) -> tuple[str | None, Override
         if entry is None:
             problems.error("CR332", f"a Calico resource without {key}", root.span, f"{key}: {wanted}")
         elif not isinstance(entry.value, Scalar) or entry.value.text != wanted:
-            shown = entry.value.text if isinstance(entry.value, Scalar) else kind(entry.value)
+            shown = entry.value.text if isinstance(entry.value, Scalar) else node_kind(entry.value)
             hint = f"{key}: {wanted}; one Profile a file, no list and no other resource"
             problems.error("CR332", f"{key} is {shown!r}, which is no Calico v3 Profile", entry.value.span, hint)
     name, annotations = _metadata(found.get("metadata"), root, problems)

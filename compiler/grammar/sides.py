@@ -10,7 +10,7 @@ from calico_rkt.compiler.ir.canonical import MOST_NETS, MOST_PORTS
 from calico_rkt.compiler.ir.model import ANY_SIDE, NameRef, Net, PortRange, Side
 from calico_rkt.compiler.ir.selector import Selector
 from calico_rkt.compiler.ir.selector_parser import SelectorError, parse_selector
-from calico_rkt.compiler.text.fields import Field, Form, Problems, Reasons, fields_of, items_of, kind, text_of
+from calico_rkt.compiler.text.fields import Field, Form, Problems, Reasons, fields_of, items_of, node_kind, text_of
 from calico_rkt.compiler.text.nodes import Scalar, Sequence
 from calico_rkt.compiler.text.values import is_everything, parse_net, parse_network, parse_port, parsed
 
@@ -140,7 +140,7 @@ class SideReader:
         elif isinstance(field.value, Scalar):
             texts = (field.value,)
         else:
-            self.problems.error("CR302", f"network must be a name, not {kind(field.value)}", field.value.span)
+            self.problems.error("CR302", f"network must be a name, not {node_kind(field.value)}", field.value.span)
             return ()
         return tuple(NameRef(t.text, t.span) for t in texts if parsed(t, parse_network, self.problems))
 

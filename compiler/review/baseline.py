@@ -92,7 +92,7 @@ def fingerprint(d: Diagnostic, where: str) -> tuple[str, str, str]:
     return d.code, inside, d.span.text.strip() if d.span else ""
 
 
-def render(entries: Iterable[Entry]) -> str:
+def baseline_text(entries: Iterable[Entry]) -> str:
     """The file of these entries; reading it gives them back."""
     lines = [_HEAD + "baseline:"]
     for e in sorted(entries, key=lambda e: (e.file, e.code, e.text)):

@@ -19,7 +19,7 @@ from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
 
 
-def check(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagnostic, ...]:
+def check_workspace(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagnostic, ...]:
     """All problems of all confs and overrides, each once; rules that a target can't say are analysed all the same."""
     found: list[Diagnostic] = [*workspace.diagnostics, *(d for u in workspace.unusable for d in u.diagnostics)]
     networks: dict[str, Network] = {}

@@ -25,7 +25,7 @@ from calico_rkt.compiler.review.rule_diff import changed_rules
 from calico_rkt.compiler.review.snapshot import World
 
 
-def diff(old: World, new: World, progress: Progress | None = None, excused: Sequence[Expectation] = ()) -> Diff:
+def diff_worlds(old: World, new: World, progress: Progress | None = None, excused: Sequence[Expectation] = ()) -> Diff:
     """Every pair of networks, other endpoints, outside and host; exact, or named in undecided.
 
     Newly allowed packets that one of excused speaks of are left out.

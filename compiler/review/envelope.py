@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calico_rkt.compiler.review.change import Change, Diff
-from calico_rkt.compiler.review.diff import diff
+from calico_rkt.compiler.review.diff import diff_worlds
 from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.snapshot import World
 
@@ -18,5 +18,5 @@ def outside_envelope(
     if not found.widened:
         return (), found.undecided
     agreed = [e for file in old.files if file.guardrails for e in file.guardrails.envelope]
-    rest = diff(old, new, progress, agreed)
+    rest = diff_worlds(old, new, progress, agreed)
     return tuple(c for c in rest.changes if c.widened), tuple(dict.fromkeys((*found.undecided, *rest.undecided)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from calico_rkt.compiler.grammar.expectations import End, Expectation
+from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd
 from calico_rkt.compiler.ir.evaluate import Packet
 from calico_rkt.compiler.ir.model import Action, Match, Rule, Side
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
@@ -139,7 +139,7 @@ def _narrowed(match: Match, source: Side, destination: Side) -> Match:
     return replace(match, source=source, destination=replace(match.destination, nets=destination.nets))
 
 
-def _meant(end: End, party: Party) -> Side | None:
+def _meant(end: ExpectedEnd, party: Party) -> Side | None:
     """The side that an end means of a party, None where it doesn't mean it.
 
     An address is whoever's can have it: its network's where one owns it, else the outside's, and in both cases

@@ -14,9 +14,9 @@ from calico_rkt.compiler.diagnostics import Diagnostic, printable
 from calico_rkt.compiler.packets.wording import packet_words
 from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.diff_text import decided_by, parties, remarks
-from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, flow_words, kind
+from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_words, flow_words
 from calico_rkt.compiler.review.wording import place, rule_words
-from calico_rkt.compiler.targets.printing import render, template_text
+from calico_rkt.compiler.targets.printing import render_template, template_text
 
 MARKS = {"all": "#", "some": "+", "none": "·", "undecided": "?", "nobody": "-"}
 
@@ -44,7 +44,7 @@ def page(review: Review) -> str:
     sections = [("matrix", "who reaches whom"), ("flows", "pairs"), ("findings", "findings"), ("tests", "tests")]
     if review.diff is not None:
         sections.insert(0, ("changes", "what changed"))
-    return render(
+    return render_template(
         "report/page.html.j2",
         where=printable(review.where),
         read=[printable(line) for line in review.read],
@@ -61,7 +61,7 @@ def page(review: Review) -> str:
         told=[
             _told(key, review.matrix.cells[key], n)
             for key, n in cells.items()
-            if kind(review.matrix.cells[key]) != "none"
+            if cell_kind(review.matrix.cells[key]) != "none"
         ],
         undecided=any(c.undecided for c in review.matrix.cells.values()),
         nobody=any(c.nobody for c in review.matrix.cells.values()),
@@ -99,7 +99,12 @@ def _rows(matrix: Matrix, ids: Mapping[tuple[str, str], int]) -> list[dict[str, 
                 cells.append(None)
                 continue
             words = printable(cell_words(cell))
-            values = {"id": ids[row, column], "kind": kind(cell), "mark": MARKS[kind(cell)], "to": printable(column)}
+            values = {
+                "id": ids[row, column],
+                "kind": cell_kind(cell),
+                "mark": MARKS[cell_kind(cell)],
+                "to": printable(column),
+            }
             cells.append({**values, "words": words, "first": first})
             first = False
         out.append({"name": printable(row), "cells": cells})

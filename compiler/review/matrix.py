@@ -48,7 +48,7 @@ class Matrix:
     cells: Mapping[tuple[str, str], Cell]
 
 
-def matrix(world: World, progress: Progress | None = None) -> Matrix:
+def matrix_of(world: World, progress: Progress | None = None) -> Matrix:
     """Every pair that the workspace decides, exactly."""
     views = list(world.views())
     cells: dict[tuple[str, str], Cell] = {}
@@ -73,7 +73,7 @@ def given_up(found: Matrix) -> bool:
     return any(cell.undecided for cell in found.cells.values())
 
 
-def kind(cell: Cell | None) -> str:
+def cell_kind(cell: Cell | None) -> str:
     """A cell's kind: all, some, none, undecided or nobody; empty where there is no such cell."""
     if cell is None:
         return ""

@@ -11,7 +11,7 @@ from calico_rkt.compiler.ir.resolved import is_resolved, versions
 Check = Callable[[str, Rule], Iterator[Diagnostic]]
 
 
-def check(network: Network, target: Check) -> None:
+def check_limits(network: Network, target: Check) -> None:
     """Raise CompileError with everything of all rules that the target, or any target, can not say."""
     found: list[Diagnostic] = []
     for direction, rules in (("ingress", network.ingress), ("egress", network.egress)):

@@ -16,7 +16,7 @@ def template_text(name: str) -> str:
     return templates.data(name).decode()
 
 
-def render(template: str, /, **values: object) -> str:
+def render_template(template: str, /, **values: object) -> str:
     """The text of one template; a value that the template wants and did not get is an error.
 
     In `.html.j2` every value is escaped but what is Markup; elsewhere the writers quote for their own format.

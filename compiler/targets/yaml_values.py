@@ -21,7 +21,7 @@ _DOUBTFUL = re.compile(
 )
 
 
-def load(text: str, before: int = 0) -> Value:
+def load_yaml(text: str, before: int = 0) -> Value:
     """The value of one document, before which so many lines of a file stand.
 
     YAML versions disagree about `yes`, `010` or `1e3`: those are refused unquoted.

@@ -43,7 +43,7 @@ class Problems:
         self.found.append(warning(code, message, span, hint=hint))
 
 
-def kind(node: Node) -> str:
+def node_kind(node: Node) -> str:
     """What a node is, in words for a message."""
     if isinstance(node, Mapping):
         return "a mapping"
@@ -78,7 +78,9 @@ def fields_of(
     leaves nulls out without an error, as Calico's JSON decoder does.
     """
     if not isinstance(node, Mapping):
-        problems.error("CR303" if is_null(node) else "CR302", f"{what} must be a mapping, not {kind(node)}", node.span)
+        problems.error(
+            "CR303" if is_null(node) else "CR302", f"{what} must be a mapping, not {node_kind(node)}", node.span
+        )
         return {}
     names = tuple(known)
     out: dict[str, Field] = {}
@@ -101,7 +103,7 @@ def items_of(node: Node, what: str, problems: Problems) -> tuple[Node, ...]:
     if not isinstance(node, Sequence):
         hint = "write it as a list: [ ... ]" if isinstance(node, Scalar) else ""
         problems.error(
-            "CR303" if is_null(node) else "CR302", f"{what} must be a list, not {kind(node)}", node.span, hint
+            "CR303" if is_null(node) else "CR302", f"{what} must be a list, not {node_kind(node)}", node.span, hint
         )
         return ()
     for item in node.items:
@@ -114,5 +116,7 @@ def text_of(node: Node, what: str, problems: Problems) -> Scalar | None:
     """The node where it is one value with text, else None and an error."""
     if isinstance(node, Scalar) and not is_null(node):
         return node
-    problems.error("CR303" if is_null(node) else "CR302", f"{what} must be a single value, not {kind(node)}", node.span)
+    problems.error(
+        "CR303" if is_null(node) else "CR302", f"{what} must be a single value, not {node_kind(node)}", node.span
+    )
     return None

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from calico_rkt.compiler.conf.netconf import NO_DNS, SUPPORTED_VERSIONS, Address, Dns, Ipam, NetConf
 from calico_rkt.compiler.conf.parse import ETCD_VARIABLES, parse_conf
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render_diagnostics
 from calico_rkt.plugin.cni.capabilities import given_dns, listed_attachments, wishes
 from calico_rkt.plugin.errors import CniError, Code
 
@@ -159,7 +159,7 @@ def conf_error(error: CompileError) -> CniError:
     errors = [d for d in error.diagnostics if d.is_error]
     code = Code.DECODE if errors[0].code.startswith("CR1") else Code.INVALID_CONF
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return CniError(code, errors[0].message + more, render(errors).rstrip("\n"))
+    return CniError(code, errors[0].message + more, render_diagnostics(errors).rstrip("\n"))
 
 
 def _request(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calico_rkt.compiler import atomic
 from calico_rkt.compiler.bundle.resources import Bundle
-from calico_rkt.compiler.bundle.write import write
+from calico_rkt.compiler.bundle.write import write_bundle
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.exchange.datastore_names import place
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         _warn_of_codes(bundle, side)
     if args.endpoints and not bundle.endpoints:
         print(f"calico-rkt: {side.name}: no endpoints that could be written", file=sys.stderr)
-    text = write(bundle)
+    text = write_bundle(bundle)
     if args.output is None:
         print(text, end="", flush=True)
     else:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from calico_rkt.compiler.bundle.read import LARGEST, read
+from calico_rkt.compiler.bundle.read import LARGEST, read_bundle
 from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.commands import options
@@ -75,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
 def _read(name: str) -> Bundle:
     try:
         if name == "-":
-            return read("<stdin>", sys.stdin.buffer.read(LARGEST + 1))
+            return read_bundle("<stdin>", sys.stdin.buffer.read(LARGEST + 1))
         with Path(name).open("rb") as file:
-            return read(name, file.read(LARGEST + 1))
+            return read_bundle(name, file.read(LARGEST + 1))
     except OSError as e:
         raise CniError(Code.IO, f"{name} can't be read: {e.strerror}") from e
 

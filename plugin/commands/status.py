@@ -13,7 +13,7 @@ from pathlib import PurePath
 from calico_rkt.compiler.cli.formats.findings import in_order, plain
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.preface import preface, read_values
-from calico_rkt.compiler.diagnostics import render
+from calico_rkt.compiler.diagnostics import render_diagnostics
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.workspace.confs import READERS, Unusable, readers
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
@@ -101,7 +101,7 @@ def _status(host: Decided, *, as_json: bool, with_agent: bool) -> int:
         if with_agent:
             print(f"agent: {agent or 'none: each call starts a process of its own (calico-rkt agent)'}")
         sys.stdout.flush()
-        print(render(told), end="", file=sys.stderr)
+        print(render_diagnostics(told), end="", file=sys.stderr)
     return max(host.status(), 2 if away else 0, 1 if bad or blocked or differs or warnings else 0)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf.netconf import NetConf
-from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.plugin.errors import CniError, Code
@@ -54,7 +54,7 @@ def compile_published(
         raise CniError(
             Code.INVALID_CONF,
             f"the policy of network {conf.name!r} does not compile: {where}{errors[0].message}",
-            render(errors),
+            render_diagnostics(errors),
         ) from e
     return Published(found.network.id, conf.name, found.text, found.digest)
 
@@ -68,7 +68,7 @@ def enforceable(network_id: str) -> Iterator[None]:
         raise CniError(
             Code.PROFILE_UNUSABLE,
             f"the published profile {network_id!r} can not be enforced",
-            render(e.diagnostics),
+            render_diagnostics(e.diagnostics),
         ) from e
 
 

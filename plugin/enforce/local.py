@@ -32,13 +32,13 @@ def finish_apply(store: LocalStore) -> None:
 
 def script(*published: Published) -> str:
     """The nftables script of published profiles, whose digests have been verified."""
-    from calico_rkt.compiler.targets.calico_v3.read import verify
+    from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
     from calico_rkt.compiler.targets.nftables.write import join_nftables, nftables_piece
 
     pieces, to_host = [], []
     for one in published:
         with enforceable(one.network_id):
-            network = verify(one.text)
+            network = verify_calico_v3(one.text)
             pieces.append(nftables_piece(network))
             to_host.append(to_host_script(network.id, network.endpoint_to_host))
     return join_nftables(pieces) + "".join(to_host)

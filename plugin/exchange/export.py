@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sized
 
-from calico_rkt.compiler.bundle.resources import Bundle, Pool, WorkloadEndpoint
+from calico_rkt.compiler.bundle.resources import Bundle, IPPool, WorkloadEndpoint
 from calico_rkt.compiler.conf.netconf import Ipam, Net, NetConf
 from calico_rkt.compiler.ir.model import Network
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.publish.datastores import Side
 from calico_rkt.plugin.publish.local import LOCAL
@@ -28,7 +28,7 @@ def _profiles(side: Side) -> tuple[Network, ...]:
             unfit.append(e)
             continue
         if published is not None:
-            found.append(verify(published.text))
+            found.append(verify_calico_v3(published.text))
     if unfit:
         words = "\n".join(e.msg for e in unfit)
         raise CniError(
@@ -40,7 +40,7 @@ def _profiles(side: Side) -> tuple[Network, ...]:
     return tuple(found)
 
 
-def pools(side: Side) -> tuple[Pool, ...]:
+def pools(side: Side) -> tuple[IPPool, ...]:
     """A cluster's pools that are ours; elsewhere each subnet of the networks here that lies in no other of them."""
     there = side.inventory()
     if there is not None:

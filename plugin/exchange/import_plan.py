@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from calico_rkt.compiler.bundle.resources import Bundle, Pool
+from calico_rkt.compiler.bundle.resources import Bundle, IPPool
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.ids import object_id
@@ -28,7 +28,7 @@ class Plan:
     """What an import would do, and in words what it leaves alone. overwritten: networks whose rules would change."""
 
     changes: tuple[Change, ...]
-    pools: tuple[Pool, ...]
+    pools: tuple[IPPool, ...]
     notes: tuple[str, ...]
     overwritten: tuple[str, ...]
 
@@ -95,7 +95,7 @@ def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
             yield from (error(d.code, f"network {network.name!r}: {d.message}", path=source) for d in e.diagnostics)
 
 
-def _pools(bundle: Bundle, side: Side) -> tuple[tuple[Pool, ...], list[str]]:
+def _pools(bundle: Bundle, side: Side) -> tuple[tuple[IPPool, ...], list[str]]:
     there = side.inventory()
     if there is None:
         why = "a network's subnet stands in its conf alone" if side.target == LOCAL else "the first ADD makes them"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import calico_rkt
-from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.netavark.asked import read_container, read_network
 from calico_rkt.plugin.process import signals, streams
@@ -28,7 +28,7 @@ def run(args: Sequence[str]) -> int:
         try:
             answer = _served(args)
         except CompileError as e:
-            raise CniError(Code.INVALID_CONF, render(e.diagnostics).rstrip("\n")) from e
+            raise CniError(Code.INVALID_CONF, render_diagnostics(e.diagnostics).rstrip("\n")) from e
         if answer is not None:
             streams.answer(json.dumps(answer) + "\n")
     except CniError as e:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.felix import Nodes, unfit
 from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.errors import CniError
@@ -141,7 +141,7 @@ class Cluster:
         for network_id in suspects:
             try:
                 published = self.store.profiles.published(network_id)
-                problem = next(unfit(verify(published.text), felix), None) if published else None
+                problem = next(unfit(verify_calico_v3(published.text), felix), None) if published else None
             except CniError:
                 continue  # its state says so
             if problem is None:

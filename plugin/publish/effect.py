@@ -17,7 +17,7 @@ from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.parties import parties
 from calico_rkt.compiler.review.promises import problem, promises
 from calico_rkt.compiler.review.snapshot import World
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.host import overrides_of
 from calico_rkt.compiler.workspace.policy import parse_files, policy_for
@@ -53,7 +53,7 @@ def worlds_with(
     known say the networks' addresses, whichever datastore they are about.
     """
     live = _live(store)
-    after = {**live, **{c.new.network: verify(c.new.text) for c in changes}}
+    after = {**live, **{c.new.network: verify_calico_v3(c.new.text) for c in changes}}
     return _world("published", live, known, kind), _world("what is brought in", after, known, kind, _all(_files(known)))
 
 
@@ -71,7 +71,7 @@ def _live(store: Profiles) -> dict[str, Network]:
         except CniError:
             continue
         if published is not None:
-            live[published.network] = verify(published.text)
+            live[published.network] = verify_calico_v3(published.text)
     return live
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.publish.changes import Change
 from calico_rkt.plugin.publish.open_flows import Judged, end, judge
@@ -15,7 +15,7 @@ from calico_rkt.plugin.store.local import LocalStore
 
 def concerned(store: LocalStore, changes: Sequence[Change], networks: Collection[str] = ()) -> Judged:
     """The open flows of the changed networks' endpoints (and of these networks'), decided as they would be then."""
-    new = {c.new.network_id: verify(c.new.text) for c in changes}
+    new = {c.new.network_id: verify_calico_v3(c.new.text) for c in changes}
     return judge(store.endpoints(), lambda i: _network(store, new, i), {*new, *map(object_id, networks)})
 
 
@@ -48,4 +48,4 @@ def _network(store: LocalStore, new: Mapping[str, Network], network_id: str) -> 
         published = store.published(network_id)
     except CniError:
         return None  # edited by hand: used for nothing
-    return verify(published.text) if published else None
+    return verify_calico_v3(published.text) if published else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calico_rkt.compiler.conf.chain import Chain
-from calico_rkt.compiler.diagnostics import render
+from calico_rkt.compiler.diagnostics import render_diagnostics
 from calico_rkt.compiler.workspace.chains import chain_in
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, host_confs
 from calico_rkt.plugin.errors import CniError, Code
@@ -28,7 +28,9 @@ def chain_of_network(name: str, folders: Sequence[Path]) -> Chain:
     for bad in found.unusable:
         if bad.name == name:
             raise CniError(
-                Code.INVALID_CONF, f"{bad.words}, so nothing is attached to {name!r}", render(bad.diagnostics)
+                Code.INVALID_CONF,
+                f"{bad.words}, so nothing is attached to {name!r}",
+                render_diagnostics(bad.diagnostics),
             )
     where = " and ".join(map(str, folders or HOST_FOLDERS))
     known = ", ".join(sorted(found.paths)) or "none"

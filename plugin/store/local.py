@@ -47,7 +47,7 @@ class LocalStore:
         self,
         run_dir: Path,
         lib_dir: Path,
-        verify: Callable[[str], Network],
+        verify_calico_v3: Callable[[str], Network],
         *,
         warm: bool = False,
         leaves_flows: bool = True,
@@ -56,7 +56,7 @@ class LocalStore:
         self._warm = warm
         state, profiles = _paths(run_dir, lib_dir)
         self._state = (statefile.warm if warm else statefile.StateFile)(state)
-        self._profiles = ProfileFolder(profiles, verify)
+        self._profiles = ProfileFolder(profiles, verify_calico_v3)
         self._seen: dict[str, set[str]] = {}
         self._guarded: dict[str, str] = {}
         self._flows_left, self._leaves_flows = False, leaves_flows
@@ -318,6 +318,6 @@ def _subnets(ipam: Ipam) -> frozenset[str]:
 
 def _verify(text: str) -> Network:
     # Here and not above: it imports yaml, which an ADD to a network that is in force must not pay.
-    from calico_rkt.compiler.targets.calico_v3.read import verify
+    from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 
-    return verify(text)
+    return verify_calico_v3(text)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from calico_rkt.compiler import atomic
-from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.plugin.errors import CniError, Code
@@ -183,7 +183,7 @@ class ProfileFolder:
             raise CniError(
                 Code.PROFILE_UNUSABLE,
                 f"the published profile {path} is not usable: {e.diagnostics[0].message}",
-                render(e.diagnostics),
+                render_diagnostics(e.diagnostics),
             ) from e
         if network.id != network_id:
             raise CniError(Code.PROFILE_UNUSABLE, f"{path} holds the profile of {network.id}, not of {network_id}")

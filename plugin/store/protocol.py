@@ -12,7 +12,7 @@ from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key, Published
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.bundle.resources import Pool, WorkloadEndpoint
+    from calico_rkt.compiler.bundle.resources import IPPool, WorkloadEndpoint
 
 _IFNAME = re.compile(r"[A-Za-z0-9_.\-]{1,15}\Z")
 
@@ -123,14 +123,14 @@ class ClusterProfiles(Profiles, Protocol):
 class Inventory(Protocol):
     """What a bundle can have of a cluster: its pools and endpoints. An attachment never asks."""
 
-    def pools(self) -> tuple[Pool, ...]:
+    def pools(self) -> tuple[IPPool, ...]:
         """The pools that this program made, by their names."""
 
     def endpoints(self) -> tuple[WorkloadEndpoint, ...]:
         """The endpoints that this program made, on every node."""
 
-    def stands_in(self, pool: Pool) -> str:
+    def stands_in(self, pool: IPPool) -> str:
         """What the cluster has in the place of a pool, in words; empty where it is free. CniError: it can't be."""
 
-    def create(self, pool: Pool) -> bool:
+    def create(self, pool: IPPool) -> bool:
         """Make the pool where its place is free; whether it was made."""

@@ -12,17 +12,17 @@ from calico_rkt.compiler.cli.explain import _text
 from calico_rkt.compiler.cli.formats.diff_markdown import markdown
 from calico_rkt.compiler.cli.formats.findings import render_as
 from calico_rkt.compiler.cli.formats.matrix import render_matrix
-from calico_rkt.compiler.grammar.expectations import End, Expectation
+from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd
 from calico_rkt.compiler.ir.model import Action
-from calico_rkt.compiler.review.diff import diff
+from calico_rkt.compiler.review.diff import diff_worlds
 from calico_rkt.compiler.review.diff_text import problems, text, values
 from calico_rkt.compiler.review.explain import cases
 from calico_rkt.compiler.review.html_report import Review, page
-from calico_rkt.compiler.review.matrix import matrix
+from calico_rkt.compiler.review.matrix import matrix_of
 from tests.flow_words import CutError, read_flow
 from tests.properties.smallworld import BEFORE_AND_AFTER, SmallWorld, packets
 
-ALL = Expectation("all", End(word="any"), End(word="any"), Action.ALLOW)
+ALL = Expectation("all", ExpectedEnd(word="any"), ExpectedEnd(word="any"), Action.ALLOW)
 LEFT = " (left to the host)"
 
 
@@ -45,7 +45,7 @@ def said(flows):
 @settings(max_examples=25, deadline=None)
 def test_the_flows_of_every_format_are_those_of_the_answer(drawn):
     old, new = map(SmallWorld, drawn)
-    table = matrix(new.world)
+    table = matrix_of(new.world)
     wanted = {
         ends: ["everything"] if cell.everything and len(cell.left) in (0, len(cell.flows)) else said(cell.flows)
         for ends, cell in table.cells.items()
@@ -65,7 +65,7 @@ def test_the_flows_of_every_format_are_those_of_the_answer(drawn):
     for case in cases(new.world, ALL):
         lines = _text(case).split("  such as ")[0].splitlines()[1:]
         assert [line.strip() for line in lines] == list(map(str, case.flows))
-    found = diff(old.world, new.world)
+    found = diff_worlds(old.world, new.world)
     headings = [f"{' or '.join(c.sources)} -> {' or '.join(c.destinations)}: {c.flow}" for c in found.changes]
     assert re.findall(r"^  (\S.* -> .*)$", text(found), re.MULTILINE) == headings
     assert [c["words"] for c in values(found)["changes"]] == headings

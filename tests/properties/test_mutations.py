@@ -12,7 +12,7 @@ from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.grammar.overrides import parse_file
 from calico_rkt.compiler.pipeline import compile_for_host
-from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.review.check import check_workspace
 from calico_rkt.compiler.workspace.assemble import Listing, assemble
 
 ROOT = Path(__file__).parents[2]
@@ -126,5 +126,5 @@ def test_a_damaged_conf_is_read_or_says_where_it_is_wrong(data, preview):
 def test_a_damaged_workspace_is_checked_or_says_where_it_is_wrong(conf, one, two):
     confs = {"web.conf": b'{"name": "web", "type": "calico", "ipam": {"type": "dhcp"}}', "x.conf": conf}
     profiles = {"profiles/a.yaml": one, "profiles/b.yaml": two}
-    found = check(assemble("here", Listing(confs, profiles)))
+    found = check_workspace(assemble("here", Listing(confs, profiles)))
     assert_inside(found, {**confs, **profiles})

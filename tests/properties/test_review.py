@@ -6,17 +6,17 @@ from itertools import product
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.grammar.expectations import End, Expectation
+from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd
 from calico_rkt.compiler.ir.evaluate import matches
 from calico_rkt.compiler.ir.model import Action, Match, NameRef, Rule, Side
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.packets.simplify import readable
-from calico_rkt.compiler.review.diff import diff
+from calico_rkt.compiler.review.diff import diff_worlds
 from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.explain import cases
 from calico_rkt.compiler.review.flows import flow
-from calico_rkt.compiler.review.matrix import matrix
+from calico_rkt.compiler.review.matrix import matrix_of
 from calico_rkt.compiler.review.pair import Scene
 from calico_rkt.compiler.review.parties import Kind
 from tests.properties.smallworld import (
@@ -37,17 +37,17 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 RANK = {False: 0, None: 1, True: 2}
 ENDS = st.sampled_from(
     [
-        *(End(word=w) for w in ("any", "outside", "host", "endpoints")),
-        End(networks=(NameRef("web"),)),
-        End(networks=(NameRef("web"), NameRef("db"))),
-        End(net=ip_network("192.0.2.0/24")),
-        End(net=ip_network("10.1.0.0/25")),
+        *(ExpectedEnd(word=w) for w in ("any", "outside", "host", "endpoints")),
+        ExpectedEnd(networks=(NameRef("web"),)),
+        ExpectedEnd(networks=(NameRef("web"), NameRef("db"))),
+        ExpectedEnd(net=ip_network("192.0.2.0/24")),
+        ExpectedEnd(net=ip_network("10.1.0.0/25")),
     ]
 )
 WHAT = st.sampled_from(
     [Match(), Match(protocol=6), Match(protocol=6, destination=Side(ports=(PORTS[0],))), Match(protocol=1)]
 )
-ALL = Expectation("all", End(word="any"), End(word="any"), Action.ALLOW)
+ALL = Expectation("all", ExpectedEnd(word="any"), ExpectedEnd(word="any"), Action.ALLOW)
 
 
 def pairs(*worlds):
@@ -83,7 +83,7 @@ def test_the_fate_of_every_packet_is_what_both_lists_say(drawn):
 @settings(max_examples=60, phases=PHASES)
 def test_matrix_and_explain_say_of_every_packet_what_both_lists_say(drawn):
     w = SmallWorld(drawn)
-    table = matrix(w.world)
+    table = matrix_of(w.world)
     answers = list(cases(w.world, ALL))
     for source, destination in pairs(w):
         cell = table.cells[source, destination]
@@ -111,7 +111,7 @@ def test_matrix_and_explain_say_of_every_packet_what_both_lists_say(drawn):
 def test_a_diff_holds_exactly_the_packets_whose_fate_changed(drawn, back, agreed):
     old, new = map(SmallWorld, reversed(drawn) if back else drawn)
     excused = [Expectation("e", agreed[0], agreed[1], Action.ALLOW, (agreed[2],))] if agreed else []
-    found = diff(old.world, new.world, None, excused)
+    found = diff_worlds(old.world, new.world, None, excused)
     assert not found.undecided
 
     def seen(w, owned):
@@ -138,7 +138,7 @@ def test_a_diff_holds_exactly_the_packets_whose_fate_changed(drawn, back, agreed
         source, destination, packet = c.sources[0], c.destinations[0], c.example
         assert seen(old, owned=not c.widened) is c.before.allowed
         assert seen(new, owned=c.widened) is c.after.allowed
-    assert diff(old.world, old.world).changes == diff(new.world, new.world).changes == ()
+    assert diff_worlds(old.world, old.world).changes == diff_worlds(new.world, new.world).changes == ()
 
 
 def excuses(excused, source, destination, packet):

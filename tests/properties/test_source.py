@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.conf.parse import parse_conf
-from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.text.json_nodes import parse_json
 from calico_rkt.compiler.text.nodes import Mapping, Scalar, Sequence
 from calico_rkt.compiler.text.yaml_nodes import parse_yaml
@@ -86,7 +86,7 @@ VALUES = st.recursive(
 
 
 def assert_shown(error: CompileError) -> None:
-    text = render(error.diagnostics)
+    text = render_diagnostics(error.diagnostics)
     assert any(d.is_error for d in error.diagnostics)
     assert all(line.isprintable() for line in text.split("\n"))
     for d in error.diagnostics:

@@ -14,7 +14,7 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
 from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 
 IDS = ("a", "b", "web")
 NETS = {
@@ -129,7 +129,7 @@ def test_a_target_says_a_network_exactly_or_refuses_it(target, network, sent):
 @given(network=networks)
 @settings(max_examples=200)
 def test_a_published_profile_gives_its_network_back(network):
-    assert verify(TARGETS["calico-v3"].write(network)) == network
+    assert verify_calico_v3(TARGETS["calico-v3"].write(network)) == network
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from calico_rkt.compiler.diagnostics import Diagnostic, Severity, position, printable, render
+from calico_rkt.compiler.diagnostics import Diagnostic, Severity, position, printable, render_diagnostics
 
 FORMATS = ("text", "json", "sarif", "markdown", "github")
 _MARKDOWN = {c: f"\\{c}" for c in "\\`*_{}[]()#+!~$@"} | {c: f"&#{ord(c)};" for c in "&<>|"}
@@ -14,7 +14,7 @@ _GITHUB_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.
 def render_as(style: str, diagnostics: Iterable[Diagnostic], *, colour: bool) -> str:
     """The diagnostics in one of FORMATS, each once, by file and line; colour is for text only."""
     found = in_order(diagnostics)
-    return render(found, colour=colour) if style == "text" else _WRITERS[style](found)
+    return render_diagnostics(found, colour=colour) if style == "text" else _WRITERS[style](found)
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

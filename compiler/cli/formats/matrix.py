@@ -11,7 +11,7 @@ from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.formats.matrix_svg import render_svg
 from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.compiler.ir.model import Rule
-from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind
+from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_words
 from calico_rkt.compiler.review.pair import Stage
 from calico_rkt.compiler.review.wording import place, rule_words
 
@@ -36,7 +36,7 @@ def render_matrix(style: str, m: Matrix, *, colour: bool, read: Mapping[str, obj
 
 def _text(m: Matrix, *, colour: bool) -> str:
     def mark(cell: Cell | None) -> str:
-        k = kind(cell)
+        k = cell_kind(cell)
         return f"\x1b[{_COLOURS[k]}m{MARKS[k]}\x1b[0m" if colour else MARKS[k]
 
     out: list[str] = []
@@ -47,10 +47,10 @@ def _text(m: Matrix, *, colour: bool) -> str:
         for row in m.rows:
             marks = " ".join(mark(m.cells.get((row, column))) for column in m.columns)
             out.append(f"{printable(row):<{width}}  {marks}")
-        rare = "".join(words for k, words in _RARE.items() if any(kind(c) == k for c in m.cells.values()))
+        rare = "".join(words for k, words in _RARE.items() if any(cell_kind(c) == k for c in m.cells.values()))
         out += ["", _LEGEND + rare, ""]
     for (row, column), cell in m.cells.items():
-        if kind(cell) != "none":
+        if cell_kind(cell) != "none":
             out.append(printable(f"{row} -> {column}: {cell_words(cell)}"))
     return "\n".join(line.rstrip() for line in out) + "\n"
 
@@ -73,7 +73,7 @@ def _csv(m: Matrix) -> str:
     writer.writerow(("from", "to", "reach", "packets", "rules"))
     for (row, column), cell in m.cells.items():
         rules = "; ".join(place(r.span) for _, r in cell.rules if r.span)
-        writer.writerow([_harmless(x) for x in (row, column, kind(cell), cell_words(cell), rules)])
+        writer.writerow([_harmless(x) for x in (row, column, cell_kind(cell), cell_words(cell), rules)])
     return out.getvalue()
 
 
@@ -86,7 +86,7 @@ def _json(m: Matrix, read: Mapping[str, object] | None) -> str:
         {
             "from": row,
             "to": column,
-            "reach": kind(cell),
+            "reach": cell_kind(cell),
             "flows": [f.values() for f in cell.flows],
             "words": cell_words(cell),
             "left_to_host": cell.unsure,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from calico_rkt.compiler.diagnostics import printable
-from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind
+from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_words
 
 _WORDY = 8
 """Up to so many columns each cell has its words written in it; with more it is a square with its mark."""
@@ -46,7 +46,7 @@ class _Grid:
 def render_svg(m: Matrix, marks: Mapping[str, str]) -> str:
     """The picture, whole and by itself; marks are those of the text table, for cells that are too small for words."""
     grid = _grid(m)
-    kinds = [k for k in _KINDS if any(kind(cell) == k for cell in m.cells.values())]
+    kinds = [k for k in _KINDS if any(cell_kind(cell) == k for cell in m.cells.values())]
     legend = list(_legend(grid, m, kinds, marks))
     width = max(grid.left + grid.wide * len(m.columns) + 8, 8 + _LETTER * (len(_BLANK) + 2))
     height = grid.top + grid.high * len(m.rows) + 16 + 20 * (len(kinds) + 1)
@@ -105,8 +105,8 @@ def _cells(m: Matrix, grid: _Grid, marks: Mapping[str, str]) -> Iterator[str]:
             left, top = grid.left + x * grid.wide, grid.top + y * grid.high
             title = escape(printable(f"{row} -> {column}: {cell_words(cell)}"))
             yield f"<g><title>{title}</title>"
-            yield _box(left, top, grid.wide - 4, grid.high - 4, kind(cell))
-            lines = _lines(cell) if grid.wordy else [marks[kind(cell)]]
+            yield _box(left, top, grid.wide - 4, grid.high - 4, cell_kind(cell))
+            lines = _lines(cell) if grid.wordy else [marks[cell_kind(cell)]]
             middle = left + (grid.wide - 4) // 2
             first = top + (grid.high - 4) // 2 + 4 - 7 * (len(lines) - 1)
             for n, line in enumerate(lines):

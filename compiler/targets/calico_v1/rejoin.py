@@ -19,7 +19,7 @@ Parts = tuple[Sequence[int], Sequence[int]]
 """For ingress and egress: how many rules of the document each rule became."""
 
 
-def verify(text: str, parts: Parts | None) -> Network:
+def verify_calico_v1(text: str, parts: Parts | None) -> Network:
     """The Network. Raises CompileError when the document was edited: the digest does not fit. parts None: one each."""
     back = read_calico_v1(text)
     if not back.digest:

@@ -30,8 +30,8 @@ from calico_rkt.compiler.ir.model import (
 )
 from calico_rkt.compiler.ir.resolved import nets, ports
 from calico_rkt.compiler.ir.selector import Op, Selector
-from calico_rkt.compiler.targets.limits import check, protocol_name, refuse
-from calico_rkt.compiler.targets.printing import render
+from calico_rkt.compiler.targets.limits import check_limits, protocol_name, refuse
+from calico_rkt.compiler.targets.printing import render_template
 
 _NAMES: dict[int, str] = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6", SCTP: "sctp", UDPLITE: "udplite"}
 _TAG = re.compile(r"[a-zA-Z0-9_.-]+")
@@ -54,8 +54,8 @@ def write_calico_v1(network: Network) -> str:
                 )
             ]
         )
-    check(network, _check)
-    return render(
+    check_limits(network, _check)
+    return render_template(
         "calico_v1/profile.json.j2",
         id=json.dumps(network.id),
         lists=[("inbound_rules", _objects(network.ingress)), ("outbound_rules", _objects(network.egress))],

@@ -34,7 +34,7 @@ from calico_rkt.compiler.ir.resolved import versions
 from calico_rkt.compiler.ir.selector import Selector
 from calico_rkt.compiler.ir.selector_parser import SelectorError, parse_selector
 from calico_rkt.compiler.targets.readback import ReadBack, unreadable
-from calico_rkt.compiler.targets.yaml_values import Value, load
+from calico_rkt.compiler.targets.yaml_values import Value, load_yaml
 
 _PROTOCOLS = {name: number for number, name in PROTOCOL_NAMES.items()}
 _MOST_NETS, _MOST_PORTS, _MOST_RULES = 256, 50, 1024
@@ -47,7 +47,7 @@ def read_calico_v3(text: str) -> ReadBack:
     ipVersion missing beside addresses is theirs: Calico filters a rule's CIDRs by family and skips the rule in
     the other one (felix/rules/policy.go).
     """
-    top = _object(load(text), "the document", {"apiVersion", "kind", "metadata", "spec"})
+    top = _object(load_yaml(text), "the document", {"apiVersion", "kind", "metadata", "spec"})
     if top.get("apiVersion") != "projectcalico.org/v3" or top.get("kind") != "Profile":
         raise _bad("apiVersion and kind are not those of a projectcalico.org/v3 Profile")
     metadata = _object(top.get("metadata"), "metadata", {"name", "annotations", *_SERVER})
@@ -83,7 +83,7 @@ def _as_written(back: ReadBack) -> Network:
     return network
 
 
-def verify(text: str) -> Network:
+def verify_calico_v3(text: str) -> Network:
     """The Network of a published text. Raises CompileError when it was edited: the digest does not fit the rules."""
     back = read_calico_v3(text)
     if back.labels != (back.id,):

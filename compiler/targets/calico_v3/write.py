@@ -26,8 +26,8 @@ from calico_rkt.compiler.ir.canonical import (
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, USUAL_LOG_LIMIT, Network, Rule, ToHost
 from calico_rkt.compiler.ir.resolved import nets
 from calico_rkt.compiler.ir.selector_parser import LONGEST_SELECTOR
-from calico_rkt.compiler.targets.limits import check, refuse
-from calico_rkt.compiler.targets.printing import render
+from calico_rkt.compiler.targets.limits import check_limits, refuse
+from calico_rkt.compiler.targets.printing import render_template
 
 Shape = str | int | list["Shape"] | dict[str, "Shape"]
 
@@ -47,7 +47,7 @@ def write_calico_v3(network: Network) -> str:
     Raises CompileError where Calico v3 has no words for a rule: a negated list beyond the limit, a direction
     of more than 1,024 rules.
     """
-    check(network, _check)
+    check_limits(network, _check)
     ingress, egress = _split(network.ingress), _split(network.egress)
     raise_errors(_count("ingress", network.ingress, ingress))
     raise_errors(_count("egress", network.egress, egress))
@@ -60,7 +60,7 @@ def write_calico_v3(network: Network) -> str:
         annotations[ANNOTATION_TO_HOST] = network.endpoint_to_host.value
     if network.log_limit != USUAL_LOG_LIMIT:
         annotations[ANNOTATION_LOG_LIMIT] = str(network.log_limit)
-    return render(
+    return render_template(
         "calico_v3/profile.yaml.j2",
         id=scalar(network.id),
         annotations=[(key, _quoted(value)) for key, value in sorted(annotations.items())],

@@ -17,9 +17,9 @@ from calico_rkt.compiler.ir.ids import LONGEST
 from calico_rkt.compiler.ir.model import ICMP, SCTP, TCP, UDP, Action, Match, NameRef, Net, Network, PortRange, Rule
 from calico_rkt.compiler.ir.resolved import nets, ports, versions
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
-from calico_rkt.compiler.targets.limits import check, refuse
+from calico_rkt.compiler.targets.limits import check_limits, refuse
 from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups
-from calico_rkt.compiler.targets.printing import render
+from calico_rkt.compiler.targets.printing import render_template
 
 _TRANSPORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 _ID = re.compile(r"[a-z0-9][-a-z0-9.]*\Z")
@@ -84,7 +84,7 @@ def join_nftables(pieces: Iterable[Piece]) -> str:
     a thousand networks took a gigabyte.
     """
     found = tuple(pieces)
-    return render(
+    return render_template(
         "nftables/network.nft.j2",
         names=[piece.name for piece in found],
         sets=list(dict.fromkeys(s for piece in found for s in piece.sets)),
@@ -102,7 +102,7 @@ def nftables_piece(network: Network, *, known_ids: frozenset[str] | None = None)
             if key in strange:
                 yield refuse("CR540", where, rule, f"{strange[key]} {key}", hint=_HINT)
 
-    check(network, labels)
+    check_limits(network, labels)
     mark = digest(network)
     chains = (
         _Chain(

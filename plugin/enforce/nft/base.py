@@ -49,9 +49,11 @@ def base_script() -> str:
 
     Kept once rendered: whoever restores a flushed table must not spend its open time on a template.
     """
-    from calico_rkt.compiler.targets.printing import render  # Jinja2: 60 ms, and an ordinary ADD never comes here
+    from calico_rkt.compiler.targets.printing import (
+        render_template,
+    )  # Jinja2: 60 ms, and an ordinary ADD never comes here
 
-    base = render(
+    base = render_template(
         _TEMPLATE,
         table=TABLE,
         ours=OURS,

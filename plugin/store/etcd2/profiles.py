@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.pipeline import OLD_CALICO, write_proven
-from calico_rkt.compiler.targets.calico_v1.rejoin import Parts, verify
+from calico_rkt.compiler.targets.calico_v1.rejoin import Parts, verify_calico_v1
 from calico_rkt.compiler.targets.calico_v1.write import parts
-from calico_rkt.compiler.targets.calico_v3.read import verify as verify_v3
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
@@ -26,7 +26,7 @@ _PARTS = "parts"
 
 def network_of(profile: Published) -> Network:
     """The rules of a profile that is to be published."""
-    return verify_v3(profile.text)
+    return verify_calico_v3(profile.text)
 
 
 def rules_value(network: Network) -> str:
@@ -35,7 +35,7 @@ def rules_value(network: Network) -> str:
         rules = json.loads(write_proven(network, OLD_CALICO))["rules"]
     except CompileError as e:
         message = f"Calico of 2015 can't enforce the profile of network {network.name!r}: {e.diagnostics[0].message}"
-        raise CniError(Code.PROFILE_UNUSABLE, message, render(e.diagnostics)) from e
+        raise CniError(Code.PROFILE_UNUSABLE, message, render_diagnostics(e.diagnostics)) from e
     lists = (parts(network.ingress), parts(network.egress))
     if any(number != 1 for parts in lists for number in parts):
         rules[OURS][_PARTS] = "|".join(",".join(map(str, parts)) for parts in lists)
@@ -47,7 +47,7 @@ def read(network_id: str, tags: str, rules: str, revision: int) -> Published:
     found = json_object(rules)
     parts = _parts(found)
     try:
-        network = verify(json.dumps({"tags": _loaded(tags), "rules": found}), parts)
+        network = verify_calico_v1(json.dumps({"tags": _loaded(tags), "rules": found}), parts)
         if network.id != network_id:
             raise CniError(
                 Code.PROFILE_UNUSABLE, f"the profile {network_id} in Calico's datastore says that it is {network.id}"
@@ -56,7 +56,9 @@ def read(network_id: str, tags: str, rules: str, revision: int) -> Published:
     except CompileError as e:
         words = e.diagnostics[0].message
         raise CniError(
-            Code.PROFILE_UNUSABLE, f"the profile {network_id} in Calico's datastore: {words}", render(e.diagnostics)
+            Code.PROFILE_UNUSABLE,
+            f"the profile {network_id} in Calico's datastore: {words}",
+            render_diagnostics(e.diagnostics),
         ) from e
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
-from calico_rkt.compiler.bundle.resources import Pool, WorkloadEndpoint
+from calico_rkt.compiler.bundle.resources import IPPool, WorkloadEndpoint
 from calico_rkt.compiler.bundle.write import pool_spec
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint
@@ -36,7 +36,7 @@ class Inventory:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def pools(self) -> tuple[Pool, ...]:
+    def pools(self) -> tuple[IPPool, ...]:
         """The pools that this program made, by their names."""
         return tuple(p for p in self._every_pool()[0] if p.name.startswith(OUR_POOLS))
 
@@ -45,11 +45,11 @@ class Inventory:
         found = self._gateway.read(get_prefix(keys.EVERY_ENDPOINT)).found[0]
         return tuple(document(of) for of in (resource(kv.value) for kv in found) if nonce_of(of))
 
-    def stands_in(self, pool: Pool) -> str:
+    def stands_in(self, pool: IPPool) -> str:
         """What the cluster has in the place of a pool, in words; empty where it is free. CniError: it can't be."""
         return _stands_in(pool, self._every_pool()[0])
 
-    def create(self, pool: Pool) -> bool:
+    def create(self, pool: IPPool) -> bool:
         """Make the pool where its place is free; whether it was made."""
         key = keys.POOLS + pool.name
 
@@ -64,12 +64,12 @@ class Inventory:
 
         return until_done(attempt, f"to write IPPools than to make {pool.name}")
 
-    def _every_pool(self) -> tuple[tuple[Pool, ...], int]:
+    def _every_pool(self) -> tuple[tuple[IPPool, ...], int]:
         answer = self._gateway.read(get_prefix(keys.POOLS))
         return tuple(p for p in map(_pool, answer.found[0]) if p is not None), answer.revision
 
 
-def local_pool(subnet: str, *, nat: bool) -> Pool:
+def local_pool(subnet: str, *, nat: bool) -> IPPool:
     """The pool that a subnet of this host's own datastore is in a cluster."""
     of = pool_resource(ip_network(subnet), datetime.now(UTC), nat=nat)
     return _read(of["metadata"]["name"], of["spec"])
@@ -99,7 +99,7 @@ def document(of: Mapping[str, Any]) -> WorkloadEndpoint:
     )
 
 
-def _stands_in(pool: Pool, pools: tuple[Pool, ...]) -> str:
+def _stands_in(pool: IPPool, pools: tuple[IPPool, ...]) -> str:
     for there in pools:
         if there == pool:
             return "is there"
@@ -123,7 +123,7 @@ def _stands_in(pool: Pool, pools: tuple[Pool, ...]) -> str:
     return ""
 
 
-def _pool(kv: Kv) -> Pool | None:
+def _pool(kv: Kv) -> IPPool | None:
     of = resource(kv.value)
     try:
         return _read(str(section(of, "metadata")["name"]), section(of, "spec"))
@@ -131,9 +131,9 @@ def _pool(kv: Kv) -> Pool | None:
         return None  # Calico can't use it either
 
 
-def _read(name: str, spec: Mapping[str, Any]) -> Pool:
+def _read(name: str, spec: Mapping[str, Any]) -> IPPool:
     """What the resource says; false and empty are what Calico makes of nothing said."""
-    return Pool(
+    return IPPool(
         name,
         ip_network(spec["cidr"]),
         nat_outgoing=spec.get("natOutgoing") or None,

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.ir.canonical import digest
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
-from calico_rkt.compiler.targets.yaml_values import load
+from calico_rkt.compiler.targets.yaml_values import load_yaml
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.etcd3.ops import Kv
@@ -39,11 +39,13 @@ def read(network_id: str, kv: Kv) -> Published:
     """The profile; CniError 106 where it is not one of ours, or was edited."""
     text = json.dumps(_ours_only(resource(kv.value)))
     try:
-        network = verify(text)
+        network = verify_calico_v3(text)
     except CompileError as e:
         words = e.diagnostics[0].message
         raise CniError(
-            Code.PROFILE_UNUSABLE, f"the profile {network_id} in Calico's datastore: {words}", render(e.diagnostics)
+            Code.PROFILE_UNUSABLE,
+            f"the profile {network_id} in Calico's datastore: {words}",
+            render_diagnostics(e.diagnostics),
         ) from e
     return Published(network_id, network.name, write_calico_v3(network), digest(network), kv.revision)
 
@@ -57,7 +59,7 @@ def as_yaml(kv: Kv) -> str:
 
 
 def _document(profile: Published) -> dict[str, Any]:
-    loaded: Any = load(profile.text)
+    loaded: Any = load_yaml(profile.text)
     assert isinstance(loaded, dict)
     return loaded
 

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from calico_rkt.compiler.bundle.read import read
+from calico_rkt.compiler.bundle.read import read_bundle
 from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.model import Action, Match, Network, Rule, Side
 from calico_rkt.compiler.pipeline import compile_for_host
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.text.json_nodes import parse_json
 from calico_rkt.compiler.text.yaml_nodes import parse_yaml
@@ -80,11 +80,11 @@ def pools(n):
 
 def test_an_import_takes_as_long_as_it_is():
     def whole(n):
-        assert len(read("f", pools(n).encode()).pools) == n
+        assert len(read_bundle("f", pools(n).encode()).pools) == n
 
     def broken(n):
         with pytest.raises(CompileError):
-            read("f", ("---\n- [\n" * n).encode())
+            read_bundle("f", ("---\n- [\n" * n).encode())
 
     assert growth(whole, 250) < 2.5
     assert growth(broken, 500) < 2.5
@@ -122,7 +122,7 @@ def test_long_lists_that_are_split_are_joined_in_one_go():
         network = Network("web", "web", ingress=(Rule(Action.ALLOW, Match(ip_version=4, source=Side(nets=nets))),))
         text = write_calico_v3(network)
         begun = time.process_time()
-        assert verify(text) == network
+        assert verify_calico_v3(text) == network
         return time.process_time() - begun
 
     assert growth(joined, 3000) < 2.5

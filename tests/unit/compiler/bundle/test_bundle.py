@@ -8,11 +8,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.bundle.read import LARGEST, read
-from calico_rkt.compiler.bundle.resources import Bundle, Pool, WorkloadEndpoint
-from calico_rkt.compiler.bundle.write import write
+from calico_rkt.compiler.bundle.read import LARGEST, read_bundle
+from calico_rkt.compiler.bundle.resources import Bundle, IPPool, WorkloadEndpoint
+from calico_rkt.compiler.bundle.write import write_bundle
 from calico_rkt.compiler.conf.netconf import Ipam, NetConf
-from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.pipeline import compile_for_host
 
 
@@ -22,7 +22,7 @@ def network(name, override=""):
 
 
 WEB = network("web", "network: web\ningress:\n  - {action: Allow, protocol: TCP, destination: {ports: [80]}}\n")
-POOL = Pool(
+POOL = IPPool(
     "calico-rkt-10.1.0.0-16",
     ip_network("10.1.0.0/16"),
     nat_outgoing=True,
@@ -36,18 +36,18 @@ POOL = Pool(
 ENDPOINT = WorkloadEndpoint(
     "n-cni-12e3456-eth0", "n", "12e3456", "eth0", "cali1", "ee:ee:ee:ee:ee:ee", ("10.1.0.1/32",), ("web",)
 )
-WHOLE = write(Bundle((WEB,), (POOL,), (ENDPOINT,)))
+WHOLE = write_bundle(Bundle((WEB,), (POOL,), (ENDPOINT,)))
 HEAD = "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\n"
 
 
 def test_what_is_written_is_read_back():
-    back = read("f", WHOLE.encode())
+    back = read_bundle("f", WHOLE.encode())
     assert back == Bundle((WEB,), (POOL,), endpoint_names=(ENDPOINT.name,))
 
 
 def test_the_order_is_the_names_and_not_what_came_first():
     networks = [network(n) for n in ("b", "a", "c")]
-    assert write(Bundle(tuple(networks))) == write(Bundle(tuple(reversed(networks))))
+    assert write_bundle(Bundle(tuple(networks))) == write_bundle(Bundle(tuple(reversed(networks))))
     kinds = [d["kind"] for d in yaml.safe_load_all(WHOLE)]
     assert kinds == ["IPPool", "Profile", "WorkloadEndpoint"]
 
@@ -56,7 +56,7 @@ def test_nothing_is_written_that_calicoctl_refuses_at_a_creation():
     for document in yaml.safe_load_all(WHOLE):
         assert set(document) == {"apiVersion", "kind", "metadata", "spec"}
         assert not {"uid", "resourceVersion", "creationTimestamp"} & set(document["metadata"])
-    assert write(Bundle()) == ""
+    assert write_bundle(Bundle()) == ""
 
 
 def test_what_looks_like_a_number_stays_text():
@@ -66,12 +66,12 @@ def test_what_looks_like_a_number_stays_text():
 
 def test_what_calicoctl_get_adds_is_no_obstacle():
     made = "uid: a\n  resourceVersion: '7'\n  creationTimestamp: null\n  name:"
-    assert read("f", WHOLE.replace("name:", made, 3).encode()).pools == (POOL,)
+    assert read_bundle("f", WHOLE.replace("name:", made, 3).encode()).pools == (POOL,)
 
 
 def test_windows_line_ends_and_comments_are_no_obstacle():
     text = "# by hand\n\n" + WHOLE.replace("\n", "\r\n") + "---\n# nothing\n---\n"
-    assert read("f", text.encode()).profiles == (WEB,)
+    assert read_bundle("f", text.encode()).profiles == (WEB,)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ def test_windows_line_ends_and_comments_are_no_obstacle():
 )
 def test_a_file_that_is_not_fit_is_refused_with_its_line_and_code(text, expected):
     with pytest.raises(CompileError) as caught:
-        read("f", text.encode())
-    assert expected in render(caught.value.diagnostics)
+        read_bundle("f", text.encode())
+    assert expected in render_diagnostics(caught.value.diagnostics)
 
 
 def test_every_problem_of_a_file_is_told_at_once_on_its_own_line():
     text = f"{HEAD}spec: {{cidr: '1.2.3.4'}}\n---\nkind: Node\n{WHOLE.replace('[80]', '[81]')}"
     with pytest.raises(CompileError) as caught:
-        read("f", text.encode())
+        read_bundle("f", text.encode())
     found = [(d.code, d.where) for d in caught.value.diagnostics]
     line = text[: text.index("kind: Profile")].count("\n")
     assert found == [("CR613", "f:1:1"), ("CR611", "f:6:1"), ("CR513", f"f:{line}:1")]
@@ -126,14 +126,14 @@ def test_every_problem_of_a_file_is_told_at_once_on_its_own_line():
 def test_what_is_no_text_or_endless_is_refused():
     for data in (b"a: \xff\n", b" " * (LARGEST + 1)):
         with pytest.raises(CompileError) as caught:
-            read("f", data)
+            read_bundle("f", data)
         assert [d.code for d in caught.value.diagnostics] == ["CR614"]
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: t.encode("utf-8", "replace")))
 def test_any_bytes_are_a_bundle_or_diagnostics(data):
     try:
-        read("f", data)
+        read_bundle("f", data)
     except CompileError:
         return
 
@@ -143,7 +143,7 @@ def test_a_file_with_one_character_changed_says_the_same_or_is_refused(place, ch
     """A profile is what its digest says; a pool's and an endpoint's words have no digest and may change."""
     text = WHOLE[:place] + character + WHOLE[place + 1 :]
     try:
-        back = read("f", text.encode())
+        back = read_bundle("f", text.encode())
     except CompileError:
         return
     assert back.profiles in ((WEB,), ()), text
@@ -172,16 +172,16 @@ STOCK = {
 @pytest.mark.parametrize("style", ["yaml", "json"])
 def test_a_list_of_calicoctl_s_is_its_items_and_what_is_nobody_s_of_ours_is_named(style):
     ours = [d for d in yaml.safe_load_all(WHOLE) if d["kind"] == "Profile"]
-    back = read("f", listed(STOCK, *ours, style=style).encode())
+    back = read_bundle("f", listed(STOCK, *ours, style=style).encode())
     assert back == Bundle((WEB,), passed_over=("projectcalico-default-allow",))
     pools = [d for d in yaml.safe_load_all(WHOLE) if d["kind"] == "IPPool"]
-    assert read("f", listed(*pools, kind="IPPoolList", style=style).encode()).pools[0].cidr == POOL.cidr
+    assert read_bundle("f", listed(*pools, kind="IPPoolList", style=style).encode()).pools[0].cidr == POOL.cidr
 
 
 def test_one_resource_as_calicoctl_prints_it_is_read():
     (ours,) = [d for d in yaml.safe_load_all(WHOLE) if d["kind"] == "Profile"]
     text = yaml.safe_dump(ours)
-    assert read("f", text.encode()) == Bundle((WEB,))
+    assert read_bundle("f", text.encode()) == Bundle((WEB,))
     assert ": 0.1.0\n" in text, "which readers of YAML agree about: it is no number"
 
 
@@ -192,7 +192,7 @@ def test_an_edited_profile_in_a_list_is_refused_at_its_line():
     edited = text.replace("- 80", "- 81")
     assert edited != text
     with pytest.raises(CompileError) as caught:
-        read("f", edited.encode())
+        read_bundle("f", edited.encode())
     (problem,) = caught.value.diagnostics
     assert problem.code == "CR513"
     line = edited.splitlines()[problem.span.line - 1]
@@ -203,4 +203,4 @@ def test_an_edited_profile_in_a_list_is_refused_at_its_line():
 @pytest.mark.parametrize("word", ["1.0", "1e3", ".5", "0x10", "1_000", "+1", "1.", "0.1_0"])
 def test_words_that_readers_disagree_about_are_refused_still(word):
     with pytest.raises(CompileError):
-        read("f", f"{HEAD}spec: {{cidr: 10.0.0.0/8, nodeSelector: {word}}}\n".encode())
+        read_bundle("f", f"{HEAD}spec: {{cidr: 10.0.0.0/8, nodeSelector: {word}}}\n".encode())

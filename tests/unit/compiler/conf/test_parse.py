@@ -7,7 +7,7 @@ import pytest
 
 from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS, Ipam, Range, Route
 from calico_rkt.compiler.conf.parse import parse_conf
-from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 
 README_2015 = b"""{
     "name": "network-name",
@@ -50,7 +50,7 @@ def test_the_readme_of_2015_compiles_in_the_preview_with_a_caret_at_its_comma():
     found, warnings = parse_conf(README_2015, "net.conf", preview=True)
     assert found.name == "network-name"
     assert found.ipam.ranges[0][0].subnet == ip_network("10.1.0.0/16")
-    assert render(warnings) == (
+    assert render_diagnostics(warnings) == (
         "net.conf:6:32: CR122 warning: a comma before the closing }: "
         "JSON has none there, and rkt will refuse the file\n"
         '    6 |         "subnet": "10.1.0.0/16",\n'

@@ -8,7 +8,7 @@ import pytest
 from calico_rkt.compiler.cli.commands import review
 from calico_rkt.compiler.ir.model import Action, Match, PortRange, Rule, Side
 from calico_rkt.compiler.packets import budget, labels
-from calico_rkt.compiler.review.diff import diff
+from calico_rkt.compiler.review.diff import diff_worlds
 from tests.worlds import conf, world
 
 CONF = '{"cniVersion": "1.0.0", "name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "%s"}}\n'
@@ -137,7 +137,7 @@ def test_a_pair_with_many_changed_rules_is_answered_in_bounded_work(monkeypatch)
     needed = {}
     for count in (50, 200):
         spent.clear()
-        found = diff(*(world([web], {"web": (rules(count, port), ())}) for port in (80, 8000)))
+        found = diff_worlds(*(world([web], {"web": (rules(count, port), ())}) for port in (80, 8000)))
         assert not found.undecided
         assert {c.widened for c in found.changes} == {True, False}
         needed[count] = sum(spent)
@@ -157,9 +157,9 @@ def test_where_few_words_would_take_too_long_the_answer_is_many_exact_ones(monke
         for n in range(2, 60, 2)
     )
     worlds = [world([web], {"web": (some, ())}) for some in ((), rules)]
-    few = diff(*worlds).changes
+    few = diff_worlds(*worlds).changes
     monkeypatch.setattr("calico_rkt.compiler.packets.simplify.WORDS", budget.STEPS // 10)
-    many = diff(*worlds)
+    many = diff_worlds(*worlds)
     assert not many.undecided
     assert len(many.changes) >= len(few) > 0
 

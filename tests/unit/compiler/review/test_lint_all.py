@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from calico_rkt.compiler.diagnostics import Severity
-from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.review.check import check_workspace
 from calico_rkt.compiler.workspace.folder import open_folder
 
 CONF = (
@@ -30,7 +30,7 @@ def workspace(tmp_path):
 
 
 def told(workspace):
-    return check(open_folder(workspace, {}))
+    return check_workspace(open_folder(workspace, {}))
 
 
 def shared(workspace, *names):

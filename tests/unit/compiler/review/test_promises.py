@@ -2,7 +2,7 @@
 
 import pytest
 
-from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.review.check import check_workspace
 from calico_rkt.compiler.workspace.folder import open_folder
 
 CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "datastore_type": "%s", "ipam": %s}'
@@ -18,7 +18,7 @@ def found(tmp_path, override, guardrail, datastore="etcdv3", ipam=POOL % "10.1.0
     (tmp_path / "web.conf").write_text(conf[:-1] + extra + "}")
     (tmp_path / "profiles" / "web.yaml").write_text(override)
     (tmp_path / "profiles" / "guard.yaml").write_text(guardrail)
-    return [d for d in check(open_folder(tmp_path, {})) if d.code in ("CR810", "CR811", "CR812")]
+    return [d for d in check_workspace(open_folder(tmp_path, {})) if d.code in ("CR810", "CR811", "CR812")]
 
 
 @pytest.mark.parametrize("ip", ["10.9.9.9", "10.9.0.0/16"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calico_rkt.compiler.review.check import check
+from calico_rkt.compiler.review.check import check_workspace
 from calico_rkt.compiler.workspace.folder import open_folder
 
 CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "ipam": {"type": "host-local", "ranges": [%s]}}'
@@ -23,7 +23,7 @@ def told(folder, rule="", direction="ingress", **files):
         files["web"] = f"network: web\n{direction}:\n  - {{{rule}}}\n"
     for name, text in files.items():
         (folder / "profiles" / f"{name}.yaml").write_text(text)
-    return [(d.code, d.message) for d in check(open_folder(folder, {})) if d.code.startswith("CR84")]
+    return [(d.code, d.message) for d in check_workspace(open_folder(folder, {})) if d.code.startswith("CR84")]
 
 
 def codes(*args, **files):
@@ -110,7 +110,7 @@ def test_a_not_selector_alone_lets_the_outside_in(folder, rule, said):
 def test_a_rule_about_nobody_is_told(folder, direction, rule, code):
     found = [c for c in codes(folder, rule, direction) if c in ("CR845", "CR846")]
     # What is denied at the end anyway is told already.
-    said = [d.code for d in check(open_folder(folder, {})) if d.code in ("CR801", "CR802")]
+    said = [d.code for d in check_workspace(open_folder(folder, {})) if d.code in ("CR801", "CR802")]
     assert found == ([code] if code and not said else []), said
 
 

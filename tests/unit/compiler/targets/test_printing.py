@@ -39,4 +39,4 @@ def test_reading_back_does_not_cost_the_import_of_jinja2():
 
 def test_a_value_that_a_template_misses_is_an_error():
     with pytest.raises(jinja2.UndefinedError):
-        printing.render("calico_v3/profile.yaml.j2", id="web")
+        printing.render_template("calico_v3/profile.yaml.j2", id="web")

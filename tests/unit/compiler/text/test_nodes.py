@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from calico_rkt.compiler.diagnostics import CompileError, render
+from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.text.json_nodes import parse_json
 from calico_rkt.compiler.text.nodes import LARGEST, Mapping, Scalar, Sequence, is_null
 from calico_rkt.compiler.text.yaml_nodes import parse_yaml
@@ -117,7 +117,7 @@ def test_a_thousand_hidden_characters_give_a_short_report():
 
 
 def test_the_report_shows_line_caret_and_way_out():
-    assert render(problems(b"name: web\nports: [80, 443\n")) == (
+    assert render_diagnostics(problems(b"name: web\nports: [80, 443\n")) == (
         "p.yaml:2:8: CR106 error: not YAML: while parsing a flow sequence: "
         "did not find expected ',' or ']'\n"
         "    2 | ports: [80, 443\n"

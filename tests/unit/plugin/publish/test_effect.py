@@ -7,7 +7,7 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Network, Rule
 from calico_rkt.compiler.review.pair import HOST_DECIDES
 from calico_rkt.compiler.review.parties import Kind
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.publish.effect import worlds_with
@@ -18,7 +18,7 @@ WEB = Network("web", "web", egress=(Rule(Action.ALLOW),))
 
 @pytest.fixture
 def store(tmp_path):
-    made = LocalStore(tmp_path / "run", tmp_path / "lib", verify=verify)
+    made = LocalStore(tmp_path / "run", tmp_path / "lib", verify=verify_calico_v3)
     made.publish(Published(WEB.id, WEB.name, write_calico_v3(WEB), digest(WEB)))
     yield made
     made.close()

@@ -8,7 +8,7 @@ import pytest
 from calico_rkt.compiler.cli.formats.matrix import MARKS, render_matrix
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.flows import Flow
-from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_words, kind, matrix
+from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_words, matrix_of
 from calico_rkt.compiler.workspace.folder import open_folder
 
 ROOT = Path(__file__).parents[5]
@@ -20,7 +20,7 @@ HOSTILE = 'web"><script>&amp;\x1b[31m\n'
 
 @pytest.fixture(scope="module")
 def demo():
-    return matrix(build_world(open_folder(DEMO, {})))
+    return matrix_of(build_world(open_folder(DEMO, {})))
 
 
 def drawn(m):
@@ -52,7 +52,7 @@ def test_each_cell_has_its_kind_and_all_its_words(demo):
     assert len(found) == len(demo.cells)
     for (row, column), cell in demo.cells.items():
         of, lines = found[f"{row} -> {column}: {cell_words(cell)}"]
-        assert of == kind(cell)
+        assert of == cell_kind(cell)
         shown = " ".join(lines)
         assert shown == cell_words(cell) or (shown.endswith(" …") and cell_words(cell).startswith(shown[:-2]))
 
@@ -64,7 +64,7 @@ def test_a_cell_without_room_for_words_shows_the_table_s_mark():
 
 
 @pytest.mark.parametrize("count", [8, 9])
-@pytest.mark.parametrize("cell", [Cell(), Cell(undecided=HOSTILE), Cell(nobody=HOSTILE)], ids=kind)
+@pytest.mark.parametrize("cell", [Cell(), Cell(undecided=HOSTILE), Cell(nobody=HOSTILE)], ids=cell_kind)
 def test_no_name_and_no_reason_breaks_the_picture(count, cell):
     names = (HOSTILE, LONG, *(f"n{i}" for i in range(count - 2)))
     root = drawn(Matrix(names, names, {(a, b): cell for a in names for b in names}))

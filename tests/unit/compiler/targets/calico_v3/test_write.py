@@ -10,7 +10,7 @@ from calico_rkt.compiler.ir.model import Action, Icmp, Match, NameRef, Network, 
 from calico_rkt.compiler.ir.selector import any_of, has
 from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.targets.calico_v3.read import read_calico_v3, verify
+from calico_rkt.compiler.targets.calico_v3.read import read_calico_v3, verify_calico_v3
 from calico_rkt.compiler.targets.calico_v3.write import scalar, write_calico_v3
 
 V3 = TARGETS["calico-v3"]
@@ -109,7 +109,7 @@ def test_every_field_of_a_rule_has_its_place():
 def test_no_name_is_taken_for_anything_but_itself(name):
     text = write_calico_v3(Network(name, "x-01234567"))
     assert yaml.safe_load(text)["metadata"]["annotations"]["calico-rkt.org/network"] == name
-    assert verify(text).name == name
+    assert verify_calico_v3(text).name == name
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_an_id_is_text_in_every_yaml_reader(network_id):
     text = write_calico_v3(Network(network_id, network_id))
     assert yaml.safe_load(text)["metadata"]["name"] == network_id
     assert yaml.safe_load(text)["spec"]["labelsToApply"] == {network_id: ""}
-    assert verify(text).id == network_id
+    assert verify_calico_v3(text).id == network_id
 
 
 def test_selectors_with_quotes_stay_themselves():
@@ -131,7 +131,7 @@ def test_endpoint_to_host_stands_in_an_annotation_only_where_it_is_not_the_defau
     assert "endpoint-to-host" not in write_calico_v3(Network("web", "web"))
     text = write_calico_v3(Network("web", "web", endpoint_to_host=ToHost.ACCEPT))
     assert '    calico-rkt.org/endpoint-to-host: "accept"\n' in text
-    assert verify(text).endpoint_to_host is ToHost.ACCEPT
+    assert verify_calico_v3(text).endpoint_to_host is ToHost.ACCEPT
 
 
 def test_long_nets_and_ports_on_both_sides_split_into_their_cross_product_and_join_again():
@@ -148,7 +148,7 @@ def test_long_nets_and_ports_on_both_sides_split_into_their_cross_product_and_jo
     assert len(back.ingress) == 2 * 2 * 3 + 1
     assert all(len(r.match.source.nets) <= 256 and len(r.match.destination.ports) <= 50 for r in back.ingress)
     assert V3.differs(network, text) is None
-    assert verify(text) == network
+    assert verify_calico_v3(text) == network
 
 
 def test_a_negated_list_that_is_too_long_is_refused_not_split():
@@ -214,7 +214,7 @@ def test_icmp_of_the_other_family_is_refused():
 def test_an_edited_profile_is_not_verified():
     network = Network("web", "web", ingress=(allow(source=Side(selector=parse_selector("has(web)"))),))
     text = write_calico_v3(network)
-    assert verify(text) == network
+    assert verify_calico_v3(text) == network
     for old, new, code in (
         ("action: Allow", "action: Deny", "CR513"),
         ("has(web)", "all()", "CR513"),
@@ -226,7 +226,7 @@ def test_an_edited_profile_is_not_verified():
     ):
         assert old in text
         with pytest.raises(CompileError) as caught:
-            verify(text.replace(old, new))
+            verify_calico_v3(text.replace(old, new))
         assert [d.code for d in caught.value.diagnostics] == [code]
 
 
@@ -234,4 +234,7 @@ def test_a_comment_or_another_layout_does_not_make_it_edited():
     text = write_calico_v3(
         Network("web", "web", ingress=(allow(ip_version=4, source=Side(nets=(ip_network("10.0.0.0/8"),))),))
     )
-    assert verify("# published\n" + text.replace("nets:\n          - 10.0.0.0/8", 'nets: ["10.0.0.0/8"]')).id == "web"
+    assert (
+        verify_calico_v3("# published\n" + text.replace("nets:\n          - 10.0.0.0/8", 'nets: ["10.0.0.0/8"]')).id
+        == "web"
+    )

@@ -8,7 +8,7 @@ from calico_rkt.compiler.ir.model import Action, Icmp, LogLimit, Match, Network,
 from calico_rkt.compiler.ir.selector import any_of, has
 from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.targets import TARGETS
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.targets.nftables.read import read_nftables
 from calico_rkt.compiler.targets.nftables.write import write_nftables
@@ -180,7 +180,7 @@ def test_a_limit_of_log_lines_is_written_read_back_and_kept_in_the_profile(limit
     rules = (Rule(Action.LOG), Rule(Action.LOG, Match(protocol=6)), Rule(Action.ALLOW))
     network = Network("web", "web", rules, rules, log_limit=limit)
     assert read_nftables(write_nftables(network)).log_limit == limit
-    assert verify(write_calico_v3(network)) == network
+    assert verify_calico_v3(write_calico_v3(network)) == network
     other = Network("web", "web", rules, rules, log_limit=LogLimit(7, 7))
     assert digest(other) != digest(network)
     assert "log_limit" in (NFT.differs(other, write_nftables(other).replace("rate 7/", "rate 8/")) or "")

@@ -14,7 +14,7 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Match, Network, PortRange, Rule, Side
 from calico_rkt.compiler.ir.selector import any_of, has
 from calico_rkt.compiler.packets.compare import newly_allowed
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link.pair import host_ifname
@@ -98,7 +98,7 @@ def test_a_profile_is_read_back_with_its_own_digest(network):
     found = profiles.read("web", '["web"]', rules, 7)
     assert found.digest == digest(network)
     assert found.text == write_calico_v3(network)
-    assert verify(found.text) == network
+    assert verify_calico_v3(found.text) == network
     assert found.revision == 7
 
 
@@ -193,7 +193,7 @@ def policies(steps, olds):
     yield dict(now)
     for step in steps:
         value = profiles.read(step.key.split("/")[-2], json.dumps([step.key.split("/")[-2]]), step.new, 1)
-        now[step.key] = verify(value.text)
+        now[step.key] = verify_calico_v3(value.text)
         yield dict(now)
 
 
