@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import NamedTuple
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range, Route
 from calico_rkt.compiler.conf.section import Section, json_kind
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence
+from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence, cidr_of
 
-_CIDR = re.compile(r"[0-9a-fA-F:.]+/(0|[1-9][0-9]{0,2})\Z")
 _RANGE_KEYS = ("subnet", "rangeStart", "rangeEnd", "gateway")
 _KEYS = ("type", "ranges", "routes", "exclude", "guard", *_RANGE_KEYS)
 _WITHOUT_EFFECT = {
@@ -166,10 +165,7 @@ def _net(section: Section, node: Node, label: str) -> Net | None:
     text = section.text_of(node, label)
     if text is None:
         return None
-    try:
-        found = ip_interface(text) if _CIDR.match(text) else None
-    except ValueError:
-        found = None
+    found = cidr_of(text)
     if found is None:
         section.error("CR207", f"{label} {text!r} is no CIDR", node.span, _cidr_hint(text))
         return None

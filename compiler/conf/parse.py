@@ -10,6 +10,7 @@ from calico_rkt.compiler.conf.netconf import NO_DNS, PROFILES_DIR, SUPPORTED_VER
 from calico_rkt.compiler.conf.section import Section, json_kind
 from calico_rkt.compiler.conf.shape import LARGEST_CONF, our_plugin
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error, raise_errors
+from calico_rkt.compiler.ir.ids import NETWORK_NAME
 from calico_rkt.compiler.text.json_nodes import parse_json
 from calico_rkt.compiler.text.nodes import Mapping as Object
 from calico_rkt.compiler.text.nodes import Node, Scalar, Sequence
@@ -42,7 +43,6 @@ _RUNTIMES = (
     *("prevResult", "args", "plugins"),
 )
 """Keys of the CNI specification that the runtime or the request reads, not the compiler."""
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
 # As text: compiled where a conf has such a key.
 _NODENAME = r"[a-zA-Z0-9_.\-]+\Z"
 _HOST_PORT = r"(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9_.\-]+):([1-9][0-9]{0,4})\Z"
@@ -148,7 +148,7 @@ def _name(conf: Section) -> str | None:
     if node is None:
         conf.missing("name", '"name": "my-network"')
         return None
-    if isinstance(node, Scalar) and not node.plain and not _NAME.match(node.text):
+    if isinstance(node, Scalar) and not node.plain and not NETWORK_NAME.fullmatch(node.text):
         bad = next((c for c in node.text if not re.match(r"[a-zA-Z0-9_.\-]", c)), "")
         why = f"holds {bad!r}" if bad else f"begins with {node.text[0]!r}" if node.text else "is empty"
         hint = "letters, digits, '_', '.' and '-', beginning with a letter or digit"

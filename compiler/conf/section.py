@@ -133,7 +133,7 @@ class Section:
 
 def _near(key: Scalar, known: Collection[str]) -> str:
     # Here, not above: no plugin call with a clean conf needs it.
-    from difflib import get_close_matches
+    from calico_rkt.compiler.text.fields import nearest
 
-    found = get_close_matches(key.text, sorted(known), n=1, cutoff=0.6)
-    return f"did you mean {found[0]!r}?" if found else ""
+    found = nearest(key.text, sorted(known))
+    return f"did you mean {found!r}?" if found else ""

@@ -6,6 +6,8 @@ import hashlib
 import re
 
 LONGEST = 63
+NETWORK_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+"""CNI's rule for the name of a network, as a whole."""
 _DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _HASHED = re.compile(r".*-[0-9a-f]{8}\Z", re.DOTALL)
 _RESERVED = ("kns.", "ksa.")

@@ -54,13 +54,19 @@ def node_kind(node: Node) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint: the nearest known word, or all of them."""
+    words = sorted(known)
+    near = nearest(word, words)
+    return f"did you mean {near}?" if near else f"known here: {', '.join(words)}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that somebody meant with this one, whatever its case; empty where none is near."""
     # Here, not above: what is right needs no hint.
     from difflib import get_close_matches
 
-    words = sorted(known)
-    folded = {w.lower(): w for w in words}
+    folded = {w.lower(): w for w in known}
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return f"did you mean {folded[near[0]]}?" if near else f"known here: {', '.join(words)}"
+    return folded[near[0]] if near else ""
 
 
 def fields_of(

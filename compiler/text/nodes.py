@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from itertools import islice
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
@@ -108,6 +109,20 @@ def _hidden(path: str, text: str, at: int) -> Diagnostic:
     message = f"a character that is not shown or reorders the line ({name})"
     hint = "end lines with LF or CRLF" if text[at] == "\r" else "take it out"
     return error("CR104", message, span_at(path, text, at, at + 1), hint=hint)
+
+
+def cidr_of(text: str) -> IPv4Interface | IPv6Interface | None:
+    """Address and prefix length of a CIDR; None for what is none, a zone, a mask or a leading zero included.
+
+    Bits behind the prefix are for the caller to judge.
+    """
+    _, slash, length = text.partition("/")
+    if not slash or "%" in text or not length.isascii() or not length.isdecimal() or str(int(length[:4])) != length:
+        return None
+    try:
+        return ip_interface(text)
+    except ValueError:
+        return None
 
 
 def duplicate_key(key: Scalar, first: Scalar) -> Diagnostic:

@@ -17,17 +17,16 @@ from ipaddress import (
 )
 from typing import TypeVar
 
+from calico_rkt.compiler.ir.ids import NETWORK_NAME
 from calico_rkt.compiler.ir.model import PROTOCOL_NAMES, Net, PortRange
 from calico_rkt.compiler.text.fields import Field, Problems, did_you_mean, text_of
-from calico_rkt.compiler.text.nodes import Scalar
+from calico_rkt.compiler.text.nodes import Scalar, cidr_of
 
 T = TypeVar("T")
 
 LAST_PORT = 65535
 
-_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
-_CIDR = re.compile(r"([^/%]+)/(0|[1-9][0-9]*)")
 # Those below as text: compiled where a value is wrong.
 _OCTETS = r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}"
 _ZEROS_BEFORE = r"0+[1-9]|0+[0-9]*[89][0-9]*"
@@ -88,7 +87,7 @@ def _without_zeros(text: str, lo: int, hi: int) -> str:
 
 def parse_network(text: str) -> str:
     """A network's name by CNI's rule for the conf's `name`: another one could never be a network's."""
-    if not _NETWORK.fullmatch(text):
+    if not NETWORK_NAME.fullmatch(text):
         hint = "letters, digits, '_', '.' and '-', beginning with a letter or digit, as in the conf"
         raise BadValueError("CR338", f"{text!r} is no name of a network" if text else "a network's name is empty", hint)
     return text
@@ -125,13 +124,9 @@ def parse_protocol(text: str) -> int:
 
 def parse_net(text: str) -> Net:
     """A strict CIDR: address, slash, prefix length, and no bit set behind the prefix."""
-    split = _CIDR.fullmatch(text)
-    if not split:
+    found = cidr_of(text)
+    if found is None:
         raise _no_cidr(text)
-    try:
-        found = ip_interface(text)
-    except ValueError as e:
-        raise BadValueError("CR313", f"{text!r} is no CIDR", nearest_cidr(text)) from e
     net: IPv4Network | IPv6Network = found.network
     if isinstance(net, IPv6Network) and net.network_address.ipv4_mapped is not None and net.prefixlen >= 96:
         hint = _either(ip_interface(f"{_unmapped(found.ip)}/{net.prefixlen - 96}"))
