@@ -7,15 +7,13 @@ then, so who writes looks in the answer for what it wanted to write.
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterable, Mapping, Sequence
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
-from urllib.parse import urlsplit
 
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access
+from calico_rkt.plugin.store.etcd3.http_line import BrokenAnswerError, Line
 from calico_rkt.plugin.store.etcd3.ops import Answer, Compare, Op, kv_of
 from calico_rkt.plugin.store.members import (
     Members,
@@ -40,7 +38,7 @@ class Gateway:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._members = Members(access)
-        self._connections: dict[str, HTTPConnection] = {}
+        self._connections: dict[str, Line] = {}
         self._token = ""
         self.begin, self.seconds_left = self._members.begin, self._members.seconds_left
 
@@ -66,7 +64,7 @@ class Gateway:
         def ask(member: str, seconds: float) -> dict[str, Any]:
             try:
                 return self._ask_as_ourselves(member, path, body, seconds)
-            except (OSError, HTTPException, NotNowError) as e:
+            except (OSError, BrokenAnswerError, NotNowError) as e:
                 self._drop(member)
                 if isinstance(e, NotNowError):
                     raise
@@ -110,37 +108,26 @@ class Gateway:
     def _ask(self, member: str, path: str, body: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         connection = self._connected(member, seconds)
         headers = {"Content-Type": "application/json", **({"Authorization": self._token} if self._token else {})}
-        connection.request("POST", path, json.dumps(body).encode(), headers)
-        response = connection.getresponse()
-        data = response.read()
+        status, data = connection.post(path, json.dumps(body).encode(), headers, seconds)
         try:
             said = json.loads(data)
         except ValueError:
             said = None
         if not isinstance(said, dict):
-            raise CniError(Code.DATASTORE, f"{member} is no etcd: {path} gave status {response.status}")
-        if response.status != 200:
-            _raise(member, response.status, said)
+            raise CniError(Code.DATASTORE, f"{member} is no etcd: {path} gave status {status}")
+        if status != 200:
+            _raise(member, status, said)
         return said
 
-    def _connected(self, member: str, seconds: float) -> HTTPConnection:
-        """The kept connection, with its time limit renewed, or a new one."""
+    def _connected(self, member: str, seconds: float) -> Line:
+        """The kept connection, or a new one."""
         connection = self._connections.get(member)
-        if connection is not None and connection.sock is not None:
-            if _closed(connection.sock):
-                connection.close()
-            else:
-                connection.sock.settimeout(seconds)
+        if connection is not None:
+            if not connection.is_over():
                 return connection
-        where = urlsplit(member)
-        host = where.hostname or ""
-        if where.scheme == "https":
-            connection = HTTPSConnection(host, where.port, timeout=seconds, context=_tls(self.access))
-        else:
-            connection = HTTPConnection(host, where.port, timeout=seconds)
-        self._connections[member] = connection
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.close()
+        tls = _tls(self.access) if member.startswith("https:") else None
+        connection = self._connections[member] = Line(member, seconds, tls)
         return connection
 
     def _drop(self, member: str) -> None:
@@ -178,20 +165,3 @@ def _tls(access: Access) -> Any:  # noqa: ANN401 - ssl is imported where TLS is 
         named = ", ".join(f for f in (access.ca_file, access.cert_file, access.key_file) if f)
         raise tls_files_unusable(named, e) from e
     return context
-
-
-def _closed(sock: socket.socket) -> bool:
-    """Whether the other end has closed a kept connection meanwhile: an idle one has nothing to read."""
-    sock.settimeout(0)
-    try:
-        return not sock.recv(1, socket.MSG_PEEK) if not hasattr(sock, "context") else _closed_tls(sock)
-    except (BlockingIOError, InterruptedError):
-        return False
-    except OSError:
-        return True
-
-
-def _closed_tls(sock: Any) -> bool:  # noqa: ANN401 - ssl is imported where TLS is used
-    import select
-
-    return bool(select.select([sock], [], [], 0)[0])

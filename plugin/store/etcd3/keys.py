@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_network
 
 from calico_rkt.compiler.conf.netconf import Net
@@ -66,6 +67,7 @@ def affinity(node_name: str, net: Net) -> str:
     return affinities(node_name, net.version) + _dashed(net)
 
 
+@lru_cache(maxsize=256)
 def net_of(key: str) -> Net:
     """The net that a block's or an affinity's key ends with."""
     address, _, length = key.rpartition("/")[2].rpartition("-")

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any
 
@@ -151,6 +152,7 @@ class Pool:
     selector: str = ""
 
 
+@lru_cache(maxsize=64)
 def read_pool(data: bytes) -> Pool | None:
     """The pool; None where it is no pool that Calico could use either."""
     of = resource(data)
