@@ -5,6 +5,7 @@
 # make matrix     on Debian 12 and 13, without IPv6, with nothing else, with a read-only /proc/sys; half an hour and more
 # make explore    the properties again, with examples that no run had before
 # make check      format, lint, types, import rules
+# make deb        dist/calico-rkt_VERSION_ARCH.deb
 # make bench      figures beside the peers, as ratios of medians
 PY := .venv/bin/python
 # Most of a client test's time is waiting; each has a host of its own.
@@ -13,7 +14,7 @@ SOURCES := $(wildcard packaging/share/*) \
 	$(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
 	-o -type f -name '*.yaml' -o -type f -name '*.[ch]' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
-.PHONY: all binary ut demo test test-slow matrix explore check bench setup clean
+.PHONY: all binary ut demo test test-slow matrix explore check bench deb setup clean
 all: binary ut
 
 setup:
@@ -35,7 +36,7 @@ test: binary
 	.venv/bin/pytest -q $(AT_ONCE) -m 'not slow' tests
 
 test-slow: binary
-	@packaging/setup.sh clients
+	@packaging/setup.sh clients deb
 	.venv/bin/pytest -q -n 2 --dist worksteal -m slow tests
 
 matrix: binary
@@ -54,6 +55,10 @@ check: setup
 bench: binary
 	@packaging/setup.sh clients
 	$(PY) -m tests.bench
+
+deb: binary
+	@packaging/setup.sh deb
+	$(PY) packaging/deb.py
 
 clean:
 	rm -rf dist build .venv src/*.egg-info

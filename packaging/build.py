@@ -17,6 +17,8 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from licenses import licences
+
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 OURS = ("compiler", "plugin", "profiles", "templates")
@@ -109,7 +111,7 @@ def application(build: str) -> bytes:
             archive.writestr(zipfile.ZipInfo(name, EPOCH), path.read_bytes())
             if path.suffix == ".py":
                 archive.writestr(zipfile.ZipInfo(name + "c", EPOCH), bytecode(name, path))
-        for name, data in share():
+        for name, data in (*share(), *((f"licenses/{name}", text) for name, text in licences(DEPENDENCIES))):
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
     return out.getvalue()
 

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Makes .venv ready, and installs Debian's packages that are missing: as root by apt, else it names them.
-# usage: packaging/setup.sh [clients]   ("clients" adds what only the client tests start)
+# usage: packaging/setup.sh [clients] [deb]   ("clients" adds what only the client tests start, "deb" what makes packages)
 set -eu
 cd "$(dirname "$0")/.."
 
 list() { sed -n "s/^$1 \([^ ]*\).*/\1/p" packaging/debian-packages.txt; }
 
 missing=""
-for package in $(list base) $([ "${1:-}" = clients ] && list clients); do
+for package in $(for part in base "$@"; do list "$part"; done); do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
