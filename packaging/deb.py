@@ -12,10 +12,10 @@ import zipfile
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
-BUILD = ROOT / "build" / "deb"
 DEBIAN = ROOT / "packaging" / "debian"
 EPOCH = 315532800
 """1980, as in the zip: where no commit says when."""
@@ -58,10 +58,9 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def staged(plugin: Path, number: str) -> Path:
-    """A source package in build/deb: debian/ with its changelog, the installer, the plugin, the pages."""
-    shutil.rmtree(BUILD, ignore_errors=True)
-    top = BUILD / f"calico-rkt-{number}"
+def staged(folder: Path, plugin: Path, number: str) -> Path:
+    """A source package in a folder: debian/ with its changelog, the installer, the plugin, the pages."""
+    top = folder / f"calico-rkt-{number}"
     shutil.copytree(DEBIAN, top / "debian")
     shutil.copy(DIST / "calico", top / "installer")
     shutil.copy(plugin, top / "calico")
@@ -100,6 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="deb.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--plugin", type=Path, default=DIST / "calico", help="package this build of the plugin")
     parser.add_argument("--version", default="", help="the package's version (default: the code's, and the commit)")
+    parser.add_argument("--to", type=Path, default=DIST, metavar="DIR", help="put it there (default: dist)")
     args = parser.parse_args()
     number = args.version or version()
     if not VERSION.match(number):
@@ -109,21 +109,21 @@ def main() -> None:
             sys.exit(f"deb: {path} is no build of calico-rkt: make binary")
     if lacking := [package for tool, package in TOOLS.items() if not shutil.which(tool)]:
         sys.exit(f"deb: these Debian packages are missing: {' '.join(lacking)}: packaging/setup.sh deb")
-    top = staged(args.plugin.resolve(), number)
+    args.to.mkdir(exist_ok=True)
+    with TemporaryDirectory() as folder:
+        build(staged(Path(folder), args.plugin.resolve(), number))
+        for package in Path(folder).glob("*.deb"):
+            shutil.copy(package, args.to / package.name)
+            print(f"{args.to / package.name}: {package.stat().st_size / 1e6:.1f} MB")
+
+
+def build(top: Path) -> None:
+    """Run Debian's tools; the package stands beside the folder."""
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(when()), "DEB_BUILD_OPTIONS": "nocheck noautodbgsym"}
-    done = subprocess.run(
-        ["dpkg-buildpackage", "-b", "-us", "-uc", "-d"],
-        cwd=top,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["dpkg-buildpackage", "-b", "-us", "-uc", "-d"]
+    done = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}deb: dpkg-buildpackage ended with {done.returncode}")
-    for package in BUILD.glob("*.deb"):
-        shutil.copy(package, DIST / package.name)
-        print(f"dist/{package.name}: {package.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 
 from tests.chroots.host import DebianHost
 from tests.clients.support.agent import LOG, Agent
+from tests.clients.support.before import build_before
 from tests.clients.support.caller import Caller
 from tests.clients.support.etcd import Etcd
 from tests.clients.support.etcd2 import OldEtcd
@@ -30,6 +31,12 @@ def binary() -> Path:
     if not BINARY.exists():
         pytest.fail(f"{BINARY} is missing: run `make binary` first")
     return BINARY
+
+
+@pytest.fixture(scope="session")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the release before."""
+    return build_before(tmp_path_factory.mktemp("before"))
 
 
 @pytest.fixture(params=["alone", "agent"])

@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -25,28 +22,9 @@ from tests.kernel.support.enforce_world import inside
 pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
 
 _SO_RCVBUFFORCE = 33
-BEFORE = "af6d52e"
-ROOT = Path(__file__).parents[2]
 WEB = conf("web", pool("10.1.0.0/24"))
 SHUT = conf("shut", pool("10.2.0.0/24"))
 NOTHING = "network: shut\ningress: []\negress: []\n"
-
-
-@pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """dist/calico of the commit, built in a worktree of its own."""
-    folder = tmp_path_factory.mktemp("before") / "tree"
-    made = subprocess.run(
-        ["git", "-C", ROOT, "worktree", "add", "--detach", folder, BEFORE], capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        pytest.skip(f"no commit {BEFORE} here (a shallow clone?): {made.stderr.strip()}")
-    try:
-        subprocess.run([sys.executable, "packaging/build.py"], cwd=folder, check=True, capture_output=True)
-        kept = shutil.copy(folder / "dist" / "calico", folder.parent / "calico")
-    finally:
-        subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", folder], check=True, capture_output=True)
-    return Path(kept)
 
 
 @pytest.fixture
