@@ -17,8 +17,6 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from licenses import licences
-
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 OURS = ("compiler", "plugin", "profiles", "templates")
@@ -83,9 +81,11 @@ def stripped(path: Path) -> bytes:
 
 def share() -> Iterator[tuple[str, bytes]]:
     """What `calico-rkt install` puts beside the plugin, as (name inside, bytes), sorted."""
+    from manual import pages
+
     from calico_rkt.compiler.grammar.schema import schema
 
-    made = {path.name: path.read_bytes() for path in SHARE.iterdir()}
+    made = {path.name: path.read_bytes() for path in SHARE.iterdir()} | dict(pages())
     made["overrides.schema.json"] = (json.dumps(schema(), indent=2) + "\n").encode()
     yield from ((f"share/{name}", made[name]) for name in sorted(made))
 
@@ -101,6 +101,8 @@ def build_id() -> str:
 
 def application(build: str) -> bytes:
     """The zip application; stored, since inflating costs more than reading."""
+    from licenses import licences  # beside this file: where it is a script, that is all it takes
+
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo("__main__.py", EPOCH), MAIN.read_text().replace("@build@", build))
@@ -139,6 +141,7 @@ def compile_launcher(to: Path, build: str, flags: str = CFLAGS) -> None:
 
 
 def main() -> None:
+    os.environ["COLUMNS"] = "100"  # argparse wraps its usage at the width of whoever builds
     DIST.mkdir(exist_ok=True)
     launcher = DIST / "launcher"
     build = build_id()

@@ -33,10 +33,10 @@ exit status: 0 compiled (warnings are on stderr), 2 bad usage, or a file that ca
 
 def run(argv: Sequence[str] | None) -> int:
     """Run the command; the exit status."""
-    return _run(_parser().parse_args(argv))
+    return _run(parser().parse_args(argv))
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="compile-profile",
         description="Compile a CNI network conf, and the overrides beside it, into one canonical Calico profile.",
