@@ -6,6 +6,7 @@
 # make explore    the properties again, with examples that no run had before
 # make check      format, lint, types, import rules
 # make deb        dist/calico-rkt_VERSION_ARCH.deb
+# make release VERSION=x.y.z   gate, commit, tag, dist/ with checksums; DRY=1 only says what it would do
 # make bench      figures beside the peers, as ratios of medians
 PY := .venv/bin/python
 # Most of a client test's time is waiting; each has a host of its own.
@@ -14,7 +15,7 @@ SOURCES := $(wildcard packaging/share/*) \
 	$(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
 	-o -type f -name '*.yaml' -o -type f -name '*.[ch]' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
-.PHONY: all binary ut demo test test-slow matrix explore check bench deb setup clean
+.PHONY: all binary ut demo test test-slow matrix explore check bench deb release setup clean
 all: binary ut
 
 setup:
@@ -59,6 +60,9 @@ bench: binary
 deb: binary
 	@packaging/setup.sh deb
 	$(PY) packaging/deb.py
+
+release: setup
+	$(PY) packaging/release.py $(if $(DRY),--dry-run) $(if $(GATE),--gate "$(GATE)") -- "$(VERSION)"
 
 clean:
 	rm -rf dist build .venv src/*.egg-info
