@@ -25,7 +25,14 @@ from calico_rkt.compiler.workspace.files import (
     strays_in,
     unnamed_in,
 )
-from calico_rkt.compiler.workspace.host import HOST_FOLDERS, host_confs, host_folders, is_host_folder, unused_beside
+from calico_rkt.compiler.workspace.host import (
+    HOST_FOLDERS,
+    host_confs,
+    host_folders,
+    is_host_folder,
+    kept_alone,
+    unused_beside,
+)
 from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in, read_inside
 from calico_rkt.compiler.workspace.place import Place
 from calico_rkt.compiler.workspace.sources import Sources
@@ -128,7 +135,7 @@ def open_host(folders: Sequence[Path], environ: Mapping[str, str], profiles: Pat
     )
     where = str(shown[0]) if len(shown) == 1 else "this host"
     baseline, home = _baseline(shown)
-    found = [*told, *_strays(shown, sets)]
+    found = [*told, *_strays(shown, sets), *(() if folders else kept_alone(confs))]
     return replace(joined(where, confs, sets, using, sources, found, baseline=baseline), home=home)
 
 

@@ -8,12 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from calico_rkt.compiler.conf.netconf import PROFILES_DIR, NetConf
-from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
-from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, not_of_rkt, read_confs
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, warning
+from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, not_of_rkt, read_confs, readers
 from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_profiles, same_folder
 
-HOST_FOLDERS = (Path("/etc/rkt/net.d"), Path("/etc/cni/net.d"))
-"""Where rkt and the other runtimes keep their confs."""
+LIVE = (Path("/etc/rkt/net.d"), Path("/etc/cni/net.d"))
+"""Where rkt and the other runtimes read their confs."""
+KEPT = Path("/etc/calico-rkt/networks")
+"""Where people keep confs that a runtime may delete from LIVE: podman's `network rm` and `network prune` do."""
+HOST_FOLDERS = (*LIVE, KEPT)
+"""Where the confs of this host are. A kept one counts where its network has none in LIVE."""
 
 
 def is_host_folder(folder: Path) -> bool:
@@ -49,6 +53,22 @@ def overrides_of(conf: NetConf) -> dict[str, bytes]:
 def host_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
     """These folders, or those of HOST_FOLDERS that are there."""
     return tuple(dict.fromkeys(folders)) or tuple(f for f in HOST_FOLDERS if os.path.lexists(f))
+
+
+def read_by(path: str) -> str:
+    """Who reads the conf file of this path, in words; nobody reads what is kept."""
+    return "" if same_folder(Path(path).parent, KEPT) else readers(path)
+
+
+def kept_alone(confs: Confs) -> list[Diagnostic]:
+    """A warning for each network of this host that no runtime has a conf of; confs are those of all HOST_FOLDERS."""
+    message = "the network {!r} has its conf here alone, where no runtime reads it"
+    hint = f"calico-rkt restore puts it into {LIVE[1]}; who gives the network up deletes this file, too"
+    return [
+        warning("CR724", message.format(name), path=path, hint=hint)
+        for name, path in confs.paths.items()
+        if not read_by(path)
+    ]
 
 
 def unused_beside(folder: Path, confs: Collection[NetConf]) -> list[Diagnostic]:

@@ -1,4 +1,4 @@
-"""The host's records and published profiles in; its table whole again out, closed first: the command `restore`."""
+"""What the host keeps and has published in; its table and confs whole again out, closed first: `restore`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from calico_rkt.plugin.enforce import local
 from calico_rkt.plugin.enforce.differences import differences
 from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import open_log
+from calico_rkt.plugin.publish.kept_confs import put_back
 from calico_rkt.plugin.store.local import LocalStore, open_local
 
 _ATTEMPTS = 20
@@ -21,6 +23,8 @@ EPILOG = """\
 examples:
   calico-rkt restore               after somebody flushed nftables; also mends host ends and routes
   calico-rkt restore --if-needed   only where the kernel differs from what is recorded and published: for a timer
+
+Also puts confs back into /etc/cni/net.d that are kept in /etc/calico-rkt/networks and that podman deleted there.
 
 exit status: 0 whole; 1 something stays as it should not be, and is named; 2 bad usage, or something failed"""
 
@@ -43,9 +47,10 @@ def restore_host(*, if_needed: bool = False) -> int:
     if_needed: only where the kernel differs from what is recorded and published; prints what differs.
     """
     found = table.close_first()  # before any lock and any file
+    lacking = _put_back()
     if if_needed and found in (table.Standing.NONE, table.Standing.NEWER):
         print(f"nothing to restore: the table is {found.value}, and no link of ours is open without it")
-        return 0
+        return lacking
     store = open_local()
     try:
         if if_needed:
@@ -53,7 +58,7 @@ def restore_host(*, if_needed: bool = False) -> int:
             _print("differs", differs)
             if not differs:
                 print("the kernel has what is recorded and published: nothing to restore")
-                return 0
+                return lacking
             if not store.is_there():
                 return 1  # what would be built of nothing cuts off endpoints that live
         endpoints, closed, left = restored(store)
@@ -62,7 +67,19 @@ def restore_host(*, if_needed: bool = False) -> int:
     print(f"restored {endpoints} endpoints")
     _print("stays closed", (f"network {i}: its published profile is missing or unfit" for i in closed))
     _print("not mended", left)
-    return 1 if closed or left or store.damaged else 0
+    return 1 if closed or left or store.damaged or lacking else 0
+
+
+def _put_back() -> int:
+    """The confs that a runtime deleted, each told; 1 where one is still lacking, else 0."""
+    lacking = 0
+    for kept, told in put_back():
+        if isinstance(told, CniError):
+            lacking = 1
+            _print("not put back", [f"{kept}: {told.msg}"])
+        else:
+            print(f"put back {told}, as it is in {kept}")
+    return lacking
 
 
 def restored(store: LocalStore) -> tuple[int, tuple[str, ...], tuple[str, ...]]:

@@ -15,8 +15,8 @@ from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.preface import preface, read_values
 from calico_rkt.compiler.diagnostics import render_diagnostics
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.compiler.workspace.confs import READERS, Unusable, readers
-from calico_rkt.compiler.workspace.host import HOST_FOLDERS
+from calico_rkt.compiler.workspace.confs import READERS, Unusable
+from calico_rkt.compiler.workspace.host import HOST_FOLDERS, read_by
 from calico_rkt.plugin.agent.summary import METRICS, ask
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.enforce.differences import differences
@@ -113,12 +113,15 @@ def _named(state: State, unusable: Sequence[Unusable]) -> State:
 
 def _confs(host: Decided) -> list[dict[str, object]]:
     paths = host.workspace.conf_paths
-    return [{"network": name, "path": path, "read_by": readers(path).split(", ")} for name, path in paths.items()]
+    return [
+        {"network": name, "path": path, "read_by": [who for who in read_by(path).split(", ") if who]}
+        for name, path in paths.items()
+    ]
 
 
 def _suffixes(host: Decided) -> list[str]:
     """Who reads the confs that are here, one line a suffix; rkt has a folder of its own."""
-    counts = Counter(PurePath(path).suffix for path in host.workspace.conf_paths.values())
+    counts = Counter(PurePath(path).suffix for path in host.workspace.conf_paths.values() if read_by(path))
     own = f"rkt (in {HOST_FOLDERS[0]})"
     return [
         f"{counts[suffix]} *{suffix}, read by {who.replace('rkt', own)}"

@@ -35,8 +35,7 @@ mount -t tmpfs -o mode=755 tmpfs dev
 for device in null zero full random urandom tty fuse net/tun; do
     [ -e "/dev/$device" ] || continue
     case $device in */*) mkdir -p "dev/${device%/*}" ;; esac
-    : >"dev/$device"
-    mount --bind "/dev/$device" "dev/$device"
+    mknod -m 666 "dev/$device" c $(stat -c '0x%t 0x%T' "/dev/$device")
 done
 mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts
