@@ -6,11 +6,12 @@ should say on stderr goes to whoever asked for it.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calico_rkt.compiler import atomic
@@ -38,9 +39,20 @@ def share_log() -> None:
     """Start logging for many calls at once: open_log() then sets its thread's level only."""
     from logging.handlers import WatchedFileHandler  # logrotate moves the file away under a process that lives long
 
+    class Watched(WatchedFileHandler):
+        """Its folder may go, too; a line that can't be written is lost, and no call fails for it."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            with suppress(OSError):
+                super().emit(record)
+
+        def _open(self) -> io.TextIOWrapper:
+            atomic.make_folder(Path(self.baseFilename).parent, 0o755)
+            return super()._open()
+
     LOG.setLevel(logging.DEBUG)
     _shared.append(_ToCaller())
-    _set_up(WatchedFileHandler, _shared[0])
+    _set_up(Watched, _shared[0])
     LOG.addFilter(_is_wanted)
 
 
