@@ -44,6 +44,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
             "netavark": _here("netavark", "one call of netavark's, for podman 5 and later"),
         },
         "keep this host": {
+            "ls": _here("ls", "which container is where: network, address, state"),
             "gc": _here("gc", "free endpoints whose network namespace is gone, and name what is kept"),
             "restore": _here("restore", "rebuild the nftables table from leases and published profiles"),
             "agent": _here("agent", "serve CNI calls from a warm process, until SIGTERM"),

@@ -152,6 +152,23 @@ _ANSWERS: dict[str, Schema] = {
     "attach": _object(
         network=_TEXT, container=_TEXT, ifname=_TEXT, netns=_TEXT, before=_FLAG, result={"type": "object"}
     ),
+    "ls": _object(
+        endpoints=_list(
+            _object(
+                network=_TEXT,
+                container=_TEXT,
+                name=_TEXT,
+                ifname=_TEXT,
+                addresses=_list(_TEXT),
+                mac=_TEXT,
+                host_ifname=_TEXT,
+                netns=_TEXT,
+                datastore=_TEXT,
+                state=_TEXT,
+                policy=_TEXT,
+            )
+        )
+    ),
     "rule": _object(rules=_list(_object(code=_TEXT, severity=_TEXT, text=_TEXT))),
     "matrix": _object(rows=_list(_TEXT), columns=_list(_TEXT), cells=_list(_ref("cell"))),
 }

@@ -32,7 +32,7 @@ class Podman:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._env = environment(
+        self.environment = environment(
             {
                 "CONTAINERS_CONF": lab.write(f"{_FOLDER}/containers.conf", _CONFIG),
                 "CONTAINERS_STORAGE_CONF": lab.write(f"{_FOLDER}/storage.conf", _STORAGE),
@@ -40,7 +40,7 @@ class Podman:
         )
 
     def __call__(self, *argv: str) -> subprocess.CompletedProcess[bytes]:
-        return self._lab.run("podman", "--tmpdir", f"{_FOLDER}/tmp", *argv, env=self._env)
+        return self._lab.run("podman", "--tmpdir", f"{_FOLDER}/tmp", *argv, env=self.environment)
 
     def network(self, conf: Mapping[str, Any], *chained: Mapping[str, Any]) -> None:
         """Write a .conflist (podman reads nothing else): this conf, then the chained plugins."""

@@ -1,0 +1,78 @@
+"""calico-rkt ls on a host with containers: what runs where, and what of it is no longer there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from calico_rkt.compiler.cli.formats.json_schema import answers
+from tests.clients.support.caller import Caller
+from tests.clients.support.lab import IDLE, PLUGINS, Lab, conf, environment, pool
+from tests.clients.support.podman import Podman
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+WEB = conf("web", pool("10.61.0.0/24"))
+LONG = "c" * 64
+
+
+def ls(lab: Lab, *argv: str, **more: str) -> subprocess.CompletedProcess[str]:
+    done = lab.run(f"{PLUGINS}/calico", "ls", *argv, env={**environment(), **more})
+    assert b"Traceback" not in done.stdout + done.stderr, done
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def endpoints(lab: Lab, *argv: str, **more: str) -> list[dict[str, object]]:
+    document = json.loads(ls(lab, *argv, "--format", "json", **more).stdout)
+    Draft202012Validator(answers()).validate(document)
+    return document["endpoints"]
+
+
+@pytest.fixture
+def cni(lab: Lab) -> Caller:
+    lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+    return Caller(lab)
+
+
+def test_each_endpoint_is_a_line_and_a_dead_one_says_so(lab: Lab, cni: Caller) -> None:
+    cni.add(WEB, "c1", lab.netns("a"))
+    cni.add(WEB, LONG, lab.netns("b"))
+    head, first, second = ls(lab).stdout.splitlines()
+    assert head.split() == ["NETWORK", "CONTAINER", "NAME", "IFNAME", "ADDRESS", "HOST", "END", "STATE", "POLICY"]
+    assert first.split()[:5] == ["web", "c1", "-", "eth0", "10.61.0.1"]
+    assert first.endswith("attached  in step")
+    assert second.split()[1] == LONG[:12]
+    lab.out("ip", "netns", "del", "b")
+    assert [e["state"] for e in endpoints(lab)] == ["attached", "gone"]
+    lab.override("web", "network: web\ningress:\n  - {action: Allow, protocol: TCP}\n")
+    assert {e["policy"] for e in endpoints(lab)} == {"stale"}
+
+
+def test_a_container_is_meant_by_its_name_its_id_or_the_begin_of_it_and_a_network_by_its_name(
+    lab: Lab, cni: Caller
+) -> None:
+    cni.add(WEB, LONG, lab.netns("a"))
+    for word in (LONG, LONG[:5], "web", "10.61.0.1"):
+        assert [e["container"] for e in endpoints(lab, word)] == [LONG]
+    for word in ("d", "eth0", "10.61.0.2", "we", ""):
+        done = ls(lab, word)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"no endpoint is {word!r}'s" in done.stderr
+
+
+def test_nothing_is_no_fault(lab: Lab) -> None:
+    done = ls(lab)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "calico-rkt: there is no endpoint on this host\n"
+    assert endpoints(lab) == []
+
+
+def test_podman_s_containers_have_their_names(lab: Lab) -> None:
+    podman = Podman(lab)
+    podman.network(WEB)
+    podman.run("web", "server", *IDLE)
+    (found,) = endpoints(lab, "server", **podman.environment)
+    assert (found["name"], found["network"], found["state"]) == ("server", "web", "attached")
