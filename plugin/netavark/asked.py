@@ -62,17 +62,18 @@ def read_container(asked: Mapping[str, Any]) -> Container:
 
 
 def _ports(mapping: object) -> Sequence[Port]:
-    """The ports of one mapping, which may be a range."""
+    """The ports of one mapping, which may be a range, and of several protocols."""
     if not isinstance(mapping, dict):
         raise _bad("a port mapping is no object")
     host, inside, many = _number(mapping, "host_port"), _number(mapping, "container_port"), _number(mapping, "range", 1)
     if max(host, inside) + many > 65536:
         raise _bad(f"{many} ports from {max(host, inside)} on are more than there are")
-    protocol, at = mapping.get("protocol") or "tcp", mapping.get("host_ip") or ""
-    if protocol not in _PROTOCOLS:
-        raise _bad(f"the protocol of a port mapping is {protocol!r}")
+    given, at = mapping.get("protocol") or "tcp", mapping.get("host_ip") or ""
+    protocols = given.split(",") if isinstance(given, str) else []
+    if not protocols or not set(protocols) <= set(_PROTOCOLS):
+        raise _bad(f"the protocol of a port mapping is {given!r}")
     where = _address(at) if at else ""
-    return [Port(host + n, inside + n, protocol, where) for n in range(many)]
+    return [Port(host + n, inside + n, protocol, where) for protocol in protocols for n in range(many)]
 
 
 def _number(mapping: Mapping[str, Any], key: str, default: int = 0) -> int:

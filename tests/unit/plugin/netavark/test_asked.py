@@ -31,6 +31,12 @@ def test_a_range_of_ports_is_each_of_them() -> None:
     assert found.ports == (Port(8080, 80, "tcp", "::1"), Port(8081, 81, "tcp", "::1"), Port(8080, 80, "udp"))
 
 
+def test_protocols_with_commas_between_are_each_of_them() -> None:
+    """As netavark's own types say; none means TCP."""
+    found = read_container(asked(mapping(protocol="tcp,udp"), mapping(host_port=53, protocol="")))
+    assert found.ports == (Port(8080, 80, "tcp"), Port(8080, 80, "udp"), Port(53, 80, "tcp"))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -42,6 +48,7 @@ def test_a_range_of_ports_is_each_of_them() -> None:
         {"range": -1},
         {"protocol": "icmp"},
         {"protocol": 6},
+        {"protocol": "tcp,"},
         {"host_ip": "here"},
         {"host_ip": 7},
     ],
