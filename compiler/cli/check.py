@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline
-from calico_rkt.compiler.cli.formats.findings import FORMATS, in_order, plain, render_as
+from calico_rkt.compiler.cli.formats.findings import FORMATS, finding_values, findings_in_order, render_as
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.options import add_choice, chosen
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _rendered(style: str, found: tuple[Diagnostic, ...], workspace: Workspace) -> str:
     if style == "json":
-        return document("check", {"findings": [plain(d) for d in in_order(found)]}, read_values(workspace))
+        return document(
+            "check", {"findings": [finding_values(d) for d in findings_in_order(found)]}, read_values(workspace)
+        )
     shown = found if style == "text" else (*checked_out(workspace, found), *notes(workspace))
     return render_as(style, shown, colour=coloured(sys.stdout))

@@ -10,14 +10,14 @@ from calico_rkt.compiler.cli.formats.diff_markdown import markdown
 from calico_rkt.compiler.cli.formats.findings import FORMATS, render_as
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.places import add_folder_option, here, named
-from calico_rkt.compiler.cli.preface import beside, checked_out, ended, notes, read_values, say
+from calico_rkt.compiler.cli.preface import checked_out, ended, notes, read_values, reservations_beside, say
 from calico_rkt.compiler.cli.process import coloured, write_stdout
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.diff import diff_worlds
-from calico_rkt.compiler.review.diff_text import problems, strays_text, text, values
+from calico_rkt.compiler.review.diff_text import problems_of_diff, strays_text, text_of_diff, values_of_diff
 from calico_rkt.compiler.review.envelope import outside_envelope
 from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.targets.felix import JUDGED
@@ -86,10 +86,10 @@ def _status(args: argparse.Namespace, result: Diff, strays: tuple[Change, ...] |
 def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None, workspaces: list[Workspace]) -> str:
     if style == "json":
         read = dict(zip(("old", "new"), map(read_values, workspaces), strict=True))
-        return document("diff", values(result, strays), read)
+        return document("diff", values_of_diff(result, strays), read)
     if style == "markdown":
-        return markdown(result, strays) + beside(style, *workspaces)
+        return markdown(result, strays) + reservations_beside(style, *workspaces)
     if style == "text":
-        return text(result, colour=coloured(sys.stdout)) + strays_text(strays, undecided=bool(result.undecided))
-    found = checked_out(workspaces[1], problems(result, strays))
+        return text_of_diff(result, colour=coloured(sys.stdout)) + strays_text(strays, undecided=bool(result.undecided))
+    found = checked_out(workspaces[1], problems_of_diff(result, strays))
     return render_as(style, (*found, *(n for w in workspaces for n in notes(w))), colour=False)

@@ -7,7 +7,7 @@ import sys
 
 from calico_rkt.compiler.cli.formats.matrix import render_matrix
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
-from calico_rkt.compiler.cli.preface import beside, ended, preface, read_values
+from calico_rkt.compiler.cli.preface import ended, preface, read_values, reservations_beside
 from calico_rkt.compiler.cli.process import coloured, write_file, write_stdout
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.review.build import build_world
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     text = head + render_matrix(
         args.format, found, colour=not args.output and coloured(sys.stdout), read=read_values(workspace)
     )
-    text += beside(args.format, workspace)
+    text += reservations_beside(args.format, workspace)
     if args.output and args.output != "-":
         write_file(args.output, text)
     else:

@@ -26,7 +26,7 @@ def lines(*workspaces: Workspace) -> tuple[str, ...]:
     return tuple(out)
 
 
-def beside(style: str, *workspaces: Workspace) -> str:
+def reservations_beside(style: str, *workspaces: Workspace) -> str:
     """The reservations under an answer in markdown; on stderr, where the format has no room for them."""
     told = dict.fromkeys(line for workspace in workspaces for line in reservations(workspace))
     if style == "markdown":

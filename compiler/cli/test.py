@@ -6,7 +6,7 @@ import argparse
 import sys
 from fnmatch import fnmatchcase
 
-from calico_rkt.compiler.cli.formats.findings import FORMATS, plain, render_as
+from calico_rkt.compiler.cli.formats.findings import FORMATS, finding_values, render_as
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.places import add_workspace, workspace_of
 from calico_rkt.compiler.cli.preface import checked_out, ended, notes, read_values, say
@@ -101,7 +101,7 @@ def _values(
             }
             for p, o in outcomes
         ],
-        "problems": [plain(d) for d in found],
+        "problems": [finding_values(d) for d in found],
     }
     if missing is not None:
         out["untested"] = [{"line": place(r.span), "rule": rule_words(r)} for r in missing]

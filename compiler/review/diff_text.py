@@ -16,7 +16,7 @@ _MOST = 6
 """Lines, names or ways that a flow lists; JSON has them all."""
 
 
-def text(diff: Diff, *, colour: bool = False) -> str:
+def text_of_diff(diff: Diff, *, colour: bool = False) -> str:
     """Newly allowed first, the smallest flow first; each with an example, and the lines that decide."""
     out: list[str] = []
     for widened, title, code in ((True, "newly allowed:", "1;31"), (False, "newly denied:", "1;33")):
@@ -27,11 +27,11 @@ def text(diff: Diff, *, colour: bool = False) -> str:
             lines += [f"  {more} more flows: --format json has them all"] if more > 0 else []
             shown = printable_lines(lines)
             out.append(f"\x1b[{code}m{title}\x1b[0m\n{shown}" if colour else f"{title}\n{shown}")
-    rest = remarks(diff)
+    rest = remarks_of_diff(diff)
     return "\n".join([*out, printable_lines(rest)] if rest else out)
 
 
-def remarks(diff: Diff) -> list[str]:
+def remarks_of_diff(diff: Diff) -> list[str]:
     """What is to be said beside the flows, a line each; the verdict on the whole comes last."""
     out = [f"undecided: {words}" for words in diff.undecided]
     for what, names in (("added", diff.added), ("removed", diff.removed)):
@@ -60,7 +60,7 @@ def strays_text(strays: tuple[Change, ...] | None, *, undecided: bool) -> str:
     )
 
 
-def problems(diff: Diff, strays: tuple[Change, ...] | None = None) -> tuple[Diagnostic, ...]:
+def problems_of_diff(diff: Diff, strays: tuple[Change, ...] | None = None) -> tuple[Diagnostic, ...]:
     """Each change as a diagnostic on the line of the new revision that it is about, for scanners and logs."""
     out = [
         warning(code, f"newly {what}: {heading(c)}", c.place, hint="; ".join(_because(c)))
@@ -77,7 +77,7 @@ def problems(diff: Diff, strays: tuple[Change, ...] | None = None) -> tuple[Diag
     return tuple(out)
 
 
-def values(diff: Diff, strays: tuple[Change, ...] | None = None) -> dict[str, object]:
+def values_of_diff(diff: Diff, strays: tuple[Change, ...] | None = None) -> dict[str, object]:
     """The same for JSON."""
     return {
         "old": diff.old,
@@ -96,10 +96,10 @@ def values(diff: Diff, strays: tuple[Change, ...] | None = None) -> dict[str, ob
 
 def heading(change: Change) -> str:
     """Who to whom, and what: `outside -> web: TCP port 443`."""
-    return f"{parties(change.sources)} -> {parties(change.destinations)}: {change.flow}"
+    return f"{named_parties(change.sources)} -> {named_parties(change.destinations)}: {change.flow}"
 
 
-def parties(names: Sequence[str]) -> str:
+def named_parties(names: Sequence[str]) -> str:
     """`a or b or 58 more`."""
     shown = [*names[:_MOST], f"{len(names) - _MOST} more"] if len(names) > _MOST + 1 else names
     return " or ".join(shown)

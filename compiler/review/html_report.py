@@ -13,7 +13,7 @@ from calico_rkt import __version__
 from calico_rkt.compiler.diagnostics import Diagnostic, printable
 from calico_rkt.compiler.packets.wording import packet_words
 from calico_rkt.compiler.review.change import Change, Diff
-from calico_rkt.compiler.review.diff_text import decided_by, parties, remarks
+from calico_rkt.compiler.review.diff_text import decided_by, named_parties, remarks_of_diff
 from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_words, flow_words
 from calico_rkt.compiler.review.wording import place, rule_words
 from calico_rkt.compiler.targets.printing import render_template, template_text
@@ -68,7 +68,7 @@ def page(review: Review) -> str:
         findings=[_finding(d) for d in review.findings],
         tests=[dict(zip(("kind", "name", "place", "holds"), t, strict=True)) for t in review.tests],
         since=printable(review.diff.old) if review.diff else "",
-        remarks=[printable(r) for r in remarks(review.diff)] if review.diff else [],
+        remarks=[printable(r) for r in remarks_of_diff(review.diff)] if review.diff else [],
         changes=_changes(review.diff),
     )
 
@@ -142,8 +142,8 @@ def _changes(diff: Diff | None) -> list[tuple[str, list[dict[str, object]]]] | N
 
 def _change(c: Change) -> dict[str, object]:
     texts: Iterable[tuple[str, str]] = (
-        ("sources", parties(c.sources)),
-        ("destinations", parties(c.destinations)),
+        ("sources", named_parties(c.sources)),
+        ("destinations", named_parties(c.destinations)),
         ("flow", str(c.flow)),
         ("example", packet_words(c.example)),
     )

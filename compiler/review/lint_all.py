@@ -90,13 +90,13 @@ def _merged(span: Span, users: Sequence[_Use], found: Sequence[Said]) -> Diagnos
     names = list(dict.fromkeys(d.network for d, _ in users))
     if len({t.lines for t in found}) > 1:
         lines = [f"in {d.network!r} {t.lines}" for (d, _), t in zip(users, found, strict=True)]
-        message = first.message + joined(lines)
+        message = first.message + cut_short(lines)
     else:
-        message = f"{first.message}{first.lines}; in all networks that use it: {joined(map(repr, names))}"
+        message = f"{first.message}{first.lines}; in all networks that use it: {cut_short(map(repr, names))}"
     return warning(first.code, message, span, hint=first.hint)
 
 
-def joined(words: Iterable[str]) -> str:
+def cut_short(words: Iterable[str]) -> str:
     """A list for a message, cut short."""
     found = list(words)
     if len(found) > _MOST:

@@ -12,7 +12,7 @@ from calico_rkt.compiler.ir.resolved import nets
 from calico_rkt.compiler.ir.selector import has
 from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.packets.space import Space, meet
-from calico_rkt.compiler.review.lint_all import joined
+from calico_rkt.compiler.review.lint_all import cut_short
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.snapshot import World
 
@@ -40,8 +40,8 @@ def unmatched(world: World, files: frozenset[str], told: frozenset[Span]) -> Ite
         whys = [why for _, why in found if why is not None]
         if len(whys) == len(found):
             words = list(dict.fromkeys(words for _, words in whys))
-            names = "" if len(found) == 1 else f" (used by {joined(repr(n) for n, _ in found)})"
-            yield warning(whys[0][0], f"this rule matches nothing: {joined(words)}{names}", span, hint="take it out")
+            names = "" if len(found) == 1 else f" (used by {cut_short(repr(n) for n, _ in found)})"
+            yield warning(whys[0][0], f"this rule matches nothing: {cut_short(words)}{names}", span, hint="take it out")
 
 
 class _Anybody:

@@ -17,7 +17,7 @@ from calico_rkt.compiler.workspace.policy import parse_files
 from calico_rkt.compiler.workspace.sources import Sources
 from calico_rkt.compiler.workspace.standing import Reader, stands_for
 from calico_rkt.compiler.workspace.taken import taken
-from calico_rkt.compiler.workspace.unread import beside, misnamed, too_deep, unnamed
+from calico_rkt.compiler.workspace.unread import misnamed, too_deep, unnamed, unread_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,12 @@ def assemble(where: str, listing: Listing, kind: str = "folder", more: Reader | 
     instead, told = ({}, []) if listing.chosen else stands_for(confs, usual, more)
     every = [usual, *instead.values()]
     read = [data for o in every for data in o.data.values()]
-    told += [*too_deep(listing.nested, read), *beside(listing.stray, read)]
+    told += [*too_deep(listing.nested, read), *unread_beside(listing.stray, read)]
     using = {c.name: instead.get(normpath(c.profiles_dir), usual) for c in confs.confs}
     folders = tuple(o.folder for o in every if o.folder)
-    return joined(where, confs, every, using, Sources(kind, (where,), folders), told, baseline=listing.baseline)
+    return joined_workspace(
+        where, confs, every, using, Sources(kind, (where,), folders), told, baseline=listing.baseline
+    )
 
 
 def none_here(where: str, also: str = "") -> CompileError:
@@ -111,7 +113,7 @@ def none_here(where: str, also: str = "") -> CompileError:
     return CompileError([error("CR806", f"no conf of type calico is here{also}", path=where, hint=hint)])
 
 
-def joined(
+def joined_workspace(
     where: str,
     confs: Confs,
     every: list[Overrides],

@@ -11,7 +11,7 @@ from pathlib import Path
 from calico_rkt.compiler.conf.netconf import PROFILES_DIR
 from calico_rkt.compiler.conf.shape import names_us, shape_of
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
-from calico_rkt.compiler.workspace.assemble import Listing, Workspace, assemble, joined, none_here
+from calico_rkt.compiler.workspace.assemble import Listing, Workspace, assemble, joined_workspace, none_here
 from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, nearly_confs
 from calico_rkt.compiler.workspace.files import (
     BASELINE,
@@ -36,7 +36,7 @@ from calico_rkt.compiler.workspace.host import (
 from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in, read_inside
 from calico_rkt.compiler.workspace.place import Place
 from calico_rkt.compiler.workspace.sources import Sources
-from calico_rkt.compiler.workspace.unread import beside
+from calico_rkt.compiler.workspace.unread import unread_beside
 
 
 def open_folder(folder: Path, environ: Mapping[str, str], profiles: Path | None = None) -> Workspace:
@@ -136,7 +136,7 @@ def open_host(folders: Sequence[Path], environ: Mapping[str, str], profiles: Pat
     where = str(shown[0]) if len(shown) == 1 else "this host"
     baseline, home = _baseline(shown)
     found = [*told, *_strays(shown, sets), *(() if folders else kept_alone(confs))]
-    return replace(joined(where, confs, sets, using, sources, found, baseline=baseline), home=home)
+    return replace(joined_workspace(where, confs, sets, using, sources, found, baseline=baseline), home=home)
 
 
 def _strays(folders: Sequence[Path], sets: Sequence[Overrides]) -> list[Diagnostic]:
@@ -144,7 +144,7 @@ def _strays(folders: Sequence[Path], sets: Sequence[Overrides]) -> list[Diagnost
     for folder in folders:
         found += nearly_confs(folder)
         if not any(same_folder(folder, Path(o.folder)) for o in sets):
-            found += beside(strays_in(folder), [data for o in sets for data in o.data.values()])
+            found += unread_beside(strays_in(folder), [data for o in sets for data in o.data.values()])
     return found
 
 

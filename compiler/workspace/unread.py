@@ -54,7 +54,7 @@ def too_deep(files: Mapping[str, bytes], read: Iterable[bytes]) -> tuple[Diagnos
     )
 
 
-def beside(files: Mapping[str, bytes], read: Iterable[bytes]) -> tuple[Diagnostic, ...]:
+def unread_beside(files: Mapping[str, bytes], read: Iterable[bytes]) -> tuple[Diagnostic, ...]:
     """A warning for each YAML file that says what an override says, and stands beside the confs; read as above."""
     return tuple(
         warning("CR707", "not read: it stands beside the confs", path=path, hint="overrides stand in profiles/")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from calico_rkt.compiler.cli.formats.findings import in_order, plain
+from calico_rkt.compiler.cli.formats.findings import finding_values, findings_in_order
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.preface import preface, read_values
 from calico_rkt.compiler.diagnostics import render_diagnostics
@@ -89,7 +89,7 @@ def _status(host: Decided, *, as_json: bool, with_agent: bool) -> int:
         if with_agent:
             more["agent"] = dataclasses.asdict(agent) if agent else None
         more["confs"] = _confs(host)
-        more["findings"] = [plain(d) for d in in_order(told)]
+        more["findings"] = [finding_values(d) for d in findings_in_order(told)]
         print(document("status", {"networks": shown, **more}, read_values(host.workspace)), end="")
     else:
         print(preface(host.workspace), end="")

@@ -22,18 +22,18 @@ def shown(change: Change, what: str = "what the files say") -> str:
         return f"{change.new.network}: the published profile was edited by hand\n{change.new.text}"
     old = change.live or (change.old.text if change.old else "")
     head = "edited by hand" if change.edited else "published profile" if change.old else "not published yet"
-    diff_worlds = difflib.unified_diff(old.splitlines(), change.new.text.splitlines(), head, what, lineterm="")
-    return f"{change.new.network}:\n" + "\n".join(diff_worlds)
+    lines = difflib.unified_diff(old.splitlines(), change.new.text.splitlines(), head, what, lineterm="")
+    return f"{change.new.network}:\n" + "\n".join(lines)
 
 
 def reviewed(old: World, new: World) -> bool:
     """Show what is let through and denied from old to new, and the promises that would not hold; whether all hold."""
     from calico_rkt.compiler.review.diff import diff_worlds
-    from calico_rkt.compiler.review.diff_text import text
+    from calico_rkt.compiler.review.diff_text import text_of_diff
     from calico_rkt.plugin.publish.effect import broken
 
     print()
-    print(text(diff_worlds(old, new)), end="")
+    print(text_of_diff(diff_worlds(old, new)), end="")
     found = broken(new)
     print(render_diagnostics(found), end="")
     return not any(d.is_error for d in found)

@@ -47,7 +47,7 @@ class LocalStore:
         self,
         run_dir: Path,
         lib_dir: Path,
-        verify_calico_v3: Callable[[str], Network],
+        verify: Callable[[str], Network],
         *,
         warm: bool = False,
         leaves_flows: bool = True,
@@ -56,7 +56,7 @@ class LocalStore:
         self._warm = warm
         state, profiles = _paths(run_dir, lib_dir)
         self._state = (statefile.warm if warm else statefile.StateFile)(state)
-        self._profiles = ProfileFolder(profiles, verify_calico_v3)
+        self._profiles = ProfileFolder(profiles, verify)
         self._seen: dict[str, set[str]] = {}
         self._guarded: dict[str, str] = {}
         self._flows_left, self._leaves_flows = False, leaves_flows

@@ -15,7 +15,7 @@ from calico_rkt.compiler.cli.formats.matrix import render_matrix
 from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd
 from calico_rkt.compiler.ir.model import Action
 from calico_rkt.compiler.review.diff import diff_worlds
-from calico_rkt.compiler.review.diff_text import problems, text, values
+from calico_rkt.compiler.review.diff_text import problems_of_diff, text_of_diff, values_of_diff
 from calico_rkt.compiler.review.explain import cases
 from calico_rkt.compiler.review.html_report import Review, page
 from calico_rkt.compiler.review.matrix import matrix_of
@@ -67,14 +67,14 @@ def test_the_flows_of_every_format_are_those_of_the_answer(drawn):
         assert [line.strip() for line in lines] == list(map(str, case.flows))
     found = diff_worlds(old.world, new.world)
     headings = [f"{' or '.join(c.sources)} -> {' or '.join(c.destinations)}: {c.flow}" for c in found.changes]
-    assert re.findall(r"^  (\S.* -> .*)$", text(found), re.MULTILINE) == headings
-    assert [c["words"] for c in values(found)["changes"]] == headings
+    assert re.findall(r"^  (\S.* -> .*)$", text_of_diff(found), re.MULTILINE) == headings
+    assert [c["words"] for c in values_of_diff(found)["changes"]] == headings
     cells = [r.split(" | ") for r in markdown(found).splitlines() if r.startswith("| ") and " -> " in r]
     assert [f"{plain(c[0][2:])} -> {plain(c[1])}: {plain(c[2])}" for c in cells] == headings
-    github = render_as("github", problems(found), colour=False)
+    github = render_as("github", problems_of_diff(found), colour=False)
     told = [m.replace("%25", "%") for m in re.findall(r"newly (?:allowed|denied): (.*?)%0A", github)]
     assert sorted(told) == sorted(headings)
-    results = json.loads(render_as("sarif", problems(found), colour=False))["runs"][0]["results"]
+    results = json.loads(render_as("sarif", problems_of_diff(found), colour=False))["runs"][0]["results"]
     messages = [r["message"]["text"].replace("{{", "{").replace("}}", "}").splitlines()[0] for r in results]
     assert sorted(m.split(": ", 1)[1] for m in messages if m.startswith("newly")) == sorted(headings)
     report = page(Review("here", table, (), (), found))

@@ -13,16 +13,16 @@ _GITHUB_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.
 
 def render_as(style: str, diagnostics: Iterable[Diagnostic], *, colour: bool) -> str:
     """The diagnostics in one of FORMATS, each once, by file and line; colour is for text only."""
-    found = in_order(diagnostics)
+    found = findings_in_order(diagnostics)
     return render_diagnostics(found, colour=colour) if style == "text" else _WRITERS[style](found)
 
 
-def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def findings_in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Each once, by file and line."""
     return tuple(sorted(set(diagnostics), key=position))
 
 
-def plain(d: Diagnostic) -> dict[str, object]:
+def finding_values(d: Diagnostic) -> dict[str, object]:
     """A diagnostic as an object of plain values; path, line and columns are null where it has none."""
     place: dict[str, object] = {"path": d.path or None, "line": None, "column": None, "end_column": None}
     if d.span:
@@ -46,7 +46,7 @@ def markdown_code(text: str) -> str:
 def _json(diagnostics: tuple[Diagnostic, ...]) -> str:
     from calico_rkt.compiler.cli.formats.json_document import document
 
-    return document("problems", {"problems": [plain(d) for d in diagnostics]})
+    return document("problems", {"problems": [finding_values(d) for d in diagnostics]})
 
 
 def _sarif(diagnostics: tuple[Diagnostic, ...]) -> str:

@@ -65,7 +65,7 @@ def _document(profile: Published) -> dict[str, Any]:
 
 
 def _ours_only(of: Mapping[str, Any]) -> dict[str, Any]:
-    """The resource as verify() reads it: without what others noted, or a server adds."""
+    """The resource as verify_calico_v3() reads it: without what others noted, or a server adds."""
     metadata = {k: v for k, v in (of.get("metadata") or {}).items() if k in ("name", "annotations")}
     notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k.startswith(_OURS)}
     return {**{k: v for k, v in of.items() if k != "status"}, "metadata": {**metadata, "annotations": notes}}

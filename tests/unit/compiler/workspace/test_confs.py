@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.conf.shape import Shape, shape_of
 from calico_rkt.compiler.workspace.confs import conf_files, nearly_confs, read_confs
-from calico_rkt.compiler.workspace.unread import beside, too_deep
+from calico_rkt.compiler.workspace.unread import too_deep, unread_beside
 
 WEB = {"cniVersion": "1.0.0", "name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}
 PLUGIN = {"type": "calico", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}
@@ -130,5 +130,5 @@ def test_etcd_without_endpoints_is_an_error_where_the_environment_is_known_and_e
     ],
 )
 def test_a_stray_file_is_told_where_it_says_what_an_override_says(text, told):
-    assert bool(beside({"x.yaml": text.encode()}, [])) is told
+    assert bool(unread_beside({"x.yaml": text.encode()}, [])) is told
     assert bool(too_deep({"x.yaml": text.encode()}, [])) is told
