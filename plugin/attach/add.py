@@ -106,6 +106,10 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         shown = result.to_json(conf.cni_version)
         store.finish(key, nonce, stored(result, said, made.table))
         trace.mark("record")
+        if b'"portMappings"' in request.raw:  # the capability is declared: published ports may be handed over
+            from calico_rkt.plugin.attach import ports
+
+            ports.tell(request, endpoint, store)
         answer(result)
         trace.mark("answer")
         undo.pop_all()

@@ -1,0 +1,163 @@
+"""A call whose runtime hands published ports over in; what it gets of them, said in the log, out.
+
+A runtime says which ports of the host it wants only to plugins whose conf declares the capability portMappings. This
+plugin maps none, but it can tell where nobody does, and where policy closes what is mapped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Mapping as Object
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TypeGuard
+
+from calico_rkt.compiler.conf.netconf import Address
+from calico_rkt.compiler.conf.shape import TYPE
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.review.from_outside import closed_from_outside
+from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.workspace.chains import chains_of
+from calico_rkt.plugin.attach.delete import words
+from calico_rkt.plugin.cni.request import Request
+from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.protocol import Store
+
+PORTMAP = '{"type": "portmap", "capabilities": {"portMappings": true}}'
+_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A port of the host that leads to one of the container; host_ip is empty where all of the host's addresses do."""
+
+    host: int
+    container: int
+    protocol: str
+    host_ip: str = ""
+
+    def __str__(self) -> str:
+        to = f"->{self.container}" if self.container != self.host else ""
+        return f"{f'{self.host_ip}:' if self.host_ip else ''}{self.host}{to}/{self.protocol}"
+
+    def reaches(self, address: Address) -> bool:
+        """Whether somebody outside could come to this address by it: not by the host's loopback."""
+        if not self.host_ip:
+            return True
+        try:
+            at = ip_address(self.host_ip)
+        except ValueError:
+            return True  # the plugin that maps it will say so
+        return at.version == address.version and not at.is_loopback
+
+
+def tell(request: Request, endpoint: Endpoint, store: Store) -> None:
+    """Warn of each port that is asked for and that nobody outside will reach. An ADD never fails for what is told."""
+    try:
+        mappings = mappings_of(request.raw)
+        if mappings:
+            for line in _said(mappings, request, endpoint, store):
+                LOG.warning("ADD %s %s %s: %s", *words(endpoint.key), line)
+    except Exception as e:  # noqa: BLE001 - the container is attached, whatever can be told of it
+        LOG.info("ADD %s %s %s: published ports could not be judged: %s", *words(endpoint.key), e)
+
+
+def mappings_of(raw: bytes) -> tuple[Mapping, ...]:
+    """runtimeConfig.portMappings of a conf; what is no mapping is left to the plugin that maps."""
+    loaded = json.loads(raw)
+    runtime = loaded.get("runtimeConfig") if isinstance(loaded, dict) else None
+    listed = runtime.get("portMappings") if isinstance(runtime, dict) else None
+    return tuple(dict.fromkeys(_mappings(listed if isinstance(listed, list) else ())))
+
+
+def _mappings(listed: Sequence[object]) -> Iterator[Mapping]:
+    for one in listed:
+        if not isinstance(one, dict):
+            continue
+        host, container, protocol = one.get("hostPort"), one.get("containerPort"), one.get("protocol") or "tcp"
+        host_ip = one.get("hostIP") or ""
+        if _is_port(host) and _is_port(container) and isinstance(protocol, str) and isinstance(host_ip, str):
+            yield Mapping(host, container, protocol.lower(), host_ip)
+
+
+def _is_port(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
+
+
+def _said(mappings: Sequence[Mapping], request: Request, endpoint: Endpoint, store: Store) -> Iterator[str]:
+    unmapped = _unmapped(request.conf.name)
+    if unmapped:
+        yield (
+            f"{_listed(mappings)} asked for, but no plugin of {unmapped} maps ports: nobody reaches them; "
+            f"make it a list (.conflist) with {PORTMAP} behind calico"
+        )
+    elif "_CONTAINERS_ROOTLESS_UID" in os.environ:  # podman's own word
+        yield (
+            f"{_listed(mappings)} published without root: whoever comes by them reaches the container as "
+            "the host does, whatever policy says"
+        )
+    elif isinstance(store, LocalStore):  # a cluster has policy of its own beside the profile
+        yield from _denied(mappings, endpoint, store)
+
+
+def _unmapped(network: str) -> str:
+    """The files of this host's confs that name the network, where none of them has a plugin that maps ports.
+
+    Empty where one has, and where no conf is found: a runtime may have folders of its own.
+    """
+    chains = chains_of(network)
+    plugins = [plugin for chain in chains.values() for plugin in chain.plugins]
+    return "" if any(map(_maps, plugins)) else " and ".join(chains)
+
+
+def _maps(plugin: Object[str, object]) -> bool:
+    declared = plugin.get("capabilities")
+    return plugin.get("type") != TYPE and isinstance(declared, dict) and declared.get("portMappings") is True
+
+
+def _denied(mappings: Sequence[Mapping], endpoint: Endpoint, store: LocalStore) -> Iterator[str]:
+    """What is published to the outside and closed to all of it, by the policy in force, protocol by protocol."""
+    published = store.published(object_id(endpoint.key.network))
+    if published is None:
+        return
+    network, owned = verify(published.text), store.ranges()
+    for name, number in _NUMBERS.items():
+        closed: dict[Address, tuple[int, ...]] = {}
+        for address in endpoint.addresses:
+            asked = [m.container for m in mappings if m.protocol == name and m.reaches(address)]
+            closed[address] = closed_from_outside(network, address, number, asked, owned)
+        shut = [m for m in mappings if m.protocol == name and any(_leads(m, a, closed[a]) for a in closed)]
+        if shut:
+            ports = f"destination: {{ports: [{_ranges({m.container for m in shut})}]}}"
+            rule = f"- {{action: Allow, protocol: {name.upper()}, source: {{notSelector: all()}}, {ports}}}"
+            yield (
+                f"{_listed(shut)} published but denied from outside by the policy of network {endpoint.key.network!r}; "
+                f"to let the outside in, put into its override, under ingress and above `- default`: {rule}; "
+                "then calico-rkt apply"
+            )
+
+
+def _ranges(ports: Collection[int]) -> str:
+    """As an override's list of ports has them: 80, 8080:8090."""
+    found: list[list[int]] = []
+    for port in sorted(ports):
+        if found and port == found[-1][1] + 1:
+            found[-1][1] = port
+        else:
+            found.append([port, port])
+    return ", ".join(f"{lo}:{hi}" if lo < hi else str(lo) for lo, hi in found)
+
+
+def _leads(mapping: Mapping, address: Address, closed: Collection[int]) -> bool:
+    return mapping.container in closed and mapping.reaches(address)
+
+
+def _listed(mappings: Sequence[Mapping]) -> str:
+    """Up to eight of them, with the verb that follows."""
+    shown = map(str, mappings[:8])
+    more = f" and {len(mappings) - 8} more" if len(mappings) > 8 else ""
+    return f"port{'s' if len(mappings) > 1 else ''} {', '.join(shown)}{more} {'are' if len(mappings) > 1 else 'is'}"
