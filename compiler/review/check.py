@@ -11,6 +11,7 @@ from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.lint_all import lint_all
 from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.promises import problem, promises
+from calico_rkt.compiler.review.readers import refused_by_runtimes
 from calico_rkt.compiler.review.remarks import remarks
 from calico_rkt.compiler.review.unmatched import unmatched
 from calico_rkt.compiler.targets import TARGETS
@@ -22,6 +23,7 @@ from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
 def check_workspace(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagnostic, ...]:
     """All problems of all confs and overrides, each once; rules that a target can't say are analysed all the same."""
     found: list[Diagnostic] = [*workspace.diagnostics, *(d for u in workspace.unusable for d in u.diagnostics)]
+    found += refused_by_runtimes(workspace.confs, workspace.conf_paths)
     networks: dict[str, Network] = {}
     known_to: dict[str, frozenset[str]] = {}
     for n, conf in enumerate(workspace.confs):

@@ -18,6 +18,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "CR221": "type and plugins in one conf",
         "CR222": "a cluster without an address",
         "CR223": "a conf that rkt does not read",
+        "CR224": "a cniVersion that runtimes refuse",
         "CR404": "notNets of one family",
         "CR703": "an override in a file of another name",
         "CR705": "a network that nobody knows",

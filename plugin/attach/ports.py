@@ -18,7 +18,7 @@ from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.conf.shape import TYPE
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.review.from_outside import closed_from_outside
-from calico_rkt.compiler.targets.calico_v3.read import verify
+from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.workspace.chains import chains_of
 from calico_rkt.plugin.attach.delete import words
 from calico_rkt.plugin.cni.request import Request
@@ -124,7 +124,7 @@ def _denied(mappings: Sequence[Mapping], endpoint: Endpoint, store: LocalStore) 
     published = store.published(object_id(endpoint.key.network))
     if published is None:
         return
-    network, owned = verify(published.text), store.ranges()
+    network, owned = verify_calico_v3(published.text), store.ranges()
     for name, number in _NUMBERS.items():
         closed: dict[Address, tuple[int, ...]] = {}
         for address in endpoint.addresses:

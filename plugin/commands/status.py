@@ -119,12 +119,16 @@ def _confs(host: Decided) -> list[dict[str, object]]:
     ]
 
 
+_NOT_BY = {".conf": "; not by podman", ".json": "; not by podman", ".conflist": "; not by rkt"}
+"""Those who pass over such a file without a word."""
+
+
 def _suffixes(host: Decided) -> list[str]:
     """Who reads the confs that are here, one line a suffix; rkt has a folder of its own."""
     counts = Counter(PurePath(path).suffix for path in host.workspace.conf_paths.values() if read_by(path))
     own = f"rkt (in {HOST_FOLDERS[0]})"
     return [
-        f"{counts[suffix]} *{suffix}, read by {who.replace('rkt', own)}"
+        f"{counts[suffix]} *{suffix}, read by {who.replace('rkt', own)}{_NOT_BY.get(suffix, '')}"
         for suffix, who in READERS.items()
         if counts[suffix]
     ]

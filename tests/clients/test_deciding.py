@@ -282,7 +282,7 @@ def test_a_profiles_that_another_conf_beside_it_uses_is_no_error_of_compile_eith
 
 def test_status_says_that_rkt_reads_a_folder_of_its_own(host: Lab) -> None:
     said = tool(host, "status").stdout
-    assert f"2 *.conf, read by rkt (in {RKT_D}), containerd, nerdctl, CRI-O, Nomad\n" in said
+    assert f"2 *.conf, read by rkt (in {RKT_D}), containerd, nerdctl, CRI-O, Nomad; not by podman\n" in said
 
 
 def test_status_does_not_say_that_nothing_is_here_while_etcd_is_away(host: Lab) -> None:

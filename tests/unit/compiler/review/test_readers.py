@@ -1,0 +1,37 @@
+"""A conf that runtimes in use would refuse is told by check, and by nothing else."""
+
+import pytest
+
+from calico_rkt.compiler.cli.commands import review
+from calico_rkt.compiler.review.check import check_workspace
+from calico_rkt.compiler.workspace.folder import open_folder
+
+CONF = '{%s "name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.7.0.0/24"}}'
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("", False),
+        ('"cniVersion": "0.4.0",', False),
+        ('"cniVersion": "1.0.0",', False),
+        ('"cniVersion": "1.1.0",', True),
+        ('"cniVersion": "1.10.0",', True),
+        ('"cniVersion": "2.0.0",', True),
+        ('"cniVersion": "one",', False),
+        ('"cniVersion": "1.x.0",', False),
+        ('"cniVersion": "",', False),
+    ],
+)
+def test_a_version_newer_than_the_runtimes_of_debian_12(tmp_path, version, told):
+    (tmp_path / "web.conf").write_text(CONF % version)
+    found = [d for d in check_workspace(open_folder(tmp_path, {})) if d.code == "CR224"]
+    assert [d.path.rpartition("/")[2] for d in found] == ["web.conf"] * told
+
+
+def test_check_ends_with_1_and_a_question_is_answered_all_the_same(tmp_path, capsys):
+    (tmp_path / "web.conf").write_text(CONF % '"cniVersion": "1.1.0",')
+    assert review("check", [str(tmp_path)]) == 1
+    assert "web.conf: CR224 warning: cniVersion 1.1.0 is refused by podman 4" in capsys.readouterr().out
+    assert review("matrix", [str(tmp_path)]) == 0
+    assert "CR224" not in str(capsys.readouterr())
