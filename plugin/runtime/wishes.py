@@ -110,7 +110,7 @@ def refuse_unserved(chain: Chain, wishes: Wishes) -> None:
         if taken[one.host_ip, one.host, one.protocol] > 1:
             raise _bad_port(str(one), f"the host's port {one.host} is asked for more than once")
     asked = wishes.to_json()
-    served = {k for p in chain.plugins for k in capabilities_of(p, asked)}
+    served = {k for p in chain.plugins for k in capabilities_of(p, asked) if k != PORTS or p.get("type") != TYPE}
     for capability in asked:
         if capability not in served:
             raise CniError(

@@ -56,6 +56,11 @@ def test_a_wish_that_no_plugin_serves_is_refused():
     assert "portmap" in caught.value.details
 
 
+def test_our_own_word_for_ports_is_to_be_told_of_them_and_maps_none():
+    with pytest.raises(CniError, match="publishes ports"):
+        refuse_unserved(Chain("web", "1.0.0", ({**CALICO, "capabilities": {"portMappings": True}}, TUNING)), ALL)
+
+
 def test_one_port_of_the_host_leads_to_one_place():
     twice = Wishes(ports=(Port(8080, 80), Port(8080, 81)))
     with pytest.raises(CniError, match="8080") as caught:
