@@ -68,7 +68,7 @@ def refusals(version: str) -> list[str]:
 def run(*command: str) -> None:
     """Run a step; the end where it fails."""
     print(f"release: {' '.join(command)}", flush=True)
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+    if not shutil.which(command[0]) or subprocess.run(command, cwd=ROOT, check=False).returncode:
         sys.exit(f"release: {' '.join(command)} failed; nothing was tagged")
 
 
