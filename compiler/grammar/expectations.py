@@ -203,7 +203,7 @@ def _matches(found: MappingType[str, Field], problems: Problems) -> tuple[Match,
     failed = len(problems.found) > before
     ports = _ports(found["port"], problems) if "port" in found else ()
     if ports and not failed:
-        check_ports(found["port"], protocol, "the test", problems)
+        check_ports(found["port"], protocol, "item", problems)
     icmp = read_icmp(found["icmp"], protocol, problems) if "icmp" in found else None
     return (Match(protocol=protocol, icmp=icmp, destination=Side(ports=ports)),)
 

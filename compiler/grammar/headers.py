@@ -22,10 +22,10 @@ def read_icmp(field: Field, protocol: int | None, problems: Problems, *, null_is
     return Icmp(kind, code) if kind is not None else None
 
 
-def check_ports(field: Field, protocol: int | None, where: str, problems: Problems) -> None:
-    """An error where the protocol beside a field of ports is none that has ports; where: `the rule`, `the test`."""
+def check_ports(field: Field, protocol: int | None, each: str, problems: Problems) -> None:
+    """An error where the protocol beside a field of ports is none that has ports; each: what one is of, as `rule`."""
     if protocol in PORT_PROTOCOLS:
         return
-    said = "this protocol has none" if protocol else f"{where} names no protocol"
-    hint = f"protocol: TCP, UDP or SCTP beside it; one {where.removeprefix('the ')} for each"
+    said = "this protocol has none" if protocol else f"the {each} names no protocol"
+    hint = f"protocol: TCP, UDP or SCTP beside it; one {each} for each"
     problems.error("CR312", f"{field.key.text} where {said}", field.key.span, hint)

@@ -48,7 +48,7 @@ class SideReader:
         for key in ("ports", "notPorts"):
             # A protocol that could not be read has its own diagnostic; its ports are not to blame.
             if key in found and not self.protocol_failed:
-                check_ports(found[key], self.protocol, "the rule", self.problems)
+                check_ports(found[key], self.protocol, "rule", self.problems)
         nets, not_nets = self._nets(found.get("nets")), self._nets(found.get("notNets"))
         return Side(
             nets=nets,

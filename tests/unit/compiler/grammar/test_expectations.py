@@ -23,7 +23,7 @@ def read(what):
         ("icmp: {type: 8}", ("CR319", "icmp needs a protocol that has types")),
         ("protocol: ICMP, icmp: {type: 255}", ("CR318", "an ICMP type must be a number from 0 to 254, not 255")),
         ("protocol: ICMP, port: 80", ("CR312", "port where this protocol has none")),
-        ("port: 80", ("CR312", "port where the test names no protocol")),
+        ("port: 80", ("CR312", "port where the item names no protocol")),
         ("protocol: TCP, port: []", ("CR327", "port is an empty list: no packet")),
         ("protocol: TCPP, port: 80", ("CR308", "there is no protocol 'TCPP'")),
         ("protocol: TCP, port: 0", ("CR309", "a port must be a number from 1 to 65535, not 0")),
