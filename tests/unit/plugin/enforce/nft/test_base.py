@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from calico_rkt.plugin.enforce.nft.base import BASE_RULES, base_script
@@ -32,3 +33,9 @@ def test_no_rule_of_ours_touches_an_interface_that_is_not_ours():
     for hook in ("prerouting", "input"):
         assert first[hook].endswith('iifname != "crk*" accept')
     assert first["forward"].endswith('iifname != "crk*" oifname != "crk*" accept')
+
+
+def test_protocols_are_numbers_since_a_host_may_lack_the_file_of_their_names():
+    said = re.findall(r"l4proto (?:!= )?(\{[^}]*\}|\S+)", base_script())
+    assert said
+    assert not re.search(r"[a-z]", " ".join(said)), said
