@@ -12,16 +12,19 @@ PY := .venv/bin/python
 # Most of a client test's time is waiting; each has a host of its own.
 AT_ONCE := -n 4 --dist worksteal
 SOURCES := $(wildcard packaging/share/*) \
-	$(shell find compiler plugin templates profiles src packaging -type f -name '*.py' -o -type f -name '*.j2' \
-	-o -type f -name '*.yaml' -o -type f -name '*.[ch]' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
+	$(shell find compiler plugin templates profiles src packaging docs/codes -type f -name '*.py' -o -type f -name '*.j2' \
+	-o -type f -name '*.yaml' -o -type f -name '*.[ch]' -o -type f -name '*.md' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
-.PHONY: all binary ut demo test test-slow matrix explore check bench deb release setup clean
+.PHONY: all binary ut demo test test-slow matrix explore check bench deb release setup ready clean
 all: binary ut
 
 setup:
 	@packaging/setup.sh
 
-binary: setup dist/calico
+binary: ready dist/calico
+
+ready:
+	@packaging/setup.sh binary
 
 dist/calico: $(SOURCES) pyproject.toml
 	$(PY) packaging/build.py
@@ -44,7 +47,7 @@ matrix: binary
 	@packaging/setup.sh clients
 	@$(PY) -m tests.releases $(CELLS)
 
-explore: binary
+explore: setup binary
 	.venv/bin/pytest -q $(AT_ONCE) --hypothesis-profile=explore -m 'not slow' tests/unit tests/properties
 
 check: setup

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv ready, and installs Debian's packages that are missing: as root by apt, else it names them.
-# usage: packaging/setup.sh [clients] [deb]   ("clients" adds what only the client tests start, "deb" what makes packages)
+# usage: packaging/setup.sh [binary | [clients] [deb]]   ("clients" adds what only the client tests start, "deb" what
+# makes packages; "binary" is what the build of dist/calico needs, and no more)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,11 +25,14 @@ if [ -n "$missing" ]; then
     fi
 fi
 
+# What the build needs is six packages; the tools of tests and checks are ten times as much, and who only builds waits.
 python=${PYTHON:-python3}
-stamp=.venv/.ready
-if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ setup.py -nt "$stamp" ]; then
-    echo "setup: making .venv with the pinned packages of pyproject.toml"
+if [ "${1:-}" = binary ]; then stamp=.venv/.built what=. words="what dist/calico holds"; else
+    stamp=.venv/.ready what='.[dev]' words="the pinned packages of pyproject.toml"; fi
+fresh() { [ -f "$1" ] && [ ! pyproject.toml -nt "$1" ] && [ ! setup.py -nt "$1" ]; }
+if ! fresh "$stamp" && ! fresh .venv/.ready; then
+    echo "setup: making .venv with $words"
     "$python" -m venv .venv
-    .venv/bin/pip install -q --disable-pip-version-check -e '.[dev]'
+    .venv/bin/pip install -q --disable-pip-version-check -e "$what"
     touch "$stamp"
 fi

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.chroots.host import DebianHost
+from tests.chroots.runc import without_controllers
 from tests.clients.support.lab import environment
 from tests.releases.cells import BUILT_THERE, RELEASES, TRIED, Cell
 from tests.releases.packages import ROOT, packages
@@ -33,6 +34,7 @@ class SupportHost:
         try:
             self.python = self._out("python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
             self.nft = self._out("nft", "--version").split()[1].lstrip("v")
+            without_controllers(self._host)
             self._unpack(ROOT, _HOME, _tracked())
             self._unpack(packages(self.python), _PACKAGES, ["."])
             self._host.put(ROOT / "dist" / "calico", f"{_HOME}/build/brought")
