@@ -20,6 +20,7 @@ _LOOSE = (
 )
 _SYSCTLS = "/proc/sys/"
 _NET = _SYSCTLS + "net"
+_HOST_ENDS = ("crk", "cali")
 
 
 def enable(host_ifname: str, versions: Collection[int]) -> None:
@@ -140,6 +141,10 @@ def _write(path: str, value: str, *, needed: bool = True) -> None:
 
 
 def _name(path: str) -> str:
-    """The sysctl's name; a dot inside of an interface's name is written as a slash, as sysctl(8) has it."""
+    """The sysctl's name; a dot inside of an interface's name is written as a slash, as sysctl(8) has it.
+
+    A host end is made anew with each attempt, so for one it is `default`'s, which the next one begins with.
+    """
     parts = path.removeprefix(_SYSCTLS).split("/")
+    parts = ["default" if part.startswith(_HOST_ENDS) else part for part in parts]
     return ".".join(part.replace(".", "/") for part in parts)

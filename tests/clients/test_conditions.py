@@ -103,7 +103,6 @@ def test_a_host_that_forwards_already_needs_no_proc_sys_to_write(
     lab: Lab, cni: Caller, serve: Serving, subnets: Mapping[str, str]
 ) -> None:
     lab.out("sysctl", "-w", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
-    lab.out("sysctl", "-w", "net.ipv6.conf.default.addr_gen_mode=1")
     lab.out("sh", "-c", _READ_ONLY)
     policy_holds(lab, cni, serve, subnets)
 
@@ -113,4 +112,12 @@ def test_a_host_that_does_not_forward_says_which_sysctl_it_can_not_write(lab: La
     error = cni("ADD", conf("web", pool(V4["web"])), "c1", lab.netns("c1")).refused()
     assert error["msg"].startswith("/proc/sys/net/ipv4/ip_forward can't be set to 1"), error
     assert error["details"] == "set it by hand: sysctl -w net.ipv4.ip_forward=1"
+    assert lab.left() == {}
+
+
+def test_a_sysctl_of_a_host_end_that_can_not_be_written_is_named_where_it_lasts(lab: Lab, cni: Caller) -> None:
+    lab.out("sysctl", "-w", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.default.disable_ipv6=1")
+    lab.out("sh", "-c", _READ_ONLY)
+    error = cni("ADD", conf("web", pool(V6["web"])), "c1", lab.netns("c1")).refused()
+    assert error["details"] == "set it by hand: sysctl -w net.ipv6.conf.default.disable_ipv6=0"
     assert lab.left() == {}
