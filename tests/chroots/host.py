@@ -95,8 +95,8 @@ class DebianHost(Lab):
     ) -> subprocess.CompletedProcess[bytes]:
         return super().run(*argv, cwd=cwd, inside=inside, stdin=stdin, env=environment() if env is None else env)
 
-    def online(self, *argv: str) -> str:
-        """stdout of a command that has to succeed and may use the network of the machine."""
+    def online(self, *argv: str, patience: float = HANGS) -> str:
+        """stdout of a command that has to succeed, within so many seconds, and may use the network of the machine."""
         enter = ("nsenter", "-t", str(self.pid), "-m", "-p", "--wdns=/", "--")
         done = subprocess.run(
             ["sh", "-c", _JOIN, "sh", str(self.pid), *enter, *argv],
@@ -104,7 +104,7 @@ class DebianHost(Lab):
             capture_output=True,
             env=environment({"DEBIAN_FRONTEND": "noninteractive"}),
             check=False,
-            timeout=HANGS,
+            timeout=patience,
         )
         assert done.returncode == 0, f"{argv}: {done.stderr.decode()}{done.stdout.decode()}"
         return done.stdout.decode()

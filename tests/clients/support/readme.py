@@ -12,6 +12,8 @@ from tests.chroots.host import DebianHost
 README = Path(__file__).resolve().parents[3] / "README.md"
 _ONLINE = ("apt-get ", "make ")
 """What has to reach the machine's package sources; all else stays in the host's own network."""
+_BUILDS = 1500.0
+"""Seconds that Debian's packages, Python's and the build may take on a machine that does much else."""
 
 
 def commands(section: str) -> str:
@@ -34,7 +36,7 @@ def follow(
     there = "cd /root/calico-rkt && "
     for line in lines:
         if line.startswith(_ONLINE):
-            host.online("bash", "-c", there + line)
+            host.online("bash", "-c", there + line, patience=_BUILDS)
     prepared()
     script = "".join(line for line in lines if not line.startswith(_ONLINE))
     done = host.run("bash", "-euc", there + "true\n" + script)
