@@ -28,6 +28,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "CR712": "subnets that overlap",
         "CR720": "a profiles_dir that is not looked at",
         "CR721": "a folder that stands for none",
+        "CR724": "a network that no runtime has a conf of",
         "CR801": "a rule that decides nothing",
         "CR802": "a rule that changes nothing",
         "CR803": "a rule that no packet matches",

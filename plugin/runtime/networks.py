@@ -32,7 +32,7 @@ def chain_of_network(name: str, folders: Sequence[Path]) -> Chain:
                 f"{bad.words}, so nothing is attached to {name!r}",
                 render_diagnostics(bad.diagnostics),
             )
-    where = " and ".join(map(str, folders or HOST_FOLDERS))
+    where = ", ".join(map(str, folders or HOST_FOLDERS))
     known = ", ".join(sorted(found.paths)) or "none"
     unread = "".join(f"\n{bad.words}" for bad in found.unusable)
     raise CniError(Code.INVALID_CONF, f"no conf names network {name!r}", f"looked in {where}; known: {known}{unread}")

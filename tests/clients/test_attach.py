@@ -229,7 +229,8 @@ def test_a_damaged_record_is_told_and_detached_by_the_conf_of_today(host: Lab) -
 
 
 WRONG = {
-    "wbe c1": "no conf names network 'wbe'\nlooked in /etc/rkt/net.d and /etc/cni/net.d; known: back, lost, web",
+    "wbe c1": "no conf names network 'wbe'\n"
+    "looked in /etc/rkt/net.d, /etc/cni/net.d, /etc/calico-rkt/networks; known: back, lost, web",
     "web nowhere": "there is no network namespace at /run/netns/nowhere",
     "web 77": "77 may be a pid, and is a name of ip netns, too\nwrite /run/netns/77, or /proc/77/ns/net",
     "web 1": "/proc/1/ns/net is the network namespace of the host",
