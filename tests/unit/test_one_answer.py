@@ -15,6 +15,7 @@ OPENERS = {
     "read_file": {"compiler/cli/accepted.py", "compiler/cli/compile.py", "plugin/publish/kept_confs.py"},
     "conf_files": set(),
     "read_confs": set(),
+    "read_chain": set(),
 }
 
 
