@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.clients.support.agent import settled
 from tests.clients.support.caller import Caller
 from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, variables
 
@@ -69,4 +70,4 @@ def test_an_add_that_is_told_to_end_undoes_itself_or_finishes(lab: Lab, cni: Cal
         answer = cut_short(lab, "ADD", name, 0.02 * (step + 1), signal.SIGTERM)
         if b'"ips"' in answer:
             cni.delete(WEB, name, netns)
-        assert lab.left() == {}, f"told to end at step {step}: {answer!r}"
+        assert settled(lab) == {}, f"told to end at step {step}: {answer!r}"
