@@ -76,14 +76,14 @@ def _call(arguments: list[str]) -> int:
 
     stdin = read_stdin(sys.stdin.buffer)
     if arguments[:1] == ["--undo"]:  # the launcher holds all back that would end it
-        from calico_rkt.plugin.calls.undo import undoing
+        from calico_rkt.plugin.calls.undo import undoing_add
 
-        return call.run(os.environ, stdin, _say, act=undoing(arguments[1] if len(arguments) > 1 else ""))
+        return call.run_call(os.environ, stdin, _say, act=undoing_add(arguments[1] if len(arguments) > 1 else ""))
     signals.listen()
     if not arguments:
-        return call.run(os.environ, stdin, _say)
+        return call.run_call(os.environ, stdin, _say)
     with trace.collecting() as phases:
-        status = call.run(os.environ, stdin, _say)
+        status = call.run_call(os.environ, stdin, _say)
     streams.warn(trace.table(phases()))
     return status
 

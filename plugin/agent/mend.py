@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.enforce.local import finish_apply, restore
+from calico_rkt.plugin.enforce.local import finish_apply, restore_policy
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.table import Standing
 from calico_rkt.plugin.errors import CniError, Code
@@ -85,7 +85,7 @@ class Mender:
     def _try(self) -> bool:
         try:
             with self._turn:
-                if mend():
+                if mend_table():
                     self._restored()
         except Exception as e:  # noqa: BLE001 - whatever it is, the next attempt has to come
             words = f"{e.msg}: {e.details}" if isinstance(e, CniError) else repr(e)
@@ -96,7 +96,7 @@ class Mender:
         return True
 
 
-def mend() -> bool:
+def mend_table() -> bool:
     """Close the host where it is open, restore what is gone; whether that was needed.
 
     An apply that was cut short comes first: its profiles are what is in force.
@@ -116,7 +116,7 @@ def mend() -> bool:
             finish_apply(store)
             if _is_whole(store):
                 return False
-            count, closed = restore(store)
+            count, closed = restore_policy(store)
         LOG.warning("the nftables table was %s: built anew for %d endpoints%s", found.value, count, _closed(closed))
         ctypes.CDLL(None).malloc_trim(0)  # the script of a thousand networks and what libnftables made of it
         return True

@@ -39,7 +39,7 @@ class Agent:
     def __init__(self, own: Path, metrics_at: str) -> None:
         run_dir, _ = folders()
         self._own, self._is_own = own, _identity(own if calico_rkt.FILE < 0 else calico_rkt.FILE)
-        self._listener = sockets.listen(run_dir)
+        self._listener = sockets.listen_in(run_dir)
         self._path = None if sockets.is_handed_down() else run_dir / sockets.NAME
         self._metrics_at = metrics_at or str(run_dir / METRICS)
         self._page: Path | None = None
@@ -115,7 +115,7 @@ class Agent:
         self._path = self._page = None
 
 
-def run(metrics_at: str) -> int:
+def run_agent(metrics_at: str) -> int:
     """The command: exit status 0 when it was told to end."""
     own = Path(sys.argv[0]).absolute()
     if not calico_rkt.BUILD:

@@ -102,7 +102,7 @@ class Conversation:
         command = call.environ.get("CNI_COMMAND", "")
         with said_to_caller() as said, trace.collecting() as phases, signals.watched(self._reason_to_stop):
             say = self._answer(call, said, phases)
-            calls.run(call.environ, call.conf, say, lambda request: self._take(request, call))
+            calls.run_call(call.environ, call.conf, say, lambda request: self._take(request, call))
             trace.mark("end")
             if not self._answered:
                 say(0, "")

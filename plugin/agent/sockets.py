@@ -18,7 +18,7 @@ _FIRST = 3  # SD_LISTEN_FDS_START of sd-daemon(3)
 _LOCKS: list[int] = []
 
 
-def listen(folder: Path) -> socket.socket:
+def listen_in(folder: Path) -> socket.socket:
     """The agent's socket: systemd's where it gives one, else made in the folder, for root alone.
 
     CniError where another agent listens there.

@@ -53,10 +53,10 @@ def ask(path: Path) -> Summary | None:
                 data += more
     except OSError:
         return None
-    return read(data.decode(errors="replace").partition("\r\n\r\n")[2])
+    return read_summary(data.decode(errors="replace").partition("\r\n\r\n")[2])
 
 
-def read(page: str) -> Summary:
+def read_summary(page: str) -> Summary:
     """The summary of a page of metrics."""
     samples = [m.groups() for m in map(_SAMPLE.match, page.splitlines()) if m]
 

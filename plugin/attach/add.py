@@ -14,13 +14,13 @@ from calico_rkt.compiler.conf.netconf import NO_DNS, Address, Dns, Ipam, Net, Ne
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.delete import ask_delegate, give_back, key_of, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey
-from calico_rkt.plugin.attach.record import recorded
+from calico_rkt.plugin.attach.record import record_endpoint
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import (
     Given,
-    Interface,
     Ip,
     Result,
+    ResultInterface,
     ResultRoute,
     from_json,
     gateways_in,
@@ -30,7 +30,7 @@ from calico_rkt.plugin.cni.result import (
 from calico_rkt.plugin.enforce.enforcer import Enforcer, enforcer_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
-from calico_rkt.plugin.link.sockets import here
+from calico_rkt.plugin.link.sockets import own_netns
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process import signals, trace
 from calico_rkt.plugin.process.kept import kept
@@ -40,7 +40,7 @@ from calico_rkt.plugin.store.protocol import Store
 NO_IPAM = Ipam(type="delegated")
 
 
-def add(request: Request, store: Store, answer: Callable[[Result], None]) -> None:
+def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) -> None:
     """Attach: address and record, link (down at the host's end), policy, up, answer; an error undoes all of it.
 
     rkt runs no DEL after a failed ADD, so whatever fails here leaves nothing behind.
@@ -59,7 +59,7 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
             mac=request.mac or pair.random_mac(),
             addresses=(),
             ip_masq=conf.ip_masq,
-            home=here(),
+            home=own_netns(),
         )
         routes: tuple[ResultRoute, ...] = ()
         dns, said = NO_DNS, None
@@ -91,13 +91,13 @@ def add(request: Request, store: Store, answer: Callable[[Result], None]) -> Non
         enforcer.attach(conf, endpoint)
         trace.mark("policy")
         signals.stop_if_asked()
-        pair.bring_up(made)
+        pair.bring_up_pair(made)
         enforcer.release(kept_back)
         trace.mark("up")
         result = Result(
             interfaces=(
-                Interface(endpoint.host_ifname, made.host_mac, mtu=made.mtu),
-                Interface(key.ifname, made.mac, request.netns, made.mtu),
+                ResultInterface(endpoint.host_ifname, made.host_mac, mtu=made.mtu),
+                ResultInterface(key.ifname, made.mac, request.netns, made.mtu),
             ),
             ips=tuple(Ip(f"{a}/{a.max_prefixlen}", 1, str(gateways.get(a.version, ""))) for a in endpoint.addresses),
             routes=tuple(ResultRoute(str(r.destination)) for r in conf.ipam.routes) or routes,
@@ -144,11 +144,11 @@ def _linked(
     """
     conf, ipam = request.conf, NO_IPAM if draft.addresses else request.conf.ipam
     while True:
-        mine = endpoint or recorded(enforcer_of(store), store, conf, draft, ipam, request.requested)
+        mine = endpoint or record_endpoint(enforcer_of(store), store, conf, draft, ipam, request.requested)
         try:
             trace.mark("address")
             signals.stop_if_asked()
-            made = pair.create(
+            made = pair.create_pair(
                 netns,
                 host_ifname=mine.host_ifname,
                 ifname=mine.key.ifname,
@@ -172,7 +172,7 @@ def _linked(
             return mine, made
 
 
-def check(request: Request, store: Store) -> None:
+def cmd_check(request: Request, store: Store) -> None:
     """CNI's CHECK: the record, both link ends, addresses, routes and policy are as ADD left them."""
     key = key_of(request)
     known = store.endpoint(key)
@@ -182,25 +182,25 @@ def check(request: Request, store: Store) -> None:
         if (known.netns_dev, known.netns_inode) != (netns.dev, netns.inode):
             raise CniError(Code.CHECK_FAILED, "the attachment is in another netns", known.netns)
         problems = [
-            *pair.check(
+            *pair.check_link(
                 netns, known, _routes(request.conf), gateways_in(known.result), _mac_in(request.prev_result, known)
             ),
             *enforcer_of(store).check(request.conf, known),
             *_differs(request.prev_result, known),
         ]
     if ipam_plugin.is_delegated(request.conf):
-        ipam_plugin.check(request, given_in(known.result))
+        ipam_plugin.ipam_check(request, given_in(known.result))
     if problems:
         told = "; ".join(dict.fromkeys(problems))
         raise CniError(Code.CHECK_FAILED, f"the attachment is not whole: {problems[0]}", told)
 
 
-def status(request: Request, store: Store) -> None:
+def cmd_status(request: Request, store: Store) -> None:
     """CNI's STATUS: nothing when an ADD can be served; CniError 50 else."""
     try:
         store.ranges()
         enforcer_of(store).usable(request.conf)
-        ask_delegate(request, ipam_plugin.status)
+        ask_delegate(request, ipam_plugin.ipam_status)
     except CniError as e:
         raise CniError(Code.NOT_AVAILABLE, f"an ADD can not be served: {e.msg}", e.details) from e
 
@@ -224,7 +224,7 @@ def _repeated(known: Endpoint, netns: pair.Netns, request: Request) -> Result | 
             f"{request.ifname} of this container is attached to network {request.conf.name!r} in another netns already",
             f"attached in {known.netns}, which lives; DEL it first, or free it: calico-rkt gc --attachment {name}",
         )
-    problems = pair.check(netns, known, _routes(request.conf), gateways_in(known.result))
+    problems = pair.check_link(netns, known, _routes(request.conf), gateways_in(known.result))
     if problems:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
@@ -244,8 +244,8 @@ def _routes(conf: NetConf) -> tuple[Net, ...]:
 def _delegated(
     request: Request, undo: ExitStack
 ) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns, Given | None]:
-    given, said = ipam_plugin.add(request)
-    _on_error(undo, "run the ipam plugin's DEL", lambda: ipam_plugin.delete(request))
+    given, said = ipam_plugin.ipam_add(request)
+    _on_error(undo, "run the ipam plugin's DEL", lambda: ipam_plugin.ipam_del(request))
     addresses = tuple(ip_interface(ip.address).ip for ip in given.ips)
     if not addresses:
         raise CniError(Code.DELEGATE, f"ipam plugin {request.conf.ipam.type!r} gave no address")

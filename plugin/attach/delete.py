@@ -11,7 +11,7 @@ from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, 
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import given_in, has_table, is_whole
 from calico_rkt.plugin.enforce.enforcer import enforcer_of
-from calico_rkt.plugin.enforce.local import restore
+from calico_rkt.plugin.enforce.local import restore_policy
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.link.netns import run_in
@@ -28,7 +28,7 @@ def key_of(request: Request) -> Key:
     return Key(request.conf.name, request.container, request.ifname)
 
 
-def delete(request: Request, store: Store) -> None:
+def cmd_del(request: Request, store: Store) -> None:
     """Detach: link, policy, conntrack, record. Never-added, repeated, or a netns that is gone are all fine.
 
     Goes on past an error and raises the first at the end; the record stays then, so that GC finishes it.
@@ -60,7 +60,7 @@ def discard(key: Key, store: Store, why: CniError) -> None:
     store.discard(key)
     if isinstance(store, LocalStore):
         with policy_lock(store.run_dir):
-            restore(store)
+            restore_policy(store)
 
 
 def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
@@ -104,11 +104,11 @@ def give_back(request: Request, known: Endpoint | None) -> None:
     """Have the ipam plugin that gave the addresses take them back: the record knows it, else the conf has to."""
     if known is None or not is_whole(known.result):
         if ipam_plugin.is_delegated(request.conf):
-            ipam_plugin.delete(request)
+            ipam_plugin.ipam_del(request)
         return
     given = given_in(known.result)
     if given is not None:
-        ipam_plugin.delete(request, given)
+        ipam_plugin.ipam_del(request, given)
 
 
 def _is_stale(known: Endpoint, netns: str) -> bool:
@@ -126,7 +126,7 @@ def take_back(key: Key, nonce: str, store: Store) -> None:
     if known is not None and known.nonce == nonce:
         tear_down(known, store)
     elif known is None:
-        pair.delete(pair.host_ifname(key, store.link_prefix), nonce)
+        pair.delete_pair(pair.host_ifname(key, store.link_prefix), nonce)
 
 
 def tear_down(endpoint: Endpoint, store: Store, netns: str = "") -> None:
@@ -165,7 +165,7 @@ def _remove_link(endpoint: Endpoint, other_path: str, at_home: Callable[[], obje
 
     at_home: what else is to be done in the network namespace that the host end was made in, where that is not ours.
     """
-    gone = pair.delete(endpoint.host_ifname, endpoint.nonce)
+    gone = pair.delete_pair(endpoint.host_ifname, endpoint.nonce)
     away = not gone and is_from_elsewhere(endpoint)
     if away:
         gone = _removed_at_home(endpoint, at_home)
@@ -180,7 +180,7 @@ def _remove_link(endpoint: Endpoint, other_path: str, at_home: Callable[[], obje
         if not gone:
             pair.delete_inside(netns, endpoint.key.ifname, endpoint.mac)
         if has_table(endpoint.result):
-            pair.tidy(netns, endpoint.addresses)
+            pair.tidy_netns(netns, endpoint.addresses)
 
 
 def _removed_at_home(endpoint: Endpoint, at_home: Callable[[], object]) -> bool:
@@ -195,7 +195,7 @@ def _removed_at_home(endpoint: Endpoint, at_home: Callable[[], object]) -> bool:
             raise CniError(Code.TRY_AGAIN, f"{way} has led to the network namespace that this was attached from")
 
         def act() -> bool:
-            gone = pair.delete(endpoint.host_ifname, endpoint.nonce)
+            gone = pair.delete_pair(endpoint.host_ifname, endpoint.nonce)
             at_home()
             return gone
 

@@ -32,7 +32,7 @@ class Collected:
     failed: tuple[CniError, ...]
 
 
-def gc(request: Request, store: Store) -> None:
+def cmd_gc(request: Request, store: Store) -> None:
     """Free what the runtime doesn't list, but only what the kernel proves dead: other runtimes may share a network.
 
     The ipam plugin hears of those as valid, too: their addresses are in use.
@@ -42,7 +42,7 @@ def gc(request: Request, store: Store) -> None:
     living = [e for e, life in others if life is not Life.OVER]
     failed: list[CniError] = []
     try:
-        ask_delegate(request, lambda r: ipam_plugin.gc(r, sorted(listed | set(map(_pair, living)))))
+        ask_delegate(request, lambda r: ipam_plugin.ipam_gc(r, sorted(listed | set(map(_pair, living)))))
     except CniError as e:
         failed.append(e)
     for endpoint in living:
@@ -54,7 +54,7 @@ def gc(request: Request, store: Store) -> None:
         raise (*failed, *more)[0]
 
 
-def collect(store: Store, *, dry_run: bool) -> Collected:
+def collect_garbage(store: Store, *, dry_run: bool) -> Collected:
     """`calico-rkt gc`: every endpoint of any network whose container is gone, torn down unless dry_run."""
     found = tuple(survey(store.endpoints()))
     over = tuple(e for e, life in found if life is Life.OVER)
@@ -62,7 +62,7 @@ def collect(store: Store, *, dry_run: bool) -> Collected:
     return Collected(freed, tuple(e for e, life in found if life in (Life.HIDDEN, Life.ELSEWHERE)), failed)
 
 
-def release(store: Store, key: Key, *, force: bool, dry_run: bool) -> Endpoint | None:
+def free_attachment(store: Store, key: Key, *, force: bool, dry_run: bool) -> Endpoint | None:
     """`calico-rkt gc --attachment`: free this one; what it was, or None where there is none.
 
     CniError 107 where its container lives, in sight or by a process, unless force says that it may lose its network.

@@ -28,7 +28,7 @@ def is_delegated(conf: NetConf) -> bool:
     return conf.ipam.type != OWN
 
 
-def add(request: Request) -> tuple[Result, Given]:
+def ipam_add(request: Request) -> tuple[Result, Given]:
     """Run the plugin's ADD; a Result of addresses, routes and dns, without interfaces, and what a DEL will need.
 
     CniError as the plugin gave it, or 108 when it isn't found or what it says is no result. The plugin's DEL has
@@ -50,7 +50,7 @@ def add(request: Request) -> tuple[Result, Given]:
         raise
 
 
-def delete(request: Request, given: Given | None = None) -> None:
+def ipam_del(request: Request, given: Given | None = None) -> None:
     """Run the DEL of the plugin that gave the addresses, where that is known, else of the one in the conf."""
     if given is None:
         return _delete(request)
@@ -79,7 +79,7 @@ def _delete(request: Request) -> None:
     _run(_find(request), request, "DEL")
 
 
-def check(request: Request, given: Given | None = None) -> None:
+def ipam_check(request: Request, given: Given | None = None) -> None:
     """Run the plugin's CHECK; its error is the answer.
 
     What it said itself at ADD is its prevResult: ours has neither its prefixes nor its gateways.
@@ -90,14 +90,14 @@ def check(request: Request, given: Given | None = None) -> None:
     _run(_find(request), request, "CHECK", told)
 
 
-def gc(request: Request, valid: Iterable[tuple[str, str]]) -> None:
+def ipam_gc(request: Request, valid: Iterable[tuple[str, str]]) -> None:
     """Run the plugin's GC (CNI 1.1.0); valid is container and interface of each attachment whose address is in use."""
     listed = [{"containerID": container, "ifname": ifname} for container, ifname in valid]
     told = {**program.loaded(request.raw), **dict.fromkeys(VALID_ATTACHMENTS, listed)}
     _run(_find(request), request, "GC", json.dumps(told).encode())
 
 
-def status(request: Request) -> None:
+def ipam_status(request: Request) -> None:
     """Run the plugin's STATUS (CNI 1.1.0)."""
     _run(_find(request), request, "STATUS")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.link.netns import open_netns, run_in
-from calico_rkt.plugin.link.sockets import here, host_socket
+from calico_rkt.plugin.link.sockets import host_socket, own_netns
 from calico_rkt.plugin.model import Endpoint
 
 _DYING, _PAUSE = 1.0, 0.02
@@ -89,7 +89,7 @@ def _judged(host: netlink.Socket, endpoint: Endpoint, end: state.Interface | Non
 
 def is_from_elsewhere(endpoint: Endpoint) -> bool:
     """Whether another network namespace is its host: what this one has, or has not, proves nothing."""
-    return endpoint.home not in ((0, 0), here())
+    return endpoint.home not in ((0, 0), own_netns())
 
 
 def _is_inside(endpoint: Endpoint) -> bool:

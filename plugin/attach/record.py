@@ -16,7 +16,7 @@ _ATTEMPTS = 3
 _GC = "calico-rkt gc frees what containers that are gone have left, and names what it keeps"
 
 
-def recorded(
+def record_endpoint(
     enforcer: Enforcer, store: Store, conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]
 ) -> Endpoint:
     """What enforcer.add() gives; CniError 101 and 102 only where nothing that is gone stands in the way."""

@@ -20,7 +20,7 @@ class DeclinedError(Exception):
     """Nothing was done: the call has to be done by a process of its own; why, in words."""
 
 
-def run(
+def run_call(
     environ: Mapping[str, str],
     stdin: bytes,
     say: Callable[[int, str], None],

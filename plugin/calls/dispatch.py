@@ -72,12 +72,12 @@ def open_store(conf: NetConf) -> Store:
 
 def _dispatch(request: Request, store: Store, answer: Callable[[Result], None]) -> None:
     if request.command == "STATUS":
-        return add.status(request, store)
+        return add.cmd_status(request, store)
     if request.command == "GC":
-        return garbage.gc(request, store)
+        return garbage.cmd_gc(request, store)
     with attachment_lock(store.run_dir, delete.key_of(request)):
         if request.command == "DEL":
-            return delete.delete(request, store)
+            return delete.cmd_del(request, store)
         if request.command == "CHECK":
-            return add.check(request, store)
-        return add.add(request, store, answer)
+            return add.cmd_check(request, store)
+        return add.cmd_add(request, store, answer)

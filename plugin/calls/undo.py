@@ -16,7 +16,7 @@ PATIENCE = 10.0
 """Seconds to wait for an agent that is alive but silent: it takes the ADD back itself once it wakes."""
 
 
-def undoing(nonce: str) -> Callable[[Request, Callable[[str], None]], None]:
+def undoing_add(nonce: str) -> Callable[[Request, Callable[[str], None]], None]:
     """What to do in place of the verb: nothing carries this nonce afterwards, and the answer is code 11."""
 
     def act(request: Request, _say: Callable[[str], None]) -> None:

@@ -17,7 +17,7 @@ NEWEST = SUPPORTED_VERSIONS[-1]
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class ResultInterface:
     """One interface of a result; sandbox is the netns path, empty at the host's end."""
 
     name: str
@@ -47,7 +47,7 @@ class ResultRoute:
 class Result:
     """What an ADD gives back, independent of the spec version that it is printed in."""
 
-    interfaces: tuple[Interface, ...]
+    interfaces: tuple[ResultInterface, ...]
     ips: tuple[Ip, ...]
     routes: tuple[ResultRoute, ...] = ()
     dns: Dns = NO_DNS
@@ -83,7 +83,7 @@ class Result:
         return out
 
 
-def _interface(interface: Interface, *, with_mtu: bool) -> dict[str, Any]:
+def _interface(interface: ResultInterface, *, with_mtu: bool) -> dict[str, Any]:
     out: dict[str, Any] = {"name": interface.name}
     if interface.mac:
         out["mac"] = interface.mac
@@ -165,7 +165,7 @@ def from_json(text: str) -> Result:
         interfaces, ips, routes = loaded["interfaces"], loaded["ips"], loaded.get("routes", ())
         return Result(
             interfaces=tuple(
-                Interface(i["name"], i.get("mac", ""), i.get("sandbox", ""), i.get("mtu", 0)) for i in interfaces
+                ResultInterface(i["name"], i.get("mac", ""), i.get("sandbox", ""), i.get("mtu", 0)) for i in interfaces
             ),
             ips=tuple(Ip(i["address"], i["interface"], i.get("gateway", "")) for i in ips),
             routes=tuple(ResultRoute(r["dst"], r.get("gw", "")) for r in routes),

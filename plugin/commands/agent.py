@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve; the exit status. Raises CniError where the sockets can't be had."""
-    from calico_rkt.plugin.agent.run import run as serve
+    from calico_rkt.plugin.agent.run import run_agent as serve
 
     gc.enable()  # a command of one answer needs none; this process lives
     return serve(args.metrics)

@@ -15,9 +15,9 @@ from calico_rkt.plugin.commands.sides import here, in_clusters
 from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import open_log
-from calico_rkt.plugin.publish.changes import Change, ChangedMeanwhileError
-from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown
-from calico_rkt.plugin.publish.datastores import Side, opened_local, tried
+from calico_rkt.plugin.publish.changes import ChangedMeanwhileError, ProfileChange
+from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown_change
+from calico_rkt.plugin.publish.datastores import DatastoreSide, opened_local, tried
 from calico_rkt.plugin.publish.host_confs import Decided, decided
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _may_apply(args: argparse.Namespace, found: Decided) -> bool:
     return bool(known)
 
 
-def _apply(args: argparse.Namespace, side: Side) -> int:
+def _apply(args: argparse.Namespace, side: DatastoreSide) -> int:
     """Show, ask, publish; in a cluster anew where somebody else published in between."""
     wanted = [n for n in args.networks if n in side.known]
     if not (wanted if args.networks else side.known):
@@ -118,10 +118,10 @@ def _apply(args: argparse.Namespace, side: Side) -> int:
         return 0
 
 
-def _refused(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) -> int:
+def _refused(args: argparse.Namespace, side: DatastoreSide, changes: tuple[ProfileChange, ...]) -> int:
     """Show the changes; 1 where they must not be made, 0 where they may."""
     for change in changes:
-        print(shown(change))
+        print(shown_change(change))
     failing = not reviewed(*_worlds(side, changes))
     edited = [c.new.network for c in changes if c.edited]
     if edited and not args.take_over:
@@ -146,7 +146,7 @@ def _refused(args: argparse.Namespace, side: Side, changes: tuple[Change, ...]) 
     return 0
 
 
-def _end_flows(args: argparse.Namespace, side: Side, networks: Collection[str]) -> None:
+def _end_flows(args: argparse.Namespace, side: DatastoreSide, networks: Collection[str]) -> None:
     if not args.end_flows or args.dry_run:
         return
     ended = side.end_flows(networks)
@@ -156,7 +156,7 @@ def _end_flows(args: argparse.Namespace, side: Side, networks: Collection[str]) 
         print(f"ended {ended} open flows that the policy denies")
 
 
-def _worlds(side: Side, changes: tuple[Change, ...]) -> tuple[World, World]:
+def _worlds(side: DatastoreSide, changes: tuple[ProfileChange, ...]) -> tuple[World, World]:
     from calico_rkt.plugin.publish.effect import worlds
 
     return worlds(side.profiles, side.known, changes, side.datastore_type)

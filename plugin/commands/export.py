@@ -11,10 +11,10 @@ from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.bundle.write import write_bundle
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.exchange.datastore_names import place
-from calico_rkt.plugin.exchange.export import counted, export
+from calico_rkt.plugin.exchange.datastore_names import datastore_named
+from calico_rkt.plugin.exchange.export import counted, export_bundle
 from calico_rkt.plugin.process.log import open_log
-from calico_rkt.plugin.publish.datastores import Side
+from calico_rkt.plugin.publish.datastores import DatastoreSide
 from calico_rkt.plugin.publish.host_confs import confs_of
 from calico_rkt.plugin.publish.local import LOCAL
 
@@ -45,9 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write them; the exit status. Raises CniError."""
     open_log("info")
-    with place(args.source, confs_of(args.confs), "--from").open() as side:
+    with datastore_named(args.source, confs_of(args.confs), "--from").open() as side:
         with_endpoints = side.name != LOCAL if args.endpoints is None else args.endpoints
-        bundle = export(side, endpoints=with_endpoints)
+        bundle = export_bundle(side, endpoints=with_endpoints)
         _warn_of_codes(bundle, side)
     if args.endpoints and not bundle.endpoints:
         print(f"calico-rkt: {side.name}: no endpoints that could be written", file=sys.stderr)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _warn_of_codes(bundle: Bundle, side: Side) -> None:
+def _warn_of_codes(bundle: Bundle, side: DatastoreSide) -> None:
     """What is written may be given to any Calico: which profiles would stop a Felix, on stderr."""
     from calico_rkt.compiler.targets.felix import NFTABLES, coded
 

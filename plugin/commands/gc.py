@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from functools import partial
 
 from calico_rkt.compiler.conf.netconf import NetConf
-from calico_rkt.plugin.attach.garbage import collect, release
+from calico_rkt.plugin.attach.garbage import collect_garbage, free_attachment
 from calico_rkt.plugin.attach.holders import holders_of
 from calico_rkt.plugin.attach.life import is_from_elsewhere
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import open_log
-from calico_rkt.plugin.publish.datastores import Side, clusters, complain, opened_cluster, opened_local, tried
+from calico_rkt.plugin.publish.datastores import DatastoreSide, clusters, complain, opened_cluster, opened_local, tried
 from calico_rkt.plugin.publish.host_confs import confs_of
 from calico_rkt.plugin.publish.unclaimed import unclaimed
 from calico_rkt.plugin.runtime.attachments import sweep
@@ -95,7 +95,7 @@ def _there(args: argparse.Namespace, known: dict[str, NetConf]) -> int:
         return _all(args, cluster)
 
 
-def _all(args: argparse.Namespace, side: Side) -> int:
+def _all(args: argparse.Namespace, side: DatastoreSide) -> int:
     """What can be freed is, whatever else can not: 2 where something failed, 1 where a record can't be read."""
     worst = 0
     try:
@@ -104,7 +104,7 @@ def _all(args: argparse.Namespace, side: Side) -> int:
     except CniError as e:  # the cluster is away: what the kernel has is freed all the same
         complain(e)
         worst = 2
-    done = collect(side.store, dry_run=args.dry_run)
+    done = collect_garbage(side.store, dry_run=args.dry_run)
     for endpoint in done.freed:
         _say_freed(args, endpoint)
     for endpoint in done.kept:
@@ -134,10 +134,10 @@ def _one(args: argparse.Namespace, key: Key) -> int:
     )
 
 
-def _released(args: argparse.Namespace, side: Side, key: Key) -> int | None:
+def _released(args: argparse.Namespace, side: DatastoreSide, key: Key) -> int | None:
     """0 freed, 1 refused, None where this side has no such attachment."""
     try:
-        found = release(side.store, key, force=args.force, dry_run=args.dry_run)
+        found = free_attachment(side.store, key, force=args.force, dry_run=args.dry_run)
     except CniError as e:
         if e.code != Code.ATTACHMENT_EXISTS:
             raise

@@ -12,13 +12,13 @@ from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.exchange.datastore_names import place, same
-from calico_rkt.plugin.exchange.export import counted, export
-from calico_rkt.plugin.exchange.import_plan import Plan, carry_out, plan
+from calico_rkt.plugin.exchange.datastore_names import datastore_named, same_datastore
+from calico_rkt.plugin.exchange.export import counted, export_bundle
+from calico_rkt.plugin.exchange.import_plan import ImportPlan, carry_out_import, plan_import
 from calico_rkt.plugin.process.log import open_log
-from calico_rkt.plugin.publish.changes import Change, ChangedMeanwhileError
-from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown
-from calico_rkt.plugin.publish.datastores import Side
+from calico_rkt.plugin.publish.changes import ChangedMeanwhileError, ProfileChange
+from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown_change
+from calico_rkt.plugin.publish.datastores import DatastoreSide
 from calico_rkt.plugin.publish.effect import worlds_with
 from calico_rkt.plugin.publish.host_confs import confs_of
 
@@ -54,15 +54,15 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.file) == bool(args.source):
         raise CniError(Code.INVALID_CONF, "name a FILE, or a datastore with --from", "calico-rkt import --help")
     known = confs_of(args.confs)
-    to = place(args.to, known, "--to")
+    to = datastore_named(args.to, known, "--to")
     if args.file:
         bundle, source = _read(args.file), args.file
     else:
-        origin = place(args.source, known, "--from")
-        if same(origin, to):
+        origin = datastore_named(args.source, known, "--from")
+        if same_datastore(origin, to):
             raise CniError(Code.INVALID_CONF, f"--from and --to are one datastore: {to.name}", "name another with --to")
         with origin.open() as side:
-            bundle, source = export(side, endpoints=True), side.name
+            bundle, source = export_bundle(side, endpoints=True), side.name
     with to.open() as side:
         for _ in range(_ATTEMPTS):
             try:
@@ -82,8 +82,10 @@ def _read(name: str) -> Bundle:
         raise CniError(Code.IO, f"{name} can't be read: {e.strerror}") from e
 
 
-def _bring_in(args: argparse.Namespace, bundle: Bundle, side: Side, source: str, known: Mapping[str, NetConf]) -> int:
-    wanted: Plan = plan(bundle, side, source)
+def _bring_in(
+    args: argparse.Namespace, bundle: Bundle, side: DatastoreSide, source: str, known: Mapping[str, NetConf]
+) -> int:
+    wanted: ImportPlan = plan_import(bundle, side, source)
     for line in wanted.notes:
         print(line)
     if not wanted.changes and not wanted.pools:
@@ -92,7 +94,7 @@ def _bring_in(args: argparse.Namespace, bundle: Bundle, side: Side, source: str,
     for pool in wanted.pools:
         print(f"IPPool {pool.name}: {pool.cidr} is made{', with natOutgoing' if pool.nat_outgoing else ''}")
     for change in wanted.changes:
-        print(shown(change, source))
+        print(shown_change(change, source))
     holds = _holds(side, wanted.changes, known) if wanted.changes else True
     refusal = _refusal(args, wanted.overwritten, [c.new.network for c in wanted.changes if c.edited], holds=holds)
     if refusal:
@@ -103,12 +105,12 @@ def _bring_in(args: argparse.Namespace, bundle: Bundle, side: Side, source: str,
     what = f"{counted(wanted.changes, 'profile')} and {counted(wanted.pools, 'pool')}"
     if not args.yes and not agreed(f"Bring in {what}?"):
         return 1
-    carry_out(wanted, side)
+    carry_out_import(wanted, side)
     print(f"brought into {side.name}: {what}")
     return 0
 
 
-def _holds(side: Side, changes: tuple[Change, ...], known: Mapping[str, NetConf]) -> bool:
+def _holds(side: DatastoreSide, changes: tuple[ProfileChange, ...], known: Mapping[str, NetConf]) -> bool:
     """Show what the changes let through, with the addresses that any conf gives their networks; whether tests hold."""
     brought = {c.new.network for c in changes}
     confs = {**{n: c for n, c in known.items() if n in brought}, **side.known}

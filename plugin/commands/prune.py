@@ -9,7 +9,7 @@ from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.commands.sides import here, in_clusters
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.confirm import agreed
-from calico_rkt.plugin.publish.datastores import Side, complain, tried
+from calico_rkt.plugin.publish.datastores import DatastoreSide, complain, tried
 from calico_rkt.plugin.publish.host_confs import confs_of
 
 EPILOG = """\
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     return max(worst, in_clusters(act, confs_of(args.confs)))
 
 
-def _prune(args: argparse.Namespace, side: Side) -> int:
+def _prune(args: argparse.Namespace, side: DatastoreSide) -> int:
     if args.dry_run or not args.yes:
         unused, failed = side.prune(dry_run=True)
         for network_id in unused:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 
 from calico_rkt.plugin.enforce import local
-from calico_rkt.plugin.enforce.differences import differences
+from calico_rkt.plugin.enforce.differences import kernel_differences
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
@@ -54,7 +54,7 @@ def restore_host(*, if_needed: bool = False) -> int:
     store = open_local()
     try:
         if if_needed:
-            differs = differences(store)
+            differs = kernel_differences(store)
             _print("differs", differs)
             if not differs:
                 print("the kernel has what is recorded and published: nothing to restore")
@@ -85,15 +85,15 @@ def _put_back() -> int:
 def restored(store: LocalStore) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """Restore until the table is whole, since a flush may come at any moment; then the host ends.
 
-    As policy.restore(), and what of the host ends could not be mended, in words.
+    As restore_policy(), and what of the host ends could not be mended, in words.
     """
     with policy_lock(store.run_dir, meanwhile=table.close_first):
         local.finish_apply(store)
         for _ in range(_ATTEMPTS):
-            endpoints, closed = local.restore(store)
+            endpoints, closed = local.restore_policy(store)
             if table.close_first() is table.Standing.WHOLE:
                 break
-        return endpoints, closed, host_ends.mend([e for e in store.endpoints() if e.result])
+        return endpoints, closed, host_ends.mend_host_ends([e for e in store.endpoints() if e.result])
 
 
 def _print(what: str, lines: Iterable[str]) -> None:

@@ -7,9 +7,9 @@ from functools import partial
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.publish.changes import NONE, Files
-from calico_rkt.plugin.publish.datastores import Side, clusters, opened_cluster, opened_local, tried
+from calico_rkt.plugin.publish.datastores import DatastoreSide, clusters, opened_cluster, opened_local, tried
 
-Act = Callable[[Side], int]
+Act = Callable[[DatastoreSide], int]
 """What is done to one datastore; its exit status."""
 
 

@@ -19,13 +19,13 @@ from calico_rkt.compiler.workspace.confs import READERS, Unusable
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, read_by
 from calico_rkt.plugin.agent.summary import METRICS, ask
 from calico_rkt.plugin.commands import options
-from calico_rkt.plugin.enforce.differences import differences
+from calico_rkt.plugin.enforce.differences import kernel_differences
 from calico_rkt.plugin.enforce.local import blocked_forwarding
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import sysctls
 from calico_rkt.plugin.process.log import open_log
-from calico_rkt.plugin.publish.changes import State
+from calico_rkt.plugin.publish.changes import NetworkState
 from calico_rkt.plugin.publish.datastores import clusters, opened_cluster, opened_local
 from calico_rkt.plugin.publish.host_confs import Decided, decided
 from calico_rkt.plugin.publish.local import LOCAL
@@ -62,7 +62,7 @@ def _status(host: Decided, *, as_json: bool, with_agent: bool) -> int:
     away = False
     with opened_local(known, host.files) as local:
         found = local.states()
-        differs = differences(local.store)
+        differs = kernel_differences(local.store)
         warnings += local.store.damaged
         warnings += sysctls.warnings() if local.store.endpoints() else ()
     blocked = blocked_forwarding()
@@ -105,7 +105,7 @@ def _status(host: Decided, *, as_json: bool, with_agent: bool) -> int:
     return max(host.status(), 2 if away else 0, 1 if bad or blocked or differs or warnings else 0)
 
 
-def _named(state: State, unusable: Sequence[Unusable]) -> State:
+def _named(state: NetworkState, unusable: Sequence[Unusable]) -> NetworkState:
     """A network whose conf is there and can't be used is not one without a conf."""
     bad = next((u for u in unusable if u.name and object_id(u.name) == state.network_id), None)
     return dataclasses.replace(state, state="unusable", why=bad.words) if bad and state.state == "no conf" else state
@@ -135,7 +135,7 @@ def _suffixes(host: Decided) -> list[str]:
 
 
 def _print_status(
-    found: Sequence[tuple[str, State]],
+    found: Sequence[tuple[str, NetworkState]],
     blocked: tuple[str, ...],
     differs: tuple[str, ...],
     standing: table.Standing,

@@ -19,7 +19,7 @@ _PATIENCE = 10.0
 _NO_RECORDS = "host ends of ours are up, and the state file that knows them is not there"
 
 
-def differences(store: LocalStore) -> tuple[str, ...]:
+def kernel_differences(store: LocalStore) -> tuple[str, ...]:
     """Everything of the table, the host ends, their routes and sysctls that is not as it should be.
 
     Nobody waits for a look that finds nothing. One that finds something may have met an ADD half way, so it is done
@@ -37,14 +37,14 @@ def differences(store: LocalStore) -> tuple[str, ...]:
         return (*found, f"(seen while a call may have been at work: {e.msg})")
 
 
-def of_attachment(store: LocalStore, endpoint: Endpoint) -> tuple[str, ...]:
+def attachment_differences(store: LocalStore, endpoint: Endpoint) -> tuple[str, ...]:
     """What an attachment rests on: the base, its network's chains, its own elements, its host end and sysctls."""
     network_id = object_id(endpoint.key.network)
     scripts, unfit = in_force(store, [network_id])
     if unfit:
         return (f"network {network_id} has no published profile that is fit for use",)
     wanted = compare.Wanted(scripts, [elements_of(endpoint)], store.ranges())
-    return (*compare.differences(wanted, only=[network_id]), *_words([endpoint]))
+    return (*compare.table_differences(wanted, only=[network_id]), *_words([endpoint]))
 
 
 def _found(store: LocalStore) -> tuple[str, ...]:
@@ -63,13 +63,13 @@ def _found(store: LocalStore) -> tuple[str, ...]:
         frozenset(published - used),
     )
     closed = tuple(f"network {i} is closed: its published profile is missing or unfit" for i in unfit if i in used)
-    return (*closed, *compare.differences(wanted), *_words(settled), *_guards(store))
+    return (*closed, *compare.table_differences(wanted), *_words(settled), *_guards(store))
 
 
 def _words(settled: Sequence[Endpoint]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(words for _, words in host_ends.differences(settled)))
+    return tuple(dict.fromkeys(words for _, words in host_ends.host_end_differences(settled)))
 
 
 def _guards(store: LocalStore) -> tuple[str, ...]:
-    gone = guard.missing(store.unheld.guards())
+    gone = guard.missing_guards(store.unheld.guards())
     return tuple(f"the host has no unreachable route that keeps {net} for endpoints of ours" for net in gone)

@@ -18,20 +18,22 @@ from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
 
 
-def settle(store: LocalStore, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address]) -> tuple[Address, ...]:
+def settle_flows(
+    store: LocalStore, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address]
+) -> tuple[Address, ...]:
     """Forget what has to be forgotten before the endpoint's link comes up.
 
     exposed: its addresses that had no guard until now, since there was none or somebody's route won. They get one of
     their own: (returned) those whose guard is to be taken away when their own route is there.
     """
-    if conf.ipam.guard and not exposed and store.is_settled(conf.name, guard.key_of(conf.ipam)):
+    if conf.ipam.guard and not exposed and store.is_settled(conf.name, guard.guards_key(conf.ipam)):
         return ()
     with flows_lock(store.run_dir):
-        guard.take(_record(store, conf, ()))
+        guard.take_guards(_record(store, conf, ()))
         nets = store.unheld.guards(conf.name)
         _put(store, nets, store.unheld.doubt(nets))
         kept_back = guard.open_to(endpoint.addresses)
-        guard.put(guard.alone(kept_back))
+        guard.put_guards(guard.host_prefixes(kept_back))
         for_good = kept_back if _is_delegated(conf) and conf.ipam.guard else ()
         _record(store, conf, for_good)
         store.unheld.leave(endpoint.addresses)
@@ -39,18 +41,18 @@ def settle(store: LocalStore, conf: NetConf, endpoint: Endpoint, exposed: Collec
     return tuple(a for a in kept_back if a not in for_good)
 
 
-def release(kept_back: Collection[Address]) -> None:
+def release_guards(kept_back: Collection[Address]) -> None:
     """Take the addresses' own guards away."""
-    guard.take(guard.alone(kept_back))
+    guard.take_guards(guard.host_prefixes(kept_back))
 
 
-def restore(store: LocalStore) -> None:
+def restore_guards(store: LocalStore) -> None:
     """Put back the guards that somebody took away; what went by meanwhile is forgotten by the next ADD.
 
     Where that can't be noted (a full disk, a /run that is read-only) it is forgotten now.
     """
     nets = store.unheld.guards()
-    missing = guard.missing(nets)
+    missing = guard.missing_guards(nets)
     if not missing:
         return
     with flows_lock(store.run_dir):
@@ -58,24 +60,24 @@ def restore(store: LocalStore) -> None:
             doubted = store.unheld.doubt(nets)
         except CniError as e:
             LOG.warning("%s; the flows of %s are forgotten now", e.msg, ", ".join(map(str, missing)))
-            guard.put(nets)
+            guard.put_guards(nets)
             conntrack.forget((), missing, store.unheld.left().held)
             return
         _put(store, nets, doubted)
 
 
-def drop(store: LocalStore, networks: Collection[str]) -> None:
+def drop_guards(store: LocalStore, networks: Collection[str]) -> None:
     """Take the guards of networks away that nobody uses any more."""
     with flows_lock(store.run_dir):
-        guard.take(store.unheld.forget_networks(networks))
+        guard.take_guards(store.unheld.forget_networks(networks))
 
 
 def _record(store: LocalStore, conf: NetConf, more: Collection[Address]) -> tuple[Net, ...]:
     """Note the network's guards; delegated ipam: all addresses that it ever gave, and more."""
     nets = guard.prefixes(conf.ipam)
     if _is_delegated(conf) and conf.ipam.guard:
-        nets = (*store.unheld.guards(conf.name), *guard.alone(more))
-    return store.unheld.record(conf.name, guard.key_of(conf.ipam), nets)
+        nets = (*store.unheld.guards(conf.name), *guard.host_prefixes(more))
+    return store.unheld.record(conf.name, guard.guards_key(conf.ipam), nets)
 
 
 def _put(store: LocalStore, nets: Collection[Net], doubted: Collection[Net]) -> None:
@@ -83,7 +85,7 @@ def _put(store: LocalStore, nets: Collection[Net], doubted: Collection[Net]) -> 
 
     doubted: of what doubt() has said so.
     """
-    fresh = guard.put(nets)
+    fresh = guard.put_guards(nets)
     store.unheld.trust([n for n in doubted if n not in fresh])
 
 

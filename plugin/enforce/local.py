@@ -27,10 +27,10 @@ def finish_apply(store: LocalStore) -> None:
     if unfinished:
         LOG.warning("an apply was cut short: completing it for %s", ", ".join(unfinished))
         store.commit()
-        restore(store)
+        restore_policy(store)
 
 
-def script(*published: Published) -> str:
+def policy_script(*published: Published) -> str:
     """The nftables script of published profiles, whose digests have been verified."""
     from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
     from calico_rkt.compiler.targets.nftables.write import join_nftables, nftables_piece
@@ -44,7 +44,7 @@ def script(*published: Published) -> str:
     return join_nftables(pieces) + "".join(to_host)
 
 
-def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
+def restore_policy(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     """Rebuild the whole table in one transaction, under the policy lock; (endpoints, networks that stay closed).
 
     A network whose published profile is missing or unfit is used for nothing: its endpoints stay closed. Where the
@@ -53,8 +53,8 @@ def restore(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     table.close_first()
     endpoints = store.endpoints()
     scripts, closed = in_force(store, {object_id(e.key.network) for e in endpoints} | set(store.published_ids()))
-    table.restore([elements_of(e) for e in endpoints], scripts, store.ranges())
-    flows.restore(store)
+    table.build_table([elements_of(e) for e in endpoints], scripts, store.ranges())
+    flows.restore_guards(store)
     return len(endpoints), closed
 
 
@@ -65,7 +65,7 @@ def restore_closed(store: LocalStore) -> bool:
     with policy_lock(store.run_dir, meanwhile=table.close_first):
         finish_apply(store)
         if table.standing() is table.Standing.CLOSED:
-            restore(store)
+            restore_policy(store)
     return True
 
 

@@ -34,7 +34,7 @@ class NftablesEnforcer:
         return policy_lock(self.store.run_dir, shared=True)
 
     def check_host(self, conf: NetConf) -> None:
-        """Asked once for each new range. A single address of the host is given to nobody, see pair.create()."""
+        """Asked once for each new range. A single address of the host is given to nobody, see pair.create_pair()."""
         fresh = self.store.unrecorded(conf.name, [r for ranges in conf.ipam.ranges for r in ranges])
         refuse_covering(conf.name, fresh)
 
@@ -55,12 +55,12 @@ class NftablesEnforcer:
         return {}
 
     def settle(self, conf: NetConf, endpoint: Endpoint, exposed: Collection[Address]) -> tuple[Address, ...]:
-        """See flows.settle()."""
-        return flows.settle(self.store, conf, endpoint, exposed)
+        """See flows.settle_flows()."""
+        return flows.settle_flows(self.store, conf, endpoint, exposed)
 
     def release(self, kept_back: Collection[Address]) -> None:
         if kept_back:
-            flows.release(kept_back)
+            flows.release_guards(kept_back)
 
     def forget_flows(self, _endpoint: Endpoint) -> None:
         """Nothing: its record's removal leaves them to who takes the addresses next."""
@@ -73,7 +73,7 @@ class NftablesEnforcer:
         wanted = elements_of(endpoint)
         with policy_lock(self.store.run_dir, shared=True, meanwhile=table.close_first):
             try:
-                table.attach(wanted)
+                table.add_endpoint(wanted)
             except (table.BaseMissingError, table.NetworkMissingError):
                 pass
             else:
@@ -97,7 +97,7 @@ class NftablesEnforcer:
                 Code.PROFILE_UNUSABLE,
                 f"the published profile {network_id!r} belongs to network {published.network!r}, not {conf.name!r}",
             )
-        ready = local.script(published)
+        ready = local.policy_script(published)
         with policy_lock(store.run_dir, meanwhile=table.close_first):
             local.finish_apply(store)
             if store.published_text(network_id) != published.text:
@@ -112,22 +112,24 @@ class NftablesEnforcer:
                     if not e.busy:
                         raise
                     LOG.warning("an element of network %s leads elsewhere: building all of the table", conf.name)
-                    local.restore(store)
+                    local.restore_policy(store)
             else:
                 LOG.info("the nftables table is %s: building all of it", found.value)
-                local.restore(store)
-            table.attach(wanted)
+                local.restore_policy(store)
+            table.add_endpoint(wanted)
         return True
 
     def detach(self, endpoint: Endpoint) -> None:
         """Elements that are gone already are no error."""
-        table.detach(elements_of(endpoint))
+        table.remove_endpoint(elements_of(endpoint))
 
     def check(self, _conf: NetConf, endpoint: Endpoint) -> list[str]:
         """Where what it rests on in the kernel differs from what is published and recorded."""
-        from calico_rkt.plugin.enforce.differences import of_attachment  # an ADD never compares: it need not import it
+        from calico_rkt.plugin.enforce.differences import (
+            attachment_differences,  # an ADD never compares: it need not import it
+        )
 
-        return list(of_attachment(self.store, endpoint))
+        return list(attachment_differences(self.store, endpoint))
 
     def usable(self, conf: NetConf) -> None:
         found = table.standing()

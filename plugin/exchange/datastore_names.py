@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.publish.cluster import Cluster
-from calico_rkt.plugin.publish.datastores import Side, clusters, opened_cluster, opened_local
+from calico_rkt.plugin.publish.datastores import DatastoreSide, clusters, opened_cluster, opened_local
 from calico_rkt.plugin.publish.local import LOCAL
 
 CLUSTERS = ("etcdv3", "etcdv2")
@@ -21,7 +21,7 @@ _SCHEMES = ("http://", "https://")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NamedDatastore:
     """A datastore that is not open yet: kind is its datastore_type, confs are those that name it."""
 
     kind: str
@@ -33,16 +33,16 @@ class Place:
         """What people call it."""
         return f"{self.kind} at {', '.join(sorted(self.members))}" if self.members else self.kind
 
-    def open(self) -> AbstractContextManager[Side]:
+    def open(self) -> AbstractContextManager[DatastoreSide]:
         return _open(self)
 
 
-def place(wanted: str, known: Mapping[str, NetConf], option: str) -> Place:
+def datastore_named(wanted: str, known: Mapping[str, NetConf], option: str) -> NamedDatastore:
     """The datastore that is meant; without a name the one that the confs name. CniError where that is none, or several.
 
     option: how people name it on the command line.
     """
-    here = Place(LOCAL, {n: c for n, c in known.items() if c.datastore_type == LOCAL})
+    here = NamedDatastore(LOCAL, {n: c for n, c in known.items() if c.datastore_type == LOCAL})
     there = [_cluster(confs) for confs in clusters(known)]
     if wanted == LOCAL:
         return here
@@ -65,13 +65,13 @@ def place(wanted: str, known: Mapping[str, NetConf], option: str) -> Place:
     return found[0]
 
 
-def same(one: Place, other: Place) -> bool:
+def same_datastore(one: NamedDatastore, other: NamedDatastore) -> bool:
     """Whether two names mean one datastore."""
     return one.kind == other.kind and (one.kind == LOCAL or bool(one.members & other.members))
 
 
 @contextmanager
-def _open(what: Place) -> Iterator[Side]:
+def _open(what: NamedDatastore) -> Iterator[DatastoreSide]:
     confs = dict(what.confs)
     if what.kind == LOCAL:
         with opened_local(confs) as local:
@@ -82,7 +82,7 @@ def _open(what: Place) -> Iterator[Side]:
         yield cluster if "" not in confs else Cluster(cluster.store, {}, cluster.name)
 
 
-def _unnamed(kind: str, urls: str) -> Place:
+def _unnamed(kind: str, urls: str) -> NamedDatastore:
     """A cluster that no conf names: TLS files and user come from the environment, as for calicoctl."""
     if not urls:
         raise CniError(
@@ -96,11 +96,11 @@ def _unnamed(kind: str, urls: str) -> Place:
     return _cluster(confs)
 
 
-def _cluster(confs: Mapping[str, NetConf]) -> Place:
+def _cluster(confs: Mapping[str, NetConf]) -> NamedDatastore:
     from calico_rkt.plugin.store.access import access_of
 
     first = next(iter(confs.values()))
-    return Place(first.datastore_type, confs, frozenset(access_of(first).endpoints))
+    return NamedDatastore(first.datastore_type, confs, frozenset(access_of(first).endpoints))
 
 
 def _split(urls: str) -> Iterator[str]:

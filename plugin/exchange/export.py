@@ -9,16 +9,16 @@ from calico_rkt.compiler.conf.netconf import Ipam, Net, NetConf
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.publish.datastores import Side
+from calico_rkt.plugin.publish.datastores import DatastoreSide
 from calico_rkt.plugin.publish.local import LOCAL
 
 
-def export(side: Side, *, endpoints: bool) -> Bundle:
+def export_bundle(side: DatastoreSide, *, endpoints: bool) -> Bundle:
     """CniError 106 names every profile that was edited by hand: what nobody reviewed goes nowhere from here."""
-    return Bundle(_profiles(side), pools(side), _endpoints(side) if endpoints else ())
+    return Bundle(_profiles(side), bundle_pools(side), _endpoints(side) if endpoints else ())
 
 
-def _profiles(side: Side) -> tuple[Network, ...]:
+def _profiles(side: DatastoreSide) -> tuple[Network, ...]:
     found: list[Network] = []
     unfit: list[CniError] = []
     for network_id in side.profiles.published_ids():
@@ -40,7 +40,7 @@ def _profiles(side: Side) -> tuple[Network, ...]:
     return tuple(found)
 
 
-def pools(side: Side) -> tuple[IPPool, ...]:
+def bundle_pools(side: DatastoreSide) -> tuple[IPPool, ...]:
     """A cluster's pools that are ours; elsewhere each subnet of the networks here that lies in no other of them."""
     there = side.inventory()
     if there is not None:
@@ -52,7 +52,7 @@ def pools(side: Side) -> tuple[IPPool, ...]:
     return tuple(sorted((local_pool(str(s), nat=subnets[s]) for s in outermost), key=lambda p: p.name))
 
 
-def _subnets(side: Side) -> dict[Net, bool]:
+def _subnets(side: DatastoreSide) -> dict[Net, bool]:
     """Each subnet that this host's networks use there, and whether one of them hides its containers behind the host."""
     found = dict.fromkeys(side.store.ranges(), False)
     for conf in side.known.values():
@@ -68,7 +68,7 @@ def _in(inner: Net, outer: Net) -> bool:
     return inner.network_address in outer and inner.prefixlen >= outer.prefixlen
 
 
-def _endpoints(side: Side) -> tuple[WorkloadEndpoint, ...]:
+def _endpoints(side: DatastoreSide) -> tuple[WorkloadEndpoint, ...]:
     if side.name != LOCAL:
         there = side.inventory()
         return there.endpoints() if there is not None else ()

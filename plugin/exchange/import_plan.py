@@ -19,28 +19,28 @@ from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.targets.felix import ANY, unfit
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
-from calico_rkt.plugin.publish.changes import Change
-from calico_rkt.plugin.publish.datastores import Side
+from calico_rkt.plugin.publish.changes import ProfileChange
+from calico_rkt.plugin.publish.datastores import DatastoreSide
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ImportPlan:
     """What an import would do, and in words what it leaves alone. overwritten: networks whose rules would change."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[ProfileChange, ...]
     pools: tuple[IPPool, ...]
     notes: tuple[str, ...]
     overwritten: tuple[str, ...]
 
 
-def plan(bundle: Bundle, side: Side, source: str) -> Plan:
+def plan_import(bundle: Bundle, side: DatastoreSide, source: str) -> ImportPlan:
     """CompileError or CniError for what the datastore can't have; source names where the bundle is from."""
     problems = list(_unfit(bundle, side, source))
     if problems:
         raise CompileError(problems)
     side.check_ready()
     same: list[str] = []
-    changes: list[Change] = []
+    changes: list[ProfileChange] = []
     for network in bundle.profiles:
         change = side.change_to(Published(network.id, network.name, write_calico_v3(network), digest(network)))
         if change is None:
@@ -52,10 +52,10 @@ def plan(bundle: Bundle, side: Side, source: str) -> Plan:
     if bundle.passed_over:
         notes.append(f"not brought in, since calico-rkt published none of them: {', '.join(bundle.passed_over)}")
     overwritten = tuple(c.new.network for c in changes if c.old is not None)
-    return Plan(tuple(changes), fresh, tuple(notes), overwritten)
+    return ImportPlan(tuple(changes), fresh, tuple(notes), overwritten)
 
 
-def carry_out(plan: Plan, side: Side) -> None:
+def carry_out_import(plan: ImportPlan, side: DatastoreSide) -> None:
     """Make the pools, then publish all profiles at once, and read back that what is there is what was brought.
 
     ChangedMeanwhileError or CniError 11 where a profile changed since it was shown; pools that were made stay.
@@ -74,7 +74,7 @@ def carry_out(plan: Plan, side: Side) -> None:
             )
 
 
-def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
+def _unfit(bundle: Bundle, side: DatastoreSide, source: str) -> Iterable[Diagnostic]:
     """Why the datastore can't have these policies: what its enforcer has no words for."""
     if side.target == PROFILE:
         # The settings of files speak of what apply publishes from them, not of what is brought in.
@@ -95,7 +95,7 @@ def _unfit(bundle: Bundle, side: Side, source: str) -> Iterable[Diagnostic]:
             yield from (error(d.code, f"network {network.name!r}: {d.message}", path=source) for d in e.diagnostics)
 
 
-def _pools(bundle: Bundle, side: Side) -> tuple[tuple[IPPool, ...], list[str]]:
+def _pools(bundle: Bundle, side: DatastoreSide) -> tuple[tuple[IPPool, ...], list[str]]:
     there = side.inventory()
     if there is None:
         why = "a network's subnet stands in its conf alone" if side.target == LOCAL else "the first ADD makes them"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from errno import ECANCELED
 from typing import Generic, TypeVar
 
-from calico_rkt.plugin.link.sockets import place
+from calico_rkt.plugin.link.sockets import process_in_netns
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Turns(Generic[T]):
 
     def ask(self, what: T) -> None:
         """Wait until it is done; raises what take() has said of it."""
-        here, mine = place(), Wish(what)
+        here, mine = process_in_netns(), Wish(what)
         with self._lock:
             mine.leads = here not in self._waiting
             self._waiting.setdefault(here, []).append(mine)

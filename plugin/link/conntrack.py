@@ -27,7 +27,7 @@ _SIZES: dict[int, int] = {AF_INET: 4, AF_INET6: 16}
 _LENGTH, _HEAD, _TYPE = struct.Struct("=H"), struct.Struct("=HH"), 0x3FFF
 
 
-def flush(addresses: Iterable[Address]) -> None:
+def flush_flows(addresses: Iterable[Address]) -> None:
     """Forget every flow that an address takes part in, as either end before or after NAT.
 
     CniError 5 when flows are tracked here but can't be reached: an address handed out again would inherit them.
@@ -93,7 +93,7 @@ def entries() -> list[bytes]:
         raise _unreachable("this host", e) from e
 
 
-def delete(found: Iterable[bytes]) -> None:
+def delete_flows(found: Iterable[bytes]) -> None:
     """Forget these of entries(); those that ended meanwhile, or gave way to others, are none of them."""
     try:
         with host_socket(netlink.NETFILTER) as socket:

@@ -61,7 +61,7 @@ def _pieces(lo: int, hi: int, holes: Iterable[tuple[int, int]]) -> Iterator[tupl
 
 
 @kept
-def key_of(ipam: Ipam) -> str:
+def guards_key(ipam: Ipam) -> str:
     """What prefixes() depends on, as short text that an ADD compares."""
     if not ipam.guard or not ipam.ranges:
         return "own" if ipam.guard else "off"
@@ -69,25 +69,25 @@ def key_of(ipam: Ipam) -> str:
     return f"{ranges} {','.join(map(str, ipam.exclude))}"
 
 
-def alone(addresses: Iterable[Address]) -> tuple[Net, ...]:
+def host_prefixes(addresses: Iterable[Address]) -> tuple[Net, ...]:
     """The prefixes of single addresses."""
     return tuple(map(ip_network, addresses))
 
 
-def put(nets: Iterable[Net]) -> frozenset[Net]:
+def put_guards(nets: Iterable[Net]) -> frozenset[Net]:
     """Put the routes in place; those that were not there before."""
     wanted = tuple(nets)
-    answers = _do(veth.unreachable(n, add=True) for n in wanted)
+    answers = _do(veth.unreachable_route(n, add=True) for n in wanted)
     for net, error in zip(wanted, answers, strict=True):
         if error is not None and error.errno != EEXIST:
             raise CniError(Code.LINK, f"no unreachable route to {net} can be made: {error.strerror}") from error
     return frozenset(n for n, error in zip(wanted, answers, strict=True) if error is None)
 
 
-def take(nets: Iterable[Net]) -> None:
+def take_guards(nets: Iterable[Net]) -> None:
     """Take the routes away; those that are gone already are no error."""
     wanted = tuple(nets)
-    for net, error in zip(wanted, _do(veth.unreachable(n, add=False) for n in wanted), strict=True):
+    for net, error in zip(wanted, _do(veth.unreachable_route(n, add=False) for n in wanted), strict=True):
         if error is not None and error.errno != ESRCH:
             raise CniError(Code.LINK, f"the unreachable route to {net} can't be removed: {error.strerror}") from error
 
@@ -98,7 +98,7 @@ def open_to(addresses: Iterable[Address]) -> tuple[Address, ...]:
         return tuple(a for a in addresses if not state.lookup(host, a).unreachable)
 
 
-def missing(nets: Collection[Net]) -> tuple[Net, ...]:
+def missing_guards(nets: Collection[Net]) -> tuple[Net, ...]:
     """Those of the routes that are not in the kernel."""
     with host_socket() as host:
         there = frozenset(state.unreachable(host))

@@ -26,18 +26,18 @@ class Host:
     """The MACs that somebody has written down for good; others the kernel learns anew."""
 
 
-def differences(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, str], ...]:
+def host_end_differences(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, str], ...]:
     """Each with an endpoint that it is about; a few dumps, whatever their number."""
     host = _look()
     return tuple((e, problem) for e in endpoints for problem in _problems(host, e))
 
 
-def mend(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
+def mend_host_ends(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
     """Put right what can be: names, state, addresses, routes, sysctls; what could not be, in words.
 
     After the table is in force: a link that comes up would be open without it.
     """
-    wrong = {e.nonce: e for e, _ in differences(endpoints)}
+    wrong = {e.nonce: e for e, _ in host_end_differences(endpoints)}
     failed = []
     with netlink.Socket() as socket:
         links = {i.nonce: i for i in state.veths(socket) if i.nonce}
@@ -48,7 +48,7 @@ def mend(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
                 except (OSError, CniError) as e:
                     words = e.msg if isinstance(e, CniError) else e.strerror
                     failed.append(f"{endpoint.host_ifname} could not be mended: {words}")
-    return (*failed, *(words for _, words in differences(tuple(wrong.values()))))
+    return (*failed, *(words for _, words in host_end_differences(tuple(wrong.values()))))
 
 
 def _look() -> Host:

@@ -224,7 +224,7 @@ def _words(routes: Sequence[Net]) -> str:
 _DEFAULTS: dict[int, Net] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 
 
-def unreachable(net: Net, *, add: bool) -> bytes:
+def unreachable_route(net: Net, *, add: bool) -> bytes:
     """Add or remove the route that says, where nobody has a better one, that nobody is there."""
     head = struct.pack("=BBBBBBBBI", _FAMILIES[net.version], net.prefixlen, 0, 0, _MAIN, _STATIC, 0, _UNREACHABLE, 0)
     body = attribute(_RTA_DST, net.network_address.packed) if net.prefixlen else b""

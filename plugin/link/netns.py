@@ -56,7 +56,7 @@ def open_netns(path: str, opened: int = -1) -> Iterator[Netns]:
                 "the file is there, but no namespace is mounted on it; the container has probably gone",
             )
         stat = os.fstat(fd)
-        if (stat.st_dev, stat.st_ino) == place()[1:]:
+        if (stat.st_dev, stat.st_ino) == process_in_netns()[1:]:
             raise CniError(
                 Code.INVALID_ENVIRONMENT, f"{path} is the network namespace of the host, not that of a container"
             )
@@ -66,7 +66,7 @@ def open_netns(path: str, opened: int = -1) -> Iterator[Netns]:
             os.close(fd)
 
 
-def place() -> tuple[int, int, int]:
+def process_in_netns() -> tuple[int, int, int]:
     """What tells this process in this thread's network namespace from any other: its number, device and inode."""
     return getattr(_HERE, "place", None) or _looked_up()
 

@@ -25,11 +25,11 @@ __all__ = [
     "Link",
     "Netns",
     "TakenError",
-    "bring_up",
-    "check",
-    "create",
-    "delete",
+    "bring_up_pair",
+    "check_link",
+    "create_pair",
     "delete_inside",
+    "delete_pair",
     "delete_unrecorded",
     "forget_flows",
     "host_ifname",
@@ -39,7 +39,7 @@ __all__ = [
     "owned_links",
     "owner",
     "random_mac",
-    "tidy",
+    "tidy_netns",
 ]
 
 _LONGEST_ALIAS = 254
@@ -51,7 +51,7 @@ _FAR_AWAY: tuple[Address, ...] = (IPv4Address("198.51.100.1"), IPv6Address("2001
 _IN_TURN = threading.Lock()
 """The kernel changes links one at a time, and who waits for it there keeps a processor busy: threads wait here."""
 
-forget_flows = conntrack.flush
+forget_flows = conntrack.flush_flows
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def random_mac() -> str:
     return bytes([(first & 0xFC) | 0x02, *rest]).hex(":")
 
 
-def create(
+def create_pair(
     netns: Netns,
     *,
     key: Key,
@@ -148,7 +148,7 @@ def create(
     )
 
 
-def bring_up(link: Link) -> None:
+def bring_up_pair(link: Link) -> None:
     """Bring the host end up and route its addresses to it; the last step of an attachment. Repeating it is fine."""
     gateway = link.gateways[4]
     four = any(a.version == 4 for a in link.addresses)
@@ -166,7 +166,7 @@ def bring_up(link: Link) -> None:
                 raise CniError(Code.LINK, f"the host has a route to {address} already, not by {link.host_ifname}")
 
 
-def delete(host_ifname: str, nonce: str) -> bool:
+def delete_pair(host_ifname: str, nonce: str) -> bool:
     """Remove the pair when its host end carries this nonce; False when it is missing or another's."""
     with host_socket() as host:
         found = state.interface(host, host_ifname)
@@ -185,7 +185,7 @@ def delete_unrecorded(key: Key, prefix: str = state.PREFIX) -> bool:
     if not is_there(name):  # most often there is none, and this says so sooner
         return False
     nonce = owner(name)
-    return bool(nonce) and delete(name, nonce or "")
+    return bool(nonce) and delete_pair(name, nonce or "")
 
 
 def is_there(name: str) -> bool:
@@ -201,7 +201,7 @@ def delete_inside(netns: Netns, ifname: str, mac: str) -> bool:
     return run_in(netns, lambda: inside.remove(ifname, mac))
 
 
-def tidy(netns: Netns, addresses: Sequence[Address]) -> None:
+def tidy_netns(netns: Netns, addresses: Sequence[Address]) -> None:
     """Take away what an attachment leaves in a container beside its link."""
     try:
         run_in(netns, lambda: inside.tidy(addresses))
@@ -209,7 +209,7 @@ def tidy(netns: Netns, addresses: Sequence[Address]) -> None:
         raise CniError(Code.LINK, f"the rules in {netns.path} can't be taken away: {e.strerror}") from e
 
 
-def check(
+def check_link(
     netns: Netns,
     endpoint: Endpoint,
     routes: Sequence[Net] = (),

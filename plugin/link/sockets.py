@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.netns import place
+from calico_rkt.plugin.link.netns import process_in_netns
 
-__all__ = ["here", "host_socket", "place"]
+__all__ = ["host_socket", "own_netns", "process_in_netns"]
 
 _KEPT = 32
 _idle: dict[int, list[tuple[tuple[int, int, int], netlink.Socket]]] = {netlink.ROUTE: [], netlink.NETFILTER: []}
@@ -20,7 +20,7 @@ def host_socket(protocol: int = netlink.ROUTE) -> Iterator[netlink.Socket]:
 
     To close one of netfilter's takes 10 to 16 ms after a deletion from nftables, whoever deleted.
     """
-    here, idle = place(), _idle[protocol]
+    here, idle = process_in_netns(), _idle[protocol]
     socket = _taken(here, idle) or netlink.Socket(protocol)
     try:
         yield socket
@@ -47,6 +47,6 @@ def _taken(
         socket.close()
 
 
-def here() -> tuple[int, int]:
+def own_netns() -> tuple[int, int]:
     """The network namespace of the calling thread: device and inode."""
-    return place()[1:]
+    return process_in_netns()[1:]

@@ -22,7 +22,7 @@ Stored = Callable[[str], tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class NetworkState:
     """One network; why says more.
 
     state is "in step", "stale", "edited", "not ours", "no conf", "not published" or "unusable".
@@ -38,7 +38,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ProfileChange:
     """A network whose files compile to something else than what is published; old is None when nothing is.
 
     edited: what is published was edited by hand, or is not ours; live is its text then, where it can be shown.
@@ -52,7 +52,7 @@ class Change:
     revision: int = 0
 
 
-def change_to(new: Published, published: Callable[[str], Published | None], stored: Stored) -> Change | None:
+def change_to(new: Published, published: Callable[[str], Published | None], stored: Stored) -> ProfileChange | None:
     """What publishing this would change; None where the same is published.
 
     published: the profile in force, by its id. stored: what stands there where that is not one of ours, or was edited,
@@ -64,7 +64,7 @@ def change_to(new: Published, published: Callable[[str], Published | None], stor
         if e.code != Code.PROFILE_UNUSABLE:
             raise
         live, revision = stored(new.network_id)
-        return Change(new, None, edited=True, live=live, revision=revision)
+        return ProfileChange(new, None, edited=True, live=live, revision=revision)
     if old is not None and old.network != new.network:
         raise CniError(
             Code.PROFILE_UNUSABLE,
@@ -73,12 +73,15 @@ def change_to(new: Published, published: Callable[[str], Published | None], stor
         )
     if old is not None and old.digest == new.digest:
         return None
-    return Change(new, old, revision=old.revision if old is not None else 0)
+    return ProfileChange(new, old, revision=old.revision if old is not None else 0)
 
 
-def judged(
-    seen: State, published: Published | None, known: Mapping[str, NetConf], compiled: Callable[[NetConf], Published]
-) -> State:
+def judged_state(
+    seen: NetworkState,
+    published: Published | None,
+    known: Mapping[str, NetConf],
+    compiled: Callable[[NetConf], Published],
+) -> NetworkState:
     """How a network stands whose profile, if there is one, can be used: beside what its conf compiles to."""
     name = published.network if published is not None else seen.network
     if name not in known:

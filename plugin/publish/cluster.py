@@ -15,7 +15,14 @@ from calico_rkt.compiler.targets.felix import Nodes, unfit
 from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Published
-from calico_rkt.plugin.publish.changes import Change, ChangedMeanwhileError, Files, State, change_to, judged
+from calico_rkt.plugin.publish.changes import (
+    ChangedMeanwhileError,
+    Files,
+    NetworkState,
+    ProfileChange,
+    change_to,
+    judged_state,
+)
 from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.clustered import ClusterStore
 from calico_rkt.plugin.store.protocol import Inventory, Profiles
@@ -43,7 +50,7 @@ class Cluster:
     def profiles(self) -> Profiles:
         return self.store.profiles
 
-    def plan(self, wanted: Collection[str] = ()) -> tuple[Change, ...]:
+    def plan(self, wanted: Collection[str] = ()) -> tuple[ProfileChange, ...]:
         """Every network with a conf here whose compiled digest is not the published one."""
         self.store.complete()
         felix = self.store.felix()
@@ -53,16 +60,16 @@ class Cluster:
     def _compiled(self, conf: NetConf, felix: Nodes | None) -> Published:
         return compile_published(conf, files=self.files.get(conf.name), felix=felix)
 
-    def change_to(self, new: Published) -> Change | None:
+    def change_to(self, new: Published) -> ProfileChange | None:
         """What stands there is shown, whoever wrote it."""
         return change_to(new, self.store.profiles.published, self.store.profiles.stored)
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    def apply(self, changes: Sequence[ProfileChange]) -> None:
         """ChangedMeanwhileError when one of the profiles is not as it was shown."""
         if not self.store.profiles.swap([(c.new, c.revision) for c in changes]):
             raise ChangedMeanwhileError(", ".join(c.new.network for c in changes))
 
-    def states(self) -> tuple[State, ...]:
+    def states(self) -> tuple[NetworkState, ...]:
         """Every network with a conf here, and every profile of ours in the cluster; endpoints of all nodes count."""
         counts = self.store.profiles.endpoint_counts()
         names = {object_id(n): n for n in self.known}
@@ -70,14 +77,14 @@ class Cluster:
         ids = sorted({*names, *self.store.profiles.published_ids()})
         return tuple(self._state(i, names.get(i, ""), counts.get(i, 0), felix) for i in ids)
 
-    def _state(self, network_id: str, name: str, endpoints: int, felix: Nodes | None) -> State:
+    def _state(self, network_id: str, name: str, endpoints: int, felix: Nodes | None) -> NetworkState:
         try:
             published = self.store.profiles.published(network_id)
         except CniError as e:
             state = "edited" if network_id in self.store.profiles.published_ids() else "not ours"
-            return State(network_id, name, state, endpoints, None, e.msg)
-        return judged(
-            State(network_id, name, "", endpoints, None),
+            return NetworkState(network_id, name, state, endpoints, None, e.msg)
+        return judged_state(
+            NetworkState(network_id, name, "", endpoints, None),
             published,
             self.known,
             lambda conf: self._compiled(conf, felix),
@@ -118,7 +125,7 @@ class Cluster:
     def felix(self) -> Nodes | None:
         return self.store.felix()
 
-    def say_flows(self, _changes: Sequence[Change], *, ending: bool) -> str:  # noqa: ARG002
+    def say_flows(self, _changes: Sequence[ProfileChange], *, ending: bool) -> str:  # noqa: ARG002
         """Open flows are Felix's business."""
         return ""
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import render_diagnostics
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.publish.changes import Change
+from calico_rkt.plugin.publish.changes import ProfileChange
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.review.snapshot import World
 
 
-def shown(change: Change, what: str = "what the files say") -> str:
+def shown_change(change: ProfileChange, what: str = "what the files say") -> str:
     """The change line by line; what: where the new text is from."""
     # Here, not above: status, prune and gc show none.
     import difflib

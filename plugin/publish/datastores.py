@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Published
-from calico_rkt.plugin.publish.changes import NONE, Change, Files, State
+from calico_rkt.plugin.publish.changes import NONE, Files, NetworkState, ProfileChange
 from calico_rkt.plugin.publish.local import LOCAL, Local
 from calico_rkt.plugin.store.local import open_local
 from calico_rkt.plugin.store.protocol import Inventory, Profiles, Store
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from calico_rkt.plugin.publish.cluster import Cluster
 
 
-class Side(Protocol):
+class DatastoreSide(Protocol):
     """A datastore and the confs of its networks: Local, or Cluster. Errors are CniError."""
 
     @property
@@ -36,16 +36,16 @@ class Side(Protocol):
     @property
     def profiles(self) -> Profiles: ...
 
-    def plan(self, wanted: Collection[str] = ()) -> tuple[Change, ...]:
+    def plan(self, wanted: Collection[str] = ()) -> tuple[ProfileChange, ...]:
         """What apply would publish of all networks, or of those wanted."""
 
-    def change_to(self, new: Published) -> Change | None:
+    def change_to(self, new: Published) -> ProfileChange | None:
         """What publishing this would change; None where the same is published."""
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    def apply(self, changes: Sequence[ProfileChange]) -> None:
         """Publish all changes at once, where everything still is as it was shown."""
 
-    def states(self) -> tuple[State, ...]:
+    def states(self) -> tuple[NetworkState, ...]:
         """How each network stands that is published or has a conf here."""
 
     def prune(self, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
@@ -66,7 +66,7 @@ class Side(Protocol):
     def felix(self) -> Nodes | None:
         """How Felix may enforce on its nodes; None where no Felix does, or where nothing tells."""
 
-    def say_flows(self, changes: Sequence[Change], *, ending: bool) -> str:
+    def say_flows(self, changes: Sequence[ProfileChange], *, ending: bool) -> str:
         """What becomes of the open flows that these changes concern, in words; empty where that is not ours to say."""
 
     def end_flows(self, networks: Collection[str]) -> int | None:

@@ -22,11 +22,13 @@ from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.host import overrides_of
 from calico_rkt.compiler.workspace.policy import parse_files, policy_for
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.publish.changes import Change
+from calico_rkt.plugin.publish.changes import ProfileChange
 from calico_rkt.plugin.store.protocol import Profiles
 
 
-def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Change], kind: str) -> tuple[World, World]:
+def worlds(
+    store: Profiles, known: Mapping[str, NetConf], changes: Sequence[ProfileChange], kind: str
+) -> tuple[World, World]:
     """The networks as they are published, and as they would be after the changes.
 
     known are the host's confs, kind is the store's datastore_type: it decides who has the last word at the host.
@@ -46,7 +48,7 @@ def worlds(store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Chan
 
 
 def worlds_with(
-    store: Profiles, known: Mapping[str, NetConf], changes: Sequence[Change], kind: str
+    store: Profiles, known: Mapping[str, NetConf], changes: Sequence[ProfileChange], kind: str
 ) -> tuple[World, World]:
     """The same where the changes' texts are what counts, and not the host's files: their tests have to hold still.
 

@@ -8,18 +8,18 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.publish.changes import Change
-from calico_rkt.plugin.publish.open_flows import Judged, end, judge
+from calico_rkt.plugin.publish.changes import ProfileChange
+from calico_rkt.plugin.publish.open_flows import Judged, end_open_flows, judge
 from calico_rkt.plugin.store.local import LocalStore
 
 
-def concerned(store: LocalStore, changes: Sequence[Change], networks: Collection[str] = ()) -> Judged:
+def concerned(store: LocalStore, changes: Sequence[ProfileChange], networks: Collection[str] = ()) -> Judged:
     """The open flows of the changed networks' endpoints (and of these networks'), decided as they would be then."""
     new = {c.new.network_id: verify_calico_v3(c.new.text) for c in changes}
     return judge(store.endpoints(), lambda i: _network(store, new, i), {*new, *map(object_id, networks)})
 
 
-def words(found: Judged, *, ending: bool) -> str:
+def flows_in_words(found: Judged, *, ending: bool) -> str:
     """What becomes of them; empty where there are none."""
     if not found.flows:
         return ""
@@ -37,7 +37,7 @@ def words(found: Judged, *, ending: bool) -> str:
 def end_denied(store: LocalStore, networks: Collection[str]) -> int:
     """End the open flows of these networks' endpoints that the policy in force denies; how many."""
     denied = concerned(store, (), networks).denied
-    end(denied, store.endpoints())
+    end_open_flows(denied, store.endpoints())
     return len(denied)
 
 

@@ -14,7 +14,7 @@ from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
-from calico_rkt.plugin.publish.changes import Change, Files, State, change_to, judged
+from calico_rkt.plugin.publish.changes import Files, NetworkState, ProfileChange, change_to, judged_state
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Profiles
 
@@ -36,7 +36,7 @@ class Local:
     def profiles(self) -> Profiles:
         return self.store
 
-    def plan(self, wanted: Collection[str] = ()) -> tuple[Change, ...]:
+    def plan(self, wanted: Collection[str] = ()) -> tuple[ProfileChange, ...]:
         """Every network with a conf here whose compiled digest is not the published one.
 
         wanted: only these, where any are named; the others count as known to their rules all the same.
@@ -45,18 +45,18 @@ class Local:
         found = (compile_published(self.known[n], ids, self.files.get(n)) for n in sorted(wanted or self.known))
         return tuple(change for new in found if (change := self.change_to(new)) is not None)
 
-    def change_to(self, new: Published) -> Change | None:
+    def change_to(self, new: Published) -> ProfileChange | None:
         """What an edited file says is not shown: it may be anything."""
         return change_to(new, self.store.published, lambda _: ("", 0))
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    def apply(self, changes: Sequence[ProfileChange]) -> None:
         """Files beside, one nft transaction, rename. A half-done apply is completed later.
 
         What is published is in force: a host that is found open or closed is restored. A newer build's table is left
         alone.
         """
         _closed_first()
-        ready = local.script(*(c.new for c in changes))  # what takes long comes before the lock
+        ready = local.policy_script(*(c.new for c in changes))  # what takes long comes before the lock
         with policy_lock(self.store.run_dir, meanwhile=table.close_first):
             self._refuse_changed(changes)
             self.store.stage({c.new.network_id: c.new.text for c in changes})
@@ -69,7 +69,7 @@ class Local:
             self.store.commit()
         local.restore_closed(self.store)
 
-    def _refuse_changed(self, changes: Sequence[Change]) -> None:
+    def _refuse_changed(self, changes: Sequence[ProfileChange]) -> None:
         """What was shown before the question has to be what is replaced after the answer."""
         for change in changes:
             try:
@@ -97,7 +97,7 @@ class Local:
             with policy_lock(self.store.run_dir, meanwhile=table.close_first):
                 local.finish_apply(self.store)
 
-    def states(self) -> tuple[State, ...]:
+    def states(self) -> tuple[NetworkState, ...]:
         """Every network that is published, has a conf here, or has endpoints."""
         counts: dict[str, int] = {}
         names: dict[str, str] = {object_id(n): n for n in self.known}
@@ -110,14 +110,16 @@ class Local:
         ids = sorted({*names, *self.store.published_ids()})
         return tuple(self._state(i, names.get(i, ""), counts.get(i, 0), live.get(i), known_ids) for i in ids)
 
-    def _state(self, network_id: str, name: str, endpoints: int, live: str | None, known_ids: frozenset[str]) -> State:
+    def _state(
+        self, network_id: str, name: str, endpoints: int, live: str | None, known_ids: frozenset[str]
+    ) -> NetworkState:
         try:
             published = self.store.published(network_id)
         except CniError as e:
-            return State(network_id, name, "edited", endpoints, None if live is None else False, e.msg)
+            return NetworkState(network_id, name, "edited", endpoints, None if live is None else False, e.msg)
         loaded = None if live is None or published is None else published.digest.endswith(live) and bool(live)
-        return judged(
-            State(network_id, name, "", endpoints, loaded),
+        return judged_state(
+            NetworkState(network_id, name, "", endpoints, loaded),
             published,
             self.known,
             lambda conf: compile_published(conf, known_ids, self.files.get(conf.name)),
@@ -136,7 +138,9 @@ class Local:
                     failed.append(e)
             if not dry_run:
                 kept = self.store.used_ids() | set(self.store.published_ids())
-                forget_flows.drop(self.store, [n for n in self.store.unheld.networks() if object_id(n) not in kept])
+                forget_flows.drop_guards(
+                    self.store, [n for n in self.store.unheld.networks() if object_id(n) not in kept]
+                )
         return tuple(gone), tuple(failed)
 
     def _deleted(self, network_id: str) -> bool:
@@ -167,11 +171,11 @@ class Local:
     def felix(self) -> None:
         """No Felix enforces here."""
 
-    def say_flows(self, changes: Sequence[Change], *, ending: bool) -> str:
+    def say_flows(self, changes: Sequence[ProfileChange], *, ending: bool) -> str:
         """How many open flows the changes concern; none of them ends by itself."""
         from calico_rkt.plugin.publish import end_flows
 
-        return end_flows.words(end_flows.concerned(self.store, changes), ending=ending)
+        return end_flows.flows_in_words(end_flows.concerned(self.store, changes), ending=ending)
 
     def end_flows(self, networks: Collection[str]) -> int:
         """End the open flows of these networks' endpoints that the policy in force denies; how many."""

@@ -61,14 +61,14 @@ def judge(endpoints: Sequence[Endpoint], rules: Callable[[str], Network | None],
     judges = _Judges(rules)
     found = tuple(
         flow
-        for flow in map(read, conntrack.entries())
+        for flow in map(read_open_flow, conntrack.entries())
         if flow is not None
         and not mine.isdisjoint((holders.get(_source(flow), ""), holders.get(_destination(flow), "")))
     )
     return Judged(found, tuple(f for f in found if not _is_allowed(_labelled(f.packet, holders), judges, own)))
 
 
-def end(flows: Sequence[Flow], endpoints: Sequence[Endpoint]) -> None:
+def end_open_flows(flows: Sequence[Flow], endpoints: Sequence[Endpoint]) -> None:
     """End these: TCP sockets of the endpoints are closed, their peers are told, and conntrack forgets the flows.
 
     Without the first a server that goes on sending would open the flow anew, from its own side.
@@ -84,10 +84,10 @@ def end(flows: Sequence[Flow], endpoints: Sequence[Endpoint]) -> None:
             _reset(endpoint, connections)
     if ends:
         time.sleep(_A_WHILE)
-    conntrack.delete(f.entry for f in flows)
+    conntrack.delete_flows(f.entry for f in flows)
 
 
-def read(body: bytes) -> Flow | None:
+def read_open_flow(body: bytes) -> Flow | None:
     """A flow as conntrack tells of it; None for one that is over, or that is no flow of addresses."""
     found = netlink.attributes(body[4:])
     ends = conntrack.ends(body)

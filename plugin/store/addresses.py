@@ -20,12 +20,12 @@ CREATE TABLE cursors (network TEXT, range_set INTEGER, last TEXT NOT NULL, PRIMA
 """
 
 
-def encode(address: Address) -> str:
+def encode_address(address: Address) -> str:
     """The address as text that sorts as addresses do: the family's digit, a colon, its bytes in hex."""
     return f"{address.version}:{address.packed.hex()}"
 
 
-def decode(text: str) -> Address:
+def decode_address(text: str) -> Address:
     """The address that encode() was given."""
     packed = bytes.fromhex(text[2:])
     return IPv4Address(packed) if text[0] == "4" else IPv6Address(packed)
@@ -47,7 +47,7 @@ def choose(db: sqlite3.Connection, network: str, ipam: Ipam, requested: Sequence
         if found is None:
             raise _exhausted(db, network, ranges)
         chosen.append(found)
-        db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (network, number, encode(found)))
+        db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (network, number, encode_address(found)))
     return tuple(chosen)
 
 
@@ -57,31 +57,31 @@ def rebuild(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM cursors")
     for (text,) in db.execute("SELECT address FROM addresses ORDER BY address").fetchall():
         try:
-            mark_used(db, decode(text))
+            mark_used(db, decode_address(text))
         except (ValueError, TypeError, IndexError):
             continue  # its record is named where it is read
 
 
 def mark_used(db: sqlite3.Connection, address: Address) -> None:
     """Join a free address to the used intervals beside it."""
-    key = encode(address)
+    key = encode_address(address)
     first, last = key, key
     below, above = _beside(address, -1), _beside(address, 1)
     if below is not None:
-        interval = _around(db, encode(below))
+        interval = _around(db, encode_address(below))
         if interval is not None:
             first = interval[0]
     if above is not None:
-        row = db.execute("SELECT last FROM used WHERE first = ?", (encode(above),)).fetchone()
+        row = db.execute("SELECT last FROM used WHERE first = ?", (encode_address(above),)).fetchone()
         if row is not None:
             last = row[0]
-            db.execute("DELETE FROM used WHERE first = ?", (encode(above),))
+            db.execute("DELETE FROM used WHERE first = ?", (encode_address(above),))
     db.execute("INSERT OR REPLACE INTO used VALUES (?, ?)", (first, last))
 
 
 def mark_free(db: sqlite3.Connection, address: Address) -> None:
     """Cut a used address out of its interval."""
-    key = encode(address)
+    key = encode_address(address)
     row = _around(db, key)
     if row is None:
         return
@@ -89,19 +89,19 @@ def mark_free(db: sqlite3.Connection, address: Address) -> None:
     db.execute("DELETE FROM used WHERE first = ?", (first,))
     below, above = _beside(address, -1), _beside(address, 1)
     if first < key and below is not None:
-        db.execute("INSERT INTO used VALUES (?, ?)", (first, encode(below)))
+        db.execute("INSERT INTO used VALUES (?, ?)", (first, encode_address(below)))
     if key < last and above is not None:
-        db.execute("INSERT INTO used VALUES (?, ?)", (encode(above), last))
+        db.execute("INSERT INTO used VALUES (?, ?)", (encode_address(above), last))
 
 
 def in_use(db: sqlite3.Connection, first: Address, last: Address) -> int:
     """How many addresses from first to last are used, whatever their network."""
-    low, high = encode(first), encode(last)
+    low, high = encode_address(first), encode_address(last)
     rows = list(db.execute("SELECT first, last FROM used WHERE first BETWEEN ? AND ?", (low, high)))
     before = _around(db, low)
     if before is not None and before not in rows:
         rows.append(before)
-    return sum(min(int(decode(b)), int(last)) - max(int(decode(a)), int(first)) + 1 for a, b in rows)
+    return sum(min(int(decode_address(b)), int(last)) - max(int(decode_address(a)), int(first)) + 1 for a, b in rows)
 
 
 def _next(
@@ -114,7 +114,7 @@ def _next(
 ) -> Address | None:
     """Next-fit: the first free address after the one handed out last, round all ranges of the set."""
     row = db.execute("SELECT last FROM cursors WHERE network = ? AND range_set = ?", (network, number)).fetchone()
-    cursor = decode(row[0]) if row else None
+    cursor = decode_address(row[0]) if row else None
     reserved = {r.gateway for r in ranges if r.gateway is not None} | set(taken)
     for first, last in _pieces(ranges, cursor):
         candidate: Address | None = first
@@ -144,8 +144,8 @@ def _blocked_until(db: sqlite3.Connection, address: Address, exclude: Sequence[N
     for net in exclude:
         if address in net:
             return net.broadcast_address
-    row = _around(db, encode(address))
-    return decode(row[1]) if row else None
+    row = _around(db, encode_address(address))
+    return decode_address(row[1]) if row else None
 
 
 def by_set(network: str, ipam: Ipam, requested: Sequence[Address]) -> dict[int, Address]:

@@ -153,9 +153,9 @@ class LocalStore:
             if found is None or found.nonce != nonce:
                 return False
             for address in found.addresses:
-                db.execute("DELETE FROM addresses WHERE address = ?", (addresses.encode(address),))
+                db.execute("DELETE FROM addresses WHERE address = ?", (addresses.encode_address(address),))
                 addresses.mark_free(db, address)
-            unheld.mark(db, found.addresses if self._leaves_flows else ())
+            unheld.mark_flows_left(db, found.addresses if self._leaves_flows else ())
             rows.delete(db, key)
         return True
 
@@ -167,7 +167,7 @@ class LocalStore:
             addresses.rebuild(db)
             for text in found if self._leaves_flows else ():
                 with suppress(ValueError, TypeError, IndexError):
-                    unheld.mark(db, [addresses.decode(text)])
+                    unheld.mark_flows_left(db, [addresses.decode_address(text)])
 
     def forget(self, key: Key) -> bool:  # noqa: ARG002 - everything here is recorded
         return False

@@ -98,7 +98,7 @@ def from_row(key: Key, row: Sequence[str | int], held: Iterable[str]) -> Endpoin
             netns_inode=int(inode),
             host_ifname=checked_ifname(host_ifname),
             mac=str(mac),
-            addresses=tuple(addresses.decode(text) for text in held),
+            addresses=tuple(addresses.decode_address(text) for text in held),
             ip_masq=bool(ip_masq),
             result=str(result),
             **_origin(*origin),
@@ -130,13 +130,13 @@ def insert_endpoint(db: sqlite3.Connection, e: Endpoint) -> None:
     origin = (e.nonce, *e.home, "\n".join(e.members), e.node)
     db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *origin))
     for position, address in enumerate(e.addresses):
-        db.execute("INSERT INTO addresses VALUES (?, ?, ?, ?, ?)", (addresses.encode(address), *key, position))
+        db.execute("INSERT INTO addresses VALUES (?, ?, ?, ?, ?)", (addresses.encode_address(address), *key, position))
         addresses.mark_used(db, address)
 
 
 def holder_of(db: sqlite3.Connection, address: Address) -> tuple[str, str, str] | None:
     found: tuple[str, str, str] | None = db.execute(
-        "SELECT network, container, ifname FROM addresses WHERE address = ?", (addresses.encode(address),)
+        "SELECT network, container, ifname FROM addresses WHERE address = ?", (addresses.encode_address(address),)
     ).fetchone()
     return found
 
@@ -157,7 +157,7 @@ def record_subnets(db: sqlite3.Connection, network: str, wanted: frozenset[str],
         db.execute("INSERT INTO subnets VALUES (?, ?)", (network, text))
     for text in known - wanted:
         subnet: Net = ip_network(text)
-        bounds = addresses.encode(subnet[0]), addresses.encode(subnet[-1])
+        bounds = addresses.encode_address(subnet[0]), addresses.encode_address(subnet[-1])
         if not db.execute(
             "SELECT 1 FROM addresses WHERE address BETWEEN ? AND ? AND network = ?", (*bounds, network)
         ).fetchone():

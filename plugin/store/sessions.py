@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from calico_rkt.plugin.store.access import Access
 
 
-class Session(Protocol):
+class KeptSession(Protocol):
     """What talks with a cluster, for one call after the other."""
 
     @property
@@ -19,7 +19,7 @@ class Session(Protocol):
         """A call's clock starts."""
 
 
-S = TypeVar("S", bound=Session)
+S = TypeVar("S", bound=KeptSession)
 
 
 class Sessions(Generic[S]):

@@ -83,35 +83,35 @@ class Unheld:
     def leave(self, given_back: Iterable[Address]) -> None:
         """Note that conntrack may have flows of these addresses."""
         with self._state.write() as db:
-            mark(db, given_back)
+            mark_flows_left(db, given_back)
 
     def left(self) -> Left:
         """All that is noted, and who has such addresses meanwhile."""
         with self._state.read() as db:
-            given_back = tuple(_read(addresses.decode, db.execute("SELECT address FROM flows_left")))
+            given_back = tuple(_read(addresses.decode_address, db.execute("SELECT address FROM flows_left")))
             ranges: tuple[Net, ...] = tuple(_read(ip_network, db.execute("SELECT net FROM flows_unsure")))
             held = list(db.execute("SELECT address FROM addresses JOIN flows_left USING (address)"))
             for net in ranges:
-                bounds = addresses.encode(net[0]), addresses.encode(net[-1])
+                bounds = addresses.encode_address(net[0]), addresses.encode_address(net[-1])
                 held += db.execute("SELECT address FROM addresses WHERE address BETWEEN ? AND ?", bounds)
-            return Left(given_back, ranges, frozenset(_read(addresses.decode, held)))
+            return Left(given_back, ranges, frozenset(_read(addresses.decode_address, held)))
 
     def forgotten(self, given_back: Collection[Address], nets: Collection[Net]) -> None:
         """The flows of these are gone."""
         with self._state.write() as db:
-            gone = ((addresses.encode(a),) for a in given_back)
+            gone = ((addresses.encode_address(a),) for a in given_back)
             db.executemany("DELETE FROM flows_left WHERE address = ?", gone)
             db.executemany("DELETE FROM flows_unsure WHERE net = ?", ((str(n),) for n in nets))
 
 
-def mark(db: sqlite3.Connection, given_back: Iterable[Address]) -> None:
+def mark_flows_left(db: sqlite3.Connection, given_back: Iterable[Address]) -> None:
     """In the transaction of who gives them back."""
-    db.executemany("INSERT OR IGNORE INTO flows_left VALUES (?)", ((addresses.encode(a),) for a in given_back))
+    db.executemany("INSERT OR IGNORE INTO flows_left VALUES (?)", ((addresses.encode_address(a),) for a in given_back))
 
 
 def is_marked(db: sqlite3.Connection, address: Address) -> bool:
     """Whether flows of this very address are left."""
-    row = db.execute("SELECT 1 FROM flows_left WHERE address = ?", (addresses.encode(address),)).fetchone()
+    row = db.execute("SELECT 1 FROM flows_left WHERE address = ?", (addresses.encode_address(address),)).fetchone()
     unsure = db.execute("SELECT net FROM flows_unsure").fetchall()  # few, and soon gone
     known: list[Net] = list(_read(ip_network, unsure))
     return row is not None or len(known) < len(unsure) or any(address in net for net in known)

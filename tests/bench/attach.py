@@ -229,7 +229,7 @@ def _flushed(where: str, network: str) -> Fact:
     """How long the agent leaves this host open, and how long until all is as it was, after somebody's flush."""
     opened, whole = [], []
     for _ in range(FLUSHES):
-        libnftables.run("flush ruleset\n")  # the program of that name would go on for 10 ms after it
+        libnftables.run_nft("flush ruleset\n")  # the program of that name would go on for 10 ms after it
         begun = time.perf_counter()
         opened.append(_until(lambda: bool(libnftables.list_json("list tables inet")), begun))
         whole.append(_until(lambda: any(o.get("chain", {}).get("name") == f"in-{network}" for o in _chains()), begun))

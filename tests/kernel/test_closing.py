@@ -12,7 +12,7 @@ import pytest
 from calico_rkt.plugin.enforce.nft import closing, layout, libnftables, table
 from calico_rkt.plugin.enforce.nft.base import base_script
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements
-from calico_rkt.plugin.enforce.nft.standing import Standing, look, standing
+from calico_rkt.plugin.enforce.nft.standing import Standing, look_at_table, standing
 from tests.kernel.support import enforce_world as w
 from tests.kernel.support import held
 
@@ -34,7 +34,7 @@ def endpoint(n, network_id="a"):
 
 
 def whole():
-    table.restore([endpoint(1)], {"a": w.network("a")}, ())
+    table.build_table([endpoint(1)], {"a": w.network("a")}, ())
 
 
 def sh(script):
@@ -78,7 +78,7 @@ def test_a_host_with_a_link_of_ours_up_and_no_table_is_closed(name):
 def test_a_table_that_is_not_whole_is_closed_and_one_restore_later_is_as_new(edit):
     whole()
     fresh = libnftables._call("list table inet calico_rkt")
-    libnftables.run(edit)
+    libnftables.run_nft(edit)
     assert standing() is Standing.BROKEN
     assert closing.close_first() is Standing.CLOSED
     whole()
@@ -88,7 +88,7 @@ def test_a_table_that_is_not_whole_is_closed_and_one_restore_later_is_as_new(edi
 
 def test_a_base_chain_with_another_priority_is_not_whole():
     whole()
-    libnftables.run(
+    libnftables.run_nft(
         "flush chain inet calico_rkt forward; delete chain inet calico_rkt forward\n"
         + "\n".join(
             line.replace("priority filter", "priority 7")
@@ -101,15 +101,15 @@ def test_a_base_chain_with_another_priority_is_not_whole():
 
 def test_a_closed_table_that_is_flushed_is_closed_again():
     whole()
-    libnftables.run("flush table inet calico_rkt")
+    libnftables.run_nft("flush table inet calico_rkt")
     closing.close_first()
-    libnftables.run("flush chain inet calico_rkt forward")
+    libnftables.run_nft("flush chain inet calico_rkt forward")
     assert standing() is Standing.BROKEN
     assert closing.close_first() is Standing.CLOSED
 
 
 def test_the_same_name_in_another_family_is_another_table():
-    libnftables.run("add table ip calico_rkt")
+    libnftables.run_nft("add table ip calico_rkt")
     assert closing.close_first() is Standing.NONE
     whole()
     assert standing() is Standing.WHOLE
@@ -117,8 +117,8 @@ def test_the_same_name_in_another_family_is_another_table():
 
 def test_the_kernel_refuses_a_closing_that_looked_at_another_ruleset():
     whole()
-    libnftables.run("flush table inet calico_rkt")
-    generation, found = look()
+    libnftables.run_nft("flush table inet calico_rkt")
+    generation, found = look_at_table()
     assert found is Standing.BROKEN
     whole()
     assert not closing._close(generation, there=True)
@@ -135,7 +135,7 @@ def test_closing_beside_flushes_and_restores_never_takes_a_whole_table_away():
         os._exit(0)
     try:
         for _ in range(150):
-            libnftables.run("delete table inet calico_rkt" if standing() is not Standing.NONE else "flush ruleset")
+            libnftables.run_nft("delete table inet calico_rkt" if standing() is not Standing.NONE else "flush ruleset")
             whole()
             for _ in range(5):
                 assert standing() is Standing.WHOLE
@@ -148,45 +148,47 @@ def test_closing_beside_flushes_and_restores_never_takes_a_whole_table_away():
 
 def test_an_older_layout_is_whole_by_its_own_measure_and_never_closed():
     whole()
-    libnftables.run(f"flush chain inet calico_rkt {layout.CHAIN}; delete chain inet calico_rkt {layout.CHAIN}")
+    libnftables.run_nft(f"flush chain inet calico_rkt {layout.CHAIN}; delete chain inet calico_rkt {layout.CHAIN}")
     assert standing() is Standing.OLDER
     assert closing.close_first() is Standing.OLDER
     with pytest.raises(table.BaseMissingError):
-        table.attach(endpoint(2))
+        table.add_endpoint(endpoint(2))
     whole()
     assert standing() is Standing.WHOLE
 
 
 def test_a_newer_layout_is_left_alone_and_the_call_says_so():
     whole()
-    libnftables.run("add chain inet calico_rkt newest; add rule inet calico_rkt newest return")
+    libnftables.run_nft("add chain inet calico_rkt newest; add rule inet calico_rkt newest return")
     newer = [f"layout {layout.VERSION + 1} 0123456789ab", "newest 1", "forward 5 filter 2 0"]
     chain = f"inet calico_rkt {layout.CHAIN}"
-    libnftables.run(f"flush chain {chain}\n" + "".join(f'add rule {chain} return comment "{line}"\n' for line in newer))
+    libnftables.run_nft(
+        f"flush chain {chain}\n" + "".join(f'add rule {chain} return comment "{line}"\n' for line in newer)
+    )
     before = libnftables._call("list table inet calico_rkt")
     assert closing.close_first() is Standing.NEWER
     with pytest.raises(table.NewerTableError, match="newer layout"):
         whole()
     with pytest.raises(table.NewerTableError):
-        table.attach(endpoint(2))
-    table.detach(endpoint(2))
+        table.add_endpoint(endpoint(2))
+    table.remove_endpoint(endpoint(2))
     assert libnftables._call("list table inet calico_rkt") == before
-    libnftables.run("flush chain inet calico_rkt newest")
+    libnftables.run_nft("flush chain inet calico_rkt newest")
     assert closing.close_first() is Standing.CLOSED, "not whole by its own measure: open, whoever made it"
 
 
 def test_an_endpoint_that_is_added_again_counts_no_generation_that_there_is_not(lab):
     whole()
     for n in range(1, 4):
-        table.attach(endpoint(2))
+        table.add_endpoint(endpoint(2))
         for _ in range(n):
-            table.attach(endpoint(2))
+            table.add_endpoint(endpoint(2))
         for _ in range(n):  # n changes of somebody else: one a generation that was counted for nothing
             lab.run(lab.host, ["nft", "add", "table", "ip", "theirs"], check=True)
             lab.run(lab.host, ["nft", "delete", "table", "ip", "theirs"], check=True)
             lab.run(lab.host, ["nft", "flush", "chain", "inet", "calico_rkt", "forward"], check=True)
             with pytest.raises(table.BaseMissingError):
-                table.attach(endpoint(3))
+                table.add_endpoint(endpoint(3))
         whole()
 
 
@@ -200,10 +202,10 @@ def test_two_first_adds_at_once_and_a_flush_leave_no_endpoint_in_a_base_that_is_
     for _ in range(6):
         lab.run(lab.host, ["nft", "flush", "chain", "inet", "calico_rkt", "forward"], check=True)
         with pytest.raises(table.BaseMissingError):
-            table.attach(endpoint(3))
+            table.add_endpoint(endpoint(3))
 
 
 def _attach_in(host, n):
     with w.inside(host):
         for _ in range(5):
-            table.attach(endpoint(n))
+            table.add_endpoint(endpoint(n))

@@ -45,7 +45,7 @@ WANTED = compare.Wanted(NETWORKS, ENDPOINTS, RANGES)
 @pytest.fixture
 def _on_the_host(lab):
     with w.inside(lab.host):
-        table.restore(ENDPOINTS, NETWORKS, RANGES)
+        table.build_table(ENDPOINTS, NETWORKS, RANGES)
         yield
 
 
@@ -57,15 +57,15 @@ pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("_on_the_host")]
 
 
 def test_a_table_as_it_was_restored_differs_in_nothing():
-    assert compare.differences(WANTED) == ()
+    assert compare.table_differences(WANTED) == ()
     table.apply_scripts(NETWORKS.values())
     for ranges in ((), RANGES):
         table.set_ranges(ranges)
-    assert compare.differences(WANTED) == ()
+    assert compare.table_differences(WANTED) == ()
     for endpoint in ENDPOINTS[:3]:
-        table.detach(endpoint)
-        table.attach(endpoint)
-        assert compare.differences(WANTED) == ()
+        table.remove_endpoint(endpoint)
+        table.add_endpoint(endpoint)
+        assert compare.table_differences(WANTED) == ()
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_a_table_as_it_was_restored_differs_in_nothing():
 )
 def test_an_edit_is_named_and_mended(edit, words):
     fresh = whole()
-    libnftables.run(edit)
-    found = compare.differences(WANTED)
+    libnftables.run_nft(edit)
+    found = compare.table_differences(WANTED)
     assert any(words in line for line in found), found
-    table.restore(ENDPOINTS, NETWORKS, RANGES)
-    assert compare.differences(WANTED) == ()
+    table.build_table(ENDPOINTS, NETWORKS, RANGES)
+    assert compare.table_differences(WANTED) == ()
     assert whole() == fresh
 
 
@@ -113,34 +113,34 @@ def _handles(chain):
 
 def test_a_rule_of_the_base_that_is_replaced_is_named():
     handle = _handles("forward")[3]
-    libnftables.run(f'replace rule {T} forward handle {handle} iifname "crk*" accept')
-    (words,) = compare.differences(WANTED)
+    libnftables.run_nft(f'replace rule {T} forward handle {handle} iifname "crk*" accept')
+    (words,) = compare.table_differences(WANTED)
     assert words == 'chain forward, rule 4: `iifname "crk*" accept` should be `iifname "crk*" jump egress`'
 
 
 def test_what_nft_does_not_list_is_compared_all_the_same():
-    libnftables.run(f"replace rule {T} in-api handle {_handles('in-api')[1]} meta l4proto 1 return")
-    assert compare.differences(WANTED)
+    libnftables.run_nft(f"replace rule {T} in-api handle {_handles('in-api')[1]} meta l4proto 1 return")
+    assert compare.table_differences(WANTED)
 
 
 def test_an_endpoint_that_is_being_added_or_taken_away_is_no_difference():
     wanted = compare.Wanted(NETWORKS, ENDPOINTS[1:], RANGES, [ENDPOINTS[0]])
-    assert compare.differences(wanted) == ()
-    libnftables.run(f'delete element {T} from_endpoint {{ "crk000000000001" }}')
-    assert compare.differences(wanted) == ()
-    table.detach(ENDPOINTS[0])
-    assert compare.differences(wanted) == ()
-    assert compare.differences(WANTED)
+    assert compare.table_differences(wanted) == ()
+    libnftables.run_nft(f'delete element {T} from_endpoint {{ "crk000000000001" }}')
+    assert compare.table_differences(wanted) == ()
+    table.remove_endpoint(ENDPOINTS[0])
+    assert compare.table_differences(wanted) == ()
+    assert compare.table_differences(WANTED)
 
 
 def test_an_attachment_is_told_of_what_it_rests_on_and_of_nothing_else():
     one = compare.Wanted({"web": NETWORKS["web"]}, ENDPOINTS[:1], RANGES)
-    libnftables.run(f"insert rule {T} in-api accept; flush set {T} m4-api")
-    assert compare.differences(one, only=["web"]) == ()
+    libnftables.run_nft(f"insert rule {T} in-api accept; flush set {T} m4-api")
+    assert compare.table_differences(one, only=["web"]) == ()
     for edit in (f"insert rule {T} egress accept", f"insert rule {T} in-web accept", f"flush set {T} source6"):
-        libnftables.run(edit)
-        assert compare.differences(one, only=["web"])
-        table.restore(ENDPOINTS, NETWORKS, RANGES)
+        libnftables.run_nft(edit)
+        assert compare.table_differences(one, only=["web"])
+        table.build_table(ENDPOINTS, NETWORKS, RANGES)
 
 
 def _edits(chance):
@@ -168,15 +168,15 @@ def test_every_random_edit_is_named_and_mended_to_the_last_byte():
     fresh = whole()
     for seed in range(60):
         edit = _edits(random.Random(seed))
-        libnftables.run(edit)
-        assert compare.differences(WANTED), (seed, edit)
-        table.restore(ENDPOINTS, NETWORKS, RANGES)
+        libnftables.run_nft(edit)
+        assert compare.table_differences(WANTED), (seed, edit)
+        table.build_table(ENDPOINTS, NETWORKS, RANGES)
         assert whole() == fresh, (seed, edit)
-    assert compare.differences(WANTED) == ()
+    assert compare.table_differences(WANTED) == ()
 
 
 def test_a_networks_name_of_any_kind_is_compared():
     network = Network("My Net.1", object_id("My Net.1"), (Rule(Action.ALLOW),), (Rule(Action.ALLOW),), ToHost.ACCEPT)
     one = EndpointElements("crk000000000009", (ip_address("10.66.0.9"),), network.id)
-    table.restore([one], {network.id: script(network)}, ())
-    assert compare.differences(compare.Wanted({network.id: script(network)}, [one], ())) == ()
+    table.build_table([one], {network.id: script(network)}, ())
+    assert compare.table_differences(compare.Wanted({network.id: script(network)}, [one], ())) == ()

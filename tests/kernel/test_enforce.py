@@ -81,7 +81,7 @@ def test_members_of_a_set_are_who_a_rule_is_about(world, family):
     assert reaches(world, friend, b, family)
     assert not reaches(world, other, b, family)
     with w.inside(world.host):
-        table.detach(friend.elements("friends"))
+        table.remove_endpoint(friend.elements("friends"))
     assert not reaches(world, friend, b, family)
 
 

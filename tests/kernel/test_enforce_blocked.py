@@ -45,8 +45,8 @@ def pair(lab):
     with w.inside(world.host):
         held.ensure_base(())
         held.load_network(w.network("a"))
-        table.attach(a.elements("a"))
-        table.attach(b.elements("a"))
+        table.add_endpoint(a.elements("a"))
+        table.add_endpoint(b.elements("a"))
     return world, a, b
 
 

@@ -41,7 +41,7 @@ def elements():
 
 def test_an_add_without_the_table_says_that_the_base_is_missing():
     with pytest.raises(table.BaseMissingError) as caught:
-        table.attach(endpoint(1))
+        table.add_endpoint(endpoint(1))
     assert caught.value.code == Code.POLICY
     assert not table.base_present()
 
@@ -49,7 +49,7 @@ def test_an_add_without_the_table_says_that_the_base_is_missing():
 def test_an_add_without_the_networks_chains_says_that_the_network_is_missing():
     held.ensure_base(())
     with pytest.raises(table.NetworkMissingError):
-        table.attach(endpoint(1))
+        table.add_endpoint(endpoint(1))
     assert elements() == frozenset()
 
 
@@ -57,51 +57,51 @@ def test_an_add_may_be_repeated_and_a_del_too():
     held.ensure_base(())
     held.load_network(w.network("a"))
     for _ in range(2):
-        table.attach(endpoint(1, ip_masq=True))
+        table.add_endpoint(endpoint(1, ip_masq=True))
     assert held.missing(endpoint(1, ip_masq=True)) == []
     for _ in range(2):
-        table.detach(endpoint(1, ip_masq=True))
+        table.remove_endpoint(endpoint(1, ip_masq=True))
     assert elements() == frozenset()
 
 
 def test_a_del_takes_the_rest_when_a_part_is_gone_already():
     held.ensure_base(())
     held.load_network(w.network("a"))
-    table.attach(endpoint(1))
-    table.attach(endpoint(2))
-    libnftables.run('delete element inet calico_rkt from_endpoint { "crk000000000001" }')
+    table.add_endpoint(endpoint(1))
+    table.add_endpoint(endpoint(2))
+    libnftables.run_nft('delete element inet calico_rkt from_endpoint { "crk000000000001" }')
     assert any("from_endpoint" in line for line in held.missing(endpoint(1)))
-    table.detach(endpoint(1))
+    table.remove_endpoint(endpoint(1))
     assert elements() == {*((s, e) for s, e in elements() if "2" in e)}
     assert held.missing(endpoint(2)) == []
 
 
 def test_a_del_without_a_table_is_done():
-    table.detach(endpoint(1))
+    table.remove_endpoint(endpoint(1))
 
 
 def test_an_interface_is_never_mapped_to_two_networks():
     held.ensure_base(())
     table.apply_scripts((w.network("a"), w.network("b")))
-    table.attach(endpoint(1, "a"))
+    table.add_endpoint(endpoint(1, "a"))
     before = elements()
     with pytest.raises(CniError, match="another network"):
-        table.attach(endpoint(1, "b"))
+        table.add_endpoint(endpoint(1, "b"))
     assert elements() == before
 
 
 def test_an_add_into_a_table_whose_rules_were_flushed_fails_and_restore_mends_it():
     held.ensure_base(())
     held.load_network(w.network("a"))
-    table.attach(endpoint(1))
-    libnftables.run("flush table inet calico_rkt")
+    table.add_endpoint(endpoint(1))
+    libnftables.run_nft("flush table inet calico_rkt")
     with pytest.raises(table.BaseMissingError):
-        table.attach(endpoint(2))
-    table.restore([endpoint(1)], {"a": w.network("a")}, ())
-    table.attach(endpoint(2))
-    libnftables.run("flush chain inet calico_rkt in-a")
+        table.add_endpoint(endpoint(2))
+    table.build_table([endpoint(1)], {"a": w.network("a")}, ())
+    table.add_endpoint(endpoint(2))
+    libnftables.run_nft("flush chain inet calico_rkt in-a")
     with pytest.raises(table.NetworkMissingError):
-        table.attach(endpoint(3))
+        table.add_endpoint(endpoint(3))
 
 
 def test_a_change_that_fails_leaves_nothing_behind():
@@ -121,8 +121,8 @@ def test_what_is_live_is_told_by_digest_and_a_chain_edited_by_hand_has_none():
         table.LiveNetwork("a", w.DIGEST, ToHost.RETURN),
         table.LiveNetwork("b", w.DIGEST, ToHost.DROP),
     )
-    libnftables.run("add rule inet calico_rkt in-a accept")
-    libnftables.run(to_host_script("b", ToHost.ACCEPT))
+    libnftables.run_nft("add rule inet calico_rkt in-a accept")
+    libnftables.run_nft(to_host_script("b", ToHost.ACCEPT))
     assert [n.digest for n in table.live_networks()] == ["", ""]
     assert held.live_digest("a") == ""
     assert held.live_digest("c") is None
@@ -131,7 +131,7 @@ def test_what_is_live_is_told_by_digest_and_a_chain_edited_by_hand_has_none():
 def test_what_the_compiler_writes_is_live_under_the_compilers_digest():
     policy = Network("My Net", object_id("My Net"), (Rule(Action.ALLOW),), (Rule(Action.ALLOW),), ToHost.RETURN)
     script = write_nftables(policy) + to_host_script(policy.id, policy.endpoint_to_host)
-    table.restore([endpoint(1, policy.id)], {policy.id: script}, ())
+    table.build_table([endpoint(1, policy.id)], {policy.id: script}, ())
     for _ in range(2):
         assert table.live_networks() == (table.LiveNetwork(policy.id, digest(policy), ToHost.RETURN),)
         assert held.missing(endpoint(1, policy.id)) == []
@@ -141,10 +141,10 @@ def test_what_the_compiler_writes_is_live_under_the_compilers_digest():
 def test_a_network_with_endpoints_stays_and_one_without_goes():
     held.ensure_base(())
     table.apply_scripts((w.network("a"), w.network("b", into="ip saddr @m4-a return")))
-    table.attach(endpoint(1))
+    table.add_endpoint(endpoint(1))
     assert not table.remove_network("a")
     assert held.live_digest("a") == w.DIGEST
-    table.detach(endpoint(1))
+    table.remove_endpoint(endpoint(1))
     assert table.remove_network("a")
     assert held.live_digest("a") is None
     assert table.remove_network("b")
@@ -154,7 +154,7 @@ def test_a_network_with_endpoints_stays_and_one_without_goes():
 @pytest.mark.parametrize("name", ["1.2.3.4", "0x1f", "10", "in", "drop", "a--b.c", "My Net", "x" * 63, "ünï", "a.b-c"])
 def test_any_networks_id_can_name_chains(name):
     network_id = object_id(name)
-    table.restore([endpoint(1, network_id)], {network_id: w.network(network_id)}, ())
+    table.build_table([endpoint(1, network_id)], {network_id: w.network(network_id)}, ())
     assert held.missing(endpoint(1, network_id)) == []
     assert held.live_digest(network_id) == w.DIGEST
 
@@ -163,10 +163,10 @@ def test_restore_puts_back_two_thousand_endpoints_in_one_transaction():
     many = [endpoint(n, f"n{n % 20}", ip_masq=n % 2 == 0) for n in range(1, 2001)]
     scripts = {f"n{k}": w.network(f"n{k}") for k in range(20)}
     for _ in range(2):
-        table.restore(many, scripts, w.nets("10.66.0.0/16", "10.66.0.0/24", "fd66::/64"))
+        table.build_table(many, scripts, w.nets("10.66.0.0/16", "10.66.0.0/24", "fd66::/64"))
     assert len(elements()) == sum(11 if e.ip_masq else 9 for e in many) + 2
-    table.attach(endpoint(3000, "n1"))
-    table.detach(endpoint(3000, "n1"))
+    table.add_endpoint(endpoint(3000, "n1"))
+    table.remove_endpoint(endpoint(3000, "n1"))
     assert held.missing(many[-1]) == []
 
 
@@ -179,9 +179,9 @@ def test_adds_and_dels_of_many_processes_lose_nothing():
         if not child:
             with contextlib.suppress(BaseException):
                 for n in range(60):
-                    table.attach(endpoint(p * 1000 + n))
+                    table.add_endpoint(endpoint(p * 1000 + n))
                     if n % 2:
-                        table.detach(endpoint(p * 1000 + n))
+                        table.remove_endpoint(endpoint(p * 1000 + n))
                 os._exit(0)
             os._exit(1)
         children.append(child)
@@ -196,12 +196,12 @@ def test_endpoints_of_a_network_whose_profile_is_unfit_are_closed_after_a_restor
     world = w.World(lab)
     a, b = world.end(), world.end()
     with w.inside(world.host):
-        table.restore([a.elements("a"), b.elements("unfit")], {"a": w.network("a")}, ())
+        table.build_table([a.elements("a"), b.elements("unfit")], {"a": w.network("a")}, ())
     assert not w.connects(a.ns, family, b.address[family], b.ns)
     assert not w.connects(b.ns, family, a.address[family], a.ns)
     assert not w.connects(b.ns, family, w.OUTSIDE[family], world.outside.ns)
     with w.inside(world.host):
-        table.restore([a.elements("a"), b.elements("unfit")], {i: w.network(i) for i in ("a", "unfit")}, ())
+        table.build_table([a.elements("a"), b.elements("unfit")], {i: w.network(i) for i in ("a", "unfit")}, ())
     assert w.connects(a.ns, family, b.address[family], b.ns)
 
 
@@ -228,9 +228,9 @@ def flooded(lab):
             undo.callback(stop.set)
             ends = [a.elements("a"), closed.elements("closed")]
             scripts = {"a": w.network("a"), "closed": w.network("closed", into="")}
-            table.restore(ends, scripts, ())
+            table.build_table(ends, scripts, ())
             sender.start()
-            return world, a, sink, lambda: table.restore(ends, scripts, ())
+            return world, a, sink, lambda: table.build_table(ends, scripts, ())
 
         yield start
 
@@ -255,7 +255,7 @@ def test_a_restore_under_traffic_lets_no_denied_packet_through_and_cuts_no_flow(
 def test_a_flush_under_traffic_opens_until_the_restore_and_no_longer(flooded, family, record_testsuite_property):
     _world, _a, sink, restore = flooded(family)
     begun = time.perf_counter()
-    libnftables.run("flush ruleset")
+    libnftables.run_nft("flush ruleset")
     restore()
     record_testsuite_property(f"open_ms_ipv{family}", round((time.perf_counter() - begun) * 1e3, 2))
     passed = 0

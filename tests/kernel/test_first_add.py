@@ -74,7 +74,7 @@ def is_free(store):
 
 
 @pytest.mark.parametrize(
-    ("module", "step"), [(compiled, "compile_published"), (policy, "script"), (policy, "blocked_forwarding")]
+    ("module", "step"), [(compiled, "compile_published"), (policy, "policy_script"), (policy, "blocked_forwarding")]
 )
 def test_nobody_waits_for_what_a_first_add_reads_and_compiles(store, profiles, monkeypatch, module, step):
     real, seen = getattr(module, step), []
@@ -92,7 +92,7 @@ def test_nobody_waits_for_what_a_first_add_reads_and_compiles(store, profiles, m
 
 def test_an_apply_while_a_first_add_makes_its_chains_ready_wins(store, profiles, monkeypatch):
     NftablesEnforcer(store).attach(conf(profiles, "api"), recorded(store, 1, "api"))
-    real, done = policy.script, []
+    real, done = policy.policy_script, []
 
     def raced(published):
         ready = real(published)
@@ -104,7 +104,7 @@ def test_an_apply_while_a_first_add_makes_its_chains_ready_wins(store, profiles,
             Local(store, {}).apply(changes)
         return ready
 
-    monkeypatch.setattr(policy, "script", raced)
+    monkeypatch.setattr(policy, "policy_script", raced)
     NftablesEnforcer(store).attach(conf(profiles), recorded(store, 2))
     published = store.published("web")
     assert {n.network_id: n.digest for n in table.live_networks()}["web"] == published.digest
@@ -121,7 +121,7 @@ def test_a_first_add_whose_files_do_not_compile_publishes_nothing(store, profile
 def test_a_chain_that_somebody_gave_another_name_is_replaced_for_all_of_its_endpoints(store, profiles):
     first = recorded(store, 1)
     NftablesEnforcer(store).attach(conf(profiles), first)
-    libnftables.run("rename chain inet calico_rkt out-web elsewhere")
+    libnftables.run_nft("rename chain inet calico_rkt out-web elsewhere")
     second = recorded(store, 2)
     NftablesEnforcer(store).attach(conf(profiles), second)
     assert held.missing(elements_of(first)) == []
@@ -131,12 +131,12 @@ def test_a_chain_that_somebody_gave_another_name_is_replaced_for_all_of_its_endp
 
 def test_what_differs_is_told_also_while_somebody_holds_the_lock(store, profiles, monkeypatch):
     NftablesEnforcer(store).attach(conf(profiles), recorded(store, 1))
-    libnftables.run("insert rule inet calico_rkt in-web accept")
+    libnftables.run_nft("insert rule inet calico_rkt in-web accept")
     monkeypatch.setattr(differences, "_PATIENCE", 0.2)
     fd = os.open(store.run_dir / "policy.lock", os.O_RDWR)
     fcntl.flock(fd, fcntl.LOCK_EX)
-    found = differences.differences(store)
+    found = differences.kernel_differences(store)
     os.close(fd)
     assert found[0] == "chain in-web, rule 1: `accept` should not be there"
     assert "seen while a call may have been at work" in found[-1]
-    assert differences.differences(store) == found[:-1]
+    assert differences.kernel_differences(store) == found[:-1]

@@ -25,10 +25,11 @@ def make(path, container, *addresses, nonce="a" * 16, up=True, **more):
     key = Key("web", container, more.pop("ifname", "eth0"))
     more["routes"] = [ip_network(r) for r in more.get("routes", ())]
     with netns.open_netns(path) as ns:
-        made = pair.create(ns, key=key, nonce=nonce, ifname=key.ifname, addresses=[ip_address(a) for a in addresses],
-                           host_ifname=more.pop("host_ifname", pair.host_ifname(key)), **more)
+        made = pair.create_pair(ns, key=key, nonce=nonce, ifname=key.ifname,
+                                addresses=[ip_address(a) for a in addresses],
+                                host_ifname=more.pop("host_ifname", pair.host_ifname(key)), **more)
     if up:
-        pair.bring_up(made)
+        pair.bring_up_pair(made)
     return made
 
 def endpoint(path, made, container, nonce="a" * 16):
@@ -36,7 +37,7 @@ def endpoint(path, made, container, nonce="a" * 16):
 
 def problems(path, made, container, routes=(), nonce="a" * 16):
     with netns.open_netns(path) as ns:
-        return pair.check(ns, endpoint(path, made, container, nonce), [ip_network(r) for r in routes])
+        return pair.check_link(ns, endpoint(path, made, container, nonce), [ip_network(r) for r in routes])
 
 def error(act):
     try:
@@ -216,7 +217,7 @@ def test_a_late_removal_leaves_the_next_holder_alone(lab):
     (answers,) = run(
         lab,
         f"made = make({c!r}, 'c', '10.1.0.2', nonce='new');"
-        "say([pair.delete(made.host_ifname, n) for n in ('old', '', 'new', 'new')])",
+        "say([pair.delete_pair(made.host_ifname, n) for n in ('old', '', 'new', 'new')])",
     )
     assert answers == [False, False, True, False]
     assert links(lab, c) == links(lab, lab.host) == []
@@ -231,7 +232,7 @@ def test_many_links_are_removed_at_once_and_no_others(lab):
         f"made = [make(p, f'c{{i}}', f'10.1.0.{{i + 2}}') for i, p in enumerate({paths!r})]\n"
         "ends = [(m.host_ifname, 'a' * 16) for m in made[:3]]\n"
         "ends += [(made[3].host_ifname, 'old'), ('cali0', ''), ('crk0', 'x')]\n"
-        "with ThreadPoolExecutor(len(ends)) as pool: say(sum(pool.map(lambda e: pair.delete(*e), ends)))\n"
+        "with ThreadPoolExecutor(len(ends)) as pool: say(sum(pool.map(lambda e: pair.delete_pair(*e), ends)))\n"
         "say(state.owned_links())",
     )
     assert removed == 3
@@ -414,7 +415,7 @@ def test_flows_of_an_address_are_forgotten_and_no_others(lab, version, end, few)
     listed = ["conntrack", "-L", "-f", f"ipv{version}"]
     assert lab.run(lab.host, listed).stdout.count("src=") == 4
     gone = addresses[0 if end == "source" else 2]
-    run(lab, f"conntrack._FEW = {few}; conntrack.flush([ip_address({gone!r})])")
+    run(lab, f"conntrack._FEW = {few}; conntrack.flush_flows([ip_address({gone!r})])")
     left = lab.run(lab.host, listed).stdout
     assert gone not in left
     assert left.count("src=") == 2
@@ -434,13 +435,13 @@ def test_flows_that_nat_hides_are_forgotten_by_any_of_their_addresses(lab, rule,
     for gone in ("10.1.0.2", "10.1.0.3", "10.1.0.9"):
         assert pings(lab, a, "10.1.0.9" if rule[0] == "prerouting" else "10.1.0.3")
         assert gone in lab.run(lab.host, ["conntrack", "-L"]).stdout
-        flush = f"conntrack.flush([ip_address({gone!r})])"
+        flush = f"conntrack.flush_flows([ip_address({gone!r})])"
         run(lab, f"conntrack._flush = lambda *_: False; conntrack._FEW = {few}; {flush}" if few else flush)
         assert lab.run(lab.host, ["conntrack", "-L"]).stdout == ""
 
 
 def test_a_host_that_tracks_nothing_has_nothing_to_forget(lab):
-    run(lab, "conntrack.flush([ip_address('10.1.0.2')])")
+    run(lab, "conntrack.flush_flows([ip_address('10.1.0.2')])")
 
 
 @pytest.mark.parametrize("zone", ["zone", "original zone"])
@@ -451,7 +452,7 @@ def test_flows_in_a_zone_of_somebody_s_are_forgotten_too(lab, zone):
     run(lab, f"make({a!r}, 'a', '10.1.0.2'); make({b!r}, 'b', '10.1.0.3')")
     assert pings(lab, a, "10.1.0.3")
     assert "10.1.0.3" in lab.run(lab.host, ["conntrack", "-L"]).stdout
-    run(lab, "conntrack.flush([ip_address('10.1.0.3')])")
+    run(lab, "conntrack.flush_flows([ip_address('10.1.0.3')])")
     assert "10.1.0.3" not in lab.run(lab.host, ["conntrack", "-L"]).stdout
 
 
@@ -468,5 +469,5 @@ def test_a_killed_create_never_leaves_a_link_without_its_owner(lab):
     assert killed.returncode == -9
     (owned,) = run(lab, "say(state.owned_links())")
     assert [nonce for _, nonce in owned] == ["a" * 16]
-    assert run(lab, "say(pair.delete(*state.owned_links()[0]))") == [True]
+    assert run(lab, "say(pair.delete_pair(*state.owned_links()[0]))") == [True]
     assert links(lab, c) == []

@@ -26,7 +26,7 @@ def test_a_flood_leaves_as_many_lines_as_the_limit_says_and_all_of_it_passes(lab
         held.ensure_base(())
         held.load_network(text + w.to_host_script("web", web.endpoint_to_host))
         end = world.end()
-        table.attach(end.elements("web"))
+        table.add_endpoint(end.elements("web"))
     assert any(w.pings(lab, world.outside.ns, 4, end.address[4]) for _ in range(20))
     with w.listener(end.ns, 4, socket.SOCK_DGRAM, 7777) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)

@@ -19,9 +19,9 @@ from calico_rkt.plugin.enforce.nft.base import base_script
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.compiler.ir.model import ToHost
 
-libnftables.run(base_script())
+libnftables.run_nft(base_script())
 network = Network("a", "a")
-libnftables.run(write_nftables(network) + to_host_script("a", ToHost.DROP))
+libnftables.run_nft(write_nftables(network) + to_host_script("a", ToHost.DROP))
 heard = []
 watch.watch(lambda: heard.append(1))
 
@@ -36,21 +36,21 @@ def news(act, comes=False):
 def calls():
     for n in range(20):
         endpoint = EndpointElements(f"crk{n:012x}", (ip_address("10.66.0.1") + n,), "a")
-        table.attach(endpoint)
-        table.detach(endpoint)
+        table.add_endpoint(endpoint)
+        table.remove_endpoint(endpoint)
 
 def nft(*words):
     return lambda: subprocess.run(["nft", *words], check=True)
 
 found = {"calls": news(calls), "others": news(nft("add", "table", "ip", "theirs"))}
 one = EndpointElements("crk000000000001", (ip_address("10.66.0.1"),), "a")
-table.attach(one)
+table.add_endpoint(one)
 found["flush set"] = news(nft("flush", "set", "inet", "calico_rkt", "source4"), comes=True)
 found["flush table"] = news(nft("flush", "table", "inet", "calico_rkt"), comes=True)
 found["flush chain"] = news(nft("flush", "chain", "inet", "calico_rkt", "in-a"))
-table.restore((), {}, ())
+table.build_table((), {}, ())
 found["delete table"] = news(nft("delete", "table", "inet", "calico_rkt"), comes=True)
-table.restore((), {}, ())
+table.build_table((), {}, ())
 found["flush ruleset"] = news(nft("flush", "ruleset"), comes=True)
 print(json.dumps(found))
 """
@@ -81,14 +81,14 @@ watch.watch(lambda: heard.append(1))
 other = os.open("/dev/null", os.O_RDONLY)
 os.dup2(other, opened[0].fileno())  # whatever makes the kernel's socket useless: the next call finds no socket there
 for _ in range(100):
-    table.restore((), {}, ())  # a reader that waits already goes on with the old one until something is heard
+    table.build_table((), {}, ())  # a reader that waits already goes on with the old one until something is heard
     subprocess.run(["nft", "flush", "ruleset"], check=True)
     if len(opened) > 1:
         break
     time.sleep(0.02)
 time.sleep(0.3)
 heard.clear()
-table.restore((), {}, ())
+table.build_table((), {}, ())
 until = time.monotonic() + 60
 while not heard and time.monotonic() < until:
     time.sleep(0.01)

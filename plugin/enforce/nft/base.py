@@ -61,4 +61,4 @@ def base_script() -> str:
         to_host=", ".join(map(str, _TO_HOST)),
         from_link_local=", ".join(map(str, _FROM_LINK_LOCAL)),
     )
-    return base + layout.script(measure())
+    return base + layout.measure_script(measure())

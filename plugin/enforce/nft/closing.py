@@ -35,7 +35,7 @@ from calico_rkt.plugin.enforce.nft.kernel_numbers import (
     TABLE_NAME,
     text,
 )
-from calico_rkt.plugin.enforce.nft.standing import Standing, look
+from calico_rkt.plugin.enforce.nft.standing import Standing, look_at_table
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.link.netlink import attribute
@@ -61,7 +61,7 @@ def close_first() -> Standing:
     host without either has nothing to close. HeldTableError where a process holds the table; the host is closed then.
     """
     for _ in range(_ATTEMPTS):
-        generation, found = look()
+        generation, found = look_at_table()
         if found is Standing.NONE and not links_are_up():
             return found
         if found is Standing.HELD:

@@ -35,7 +35,7 @@ class Wanted:
     idle: frozenset[str] = field(default_factory=frozenset)
 
 
-def differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ...]:
+def table_differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ...]:
     """Where the table in the kernel is not what it should be, in words; empty when it is, to the last rule.
 
     only: the ids of the networks whose chains and elements are asked about, beside the base; all where none is named.
@@ -46,7 +46,7 @@ def differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ...]:
     scripts = "".join(wanted.networks[i] for i in sorted(wanted.networks))
     expected, text = scratch.made_of(base_script() + elements.ranges_script(wanted.ranges) + scripts)
     with transactions.held() as socket:
-        actual = ruleset.read(socket)
+        actual = ruleset.read_ruleset(socket)
         shut = socket.flags(BESIDE) is not None
     asked = frozenset(only)
     beside = (f"the nftables table inet {BESIDE} drops all of ours",) if shut else ()

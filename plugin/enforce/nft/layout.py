@@ -88,14 +88,14 @@ def lines(measure: Measure) -> tuple[str, ...]:
     )
 
 
-def script(measure: Measure) -> str:
+def measure_script(measure: Measure) -> str:
     """The script that writes a build's lines; a part of its base."""
     chain = f"inet {TABLE} {CHAIN}"
     rules = (f'add rule {chain} return comment "{line}"\n' for line in lines(measure))
     return f"add chain {chain}\nflush chain {chain}\n{''.join(rules)}"
 
 
-def read(said: Iterable[str]) -> Measure | None:
+def read_measure(said: Iterable[str]) -> Measure | None:
     """The measure that a table's own lines give; FIRST where it has none, None where they make no sense."""
     found = tuple(said)
     if not found:

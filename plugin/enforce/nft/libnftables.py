@@ -11,10 +11,10 @@ import ctypes
 import json
 import os
 import threading
-from pathlib import Path
 from typing import Any
 
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link.sockets import process_in_netns
 
 _JSON, _TERSE = 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_JSON, NFT_CTX_OUTPUT_TERSE of nftables/libnftables.h
 _LOCK = threading.Lock()  # a context is not safe to share between threads
@@ -91,15 +91,9 @@ def _close_at_exit() -> None:
     _current.clear()
 
 
-def _place() -> tuple[int, int, int]:
-    # A context held over a fork, or over a thread's setns, would talk to the wrong namespace.
-    net = Path("/proc/thread-self/ns/net").stat()
-    return os.getpid(), net.st_dev, net.st_ino
-
-
 def _context() -> _Context:
     """The context of this process in this thread's namespace; the caller holds _LOCK."""
-    place = _place()
+    place = process_in_netns()  # one held over a fork, or a thread's setns, would talk to the wrong namespace
     if not _current or _current[0].place != place:
         made = _Context(place)
         for old in _current:
@@ -114,7 +108,7 @@ def _call(script: str, flags: int = 0) -> str:
         return _context().call(script, flags)
 
 
-def run(script: str) -> None:
+def run_nft(script: str) -> None:
     """Apply a script as one transaction: all of it or nothing. Raises NftError with nft's text."""
     if script:
         _call(script)
@@ -126,7 +120,7 @@ def run_here(script: str, query: str) -> str:
     By a handle of its own: the one that is kept stays where it is. Raises NftError.
     """
     with _LOCK:
-        context = _Context(_place())
+        context = _Context(process_in_netns())
         try:
             context.call(script, 0)
             return context.call(query, _TERSE)

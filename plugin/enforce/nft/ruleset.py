@@ -54,7 +54,7 @@ class Ruleset:
     elements: dict[str, frozenset[Content]]
 
 
-def read(socket: netlink.Socket) -> Ruleset:
+def read_ruleset(socket: netlink.Socket) -> Ruleset:
     """The table inet calico_rkt of the socket's namespace; empty where there is none."""
     chains = {}
     for body in _dump(socket, _GET_CHAIN, b""):

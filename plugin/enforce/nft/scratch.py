@@ -25,7 +25,7 @@ def made_of(script: str) -> tuple[Ruleset, str]:
     def make() -> tuple[Ruleset, str]:
         text = libnftables.run_here(script, f"list table inet {TABLE}")
         with netlink.Socket(netlink.NETFILTER) as socket:
-            return ruleset.read(socket), text
+            return ruleset.read_ruleset(socket), text
 
     return _apart(make)
 

@@ -26,7 +26,7 @@ class Standing(Enum):
     WHOLE = "whole"
 
 
-def look() -> tuple[int, Standing]:
+def look_at_table() -> tuple[int, Standing]:
     """The ruleset's generation and how the table stands in it."""
     with transactions.held() as socket:
         for _ in range(_ATTEMPTS):
@@ -41,7 +41,7 @@ def look() -> tuple[int, Standing]:
 
 def standing() -> Standing:
     """How the table stands now."""
-    return look()[1]
+    return look_at_table()[1]
 
 
 def _standing(socket: transactions.Socket) -> Standing:
@@ -50,7 +50,7 @@ def _standing(socket: transactions.Socket) -> Standing:
         return Standing.NONE
     if flags.owner:
         return Standing.HELD
-    said = layout.read(socket.comments(TABLE, layout.CHAIN))
+    said = layout.read_measure(socket.comments(TABLE, layout.CHAIN))
     if said is None or flags.dormant or not _fits(socket, said.rules, said.hooks):
         return Standing.BROKEN
     if said == layout.SHUT:

@@ -57,7 +57,7 @@ class LiveNetwork:
     to_host: ToHost | None = None
 
 
-def attach(endpoint: EndpointElements) -> None:
+def add_endpoint(endpoint: EndpointElements) -> None:
     """Let an endpoint take part. Safe to repeat.
 
     Raises BaseMissingError or NetworkMissingError where those have to be made first, and CniError where the
@@ -65,7 +65,7 @@ def attach(endpoint: EndpointElements) -> None:
     """
     network_id = endpoint.network_id
     try:
-        if transactions.add(messages.elements(endpoint), network_id):
+        if transactions.add_elements(messages.elements(endpoint), network_id):
             return
     except libnftables.NftError as reason:
         if reason.missing and (missing := _problem(network_id)) is not None:
@@ -88,10 +88,10 @@ def _problem(network_id: str) -> CniError | None:
     return None if chains_present(network_id) else NetworkMissingError(network_id)
 
 
-def detach(endpoint: EndpointElements) -> None:
+def remove_endpoint(endpoint: EndpointElements) -> None:
     """Take an endpoint out; elements, chains or a whole table that are gone already are no error."""
     try:
-        transactions.delete(messages.elements(endpoint))
+        transactions.delete_elements(messages.elements(endpoint))
     except libnftables.NftError as reason:
         if standing() is Standing.HELD:
             return  # somebody else's table knows nothing of ours
@@ -99,10 +99,10 @@ def detach(endpoint: EndpointElements) -> None:
             raise
         # A second DEL, or an ADD that died half-way. Adding what is there already is no error, so this finds all of it.
         try:
-            libnftables.run(elements.adding(endpoint) + elements.deleting(endpoint))
+            libnftables.run_nft(elements.adding(endpoint) + elements.deleting(endpoint))
         except libnftables.NftError:
             # A chain or set is gone too: look at what is left, slow with many endpoints.
-            libnftables.run(elements.deleting(endpoint, {(name, e.partition(" : ")[0]) for name, e in _present()}))
+            libnftables.run_nft(elements.deleting(endpoint, {(name, e.partition(" : ")[0]) for name, e in _present()}))
 
 
 def _present() -> frozenset[tuple[str, str]]:
@@ -148,7 +148,7 @@ def _chains(network_id: str) -> tuple[str, str, str]:
 
 def set_ranges(ranges: Iterable[Net]) -> None:
     """Make these the ranges that masquerade spares: the subnets of every network of this datastore."""
-    libnftables.run(elements.ranges_script(ranges))
+    libnftables.run_nft(elements.ranges_script(ranges))
 
 
 def apply_scripts(texts: Iterable[str]) -> None:
@@ -156,10 +156,10 @@ def apply_scripts(texts: Iterable[str]) -> None:
 
     texts: what the nftables target wrote, followed by elements.to_host_script().
     """
-    libnftables.run("".join(texts))
+    libnftables.run_nft("".join(texts))
 
 
-def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], ranges: Iterable[Net]) -> None:
+def build_table(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], ranges: Iterable[Net]) -> None:
     """Build the whole table anew, in one transaction: what was there counts for nothing, no packet sees it half done.
 
     networks: by id, the script of each network (as for apply_scripts) whose published profile is fit for use. In
@@ -170,7 +170,7 @@ def restore(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], 
     if close_first() is Standing.NEWER:
         raise NewerTableError
     script = _empty() + elements.ranges_script(ranges) + "".join(networks[i] for i in sorted(networks))
-    libnftables.run(script + elements.adding_all(endpoints, frozenset(networks)))
+    libnftables.run_nft(script + elements.adding_all(endpoints, frozenset(networks)))
 
 
 def _empty() -> str:
@@ -185,14 +185,14 @@ def remove_network(network_id: str) -> bool:
     """
     lines = [f"{verb} chain inet {TABLE} {c}" for verb in ("flush", "delete") for c in _chains(network_id)]
     try:
-        libnftables.run("\n".join(lines) + "\n")
+        libnftables.run_nft("\n".join(lines) + "\n")
     except libnftables.NftError as reason:
         if reason.busy or reason.missing:
             return False
         raise
     for name in (f"m4-{network_id}", f"m6-{network_id}"):
         try:
-            libnftables.run(f"delete set inet {TABLE} {name}\n")
+            libnftables.run_nft(f"delete set inet {TABLE} {name}\n")
         except libnftables.NftError as reason:
             if not (reason.busy or reason.missing):
                 raise

@@ -44,7 +44,7 @@ from calico_rkt.plugin.enforce.nft.messages import Element
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import attribute, attributes
-from calico_rkt.plugin.link.sockets import place
+from calico_rkt.plugin.link.sockets import process_in_netns
 
 _GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_GENERATION = (10 << 8 | kind for kind in (1, 4, 7, 16))
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_*."""
@@ -154,7 +154,7 @@ def held() -> Iterator[Socket]:
         yield _socket()
 
 
-def add(elements: Iterable[Element], network_id: str = "") -> bool:
+def add_elements(elements: Iterable[Element], network_id: str = "") -> bool:
     """Put elements in place, all or none: NftError then. Those that are there already are no error.
 
     True when it was done in a ruleset that network_id has been vouched for; else the caller looks at the rules.
@@ -172,7 +172,7 @@ def add(elements: Iterable[Element], network_id: str = "") -> bool:
         return vouched and network_id in socket.vouched
 
 
-def delete(elements: Iterable[Element]) -> None:
+def delete_elements(elements: Iterable[Element]) -> None:
     """Take elements out, all or none: NftError where one is not there."""
     with held() as socket:
         socket.commit(wire.deleting(elements))
@@ -203,7 +203,7 @@ def rule_counts(table: str, chains: Iterable[str]) -> dict[str, int]:
 def _socket() -> Socket:
     """The caller holds _LOCK."""
     # One held over a fork would share its answers, and over a thread's setns talk to the wrong namespace.
-    here = place()
+    here = process_in_netns()
     if not _current or _current[0].place != here:
         made = Socket(here)
         for old in _current:

@@ -35,7 +35,7 @@ _NOT_NOW = (300, 301)
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class Etcd2Node:
     """One key as etcd has it; index is its modifiedIndex, created its createdIndex."""
 
     key: str
@@ -84,15 +84,15 @@ class Client:
         self._checked = False
         self.begin = self._members.begin
 
-    def get(self, key: str) -> Node | None:
+    def get(self, key: str) -> Etcd2Node | None:
         """One key, as the cluster's majority has it."""
         return next((n for n in self._read(key) if n.key == key), None)
 
-    def tree(self, key: str) -> tuple[Node, ...]:
+    def tree(self, key: str) -> tuple[Etcd2Node, ...]:
         """Every key below a folder, sorted; none where there is no such folder."""
         return tuple(sorted(self._read(key, recursive=True), key=lambda n: n.key))
 
-    def listing(self, key: str) -> tuple[Node, ...]:
+    def listing(self, key: str) -> tuple[Etcd2Node, ...]:
         """The keys in a folder, in no order, without those of folders in it."""
         return tuple(self._read(key))
 
@@ -112,7 +112,7 @@ class Client:
             return self._stands(key, new)
         return True
 
-    def delete(self, node: Node) -> bool:
+    def delete(self, node: Etcd2Node) -> bool:
         """Delete a key that is still as it was read."""
         try:
             self._call(lambda m: m.delete(quote(node.key), prevIndex=node.index))
@@ -143,14 +143,14 @@ class Client:
         for client in self._clients.values():
             client.http.clear()
 
-    def _read(self, key: str, *, recursive: bool = False) -> Iterator[Node]:
+    def _read(self, key: str, *, recursive: bool = False) -> Iterator[Etcd2Node]:
         try:
             found = self._call(lambda m: m.read(quote(key), quorum=True, recursive=recursive))
         except etcd.EtcdKeyNotFound:
             return
         for n in found.leaves:
             if not n.dir:
-                yield Node(n.key, n.value or "", n.modifiedIndex, n.createdIndex)
+                yield Etcd2Node(n.key, n.value or "", n.modifiedIndex, n.createdIndex)
 
     def _stands(self, key: str, value: str) -> bool:
         """Whether a write that was answered with a refusal had happened before, its answer lost."""

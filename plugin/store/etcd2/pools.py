@@ -13,15 +13,15 @@ from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd2 import keys
 from calico_rkt.plugin.store.etcd2.client import Client
-from calico_rkt.plugin.store.etcd2.values import Pool, pool_value, read_pool
+from calico_rkt.plugin.store.etcd2.values import Etcd2Pool, pool_value, read_pool
 
 
-def read_pools(client: Client, versions: Iterable[int]) -> tuple[Pool, ...]:
+def read_pools(client: Client, versions: Iterable[int]) -> tuple[Etcd2Pool, ...]:
     found = (read_pool(node) for version in sorted(set(versions)) for node in client.tree(keys.pools(version)))
     return tuple(p for p in found if p is not None)
 
 
-def pools_for(client: Client, ipam: Ipam, *, masquerade: bool) -> tuple[Pool, ...]:
+def pools_for(client: Client, ipam: Ipam, *, masquerade: bool) -> tuple[Etcd2Pool, ...]:
     """The pools of all subnets of a conf; CniError 7 for one that has no pool of its own and can't have one."""
     subnets = [r.subnet for ranges in ipam.ranges for r in ranges]
     pools = read_pools(client, (s.version for s in subnets))
@@ -32,12 +32,12 @@ def pools_for(client: Client, ipam: Ipam, *, masquerade: bool) -> tuple[Pool, ..
     return pools
 
 
-def pool_at(address: Address, pools: Sequence[Pool]) -> Pool:
+def pool_at(address: Address, pools: Sequence[Etcd2Pool]) -> Etcd2Pool:
     """The pool of an address, which must have one."""
     return next(p for p in pools if p.net.version == address.version and address in p.net)
 
 
-def pool_problem(pools: Sequence[Pool], subnet: Net, masquerade: bool) -> str:
+def pool_problem(pools: Sequence[Etcd2Pool], subnet: Net, masquerade: bool) -> str:
     """What of the pool that a subnet lies in is not as its conf would have made it, in words; empty without one."""
     pool = next((p for p in pools if within(subnet, p.net)), None)
     if pool is None:
@@ -52,7 +52,7 @@ def pool_problem(pools: Sequence[Pool], subnet: Net, masquerade: bool) -> str:
     return ""
 
 
-def _pool_of(subnet: Net, pools: Sequence[Pool]) -> Pool | None:
+def _pool_of(subnet: Net, pools: Sequence[Etcd2Pool]) -> Etcd2Pool | None:
     """The one pool that a subnet lies in, usable; None when none is near it."""
     near = [p for p in pools if within(subnet, p.net) or within(p.net, subnet)]
     if not near:

@@ -19,7 +19,7 @@ from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
-from calico_rkt.plugin.store.etcd2.values import OURS, encode, json_object
+from calico_rkt.plugin.store.etcd2.values import OURS, encode_value, json_object
 
 _PARTS = "parts"
 
@@ -39,7 +39,7 @@ def rules_value(network: Network) -> str:
     lists = (parts(network.ingress), parts(network.egress))
     if any(number != 1 for parts in lists for number in parts):
         rules[OURS][_PARTS] = "|".join(",".join(map(str, parts)) for parts in lists)
-    return encode(rules)
+    return encode_value(rules)
 
 
 def read(network_id: str, tags: str, rules: str, revision: int) -> Published:

@@ -16,16 +16,16 @@ from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import UnreachableError
 from calico_rkt.plugin.store.etcd2 import keys
-from calico_rkt.plugin.store.etcd2.client import Client, Node
-from calico_rkt.plugin.store.etcd2.values import OURS, encode, json_object, profiles_of
+from calico_rkt.plugin.store.etcd2.client import Client, Etcd2Node
+from calico_rkt.plugin.store.etcd2.values import OURS, encode_value, json_object, profiles_of
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """What etcd has of a profile; there is one where it has rules."""
 
-    tags: Node | None
-    rules: Node | None
+    tags: Etcd2Node | None
+    rules: Etcd2Node | None
 
     @property
     def revision(self) -> int:
@@ -204,10 +204,10 @@ def _judged(found: Stored) -> Network | None:
     return None if published is None else profiles.network_of(published)
 
 
-def _notes(rules: Node | None) -> dict[str, object]:
+def _notes(rules: Etcd2Node | None) -> dict[str, object]:
     ours = json_object(rules.value).get(OURS) if rules else None
     return ours if isinstance(ours, dict) else {}
 
 
 def _tags(network_id: str) -> str:
-    return encode([network_id])
+    return encode_value([network_id])

@@ -22,7 +22,7 @@ from calico_rkt.plugin.store.access import Access, access_of, node_name
 from calico_rkt.plugin.store.addresses import by_set
 from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, of_fields, of_pools, until_done
 from calico_rkt.plugin.store.etcd2 import keys, session
-from calico_rkt.plugin.store.etcd2.client import Node
+from calico_rkt.plugin.store.etcd2.client import Etcd2Node
 from calico_rkt.plugin.store.etcd2.hints import Hints
 from calico_rkt.plugin.store.etcd2.pools import pool_at, pool_problem, pools_for, read_pools
 from calico_rkt.plugin.store.etcd2.published import Etcd2Profiles
@@ -30,7 +30,7 @@ from calico_rkt.plugin.store.etcd2.release import release, sweep
 from calico_rkt.plugin.store.etcd2.spans import spans_of
 from calico_rkt.plugin.store.etcd2.take import exhausted, offers
 from calico_rkt.plugin.store.etcd2.values import (
-    Pool,
+    Etcd2Pool,
     assignment_value,
     endpoint_fields,
     endpoint_value,
@@ -132,7 +132,7 @@ class Etcd2Store(ClusterStore):
         return endpoint
 
     def _take_one(
-        self, endpoint: Endpoint, ipam: Ipam, number: int, wanted: Address | None, pools: Sequence[Pool]
+        self, endpoint: Endpoint, ipam: Ipam, number: int, wanted: Address | None, pools: Sequence[Etcd2Pool]
     ) -> Endpoint | None:
         """The endpoint with one more address; None when the range set has none left."""
         ranges: tuple[Range, ...] = ipam.ranges[number]
@@ -148,7 +148,7 @@ class Etcd2Store(ClusterStore):
                 return added
         return None
 
-    def _take_this(self, endpoint: Endpoint, ipam: Ipam, address: Address, pools: Sequence[Pool]) -> Endpoint:
+    def _take_this(self, endpoint: Endpoint, ipam: Ipam, address: Address, pools: Sequence[Etcd2Pool]) -> Endpoint:
         added = self._record(endpoint, ipam, address)
         if added is None or not self._assign(added, address, pools):
             holder = self._client.get(keys.assignment(pool_at(address, pools).name, address))
@@ -170,7 +170,7 @@ class Etcd2Store(ClusterStore):
                 self._records.add(endpoint, ipam, ())
             return None
 
-    def _assign(self, endpoint: Endpoint, address: Address, pools: Sequence[Pool]) -> bool:
+    def _assign(self, endpoint: Endpoint, address: Address, pools: Sequence[Etcd2Pool]) -> bool:
         place = keys.assignment(pool_at(address, pools).name, address)
         return self._client.create(place, assignment_value(endpoint, self.node))
 
@@ -204,7 +204,7 @@ class Etcd2Store(ClusterStore):
     def _stored(self) -> Iterator[Endpoint | None]:
         return (self._readable(partial(read_endpoint, node.value, boot_id())) for node in self._nodes())
 
-    def _nodes(self) -> list[Node]:
+    def _nodes(self) -> list[Etcd2Node]:
         nodes = self._client.tree(f"{keys.host(self.node)}/workload/{keys.ORCHESTRATOR}")
         return [n for n in nodes if keys.is_endpoint(n.key)]
 

@@ -15,14 +15,14 @@ from calico_rkt.plugin.store.etcd2 import keys
 from calico_rkt.plugin.store.etcd2.client import Client
 from calico_rkt.plugin.store.etcd2.hints import MOST, Hints
 from calico_rkt.plugin.store.etcd2.spans import Spans
-from calico_rkt.plugin.store.etcd2.values import Pool
+from calico_rkt.plugin.store.etcd2.values import Etcd2Pool
 
 _BEHIND, _AT_RANDOM = 4, 12
 _LOOKS = 5
 """Looks through a whole pool, each of which found free addresses that others took before we could."""
 
 
-def offers(client: Client, pools: Sequence[tuple[Pool, Hints]], place: str, spans: Spans) -> Iterator[Address]:
+def offers(client: Client, pools: Sequence[tuple[Etcd2Pool, Hints]], place: str, spans: Spans) -> Iterator[Address]:
     """Addresses of a range set, until the caller has taken one; ends when there is none left.
 
     pools: those that the ranges lie in; place names the range set in their hints.

@@ -16,7 +16,7 @@ from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.errors import Code
 from calico_rkt.plugin.model import Endpoint, Key
-from calico_rkt.plugin.store.etcd2.client import Node
+from calico_rkt.plugin.store.etcd2.client import Etcd2Node
 from calico_rkt.plugin.store.protocol import BrokenEndpointError, checked_ifname
 
 OURS = "calico_rkt"
@@ -32,7 +32,7 @@ def json_object(text: str) -> dict[str, Any]:
     return loaded if isinstance(loaded, dict) else {}
 
 
-def encode(of: object) -> str:
+def encode_value(of: object) -> str:
     return json.dumps(of, separators=(",", ":"))
 
 
@@ -59,12 +59,12 @@ def endpoint_value(endpoint: Endpoint, gateways: Mapping[int, Address], boot: st
         "netns": endpoint.netns,
         "netns_id": f"{boot} {endpoint.netns_dev} {endpoint.netns_inode}",
     }
-    return encode({**endpoint_fields(endpoint, gateways), OURS: ours})
+    return encode_value({**endpoint_fields(endpoint, gateways), OURS: ours})
 
 
 def assignment_value(endpoint: Endpoint, node: str) -> str:
     """What tells the holder of an address from the next one: 2015 left it empty."""
-    return encode({"node": node, **_whose(endpoint)})
+    return encode_value({"node": node, **_whose(endpoint)})
 
 
 def _whose(endpoint: Endpoint) -> dict[str, str]:
@@ -135,7 +135,7 @@ def profiles_of(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class Etcd2Pool:
     """A pool; name is its key's last part. problem says why no address may be taken from it, empty when one may."""
 
     name: str
@@ -145,7 +145,7 @@ class Pool:
     problem: str = ""
 
 
-def read_pool(node: Node) -> Pool | None:
+def read_pool(node: Etcd2Node) -> Etcd2Pool | None:
     """The pool; None where it is no pool that Calico could use either."""
     of = json_object(node.value)
     try:
@@ -157,9 +157,9 @@ def read_pool(node: Node) -> Pool | None:
         problem = "it is disabled"
     elif of.get("ipam") is False:
         problem = "it is not used for addresses (ipam: false)"
-    return Pool(node.name, net, bool(of.get("masquerade")), node.created, problem)
+    return Etcd2Pool(node.name, net, bool(of.get("masquerade")), node.created, problem)
 
 
 def pool_value(net: Net, *, masquerade: bool) -> str:
     """The pool that a conf's subnet becomes; Felix of 2015 masquerades IPv4 only, and looks at no other pools."""
-    return encode({"cidr": str(net), **({"masquerade": True} if masquerade and net.version == 4 else {})})
+    return encode_value({"cidr": str(net), **({"masquerade": True} if masquerade and net.version == 4 else {})})

@@ -21,7 +21,7 @@ from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError, Holder
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.leaving import left_behind
 from calico_rkt.plugin.store.etcd3.ops import Compare, Kv, Op, delete, get, get_prefix, put, unchanged
-from calico_rkt.plugin.store.etcd3.resources import Pool
+from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool
 from calico_rkt.plugin.store.etcd3.usable import Usable
 from calico_rkt.plugin.store.etcd3.view import View
 
@@ -70,7 +70,7 @@ class Allocator:
         self._leave([p for p in self._view.pools if any(within(net, p.net) for net in nets)])
         return tuple(chosen)
 
-    def _leave(self, asked: Sequence[Pool]) -> None:
+    def _leave(self, asked: Sequence[Etcd3Pool]) -> None:
         """Give up empty blocks in other pools that have stopped to select this node."""
         view = self._view
         if view.node is not None:
@@ -78,7 +78,7 @@ class Allocator:
             self.draft.compares += compares
             self.draft.ops += ops
 
-    def _pools(self, network: str, ranges: Sequence[Range]) -> tuple[Pool, ...]:
+    def _pools(self, network: str, ranges: Sequence[Range]) -> tuple[Etcd3Pool, ...]:
         """The pool of each range, without repetition."""
         found = []
         for r in ranges:

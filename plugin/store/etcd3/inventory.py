@@ -18,7 +18,7 @@ from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.ops import Kv, absent, get_prefix, put, untouched_since
 from calico_rkt.plugin.store.etcd3.resources import (
     OUR_POOLS,
-    encode,
+    encode_resource,
     endpoint_resource,
     envelope,
     nonce_of,
@@ -30,7 +30,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
 from calico_rkt.plugin.store.statefile import boot_id
 
 
-class Inventory:
+class Etcd3Inventory:
     """The pools and endpoints of a cluster."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -60,7 +60,7 @@ class Inventory:
             made = {**envelope("IPPool", pool.name, datetime.now(UTC)), "spec": pool_spec(pool)}
             # Calico has no two pools that overlap, so none may have come to be since they were read.
             compares = [absent(key), untouched_since(keys.POOLS, revision)]
-            return self._gateway.txn(compares, [put(key, encode(made))]).succeeded or None
+            return self._gateway.txn(compares, [put(key, encode_resource(made))]).succeeded or None
 
         return until_done(attempt, f"to write IPPools than to make {pool.name}")
 

@@ -15,14 +15,14 @@ from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.ops import Compare, Kv, Op, delete, get, unchanged
-from calico_rkt.plugin.store.etcd3.resources import Pool, resource, section
+from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool, resource, section
 
 _AT_ONCE = 16
 """Blocks that one ADD gives up: etcd takes 128 operations in a transaction."""
 Writes = tuple[list[Compare], list[Op]]
 
 
-def given_up(gateway: Gateway, pools: Iterable[Pool], block: Block) -> Writes | None:
+def given_up(gateway: Gateway, pools: Iterable[Etcd3Pool], block: Block) -> Writes | None:
     """What takes the affinity of an empty block away, where its pool does not select its owner; None where it stays.
 
     Asks etcd only where the pool has a selector that some nodes may not fit.
@@ -40,7 +40,7 @@ def given_up(gateway: Gateway, pools: Iterable[Pool], block: Block) -> Writes | 
 
 
 def left_behind(
-    gateway: Gateway, pools: Sequence[Pool], asked: Sequence[Pool], node: Kv, affinities: Iterable[Kv]
+    gateway: Gateway, pools: Sequence[Etcd3Pool], asked: Sequence[Etcd3Pool], node: Kv, affinities: Iterable[Kv]
 ) -> Writes:
     """What gives up a node's empty blocks in pools that this ADD does not ask and that don't select the node."""
     gone: list[tuple[Net, Kv]] = []
@@ -75,13 +75,13 @@ def _revision(found: Sequence[Kv]) -> int:
     return found[0].revision if found else 0
 
 
-def _choosy(pools: Iterable[Pool], net: Net) -> Pool | None:
+def _choosy(pools: Iterable[Etcd3Pool], net: Net) -> Etcd3Pool | None:
     """The enabled pool of a block, where it is not for every node."""
     pool = next((p for p in pools if p.enabled and within(net, p.net)), None)
     return pool if pool is not None and pool.selector not in ("", "all()") else None
 
 
-def _selects(pool: Pool, node: Kv) -> bool:
+def _selects(pool: Etcd3Pool, node: Kv) -> bool:
     from calico_rkt.compiler.ir.selector_parser import SelectorError, parse_selector
 
     labels = section(resource(node.value), "metadata").get("labels")

@@ -12,7 +12,7 @@ from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.ops import absent, put, untouched_since
-from calico_rkt.plugin.store.etcd3.resources import Pool, encode, pool_resource
+from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool, encode_resource, pool_resource
 from calico_rkt.plugin.store.etcd3.view import View
 
 
@@ -31,13 +31,13 @@ def make_missing(gateway: Gateway, view: View, ipam: Ipam, now: datetime, *, nat
         of = pool_resource(r.subnet, now, nat=nat)
         key = keys.POOLS + of["metadata"]["name"]
         # Calico has no two pools that overlap, so none may have come to be since they were read.
-        gateway.txn([absent(key), untouched_since(keys.POOLS, view.revision)], [put(key, encode(of))])
+        gateway.txn([absent(key), untouched_since(keys.POOLS, view.revision)], [put(key, encode_resource(of))])
         LOG.info("IPPool %s is made for subnet %s", of["metadata"]["name"], r.subnet)
         return True
     return False
 
 
-def pool_problem(pools: Sequence[Pool], subnet: Net, nat: bool) -> str:
+def pool_problem(pools: Sequence[Etcd3Pool], subnet: Net, nat: bool) -> str:
     """What of the pool that a subnet lies in is not as its conf would have made it, in words; empty without one."""
     pool = next((p for p in pools if within(subnet, p.net)), None)
     if pool is None:

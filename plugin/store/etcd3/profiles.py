@@ -15,7 +15,7 @@ from calico_rkt.compiler.targets.yaml_values import load_yaml
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.etcd3.ops import Kv
-from calico_rkt.plugin.store.etcd3.resources import encode, envelope, notes_of, resource
+from calico_rkt.plugin.store.etcd3.resources import encode_resource, envelope, notes_of, resource
 
 _OURS = "calico-rkt.org/"
 
@@ -24,7 +24,7 @@ def create(profile: Published, now: datetime) -> bytes:
     """The resource of a profile that the cluster does not have yet."""
     document = _document(profile)
     made = envelope("Profile", profile.network_id, now, annotations=document["metadata"]["annotations"])
-    return encode({**made, "spec": document["spec"]})
+    return encode_resource({**made, "spec": document["spec"]})
 
 
 def update(profile: Published, kv: Kv) -> bytes:
@@ -32,7 +32,7 @@ def update(profile: Published, kv: Kv) -> bytes:
     old, document = resource(kv.value), _document(profile)
     kept = {key: text for key, text in notes_of(old).items() if not key.startswith(_OURS)}
     metadata = {**old["metadata"], "annotations": {**kept, **document["metadata"]["annotations"]}}
-    return encode({**old, "metadata": metadata, "spec": document["spec"]})
+    return encode_resource({**old, "metadata": metadata, "spec": document["spec"]})
 
 
 def read(network_id: str, kv: Kv) -> Published:

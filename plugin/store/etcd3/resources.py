@@ -55,7 +55,7 @@ def notes_of(of: Mapping[str, Any]) -> dict[str, str]:
     return {k: v for k, v in section(of, "metadata", "annotations").items() if isinstance(v, str)}
 
 
-def encode(of: Mapping[str, Any]) -> bytes:
+def encode_resource(of: Mapping[str, Any]) -> bytes:
     return json.dumps(of, separators=(",", ":")).encode()
 
 
@@ -137,7 +137,7 @@ def profile_digest(data: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class Etcd3Pool:
     """An IPPool. problem says why no address may be taken from it, empty when one may.
 
     selector: the nodes that it is for where an ADD does not name it, which ADDs here always do; empty is all.
@@ -153,7 +153,7 @@ class Pool:
 
 
 @lru_cache(maxsize=64)
-def read_pool(data: bytes) -> Pool | None:
+def read_pool(data: bytes) -> Etcd3Pool | None:
     """The pool; None where it is no pool that Calico could use either."""
     of = resource(data)
     spec, metadata = section(of, "spec"), section(of, "metadata")
@@ -169,7 +169,7 @@ def read_pool(data: bytes) -> Pool | None:
         problem = "it is disabled"
     elif "Workload" not in uses:
         problem = f"it is not allowed for use 'Workload' (allowedUses: {', '.join(uses)})"
-    return Pool(
+    return Etcd3Pool(
         str(metadata.get("name", "")),
         net,
         size,

@@ -31,7 +31,7 @@ from calico_rkt.plugin.store.etcd3.pools import make_missing, pool_problem
 from calico_rkt.plugin.store.etcd3.published import Etcd3Profiles, check_network
 from calico_rkt.plugin.store.etcd3.release import release
 from calico_rkt.plugin.store.etcd3.resources import (
-    encode,
+    encode_resource,
     endpoint_resource,
     nonce_of,
     profile_digest,
@@ -39,7 +39,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
     resource,
     section,
 )
-from calico_rkt.plugin.store.etcd3.view import View, look, refuse_unready
+from calico_rkt.plugin.store.etcd3.view import View, look_at_cluster, refuse_unready
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import LocalStore, open_records
@@ -47,7 +47,7 @@ from calico_rkt.plugin.store.statefile import boot_id
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.targets.felix import Nodes
-    from calico_rkt.plugin.store.etcd3.inventory import Inventory
+    from calico_rkt.plugin.store.etcd3.inventory import Etcd3Inventory
 
 
 class Etcd3Store(ClusterStore):
@@ -60,11 +60,11 @@ class Etcd3Store(ClusterStore):
         self._locked = False
         self.profiles = Etcd3Profiles(self._gateway)
 
-    def inventory(self) -> Inventory:
+    def inventory(self) -> Etcd3Inventory:
         """What export and import ask of the cluster; an attachment never does."""
-        from calico_rkt.plugin.store.etcd3.inventory import Inventory
+        from calico_rkt.plugin.store.etcd3.inventory import Etcd3Inventory
 
-        return Inventory(self._gateway)
+        return Etcd3Inventory(self._gateway)
 
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         """Record the endpoint here, then write it with its addresses; NoProfileError where its network has none."""
@@ -79,7 +79,7 @@ class Etcd3Store(ClusterStore):
         likely = [self._session.blocks[p] for p in places if p in self._session.blocks]
         handle = keys.handle_id(key.network, key.container)
         name = keys.endpoint_name(self.node, key.container, key.ifname)
-        view = look(self._gateway, self.node, object_id(key.network), name, handle, dict.fromkeys(likely))
+        view = look_at_cluster(self._gateway, self.node, object_id(key.network), name, handle, dict.fromkeys(likely))
         view.check_ready()
         if view.profile is None:
             raise NoProfileError(key.network)
@@ -119,7 +119,7 @@ class Etcd3Store(ClusterStore):
         place = keys.ENDPOINTS + keys.endpoint_name(self.node, key.container, key.ifname)
         compares, ops = draft.writes()
         compares += [absent(place), exists(keys.profile(object_id(key.network)))]
-        ops.append(put(place, encode(endpoint_resource(added, self.node, boot_id(), now))))
+        ops.append(put(place, encode_resource(endpoint_resource(added, self.node, boot_id(), now))))
         if draft.blocks:
             value = view.handle.value if view.handle else None
             for address in added.addresses:
@@ -184,7 +184,7 @@ class Etcd3Store(ClusterStore):
 
     def is_published(self, network: str) -> bool:
         """Whether the cluster takes endpoints and the network has a profile; CniError 11 where it takes none."""
-        view = look(self._gateway, self.node, object_id(network), "-", "-", ())
+        view = look_at_cluster(self._gateway, self.node, object_id(network), "-", "-", ())
         view.check_ready()
         view.check_node(self.node)
         if view.profile is not None:
@@ -209,7 +209,7 @@ class Etcd3Store(ClusterStore):
 
     def warnings(self, confs: Sequence[NetConf]) -> tuple[str, ...]:
         """What of the cluster is not as these confs would have it, in words."""
-        view = look(self._gateway, self.node, "-", "-", "-", ())
+        view = look_at_cluster(self._gateway, self.node, "-", "-", "-", ())
         found = []
         for check in (view.check_ready, lambda: view.check_node(self.node)):
             try:

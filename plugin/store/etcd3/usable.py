@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from calico_rkt.compiler.conf.netconf import Address, Net, Range
 from calico_rkt.plugin.store.addresses import within
 from calico_rkt.plugin.store.etcd3.blocks import Block, block_net
-from calico_rkt.plugin.store.etcd3.resources import Pool
+from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,13 @@ class Usable:
     network: str
     ranges: Sequence[Range]
     without: Sequence[Net]
-    pools: Sequence[Pool]
+    pools: Sequence[Etcd3Pool]
 
     @property
     def version(self) -> int:
         return self.ranges[0].subnet.version
 
-    def pool(self, block: Net) -> Pool | None:
+    def pool(self, block: Net) -> Etcd3Pool | None:
         return next((p for p in self.pools if within(block, p.net)), None)
 
     def overlaps(self, block: Net) -> bool:

@@ -11,7 +11,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.ops import Kv, get, get_prefix
-from calico_rkt.plugin.store.etcd3.resources import Pool, read_pool, reserved, resource, section
+from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool, read_pool, reserved, resource, section
 
 _MOST_BLOCKS = 20
 """Blocks of a node where the configuration does not say."""
@@ -52,7 +52,7 @@ class View:
     endpoint: Kv | None
     handle: Kv | None
     config: IpamConfig
-    pools: tuple[Pool, ...]
+    pools: tuple[Etcd3Pool, ...]
     reserved: tuple[Net, ...]
     affinities: tuple[Kv, ...]
     blocks: dict[Net, Kv | None]
@@ -72,7 +72,9 @@ class View:
             )
 
 
-def look(gateway: Gateway, node: str, network_id: str, endpoint: str, handle_id: str, wanted: Collection[Net]) -> View:
+def look_at_cluster(
+    gateway: Gateway, node: str, network_id: str, endpoint: str, handle_id: str, wanted: Collection[Net]
+) -> View:
     """One read transaction. wanted: blocks that are likely to be needed."""
     blocks = tuple(wanted)
     answer = gateway.read(

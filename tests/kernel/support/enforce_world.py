@@ -118,7 +118,7 @@ class World:
         """A container whose endpoint is in the table, as one of this network."""
         end = self.end()
         with inside(self.host):
-            table.attach(end.elements(network_id, **more))
+            table.add_endpoint(end.elements(network_id, **more))
         return end
 
     def end(self, prefix="crk"):

@@ -9,12 +9,12 @@ from calico_rkt.plugin.enforce.nft.elements import TABLE
 
 def ensure_base(ranges):
     """Put the base in place or mend it; elements and networks' chains stay."""
-    libnftables.run(base_script() + elements.ranges_script(ranges))
+    libnftables.run_nft(base_script() + elements.ranges_script(ranges))
 
 
 def load_network(text):
     """Put a network's sets and chains in place, or swap them: what the nftables target wrote, and to_host_script()."""
-    libnftables.run(text)
+    libnftables.run_nft(text)
 
 
 def missing(endpoint):

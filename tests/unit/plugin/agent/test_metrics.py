@@ -5,7 +5,7 @@ import threading
 from prometheus_client.parser import text_string_to_metric_families
 
 from calico_rkt.plugin.agent.metrics import BOUNDS, Metrics
-from calico_rkt.plugin.agent.summary import read
+from calico_rkt.plugin.agent.summary import read_summary
 
 
 def families(metrics, gauges=()):
@@ -67,7 +67,7 @@ def test_the_summary_adds_up():
     metrics.done("DEL", 0, 0.005, ())
     metrics.declined()
     metrics.restored()
-    said = read(metrics.text([("start_time_seconds", "x", [((), 0.0)]), ("resident_bytes", "x", [((), 30e6)])]))
+    said = read_summary(metrics.text([("start_time_seconds", "x", [((), 0.0)]), ("resident_bytes", "x", [((), 30e6)])]))
     assert (said.calls, said.failed, said.declined, said.restores) == (3, 1, 1, 1)
     assert abs(said.add_ms - 3.0) < 0.001
     assert "3 calls" in str(said)
@@ -75,4 +75,4 @@ def test_the_summary_adds_up():
 
 
 def test_a_page_of_nobody_is_a_summary_of_nothing():
-    assert read("not a page\n# at all\n").calls == 0
+    assert read_summary("not a page\n# at all\n").calls == 0

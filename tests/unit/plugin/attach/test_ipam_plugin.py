@@ -47,7 +47,7 @@ def calls(plugin):
     return (plugin.folder / "calls").read_text().splitlines()
 
 
-def refused(given, call=ipam_plugin.add):
+def refused(given, call=ipam_plugin.ipam_add):
     with pytest.raises(CniError) as caught:
         call(given)
     return caught.value
@@ -75,7 +75,7 @@ def test_addresses_that_no_endpoint_can_have_are_the_ipam_plugin_s_fault(plugin,
 
 
 def test_a_result_of_any_shape_is_understood(plugin):
-    new, _ = ipam_plugin.add(
+    new, _ = ipam_plugin.ipam_add(
         plugin(
             '{"cniVersion": "1.0.0",'
             ' "ips": [{"address": "10.8.0.5/24", "gateway": "10.8.0.1"}, {"address": "fd00::5/64"}],'
@@ -85,7 +85,7 @@ def test_a_result_of_any_shape_is_understood(plugin):
     assert [(ip.address, ip.gateway) for ip in new.ips] == [("10.8.0.5/24", "10.8.0.1"), ("fd00::5/64", "")]
     assert new.routes == (ResultRoute("10.0.0.0/8", "10.8.0.1"),)
     assert new.dns == Dns(("10.8.0.2",))
-    old, _ = ipam_plugin.add(
+    old, _ = ipam_plugin.ipam_add(
         plugin(
             '{"ip4": {"ip": "10.8.0.5/24", "routes": [{"dst": "0.0.0.0/0"}]}, "ip6": {"ip": "fd00::5/64"}, "dns": {}}'
         )
@@ -96,9 +96,9 @@ def test_a_result_of_any_shape_is_understood(plugin):
 
 def test_the_plugin_gets_the_confs_bytes_and_the_runtimes_environment(plugin):
     given = plugin('{"ips": [{"address": "10.8.0.5/24"}]}')
-    ipam_plugin.add(given)
-    ipam_plugin.check(given)
-    ipam_plugin.delete(given)
+    ipam_plugin.ipam_add(given)
+    ipam_plugin.ipam_check(given)
+    ipam_plugin.ipam_del(given)
     assert calls(plugin) == ["ADD IP=10.1.0.9", "CHECK IP=10.1.0.9", "DEL IP=10.1.0.9"]
     assert (plugin.folder / "stdin.ADD").read_bytes() == (plugin.folder / "stdin.DEL").read_bytes() == given.raw
 
@@ -106,7 +106,7 @@ def test_the_plugin_gets_the_confs_bytes_and_the_runtimes_environment(plugin):
 def test_a_relative_folder_counts_from_where_we_were_started(plugin, monkeypatch):
     plugin('{"ips": [{"address": "10.8.0.5/24"}]}')
     monkeypatch.chdir(plugin.folder.parent)
-    assert ipam_plugin.add(request("nowhere", "plugins"))[0].ips
+    assert ipam_plugin.ipam_add(request("nowhere", "plugins"))[0].ips
 
 
 def test_a_failed_add_is_quoted_and_followed_by_its_del(plugin):

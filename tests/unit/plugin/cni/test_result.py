@@ -4,11 +4,14 @@ import json
 
 import pytest
 
-from calico_rkt.plugin.cni.result import Dns, Interface, Ip, Result, ResultRoute, from_json, has_table, is_whole
+from calico_rkt.plugin.cni.result import Dns, Ip, Result, ResultInterface, ResultRoute, from_json, has_table, is_whole
 from calico_rkt.plugin.errors import CniError
 
 RESULT = Result(
-    interfaces=(Interface("crk0", "ee:ee:ee:ee:ee:ee", mtu=1500), Interface("eth0", "02:00:00:00:00:01", "/n", 1500)),
+    interfaces=(
+        ResultInterface("crk0", "ee:ee:ee:ee:ee:ee", mtu=1500),
+        ResultInterface("eth0", "02:00:00:00:00:01", "/n", 1500),
+    ),
     ips=(Ip("10.1.0.1/32", 1), Ip("fd00::1/128", 1)),
     routes=(ResultRoute("10.9.0.0/16"),),
     dns=Dns(nameservers=("10.1.0.53",)),

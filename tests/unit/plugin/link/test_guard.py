@@ -64,10 +64,13 @@ def test_the_key_differs_where_the_guards_do():
         {"subnet": "10.1.0.0/24", "guard": False},
         {"ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]]},
     ]
-    keys = [guard.key_of(ipam({"type": "host-local", **s})) for s in sections]
+    keys = [guard.guards_key(ipam({"type": "host-local", **s})) for s in sections]
     assert len(set(keys)) == len(keys)
-    assert guard.key_of(ipam({"type": "dhcp"})) != guard.key_of(ipam({"type": "dhcp", "guard": False}))
+    assert guard.guards_key(ipam({"type": "dhcp"})) != guard.guards_key(ipam({"type": "dhcp", "guard": False}))
 
 
 def test_a_single_address_is_a_prefix_of_its_own():
-    assert list(map(str, guard.alone(map(ip_address, ("10.1.0.9", "fd00::9"))))) == ["10.1.0.9/32", "fd00::9/128"]
+    assert list(map(str, guard.host_prefixes(map(ip_address, ("10.1.0.9", "fd00::9"))))) == [
+        "10.1.0.9/32",
+        "fd00::9/128",
+    ]

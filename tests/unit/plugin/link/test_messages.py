@@ -123,4 +123,4 @@ def test_a_guard_is_encoded_as_pyroute2_does(net, add):
     batch = IPBatch()
     route = {**destination(ip_network(net)), "type": "unreachable", "priority": 4294967295, "proto": 4}
     batch.route("add" if add else "del", **route)
-    assert body(veth.unreachable(ip_network(net), add=add)) == body(batch.batch)
+    assert body(veth.unreachable_route(ip_network(net), add=add)) == body(batch.batch)

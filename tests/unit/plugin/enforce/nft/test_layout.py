@@ -8,7 +8,7 @@ from calico_rkt.plugin.enforce.nft.layout import FIRST, SHUT, Hook
 
 
 def test_a_table_says_the_measure_that_it_is_made_by():
-    assert layout.read(layout.lines(measure())) == measure()
+    assert layout.read_measure(layout.lines(measure())) == measure()
 
 
 def test_every_base_chain_of_the_script_is_measured_by_its_hook():
@@ -23,11 +23,11 @@ def test_every_line_fits_into_a_comment_of_nft():
 
 
 def test_a_table_of_the_builds_that_said_nothing_is_the_first_layout():
-    assert layout.read(()) == FIRST
+    assert layout.read_measure(()) == FIRST
 
 
 def test_the_mark_of_a_closed_host_is_told():
-    assert layout.read((layout.CLOSED,)) == SHUT
+    assert layout.read_measure((layout.CLOSED,)) == SHUT
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_the_mark_of_a_closed_host_is_told():
     ],
 )
 def test_words_that_make_no_sense_are_no_measure(said):
-    assert layout.read(said) is None
+    assert layout.read_measure(said) is None
 
 
 def test_a_newer_layouts_words_can_be_read():
-    newer = layout.read(("layout 3 0123456789ab", "forward 9 filter 2 -10", "more 1"))
+    newer = layout.read_measure(("layout 3 0123456789ab", "forward 9 filter 2 -10", "more 1"))
     assert newer is not None
     assert (newer.version, newer.rules["more"], newer.hooks["forward"].priority) == (3, 1, -10)
 
