@@ -12,6 +12,7 @@ import pytest
 
 from calico_rkt.plugin.install.manifest import MANIFEST, changed
 from calico_rkt.plugin.install.parts import PARTS, PLUGIN, parts
+from calico_rkt.plugin.install.payload import checksum
 
 pytestmark = pytest.mark.clients
 
@@ -41,7 +42,15 @@ class Installer:
     def tree(self) -> dict[str, bytes | str]:
         """Each file's bytes and each link's target."""
         found = (p for p in sorted(self.root.rglob("*")) if p.is_symlink() or not p.is_dir())
-        return {str(p.relative_to(self.root)): str(p.readlink()) if p.is_symlink() else p.read_bytes() for p in found}
+        return {
+            str(p.relative_to(self.root)): str(p.readlink()) if p.is_symlink() else summed(p.read_bytes())
+            for p in found
+        }
+
+
+def summed(data: bytes) -> bytes | str:
+    """What stands for a file: its bytes, but where pytest would show a difference of megabytes."""
+    return data if len(data) < 100_000 else checksum(data)
 
 
 @pytest.fixture
@@ -56,7 +65,7 @@ def test_each_part_is_put_and_all_are_taken_back(host: Installer) -> None:
         assert f" {part.path} " in done.stdout, "what is done is shown"
         place = host.at(part.path)
         assert (str(place.readlink()) == PLUGIN) if part.link else (place.stat().st_size > 0), part
-    assert host.at(PLUGIN).read_bytes() == host.binary.read_bytes()
+    assert checksum(host.at(PLUGIN).read_bytes()) == checksum(host.binary.read_bytes())
     assert host.at(PLUGIN).stat().st_mode & 0o7777 == 0o755
     assert changed(str(host.root)) == []
     again = host("install", "--with", "rkt")
@@ -113,7 +122,7 @@ def test_another_s_file_forbids_all_of_it(host: Installer, path: str) -> None:
     assert host.tree() == before
     assert host("install", "--yes", "--replace").returncode == 0
     assert path == PLUGIN or str(host.at(path).readlink()) == PLUGIN
-    assert host.at(PLUGIN).read_bytes() == host.binary.read_bytes()
+    assert checksum(host.at(PLUGIN).read_bytes()) == checksum(host.binary.read_bytes())
 
 
 def test_a_copy_that_an_older_install_put_becomes_a_link(host: Installer) -> None:
@@ -125,7 +134,7 @@ def test_a_copy_that_an_older_install_put_becomes_a_link(host: Installer) -> Non
     assert (done.returncode, "replace  /opt/cni/bin/calico -> /usr/lib/cni/calico" in done.stdout) == (0, True), done
     assert host.at("/opt/cni/bin/calico").is_symlink()
     assert host("install", "--yes", "--copy").returncode == 0
-    assert host.at("/opt/cni/bin/calico").read_bytes() == host.binary.read_bytes()
+    assert checksum(host.at("/opt/cni/bin/calico").read_bytes()) == checksum(host.binary.read_bytes())
 
 
 def test_stock_calico_written_through_our_link_is_named_and_left(host: Installer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from calico_rkt.plugin.install.payload import checksum
 from tests.chroots.host import DebianHost
 from tests.clients.support.caller import Caller
 from tests.clients.support.lab import IDLE, SERVE, conf, fetching, pool, reached, until
@@ -44,13 +46,13 @@ _SUPERVISED = "while [ ! -e /run/enough ]; do /usr/lib/cni/calico agent; sleep 0
 
 
 @pytest.fixture(scope="session")
-def packages(binary: Path, before: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The package of the release before, made by today's packaging, and today's."""
+def packages(binary: Path, before: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """The package of the release before, made by today's packaging, today's, and one that comes after it."""
     folder = tmp_path_factory.mktemp("packages")
-    for version, plugin in (("0.0.9", before), ("9.9.9", binary)):
+    for version, plugin in (("0.0.9", before), ("9.9.9", binary), ("9.9.10", binary)):
         made = (sys.executable, "packaging/deb.py", "--version", version, "--plugin", str(plugin), "--to", str(folder))
         subprocess.run(made, cwd=ROOT, check=True, capture_output=True)
-    return next(folder.glob("*_0.0.9_*.deb")), next(folder.glob("*_9.9.9_*.deb"))
+    return tuple(next(folder.glob(f"*_{version}_*.deb")) for version in ("0.0.9", "9.9.9", "9.9.10"))
 
 
 class Host:
@@ -107,13 +109,17 @@ def calls_meanwhile(host: DebianHost) -> Iterator[list[str]]:
     """ADD, CHECK and DEL of one container over and over, while the block runs: each line says how one ended."""
     said: list[str] = []
     over = threading.Event()
-    netns, cni = host.netns("again"), Caller(host)
+    netns, cni = f"/var/run/netns/{secrets.token_hex(4)}", Caller(host)
+    host.netns(Path(netns).name)
 
     def calls() -> None:
         while not over.is_set():
             for verb in ("ADD", "DEL"):
-                reply = cni(verb, WEB, "again", netns)
-                said.append(f"{verb} {reply.status}" + ("" if reply.status == 0 else f": {reply}"))
+                reply = cni(verb, WEB, Path(netns).name, netns)
+                while reply.status and not over.is_set():
+                    said.append(f"{verb} {reply.status}: {reply}")
+                    reply = cni(verb, WEB, Path(netns).name, netns)
+                said.append(f"{verb} {reply.status}")
 
     thread = threading.Thread(target=calls)
     thread.start()
@@ -127,8 +133,8 @@ def calls_meanwhile(host: DebianHost) -> Iterator[list[str]]:
         thread.join()
 
 
-def test_installed_upgraded_under_traffic_removed_and_purged(host: Host, packages: tuple[Path, Path]) -> None:
-    made, (old, new) = host.made, packages
+def test_installed_upgraded_under_traffic_removed_and_purged(host: Host, packages: tuple[Path, ...]) -> None:
+    made, (old, new, newer) = host.made, packages
     untouched = host.files()
     host.install(old)
     assert made.out("readlink", "/opt/cni/bin/calico") == f"{PLUGIN}\n"
@@ -141,7 +147,12 @@ def test_installed_upgraded_under_traffic_removed_and_purged(host: Host, package
 
     with calls_meanwhile(made) as said:
         host.install(new)
-    assert {line for line in said if not line.endswith(" 0")} == set()
+    # A process of that release reads its modules by its path, so one that is at work may meet the new file (mended
+    # since: docs/decisions/062); its runtime calls again.
+    assert [line for line in said if not line.endswith(" 0") and "ZipImportError" not in line] == []
+    with calls_meanwhile(made) as said:
+        host.install(newer)
+    assert [line for line in said if not line.endswith(" 0")] == []
     assert made.out("calico-rkt", "--version").startswith("calico-rkt ")
     assert "usage: compile-profile" in made.out("compile-profile", "--help")
     assert host.reaches("near", server), "no endpoint was lost"
@@ -156,7 +167,7 @@ def test_installed_upgraded_under_traffic_removed_and_purged(host: Host, package
     assert host.reaches("near", server), "what is attached goes on"
     assert not host.reaches("b", server, wait=int(2 * slowness()))
     assert not made.path("/opt/cni/bin").exists()
-    host.install(new)
+    host.install(newer)
     made.out("podman", "rm", "-f", "-t", "0", "w", "near", "b", "b2")
     assert "attached" not in host.apt("remove", "calico-rkt")
     made.write("/run/enough", "")
@@ -167,7 +178,7 @@ def test_installed_upgraded_under_traffic_removed_and_purged(host: Host, package
     assert [link for link in made.links() if link.startswith("crk")] == []
 
 
-def test_it_takes_nobody_s_place(host: Host, packages: tuple[Path, Path], binary: Path) -> None:
+def test_it_takes_nobody_s_place(host: Host, packages: tuple[Path, ...], binary: Path) -> None:
     made = host.made
     package = made.put(packages[1], f"/tmp/{packages[1].name}", 0o644)
     stock = "#!/bin/sh\necho calico of another\n"
@@ -198,12 +209,12 @@ def test_it_takes_nobody_s_place(host: Host, packages: tuple[Path, Path], binary
     assert made.path("/etc/calico-rkt/profiles/web.yaml").exists()
 
 
-def test_lintian_has_nothing_to_say(packages: tuple[Path, Path]) -> None:
+def test_lintian_has_nothing_to_say(packages: tuple[Path, ...]) -> None:
     done = subprocess.run(["lintian", "--allow-root", str(packages[1])], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done
 
 
-def test_the_same_tree_makes_the_same_package(packages: tuple[Path, Path], binary: Path, tmp_path: Path) -> None:
+def test_the_same_tree_makes_the_same_package(packages: tuple[Path, ...], binary: Path, tmp_path: Path) -> None:
     made = (sys.executable, "packaging/deb.py", "--version", "9.9.9", "--plugin", str(binary), "--to", str(tmp_path))
     subprocess.run(made, cwd=ROOT, check=True, capture_output=True)
-    assert (tmp_path / packages[1].name).read_bytes() == packages[1].read_bytes()
+    assert checksum((tmp_path / packages[1].name).read_bytes()) == checksum(packages[1].read_bytes())
