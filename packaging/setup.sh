@@ -25,9 +25,9 @@ if [ -n "$missing" ]; then
     fi
 fi
 
-# What the build needs is six packages; the tools of tests and checks are ten times as much, and who only builds waits.
+# What the build needs is few packages; the tools of tests and checks are ten times as much, and who only builds waits.
 python=${PYTHON:-python3}
-if [ "${1:-}" = binary ]; then stamp=.venv/.built what=. words="what dist/calico holds"; else
+if [ "${1:-}" = binary ]; then stamp=.venv/.built what='.[build]' words="what dist/calico is made of"; else
     stamp=.venv/.ready what='.[dev]' words="the pinned packages of pyproject.toml"; fi
 fresh() { [ -f "$1" ] && [ ! pyproject.toml -nt "$1" ] && [ ! setup.py -nt "$1" ]; }
 if ! fresh "$stamp" && ! fresh .venv/.ready; then

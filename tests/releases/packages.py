@@ -9,8 +9,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_NOT_FOR_TESTS = ("import-linter", "mypy", "pre-commit", "ruff", "types-")
-"""What `make check` needs, and no test."""
+_NOT_FOR_TESTS = ("calico-rkt", "import-linter", "mypy", "pre-commit", "ruff", "types-")
+"""This project, and what `make check` needs and no test."""
 
 
 class PackagesError(Exception):
@@ -20,7 +20,7 @@ class PackagesError(Exception):
 def pinned() -> list[str]:
     """The requirements of pyproject.toml that tests run with."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    named = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
     return [r for r in named if not r.startswith(_NOT_FOR_TESTS)]
 
 
