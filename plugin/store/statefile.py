@@ -272,7 +272,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     """
     uri = f"file:{quote(str(path))}?mode=rw"
     db = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = PERSIST")
+    try:
+        db.execute("PRAGMA journal_mode = PERSIST")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
