@@ -110,7 +110,10 @@ def _called_after_boot(run_dir, barrier, number, told):
     net = ip_network("10.1.0.0/24")
     ranges = Range(net, net[1], net[-2])
     key = Key("web", f"c{number}", "eth0")
-    added = store.add(Endpoint(key, f"n{number}", "/n", 4, number, "crk0", "02:00", ()), Ipam("h", ((ranges,),)), ())
+    with closing(store):
+        added = store.add(
+            Endpoint(key, f"n{number}", "/n", 4, number, "crk0", "02:00", ()), Ipam("h", ((ranges,),)), ()
+        )
     told.put((number, str(added.addresses[0])))
 
 
@@ -118,9 +121,9 @@ def test_calls_that_come_at_once_after_a_boot_keep_each_other_s_records(tmp_path
     several = multiprocessing.get_context("fork")
     run_dir = tmp_path / "run"
     for _ in range(8):
-        LocalStore(run_dir, run_dir, verify=pytest.fail).add(
-            Endpoint(KEY, "aa", "/n", 4, 7, "crk0", "02:00", (ip_address("10.1.0.1"),)), Ipam("dhcp"), ()
-        )
+        with closing(LocalStore(run_dir, run_dir, verify=pytest.fail)) as before:
+            held = (ip_address("10.1.0.1"),)
+            before.add(Endpoint(KEY, "aa", "/n", 4, 7, "crk0", "02:00", held), Ipam("dhcp"), ())
         with closing(sqlite3.connect(run_dir / "state.sqlite")) as db, db:
             db.execute("UPDATE boot SET id = 'an earlier one'")
         barrier, told = several.Barrier(6), several.Queue()
@@ -131,7 +134,8 @@ def test_calls_that_come_at_once_after_a_boot_keep_each_other_s_records(tmp_path
         for call in calls:
             call.join(20)
         assert len(set(answers.values())) == 6
-        recorded = LocalStore(run_dir, run_dir, verify=pytest.fail).endpoints()
+        with closing(LocalStore(run_dir, run_dir, verify=pytest.fail)) as after:
+            recorded = after.endpoints()
         assert {e.key.container: str(e.addresses[0]) for e in recorded} == {f"c{n}": a for n, a in answers.items()}
         (run_dir / "state.sqlite").unlink()
 
