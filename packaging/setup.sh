@@ -5,6 +5,16 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+for part in "$@"; do
+    case $part in
+    binary | clients | deb) ;;
+    *)
+        echo "setup: there is no part '$part': binary, clients, deb" >&2
+        exit 2
+        ;;
+    esac
+done
+
 list() { sed -n "s/^$1 \([^ ]*\).*/\1/p" packaging/debian-packages.txt; }
 
 missing=""
