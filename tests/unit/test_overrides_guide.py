@@ -36,7 +36,8 @@ def test_the_guide_has_examples():
 
 def codes_in_use():
     sources = [ROOT / "compiler" / f"{n}.py" for n in OURS] + [p for g in PACKAGES for p in (ROOT / "compiler").glob(g)]
-    return set().union(*(re.findall(r'"(CR\d{3})"', p.read_text(encoding="utf-8")) for p in sources))
+    found = set().union(*(re.findall(r'"(CR\d{3})"', p.read_text(encoding="utf-8")) for p in sources))
+    return found - {"CR724"}  # of a host's folders, not of what stands in a file: docs/codes/workspace.md
 
 
 def test_each_code_has_its_line_in_the_docs_and_each_line_its_code():

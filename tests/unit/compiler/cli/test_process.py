@@ -141,7 +141,7 @@ def test_ctrl_c_is_130_quietly_with_nothing_left_behind(net):
 
 PROGRESS = """
 import sys, time
-from calico_rkt.compiler.cli.process import guarded, write
+from calico_rkt.compiler.cli.process import guarded, write_stdout
 from calico_rkt.compiler.cli.progress import progress
 
 def work():
@@ -149,7 +149,7 @@ def work():
         for n in range(steps):
             tell(n, steps, "web\\x1b[31m" + "x" * 300)
             time.sleep(0.1)
-    write("done\\n")
+    write_stdout("done\\n")
     return 0
 
 steps = int(sys.argv[1])
