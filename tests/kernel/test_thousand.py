@@ -17,7 +17,7 @@ from calico_rkt.compiler.conf.netconf import Ipam
 from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.plugin.enforce import local as policy
 from calico_rkt.plugin.enforce.compiled import compile_published
-from calico_rkt.plugin.enforce.differences import differences
+from calico_rkt.plugin.enforce.differences import kernel_differences
 from calico_rkt.plugin.store.local import LocalStore, _verify
 from calico_rkt.plugin.model import Endpoint, Key
 
@@ -43,8 +43,8 @@ def cost(act):
     answer = act()
     return answer, time.process_time() - began
 
-(endpoints, closed), restored = cost(lambda: policy.restore(store))
-differs, compared = cost(lambda: differences(store))
+(endpoints, closed), restored = cost(lambda: policy.restore_policy(store))
+differs, compared = cost(lambda: kernel_differences(store))
 print(json.dumps({"endpoints": endpoints, "closed": closed, "differs": differs, "restored": restored,
                   "compared": compared, "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 """
