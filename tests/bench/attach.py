@@ -17,6 +17,7 @@ from typing import Any
 from calico_rkt.plugin.enforce.nft import libnftables
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store import local
+from calico_rkt.plugin.store.addresses import encode_address
 from calico_rkt.plugin.store.rows import insert_endpoint
 from tests.bench import cluster, flows
 from tests.bench.host import OURS, PEER, ROOT, Agent, agent, at_once, call, conf, netns, wall
@@ -309,7 +310,7 @@ def fill(network: str, subnet: str) -> None:
             mac = "02:00:00:00:00:00"
             insert_endpoint(db, Endpoint(key, "0" * 16, "/run/netns/none", 0, 0, f"crk{i:012x}", mac, (address,)))
         assert last is not None
-        db.execute("INSERT OR REPLACE INTO cursors VALUES (?, 0, ?)", (network, local.addresses.encode(last)))
+        db.execute("INSERT OR REPLACE INTO cursors VALUES (?, 0, ?)", (network, encode_address(last)))
     store.close()
 
 
