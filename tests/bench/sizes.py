@@ -13,7 +13,7 @@ from tests.bench.host import ROOT
 NETWORKS = 1000
 MOST = {"status": 6.0, "apply": 6.0, "prune": 2.0, "restore": 5.0}
 """Seconds; status and apply have nothing to change. No link is there, so status looks twice, and restore in vain."""
-SIZED = ROOT / "tests" / "kernel" / "sized.py"
+SIZED = ROOT / "tests" / "kernel" / "support" / "sized_host.py"
 
 
 def main() -> int:
