@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS
-from calico_rkt.compiler.conf.shape import LARGEST_CONF
+from calico_rkt.compiler.conf.shape import LARGEST_CONF, TYPE
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.text.json_nodes import parse_json
+
+PORTS = "portMappings"
+"""The capability of who is handed published ports (CNI's CONVENTIONS)."""
+PORTMAP = '{"type": "portmap", "capabilities": {"portMappings": true}}'
+"""The plugin that most lists map ports with, as it stands in a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,17 @@ class Chain:
         {'cniVersion': '0.1.0', 'name': 'web', 'plugins': [{'type': 'calico'}]}
         """
         return {"cniVersion": self.cni_version, "name": self.name, "plugins": list(self.plugins)}
+
+    @property
+    def port_mappers(self) -> tuple[Mapping[str, Any], ...]:
+        """The plugins that map published ports. Ours may declare the capability, too: it is told of ports, no more."""
+        return tuple(p for p in self.plugins if p["type"] != TYPE and PORTS in declared(p))
+
+
+def declared(plugin: Mapping[str, Any]) -> frozenset[str]:
+    """The capabilities that a plugin's object declares."""
+    found = plugin.get("capabilities")
+    return frozenset(k for k, v in found.items() if v is True) if isinstance(found, dict) else frozenset()
 
 
 def read_chain(data: bytes, path: str) -> Chain:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
-from collections.abc import Mapping as Object
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TypeGuard
 
+from calico_rkt.compiler.conf.chain import PORTMAP, PORTS
 from calico_rkt.compiler.conf.netconf import Address
-from calico_rkt.compiler.conf.shape import TYPE
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.review.from_outside import closed_from_outside
 from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
@@ -27,7 +26,6 @@ from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Store
 
-PORTMAP = '{"type": "portmap", "capabilities": {"portMappings": true}}'
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
@@ -70,7 +68,7 @@ def mappings_of(raw: bytes) -> tuple[Mapping, ...]:
     """runtimeConfig.portMappings of a conf; what is no mapping is left to the plugin that maps."""
     loaded = json.loads(raw)
     runtime = loaded.get("runtimeConfig") if isinstance(loaded, dict) else None
-    listed = runtime.get("portMappings") if isinstance(runtime, dict) else None
+    listed = runtime.get(PORTS) if isinstance(runtime, dict) else None
     return tuple(dict.fromkeys(_mappings(listed if isinstance(listed, list) else ())))
 
 
@@ -110,13 +108,7 @@ def _unmapped(network: str) -> str:
     Empty where one has, and where no conf is found: a runtime may have folders of its own.
     """
     chains = chains_of(network)
-    plugins = [plugin for chain in chains.values() for plugin in chain.plugins]
-    return "" if any(map(_maps, plugins)) else " and ".join(chains)
-
-
-def _maps(plugin: Object[str, object]) -> bool:
-    declared = plugin.get("capabilities")
-    return plugin.get("type") != TYPE and isinstance(declared, dict) and declared.get("portMappings") is True
+    return "" if any(chain.port_mappers for chain in chains.values()) else " and ".join(chains)
 
 
 def _denied(mappings: Sequence[Mapping], endpoint: Endpoint, store: LocalStore) -> Iterator[str]:

@@ -12,7 +12,7 @@ from calico_rkt.plugin.netavark.asked import Container
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.runtime.attachments import attach, detach, publishing, recorded, unpublish
 from calico_rkt.plugin.runtime.networks import chain_of_network
-from calico_rkt.plugin.runtime.wishes import PORTS, Wishes, capabilities_of
+from calico_rkt.plugin.runtime.wishes import Wishes
 
 
 def setup(asked: Container, netns: str) -> Mapping[str, Any]:
@@ -39,7 +39,7 @@ def _publishes(chain: Chain, asked: Container) -> bool:
     """
     if not asked.ports:
         return False
-    if not any(capabilities_of(plugin, {PORTS: ()}) for plugin in chain.plugins):
+    if not chain.port_mappers:
         LOG.warning("network %r publishes no port (%s): its conf lists no portmap", chain.name, asked.ports[0])
         return False
     others = [key for key in publishing(asked.key.container) if key != asked.key]

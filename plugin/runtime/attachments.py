@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from calico_rkt.compiler.conf.chain import Chain
+from calico_rkt.compiler.conf.chain import PORTS, Chain
 from calico_rkt.plugin.attach.life import Life, identity, leads_there, survey
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import loopback
@@ -18,7 +18,7 @@ from calico_rkt.plugin.process.locks import chain_lock
 from calico_rkt.plugin.runtime import chain as plugins
 from calico_rkt.plugin.runtime.networks import chain_of_network
 from calico_rkt.plugin.runtime.records import DamagedError, Record, Records
-from calico_rkt.plugin.runtime.wishes import PORTS, Port, Wishes, capabilities_of, refuse_unserved
+from calico_rkt.plugin.runtime.wishes import Port, Wishes, refuse_unserved
 from calico_rkt.plugin.store.folders import RECORDS, folders
 from calico_rkt.plugin.store.local import open_local, open_records
 
@@ -122,8 +122,7 @@ def unpublish(key: Key) -> None:
         known = records.get(key)
         if known is None:
             return
-        mapping = tuple(p for p in known.chain.plugins if capabilities_of(p, {PORTS: ()}))
-        plugins.delete(replace(known.chain, plugins=mapping), _call(known), known.result)
+        plugins.delete(replace(known.chain, plugins=known.chain.port_mappers), _call(known), known.result)
         records.put(replace(known, capabilities={k: v for k, v in known.capabilities.items() if k != PORTS}))
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-from calico_rkt.compiler.conf.chain import Chain
+from calico_rkt.compiler.conf.chain import PORTMAP, PORTS, Chain, declared
 from calico_rkt.compiler.conf.shape import TYPE
 from calico_rkt.plugin.errors import CniError, Code
 
-PORTS, IPS, MAC = "portMappings", "ips", "mac"
-_OURS = (IPS, MAC)
+IPS, MAC = "ips", "mac"
+_OURS = frozenset((IPS, MAC))
 """What this plugin takes whether its conf declares it or not."""
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _PORT = re.compile(r"(?:(?P<ip>\[[^\]]+\]|[^:\[\]]+):)?(?P<host>\d+):(?P<container>\d+)(?:/(?P<protocol>[a-z]+))?\Z")
@@ -97,9 +97,7 @@ class Wishes:
 
 def capabilities_of(plugin: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
     """What of the wishes one plugin gets: what it declares, as libcni has it, and what ours takes anyway."""
-    declared = plugin.get("capabilities")
-    takes = [k for k, v in declared.items() if v is True] if isinstance(declared, dict) else []
-    takes += _OURS if plugin.get("type") == TYPE else ()
+    takes = declared(plugin) | (_OURS if plugin.get("type") == TYPE else frozenset())
     return {k: v for k, v in wishes.items() if k in takes}
 
 
@@ -110,16 +108,11 @@ def refuse_unserved(chain: Chain, wishes: Wishes) -> None:
         if taken[one.host_ip, one.host, one.protocol] > 1:
             raise _bad_port(str(one), f"the host's port {one.host} is asked for more than once")
     asked = wishes.to_json()
-    served = {k for p in chain.plugins for k in capabilities_of(p, asked) if k != PORTS or p.get("type") != TYPE}
+    if wishes.ports and not chain.port_mappers:
+        message = f"no plugin of network {chain.name!r} publishes ports"
+        raise CniError(Code.UNSUPPORTED_FIELD, message, f"the conf has to be a list with {PORTMAP} behind calico")
+    served = {k for p in chain.plugins for k in capabilities_of(p, asked)}
     for capability in asked:
         if capability not in served:
-            raise CniError(
-                Code.UNSUPPORTED_FIELD,
-                f"no plugin of network {chain.name!r} publishes ports"
-                if capability == PORTS
-                else f"no plugin of network {chain.name!r} has the capability {capability}",
-                _PORTMAP if capability == PORTS else "",
-            )
-
-
-_PORTMAP = 'the conf has to be a list with {"type": "portmap", "capabilities": {"portMappings": true}} behind calico'
+            message = f"no plugin of network {chain.name!r} has the capability {capability}"
+            raise CniError(Code.UNSUPPORTED_FIELD, message)

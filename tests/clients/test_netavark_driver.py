@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 DRIVER = "/run/netavark/calico"
 """A link of the driver's name, in a folder that a lab may write to."""
+CAPABLE = {"capabilities": {"portMappings": True}}
 NETWORK = {
     "dns_enabled": True,
     "driver": "calico",
@@ -71,6 +72,44 @@ def test_a_network_and_a_container_come_and_go(host: Lab) -> None:
     assert call(host, "teardown", netns, told=asked)[:2] == (0, None)
     assert host.left() == {}
     assert call(host, "teardown", netns, told=asked)[:2] == (0, None), "what is not there is gone"
+
+
+@pytest.fixture
+def told_of_ports(host: Lab) -> Lab:
+    """The same host with another network, back; in both ours is told of published ports, and portmap maps them."""
+    for name, net in (("web", "10.1.0.0/24"), ("back", "10.2.0.0/24")):
+        ours = {k: v for k, v in conf(name, pool(net)).items() if k not in ("cniVersion", "name")} | CAPABLE
+        listed = {"cniVersion": "1.0.0", "name": name, "plugins": [ours, {"type": "portmap", **CAPABLE}]}
+        host.write(f"/etc/cni/net.d/10-{name}.conflist", json.dumps(listed))
+    host.path("/etc/cni/net.d/10-web.conf").unlink()
+    return host
+
+
+def test_a_port_that_is_taken_over_leaves_the_container_in_the_network_that_had_it(told_of_ports: Lab) -> None:
+    host, netns = told_of_ports, told_of_ports.netns("c1")
+    mapping = {"host_port": 8080, "container_port": 80, "protocol": "tcp", "host_ip": "", "range": 1}
+    second = {**container(interface_name="eth1"), "port_mappings": [mapping]}
+    second["network"] = {**NETWORK, "name": "back"}
+    first = {**container(), "port_mappings": [mapping]}
+    for asked in (second, first):  # netavark 1.x goes through them in any order
+        assert call(host, "setup", netns, told=asked)[0] == 0
+    assert host.links("c1") == {"lo", "eth0", "eth1"}
+    assert "10.2.0.1" in host.out("ip", "-4", "-o", "address", "show", "dev", "eth1", inside="c1")
+    for asked in (first, second):
+        assert call(host, "teardown", netns, told=asked)[0] == 0
+    assert host.left() == {}
+
+
+def test_ports_that_ours_alone_is_told_of_are_nobody_s(told_of_ports: Lab) -> None:
+    host = told_of_ports
+    path = host.path("/etc/cni/net.d/10-web.conflist")
+    loaded = json.loads(path.read_text())
+    path.write_text(json.dumps({**loaded, "plugins": loaded["plugins"][:1]}))
+    mapping = {"host_port": 8080, "container_port": 80, "protocol": "tcp", "host_ip": "", "range": 1}
+    asked = {**container(), "port_mappings": [mapping]}
+    assert call(host, "setup", host.netns("c1"), told=asked)[0] == 0, "as where no plugin declares the capability"
+    assert call(host, "teardown", "/run/netns/c1", told=asked)[0] == 0
+    assert host.left() == {}
 
 
 def test_teardown_needs_neither_the_namespace_nor_the_conf(host: Lab) -> None:

@@ -28,6 +28,24 @@ def test_what_was_read_once_is_the_same_when_it_is_read_from_what_was_kept():
 
 
 @pytest.mark.parametrize(
+    ("capabilities", "maps"),
+    [
+        ({"portMappings": True}, True),
+        ({"portMappings": True, "ips": True}, True),
+        ({"portMappings": False}, False),
+        ({"portMappings": 1}, False),
+        ({"ips": True}, False),
+        (["portMappings"], False),
+        (None, False),
+    ],
+)
+def test_ports_are_mapped_by_who_declares_it_and_never_by_ours(capabilities, maps):
+    plugins = [{"type": name, "capabilities": capabilities} for name in ("calico", "portmap")]
+    found = read_chain(json.dumps({"name": "web", "plugins": plugins}).encode(), "w.conflist")
+    assert list(found.port_mappers) == plugins[1:] * maps
+
+
+@pytest.mark.parametrize(
     "text",
     [
         '{"name": "web", "type": "calico",}',
