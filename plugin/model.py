@@ -15,6 +15,10 @@ class Key:
     container: str
     ifname: str
 
+    def __str__(self) -> str:
+        """NETWORK/CONTAINER/IFNAME, as people name it: `gc --attachment`."""
+        return f"{self.network}/{self.container}/{self.ifname}"
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

@@ -15,9 +15,9 @@ from typing import TypeVar
 from calico_rkt.plugin.agent.metrics import Sample
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store.folders import RECORDS, folders
+from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.local import LocalStore, Usage, open_local, open_records
+from calico_rkt.plugin.store.local import LocalStore, Usage, own_stores
 
 T = TypeVar("T")
 Gauge = tuple[str, str, Iterable[Sample]]
@@ -94,8 +94,7 @@ def _pools() -> tuple[list[Sample], list[Sample], list[Sample]]:
     endpoints: list[Sample] = []
     used: list[Sample] = []
     size: list[Sample] = []
-    stores: tuple[Callable[[], LocalStore], ...] = (open_local, *(partial(open_records, folder) for folder in RECORDS))
-    for open_store in stores:
+    for open_store in own_stores().values():
         for use in _counted("attachments", partial(_usage, open_store)):
             labels = (("network", use.network),)
             endpoints.append((labels, float(use.endpoints)))

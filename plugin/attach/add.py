@@ -217,19 +217,18 @@ def _repeated(known: Endpoint, netns: pair.Netns, request: Request) -> Result | 
     if life is Life.OVER:
         LOG.warning("ADD %s %s %s: its earlier container is gone, and no DEL came", *words(known.key))
         return None
-    name = "/".join(words(known.key))
     if not is_same:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
             f"{request.ifname} of this container is attached to network {request.conf.name!r} in another netns already",
-            f"attached in {known.netns}, which lives; DEL it first, or free it: calico-rkt gc --attachment {name}",
+            f"attached in {known.netns}, which lives; DEL it first, or free it: calico-rkt gc --attachment {known.key}",
         )
     problems = pair.check_link(netns, known, _routes(request.conf), gateways_in(known.result))
     if problems:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
             f"{request.ifname} of this container is attached to network {request.conf.name!r} already, but not whole",
-            "; ".join(problems) + f"; DEL it first, or free it: calico-rkt gc --attachment {name}",
+            "; ".join(problems) + f"; DEL it first, or free it: calico-rkt gc --attachment {known.key}",
         )
     return from_json(known.result)
 

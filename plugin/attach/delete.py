@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial
 
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, life_of
@@ -19,8 +18,8 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import trace
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.store.folders import RECORDS_OF, folders
-from calico_rkt.plugin.store.local import LocalStore, open_local, open_records
+from calico_rkt.plugin.store.folders import folders
+from calico_rkt.plugin.store.local import LocalStore, own_stores
 from calico_rkt.plugin.store.protocol import DamagedRecordError, Store
 
 
@@ -65,11 +64,7 @@ def discard(key: Key, store: Store, why: CniError) -> None:
 
 def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
     """What another datastore's record on this host has of it: the conf may have moved to this one since the ADD."""
-    others: dict[str, Callable[[], LocalStore]] = {
-        "local": open_local,
-        **{datastore: partial(open_records, folder) for datastore, folder in RECORDS_OF.items()},
-    }
-    for datastore, opened in others.items():
+    for datastore, opened in own_stores().items():
         records = opened()
         try:
             found = records.endpoint(key) if datastore != store.datastore and records.is_there() else None

@@ -9,9 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import TypeGuard
 
 from calico_rkt.compiler.conf.chain import PORTMAP, PORTS
 from calico_rkt.compiler.conf.netconf import Address
@@ -20,37 +17,12 @@ from calico_rkt.compiler.review.from_outside import closed_from_outside
 from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.workspace.chains import chains_of
 from calico_rkt.plugin.attach.delete import words
+from calico_rkt.plugin.cni.ports import PROTOCOLS, Port, ports_in
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Store
-
-_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """A port of the host that leads to one of the container; host_ip is empty where all of the host's addresses do."""
-
-    host: int
-    container: int
-    protocol: str
-    host_ip: str = ""
-
-    def __str__(self) -> str:
-        to = f"->{self.container}" if self.container != self.host else ""
-        return f"{f'{self.host_ip}:' if self.host_ip else ''}{self.host}{to}/{self.protocol}"
-
-    def reaches(self, address: Address) -> bool:
-        """Whether somebody outside could come to this address by it: not by the host's loopback."""
-        if not self.host_ip:
-            return True
-        try:
-            at = ip_address(self.host_ip)
-        except ValueError:
-            return True  # the plugin that maps it will say so
-        return at.version == address.version and not at.is_loopback
 
 
 def tell(request: Request, endpoint: Endpoint, store: Store) -> None:
@@ -64,29 +36,14 @@ def tell(request: Request, endpoint: Endpoint, store: Store) -> None:
         LOG.info("ADD %s %s %s: published ports could not be judged: %s", *words(endpoint.key), e)
 
 
-def mappings_of(raw: bytes) -> tuple[Mapping, ...]:
-    """runtimeConfig.portMappings of a conf; what is no mapping is left to the plugin that maps."""
+def mappings_of(raw: bytes) -> tuple[Port, ...]:
+    """runtimeConfig.portMappings of a conf."""
     loaded = json.loads(raw)
     runtime = loaded.get("runtimeConfig") if isinstance(loaded, dict) else None
-    listed = runtime.get(PORTS) if isinstance(runtime, dict) else None
-    return tuple(dict.fromkeys(_mappings(listed if isinstance(listed, list) else ())))
+    return ports_in(runtime.get(PORTS) if isinstance(runtime, dict) else None)
 
 
-def _mappings(listed: Sequence[object]) -> Iterator[Mapping]:
-    for one in listed:
-        if not isinstance(one, dict):
-            continue
-        host, container, protocol = one.get("hostPort"), one.get("containerPort"), one.get("protocol") or "tcp"
-        host_ip = one.get("hostIP") or ""
-        if _is_port(host) and _is_port(container) and isinstance(protocol, str) and isinstance(host_ip, str):
-            yield Mapping(host, container, protocol.lower(), host_ip)
-
-
-def _is_port(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
-
-
-def _said(mappings: Sequence[Mapping], request: Request, endpoint: Endpoint, store: Store) -> Iterator[str]:
+def _said(mappings: Sequence[Port], request: Request, endpoint: Endpoint, store: Store) -> Iterator[str]:
     unmapped = _unmapped(request.conf.name)
     if unmapped:
         yield (
@@ -111,13 +68,13 @@ def _unmapped(network: str) -> str:
     return "" if any(chain.port_mappers for chain in chains.values()) else " and ".join(chains)
 
 
-def _denied(mappings: Sequence[Mapping], endpoint: Endpoint, store: LocalStore) -> Iterator[str]:
+def _denied(mappings: Sequence[Port], endpoint: Endpoint, store: LocalStore) -> Iterator[str]:
     """What is published to the outside and closed to all of it, by the policy in force, protocol by protocol."""
     published = store.published(object_id(endpoint.key.network))
     if published is None:
         return
     network, owned = verify_calico_v3(published.text), store.ranges()
-    for name, number in _NUMBERS.items():
+    for name, number in PROTOCOLS.items():
         closed: dict[Address, tuple[int, ...]] = {}
         for address in endpoint.addresses:
             asked = [m.container for m in mappings if m.protocol == name and m.reaches(address)]
@@ -144,12 +101,17 @@ def _ranges(ports: Collection[int]) -> str:
     return ", ".join(f"{lo}:{hi}" if lo < hi else str(lo) for lo, hi in found)
 
 
-def _leads(mapping: Mapping, address: Address, closed: Collection[int]) -> bool:
+def _leads(mapping: Port, address: Address, closed: Collection[int]) -> bool:
     return mapping.container in closed and mapping.reaches(address)
 
 
-def _listed(mappings: Sequence[Mapping]) -> str:
+def _listed(mappings: Sequence[Port]) -> str:
     """Up to eight of them, with the verb that follows."""
-    shown = map(str, mappings[:8])
+    shown = map(_shown, mappings[:8])
     more = f" and {len(mappings) - 8} more" if len(mappings) > 8 else ""
     return f"port{'s' if len(mappings) > 1 else ''} {', '.join(shown)}{more} {'are' if len(mappings) > 1 else 'is'}"
+
+
+def _shown(port: Port) -> str:
+    to = f"->{port.container}" if port.container != port.host else ""
+    return f"{f'{port.host_ip}:' if port.host_ip else ''}{port.host}{to}/{port.protocol}"

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from calico_rkt.compiler.cli.formats.json_document import document
-from calico_rkt.compiler.cli.process import folder
+from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.process import signals
@@ -42,9 +42,7 @@ exit status: 0 it is attached, 2 it is not"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is attached, to what, and how."""
     add_key(parser)
-    parser.add_argument(
-        "--confs", action="append", type=folder, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
-    )
+    options.add_confs(parser)
     parser.add_argument("--ip", action="append", default=[], metavar="ADDRESS", help="this address; one a family")
     parser.add_argument("--mac", default="", metavar="MAC", help="this MAC at the container's end, in any notation")
     parser.add_argument(
@@ -89,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
         shown = {"network": key.network, "container": key.container, "ifname": key.ifname, "netns": place.path}
         print(document("attach", {**shown, "before": done.before, "result": done.result}), end="")
         return 0
-    name, given = f"{key.network}/{key.container}/{key.ifname}", ", ".join(addresses(done.result)) or "no address"
-    print(f"{name} is attached already: {given}" if done.before else f"attached {name}: {given}")
+    given = ", ".join(addresses(done.result)) or "no address"
+    print(f"{key} is attached already: {given}" if done.before else f"attached {key}: {given}")
     for one in wishes.ports:
         print(f"published {one}")
     return 0

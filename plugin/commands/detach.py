@@ -35,11 +35,11 @@ def run(args: argparse.Namespace) -> int:
     key = key_of(args, namespace(args.netns).id if args.id is None else "")
     signals.listen()
     if detach(key):
-        print(f"detached {key.network}/{key.container}/{key.ifname}")
+        print(f"detached {key}")
         return 0
-    known = ", ".join(f"{k.network}/{k.container}/{k.ifname}" for k in made_here(key.network)) or "none"
+    known = ", ".join(map(str, made_here(key.network))) or "none"
     print(
-        f"calico-rkt: {key.network}/{key.container}/{key.ifname} is not attached; to {key.network}: {known}",
+        f"calico-rkt: {key} is not attached; to {key.network}: {known}",
         file=sys.stderr,
     )
     return 1

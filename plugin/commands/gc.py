@@ -118,7 +118,7 @@ def _all(args: argparse.Namespace, side: DatastoreSide) -> int:
 
 def _one(args: argparse.Namespace, key: Key) -> int:
     with opened_local({}) as local:
-        status, known = _released(args, local, key), _named(local.store.endpoints(key.network))
+        status, known = _released(args, local, key), [str(e.key) for e in local.store.endpoints(key.network)]
     if status is not None:
         return status
     for there in clusters(confs_of(args.confs)):
@@ -126,7 +126,7 @@ def _one(args: argparse.Namespace, key: Key) -> int:
             status = _released(args, cluster, key)
             if status is not None:
                 return status
-            known += _named(cluster.store.endpoints(key.network))
+            known += [str(e.key) for e in cluster.store.endpoints(key.network)]
     raise CniError(
         Code.UNKNOWN_CONTAINER,
         f"there is no attachment {args.attachment!r} on this host",
@@ -156,10 +156,6 @@ def _key(text: str) -> Key:
     return Key(*parts)
 
 
-def _named(endpoints: Iterable[Endpoint]) -> list[str]:
-    return [f"{e.key.network}/{e.key.container}/{e.key.ifname}" for e in endpoints]
-
-
 def _say_freed(args: argparse.Namespace, endpoint: Endpoint) -> None:
     print(f"{'would free' if args.dry_run else 'freed'} {_words(endpoint)}")
 
@@ -167,7 +163,6 @@ def _say_freed(args: argparse.Namespace, endpoint: Endpoint) -> None:
 def _kept(endpoint: Endpoint) -> str:
     """What is kept although no path leads to it, why, and the way out."""
     holders = holders_of(endpoint)
-    (name,) = _named([endpoint])
     if is_from_elsewhere(endpoint):
         return (
             f"kept {_words(endpoint)}: it was attached from another network namespace than this one, where its host "
@@ -177,7 +172,7 @@ def _kept(endpoint: Endpoint) -> str:
     force = " --force" if holders.inside else ""
     return (
         f"kept {_words(endpoint)}: {path}, but its host end {endpoint.host_ifname} lives, so that lives ({holders}); "
-        f"to free it all the same: calico-rkt gc --attachment {name}{force}"
+        f"to free it all the same: calico-rkt gc --attachment {endpoint.key}{force}"
     )
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 
 import calico_rkt
+from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.install import manifest, one_folder, systemd
 from calico_rkt.plugin.install.parts import GROUPS, PREFIX
@@ -31,8 +32,7 @@ exit status: 0 done or nothing to do, 1 not agreed, or (with --dry-run) somethin
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="don't ask")
-    parser.add_argument("--dry-run", action="store_true", help="only show; exit status 1 when something would change")
+    options.add_asking(parser)
     add_root(parser)
     parser.add_argument(
         "--prefix", metavar="DIR", help=f"commands, manual pages and completion go below it (default: {PREFIX})"

@@ -16,9 +16,9 @@ from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.datastores import opened_local
 from calico_rkt.plugin.publish.host_confs import Decided, decided
+from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.runtime.names import names_of
-from calico_rkt.plugin.store.folders import RECORDS
-from calico_rkt.plugin.store.local import LocalStore, open_records
+from calico_rkt.plugin.store.local import LocalStore, own_stores
 
 EPILOG = """\
 examples:
@@ -40,7 +40,7 @@ _SHORT = 12
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One endpoint as it is shown; datastore is local, or the kind of the cluster."""
+    """One endpoint as it is shown; datastore is as a conf names it: local, etcdv3 or etcdv2."""
 
     network: str
     container: str
@@ -92,10 +92,11 @@ def _rows(host: Decided) -> tuple[list[Row], list[str]]:
         policies = {s.network_id: s.state for s in local.states()}
         found += [(e, local.name) for e in local.store.endpoints()]
         damaged += local.store.damaged
-    for kind in RECORDS:
-        store = open_records(kind)
+    clusters = {datastore: opened for datastore, opened in own_stores().items() if datastore != LOCAL}
+    for datastore, opened in clusters.items():
+        store = opened()
         try:
-            found += [(e, kind) for e in _endpoints(store, damaged)]
+            found += [(e, datastore) for e in _endpoints(store, damaged)]
         finally:
             store.close()
     datastores = dict(found)
@@ -129,7 +130,7 @@ def _row(endpoint: Endpoint, life: Life, datastore: str, names: Mapping[str, str
         netns=endpoint.netns,
         datastore=datastore,
         state=_STATES[life] if endpoint.result or life is Life.OVER else "unfinished",
-        policy=policies.get(object_id(key.network), "") if datastore == "local" else "Felix",
+        policy=policies.get(object_id(key.network), "") if datastore == LOCAL else "Felix",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -102,6 +101,8 @@ def _help() -> str:
 def _unknown(name: str) -> str:
     if not name:
         return "calico-rkt: a command is missing; calico-rkt --help lists them\n"
+    import difflib
+
     near = difflib.get_close_matches(name, COMMANDS, 1)
     meant = f"; did you mean {near[0]}?" if near else ""
     return f"calico-rkt: there is no command {name!r}{meant} calico-rkt --help lists them\n"

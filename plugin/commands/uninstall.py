@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.commands.install import add_root, root_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.install import manifest, one_folder, systemd
@@ -24,8 +25,7 @@ exit status: 0 done or nothing to do, 1 not agreed, or something is left, 2 refu
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="don't ask")
-    parser.add_argument("--dry-run", action="store_true", help="only show; exit status 1 when something would go")
+    options.add_asking(parser)
     add_root(parser)
     parser.add_argument("--changed", action="store_true", help="also files that somebody changed since")
     parser.add_argument("--force", action="store_true", help="also while containers are attached")
@@ -77,10 +77,9 @@ def run(args: argparse.Namespace) -> int:
 
 def refuse_while_attached() -> None:
     """CniError while this host's records know of attachments, of its own datastore or of clusters."""
-    from calico_rkt.plugin.store.folders import RECORDS
-    from calico_rkt.plugin.store.local import open_local, open_records
+    from calico_rkt.plugin.store.local import own_stores
 
-    stores = (open_local(), *map(open_records, RECORDS))
+    stores = [opened() for opened in own_stores().values()]
     attached = sum(len(s.endpoints()) for s in stores if s.is_there())
     if attached:
         raise CniError(

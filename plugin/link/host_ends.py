@@ -68,7 +68,7 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
     link = host.by_nonce.get(endpoint.nonce)
     if link is None:
         other = " (an interface of that name is somebody else's)" if name in host.by_name else ""
-        way_out = f"calico-rkt gc --attachment {key.network}/{key.container}/{key.ifname}"
+        way_out = f"calico-rkt gc --attachment {key}"
         yield f"the host has no {name} of {key.container} {key.ifname} in network {key.network}{other}: {way_out}"
         return
     if link.name != name:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from calico_rkt.plugin.cni.ports import PROTOCOLS, Port, is_port
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Key
-from calico_rkt.plugin.runtime.wishes import Port
-
-_PROTOCOLS = ("tcp", "udp", "sctp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def _ports(mapping: object) -> Sequence[Port]:
         raise _bad(f"{many} ports from {max(host, inside)} on are more than there are")
     given, at = mapping.get("protocol") or "tcp", mapping.get("host_ip") or ""
     protocols = given.split(",") if isinstance(given, str) else []
-    if not protocols or not set(protocols) <= set(_PROTOCOLS):
+    if not protocols or not set(protocols) <= set(PROTOCOLS):
         raise _bad(f"the protocol of a port mapping is {given!r}")
     where = _address(at) if at else ""
     return [Port(host + n, inside + n, protocol, where) for protocol in protocols for n in range(many)]
@@ -78,7 +76,7 @@ def _ports(mapping: object) -> Sequence[Port]:
 
 def _number(mapping: Mapping[str, Any], key: str, default: int = 0) -> int:
     value = mapping.get(key) or default
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
+    if not is_port(value):
         raise _bad(f"{key} of a port mapping is {str(value)[:40]}, not 1 to 65535")
     return value
 

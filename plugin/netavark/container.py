@@ -28,7 +28,7 @@ def setup(asked: Container, netns: str) -> Mapping[str, Any]:
 def teardown(asked: Container) -> None:
     """Take away what setup made, whether or not the namespace is there; what never was is no error."""
     if not detach(asked.key):
-        LOG.info("netavark: %s/%s/%s was not attached", asked.key.network, asked.key.container, asked.key.ifname)
+        LOG.info("netavark: %s was not attached", asked.key)
 
 
 def _publishes(chain: Chain, asked: Container) -> bool:

@@ -32,8 +32,7 @@ def unclaimed(confs: Iterable[NetConf]) -> tuple[str, ...]:
             continue
         for endpoint in endpoints:
             if not _is_named(named, datastore, endpoint.members):
-                key = endpoint.key
-                attached.setdefault(endpoint.members, []).append(f"{key.network}/{key.container}/{key.ifname}")
+                attached.setdefault(endpoint.members, []).append(str(endpoint.key))
     return (
         *unread,
         *(f"{_few(who)} is noted to be given back to {_cluster(to)}" for to, who in noted.items()),

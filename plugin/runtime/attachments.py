@@ -10,6 +10,7 @@ from typing import Any
 
 from calico_rkt.compiler.conf.chain import PORTS, Chain
 from calico_rkt.plugin.attach.life import Life, identity, leads_there, survey
+from calico_rkt.plugin.cni.ports import Port
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import loopback
 from calico_rkt.plugin.model import Endpoint, Key
@@ -18,9 +19,9 @@ from calico_rkt.plugin.process.locks import chain_lock
 from calico_rkt.plugin.runtime import chain as plugins
 from calico_rkt.plugin.runtime.networks import chain_of_network
 from calico_rkt.plugin.runtime.records import DamagedError, Record, Records
-from calico_rkt.plugin.runtime.wishes import Port, Wishes, refuse_unserved
-from calico_rkt.plugin.store.folders import RECORDS, folders
-from calico_rkt.plugin.store.local import open_local, open_records
+from calico_rkt.plugin.runtime.wishes import Wishes, refuse_unserved
+from calico_rkt.plugin.store.folders import folders
+from calico_rkt.plugin.store.local import own_stores
 
 _AT_ONCE = 0.05
 """Seconds that a sweep waits for who works on an attachment: it is no leftover then."""
@@ -100,8 +101,8 @@ def detach(key: Key) -> bool:
     if endpoint is not None:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
-            f"{_words(key)} was attached by a runtime, which has to take it away; nothing was done",
-            f"calico-rkt gc --force --attachment {_words(key)} frees it all the same",
+            f"{key} was attached by a runtime, which has to take it away; nothing was done",
+            f"calico-rkt gc --force --attachment {key} frees it all the same",
         )
     return False
 
@@ -177,31 +178,29 @@ def _identity(netns: str) -> tuple[int, int]:
 
 
 def _refuse_another(known: Record | None, endpoint: Endpoint, netns: str) -> None:
-    name = _words(endpoint.key)
     if known is None:
         raise CniError(
             Code.ATTACHMENT_EXISTS,
-            f"{name} is attached already, by a runtime",
+            f"{endpoint.key} is attached already, by a runtime",
             f"in {endpoint.netns}; --id and --ifname make it another one",
         )
     if not leads_there(netns, endpoint):
         raise CniError(
             Code.ATTACHMENT_EXISTS,
-            f"{name} is attached already, in another network namespace that lives: {endpoint.netns}",
+            f"{endpoint.key} is attached already, in another network namespace that lives: {endpoint.netns}",
             "detach it first; --id and --ifname make it another one",
         )
 
 
 def _refuse_differing(known: Record, wanted: Record) -> None:
     """The same key with other wishes or another conf: what holds is not what is asked for."""
-    name = _words(known.key)
     if known.capabilities != wanted.capabilities:
         what = "other addresses, MAC or ports"
     elif known.chain != wanted.chain:
         what = "another conf"
     else:
         return
-    raise CniError(Code.ATTACHMENT_EXISTS, f"{name} is attached already, with {what}", "detach it first")
+    raise CniError(Code.ATTACHMENT_EXISTS, f"{known.key} is attached already, with {what}", "detach it first")
 
 
 def _living(key: Key) -> Endpoint | None:
@@ -214,7 +213,8 @@ def _living(key: Key) -> Endpoint | None:
 
 def recorded(key: Key) -> Endpoint | None:
     """What this host's records have of it, of its own datastore or a cluster's."""
-    for store in (open_local(), *map(open_records, RECORDS)):
+    for opened in own_stores().values():
+        store = opened()
         try:
             found = store.endpoint(key) if store.is_there() else None
         finally:
@@ -223,7 +223,3 @@ def recorded(key: Key) -> Endpoint | None:
         if found is not None:
             return found
     return None
-
-
-def _words(key: Key) -> str:
-    return f"{key.network}/{key.container}/{key.ifname}"

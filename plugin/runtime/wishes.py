@@ -11,27 +11,13 @@ from typing import Any
 
 from calico_rkt.compiler.conf.chain import PORTMAP, PORTS, Chain, declared
 from calico_rkt.compiler.conf.shape import TYPE
+from calico_rkt.plugin.cni.ports import PROTOCOLS, Port, is_port
 from calico_rkt.plugin.errors import CniError, Code
 
 IPS, MAC = "ips", "mac"
 _OURS = frozenset((IPS, MAC))
 """What this plugin takes whether its conf declares it or not."""
-_PROTOCOLS = ("tcp", "udp", "sctp")
 _PORT = re.compile(r"(?:(?P<ip>\[[^\]]+\]|[^:\[\]]+):)?(?P<host>\d+):(?P<container>\d+)(?:/(?P<protocol>[a-z]+))?\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A port of the host, at one of its addresses or (empty) at all, that leads to one of the container."""
-
-    host: int
-    container: int
-    protocol: str = "tcp"
-    host_ip: str = ""
-
-    def __str__(self) -> str:
-        at = f"[{self.host_ip}]:" if ":" in self.host_ip else f"{self.host_ip}:" if self.host_ip else ""
-        return f"{at}{self.host}:{self.container}/{self.protocol}"
 
 
 def port(text: str) -> Port:
@@ -49,10 +35,10 @@ def port(text: str) -> Port:
         )
     host, container = int(found["host"]), int(found["container"])
     protocol, at = found["protocol"] or "tcp", (found["ip"] or "").strip("[]")
-    if not (0 < host < 65536 and 0 < container < 65536):
+    if not (is_port(host) and is_port(container)):
         raise _bad_port(text, "ports are 1 to 65535")
-    if protocol not in _PROTOCOLS:
-        raise _bad_port(text, f"the protocol is one of {', '.join(_PROTOCOLS)}")
+    if protocol not in PROTOCOLS:
+        raise _bad_port(text, f"the protocol is one of {', '.join(PROTOCOLS)}")
     try:
         return Port(host, container, protocol, str(ip_address(at)) if at else "")
     except ValueError:
@@ -88,10 +74,7 @@ class Wishes:
 
     def to_json(self) -> dict[str, Any]:
         """As capabilities (CNI's CONVENTIONS): each that is asked for."""
-        listed = [
-            {"hostPort": p.host, "containerPort": p.container, "protocol": p.protocol, "hostIP": p.host_ip}
-            for p in self.ports
-        ]
+        listed = [port.to_json() for port in self.ports]
         return {k: v for k, v in {IPS: list(self.ips), MAC: self.mac, PORTS: listed}.items() if v}
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from calico_rkt.plugin.model import Endpoint, Key, Published
 from calico_rkt.plugin.process.kept import kept
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import addresses, rows, statefile, unheld
-from calico_rkt.plugin.store.folders import RECORDS, folders
+from calico_rkt.plugin.store.folders import RECORDS, RECORDS_OF, folders
 from calico_rkt.plugin.store.profiles import ProfileFolder
 
 
@@ -304,6 +304,11 @@ def open_records(folder: str = RECORDS[0]) -> LocalStore:
     """What this host keeps of attachments whose datastore is elsewhere: a folder for each data model."""
     run_dir, lib_dir = folders()
     return LocalStore(run_dir / folder, lib_dir / folder, _verify, warm=True, leaves_flows=False)
+
+
+def own_stores() -> dict[str, Callable[[], LocalStore]]:
+    """What opens each store that this host has of attachments, by the datastore as a conf names it."""
+    return {"local": open_local, **{of: partial(open_records, folder) for of, folder in RECORDS_OF.items()}}
 
 
 @lru_cache(maxsize=8)

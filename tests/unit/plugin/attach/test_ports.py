@@ -5,7 +5,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from calico_rkt.plugin.attach.ports import Mapping, _listed, _ranges, mappings_of
+from calico_rkt.plugin.attach.ports import _listed, _ranges, mappings_of
+from calico_rkt.plugin.cni.ports import Port
 
 GOOD = {"hostPort": 80, "containerPort": 8080, "protocol": "TCP", "hostIP": ""}
 
@@ -29,7 +30,7 @@ GOOD = {"hostPort": 80, "containerPort": 8080, "protocol": "TCP", "hostIP": ""}
 )
 def test_what_is_no_mapping_is_left_out_and_the_others_stay(bad):
     found = mappings_of(json.dumps({"runtimeConfig": {"portMappings": [bad, GOOD, GOOD]}}).encode())
-    assert found == (Mapping(80, 8080, "tcp"),)
+    assert found == (Port(80, 8080, "tcp"),)
 
 
 @pytest.mark.parametrize(
@@ -52,11 +53,11 @@ def test_no_list_of_mappings_is_none(runtime):
     ],
 )
 def test_whom_a_mapping_could_be_for(host_ip, four, six):
-    one = Mapping(80, 8080, "tcp", host_ip)
+    one = Port(80, 8080, "tcp", host_ip)
     assert (one.reaches(ip_address("10.1.0.2")), one.reaches(ip_address("fd00::2"))) == (four, six)
 
 
 def test_ports_are_said_in_few_words():
     assert _ranges({80, 8081, 8080, 8082, 9000}) == "80, 8080:8082, 9000"
-    assert _listed([Mapping(80, 8080, "tcp", "192.0.2.1")]) == "port 192.0.2.1:80->8080/tcp is"
-    assert _listed([Mapping(n, n, "udp") for n in range(1, 11)]).endswith("8/udp and 2 more are")
+    assert _listed([Port(80, 8080, "tcp", "192.0.2.1")]) == "port 192.0.2.1:80->8080/tcp is"
+    assert _listed([Port(n, n, "udp") for n in range(1, 11)]).endswith("8/udp and 2 more are")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from calico_rkt.plugin.cni.ports import Port
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.netavark.asked import read_container
-from calico_rkt.plugin.runtime.wishes import Port
 
 
 def asked(*ports: Any, **options: Any) -> dict[str, Any]:

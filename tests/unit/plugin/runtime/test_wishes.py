@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from calico_rkt.compiler.conf.chain import Chain
+from calico_rkt.plugin.cni.ports import Port
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.runtime.wishes import Port, Wishes, capabilities_of, mac_address, port, refuse_unserved
+from calico_rkt.plugin.runtime.wishes import Wishes, capabilities_of, mac_address, port, refuse_unserved
 
 CALICO = {"type": "calico"}
 PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}}
