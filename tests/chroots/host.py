@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.chroots.trees import certificates, tree
-from tests.clients.support.lab import HANGS, Lab, environment
+from tests.clients.support.lab import HANGS, OUTSIDE_NETWORK, Lab, environment
 
-# As in tests/clients/lab.py, the shell is PID 1 of the host and says its outer PID when all is there. The tree is the
-# lower layer of an overlay whose upper is memory. $1: the folder of the tree, $2: the host's name, which is its control
-# group's, too, $3: the machine's certificates. The control group is of v2 whatever the machine has, and without
+# As in tests/clients/support/lab.py, the shell is PID 1 of the host and says its outer PID when all is there. The tree
+# is the lower layer of an overlay whose upper is memory. $1: the folder of the tree, $2: the host's name, which is its
+# control group's, too, $3: the machine's certificates. The control group is of v2 whatever the machine has, and without
 # controllers where the machine uses v1.
-_BUILD = """
+_BUILD = (
+    """
 set -eu
 exec 3<&0
 folder=$1 name=$2
@@ -50,21 +51,12 @@ pivot_root . run/before
 cd /
 umount -l /run/before
 rmdir /run/before
-ip link set lo up
-ip netns add outside
-ip link add out0 type veth peer name out0 netns outside
-ip -n outside link set lo up
-ip address add 192.0.2.1/24 dev out0
-ip address add 2001:db8:ffff::1/64 dev out0 nodad
-ip -n outside address add 192.0.2.9/24 dev out0
-ip -n outside address add 2001:db8:ffff::9/64 dev out0 nodad
-ip link set out0 up
-ip -n outside link set out0 up
-ip -n outside route add default via 192.0.2.1
-ip -n outside route add default via 2001:db8:ffff::1
-echo "$outer"
+"""
+    + OUTSIDE_NETWORK
+    + """echo "$outer"
 while read -r _ <&3; do :; done
 """
+)
 _NEEDED = ("iproute2",)
 """Debian's minbase has no `ip`."""
 _JOIN = 'echo 0 >"/proc/$1/root/sys/fs/cgroup/init/cgroup.procs" && shift && exec "$@"'

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from tests.clients.support.caller import Caller
-from tests.clients.support.lab import PLUGINS, Lab, conf, pool
+from tests.clients.support.lab import PLUGINS, Lab, conf, listed, pool
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 KEPT, LIVE = "/etc/calico-rkt/networks", "/etc/cni/net.d"
 WEB = conf("web", pool("10.1.0.0/24"))
 BACK = conf("back", pool("10.2.0.0/24"))
-
-
-def listed(network: dict[str, Any]) -> str:
-    first = {key: value for key, value in network.items() if key not in ("cniVersion", "name")}
-    return json.dumps({"cniVersion": network["cniVersion"], "name": network["name"], "plugins": [first]})
 
 
 def command(lab: Lab, *argv: str) -> tuple[int, str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.support.lab import PLUGINS, Lab, conf, pool
+from tests.clients.support.lab import PLUGINS, Lab, conf, listed, pool
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -78,9 +78,8 @@ def test_a_network_and_a_container_come_and_go(host: Lab) -> None:
 def told_of_ports(host: Lab) -> Lab:
     """The same host with another network, back; in both ours is told of published ports, and portmap maps them."""
     for name, net in (("web", "10.1.0.0/24"), ("back", "10.2.0.0/24")):
-        ours = {k: v for k, v in conf(name, pool(net)).items() if k not in ("cniVersion", "name")} | CAPABLE
-        listed = {"cniVersion": "1.0.0", "name": name, "plugins": [ours, {"type": "portmap", **CAPABLE}]}
-        host.write(f"/etc/cni/net.d/10-{name}.conflist", json.dumps(listed))
+        text = listed(conf(name, pool(net), **CAPABLE), {"type": "portmap", **CAPABLE})
+        host.write(f"/etc/cni/net.d/10-{name}.conflist", text)
     host.path("/etc/cni/net.d/10-web.conf").unlink()
     return host
 

@@ -17,6 +17,7 @@ import pytest
 from calico_rkt.plugin.install.payload import checksum
 from tests.chroots.host import DebianHost
 from tests.clients.support.caller import Caller
+from tests.clients.support.debian_podman import ENGINE, ROOTFS, STORAGE
 from tests.clients.support.lab import IDLE, SERVE, conf, fetching, pool, reached, until
 from tests.patience import slowness
 
@@ -33,16 +34,7 @@ _CONFIG = """[containers]
 pids_limit = 0
 [network]
 network_backend = "cni"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "none"
 """
-_STORAGE = """[storage]
-driver = "vfs"
-runroot = "/run/containers/storage"
-graphroot = "/var/lib/containers/storage"
-"""
-_ROOTFS = "/srv/rootfs"
 _SUPERVISED = "while [ ! -e /run/enough ]; do /usr/lib/cni/calico agent; sleep 0.1; done"
 
 
@@ -61,14 +53,9 @@ class Host:
 
     def __init__(self, made: DebianHost) -> None:
         self.made = made
-        made.write("/etc/containers/containers.conf", _CONFIG)
-        made.write("/etc/containers/storage.conf", _STORAGE)
-        for folder in ("bin", "proc", "sys", "dev", "etc", "tmp", "run", "www"):
-            made.path(_ROOTFS, folder).mkdir(parents=True)
-        made.out("cp", "/bin/busybox", f"{_ROOTFS}/bin/busybox")
-        for applet in ("httpd", "ip", "nc", "sh", "sleep"):
-            made.path(_ROOTFS, "bin", applet).symlink_to("busybox")
-        made.write(f"{_ROOTFS}/www/index.html", "reached\n")
+        made.write("/etc/containers/containers.conf", _CONFIG + ENGINE)
+        made.write("/etc/containers/storage.conf", STORAGE)
+        made.make_rootfs(ROOTFS)
         for number, name in ((1, "web"), (2, "back")):
             plugins = [{"type": "calico", "ipam": {"type": "host-local", "subnet": f"10.9{number}.0.0/24"}}]
             listed = {"cniVersion": "1.0.0", "name": name, "plugins": plugins}
@@ -87,7 +74,7 @@ class Host:
         """Start a container; its address."""
         limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
         made = ("podman", "run", "-d", "--runtime", "runc", *limits, "--network", network, "--name", name)
-        self.made.out(*made, "--rootfs", _ROOTFS, *argv)
+        self.made.out(*made, "--rootfs", ROOTFS, *argv)
         shown = self.made.out("podman", "exec", name, "ip", "-4", "-o", "address", "show", "dev", "eth0")
         return shown.split()[3].partition("/")[0]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.clients.support.lab import PLUGINS, Lab, environment, until
+from tests.clients.support.lab import PLUGINS, Lab, environment, listed, until
 
 CALICO = f"{PLUGINS}/calico"
 FOLDER = "/etc/cni/net.d"
@@ -22,9 +21,7 @@ ingress:
 
 def network(lab: Lab, first: Mapping[str, Any], *chained: Mapping[str, Any], folder: str = FOLDER) -> None:
     """Write a .conflist: this conf, then the chained plugins."""
-    plugins = [{k: v for k, v in first.items() if k not in ("cniVersion", "name")}, *chained]
-    listed = {"cniVersion": first["cniVersion"], "name": first["name"], "plugins": plugins}
-    lab.write(f"{folder}/10-{first['name']}.conflist", json.dumps(listed))
+    lab.write(f"{folder}/10-{first['name']}.conflist", listed(first, *chained))
 
 
 def calico(lab: Lab, *argv: str) -> str:

@@ -36,9 +36,26 @@ PATIENCE = 90.0
 HANGS = 300.0
 """Seconds after which a command that should end by itself is an error."""
 
+OUTSIDE_NETWORK = """\
+ip link set lo up
+ip netns add outside
+ip link add out0 type veth peer name out0 netns outside
+ip -n outside link set lo up
+ip address add 192.0.2.1/24 dev out0
+ip address add 2001:db8:ffff::1/64 dev out0 nodad
+ip -n outside address add 192.0.2.9/24 dev out0
+ip -n outside address add 2001:db8:ffff::9/64 dev out0 nodad
+ip link set out0 up
+ip -n outside link set out0 up
+ip -n outside route add default via 192.0.2.1
+ip -n outside route add default via 2001:db8:ffff::1
+"""
+"""A shell's part: the namespace `outside`, where the host's uplink ends; HOST_V4 and OUTSIDE_V4 are its ends."""
+
 # The shell is PID 1 of a PID namespace: whatever a runtime leaves running dies with it. It reads its outer
 # PID before /proc becomes the namespace's own. /etc keeps the host's files as links, beside folders of ours.
-_BUILD = """
+_BUILD = (
+    """
 set -eu
 exec 3<&0
 read -r outer rest </proc/self/stat
@@ -58,21 +75,12 @@ for file in /run/lab/etc/* /run/lab/etc/.[!.]*; do
 done
 for folder in /opt /var/lib /var/log; do mount -t tmpfs tmpfs "$folder"; done
 mkdir -p /etc/cni/net.d /etc/rkt/net.d /etc/calico-rkt/profiles /opt/cni/bin
-ip link set lo up
-ip netns add outside
-ip link add out0 type veth peer name out0 netns outside
-ip -n outside link set lo up
-ip address add 192.0.2.1/24 dev out0
-ip address add 2001:db8:ffff::1/64 dev out0 nodad
-ip -n outside address add 192.0.2.9/24 dev out0
-ip -n outside address add 2001:db8:ffff::9/64 dev out0 nodad
-ip link set out0 up
-ip -n outside link set out0 up
-ip -n outside route add default via 192.0.2.1
-ip -n outside route add default via 2001:db8:ffff::1
-echo "$outer"
+"""
+    + OUTSIDE_NETWORK
+    + """echo "$outer"
 cat <&3 >/dev/null
 """
+)
 
 
 class Lab:
@@ -83,7 +91,7 @@ class Lab:
         for reference in Path(REFERENCE_PLUGINS).iterdir():
             self.path(PLUGINS, reference.name).symlink_to(reference)
         shutil.copy(plugin, self.path(PLUGINS, "calico"))
-        self._make_rootfs()
+        self.make_rootfs("/run/lab/rootfs")
 
     def _hold(self, name: str, *builder: str) -> None:
         """Start what makes the host and keeps it: a program that says its PID when all is there, and waits on stdin."""
@@ -99,12 +107,12 @@ class Lab:
         self.pid = int(line)
         self.root = Path(f"/proc/{self.pid}/root")
 
-    def _make_rootfs(self) -> None:
-        """busybox as the whole root file system of every container."""
-        root = self.path("/run/lab/rootfs")
-        for folder in ("bin", "proc", "sys", "dev", "etc", "tmp", "run", "www"):
-            (root / folder).mkdir()
-        shutil.copy("/bin/busybox", root / "bin" / "busybox")
+    def make_rootfs(self, folder: str) -> None:
+        """busybox as the whole root file system of containers, in a folder of the host."""
+        root = self.path(folder)
+        for part in ("bin", "proc", "sys", "dev", "etc", "tmp", "run", "www"):
+            (root / part).mkdir(parents=True)
+        shutil.copy(self.path("/bin/busybox"), root / "bin" / "busybox")
         for applet in ("cat", "echo", "httpd", "ip", "nc", "ping", "sh", "sleep", "wget"):
             (root / "bin" / applet).symlink_to("busybox")
         (root / "www" / "index.html").write_text("reached\n")
@@ -294,6 +302,12 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def conf(network: str, ipam: Mapping[str, Any], *, cni: str = "1.0.0", **keys: Any) -> dict[str, Any]:
     """A network conf of this plugin."""
     return {"cniVersion": cni, "name": network, "type": "calico", "ipam": dict(ipam), **keys}
+
+
+def listed(first: Mapping[str, Any], *behind: Mapping[str, Any]) -> str:
+    """The text of a .conflist: this conf's plugin, then those behind it."""
+    plugins = [{key: value for key, value in first.items() if key not in ("cniVersion", "name")}, *behind]
+    return json.dumps({"cniVersion": first["cniVersion"], "name": first["name"], "plugins": plugins})
 
 
 def pool(*subnets: str) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from tests.clients.support.lab import PLUGINS, Lab, environment
+from tests.clients.support.lab import PLUGINS, Lab, environment, listed
 
 _FOLDER = "/run/lab/podman"
 _CONFIG = f"""[network]
@@ -44,9 +43,7 @@ class Podman:
 
     def network(self, conf: Mapping[str, Any], *chained: Mapping[str, Any]) -> None:
         """Write a .conflist (podman reads nothing else): this conf, then the chained plugins."""
-        first = {key: value for key, value in conf.items() if key not in ("cniVersion", "name")}
-        listed = {"cniVersion": conf["cniVersion"], "name": conf["name"], "plugins": [first, *chained]}
-        self._lab.write(f"{self.networks}/{conf['name']}.conflist", json.dumps(listed))
+        self._lab.write(f"{self.networks}/{conf['name']}.conflist", listed(conf, *chained))
 
     def run(self, networks: str, name: str, *argv: str, options: tuple[str, ...] = ()) -> None:
         """Start a container in one network, or in several with commas between."""
