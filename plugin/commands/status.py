@@ -14,24 +14,16 @@ from calico_rkt.compiler.cli.formats.findings import finding_values, findings_in
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.preface import preface, read_values
 from calico_rkt.compiler.diagnostics import render_diagnostics
-from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.compiler.workspace.confs import READERS, Unusable
+from calico_rkt.compiler.workspace.confs import READERS
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, read_by
 from calico_rkt.plugin.agent.summary import METRICS, ask
 from calico_rkt.plugin.commands import options
-from calico_rkt.plugin.enforce.differences import kernel_differences
-from calico_rkt.plugin.enforce.local import blocked_forwarding
 from calico_rkt.plugin.enforce.nft import table
-from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.link import sysctls
 from calico_rkt.plugin.process.log import open_log
-from calico_rkt.plugin.publish.changes import NetworkState
-from calico_rkt.plugin.publish.datastores import clusters, opened_cluster, opened_local
 from calico_rkt.plugin.publish.host_confs import Decided, decided
+from calico_rkt.plugin.publish.host_state import HostState, look_at_host
 from calico_rkt.plugin.publish.local import LOCAL
-from calico_rkt.plugin.publish.unclaimed import unclaimed
 from calico_rkt.plugin.store.folders import folders
-from calico_rkt.plugin.store.journal import Journal
 
 EPILOG = """\
 examples:
@@ -57,35 +49,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _status(host: Decided, *, as_json: bool, with_agent: bool) -> int:
     """Print it; 2 where something can't be read, 1 where something is not as it should be, else 0."""
-    known, told = host.known, host.told()
-    warnings: list[str] = []
-    away = False
-    with opened_local(known, host.files) as local:
-        found = local.states()
-        differs = kernel_differences(local.store)
-        warnings += local.store.damaged
-        warnings += sysctls.warnings() if local.store.endpoints() else ()
-    blocked = blocked_forwarding()
-    standing = table.standing()
-    table_there = standing in (table.Standing.WHOLE, table.Standing.OLDER)
-    networks = [(local.name, s) for s in found]
-    for confs_there in clusters(known):
-        try:
-            with opened_cluster(confs_there, host.files) as cluster:
-                networks += [(cluster.name, s) for s in cluster.states()]
-                warnings += cluster.warnings()
-        except CniError as e:  # the others' state is known all the same
-            warnings.append(f"networks {', '.join(sorted(confs_there))}: {e.msg}")
-            away = True
-    warnings += Journal(folders()[1] / "journal").broken()
-    warnings += unclaimed(known.values())
-    networks = [(name, _named(s, host.workspace.unusable)) for name, s in networks]
+    told, found = host.told(), look_at_host(host)
+    blocked = [f"{f.what}; {f.mend}" for f in found.blocked]
     agent = ask(folders()[0] / METRICS) if with_agent else None
-    bad = [s for _, s in networks if s.state in ("edited", "unusable", "stale", "not ours") or s.loaded is False]
     if as_json:
-        shown = [dataclasses.asdict(s) | {"datastore": name} for name, s in networks]
-        more: dict[str, object] = {"table": table_there, "differences": list(differs)}
-        more |= {"blocked": list(blocked), "warnings": warnings}
+        shown = [dataclasses.asdict(s) | {"datastore": name} for name, s in found.networks]
+        more: dict[str, object] = {"table": found.has_table, "differences": list(found.differs)}
+        more |= {"blocked": blocked, "warnings": list(found.warnings)}
         if with_agent:
             more["agent"] = dataclasses.asdict(agent) if agent else None
         more["confs"] = _confs(host)
@@ -95,20 +65,15 @@ def _status(host: Decided, *, as_json: bool, with_agent: bool) -> int:
         print(preface(host.workspace), end="")
         for line in _suffixes(host):
             print(line)
-        _print_status(networks, blocked, differs, standing, confs=bool(known or host.workspace.unusable))
-        for line in warnings:
+        _print_status(found, blocked, confs=bool(host.known or host.workspace.unusable))
+        for line in found.warnings:
             print(f"warning: {line}")
         if with_agent:
             print(f"agent: {agent or 'none: each call starts a process of its own (calico-rkt agent)'}")
         sys.stdout.flush()
         print(render_diagnostics(told), end="", file=sys.stderr)
-    return max(host.status(), 2 if away else 0, 1 if bad or blocked or differs or warnings else 0)
-
-
-def _named(state: NetworkState, unusable: Sequence[Unusable]) -> NetworkState:
-    """A network whose conf is there and can't be used is not one without a conf."""
-    bad = next((u for u in unusable if u.name and object_id(u.name) == state.network_id), None)
-    return dataclasses.replace(state, state="unusable", why=bad.words) if bad and state.state == "no conf" else state
+    bad = found.wrong or blocked or found.differs or found.warnings
+    return max(host.status(), 2 if found.away else 0, 1 if bad else 0)
 
 
 def _confs(host: Decided) -> list[dict[str, object]]:
@@ -134,31 +99,24 @@ def _suffixes(host: Decided) -> list[str]:
     ]
 
 
-def _print_status(
-    found: Sequence[tuple[str, NetworkState]],
-    blocked: tuple[str, ...],
-    differs: tuple[str, ...],
-    standing: table.Standing,
-    *,
-    confs: bool,
-) -> None:
+def _print_status(found: HostState, blocked: Sequence[str], *, confs: bool) -> None:
     """confs: there are some, though of their networks nothing may be known, where their datastore is away."""
     print(f"{'network':<24} {'profile':<14} {'endpoints':>9}  in the kernel")
-    words = {None: _NOT_LOADED.get(standing, "no"), True: "yes", False: "another version"}
-    differing = {found for line in differs for found in _NETWORK.findall(line)}
-    for name, s in found:
+    words = {None: _NOT_LOADED.get(found.standing, "no"), True: "yes", False: "another version"}
+    differing = {named for line in found.differs for named in _NETWORK.findall(line)}
+    for name, s in found.networks:
         where = words[s.loaded] if name == LOCAL else f"Felix, by {name}"
         if name == LOCAL and s.network_id in differing:
             where = "differs"
         print(f"{s.network or s.network_id:<24} {s.state:<14} {s.endpoints:>9}  {where}")
         if s.why:
             print(f"    {s.why}")
-    if not found and not confs:
+    if not found.networks and not confs:
         print("(no network is published or has a conf here)")
-    for line in differs:
+    for line in found.differs:
         print(f"differs: {line}")
-    if any("calico-rkt gc" not in line for line in differs):
-        print(_way_out(standing))
+    if any("calico-rkt gc" not in line for line in found.differs):
+        print(_way_out(found.standing))
     for line in blocked:
         print(f"blocked: {line}")
 
