@@ -5,6 +5,8 @@
 # make matrix     on Debian 12 and 13, without IPv6, with nothing else, with a read-only /proc/sys; half an hour and more
 # make explore    the properties again, with examples that no run had before
 # make check      format, lint, types, import rules
+# make lock       packaging/locks anew from pyproject.toml; UPGRADE=1 takes the newest of what is not pinned there
+# make audit      the locked packages against what is known to be vulnerable, where that can be asked
 # make deb        dist/calico-rkt_VERSION_ARCH.deb
 # make release VERSION=x.y.z   gate, commit, tag, dist/ with checksums; DRY=1 only says what it would do
 # make bench      figures beside the peers, as ratios of medians
@@ -15,7 +17,7 @@ SOURCES := $(wildcard packaging/share/*) \
 	$(shell find compiler plugin templates profiles src packaging docs/codes -type f -name '*.py' -o -type f -name '*.j2' \
 	-o -type f -name '*.yaml' -o -type f -name '*.[ch]' -o -type f -name '*.md' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
-.PHONY: all binary ut demo test test-slow matrix explore check bench deb release setup ready clean
+.PHONY: all binary ut demo test test-slow matrix explore check bench deb release setup ready lock audit clean
 all: binary ut
 
 setup:
@@ -55,6 +57,12 @@ check: setup
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+lock: setup
+	packaging/lock.sh $(if $(UPGRADE),--upgrade)
+
+audit: setup
+	$(PY) packaging/audit.py
 
 bench: binary
 	@packaging/setup.sh clients

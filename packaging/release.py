@@ -84,7 +84,7 @@ def artefacts() -> None:
     shutil.rmtree(DIST, ignore_errors=True)
     run("make", "binary", "deb")
     os.environ["SOURCE_DATE_EPOCH"] = git("log", "-1", "--format=%ct")
-    run(sys.executable, "-m", "build", "--outdir", "dist", ".")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist", ".")
     files = sorted(path for path in DIST.iterdir() if path.name != "SHA256SUMS")
     sums = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
     (DIST / "SHA256SUMS").write_text("".join(sums))

@@ -36,13 +36,21 @@ if [ -n "$missing" ]; then
 fi
 
 # What the build needs is few packages; the tools of tests and checks are ten times as much, and who only builds waits.
+# Every file has a hash in packaging/locks (make lock). What is a source alone is built by the locked setuptools: the
+# backend that pip fetches by itself for a build has none.
 python=${PYTHON:-python3}
-if [ "${1:-}" = binary ]; then stamp=.venv/.built what='.[build]' words="what dist/calico is made of"; else
-    stamp=.venv/.ready what='.[dev]' words="the pinned packages of pyproject.toml"; fi
-fresh() { [ -f "$1" ] && [ ! pyproject.toml -nt "$1" ] && [ ! setup.py -nt "$1" ]; }
+if [ "${1:-}" = binary ]; then stamp=.venv/.built lock=build words="what dist/calico is made of"; else
+    stamp=.venv/.ready lock=dev words="the packages of packaging/locks/dev.txt"; fi
+fresh() {
+    [ -f "$1" ] || return 1
+    for of in pyproject.toml setup.py packaging/locks/*.txt; do [ ! "$of" -nt "$1" ] || return 1; done
+}
 if ! fresh "$stamp" && ! fresh .venv/.ready; then
     echo "setup: making .venv with $words"
     "$python" -m venv .venv
-    .venv/bin/pip install -q --disable-pip-version-check -e "$what"
+    install() { .venv/bin/pip install -q --disable-pip-version-check "$@"; }
+    install --require-hashes -r packaging/locks/backend.txt
+    install --require-hashes --no-build-isolation -r "packaging/locks/$lock.txt"
+    install --no-index --no-deps --no-build-isolation -e .
     touch "$stamp"
 fi

@@ -33,7 +33,7 @@ def ran(*argv: str | Path, cwd: Path, **more: str) -> str:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with both, built as `make release` does."""
     folder = tmp_path_factory.mktemp("built")
-    ran(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)
+    ran(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
     return folder
 
 
