@@ -33,6 +33,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
         "put policy in force": {
             "apply": _here("apply", "show what would change, ask, and publish what the host's files compile to"),
             "status": _here("status", "each network: in step, stale, edited; and what blocks forwarding"),
+            "attest": _here("attest", "prove that the kernel enforces exactly the reviewed files, or show a packet"),
             "prune": _here("prune", "delete published profiles that no endpoint uses"),
             "export": _here("export", "write profiles, pools and endpoints as a file that calicoctl takes"),
             "import": _here("import_", "publish what export wrote, or what another datastore has"),

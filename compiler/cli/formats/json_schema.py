@@ -149,6 +149,15 @@ _ANSWERS: dict[str, Schema] = {
         findings=_list(_ref("diagnostic")),
         differences=_list(_TEXT),
     ),
+    "attest": _object(
+        outcome={"enum": ["equal", "different", "not proven"]},
+        digest=_TEXT,
+        revision=_or_null(_TEXT),
+        networks=_NUMBER,
+        endpoints=_NUMBER,
+        differences=_list({"type": "object"}),
+        not_proven=_list(_TEXT),
+    ),
     "attach": _object(
         network=_TEXT, container=_TEXT, ifname=_TEXT, netns=_TEXT, before=_FLAG, result={"type": "object"}
     ),

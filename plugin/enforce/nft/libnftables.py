@@ -16,7 +16,8 @@ from typing import Any
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link.sockets import process_in_netns
 
-_JSON, _TERSE = 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_JSON, NFT_CTX_OUTPUT_TERSE of nftables/libnftables.h
+_STATELESS, _JSON, _TERSE = 1 << 2, 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_* of nftables/libnftables.h
+_NUMBERS = 1 << 7 | 1 << 8 | 1 << 9  # ... NUMERIC_PROTO, _PRIO, _SYMBOL
 _LOCK = threading.Lock()  # a context is not safe to share between threads
 
 
@@ -133,12 +134,26 @@ def listed(query: str) -> str:
     return _call(query, _TERSE)
 
 
+def listed_whole(query: str) -> str:
+    """A listing as nft takes it again, with elements, without what was counted."""
+    return _call(query, _STATELESS)
+
+
 def list_json(query: str, *, elements: bool = True) -> tuple[dict[str, Any], ...]:
     """The objects of a listing as nft's JSON has them, without its metainfo.
 
     Not of a table with the flag owner: nft 1.0.6 reads beyond the words that it has for flags.
     """
-    text = _call(query, _JSON if elements else _JSON | _TERSE) or '{"nftables": []}'
+    return _objects(query, _JSON if elements else _JSON | _TERSE)
+
+
+def list_numbers(query: str) -> tuple[dict[str, Any], ...]:
+    """The same with numbers for the names of protocols, ICMP types, states and priorities."""
+    return _objects(query, _JSON | _NUMBERS)
+
+
+def _objects(query: str, flags: int) -> tuple[dict[str, Any], ...]:
+    text = _call(query, flags) or '{"nftables": []}'
     try:
         found = json.loads(text)
     except ValueError as reason:

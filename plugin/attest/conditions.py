@@ -1,0 +1,198 @@
+"""A condition of a rule, as nft's JSON has it, and a packet in; whether it holds (None: not known) out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+
+from calico_rkt.compiler.conf.netconf import Address
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, SCTP, TCP, UDP
+from calico_rkt.compiler.targets.nftables.json_words import value_words
+from calico_rkt.plugin.attest.packet import Kind, Packet
+from calico_rkt.plugin.attest.ruleset import Set
+
+_STATES = {Kind.INVALID: 1, Kind.REPLY: 2, Kind.ERROR: 4, Kind.NEW: 8}
+_UNTRACKED, _NOT_TRACKED = 64, frozenset({*range(130, 138), 143})
+_TRANSPORTS = {"tcp": (TCP,), "udp": (UDP,), "sctp": (SCTP,), "th": (TCP, UDP, SCTP)}
+_ICMPS = {"icmp": (4, ICMP), "icmpv6": (6, ICMPV6)}
+_NFPROTO = {4: 2, 6: 10}
+_ETHERTYPE = {4: 0x0800, 6: 0x86DD}
+_TRACKED = ("forward", "input", "output", "postrouting")
+
+
+class _Other:
+    """The packet has no such field: a condition on it never holds."""
+
+
+class _Unknown:
+    """Nothing here says what the packet has there."""
+
+
+_OTHER, _UNKNOWN = _Other(), _Unknown()
+Value = int | str | Address | bool | tuple[object, ...] | _Other | _Unknown
+
+
+def holds(match: Mapping[str, Any], packet: Packet, sets: Mapping[str, Set], hook: str) -> bool | None:
+    """Whether a packet fulfils a `match`; hook: where it is looked at, before routing no interface to leave by."""
+    value = field(match["left"], packet, hook)
+    if isinstance(value, _Other) or (isinstance(value, tuple) and any(isinstance(v, _Other) for v in value)):
+        return False
+    if isinstance(value, _Unknown) or (isinstance(value, tuple) and any(isinstance(v, _Unknown) for v in value)):
+        return None
+    op, right = match["op"], match["right"]
+    if op == "in":
+        return _any_bit(value, right)
+    if op in ("<", ">", "<=", ">="):
+        return _compared(op, value, right)
+    found = among(value, right, sets)
+    if found is None or op not in ("==", "!="):
+        return None
+    return found if op == "==" else not found
+
+
+def field(left: Any, packet: Packet, hook: str) -> Value:  # noqa: ANN401 - nft's JSON
+    """What the packet has in the place that a condition looks at."""
+    if not isinstance(left, dict) or len(left) != 1:
+        return _UNKNOWN
+    ((kind, what),) = left.items()
+    if kind == "concat":
+        return tuple(field(part, packet, hook) for part in what)
+    if kind == "payload" and isinstance(what, dict) and set(what) == {"protocol", "field"}:
+        return _payload(what["protocol"], what["field"], packet)
+    if kind == "meta":
+        return _meta(what.get("key", ""), packet, hook)
+    if kind == "ct" and isinstance(what, dict):
+        return _ct(what, packet, hook)
+    if left == {"fib": {"result": "oif", "flags": ["saddr"]}}:
+        return packet.routed
+    return _UNKNOWN
+
+
+def _meta(key: str, packet: Packet, hook: str) -> Value:
+    known: dict[str, Value] = {
+        "nfproto": _NFPROTO[packet.version],
+        "protocol": _ETHERTYPE[packet.version],
+        "l4proto": packet.protocol,
+    }
+    if key in ("iifname", "iif") and hook != "output":
+        return packet.iif or ("lo" if hook == "output" else "")
+    if key in ("oifname", "oif") and hook in ("forward", "output", "postrouting"):
+        return packet.oif
+    return known.get(key, _UNKNOWN)
+
+
+def _is_untracked(packet: Packet) -> bool:
+    """Whether connection tracking leaves a packet alone: ICMPv6 about neighbours and listeners."""
+    return packet.protocol == ICMPV6 and packet.icmp is not None and packet.icmp.type in _NOT_TRACKED
+
+
+def _payload(protocol: str, name: str, packet: Packet) -> Value:
+    if protocol in ("ip", "ip6"):
+        if packet.version != (4 if protocol == "ip" else 6):
+            return _OTHER
+        known: dict[str, Value] = {"saddr": packet.source, "daddr": packet.destination}
+        if protocol == "ip":
+            known["protocol"] = packet.protocol
+        return known.get(name, _UNKNOWN)
+    if protocol in _TRANSPORTS:
+        if packet.protocol not in _TRANSPORTS[protocol]:
+            return _OTHER if protocol != "th" else _UNKNOWN
+        return {"sport": packet.sport, "dport": packet.dport}.get(name, _UNKNOWN)
+    if protocol in _ICMPS:
+        if (packet.version, packet.protocol) != _ICMPS[protocol]:
+            return _OTHER
+        if packet.icmp is None:
+            return _UNKNOWN
+        return {"type": packet.icmp.type, "code": packet.icmp.code or 0}.get(name, _UNKNOWN)
+    return _UNKNOWN
+
+
+def _ct(what: Mapping[str, Any], packet: Packet, hook: str) -> Value:
+    key = what.get("key", "")
+    if key == "state" and hook in _TRACKED:
+        return _UNTRACKED if _is_untracked(packet) else _STATES[packet.kind]
+    address = {"ip saddr": (4, 0), "ip daddr": (4, 1), "ip6 saddr": (6, 0), "ip6 daddr": (6, 1)}.get(key)
+    if address is None or hook not in _TRACKED:
+        return _UNKNOWN
+    version, end = address
+    if packet.version != version:
+        return _OTHER
+    flow = packet.flow or (packet.source, packet.destination)
+    return flow[end if what.get("dir") == "original" else 1 - end]
+
+
+def among(value: Value, right: Any, sets: Mapping[str, Set]) -> bool | None:  # noqa: ANN401
+    """Whether a value is one of those on the right of a condition."""
+    if isinstance(right, str) and right.startswith("@"):
+        known = sets.get(right[1:])
+        return None if known is None else in_set(value, known)
+    if isinstance(right, dict) and set(right) == {"set"} and isinstance(right["set"], list):
+        found = [_is(value, one) for one in right["set"]]
+        return True if True in found else None if None in found else False
+    return _is(value, right)
+
+
+def in_set(value: Value, known: Set) -> bool | None:
+    """Whether a named set holds a value; a set of ranges is looked through."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if " . ".join(map(str, parts)) in known.elements:
+        return True
+    if len(parts) > 1:
+        return None if any("/" in e or "*" in e for e in known.elements) else False
+    found = [_is_text(value, text) for text in known.elements if "/" in text or "-" in text or "*" in text]
+    return True if True in found else None if None in found else False
+
+
+def key_words(value: Value) -> str | None:
+    """The key that a map is asked with, in the words of its elements; None where it is not known."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(p, (_Other, _Unknown)) for p in parts):
+        return None
+    return " . ".join(map(str, parts))
+
+
+def _is(value: Value, right: Any) -> bool | None:  # noqa: ANN401
+    if isinstance(value, tuple):
+        parts = right.get("concat") if isinstance(right, dict) else None
+        if not isinstance(parts, list) or len(parts) != len(value):
+            return None
+        found = [_is(v, p) for v, p in zip(value, parts, strict=True)]  # type: ignore[arg-type]
+        return False if False in found else None if None in found else True
+    if isinstance(right, bool) or isinstance(value, bool):
+        return value is right if isinstance(right, bool) and isinstance(value, bool) else None
+    return _is_text(value, value_words(right))
+
+
+def _is_text(value: Value, text: str) -> bool | None:
+    if isinstance(value, str):
+        return fnmatchcase(value, text.replace("[", "[[]")) if text.endswith("*") else value == text
+    if isinstance(value, int):
+        lo, dash, hi = text.partition("-")
+        if not lo.isdecimal() or (dash and not hi.isdecimal()):
+            return None
+        return int(lo) <= value <= int(hi or lo)
+    if not isinstance(value, IPv4Address | IPv6Address):
+        return None
+    try:
+        if "-" in text:
+            lo, _, hi = text.partition("-")
+            first, last = ip_address(lo), ip_address(hi)
+            return value.version == first.version and int(first) <= int(value) <= int(last)
+        return value in ip_network(text)
+    except ValueError:
+        return None
+
+
+def _any_bit(value: Value, right: Any) -> bool | None:  # noqa: ANN401
+    bits: Sequence[Any] = right if isinstance(right, list) else [right]
+    if not isinstance(value, int) or not all(isinstance(b, int) for b in bits):
+        return None
+    return any(value & b for b in bits)
+
+
+def _compared(op: str, value: Value, right: Any) -> bool | None:  # noqa: ANN401
+    if not isinstance(value, int) or not isinstance(right, int):
+        return None
+    return {"<": value < right, ">": value > right, "<=": value <= right, ">=": value >= right}[op]

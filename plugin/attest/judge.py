@@ -1,0 +1,269 @@
+"""The kernel as it was read and what is wanted in; the attestation out.
+
+First everything is compared as it stands: guards by their text, sets and maps element by element, networks' chains as
+sets of packets. What is alike there is equal, with no packet sent. Each thing that is not alike is a suspicion, and
+packets that could show it are led through the kernel's rules and through the reviewed ones: one that fares differently
+is the witness. Where none does, the suspicion stays open, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from calico_rkt.plugin.attest.chains import Compared, compared
+from calico_rkt.plugin.attest.guards import GUARDS
+from calico_rkt.plugin.attest.membership import wrong_sets
+from calico_rkt.plugin.attest.oracle import PASSING, Right, Wanted, opening_of, right
+from calico_rkt.plugin.attest.outcome import Attestation, Difference
+from calico_rkt.plugin.attest.packet import Packet
+from calico_rkt.plugin.attest.probes import Hints, packets
+from calico_rkt.plugin.attest.reading import OURS, Seen
+from calico_rkt.plugin.attest.ruleset import Chain, KernelRule, Table
+from calico_rkt.plugin.attest.walk import End, Fate, fates
+
+_MOST = 40
+"""Suspicions for which a witness is looked for."""
+_NETWORK_CHAINS = ("out", "in", "host")
+
+
+@dataclass
+class Suspicion:
+    """Something of the kernel that is not as it should be; compared: where it is a network's chain that was read."""
+
+    what: str
+    hints: Hints = field(default_factory=Hints)
+    compared: Compared | None = None
+    network: str = ""
+
+
+def judge(seen: Seen, wanted: Wanted) -> Attestation:
+    """All that can be said of our table and the packets of recorded endpoints."""
+    place = seen.rules.tables.get(OURS)
+    strange = sorted({e.network_id for e in wanted.endpoints} - set(wanted.networks))
+    open_ = [f"network {i} has endpoints here and is not in the workspace: nobody reviewed its rules" for i in strange]
+    if place is None and OURS in seen.rules.unread:
+        return Attestation((), (*open_, f"the table inet calico_rkt: {seen.rules.unread[OURS]}"), len(wanted.endpoints))
+    table = place or Table(OURS, {}, {})
+    in_force = Table(OURS, {}, {}) if seen.dormant else table
+    court = _Court(in_force, wanted)
+    if wanted.endpoints and (place is None or in_force is not table):
+        words = "is not in the kernel" if place is None else "is dormant: no hook calls it"
+        suspicions: Sequence[Suspicion] = [Suspicion(f"the nftables table inet calico_rkt {words}")]
+    elif place is None:
+        suspicions = []
+    else:
+        suspicions = list(_suspicions(table, wanted))
+    for suspicion in suspicions:
+        court.try_(suspicion)
+    if not suspicions:
+        court.try_all()
+    open_ += court.open
+    open_ += [f"{words}: what it says more can't be read" for words in seen.unsaid.values()]
+    return Attestation(tuple(court.differences), tuple(open_), len(wanted.endpoints), len(wanted.networks), court.tried)
+
+
+def _suspicions(table: Table, wanted: Wanted) -> Iterator[Suspicion]:
+    yield from _guards(table)
+    for wrong in wrong_sets(table, wanted):
+        hints = Hints(networks=dict.fromkeys(wrong.networks))
+        for element in wrong.elements[:20]:
+            hints.of_element(element)
+        _read_by(table, wrong.name, hints)
+        yield Suspicion(wrong.words, hints)
+    yield from _networks(table, wanted)
+
+
+def _read_by(table: Table, name: str, hints: Hints) -> None:
+    """What rules that look into a set ask beside: a packet that they let through has to fit all of it."""
+    for chain in table.chains.values():
+        for rule in chain.rules:
+            if f"@{name}" in rule.words:
+                hints.of_kernel_rule(rule, table.sets)
+
+
+def _guards(table: Table) -> Iterator[Suspicion]:
+    for name, guard in GUARDS.items():
+        chain = table.chains.get(name)
+        if chain is None:
+            yield Suspicion(f"chain {name} is not there")
+            continue
+        have = (chain.kind, chain.hook, chain.priority, chain.policy)
+        want = (guard.kind, guard.hook, guard.priority, "accept" if guard.hook else "")
+        if have != want:
+            yield Suspicion(f"chain {name} has {_hook_words(*have)}, not {_hook_words(*want)}")
+        rules = [r for r in chain.rules if r.words]
+        yield from _rules_apart(name, [" ".join(r.words) for r in rules], guard.rules, rules)
+    for chain in table.base_chains():
+        if chain.name not in GUARDS:
+            hints = Hints()
+            for rule in chain.rules:
+                hints.of_kernel_rule(rule, table.sets)
+            yield Suspicion(f"chain {chain.name} is none of ours, and hook {chain.hook} calls it", hints)
+
+
+def _hook_words(kind: str, hook: str, priority: int, policy: str) -> str:
+    return f"type {kind} hook {hook} priority {priority} policy {policy}" if hook else "no hook"
+
+
+def _rules_apart(
+    name: str, have: Sequence[str], want: Sequence[str], rules: Sequence[KernelRule]
+) -> Iterator[Suspicion]:
+    for kind, a, b, c, d in SequenceMatcher(None, want, have, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        hints = Hints()
+        for rule in rules[c:d]:
+            hints.of_kernel_rule(rule)
+        gone = "; ".join(f"`{words}`" for words in want[a:b])
+        come = "; ".join(f"`{words}`" for words in have[c:d])
+        words = f"{come} should not be there" if not gone else f"{gone} should be there"
+        yield Suspicion(f"chain {name}, rule {c + 1}: {f'{come} should be {gone}' if gone and come else words}", hints)
+
+
+def _networks(table: Table, wanted: Wanted) -> Iterator[Suspicion]:
+    used = {e.network_id for e in wanted.endpoints}
+    for network_id, network in sorted(wanted.networks.items()):
+        there = any(f"{kind}-{network_id}" in table.chains for kind in _NETWORK_CHAINS)
+        if network_id not in used and not there:
+            continue
+        for kind, rules in (("out", network.egress), ("in", network.ingress)):
+            name = f"{kind}-{network_id}"
+            if name not in table.chains:
+                yield Suspicion(f"chain {name} is not there", Hints(networks={network_id: None}), network=network_id)
+                continue
+            found = compared(table.chains[name], rules, table.sets)
+            if not found.equal:
+                yield Suspicion(_chain_words(name, found), _hints_of(found, network_id, table), found, network_id)
+        yield from _to_host(table, network_id, network.endpoint_to_host.value)
+
+
+def _to_host(table: Table, network_id: str, verdict: str) -> Iterator[Suspicion]:
+    name = f"host-{network_id}"
+    hints = Hints(networks={network_id: None})
+    if name not in table.chains:
+        yield Suspicion(f"chain {name} is not there", hints, network=network_id)
+        return
+    rules = [r for r in table.chains[name].rules if r.words]
+    have = "; ".join(" ".join(r.words) for r in rules)
+    if have != verdict:
+        for rule in rules:
+            hints.of_kernel_rule(rule, table.sets)
+        words = f"chain {name} says `{have or 'nothing'}`, and endpoint_to_host is {verdict}"
+        yield Suspicion(words, hints, network=network_id)
+
+
+def _chain_words(name: str, found: Compared) -> str:
+    if found.unread:
+        return f"{found.unread[0]} is none that a network's rules are written as"
+    if found.suspects:
+        return f"{found.suspects[0]} is in no reviewed rule"
+    if found.undecided:
+        return f"chain {name} could not be compared: {found.undecided}"
+    if found.rule is not None:
+        return f"{found.rule} decides what the reviewed rules decide otherwise"
+    return f"chain {name} ends without a verdict of its own"
+
+
+def _hints_of(found: Compared, network_id: str, table: Table) -> Hints:
+    hints = Hints(networks={network_id: None})
+    packet = found.packet
+    if packet is not None:
+        for end in (packet.source, packet.destination):
+            hints.addresses[end.address] = None
+            if end.port:
+                hints.ports[end.port] = None
+            hints.networks.update(dict.fromkeys(end.labels or ()))
+        hints.protocols[packet.protocol] = None
+        if packet.icmp is not None:
+            hints.icmp[packet.icmp.type, packet.icmp.code or 0] = None
+    for rule in found.suspects:
+        hints.of_kernel_rule(rule, table.sets)
+    for reviewed in found.lacking:
+        hints.of_rule(reviewed)
+    return hints
+
+
+class _Court:
+    """Leads packets through both, and keeps what came of it."""
+
+    def __init__(self, table: Table, wanted: Wanted) -> None:
+        self.table, self.wanted = table, wanted
+        self.differences: list[Difference] = []
+        self.open: list[str] = []
+        self.tried = self._looked_for = 0
+
+    def try_(self, suspicion: Suspicion) -> None:
+        """Look for a packet that shows it; else it is shown in its chain alone, or stays open."""
+        self._looked_for += 1
+        unknown = None
+        for packet in packets(self.wanted, suspicion.hints) if self._looked_for <= _MOST else ():
+            verdict = self._both(packet)
+            if verdict is None:
+                continue
+            fate, should = verdict
+            if fate is None:
+                unknown = unknown or packet
+            elif fate.end is not should.end:
+                self.differences.append(shown(suspicion.what, packet, fate, should))
+                return
+        found = suspicion.compared
+        if found is not None and found.packet is not None:
+            self.differences.append(_in_its_chain(suspicion, found))
+        elif unknown is not None:
+            self.open.append(f"{suspicion.what}: what it asks of a packet is not known here, such as of {unknown}")
+        else:
+            self.open.append(
+                f"{suspicion.what}: no packet was found that fares differently, and not every one was tried"
+            )
+
+    def try_all(self) -> None:
+        """Where nothing is suspected, some packets of every kind all the same: who proves may be wrong, too."""
+        for packet in packets(self.wanted, Hints()):
+            verdict = self._both(packet)
+            if verdict is not None and (verdict[0] is None or verdict[0].end is not verdict[1].end):
+                fate, should = verdict
+                if fate is not None:
+                    self.differences.append(shown("a packet fares otherwise than its rules say", packet, fate, should))
+                    return
+
+    def _both(self, packet: Packet) -> tuple[Fate | None, Right] | None:
+        """The packet's one fate in the kernel (None: not known) and the right one; None where there is none."""
+        should = right(self.wanted, packet)
+        if should is None:
+            return None
+        before = opening_of(self.wanted, packet)
+        if before is not None and any(f.end not in PASSING for f in fates(self.table, before)):
+            return None  # there is no such flow
+        self.tried += 1
+        found = fates(self.table, packet)
+        sure = len({f.end for f in found}) == 1 and found[0].end is not End.UNKNOWN
+        return (found[0] if sure else None), should
+
+
+def shown(what: str, packet: Packet, fate: Fate, should: Right) -> Difference:
+    """A difference with its witness."""
+    passes = fate.end in PASSING
+    rule = "; ".join(map(str, _named(fate.handed_on))) if passes else str(fate.where or "")
+    span = should.rule.span if should.rule is not None else None
+    return Difference(what, fate.end.value, f"{should.end.value}: {should.why}", packet, None, rule, span)
+
+
+def _named(rules: Iterable[KernelRule]) -> list[KernelRule | Chain]:
+    """Of the rules that handed a packet on those of networks, else all: a guard that knows it is no news."""
+    found = list(rules)
+    return [r for r in found if r.chain.startswith(("out-", "in-", "host-"))] or list(found)
+
+
+def _in_its_chain(suspicion: Suspicion, found: Compared) -> Difference:
+    words = {True: "passes this chain", False: "is dropped in this chain"}
+    return Difference(
+        suspicion.what,
+        words[found.kernel_allows],
+        words[not found.kernel_allows],
+        None,
+        found.packet,
+        str(found.rule) if found.rule is not None else "the end of the chain",
+        found.reviewed.span if found.reviewed is not None else None,
+    )

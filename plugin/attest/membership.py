@@ -1,0 +1,102 @@
+"""Recorded endpoints in; what the table's sets and maps have too much or too little, out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+
+from calico_rkt.plugin.attest.guards import INTERVALS, SETS
+from calico_rkt.plugin.attest.oracle import Known, Wanted
+from calico_rkt.plugin.attest.ruleset import Set, Table
+
+_MAPS = {"from_endpoint": "out", "to_endpoint": "in", "to_host": "host"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """name: the set's; words: what is wrong with it; elements: the keys that it is about; networks: by id."""
+
+    name: str
+    words: str
+    elements: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
+def wrong_sets(table: Table, wanted: Wanted) -> Iterator[Wrong]:
+    """Each set and map that is not what the records say."""
+    need, may = _elements(wanted, settled=True), _elements(wanted, settled=False)
+    for name in sorted({*need, *SETS, *(n for n in table.sets if n in may or _is_members(n))}):
+        found = table.sets.get(name)
+        should = need.get(name, {})
+        if found is None:
+            if should or name in SETS:
+                yield Wrong(name, f"{_kind(name)} {name} is not there", tuple(should), _networks(name))
+            continue
+        odd = _odd(found)
+        if odd:
+            yield Wrong(name, f"{_kind(name)} {name} {odd}", tuple(should), _networks(name))
+        allowed = may.get(name, {})
+        lacks = tuple(k for k, v in should.items() if found.elements.get(k) != v)
+        extra = tuple(k for k, v in found.elements.items() if should.get(k) != v and allowed.get(k) != v)
+        if lacks:
+            yield Wrong(name, f"{_kind(name)} {name} lacks {_shown(should, lacks)}", lacks, _networks(name))
+        if extra:
+            words = f"{_kind(name)} {name} has what no endpoint or range here has: {_shown(found.elements, extra)}"
+            yield Wrong(name, words, extra, _networks(name))
+
+
+def _elements(wanted: Wanted, *, settled: bool) -> dict[str, dict[str, str]]:
+    """By set, each key with what it leads to; settled: of endpoints that have to be there, else of all others."""
+    found: dict[str, dict[str, str]] = {}
+    for endpoint in wanted.endpoints:
+        if endpoint.settled is settled:
+            for name, key, to in _of(endpoint):
+                found.setdefault(name, {})[key] = to
+    if settled:
+        for net in collapse_addresses(n for n in wanted.ranges if isinstance(n, IPv4Network)):
+            found.setdefault("pools4", {})[_net(net)] = ""
+        for six in collapse_addresses(n for n in wanted.ranges if isinstance(n, IPv6Network)):
+            found.setdefault("pools6", {})[_net(six)] = ""
+    return found
+
+
+def _of(endpoint: Known) -> Iterator[tuple[str, str, str]]:
+    for address in endpoint.addresses:
+        version = address.version
+        yield f"m{version}-{endpoint.network_id}", str(address), ""
+        yield f"all{version}", str(address), ""
+        yield f"source{version}", f"{endpoint.ifname} . {address}", ""
+        if endpoint.ip_masq:
+            yield f"masq{version}", str(address), ""
+    for name, direction in _MAPS.items():
+        yield name, endpoint.ifname, f"goto {direction}-{endpoint.network_id}"
+
+
+def _net(net: IPv4Network | IPv6Network) -> str:
+    return str(net.network_address) if net.prefixlen == net.max_prefixlen else str(net)
+
+
+def _is_members(name: str) -> bool:
+    return name.startswith(("m4-", "m6-"))
+
+
+def _networks(name: str) -> tuple[str, ...]:
+    return (name.partition("-")[2],) if _is_members(name) else ()
+
+
+def _kind(name: str) -> str:
+    return "map" if name in _MAPS else "set"
+
+
+def _odd(found: Set) -> str:
+    kinds = SETS.get(found.name, ("ipv4_addr",) if found.name.startswith("m4-") else ("ipv6_addr",))
+    more = tuple(m for m in found.more if not (m == "flag interval" and found.name in INTERVALS))
+    if found.type != kinds or found.is_map is not (found.name in _MAPS):
+        return f"is of type {' . '.join(found.type)}, not {' . '.join(kinds)}"
+    return f"has {', '.join(more)}" if more else ""
+
+
+def _shown(elements: Mapping[str, str], keys: tuple[str, ...]) -> str:
+    words = [f"{k} : {elements[k]}" if elements[k] else k for k in sorted(keys)]
+    return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")

@@ -1,0 +1,157 @@
+"""The endpoints, their networks' reviewed rules and a packet in; what should become of it, and by which line, out.
+
+docs/semantics.md and docs/security.md, said as a program: nothing of the kernel's table is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_address
+
+from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.ir.evaluate import evaluate
+from calico_rkt.compiler.ir.model import ICMPV6, UDP, Network, Rule, ToHost
+from calico_rkt.plugin.attest.packet import Kind, Packet
+from calico_rkt.plugin.attest.walk import End
+
+PASSING = (End.THROUGH, End.TRANSLATED)
+_TO_HOST_ALWAYS = frozenset({130, 131, 132, 133, 135, 136})
+"""ICMPv6 without which IPv6 does not work between a container and its host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An endpoint as it is recorded. settled: its ADD has ended, so that all of it has to be there."""
+
+    container: str
+    network_id: str
+    ifname: str
+    addresses: tuple[Address, ...]
+    ip_masq: bool = False
+    settled: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.container} of {self.network_id}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What has to be so: networks by id as they are reviewed, endpoints as recorded, ranges that networks have here.
+
+    uplink: the interface by which the host reaches the outside; host: its own address there, by family.
+    """
+
+    networks: Mapping[str, Network]
+    endpoints: Sequence[Known]
+    ranges: Sequence[Net] = field(default_factory=tuple)
+    uplink: str = "uplink"
+    host: Mapping[int, Address] = field(
+        default_factory=lambda: {4: ip_address("192.0.2.1"), 6: ip_address("2001:db8::1")}
+    )
+
+    @cached_property
+    def by_address(self) -> Mapping[Address, Known]:
+        return {a: e for e in self.endpoints for a in e.addresses}
+
+    @cached_property
+    def by_ifname(self) -> Mapping[str, Known]:
+        return {e.ifname: e for e in self.endpoints}
+
+    def in_range(self, address: Address) -> bool:
+        """Whether an address is one that a network here may give out."""
+        return any(address.version == n.version and address in n for n in self.ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What is right for a packet, and why: a stage in words, and the reviewed rule where one decides."""
+
+    end: End
+    why: str
+    rule: Rule | None = None
+
+
+def right(wanted: Wanted, packet: Packet) -> Right | None:
+    """What should become of a packet; None where nobody has reviewed that: an end's network is not in the workspace."""
+    spoofed = _spoofed(wanted, packet)
+    if spoofed:
+        return Right(End.DROP, spoofed)
+    sender, receiver = wanted.by_ifname.get(packet.iif), wanted.by_ifname.get(packet.oif)
+    if packet.iif and packet.oif and receiver is None and packet.destination in wanted.by_address:
+        return Right(End.DROP, "an endpoint's address is reached by its own interface only")
+    if sender is None and receiver is None:
+        return Right(End.THROUGH, "it is none of an endpoint's")
+    if packet.kind is Kind.INVALID and packet.iif:
+        return Right(End.DROP, "it belongs to no flow")
+    before = opening_of(wanted, packet)
+    if before is not None:
+        opened = right(wanted, before)
+        if opened is None or opened.end not in PASSING:
+            return None  # there is no such flow
+    if packet.kind is Kind.REPLY:
+        return Right(End.THROUGH, "it answers a flow that was allowed")
+    if packet.kind is Kind.ERROR:
+        own = sender is None or any(a in sender.addresses for a in packet.flow or ())
+        return Right(End.THROUGH, "errors follow their flow") if own else Right(End.DROP, "the flow is another's")
+    return _judged(wanted, packet, sender, receiver)
+
+
+def opening_of(wanted: Wanted, packet: Packet) -> Packet | None:
+    """The packet that began the flow of a reply, or of one that an error is about (UDP to port 53); None of others."""
+    if packet.flow is None:
+        return None
+    first, last = packet.flow
+    ends = [wanted.by_address[a].ifname if a in wanted.by_address else _way(wanted, a) for a in (first, last)]
+    if packet.kind is Kind.REPLY:
+        return Packet(Kind.NEW, first, last, packet.protocol, ends[0], ends[1], packet.dport, packet.sport)
+    return Packet(Kind.NEW, first, last, UDP, ends[0], ends[1], 49152, 53)
+
+
+def _way(wanted: Wanted, address: Address) -> str:
+    return "" if address == wanted.host[address.version] else wanted.uplink
+
+
+def _spoofed(wanted: Wanted, packet: Packet) -> str:
+    """Why the packet's source can't be what it says; empty where it may."""
+    if not packet.iif:
+        return ""
+    sender = wanted.by_ifname.get(packet.iif)
+    if sender is not None:
+        return "" if packet.source in sender.addresses else "its source is no address of the endpoint"
+    if packet.source in wanted.by_address:
+        return "its source is an endpoint's address, and it came by another interface"
+    if wanted.in_range(packet.source) and not packet.routed:
+        return "its source is an address of a network's range that nobody has"
+    return ""
+
+
+def _judged(wanted: Wanted, packet: Packet, sender: Known | None, receiver: Known | None) -> Right | None:
+    ends = (wanted.by_address.get(packet.source), wanted.by_address.get(packet.destination))
+    opening = packet.opening(*({e.network_id: ""} if e is not None else None for e in ends))
+    if sender is not None and not packet.oif and packet.protocol == ICMPV6:
+        kind = packet.icmp.type if packet.icmp is not None else -1
+        if kind in _TO_HOST_ALWAYS:
+            return Right(End.THROUGH, "neighbours and listeners of IPv6 reach the host always")
+    last: Right | None = None
+    for end, direction in ((sender, "egress"), (receiver, "ingress")):
+        if end is None or (direction == "ingress" and not packet.iif):
+            continue
+        network = wanted.networks.get(end.network_id)
+        if network is None:
+            return None
+        verdict = evaluate(getattr(network, direction), opening)
+        last = Right(End.THROUGH if verdict.allowed else End.DROP, f"{direction} of {network.name}", verdict.rule)
+        if not verdict.allowed:
+            return last
+    if sender is not None and not packet.oif:
+        network = wanted.networks[sender.network_id]
+        if network.endpoint_to_host is ToHost.DROP:
+            return Right(End.DROP, f"endpoint_to_host of {network.name} is drop")
+        return last
+    if last is None:
+        return Right(End.THROUGH, "the host reaches its own containers always")
+    if sender is not None and receiver is None and sender.ip_masq and not wanted.in_range(packet.destination):
+        return Right(End.TRANSLATED, last.why, last.rule)
+    return last

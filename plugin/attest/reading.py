@@ -1,0 +1,90 @@
+"""The kernel in; its whole ruleset by libnftables' JSON out, with what that listing does not say of our table.
+
+A listing leaves out what nft takes for implied, and sometimes what is not. So what was listed of our table is loaded
+into an empty namespace and compared with the kernel's own bytes: where these differ, the listing is not believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from calico_rkt.plugin.attest.ruleset import KernelRules, Place, parsed
+from calico_rkt.plugin.enforce.nft import libnftables, scratch, transactions
+from calico_rkt.plugin.enforce.nft.elements import TABLE
+from calico_rkt.plugin.enforce.nft.ruleset import Ruleset, read_ruleset
+from calico_rkt.plugin.errors import CniError, Code
+
+OURS: Place = ("inet", TABLE)
+_ATTEMPTS = 20
+_STATE = ("counter",)
+"""Expressions that hold what was counted, which a listing without state does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """rules: the whole ruleset. unsaid: by chain or set of ours, what the listing does not say of it.
+
+    dormant: whether our table's hooks are taken out, which nft 1.0.6 leaves out of its JSON.
+    """
+
+    rules: KernelRules
+    unsaid: dict[str, str]
+    dormant: bool = False
+
+
+def read_kernel() -> Seen:
+    """Everything of one generation of the ruleset. CniError where it changes all the while."""
+    for _ in range(_ATTEMPTS):
+        with transactions.held() as socket:
+            before, flags = socket.generation(), socket.flags(TABLE)
+        objects, unread = _listed()
+        unsaid = {}
+        if OURS not in unread and any(o.get("table", {}).get("name") == TABLE for o in objects):
+            text = libnftables.listed_whole(f"list table inet {TABLE}")
+            with transactions.held() as socket:
+                there = read_ruleset(socket)
+            unsaid = dict(_unsaid(there, scratch.made_of(text)[0]))
+        with transactions.held() as socket:
+            if socket.generation() == before:
+                return Seen(parsed(objects, unread), unsaid, flags is not None and flags.dormant)
+    raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was read", "calico-rkt attest")
+
+
+def _listed() -> tuple[tuple[dict[str, Any], ...], dict[Place, str]]:
+    """The ruleset in one call; a table that a process holds is left out of it, since nft 1.0.6 can't list it."""
+    places = [(family, name) for _, family, name in map(str.split, libnftables.listed("list tables").splitlines())]
+    unread: dict[Place, str] = {}
+    with transactions.held() as socket:
+        for family, name in places:
+            flags = socket.flags(name, transactions.FAMILIES[family]) if family in transactions.FAMILIES else None
+            if flags is not None and flags.owner:
+                unread[family, name] = "a process holds it (nft's flag owner)"
+    if not unread:
+        return libnftables.list_numbers("list ruleset"), unread
+    found: list[dict[str, Any]] = []
+    for family, name in places:
+        if (family, name) not in unread:
+            found += libnftables.list_numbers(f"list table {family} {name}")
+    return tuple(found), unread
+
+
+def _unsaid(there: Ruleset, back: Ruleset) -> Iterator[tuple[str, str]]:
+    for name, chain in there.chains.items():
+        if back.chains.get(name) != chain:
+            yield name, f"chain {name} has more than nft lists of it"
+            continue
+        rules, listed = there.rules[name], back.rules.get(name, ())
+        for number, rule in enumerate(rules, 1):
+            if number > len(listed) or _stateless(rule) != _stateless(listed[number - 1]):
+                yield name, f"chain {name}, rule {number} has more than nft lists of it"
+                break
+    for name, kind in there.sets.items():
+        if back.sets.get(name) != kind:
+            yield name, f"set {name} has more than nft lists of it"
+
+
+def _stateless(rule: object) -> object:
+    expressions = rule[0] if isinstance(rule, tuple) else ()
+    return tuple(e for e in expressions if e[0] not in _STATE)

@@ -1,0 +1,178 @@
+"""libnftables' JSON of the whole ruleset in; tables, chains, rules, sets and maps as values out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from calico_rkt.compiler.targets.nftables.json_words import Statement, rule_words, value_words
+
+Place = tuple[str, str]
+"""A table: its family and its name."""
+
+
+@dataclass(frozen=True)
+class KernelRule:
+    """number: its place in the chain, from 1."""
+
+    table: Place
+    chain: str
+    number: int
+    statements: tuple[Statement, ...]
+    comment: str = ""
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """As nft prints it, with numbers for names."""
+        return tuple(rule_words(self.statements))
+
+    def __str__(self) -> str:
+        """As people find it: `chain out-web, rule 3: tcp dport 80 return`; the table where it is not ours."""
+        return f"{chain_words(self.table, self.chain)}, rule {self.number}: `{' '.join(self.words)}`"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """kind, hook, priority and policy are empty and 0 for one that no hook calls; device is netdev's."""
+
+    table: Place
+    name: str
+    kind: str = ""
+    hook: str = ""
+    priority: int = 0
+    policy: str = ""
+    device: str = ""
+    rules: tuple[KernelRule, ...] = ()
+
+    def __str__(self) -> str:
+        return chain_words(self.table, self.name)
+
+
+@dataclass(frozen=True)
+class Set:
+    """A set or a map by name. elements are keys in words, and of a map what they lead to (`goto out-web`).
+
+    more: what it has beside type and elements (flags, timeouts), in words.
+    """
+
+    name: str
+    type: tuple[str, ...]
+    elements: Mapping[str, str]
+    is_map: bool = False
+    more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    place: Place
+    chains: Mapping[str, Chain]
+    sets: Mapping[str, Set]
+    flowtables: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    def base_chains(self) -> tuple[Chain, ...]:
+        """Those that a hook calls."""
+        return tuple(c for c in self.chains.values() if c.hook)
+
+
+@dataclass(frozen=True)
+class KernelRules:
+    """The whole ruleset. unread: tables that could not be read, each with the reason."""
+
+    tables: Mapping[Place, Table]
+    unread: Mapping[Place, str] = field(default_factory=dict)
+
+
+_OURS: Place = ("inet", "calico_rkt")
+
+
+def chain_words(table: Place, chain: str) -> str:
+    """How a chain is called in an answer."""
+    return f"chain {chain}" if table == _OURS else f"chain {chain} of table {' '.join(table)}"
+
+
+def parsed(objects: Iterable[Mapping[str, Any]], unread: Mapping[Place, str] | None = None) -> KernelRules:
+    """The objects of `list ruleset`."""
+    tables: dict[Place, dict[str, Any]] = {}
+    rules: dict[tuple[Place, str], list[KernelRule]] = {}
+    chains: dict[tuple[Place, str], Mapping[str, Any]] = {}
+    for listed in objects:
+        ((kind, body),) = listed.items()
+        if kind == "table":
+            flags = body.get("flags", [])
+            tables[body["family"], body["name"]] = {
+                "sets": {},
+                "flowtables": [],
+                "flags": [flags] if isinstance(flags, str) else flags,
+            }
+            continue
+        if "table" not in body:
+            continue
+        place = body["family"], body["table"]
+        if kind == "chain":
+            chains[place, body["name"]] = body
+        elif kind == "rule":
+            so_far = rules.setdefault((place, body["chain"]), [])
+            statements = tuple(body.get("expr", ()))
+            so_far.append(KernelRule(place, body["chain"], len(so_far) + 1, statements, body.get("comment", "")))
+        elif kind in ("set", "map"):
+            tables[place]["sets"][body["name"]] = _set(kind, body)
+        elif kind == "flowtable":
+            tables[place]["flowtables"].append(body["name"])
+    return KernelRules(
+        {
+            place: Table(
+                place,
+                {n: _chain(p, n, body, rules.get((p, n), ())) for (p, n), body in chains.items() if p == place},
+                found["sets"],
+                tuple(found["flowtables"]),
+                tuple(found["flags"]),
+            )
+            for place, found in tables.items()
+        },
+        dict(unread or {}),
+    )
+
+
+def _chain(place: Place, name: str, body: Mapping[str, Any], rules: Sequence[KernelRule]) -> Chain:
+    device = body.get("dev", "")
+    return Chain(
+        place,
+        name,
+        body.get("type", ""),
+        body.get("hook", ""),
+        body.get("prio", 0),
+        body.get("policy", ""),
+        device if isinstance(device, str) else ", ".join(device),
+        tuple(rules),
+    )
+
+
+_SET_KNOWN = {"family", "name", "table", "type", "handle", "elem", "map", "flags"}
+
+
+def _set(kind: str, body: Mapping[str, Any]) -> Set:
+    kinds = body["type"]
+    is_map = kind == "map"
+    elements = dict(_element(e, is_map=is_map) for e in body.get("elem", ()))
+    more = [f"{k} {body[k]}" for k in sorted(body.keys() - _SET_KNOWN)]
+    flags = body.get("flags", [])
+    more += [f"flag {flag}" for flag in ([flags] if isinstance(flags, str) else flags)]
+    if is_map and body.get("map") != "verdict":
+        more.append(f"to {body.get('map')}")
+    return Set(body["name"], tuple(kinds if isinstance(kinds, list) else [kinds]), elements, is_map, tuple(more))
+
+
+def _element(found: Any, *, is_map: bool) -> tuple[str, str]:  # noqa: ANN401 - nft's JSON
+    key, to = (found[0], _verdict(found[1])) if is_map and isinstance(found, list) else (found, "")
+    if isinstance(key, dict) and "concat" in key:
+        return " . ".join(map(value_words, key["concat"])), to
+    return value_words(key), to
+
+
+def _verdict(found: Any) -> str:  # noqa: ANN401
+    if isinstance(found, dict) and len(found) == 1:
+        return " ".join(rule_words([found]))
+    return value_words(found)

@@ -1,0 +1,179 @@
+"""A table and a packet in; what the table's chains do with it, and the rule that decides, out.
+
+Where a condition is not known, both ways are gone: what comes out is every fate that the packet may have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from calico_rkt.plugin.attest import conditions
+from calico_rkt.plugin.attest.packet import Kind, Packet
+from calico_rkt.plugin.attest.ruleset import Chain, KernelRule, Table
+
+_DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
+_MOST = 64
+"""Ways that one packet may take through a table; beyond, it is not known."""
+_ORDER = {"prerouting": 0, "forward": 1, "input": 1, "output": 1, "postrouting": 2}
+_NO_VERDICT = ("counter", "log", "comment", "limit", "quota")
+
+
+class End(Enum):
+    """What becomes of a packet in a table."""
+
+    THROUGH = "passes"
+    DROP = "is dropped"
+    TRANSLATED = "passes with another source"
+    UNKNOWN = "is not known"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """where: the rule that decides, or the chain whose policy does; None where none does.
+
+    handed_on: of a packet that passes, the rules that returned or accepted it on its way.
+    """
+
+    end: End
+    where: KernelRule | Chain | None = None
+    handed_on: tuple[KernelRule, ...] = ()
+
+
+@dataclass
+class _Way:
+    """What is counted and noted while one packet goes through one chain."""
+
+    left: int = _MOST
+    handed_on: list[KernelRule] = field(default_factory=list)
+
+
+def hooks_of(packet: Packet) -> tuple[str, ...]:
+    """The hooks that a packet passes, in order."""
+    if not packet.iif:
+        return ("output", "postrouting")
+    return ("prerouting", "forward", "postrouting") if packet.oif else ("prerouting", "input")
+
+
+def fates(table: Table, packet: Packet) -> tuple[Fate, ...]:
+    """Every fate that the packet may have in a table; one where all is known."""
+    hooks = hooks_of(packet)
+    asked = (c for c in table.base_chains() if c.hook in hooks and (c.kind != "nat" or packet.kind is Kind.NEW))
+    chains = sorted(asked, key=lambda c: (_ORDER[c.hook], c.priority))
+    found: dict[End, Fate] = {}
+    passing: list[Fate] = [Fate(End.THROUGH)]
+    handed_on: list[KernelRule] = []
+    for chain in chains:
+        way = _Way()
+        outcomes = list(_through(table, chain, packet, way))
+        handed_on += way.handed_on
+        for outcome in outcomes:
+            if outcome.end in (End.DROP, End.UNKNOWN):
+                found.setdefault(outcome.end, outcome)
+        on = [o for o in outcomes if o.end in (End.THROUGH, End.TRANSLATED)]
+        if not on:
+            return tuple(found.values())
+        translated = [o for o in on if o.end is End.TRANSLATED]
+        if translated:
+            passing = [*translated, *(passing if len(translated) < len(on) else [])]
+        elif on[0].where is not None and passing[0].end is End.THROUGH:
+            passing = [on[0]]
+    return (*found.values(), *(replace(p, handed_on=tuple(handed_on)) for p in passing))
+
+
+def _through(table: Table, chain: Chain, packet: Packet, way: _Way) -> Iterator[Fate]:
+    """The fates in one base chain."""
+    seen: dict[tuple[End, int], Fate] = {}
+    for verdict, where in _run(table, chain, packet, chain.hook, way, 0):
+        end = {"accept": End.THROUGH, "drop": End.DROP, "translate": End.TRANSLATED, "unknown": End.UNKNOWN}.get(
+            verdict
+        )
+        if end is None:  # came back: the policy decides
+            fate = Fate(End.DROP, chain) if chain.policy == "drop" else Fate(End.THROUGH)
+        else:
+            fate = Fate(end, where)
+        seen.setdefault((fate.end, id(fate.where)), fate)
+    yield from seen.values()
+
+
+_Verdict = tuple[str, KernelRule | Chain | None]
+
+
+def _run(table: Table, chain: Chain, packet: Packet, hook: str, way: _Way, depth: int) -> Iterator[_Verdict]:
+    """Each way through a chain: accept, drop, translate, unknown; or back, to who called it."""
+    for rule in chain.rules:
+        outcomes = list(_rule(table, rule, packet, hook, way, depth))
+        yield from (o for o in outcomes if o[0] != "on")
+        if all(o[0] != "on" for o in outcomes):
+            return
+    yield "back", None
+
+
+def _rule(table: Table, rule: KernelRule, packet: Packet, hook: str, way: _Way, depth: int) -> Iterator[_Verdict]:
+    """Each way out of a rule; `on` goes to the next."""
+    for statement in rule.statements:
+        ((kind, value),) = statement.items()
+        if kind == "match":
+            held = conditions.holds(value, packet, table.sets, hook)
+            if held is False:
+                yield "on", None
+                return
+            if held is None:
+                yield from _not_known(way, rule)
+        elif kind == "limit":
+            yield from _not_known(way, rule)
+        elif kind == "vmap":
+            verdict = _looked_up(value, table, packet, hook)
+            if verdict is None:
+                yield "on", None
+                return
+            yield from _verdict(table, rule, verdict, packet, hook, way, depth)
+            return
+        elif kind in _NO_VERDICT:
+            continue
+        else:
+            yield from _verdict(table, rule, _as_words(kind, value), packet, hook, way, depth)
+            return
+    yield "on", None
+
+
+def _not_known(way: _Way, rule: KernelRule) -> Iterator[_Verdict]:
+    way.left -= 1
+    yield ("on", None) if way.left > 0 else ("unknown", rule)
+
+
+def _as_words(kind: str, value: Any) -> str:  # noqa: ANN401 - nft's JSON
+    return f"{kind} {value['target']}" if kind in ("jump", "goto") else kind
+
+
+def _looked_up(value: Mapping[str, Any], table: Table, packet: Packet, hook: str) -> str | None:
+    """The verdict that a map has for the packet; None where it has none, `unknown` where that can't be told."""
+    if not isinstance(value["data"], str) or value["data"].removeprefix("@") not in table.sets:
+        return "unknown"
+    key = conditions.key_words(conditions.field(value["key"], packet, hook))
+    return "unknown" if key is None else table.sets[value["data"].removeprefix("@")].elements.get(key)
+
+
+def _verdict(
+    table: Table, rule: KernelRule, words: str, packet: Packet, hook: str, way: _Way, depth: int
+) -> Iterator[_Verdict]:
+    kind, _, target = words.partition(" ")
+    if kind in ("accept", "drop", "reject"):
+        if kind == "accept":
+            way.handed_on.append(rule)
+        yield ("drop" if kind == "reject" else kind), rule
+    elif kind == "return":
+        way.handed_on.append(rule)
+        yield "back", rule
+    elif kind == "continue":
+        yield "on", None
+    elif kind == "masquerade":
+        yield "translate", rule
+    elif kind in ("jump", "goto") and target in table.chains and depth < _DEEPEST:
+        back = "on" if kind == "jump" else "back"
+        for verdict, where in _run(table, table.chains[target], packet, hook, way, depth + 1):
+            yield (back, where) if verdict == "back" else (verdict, where or rule)
+    else:
+        yield "unknown", rule

@@ -1,0 +1,208 @@
+"""A workspace in; that this host's kernel enforces exactly it, or where it does not, out: `calico-rkt attest`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+
+from calico_rkt.compiler.cli.formats.json_document import document
+from calico_rkt.compiler.cli.places import add_folder_option, here, named
+from calico_rkt.compiler.cli.preface import ended, read_values, say
+from calico_rkt.compiler.cli.process import write_stdout
+from calico_rkt.compiler.diagnostics import CompileError
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.wording import packet_values, place
+from calico_rkt.compiler.targets.felix import JUDGED
+from calico_rkt.compiler.workspace.assemble import Workspace
+from calico_rkt.compiler.workspace.git import Git
+from calico_rkt.plugin.attest.host import all_lost, way_out
+from calico_rkt.plugin.attest.judge import judge
+from calico_rkt.plugin.attest.oracle import Known, Wanted
+from calico_rkt.plugin.attest.outcome import DIFFERENT, EQUAL, Attestation, Difference
+from calico_rkt.plugin.attest.reading import Seen, read_kernel
+from calico_rkt.plugin.enforce.nft.closing import links_are_up
+from calico_rkt.plugin.enforce.nft.table import close_first
+from calico_rkt.plugin.link import host_ends
+from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.process.locks import policy_lock
+from calico_rkt.plugin.process.log import open_log
+from calico_rkt.plugin.publish.host_confs import decided
+from calico_rkt.plugin.publish.local import LOCAL
+from calico_rkt.plugin.store.local import LocalStore, open_local
+
+EPILOG = """\
+examples:
+  calico-rkt attest                    this host's own files: does the kernel enforce exactly what they say?
+  calico-rkt attest main -C /srv/net   what was reviewed and merged, as it is in git
+  calico-rkt attest ./net.d            a folder
+  calico-rkt attest --format json
+
+Reads the kernel's whole ruleset, not what was recorded of it; changes nothing. Packets are only thought of, never sent.
+
+exit status: 0 equal; 1 different: each with a packet, the rule in the kernel and the line in the file; 2 bad usage or
+input that can't be read; 3 not proven: what could not be decided, and why"""
+
+_PATIENCE = 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "workspace",
+        metavar="DIR|REV",
+        type=_word,
+        nargs="?",
+        help="a folder, a git revision or REV:DIR (default: this host's files)",
+    )
+    add_folder_option(parser, revision=False)
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+
+
+def _word(text: str) -> str:
+    """A folder or a revision; an empty word, such as an unset variable, names neither."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty word; leave it out for this host's own files")
+    return text
+
+
+def run(args: argparse.Namespace) -> int:
+    open_log("info")
+    workspace, revision = _workspace(args)
+    world = build_world(workspace, felix=JUDGED)
+    networks = {n.id: n for n in world.networks.values() if world.confs[n.name].datastore_type == LOCAL}
+    found = _attested(Wanted(networks, ()))
+    total = hashlib.sha256("".join(f"{i} {digest(n)}\n" for i, n in sorted(networks.items())).encode()).hexdigest()
+    say(args.format, workspace)
+    if args.format == "json":
+        write_stdout(document("attest", _values(found, f"sha256:{total}", revision), read_values(workspace)))
+    else:
+        write_stdout(_text(found, f"sha256:{total}", revision))
+    return ended(found.status, workspace)
+
+
+def _workspace(args: argparse.Namespace) -> tuple[Workspace, str]:
+    """What was reviewed, and the commit that it is of; empty where it is of none."""
+    if args.workspace is None and args.folder is None:
+        return decided(None, args.profiles).workspace, ""
+    workspace = here(args) if args.workspace is None else named(args.workspace, args)
+    folder = args.folder or Path()
+    if workspace.sources.kind == "revision":
+        return workspace, Git(folder).commit(args.workspace.partition(":")[0])
+    with suppress(CompileError):
+        at = Path(args.workspace) if args.workspace is not None else folder
+        git = Git(at)
+        status, changed, _ = git.run("status", "--porcelain", "--", str(at.absolute()))
+        if not status and not changed:
+            return workspace, git.commit("HEAD")
+    return workspace, ""
+
+
+def _attested(reviewed: Wanted) -> Attestation:
+    """Nobody waits for a look that finds nothing; one that finds something may have met an ADD half way."""
+    store = open_local()
+    try:
+        found = _judged(reviewed, store)
+        if found.status == EQUAL:
+            return found
+        with policy_lock(store.run_dir, patience=_PATIENCE, meanwhile=close_first):
+            looked = _looked(reviewed, store)
+    finally:
+        store.close()
+    return _of(*looked)
+
+
+def _judged(reviewed: Wanted, store: LocalStore) -> Attestation:
+    return _of(*_looked(reviewed, store))
+
+
+_Looked = tuple[Wanted, Seen, list[tuple[str, str]], tuple[str, ...]]
+
+
+def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
+    there = store.is_there()
+    endpoints = store.endpoints() if there else ()
+    uplink, host = way_out()
+    wanted = dataclasses.replace(
+        reviewed,
+        endpoints=tuple(map(_known, endpoints)),
+        ranges=store.ranges() if there else (),
+        uplink=uplink,
+        host={**reviewed.host, **host},
+    )
+    lacking = () if there or not links_are_up() else ("host ends of ours are up, and no record says whose they are",)
+    problems = host_ends.host_end_differences([e for e in endpoints if e.result])
+    return wanted, read_kernel(), [(e.host_ifname, words) for e, words in problems], (*lacking, *store.damaged)
+
+
+def _known(endpoint: Endpoint) -> Known:
+    key = endpoint.key
+    return Known(
+        f"{key.container} {key.ifname}",
+        object_id(key.network),
+        endpoint.host_ifname,
+        endpoint.addresses,
+        endpoint.ip_masq,
+        bool(endpoint.result),
+    )
+
+
+def _of(wanted: Wanted, seen: Seen, problems: list[tuple[str, str]], more: tuple[str, ...]) -> Attestation:
+    found = judge(seen, wanted)
+    differences, open_ = all_lost(wanted, problems)
+    return dataclasses.replace(found, differences=(*found.differences, *differences), open=(*found.open, *open_, *more))
+
+
+def _text(found: Attestation, total: str, revision: str) -> str:
+    lines = []
+    for one in found.differences:
+        where = f", {place(one.span)}" if one.span else ""
+        lines += [
+            f"differs: {one.what}",
+            f"  packet    {one.packet_words}",
+            f"  kernel    {one.kernel}{f': {one.rule}' if one.rule else ''}",
+            f"  reviewed  {one.reviewed}{where}",
+        ]
+    lines += [f"not proven: {words}" for words in found.open]
+    head = {
+        EQUAL: "equal: the kernel enforces exactly this",
+        DIFFERENT: "different: the kernel enforces something else",
+    }
+    lines.append(head.get(found.status, "not proven: nothing differs that could be decided"))
+    of = f"revision {revision}" if revision else "no revision (not a clean checkout)"
+    lines.append(f"  {found.networks} networks, {found.endpoints} endpoints, {of}, digest {total}")
+    return "\n".join(lines) + "\n"
+
+
+_OUTCOMES = {EQUAL: "equal", DIFFERENT: "different"}
+
+
+def _values(found: Attestation, total: str, revision: str) -> dict[str, object]:
+    return {
+        "outcome": _OUTCOMES.get(found.status, "not proven"),
+        "digest": total,
+        "revision": revision or None,
+        "networks": found.networks,
+        "endpoints": found.endpoints,
+        "differences": [_difference(d) for d in found.differences],
+        "not_proven": list(found.open),
+    }
+
+
+def _difference(one: Difference) -> dict[str, object]:
+    packet = one.witness.opening(None, None) if one.witness is not None else one.opening
+    return {
+        "what": one.what,
+        "packet": one.packet_words,
+        "packet_values": packet_values(packet) if packet is not None else None,
+        "kind": one.witness.kind.name.lower() if one.witness is not None else "in one chain",
+        "from": one.witness.iif if one.witness is not None else None,
+        "to": one.witness.oif if one.witness is not None else None,
+        "kernel": one.kernel,
+        "rule": one.rule or None,
+        "reviewed": one.reviewed,
+        "line": place(one.span) or None,
+    }

@@ -1,0 +1,146 @@
+"""What somebody changes on a host: attest finds it, with a packet that shows it, and nothing where all is well."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.commands import tool
+from tests.clients.support.lab import Lab, conf, pool
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+T = "inet calico_rkt"
+NETWORKS = {
+    "web": conf("web", pool("10.1.0.0/24", "fd00:1::/64")),
+    "api": conf("api", pool("10.2.0.0/24"), ipMasq=True),
+}
+WEB = """\
+network: web
+ingress:
+  - {action: Log, protocol: ICMP}
+  - action: Allow
+    protocol: TCP
+    source: {network: api}
+    destination: {ports: [80, "8000:8100"]}
+  - {action: Deny, source: {nets: [198.51.100.0/24]}}
+  - {action: Allow, protocol: UDP}
+  - default
+egress:
+  - {action: Deny, destination: {nets: [169.254.169.254/32]}}
+  - default
+"""
+
+
+@pytest.fixture(scope="module")
+def host(binary: Path) -> Iterator[Lab]:
+    """A host with endpoints in two networks, one of them with rules of its own."""
+    made = Lab(binary, f"calico-rkt-lab-{os.getpid()}-attest")
+    made.override("web", WEB)
+    for name, known in NETWORKS.items():
+        made.write(f"/etc/cni/net.d/{name}.conf", json.dumps(known))
+    names = {}
+    for name, network in (("web1", "web"), ("web2", "web"), ("api1", "api")):
+        result = Caller(made).add(NETWORKS[network], name, made.netns(name))
+        names[name] = addresses(result)[0]
+    made.addresses = names  # type: ignore[attr-defined]
+    yield made
+    made.close()
+
+
+def attest(lab: Lab, *more: str) -> tuple[int, dict[str, Any]]:
+    done = tool(lab, "attest", "--format", "json", *more)
+    assert done.stdout, done
+    return done.returncode, json.loads(done.stdout)
+
+
+def named(lab: Lab, text: str) -> str:
+    """The text with the host end of web1 for WEB and its address for ADDRESS."""
+    listed = json.loads(lab.out("ip", "-j", "link", "show", "type", "veth"))
+    end = next(i["ifname"] for i in listed if " web1 " in i.get("ifalias", "") or "web1" in i.get("ifalias", ""))
+    return text.replace("WEB", end).replace("ADDRESS", lab.addresses["web1"])  # type: ignore[attr-defined]
+
+
+def test_a_host_that_nobody_touched_is_equal(host: Lab) -> None:
+    code, found = attest(host)
+    assert (code, found["outcome"], found["differences"], found["not_proven"]) == (0, "equal", [], [])
+    assert (found["networks"], found["endpoints"]) == (2, 3)
+    text = tool(host, "attest").stdout.decode()
+    assert "equal: the kernel enforces exactly this" in text
+    assert f"3 endpoints, no revision (not a clean checkout), digest {found['digest']}" in text
+
+
+def test_an_edit_is_found_with_a_packet_the_kernels_rule_and_the_files_line(host: Lab) -> None:
+    host.out("nft", f"insert rule {T} in-web ip saddr 198.51.100.0/24 tcp dport 22 return")
+    code, found = attest(host)
+    text = tool(host, "attest")
+    host.out("/opt/cni/bin/calico", "restore")
+    assert (code, text.returncode) == (1, 1)
+    (one,) = found["differences"]
+    rule = "chain in-web, rule 1: `ip saddr 198.51.100.0/24 tcp dport 22 return`"
+    assert (one["rule"], one["kernel"], one["line"]) == (rule, "passes", "/etc/calico-rkt/profiles/web.yaml:8")
+    assert (one["packet_values"]["protocol"], one["packet_values"]["destination"]["port"]) == ("TCP", 22)
+    assert one["packet_values"]["source"]["ip"].startswith("198.51.100.")
+    assert f"differs: {rule}" in text.stdout.decode()
+    assert "  reviewed  is dropped: ingress of web, /etc/calico-rkt/profiles/web.yaml:8" in text.stdout.decode()
+
+
+def test_links_routes_and_forwarding_are_part_of_it(host: Lab) -> None:
+    for edit, mend in (
+        ("ip route del ADDRESS dev WEB", "restore"),
+        ("sysctl -qw net.ipv4.ip_forward=0", "restore"),
+        ("ip link set WEB down; ip link set WEB name other0; ip link set other0 up", "restore"),
+    ):
+        host.out("sh", "-ec", named(host, edit))
+        code, found = attest(host)
+        host.out("/opt/cni/bin/calico", mend)
+        assert code == 1, (edit, found)
+        assert any(d["kernel"] == "is lost" and d["packet"] for d in found["differences"]), (edit, found)
+    assert attest(host)[0] == 0
+
+
+def test_a_revision_and_a_folder_are_attested_and_what_is_not_in_them_is_not_proven(host: Lab) -> None:
+    script = """
+    mkdir -p /opt/srv/net/profiles; cp /etc/cni/net.d/*.conf /opt/srv/net
+    cp /etc/calico-rkt/profiles/web.yaml /opt/srv/net/profiles
+    cd /opt/srv; git init -q -b main; git add .; git -c user.name=a -c user.email=a@b commit -qm one
+    """
+    host.out("sh", "-ec", script)
+    commit = host.out("git", "-C", "/opt/srv", "rev-parse", "HEAD").strip()
+    own = attest(host)[1]
+    for words in (("/opt/srv/net",), ("main", "-C", "/opt/srv/net"), ("-C", "/opt/srv/net")):
+        code, found = attest(host, *words)
+        assert (code, found["revision"], found["digest"]) == (0, commit, own["digest"]), (words, found)
+    host.out("sh", "-ec", "sed -i 's/8000:8100/8000:8101/' /opt/srv/net/profiles/web.yaml")
+    code, found = attest(host, "/opt/srv/net")
+    assert (code, found["revision"]) == (1, None)
+    assert {d["packet_values"]["destination"]["port"] for d in found["differences"]} == {8101}
+    host.out("rm", "/opt/srv/net/api.conf", "/opt/srv/net/profiles/web.yaml")
+    code, found = attest(host, "/opt/srv/net")
+    assert code in (1, 3), found
+    assert any("network api has endpoints here and is not in the workspace" in w for w in found["not_proven"]), found
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere", "-C", "/opt/srv/net"), "nowhere"),
+        (("/usr/lib",), "no conf of type calico"),
+        (("main", "extra"), "unrecognized arguments"),
+        (("--format", "yaml"), "invalid choice"),
+        (("",), "an empty word"),
+        (("-C", "/nowhere"), "/nowhere"),
+        (("HEAD~99", "-C", "/opt/srv/net"), "HEAD~99"),
+        (("--profiles", "/nowhere"), "/nowhere"),
+    ],
+)
+def test_what_can_not_be_read_ends_with_2_and_says_what(host: Lab, words: tuple[str, ...], said: str) -> None:
+    done = tool(host, "attest", *words)
+    assert done.returncode == 2, done
+    assert said in done.stderr.decode(), done

@@ -1,0 +1,181 @@
+"""Somebody changes the table: each edit is found, most with a packet that shows it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kernel.support.attested import Attested
+from tests.kernel.support.namespaces import Lab
+
+pytestmark = pytest.mark.kernel
+T = "inet calico_rkt"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with Lab() as lab:
+        yield Attested(lab, tmp_path_factory.mktemp("attested") / "net.d")
+
+
+def replaced(chain, number, rule):
+    """Shell: replace the rule of that number in a chain."""
+    handle = f"$(nft -a list chain {T} {chain} | grep -- '# handle' | sed -n {number + 1}p | sed 's/.*handle //')"
+    return f"nft replace rule {T} {chain} handle {handle} {rule}"
+
+
+def deleted(chain, number):
+    return replaced(chain, number, "").replace("nft replace", "nft delete")
+
+
+def moved(chain, number, rule):
+    return f"{deleted(chain, number)}; nft insert rule {T} {chain} {rule}"
+
+
+def rehooked(chain, hook):
+    """Shell: the same chain with another hook, priority or policy; a chain's rules go with it."""
+    return (
+        f"nft -s list chain {T} {chain} | grep -v '[{{}};]' >/tmp/rules.$$; nft flush chain {T} {chain}; "
+        f"nft delete chain {T} {chain}; "
+        f"{{ echo 'table {T} {{ chain {chain} {{ {hook};'; cat /tmp/rules.$$; "
+        "printf '}\\n}\\n'; } | nft -f -; rm /tmp/rules.$$"
+    )
+
+
+TO_WEB = "'{ SHUT : goto out-web }'"
+DIFFERENT = [
+    # a rule inserted
+    (f"nft insert rule {T} in-web tcp dport 22 return", "chain in-web, rule 1: `tcp dport 22 return`"),
+    (f"nft insert rule {T} out-web drop", "chain out-web, rule 1: `drop`"),
+    (f"nft insert rule {T} out-shut ip daddr 192.0.2.77 return", "chain out-shut, rule 1"),
+    (f"nft insert rule {T} in-web ip6 saddr 2001:db8:5::/64 return", "chain in-web, rule 1"),
+    (f"nft insert rule {T} out-web tcp dport 7 accept", "chain out-web, rule 1: `tcp dport 7 accept`"),
+    (f"nft insert rule {T} forward ip saddr 203.0.113.0/24 accept", "chain forward, rule 1"),
+    (f"nft insert rule {T} prerouting accept", "chain prerouting, rule 1: `accept` should not be there"),
+    (f"nft insert rule {T} input tcp dport 22 accept", "chain input, rule 1"),
+    (f"nft insert rule {T} known drop", "chain known, rule 1"),
+    # deleted
+    (deleted("in-web", 2), "chain in-web"),
+    (deleted("out-web", 1), "chain out-web"),
+    (deleted("prerouting", 5), "chain prerouting, rule 5: `drop` should be there"),
+    (deleted("foreign", 3), "chain foreign, rule 3: `ip saddr @all4 drop` should be there"),
+    (deleted("foreign", 4), "chain foreign, rule 4"),
+    (deleted("strays", 2), "chain strays, rule 2"),
+    (deleted("forward", 2), "chain forward, rule 2: `ct state 1 drop` should be there"),
+    (deleted("forward", 4), "chain forward, rule 4: `iifname crk* jump egress` should be there"),
+    (deleted("known", 1), "chain known, rule 1: `ct state 2 accept` should be there"),
+    (deleted("known", 8), "chain known, rule 8"),
+    (deleted("input", 4), "chain input, rule 4"),
+    (deleted("postrouting", 1), "chain postrouting, rule 1"),
+    # replaced, a verdict changed
+    (replaced("in-web", 4, "udp dport != 53 return"), "chain in-web, rule 4: `udp dport != 53 return`"),
+    (replaced("in-web", 3, "ip saddr 198.51.100.0/25 drop"), "chain in-web"),
+    (replaced("in-shut", 1, "return"), "chain in-shut, rule 1: `return`"),
+    (replaced("host-api", 1, "accept"), "chain host-api says `accept`, and endpoint_to_host is drop"),
+    (replaced("egress", 1, "iifname vmap @to_endpoint"), "chain egress, rule 1"),
+    # moved
+    (moved("out-web", 3, "return"), "chain out-web"),
+    (moved("forward", 5, 'oifname "crk*" jump ingress'), "chain forward"),
+    # a chain flushed, or changed as a whole
+    (f"nft flush chain {T} in-shut", "chain in-shut"),
+    (f"nft flush chain {T} forward", "chain forward, rule 1"),
+    (
+        f"nft add chain {T} strays '{{ policy drop; }}'",
+        "chain strays has type filter hook forward priority 0 policy drop",
+    ),
+    (rehooked("strays", "type filter hook forward priority 10; policy drop"), "chain strays has"),
+    (rehooked("foreign", "type filter hook forward priority -5; policy accept"), "chain foreign has"),
+    (f"nft add chain {T} more '{{ type filter hook forward priority 5; policy drop; }}'", "chain more is none of ours"),
+    # elements
+    (f"nft add element {T} m4-api '{{ 203.0.113.50 }}'", "set m4-api has what no endpoint or range here has"),
+    (f"nft delete element {T} m6-api '{{ API_6 }}'", "set m6-api lacks"),
+    (f"nft add element {T} all4 '{{ 203.0.113.50 }}'", "set all4 has"),
+    (f"nft delete element {T} all6 '{{ WEB1_6 }}'", "set all6 lacks"),
+    (f"nft delete element {T} all4 '{{ WEB1_4 }}'", "set all4 lacks"),
+    (f"nft add element {T} source4 '{{ WEB1 . 203.0.113.50 }}'", "set source4 has"),
+    (f"nft delete element {T} source6 '{{ WEB1 . WEB1_6 }}'", "set source6 lacks"),
+    (f"nft add element {T} masq4 '{{ WEB1_4 }}'", "set masq4 has"),
+    (f"nft delete element {T} masq6 '{{ API_6 }}'", "set masq6 lacks"),
+    (f"nft add element {T} pools4 '{{ 203.0.113.0/24 }}'", "set pools4 has"),
+    (f"nft delete element {T} pools6 '{{ fd65::/64 }}'", "set pools6 lacks"),
+    (f"nft delete element {T} from_endpoint '{{ WEB1 }}'", "map from_endpoint lacks"),
+    (f"nft delete element {T} to_endpoint '{{ WEB1 }}'", "map to_endpoint lacks"),
+    (f"nft delete element {T} to_host '{{ WEB1 }}'", "map to_host lacks"),
+    (
+        f"nft delete element {T} from_endpoint '{{ SHUT }}'; nft add element {T} from_endpoint {TO_WEB}",
+        "map from_endpoint lacks",
+    ),
+    # the table
+    (f"nft delete table {T}", f"the nftables table {T} is not in the kernel"),
+    ("nft flush ruleset", f"the nftables table {T} is not in the kernel"),
+    (f"nft add table {T} '{{ flags dormant; }}'", f"the nftables table {T} is dormant"),
+]
+
+OPEN = [
+    # what only other rules hide: today no packet of these endpoints fares differently
+    (f"nft delete element {T} m4-shut '{{ SHUT_4 }}'", "set m4-shut lacks"),
+    (deleted("egress", 2), "chain egress, rule 2: `drop` should be there"),
+    (replaced("host-shut", 1, "accept"), "chain host-shut says `accept`, and endpoint_to_host is drop"),
+    (f"nft flush chain {T} host-web", "chain host-web says `nothing`, and endpoint_to_host is accept"),
+    (f"nft add element {T} all4 '{{ 10.65.0.77 }}'", "set all4 has"),
+    # what is asked of a packet is not known
+    (f"nft insert rule {T} in-shut meta mark 5 return", "chain in-shut, rule 1: `mark 5 return`"),
+    (f"nft insert rule {T} in-web ct zone 3 drop", "chain in-web, rule 1"),
+    # what nft leaves out of its listing
+    (
+        f"nft insert rule {T} in-web meta nfproto ipv4 meta l4proto 1 log",
+        "chain in-web, rule 1 has more than nft lists",
+    ),
+]
+ALIKE = [
+    f"nft insert rule {T} in-web counter",
+    f"nft insert rule {T} in-web tcp dport 80 log",
+    f"nft add rule {T} in-shut return",
+    f"nft insert rule {T} out-web ip daddr 169.254.169.254 drop",
+    f"nft add chain {T} idle; nft add rule {T} idle accept",
+    replaced("in-shut", 1, "drop"),
+]
+
+
+def change(world, edit):
+    world.sh(world.host, world.filled_in(edit))
+
+
+def test_a_table_that_nobody_touched_is_equal(world):
+    found = world.attest()
+    assert (found.differences, found.open, found.status, found.endpoints) == ((), (), 0, 4)
+    assert found.tried > 500
+
+
+@pytest.mark.parametrize(("edit", "words"), DIFFERENT)
+def test_an_edit_is_a_difference_with_a_packet(world, edit, words):
+    change(world, edit)
+    try:
+        found = world.attest()
+    finally:
+        world.restore()
+    assert found.status == 1, found
+    shown = [d for d in found.differences if words in d.what]
+    assert shown, found
+    assert shown[0].packet_words, found
+    assert shown[0].kernel, found
+
+
+@pytest.mark.parametrize(("edit", "words"), OPEN)
+def test_what_can_not_be_decided_is_not_proven_and_says_why(world, edit, words):
+    change(world, edit)
+    try:
+        found = world.attest()
+    finally:
+        world.restore()
+    assert (found.status, found.differences) == (3, ()), found
+    assert any(words in line for line in found.open), found
+
+
+@pytest.mark.parametrize("edit", ALIKE)
+def test_an_edit_that_changes_no_packet_is_equal(world, edit):
+    change(world, edit)
+    try:
+        found = world.attest()
+    finally:
+        world.restore()
+    assert found.status == 0, found
