@@ -15,7 +15,7 @@ case "$FAIL_ON" in
         exit 2
         ;;
 esac
-"$CALICO_RKT" check "$WORKSPACE" --format github
+"$CALICO_RKT" check -C "$WORKSPACE" --format github
 worse $?
 : >"$REPORT"
 if [ -n "$BASE" ]; then

@@ -10,8 +10,9 @@ from pathlib import Path
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline
 from calico_rkt.compiler.cli.formats.findings import FORMATS, finding_values, findings_in_order, render_as
 from calico_rkt.compiler.cli.formats.json_document import document
+from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
 from calico_rkt.compiler.cli.options import add_choice, chosen
-from calico_rkt.compiler.cli.places import add_workspace, workspace_of
+from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.cli.preface import checked_out, notes, read_values, say
 from calico_rkt.compiler.cli.process import answered, coloured, write_stdout
 from calico_rkt.compiler.cli.progress import progress
@@ -23,10 +24,10 @@ from calico_rkt.compiler.workspace.assemble import Workspace
 
 EPILOG = """\
 examples:
-  calico-rkt check                       the workspace here
-  calico-rkt check net.d --ignore CR804  without what is said of rules that let in everything
-  calico-rkt check --watch               again each time a file changes
-  calico-rkt check --format sarif        for a code scanner
+  calico-rkt check                          the workspace here
+  calico-rkt check -C net.d --ignore CR804  without what is said of rules that let in everything
+  calico-rkt check --watch                  again each time a file changes
+  calico-rkt check --format sarif           for a code scanner
   calico-rkt check --write-baseline --reason 'before the review' --until 2027-03-01
 
 exit status: 0 nothing to say, 1 findings, 2 bad usage, unreadable input,
@@ -35,6 +36,7 @@ or something that is not decided"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
+    add_bare_folder(parser)
     add_choice(parser)
     add_baseline(parser, may_write=True)
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")

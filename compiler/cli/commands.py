@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import ModuleType
 
 from calico_rkt.compiler.cli.process import answered, guarded
 
@@ -40,6 +41,12 @@ def run_command(
     argument, the --format that was asked for.
     """
     command = import_module(module)
+    args = parser_of(command, name, words).parse_args(argv)
+    return answer(getattr(args, "format", "text"), lambda: int(command.run(args)))
+
+
+def parser_of(command: ModuleType, name: str, words: str) -> argparse.ArgumentParser:
+    """The command line of the command that a module is."""
     parser = argparse.ArgumentParser(
         prog=f"calico-rkt {name}",
         description=f"{words[0].upper()}{words[1:]}.",
@@ -48,5 +55,4 @@ def run_command(
         allow_abbrev=False,
     )
     command.add_arguments(parser)
-    args = parser.parse_args(argv)
-    return answer(getattr(args, "format", "text"), lambda: int(command.run(args)))
+    return parser

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from calico_rkt import __version__
 from calico_rkt.compiler.cli.formats.findings import render_as
-from calico_rkt.compiler.cli.process import CALICO, coloured, folder, write_file, write_stdout
+from calico_rkt.compiler.cli.naming import add_profiles
+from calico_rkt.compiler.cli.process import CALICO, coloured, write_file, write_stdout
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("conf", metavar="net.conf", help="the network conf (.conf or .conflist), or - for stdin")
     parser.add_argument("--target", choices=tuple(TARGETS), default=next(iter(TARGETS)), help="default: %(default)s")
-    parser.add_argument("--profiles", metavar="DIR", type=folder, help="the folder of the overrides")
+    add_profiles(parser)
     parser.add_argument("--explain", action="store_true", help="print where each rule comes from, not the profile")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the profile to FILE, whole or not at all")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the diagnostics on stderr")

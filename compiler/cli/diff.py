@@ -9,7 +9,8 @@ from dataclasses import replace
 from calico_rkt.compiler.cli.formats.diff_markdown import markdown
 from calico_rkt.compiler.cli.formats.findings import FORMATS, render_as
 from calico_rkt.compiler.cli.formats.json_document import document
-from calico_rkt.compiler.cli.places import add_folder_option, here, named
+from calico_rkt.compiler.cli.naming import add_workspace
+from calico_rkt.compiler.cli.places import here, named
 from calico_rkt.compiler.cli.preface import checked_out, ended, notes, read_values, reservations_beside, say
 from calico_rkt.compiler.cli.process import coloured, write_stdout
 from calico_rkt.compiler.cli.progress import progress
@@ -38,7 +39,7 @@ or a pair that is not decided"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help="a git revision, a folder, or REV:DIR")
     parser.add_argument("new", metavar="NEW", nargs="?", help="the same; left out, the folder as it is")
-    add_folder_option(parser, revision=False)
+    add_workspace(parser, revision=False)
     parser.add_argument(
         "--fail-on", choices=("any", "widened"), default="any", help="what exit status 1 is for (default: %(default)s)"
     )

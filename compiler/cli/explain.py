@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 from calico_rkt.compiler.cli.formats.json_document import document
-from calico_rkt.compiler.cli.places import add_folder_option, workspace_of
+from calico_rkt.compiler.cli.naming import add_workspace
+from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.cli.preface import ended, read_values, say
 from calico_rkt.compiler.cli.process import write_stdout
 from calico_rkt.compiler.diagnostics import CompileError, error, printable
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="FROM")
     parser.add_argument("destination", metavar="TO")
     parser.add_argument("packet", metavar="PACKET", nargs="?", default="")
-    add_folder_option(parser)
+    add_workspace(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
 
 

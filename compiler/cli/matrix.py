@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from calico_rkt.compiler.cli.formats.matrix import render_matrix
-from calico_rkt.compiler.cli.places import add_workspace, workspace_of
+from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
+from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.cli.preface import ended, preface, read_values, reservations_beside
 from calico_rkt.compiler.cli.process import coloured, write_file, write_stdout
 from calico_rkt.compiler.cli.progress import progress
@@ -15,15 +16,16 @@ from calico_rkt.compiler.review.matrix import given_up, matrix_of
 
 EPILOG = """\
 examples:
-  calico-rkt matrix                          a table, and below it what passes in each cell
-  calico-rkt matrix --format markdown net.d  for a pull request or a wiki
-  calico-rkt matrix --format svg -o who.svg  a picture
+  calico-rkt matrix                             a table, and below it what passes in each cell
+  calico-rkt matrix -C net.d --format markdown  for a pull request or a wiki
+  calico-rkt matrix --format svg -o who.svg     a picture
 
 exit status: 0 printed, 2 bad usage, unreadable input, or a pair that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
+    add_bare_folder(parser)
     parser.add_argument("--format", choices=("text", "markdown", "csv", "svg", "json"), default="text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
 

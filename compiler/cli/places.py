@@ -7,37 +7,16 @@ import os
 import re
 from pathlib import Path
 
-from calico_rkt.compiler.cli.process import folder
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.folder import open_folder, open_here
-
-_FOLDER = "confs, with their overrides (default: the current folder if it has confs, else this host)"
 
 _TWO = re.compile(r"(?P<old>[^:]+:.*?)\.{2,3}(?P<new>[^/:.][^/:]*:.*)\Z")
 """`REV:DIR..REV:DIR`."""
 
 
-def add_workspace(parser: argparse.ArgumentParser) -> None:
-    """DIR, --profiles and --revision."""
-    parser.add_argument("folder", metavar="DIR", nargs="?", type=folder, help=_FOLDER)
-    _add_rest(parser)
-
-
-def add_folder_option(parser: argparse.ArgumentParser, *, revision: bool = True) -> None:
-    """The same where DIR is no argument of its own: -C."""
-    parser.add_argument("-C", dest="folder", metavar="DIR", type=folder, help=_FOLDER)
-    _add_rest(parser, revision=revision)
-
-
-def _add_rest(parser: argparse.ArgumentParser, *, revision: bool = True) -> None:
-    parser.add_argument("--profiles", metavar="DIR", type=folder, help="the overrides, instead of the confs' own")
-    if revision:
-        parser.add_argument("--revision", metavar="REV", help="as DIR was in this git revision")
-
-
 def workspace_of(args: argparse.Namespace) -> Workspace:
-    """The workspace that add_workspace's arguments mean."""
+    """The workspace that the arguments of naming.add_workspace mean."""
     if getattr(args, "revision", None) is None:
         return here(args)
     from calico_rkt.compiler.workspace.revision import open_revision

@@ -6,7 +6,8 @@ import argparse
 import os
 
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline, today
-from calico_rkt.compiler.cli.places import add_workspace, named, workspace_of
+from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
+from calico_rkt.compiler.cli.places import named, workspace_of
 from calico_rkt.compiler.cli.preface import ended, lines
 from calico_rkt.compiler.cli.process import write_file, write_stdout
 from calico_rkt.compiler.cli.progress import progress
@@ -33,6 +34,7 @@ input, or something that is not decided"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
+    add_bare_folder(parser)
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="write to FILE (-: stdout)")
     parser.add_argument("--since", metavar="OLD", help="a revision of DIR, or a folder, to compare with")
     parser.add_argument("--format", choices=("html",), default="html", help="default: %(default)s")

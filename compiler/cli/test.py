@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 
 from calico_rkt.compiler.cli.formats.findings import FORMATS, finding_values, render_as
 from calico_rkt.compiler.cli.formats.json_document import document
-from calico_rkt.compiler.cli.places import add_workspace, workspace_of
+from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
+from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.cli.preface import checked_out, ended, notes, read_values, say
 from calico_rkt.compiler.cli.process import coloured, write_stdout
 from calico_rkt.compiler.cli.progress import progress
@@ -24,10 +25,10 @@ from calico_rkt.compiler.review.wording import place, rule_words
 
 EPILOG = """\
 examples:
-  calico-rkt test                       all tests and guardrails of the workspace here
-  calico-rkt test net.d --only 'front*' those whose name begins so
-  calico-rkt test --coverage            and the rules that no test decides
-  calico-rkt test --revision main       as the workspace was on that branch
+  calico-rkt test                           all tests and guardrails of the workspace here
+  calico-rkt test -C net.d --only 'front*'  those whose name begins so
+  calico-rkt test --coverage                and the rules that no test decides
+  calico-rkt test --revision main           as the workspace was on that branch
 
 exit status: 0 all hold, 1 some don't, 2 bad usage, unreadable input,
 or one that is not decided"""
@@ -35,6 +36,7 @@ or one that is not decided"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
+    add_bare_folder(parser)
     parser.add_argument("--only", metavar="PATTERN", help="those whose name fits, such as 'front*'")
     parser.add_argument("--coverage", action="store_true", help="list the rules that no test decides")
     parser.add_argument("--verbose", action="store_true", help="list the tests that hold, too")

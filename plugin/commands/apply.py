@@ -28,7 +28,7 @@ EPILOG = """\
 examples:
   calico-rkt apply                        show what would change on this host, ask, and publish it
   calico-rkt apply web --dry-run          only show, and only this network
-  calico-rkt apply --yes --confs ./net.d  from another folder, without asking
+  calico-rkt apply --yes -C ./net.d       from another folder, without asking
 
 Policy changes by this act alone: an ADD publishes a network's profile where there is none, and never changes one.
 

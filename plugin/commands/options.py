@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from calico_rkt.compiler.cli.process import folder
+from calico_rkt.compiler.cli import naming
 
 
 def add_confs(parser: argparse.ArgumentParser) -> None:
-    """--confs DIR: args.confs is a list of folders, None for this host's own."""
-    parser.add_argument(
-        "--confs", action="append", type=folder, metavar="DIR", help="folder of confs (default: rkt's and CNI's)"
-    )
+    """-C DIR: args.confs is a list of folders, None for this host's own."""
+    naming.add_confs(parser, "rkt's and CNI's; may be given again", dest="confs", action="append")
 
 
 def add_profiles(parser: argparse.ArgumentParser) -> None:
     """--profiles DIR: args.profiles is a folder, None for those that the confs name."""
-    parser.add_argument("--profiles", type=folder, metavar="DIR", help="folder of overrides, instead of the confs' own")
+    naming.add_profiles(parser)
 
 
 def add_asking(parser: argparse.ArgumentParser) -> None:

@@ -29,7 +29,7 @@ EPILOG = """\
 examples:
   calico-rkt status
   calico-rkt status --format json
-  calico-rkt status --confs ./net.d --profiles ./profiles   how this host stands to other files
+  calico-rkt status -C ./net.d --profiles ./profiles   how this host stands to other files
 
 exit status: 0 all is as it should be; 1 something is not, and is named; 2 bad usage, or something that can't be read"""
 

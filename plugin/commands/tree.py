@@ -59,7 +59,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({n: c for group in GROUPS.val
 _USAGE = "usage: calico-rkt COMMAND ...\n"
 _ENDS = """examples:
   calico-rkt compile net.conf              the canonical profile of a conf
-  calico-rkt check ./net.d                 what is wrong or idle in confs and overrides
+  calico-rkt check -C ./net.d              what is wrong or idle in confs and overrides
   calico-rkt apply                         show what would change, ask, and publish it
   calico-rkt status --format json
 

@@ -88,7 +88,7 @@ def _unnamed(kind: str, urls: str) -> NamedDatastore:
         raise CniError(
             Code.INVALID_CONF,
             f"no conf names a datastore of type {kind}",
-            "name a folder of confs with --confs, one of its members by URL, or set ETCD_ENDPOINTS",
+            "name a folder of confs with -C, one of its members by URL, or set ETCD_ENDPOINTS",
         )
     members = tuple(_split(urls))
     conf = NetConf("", "calico", "1.0.0", Ipam("unknown"), datastore_type=kind, etcd_endpoints=members)

@@ -1,4 +1,4 @@
-"""--confs and --profiles in; the confs and overrides that decide on this host, and what is to be said of them, out."""
+"""-C and --profiles in; the confs and overrides that decide on this host, and what is to be said of them, out."""
 
 from __future__ import annotations
 

@@ -53,4 +53,4 @@ def _few(who: list[str]) -> str:
 
 def _cluster(members: tuple[str, ...]) -> str:
     place = f"the cluster of {', '.join(members)}" if members else "a cluster"
-    return f"{place}, which no conf here names: calico-rkt gc --confs FOLDER, with one that does"
+    return f"{place}, which no conf here names: calico-rkt gc -C FOLDER, with one that does"

@@ -58,7 +58,9 @@ def _peer() -> Path | None:
 def _check(folder: Path, name: str, lines: Sequence[Line]) -> None:
     """check as a whole process; what it says is compared with a count that shares nothing with it."""
     workspace(folder, {"bench": ("10.99.0.0/16", override(lines))})
-    figures = [timed([ours(), "check", str(folder), "--select", "CR801", "--format", "json"]) for _ in range(ROUNDS)]
+    figures = [
+        timed([ours(), "check", "-C", str(folder), "--select", "CR801", "--format", "json"]) for _ in range(ROUNDS)
+    ]
     said = {d["line"] - 3 for d in json.loads(figures[0].output)["findings"] if d["code"] == "CR801"}
     truth = dead(lines)
     found = "all found, none invented" if said == truth else f"{len(truth - said)} missed, {len(said - truth)} invented"
@@ -147,7 +149,7 @@ def _diff_long(folder: Path) -> None:
 
 def _adversarial(folder: Path) -> None:
     workspace(folder, {"bench": ("10.99.0.0/16", adversarial())})
-    one = timed([ours(), "check", str(folder), "--format", "json"])
+    one = timed([ours(), "check", "-C", str(folder), "--format", "json"])
     codes = [d["code"] for d in json.loads(one.output)["findings"]]
     counts = ", ".join(f"{codes.count(c)} {c}" for c in sorted(set(codes)))
     show("check, 2,000 rules that all overlap (one run)", [one], counts or "nothing to say")

@@ -91,8 +91,14 @@ def test_a_review_of_the_host_reads_what_the_plugin_reads(host: Lab, where: tupl
 def test_profiles_beside_the_hosts_confs_that_nobody_uses_are_an_error_everywhere(host: Lab) -> None:
     host.write(f"{NET_D}/profiles/web.yaml", ALLOW)
     for command in (
-        *(("explain", "front", "web", "-C", NET_D), ("check", NET_D), ("test",), ("matrix", NET_D), ("diff", NET_D)),
-        *(("report", "-o", "-", NET_D), ("apply", "--yes"), ("status",), ("compile", f"{NET_D}/10-web.conf")),
+        *(
+            ("explain", "front", "web", "-C", NET_D),
+            ("check", "-C", NET_D),
+            ("test",),
+            ("matrix", "-C", NET_D),
+            ("diff", NET_D),
+        ),
+        *(("report", "-o", "-", "-C", NET_D), ("apply", "--yes"), ("status",), ("compile", f"{NET_D}/10-web.conf")),
     ):
         done = tool(host, *command)
         assert done.returncode == 2, done
@@ -135,7 +141,15 @@ def test_each_network_is_read_by_its_own_confs_folder(host: Lab) -> None:
 def test_other_plugins_confs_are_passed_over_unjudged(host: Lab, name: str) -> None:
     foreign = PODMAN if name.endswith("list") else {"cniVersion": "1.0.0", "name": "x", "type": "loopback", "mtu": "?"}
     host.write(f"{NET_D}/{name}", json.dumps(foreign))
-    for command in (("check", NET_D), ("matrix",), ("test",), ("status",), ("apply", "--yes"), ("gc",), ("export",)):
+    for command in (
+        ("check", "-C", NET_D),
+        ("matrix",),
+        ("test",),
+        ("status",),
+        ("apply", "--yes"),
+        ("gc",),
+        ("export",),
+    ):
         done = tool(host, *command)
         assert (done.returncode, done.stderr) == (0, ""), done
 
@@ -243,7 +257,7 @@ def test_the_environment_says_where_etcd_is_for_every_command_of_the_host_alike(
         assert "127.0.0.1:9" in done.stdout + done.stderr
     assert "Calico's own policies may decide before" in tool(host, "matrix", **nowhere).stdout
     host.write("/srv/repo/web.conf", json.dumps(WEB))
-    assert "Calico's own" not in tool(host, "matrix", "/srv/repo", **nowhere).stdout
+    assert "Calico's own" not in tool(host, "matrix", "-C", "/srv/repo", **nowhere).stdout
 
 
 def test_without_arguments_it_is_the_current_folder_if_it_has_confs_and_else_the_host(host: Lab) -> None:
@@ -270,7 +284,7 @@ def test_another_programs_conf_makes_the_current_folder_no_workspace(host: Lab) 
     assert tool(host, "check", cwd="/srv/nginx").stdout.startswith("this host's confs: ")
     host.write("/srv/nginx/web.conf", '{"name": "web", "type": "calico", ')
     assert tool(host, "check", cwd="/srv/nginx").stdout.startswith("confs: .; ")
-    assert "nginx.conf can't be read" in tool(host, "check", "/srv/nginx").stdout
+    assert "nginx.conf can't be read" in tool(host, "check", "-C", "/srv/nginx").stdout
 
 
 def test_a_profiles_that_another_conf_beside_it_uses_is_no_error_of_compile_either(host: Lab) -> None:
@@ -352,7 +366,7 @@ def test_who_may_not_look_is_told_and_gets_no_answer_from_less(host: Lab) -> Non
 @pytest.mark.parametrize(
     "argv",
     [
-        ("check", ""),
+        ("check", "-C", ""),
         ("check", "--profiles", ""),
         ("explain", "a", "b", "-C", ""),
         ("apply", "--confs", ""),

@@ -43,7 +43,7 @@ def test_without_it_the_answers_are_the_same(binary: Path, tmp_path: Path, witho
     (tmp_path / "web.conf").write_text(json.dumps(conf))
     for path in GOLDEN.glob("bad/CR10*/profiles/*.y*ml"):
         (tmp_path / "profiles" / f"{path.parent.parent.name}-{path.name}").write_bytes(path.read_bytes())
-    arguments = (str(binary), "check", str(tmp_path), "--format", "json")
+    arguments = (str(binary), "check", "-C", str(tmp_path), "--format", "json")
     with_it = run(_START + _CHECK, *arguments)
     assert with_it.returncode == 2, with_it.stderr
     assert "CR106" in with_it.stdout

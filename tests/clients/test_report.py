@@ -29,7 +29,7 @@ CONF = '{"name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet
 
 
 def report(folder: Path, out: Path, *args: str) -> str:
-    command = [sys.executable, "-m", "calico_rkt", "report", str(folder), "-o", str(out), *args]
+    command = [sys.executable, "-m", "calico_rkt", "report", "-C", str(folder), "-o", str(out), *args]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return out.read_text(encoding="utf-8")

@@ -51,7 +51,7 @@ def test_pre_commit_runs_both_hooks(repository, tmp_path_factory):
     run("git", "add", "-A", cwd=source)
     run("git", "commit", "-q", "--allow-empty", "-m", "hooks", cwd=source)
     revision = run("git", "rev-parse", "HEAD", cwd=source).stdout.strip()
-    hooks = [{"id": i, "args": ["net.d"]} for i in ("calico-rkt-check", "calico-rkt-test")]
+    hooks = [{"id": i, "args": ["-C", "net.d"]} for i in ("calico-rkt-check", "calico-rkt-test")]
     config = {"repos": [{"repo": str(source), "rev": revision, "hooks": hooks}]}
     (repository / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
     run("git", "add", "-A", cwd=repository)

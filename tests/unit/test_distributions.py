@@ -47,7 +47,7 @@ def test_the_wheel_s_commands_run_in_a_fresh_venv(built: Path, tmp_path: Path) -
     text = ran(programs / "compile-profile", "web.conf", "--target", "nftables", cwd=tmp_path)
     assert "table inet calico_rkt" in text
     assert ran(programs / "calico-rkt", "compile", "web.conf", "--target", "nftables", cwd=tmp_path) == text
-    assert "web" in ran(programs / "calico-rkt", "matrix", ".", cwd=tmp_path)
+    assert "web" in ran(programs / "calico-rkt", "matrix", "-C", ".", cwd=tmp_path)
     refused = subprocess.run(
         [programs / "calico-rkt", "install", "--yes"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

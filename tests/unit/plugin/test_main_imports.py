@@ -55,7 +55,7 @@ def test_attaching_imports_nothing_that_is_not_listed():
     assert not {m for m in found if m.startswith("calico_rkt.plugin.store.etcd")}
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["compile", str(EXAMPLE / "web.conf")], ["check", str(EXAMPLE)]])
+@pytest.mark.parametrize("argv", [["--help"], ["compile", str(EXAMPLE / "web.conf")], ["check", "-C", str(EXAMPLE)]])
 def test_a_command_that_needs_no_host_imports_nothing_of_what_works_on_one(argv):
     program = f"import sys; from calico_rkt.plugin.main import main; sys.argv[1:] = {argv!r}; main()"
     done = subprocess.run(

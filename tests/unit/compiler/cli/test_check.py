@@ -31,7 +31,7 @@ def workspace(tmp_path):
 
 
 def test_nothing_to_say(workspace, capsys):
-    assert main(["check", str(workspace)]) == 0
+    assert main(["check", "-C", str(workspace)]) == 0
     assert (
         capsys.readouterr().out
         == f"confs: {workspace}; overrides: {workspace}/profiles\n1 network checked: nothing to say\n"
@@ -41,7 +41,7 @@ def test_nothing_to_say(workspace, capsys):
 def test_a_rule_that_two_others_hide(workspace, capsys):
     path = workspace / "profiles" / "web.yaml"
     path.write_text(SHADOWED)
-    assert main(["check", str(workspace)]) == 1
+    assert main(["check", "-C", str(workspace)]) == 1
     out = capsys.readouterr().out
     assert f"{path}:5:5: CR801 warning: this rule decides nothing" in out
     assert f"together by {path}:3, {path}:4" in out
@@ -50,7 +50,7 @@ def test_a_rule_that_two_others_hide(workspace, capsys):
 
 def test_json(workspace, capsys):
     (workspace / "profiles" / "web.yaml").write_text(SHADOWED)
-    assert main(["check", str(workspace), "--format", "json"]) == 1
+    assert main(["check", "-C", str(workspace), "--format", "json"]) == 1
     (found,) = json.loads(capsys.readouterr().out)["findings"]
     assert (found["code"], found["line"]) == ("CR801", 5)
 
@@ -59,7 +59,7 @@ def test_json(workspace, capsys):
 def test_a_network_is_never_called_as_another_ones_id(workspace, capsys, other):
     for name in ("Web", other):
         (workspace / f"{name}.conf").write_text(CONF.replace('"web"', f'"{name}"'))
-    main(["check", str(workspace)])
+    main(["check", "-C", str(workspace)])
     out = capsys.readouterr().out
     assert ("CR711 error" in out) is (other == object_id("Web")), out
 
@@ -67,7 +67,7 @@ def test_a_network_is_never_called_as_another_ones_id(workspace, capsys, other):
 def test_errors_of_all_files_at_once(workspace, capsys):
     (workspace / "profiles" / "web.yaml").write_text("network: web\ningres: []\n")
     (workspace / "db.conf").write_text("{")
-    assert main(["check", str(workspace)]) == 2
+    assert main(["check", "-C", str(workspace)]) == 2
     out = capsys.readouterr().out
     assert "CR301 error" in out
     assert "db.conf" in out
@@ -76,7 +76,7 @@ def test_errors_of_all_files_at_once(workspace, capsys):
 @pytest.mark.parametrize("folder", ["absent", "."])
 def test_no_workspace(tmp_path, monkeypatch, capsys, folder):
     monkeypatch.chdir(tmp_path)
-    assert main(["check", folder]) == 2
+    assert main(["check", "-C", folder]) == 2
     assert "error" in capsys.readouterr().err
 
 
@@ -91,7 +91,7 @@ def test_all_problems_of_all_files_in_one_run(tmp_path):
             (tmp_path / "profiles" / f"{case.name}-{path.name}").write_bytes(path.read_bytes())
             wanted |= {d.code for d in parse_file(path.name, path.read_bytes()).diagnostics if d.is_error}
     (tmp_path / "profiles" / "huge.yaml").write_bytes(b"a" * 50 * 1024 * 1024)
-    command = [sys.executable, "-m", "calico_rkt", "check", str(tmp_path), "--format", "json"]
+    command = [sys.executable, "-m", "calico_rkt", "check", "-C", str(tmp_path), "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "")
     told = json.loads(done.stdout)["findings"]
@@ -105,14 +105,14 @@ def test_all_problems_of_all_files_in_one_run(tmp_path):
 @pytest.mark.parametrize("name", ["host", "outside"])
 def test_no_network_is_called_as_who_is_none(workspace, capsys, name):
     (workspace / "x.conf").write_text(CONF.replace('"web"', f'"{name}"'))
-    assert main(["check", str(workspace)]) == 2
+    assert main(["check", "-C", str(workspace)]) == 2
     assert f"x.conf: CR840 error: a network can't be called '{name}'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["Host", "outside1", "any", "endpoints"])
 def test_other_names_are_nobody_s(workspace, capsys, name):
     (workspace / "x.conf").write_text(CONF.replace('"web"', f'"{name}"'))
-    main(["check", str(workspace)])
+    main(["check", "-C", str(workspace)])
     assert "CR840" not in capsys.readouterr().out
 
 
@@ -127,7 +127,7 @@ def test_a_rule_or_a_promise_about_what_opens_no_flow_decides_nothing(workspace,
         f"network: web\ningress:\n  - {{action: Allow, protocol: {packet}}}\n"
         "tests:\n  - {name: t, from: {outside: true}, to: {network: web}, verdict: Allow, protocol: " + packet + "}\n"
     )
-    assert main(["check", str(workspace)]) == 1
+    assert main(["check", "-C", str(workspace)]) == 1
     out = capsys.readouterr().out
     assert "CR807 warning: this rule decides nothing" in out
     assert "CR812 warning: test 't' decides nothing" in out
@@ -139,7 +139,7 @@ def test_a_key_that_stands_twice_hides_no_other_problem(workspace, capsys):
         "network: web\ningress: []\ningress:\n  - {action: Alow}\n  - {action: Allow, action: Deny, protocol: tpc}\n"
     )
     (workspace / "web.conf").write_text(CONF.replace('"type": "calico"', '"type": "calico", "mtu": -1, "mtu": 0'))
-    assert main(["check", str(workspace)]) == 2
+    assert main(["check", "-C", str(workspace)]) == 2
     out = capsys.readouterr().out
     assert out.count("CR107") == 3
     for code in ("CR305", "CR308", "web.conf:1:"):
@@ -161,7 +161,7 @@ def accepted(workspace):
 
 
 def wrote(folder, *args, reason="why"):
-    main(["check", str(folder), "--write-baseline", "--reason", reason, *args])
+    main(["check", "-C", str(folder), "--write-baseline", "--reason", reason, *args])
     return (folder / "baseline.yaml").read_text()
 
 
@@ -173,7 +173,7 @@ def test_only_chosen_findings_are_accepted(accepted, capsys):
     assert "CR804" in second
     assert "open on purpose" in second
     assert "to be tidied" in second
-    assert main(["check", str(accepted)]) == 0
+    assert main(["check", "-C", str(accepted)]) == 0
     capsys.readouterr()
 
 

@@ -47,10 +47,10 @@ def test_holes_in_icmp_codes_are_said_in_every_command(net, denied, words):
     policy(net)
     subprocess.run(["cp", "-r", net, net.parent / "before"], check=True)
     policy(net, *(NO_ECHO % code for code in denied), ECHO)
-    assert f"api -> web: {words}\n" in run("matrix", "net.d", cwd=net.parent).stdout
+    assert f"api -> web: {words}\n" in run("matrix", "-C", "net.d", cwd=net.parent).stdout
     assert f"\n  {words}\n" in run("explain", "api", "web", "-C", "net.d", cwd=net.parent).stdout
     assert f"-> web: {words}\n" in run("diff", "before", "net.d", cwd=net.parent).stdout
-    report = run("report", "net.d", "-o", "-", "--since", "before", cwd=net.parent)
+    report = run("report", "-C", "net.d", "-o", "-", "--since", "before", cwd=net.parent)
     assert f"<li>{words}</li>" in report.stdout, report.stderr
     assert f"<span>{words}</span>" in report.stdout
     github = run("diff", "before", "net.d", "--format", "github", cwd=net.parent).stdout
@@ -69,7 +69,7 @@ def test_holes_in_icmp_codes_are_said_in_every_command(net, denied, words):
 )
 def test_port_0_is_said_where_it_is_meant_and_nowhere_else(net, field, ports):
     policy(net, f"action: Allow, protocol: TCP, destination: {{{field}}}")
-    assert f"api -> web: TCP port {ports}\n" in run("matrix", "net.d", cwd=net.parent).stdout
+    assert f"api -> web: TCP port {ports}\n" in run("matrix", "-C", "net.d", cwd=net.parent).stdout
 
 
 def test_flows_of_one_answer_share_no_packet(net):

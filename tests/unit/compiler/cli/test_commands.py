@@ -67,28 +67,28 @@ def copy_of(folder, name):
 
 def test_all_is_well(net):
     for command in ("check", "test"):
-        done = run(command, "net.d", cwd=net.parent)
+        done = run(command, "-C", "net.d", cwd=net.parent)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert run("test", "net.d", cwd=net.parent).stdout == f"{READ}2 tests and guardrails: 2 hold, 0 do not\n"
+    assert run("test", "-C", "net.d", cwd=net.parent).stdout == f"{READ}2 tests and guardrails: 2 hold, 0 do not\n"
 
 
 def test_a_broken_guardrail_names_a_packet_and_the_line(net):
     changed(net, "ports: [443]", 'ports: ["22:443"]')
-    done = run("test", "net.d", cwd=net.parent)
+    done = run("test", "-C", "net.d", cwd=net.parent)
     assert done.returncode == 1
     assert "CR811 error: never 'no telnet' does not hold (it is clear): TCP 198.51.100.1:49152" in done.stdout
     assert (
         "= ingress of web: net.d/profiles/web.yaml:3 Allow IPv4 TCP from 198.51.100.0/24 to port 22:443" in done.stdout
     )
-    assert run("check", "net.d", cwd=net.parent).returncode == 1
-    assert run("check", "net.d", "--ignore", "CR811", cwd=net.parent).returncode == 0
-    only = run("test", "net.d", "--only", "the front*", cwd=net.parent)
+    assert run("check", "-C", "net.d", cwd=net.parent).returncode == 1
+    assert run("check", "-C", "net.d", "--ignore", "CR811", cwd=net.parent).returncode == 0
+    only = run("test", "-C", "net.d", "--only", "the front*", cwd=net.parent)
     assert (only.returncode, only.stdout) == (0, f"{READ}1 tests and guardrails: 1 hold, 0 do not\n")
 
 
 def test_a_test_about_nobody_is_a_finding(net):
     changed(net, "from: {network: front}", "from: {network: frond}")
-    done = run("test", "net.d", cwd=net.parent)
+    done = run("test", "-C", "net.d", cwd=net.parent)
     assert done.returncode == 1
     assert (
         "CR812 warning: test 'the front end does not reach us' decides nothing: no conf here has the network 'frond'"
@@ -98,7 +98,7 @@ def test_a_test_about_nobody_is_a_finding(net):
 
 def test_coverage_lists_rules_that_no_test_decides(net):
     changed(net, "  - default\n", "  - {action: Deny, protocol: UDP}\n  - default\n")
-    done = run("test", "net.d", "--coverage", cwd=net.parent)
+    done = run("test", "-C", "net.d", "--coverage", cwd=net.parent)
     assert "no test decides net.d/profiles/web.yaml:3 Allow" in done.stdout
     assert "web.yaml:4" not in done.stdout
 
@@ -208,7 +208,7 @@ def test_explain_says_who_decides_at_both_ends(net):
         (("explain", "10.0.0.1/8", "web"), "nobody here is called '10.0.0.1/8'"),
         (("diff", "nowhere"), "git: no git repository is here"),
         (("diff", "a-folder", "none"), "git: no git repository is here"),
-        (("test", "none"), "the folder can't be read: No such file or directory"),
+        (("test", "-C", "none"), "the folder can't be read: No such file or directory"),
         (("test", "--only", "nothing"), "no test or guardrail is called 'nothing'"),
         (("check", "--ignore", "CR999"), "no finding has the code 'CR999'"),
         (("check", "--select", "804"), "no finding has the code '804'"),
@@ -229,41 +229,42 @@ def test_wrong_input_ends_with_words(net, args, words):
 
 def test_an_error_of_one_file_stops_every_answer(net):
     (net / "profiles" / "front.yaml").write_text("network: front\ningress: null\n")
-    for command in (("test", "net.d"), ("matrix", "net.d"), ("explain", "web", "front", "-C", "net.d")):
+    for command in (("test", "-C", "net.d"), ("matrix", "-C", "net.d"), ("explain", "web", "front", "-C", "net.d")):
         done = run(*command, cwd=net.parent)
         assert done.returncode == 2
         assert "CR303" in done.stderr
         assert done.stdout == ""
-    done = run("check", "net.d", "--format", "sarif", cwd=net.parent)
+    done = run("check", "-C", "net.d", "--format", "sarif", cwd=net.parent)
     assert done.returncode == 2
     assert json.loads(done.stdout)["runs"][0]["results"][0]["ruleId"] == "CR303"
-    unread = run("check", "none", "--format", "json", cwd=net.parent)
+    unread = run("check", "-C", "none", "--format", "json", cwd=net.parent)
     assert (unread.returncode, unread.stderr) == (2, "")
     assert json.loads(unread.stdout)["problems"][0]["code"] == "CR701"
 
 
 def test_matrix_in_every_format(net):
-    text = run("matrix", "net.d", cwd=net.parent).stdout
+    text = run("matrix", "-C", "net.d", cwd=net.parent).stdout
     assert "outside -> web: TCP port 443 from 198.51.100.0/24\n" in text
-    rows = run("matrix", "net.d", "--format", "csv", cwd=net.parent).stdout.splitlines()
+    rows = run("matrix", "-C", "net.d", "--format", "csv", cwd=net.parent).stdout.splitlines()
     assert "outside,web,some,TCP port 443 from 198.51.100.0/24,net.d/profiles/web.yaml:3" in rows
     assert (
-        "| TCP port 443 from 198.51.100.0/24 |" in run("matrix", "net.d", "--format", "markdown", cwd=net.parent).stdout
+        "| TCP port 443 from 198.51.100.0/24 |"
+        in run("matrix", "-C", "net.d", "--format", "markdown", cwd=net.parent).stdout
     )
-    cells = json.loads(run("matrix", "net.d", "--format", "json", cwd=net.parent).stdout)["cells"]
+    cells = json.loads(run("matrix", "-C", "net.d", "--format", "json", cwd=net.parent).stdout)["cells"]
     assert {c["reach"] for c in cells} == {"all", "some", "none"}
-    done = run("matrix", "net.d", "--format", "svg", "-o", "who.svg", cwd=net.parent)
+    done = run("matrix", "-C", "net.d", "--format", "svg", "-o", "who.svg", cwd=net.parent)
     assert (done.returncode, done.stdout) == (0, "")
     assert "<title>outside -&gt; web: TCP port 443" in (net.parent / "who.svg").read_text()
 
 
 def test_output_to_a_full_disk_or_a_closed_pipe(net):
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
-        command = [sys.executable, "-m", "calico_rkt", "matrix", "net.d"]
+        command = [sys.executable, "-m", "calico_rkt", "matrix", "-C", "net.d"]
         done = subprocess.run(command, cwd=net.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "calico-rkt matrix: the output can't be written: No space left on device\n"
-    shell = f"{sys.executable} -m calico_rkt matrix net.d >&-; echo $?"
+    shell = f"{sys.executable} -m calico_rkt matrix -C net.d >&-; echo $?"
     closed = subprocess.run(["sh", "-c", shell], cwd=net.parent, capture_output=True, text=True, check=False)
     assert (closed.stdout, closed.stderr) == ("2\n", "calico-rkt matrix: stdout is closed\n")
 
@@ -281,7 +282,7 @@ def long_work(tmp_path):
 
 def test_long_work_is_told_on_a_terminal_and_ends_on_ctrl_c(long_work):
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "calico_rkt", "matrix", ".", "--format", "svg", "-o", "who.svg"]
+    command = [sys.executable, "-m", "calico_rkt", "matrix", "-C", ".", "--format", "svg", "-o", "who.svg"]
     process = subprocess.Popen(command, cwd=long_work, stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)
     said = b""
@@ -302,7 +303,7 @@ def test_long_work_is_told_on_a_terminal_and_ends_on_ctrl_c(long_work):
 def test_nothing_is_told_where_nobody_watches(long_work):
     for n in range(20, 150):
         (long_work / f"net{n}.conf").unlink()
-    done = run("matrix", ".", cwd=long_work)
+    done = run("matrix", "-C", ".", cwd=long_work)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -359,7 +360,7 @@ def test_icmp_that_opens_no_flow_is_allowed_in_no_answer(net, tmp_path, kind):
     rule = "network: web\ningress:\n  - {action: Allow, protocol: ICMP, icmp: {type: %d}}\n"
     (net / "profiles" / "web.yaml").write_text(rule % kind)
     (old / "profiles" / "web.yaml").write_text("network: web\ningress: []\n")
-    for command in (("matrix", "."), ("explain", "front", "web"), ("explain", "front", "web", "icmp")):
+    for command in (("matrix", "-C", "."), ("explain", "front", "web"), ("explain", "front", "web", "icmp")):
         said = run(*command, cwd=net).stdout
         assert f"ICMP type {kind}" not in said
         assert "front -> web: ALLOWED" not in said

@@ -36,7 +36,7 @@ def shell(line):
 
 
 @pytest.mark.usefixtures("net")
-@pytest.mark.parametrize("command", ["check net.d", "check none", "schema"])
+@pytest.mark.parametrize("command", ["check -C net.d", "check -C none", "schema"])
 @pytest.mark.parametrize(
     ("redirected", "status"),
     [
@@ -51,7 +51,7 @@ def shell(line):
 def test_what_can_not_be_written_is_status_2_and_never_findings(command, redirected, status):
     well = shell(f"{PROGRAM} {command}")
     done = shell(f"{PROGRAM} {command} {redirected}")
-    if command == "check none" and redirected == ">/dev/full":  # all that it says is on stderr
+    if command == "check -C none" and redirected == ">/dev/full":  # all that it says is on stderr
         assert (done.returncode, done.stderr) == (well.returncode, well.stderr)
     elif status is None:
         assert (done.returncode, done.stdout) == (well.returncode, well.stdout)
@@ -61,7 +61,7 @@ def test_what_can_not_be_written_is_status_2_and_never_findings(command, redirec
 
 
 @pytest.mark.usefixtures("net")
-@pytest.mark.parametrize("command", ["check net.d", "check --help", "compile net.d/web.conf"])
+@pytest.mark.parametrize("command", ["check -C net.d", "check --help", "compile net.d/web.conf"])
 @pytest.mark.parametrize("stream", ["|", "2>&1 |"])
 def test_a_reader_that_goes_away_leaves_no_words(command, stream):
     # The reader is gone before anything is written, so there is no race: it ends while the command still starts.
@@ -71,12 +71,12 @@ def test_a_reader_that_goes_away_leaves_no_words(command, stream):
 
 @pytest.mark.usefixtures("net")
 @pytest.mark.parametrize("style", ["json", "sarif", "markdown", "github"])
-@pytest.mark.parametrize("command", ["check none", "diff none other", "matrix none"])
+@pytest.mark.parametrize("command", ["check -C none", "diff none other", "matrix -C none"])
 def test_what_can_not_be_read_is_told_in_the_format_that_was_asked_for(command, style):
     done = shell(f"{PROGRAM} {command} --format {style}")
     assert done.returncode == 2
     if "invalid choice" in done.stderr:
-        assert command == "matrix none"
+        assert command == "matrix -C none"
         return
     assert done.stderr == ""
     assert "CR7" in done.stdout
@@ -87,7 +87,7 @@ def test_what_can_not_be_read_is_told_in_the_format_that_was_asked_for(command, 
 @pytest.mark.usefixtures("net")
 @pytest.mark.parametrize("style", ["text", "csv", "svg"])
 def test_elsewhere_it_is_told_on_stderr(style):
-    done = shell(f"{PROGRAM} matrix none --format {style}")
+    done = shell(f"{PROGRAM} matrix -C none --format {style}")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "none: CR701 error: the folder can't be read: No such file or directory\n"
 
@@ -105,7 +105,7 @@ def test_elsewhere_it_is_told_on_stderr(style):
 )
 def test_an_output_that_can_not_be_is_named_as_it_was_given(net, output, words):
     before = sorted(net.rglob("*"))
-    done = shell(f"{PROGRAM} matrix net.d -o {output}")
+    done = shell(f"{PROGRAM} matrix -C net.d -o {output}")
     assert done.returncode == 2
     assert done.stderr.startswith("calico-rkt matrix: ")
     assert words in done.stderr
@@ -212,7 +212,7 @@ def test_no_progress_of_quick_work_nor_on_what_can_not_redraw():
 @pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_colour_is_for_terminals_that_want_it(net, env, coloured):
     env = {"NO_COLOR": "", **env}
-    shown, _, status = on_a_terminal("-m", "calico_rkt", "check", str(net / "none"), env=env)
+    shown, _, status = on_a_terminal("-m", "calico_rkt", "check", "-C", str(net / "none"), env=env)
     assert status == 2
     assert ("\x1b[1;31merror\x1b[0m" in shown) is coloured
     assert ("\x1b" in shown) is coloured

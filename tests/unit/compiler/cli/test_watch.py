@@ -34,7 +34,7 @@ def until(stream, words):
 
 
 def test_each_change_is_answered_and_ctrl_c_ends(net):
-    command = [sys.executable, "-u", "-m", "calico_rkt", "check", str(net), "--watch"]
+    command = [sys.executable, "-u", "-m", "calico_rkt", "check", "-C", str(net), "--watch"]
     override = net / "profiles" / "web.yaml"
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as check:
         try:
@@ -60,7 +60,7 @@ def test_each_change_is_answered_and_ctrl_c_ends(net):
 
 @pytest.mark.parametrize("more", [["--format", "json"], ["--revision", "HEAD"], ["--write-baseline"]])
 def test_what_is_no_folder_for_people_is_refused(net, more):
-    command = [sys.executable, "-m", "calico_rkt", "check", str(net), "--watch", *more]
+    command = [sys.executable, "-m", "calico_rkt", "check", "-C", str(net), "--watch", *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "--watch is for people who edit files" in done.stderr

@@ -50,14 +50,14 @@ def few_labels(net, monkeypatch):
 
 
 COMMANDS = {
-    "matrix new": "outside -> web: undecided: more than ",
+    "matrix -C new": "outside -> web: undecided: more than ",
     "explain outside web -C new": "undecided: outside -> web: more than ",
-    "test new": "CR830 error: test 'nobody comes in' is not decided: outside -> web: more than ",
+    "test -C new": "CR830 error: test 'nobody comes in' is not decided: outside -> web: more than ",
     "diff old new": "undecided: outside -> web: more than ",
     "diff old new --within-guardrails": "undecided: outside -> web: more than ",
     "diff old new --format github": "::error title=calico-rkt CR814::the difference is not decided: outside -> web",
-    "report new -o -": "more than ",
-    "report new -o - --since old": "undecided: outside -&gt; web: more than ",
+    "report -C new -o -": "more than ",
+    "report -C new -o - --since old": "undecided: outside -&gt; web: more than ",
 }
 
 
@@ -74,11 +74,11 @@ def test_too_much_work_is_given_up_aloud(command, capsys):
 
 @pytest.mark.usefixtures("net", "little")
 def test_a_test_that_is_not_decided_is_not_said_to_fail(capsys):
-    assert review("report", ["new", "-o", "-"]) == 2
+    assert review("report", ["-C", "new", "-o", "-"]) == 2
     page = capsys.readouterr().out
     assert ">not decided</td>" in page
     assert "0 of which do not hold, 1 are not decided" in page
-    assert review("test", ["new"]) == 2
+    assert review("test", ["-C", "new"]) == 2
     assert capsys.readouterr().out.endswith("1 tests and guardrails: 0 hold, 0 do not, 1 are not decided\n")
 
 
@@ -94,7 +94,7 @@ def test_labels_that_are_too_many_are_given_up_aloud(command, capsys):
 
 @pytest.mark.usefixtures("net", "few_labels")
 def test_check_ends_with_2_where_it_gave_up(capsys):
-    assert review("check", ["new"]) == 2
+    assert review("check", ["-C", "new"]) == 2
     assert "CR805" in capsys.readouterr().out
 
 

@@ -28,7 +28,7 @@ ingress:
 
 
 def check(folder, *args, env=None):
-    command = [sys.executable, "-m", "calico_rkt", "check", ".", *args]
+    command = [sys.executable, "-m", "calico_rkt", "check", "-C", ".", *args]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
     )

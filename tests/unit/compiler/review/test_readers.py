@@ -31,7 +31,7 @@ def test_a_version_newer_than_the_runtimes_of_debian_12(tmp_path, version, told)
 
 def test_check_ends_with_1_and_a_question_is_answered_all_the_same(tmp_path, capsys):
     (tmp_path / "web.conf").write_text(CONF % '"cniVersion": "1.1.0",')
-    assert review("check", [str(tmp_path)]) == 1
+    assert review("check", ["-C", str(tmp_path)]) == 1
     assert "web.conf: CR224 warning: cniVersion 1.1.0 is refused by podman 4" in capsys.readouterr().out
-    assert review("matrix", [str(tmp_path)]) == 0
+    assert review("matrix", ["-C", str(tmp_path)]) == 0
     assert "CR224" not in str(capsys.readouterr())

@@ -105,7 +105,9 @@ def workspace(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [["check", "."], ["test", "."], ["compile", "web.conf"], ["matrix", "."]])
+@pytest.mark.parametrize(
+    "command", [["check", "-C", "."], ["test", "-C", "."], ["compile", "web.conf"], ["matrix", "-C", "."]]
+)
 def test_every_answer_says_it_with_the_reason_the_versions_and_the_way_out(workspace, capsys, monkeypatch, command):
     monkeypatch.chdir(workspace)
     assert main(command) == 2

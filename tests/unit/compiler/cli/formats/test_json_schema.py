@@ -54,12 +54,12 @@ def net(tmp_path_factory):
 @pytest.mark.parametrize(
     ("command", "form"),
     [
-        ("check net.d", "check"),
-        ("check bad", "check"),
-        ("check nowhere", "problems"),
-        ("test net.d", "test"),
-        ("test net.d --coverage", "test"),
-        ("test bad", "problems"),
+        ("check -C net.d", "check"),
+        ("check -C bad", "check"),
+        ("check -C nowhere", "problems"),
+        ("test -C net.d", "test"),
+        ("test -C net.d --coverage", "test"),
+        ("test -C bad", "problems"),
         ("diff before net.d", "diff"),
         ("diff net.d before --within-guardrails", "diff"),
         ("diff before net.d --within-guardrails", "diff"),
@@ -70,8 +70,8 @@ def net(tmp_path_factory):
         ("explain web web icmp/8 -C net.d", "explain"),
         ("explain web moon -C net.d", "problems"),
         ("rule CR301", "rule"),
-        ("matrix net.d", "matrix"),
-        ("matrix bad", "problems"),
+        ("matrix -C net.d", "matrix"),
+        ("matrix -C bad", "problems"),
     ],
 )
 def test_every_answer_is_as_its_schema_says(net, command, form):
@@ -87,7 +87,7 @@ def test_the_schema_is_one_and_is_printed():
 
 
 def test_the_schema_refuses_what_no_command_says(net):
-    document = json.loads(run("matrix", "net.d", "--format", "json", cwd=net).stdout)
+    document = json.loads(run("matrix", "-C", "net.d", "--format", "json", cwd=net).stdout)
     for broken in (
         document | {"version": 2},
         document | {"format": "calico-rkt.check"},

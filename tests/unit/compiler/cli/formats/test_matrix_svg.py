@@ -43,7 +43,7 @@ def square(n, cell=None):
 def test_the_picture_of_the_demo_is_what_the_demo_s_matrix_says_today(demo):
     kept = (ROOT / "docs" / "demo-matrix.svg").read_text(encoding="utf-8")
     assert kept == render_matrix("svg", demo, colour=False), (
-        "write it anew: calico-rkt matrix docs/examples/two-networks --format svg -o docs/demo-matrix.svg"
+        "write it anew: calico-rkt matrix -C docs/examples/two-networks --format svg -o docs/demo-matrix.svg"
     )
 
 
