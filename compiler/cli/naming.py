@@ -19,9 +19,9 @@ def add_confs(parser: argparse.ArgumentParser, usual: str, *, dest: str, action:
     parser.add_argument("-C", "--confs", dest=dest, action=action, metavar="DIR", type=folder, help=words)
 
 
-def add_workspace(parser: argparse.ArgumentParser, *, revision: bool = True) -> None:
+def add_workspace(parser: argparse.ArgumentParser, *, usual: str = _HERE, revision: bool = True) -> None:
     """-C, --profiles and --revision of a review, which is about one folder: args.folder, .profiles, .revision."""
-    add_confs(parser, _HERE, dest="folder", action=_OneFolder)
+    add_confs(parser, usual, dest="folder", action=_OneFolder)
     add_profiles(parser)
     if revision:
         parser.add_argument("--revision", metavar="REV", help="the files as they were in this git revision")

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from calico_rkt.compiler.cli.formats.json_document import document
-from calico_rkt.compiler.cli.places import add_folder_option, here, named
+from calico_rkt.compiler.cli.naming import add_workspace
+from calico_rkt.compiler.cli.places import here, named
 from calico_rkt.compiler.cli.preface import ended, read_values, say
 from calico_rkt.compiler.cli.process import write_stdout
 from calico_rkt.compiler.diagnostics import CompileError
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="a folder, a git revision or REV:DIR (default: this host's files)",
     )
-    add_folder_option(parser, revision=False)
+    add_workspace(parser, usual="this host's own files", revision=False)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
 
 
