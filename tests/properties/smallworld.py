@@ -10,10 +10,10 @@ from itertools import combinations, product
 
 from hypothesis import strategies as st
 
-from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
+from calico_rkt.compiler.ir.evaluate import End, Packet
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, PortRange, Rule, Side, ToHost
 from calico_rkt.compiler.ir.selector_parser import parse_selector
-from tests.worlds import conf, world
+from tests.worlds import conf, plain_verdict, world
 
 NAMES = ("web", "db", "ext")
 OTHERS = "other endpoints"
@@ -149,11 +149,6 @@ def packets(source, destination):
     )
 
 
-def _essential(packet):
-    v6 = packet.source.address.version == 6  # an IPv4 packet, too, may say that it carries protocol 58
-    return v6 and packet.protocol == 58 and packet.icmp.type in (130, 131, 132, 133, 135, 136)
-
-
 class SmallWorld:
     """The World of Drawn networks by name, and beside it the plain meaning of docs/semantics.md, over whole lists."""
 
@@ -191,44 +186,13 @@ class SmallWorld:
 
     def verdict(self, source, destination, packet):
         """None: left to the host."""
-        if source in NAMES:
-            own = self.drawn[source]
-            if destination == "host" and _essential(packet):
-                return True
-            if not evaluate(own.egress, packet).allowed:
-                return False
-            if destination == "host":
-                felix = own.store != "local"
-                return None if felix else {ToHost.DROP: False, ToHost.RETURN: None, ToHost.ACCEPT: True}[own.to_host]
-        if destination in NAMES and source != "host":
-            return evaluate(self.drawn[destination].ingress, packet).allowed
-        return True
-
-
-def within(f, packet):
-    """Whether a flow's plain values hold the packet."""
-
-    def holds(ranges, value):
-        return ranges is None or any(lo <= value <= hi for lo, hi in ranges)
-
-    def inside(nets, address):
-        return any(address.version == n.version and address in n for n in nets)
-
-    def net(said, address):
-        return said is None or ((not said.nets or inside(said.nets, address)) and not inside(said.not_nets, address))
-
-    def label(selector, found):
-        return selector is None or (found is not None and selector.matches(found))
-
-    icmp = packet.icmp or Icmp(0, 0)
-    return (
-        holds(f.protocols, packet.protocol)
-        and (f.ports is None or (packet.protocol in (6, 17, 132) and holds(f.ports, packet.destination.port)))
-        and (f.source_ports is None or (packet.protocol in (6, 17, 132) and holds(f.source_ports, packet.source.port)))
-        and (f.icmp_types is None or (packet.protocol in (1, 58) and holds(f.icmp_types, icmp.type)))
-        and (f.icmp_codes is None or (packet.protocol in (1, 58) and holds(f.icmp_codes, icmp.code or 0)))
-        and net(f.source, packet.source.address)
-        and net(f.destination, packet.destination.address)
-        and label(f.source_selector, packet.source.labels)
-        and label(f.destination_selector, packet.destination.labels)
-    )
+        networks = self.world.networks
+        felix = source in NAMES and self.drawn[source].store != "local"
+        return plain_verdict(
+            packet,
+            networks.get(source),
+            networks.get(destination),
+            from_host=source == "host",
+            to_host=destination == "host",
+            felix=felix,
+        )

@@ -88,7 +88,7 @@ def test_the_flows_of_every_format_are_those_of_the_answer(drawn):
 @given(BEFORE_AND_AFTER)
 @settings(max_examples=25, deadline=None)
 def test_the_words_of_a_case_hold_the_packets_that_its_values_hold(drawn):
-    from tests.properties.smallworld import within
+    from tests.worlds import within
 
     w = SmallWorld(drawn[1])
     for case in cases(w.world, ALL):

@@ -29,8 +29,8 @@ from tests.properties.smallworld import (
     Drawn,
     SmallWorld,
     packets,
-    within,
 )
+from tests.worlds import within
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 """Without that which explains a failure: it traces every line, and with it shrinking takes minutes."""
