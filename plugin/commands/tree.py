@@ -43,6 +43,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
             "detach": _here("detach", "take away what attach made"),
             "netavark": _here("netavark", "one call of netavark's, for podman 5 and later"),
         },
+        "begin": {
+            "init": _here("init", "write a first network for the runtime that is here"),
+            "network": _here("network", "write another network: network add NAME SUBNET"),
+        },
         "keep this host": {
             "ls": _here("ls", "which container is where: network, address, state"),
             "gc": _here("gc", "free endpoints whose network namespace is gone, and name what is kept"),

@@ -14,7 +14,10 @@ import pytest
 
 from tests.chroots.host import DebianHost
 from tests.chroots.runc import without_controllers
+from tests.clients.support.cri import pause
+from tests.clients.support.crictl import crictl
 from tests.clients.support.lab import Lab, environment, until
+from tests.clients.support.oci_image import image
 from tests.clients.support.readme import commands, follow
 from tests.clients.support.rkt import Rkt
 
@@ -33,6 +36,22 @@ _STORAGE_HERE = """[storage]
 driver = "vfs"
 runroot = "/run/containers/storage"
 graphroot = "/var/lib/containers/storage"
+"""
+# No systemd is here, the limit of a score can't be lowered, and a file system in memory takes the layers of images.
+_SYSTEMCTL = """#!/bin/sh
+set -eu
+[ "$*" = "restart containerd" ]
+cd /run
+if [ -e containerd.pid ]; then kill "$(cat containerd.pid)"; else
+    mkdir -p /var/lib/containerd
+    mount -t tmpfs tmpfs /var/lib/containerd
+fi
+while ctr version >/dev/null 2>&1; do sleep 0.1; done
+here='/^ *\\[plugins."io.containerd.grpc.v1.cri"\\]/a restrict_oom_score_adj = true'
+sed "$here" /etc/containerd/config.toml >here.toml
+setsid sh -c 'echo $$ >containerd.pid; exec containerd -c here.toml' </dev/null >/var/log/containerd.log 2>&1 &
+for _ in $(seq 300); do ctr version >/dev/null 2>&1 && exit; sleep 0.1; done
+exit 1
 """
 _PIP = Path("/etc/pip.conf")
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -106,14 +125,48 @@ def containerd(host: DebianHost) -> None:
         host.out("ctr", "task", "kill", "-s", "SIGKILL", name)
         until(lambda task=name: host.run("ctr", "task", "delete", task).returncode == 0, f"{name} has ended")
     assert host.left(), "as the page says: ctr detaches nothing that it left in the background"
-    assert host.out("calico-rkt", "gc").count("freed ") == 2
+    host.out("calico-rkt", "detach", "back", "back")
+    assert host.out("calico-rkt", "gc").count("freed ") == 1
     assert host.left() == {}
+
+
+def cri(host: DebianHost) -> None:
+    """The section about containerd's CRI. Its crictl and its two images are made here, not fetched."""
+    without_controllers(host)
+
+    def serve_and_fetch() -> None:
+        host.put(crictl(), "/usr/local/bin/crictl")
+        host.path(host.write("/usr/local/sbin/systemctl", _SYSTEMCTL)).chmod(0o755)
+        host.out("systemctl", "restart", "containerd")
+        box = {
+            f"bin/{name}": host.path("/bin/busybox").read_bytes() for name in ("busybox", "httpd", "timeout", "wget")
+        }
+        for name, files, command in (
+            (_sandbox_image(host), {"pause": pause(host)}, "/pause"),
+            ("docker.io/library/busybox:latest", box, "/bin/busybox"),
+        ):
+            host.path("/tmp/image.tar").write_bytes(image(name, files, command))
+            host.out("ctr", "-n", "k8s.io", "images", "import", "/tmp/image.tar")
+
+    host.online("apt-get", "install", "-y", "--no-install-recommends", "busybox-static")
+    assert follow(host, "containerd's CRI", serve_and_fetch).stdout.decode().endswith("web is closed\n")
+    back = host.out("sh", "-c", "crictl ps -q --pod $(crictl pods -q --name back)").strip()
+    opens(host, lambda: host.run("crictl", "exec", back, *_FETCH, "http://10.91.0.1:8080/busybox").returncode == 0)
+    host.out("crictl", "rmp", "-fa")
+    assert host.left() == {}
+
+
+def _sandbox_image(host: DebianHost) -> str:
+    """The name of the image that this containerd holds a pod's namespaces with."""
+    found = re.search(r'sandbox_image = "(.*)"', host.out("containerd", "config", "default"))
+    assert found
+    return found[1]
 
 
 @pytest.mark.kernel
 @pytest.mark.clients
 @pytest.mark.slow
-@pytest.mark.parametrize("section", [podman, containerd], ids=lambda section: section.__name__)
+@pytest.mark.parametrize("section", [podman, containerd, cri], ids=lambda section: section.__name__)
 def test_a_stranger_s_first_ten_minutes(
     debian: Callable[..., DebianHost], section: Callable[[DebianHost], None]
 ) -> None:
@@ -127,7 +180,9 @@ def test_a_stranger_s_first_ten_minutes(
 def test_rkt_s_confs_are_what_rkt_reads(lab: Lab) -> None:
     """The section's own files through rkt's contract; installing for rkt is tried where install is."""
     lines = [line for line in commands("rkt").splitlines(keepends=True) if not line.startswith(("dist/", "compile-"))]
-    lab.out("sh", "-euc", "".join(lines))
+    lab.out("mkdir", "/opt/bin")
+    lab.out("ln", "-s", "/opt/cni/bin/calico", "/opt/bin/calico-rkt")
+    lab.out("sh", "-euc", "PATH=/opt/bin:$PATH\n" + "".join(lines))
     stage0 = Rkt(lab)
     first, second = (lab.path(f"/etc/rkt/net.d/{name}").read_bytes() for name in ("10-web.conf", "20-back.conf"))
     pod = stage0.pod()

@@ -40,6 +40,10 @@ class Containerd:
         for old in folder.iterdir():
             old.unlink()
         self._lab.write(f"/etc/cni/net.d/10-{network['name']}.conf", json.dumps(network))
+        self.run_here(name, *argv)
+
+    def run_here(self, name: str, *argv: str) -> None:
+        """The same in the network of the folder's first file."""
         log = self._lab.path(f"{_FOLDER}/{name}.log")
         with log.open("wb") as stream:
             self._running[name] = self._lab.start(

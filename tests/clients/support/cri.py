@@ -134,7 +134,7 @@ def cri(lab: Lab, program: Path) -> Iterator[tuple[Cri, Daemon]]:
     try:
         daemon.start(lambda: made("info").returncode == 0)
         for name, files, command in (
-            (_PAUSE, {"pause": _pause(lab)}, "/pause"),
+            (_PAUSE, {"pause": pause(lab)}, "/pause"),
             (_BOX, _box(lab.path("/run/lab/rootfs")), "/bin/sh"),
         ):
             lab.path(f"{_FOLDER}/image.tar").write_bytes(image(name, files, command))
@@ -146,7 +146,7 @@ def cri(lab: Lab, program: Path) -> Iterator[tuple[Cri, Daemon]]:
         daemon.stop()
 
 
-def _pause(lab: Lab) -> bytes:
+def pause(lab: Lab) -> bytes:
     """The program of the container that holds a pod's namespaces."""
     source = lab.write(f"{_FOLDER}/pause.c", _PAUSING)
     lab.out("gcc", "-static", "-Os", "-s", "-o", f"{_FOLDER}/pause", source)

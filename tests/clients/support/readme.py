@@ -12,6 +12,8 @@ from tests.chroots.host import DebianHost
 README = Path(__file__).resolve().parents[3] / "README.md"
 _ONLINE = ("apt-get ", "make ")
 """What has to reach the machine's package sources; all else stays in the host's own network."""
+_FETCHED = ("curl ", "crictl pull ")
+"""What comes from places that no test asks: the test puts it there."""
 _BUILDS = 1500.0
 """Seconds that Debian's packages, Python's and the build may take on a machine that does much else."""
 
@@ -30,7 +32,8 @@ def follow(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a section's commands in /root/calico-rkt, to the first that fails: packages first, then all else at once.
 
-    prepared: called between the two, for what a machine does that is no container, such as starting a service.
+    prepared: called between the two, for what a machine does that is no container, such as starting a service, and for
+    what the section fetches from elsewhere.
     """
     lines = commands(section).splitlines(keepends=True)
     there = "cd /root/calico-rkt && "
@@ -38,7 +41,7 @@ def follow(
         if line.startswith(_ONLINE):
             host.online("bash", "-c", there + line, patience=_BUILDS)
     prepared()
-    script = "".join(line for line in lines if not line.startswith(_ONLINE))
+    script = "".join(line for line in lines if not line.startswith(_ONLINE + _FETCHED))
     done = host.run("bash", "-euc", there + "true\n" + script)
     assert done.returncode == 0, f"{section}: {done.stdout.decode()}{done.stderr.decode()}"
     return done
