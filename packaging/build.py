@@ -33,6 +33,8 @@ LAUNCHER = ROOT / "plugin" / "agent"
 """Where launcher*.c and their header are."""
 MAIN = ROOT / "packaging" / "zip_main.py"
 SHARE = ROOT / "packaging" / "share"
+MATERIALS = "sbom.cdx.json"
+"""The bill of materials, in the file and beside it."""
 YAML = ROOT / "packaging" / "zip_yaml.py"
 
 
@@ -101,7 +103,10 @@ def build_id() -> str:
 
 def application(build: str) -> bytes:
     """The zip application; stored, since inflating costs more than reading."""
-    from licenses import licences  # beside this file: where it is a script, that is all it takes
+    from licenses import distributions, licences  # beside this file: where it is a script, that is all it takes
+    from materials import materials
+
+    from calico_rkt import __version__
 
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -115,6 +120,7 @@ def application(build: str) -> bytes:
                 archive.writestr(zipfile.ZipInfo(name + "c", EPOCH), bytecode(name, path))
         for name, data in (*share(), *((f"licenses/{name}", text) for name, text in licences(DEPENDENCIES))):
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
+        archive.writestr(zipfile.ZipInfo(MATERIALS, EPOCH), materials(__version__, distributions(DEPENDENCIES)))
     return out.getvalue()
 
 
@@ -153,6 +159,8 @@ def main() -> None:
     fresh.chmod(stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
     fresh.replace(target)
     launcher.unlink()
+    with zipfile.ZipFile(target) as inside:
+        (DIST / MATERIALS).write_bytes(inside.read(MATERIALS))
     print(f"dist/calico: {target.stat().st_size / 1e6:.1f} MB")
 
 

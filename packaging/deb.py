@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 DEBIAN = ROOT / "packaging" / "debian"
+MATERIALS = "sbom.cdx.json"
 EPOCH = 315532800
 """1980, as in the zip: where no commit says when."""
 VERSION = re.compile(r"[0-9][0-9A-Za-z.+~]*\Z")
@@ -64,6 +65,11 @@ def staged(folder: Path, plugin: Path, number: str) -> Path:
     shutil.copytree(DEBIAN, top / "debian")
     shutil.copy(DIST / "calico", top / "installer")
     shutil.copy(plugin, top / "calico")
+    with zipfile.ZipFile(plugin) as inside:
+        if MATERIALS in inside.namelist():  # builds of before have none
+            (top / MATERIALS).write_bytes(inside.read(MATERIALS))
+            with (top / "debian" / "docs").open("a") as docs:
+                docs.write(f"{MATERIALS}\n")
     shutil.copy(ROOT / "README.md", top / "README.md")
     shutil.copytree(ROOT / "docs", top / "docs")
     shutil.copy(ROOT / "CHANGELOG", top / "docs" / "CHANGELOG")

@@ -88,6 +88,27 @@ def artefacts() -> None:
     files = sorted(path for path in DIST.iterdir() if path.name != "SHA256SUMS")
     sums = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
     (DIST / "SHA256SUMS").write_text("".join(sums))
+    sign(DIST / "SHA256SUMS")
+
+
+def key() -> tuple[str, str]:
+    """The key that git signs with, and its kind; both empty where it has none."""
+    asked = (["git", "config", name] for name in ("user.signingkey", "gpg.format"))
+    found, kind = (
+        subprocess.run(a, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() for a in asked
+    )
+    return (found, kind or "openpgp") if found else ("", "")
+
+
+def sign(path: Path) -> None:
+    """PATH.asc by GnuPG or PATH.sig by OpenSSH, as git is configured; without a key neither."""
+    found, kind = key()
+    if kind == "openpgp":
+        run("gpg", "--batch", "--yes", "--local-user", found, "--armor", "--detach-sign", str(path))
+    elif kind == "ssh":
+        run("ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", str(Path(found).expanduser()), str(path))
+    elif kind:
+        sys.exit(f"release: git's gpg.format is {kind}, and SHA256SUMS is signed with openpgp or ssh only")
 
 
 def main() -> None:
@@ -99,11 +120,13 @@ def main() -> None:
     if found := refusals(args.version):
         sys.exit("release: " + "\nrelease: ".join(found))
     head, branch = git("rev-parse", "HEAD"), git("branch", "--show-current")
+    words = f"of the tag and of SHA256SUMS by {key()[0]}" if key()[0] else "none: git has no user.signingkey"
     steps = (
         f"{args.gate}                                    has to succeed",
         f"{CODE.relative_to(ROOT)}, CHANGELOG            {args.version}, {today()}",
         f"git commit, git tag v{args.version}            on {branch}, not pushed",
-        "dist/                                           calico, deb, wheel, sdist, SHA256SUMS",
+        "dist/                                           calico, deb, wheel, sdist, sbom.cdx.json, SHA256SUMS",
+        f"signature                                       {words}",
     )
     print("\n".join(f"release: {' '.join(step.split())}" for step in steps))
     if args.dry_run:
@@ -114,7 +137,7 @@ def main() -> None:
     write(args.version)
     try:
         git("commit", "-q", "-a", "-m", f"Release {args.version}")
-        git("tag", "-a", f"v{args.version}", "-m", f"calico-rkt {args.version}")
+        git("tag", "-s" if key()[0] else "-a", f"v{args.version}", "-m", f"calico-rkt {args.version}")
         artefacts()
     except BaseException:
         subprocess.run(["git", "tag", "-d", f"v{args.version}"], cwd=ROOT, capture_output=True, check=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
 import subprocess
 import sys
+import tarfile
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,6 +205,15 @@ def test_lintian_has_nothing_to_say(packages: tuple[Path, ...], tmp_path: Path) 
     command = ["lintian", "--allow-root", str(packages[1])]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done
+
+
+def test_the_package_has_the_bill_of_materials_of_its_plugin(packages: tuple[Path, ...], binary: Path) -> None:
+    shown = ["dpkg-deb", "--fsys-tarfile", str(packages[1])]
+    files = subprocess.run(shown, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(files)) as inside:
+        found = {m.name: inside.extractfile(m).read() for m in inside if m.name.endswith("sbom.cdx.json")}
+    with zipfile.ZipFile(binary) as plugin:
+        assert found == {"./usr/share/doc/calico-rkt/sbom.cdx.json": plugin.read("sbom.cdx.json")}
 
 
 def test_the_same_tree_makes_the_same_package(packages: tuple[Path, ...], binary: Path, tmp_path: Path) -> None:

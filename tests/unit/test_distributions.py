@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from calico_rkt.plugin.install.payload import checksum
 
@@ -89,11 +94,45 @@ def test_what_is_bundled_has_its_licence() -> None:
     assert all(len(text) > 500 for text in texts.values())
 
 
-def test_the_same_tree_makes_the_same_file(tmp_path: Path) -> None:
+def test_the_bill_of_materials_is_valid_and_names_what_is_bundled() -> None:
+    text = (ROOT / "dist" / "sbom.cdx.json").read_text()
+    with zipfile.ZipFile(ROOT / "dist" / "calico") as inside:
+        assert inside.read("sbom.cdx.json").decode() == text
+        bundled = {name.split("/")[1] for name in inside.namelist() if name.startswith("licenses/")}
+        folders = {name.split("/")[0] for name in inside.namelist() if name.endswith(".py") and "/" in name}
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    parts = {part["name"]: part for part in json.loads(text)["components"]}
+    python = {name for name, part in parts.items() if part["purl"].startswith("pkg:pypi/")}
+    assert parts.keys() - python == {"libyaml", "glibc", f"gcc-{_gcc()}"}
+    assert {name.lower() for name in bundled} == {"calico-rkt"} | python
+    assert folders == {"calico_rkt", "etcd", "yaml"} | python - {"python-etcd", "pyyaml"}
+    locked = (ROOT / "packaging" / "locks" / "build.txt").read_text()
+    assert all(f"{name}=={parts[name]['version']} " in locked for name in python)
+
+
+def _gcc() -> str:
+    return ran(os.environ.get("CC", "gcc"), "-dumpversion", cwd=ROOT).strip().partition(".")[0]
+
+
+def test_the_same_tree_makes_the_same_file_in_another_folder_of_another_user(tmp_path: Path) -> None:
+    """Tree, packages, umask, time zone, language and the order of sets are others."""
     first = checksum((ROOT / "dist" / "calico").read_bytes())  # of bytes pytest would show the difference, for hours
     ran("git", "clone", "-q", ROOT, "again", cwd=tmp_path)
     changes = subprocess.run(["git", "diff", "HEAD", "--binary"], cwd=ROOT, capture_output=True, check=True).stdout
     if changes:
         subprocess.run(["git", "apply"], cwd=tmp_path / "again", input=changes, check=True)
-    ran(sys.executable, "packaging/build.py", cwd=tmp_path / "again", PYTHONPATH="src", COLUMNS="40", LC_ALL="C")
+    shutil.copytree(sysconfig.get_path("purelib"), tmp_path / "packages", ignore=shutil.ignore_patterns("z3*", "mypy*"))
+    other = {
+        "PYTHONPATH": f"src:{tmp_path / 'packages'}",
+        "PYTHONHASHSEED": "7",
+        "COLUMNS": "40",
+        "LC_ALL": "C",
+        "TZ": "Asia/Kolkata",
+        "HOME": str(tmp_path),
+    }
+    bare = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
+    build = f"umask 077; exec {bare} packaging/build.py"
+    ran("sh", "-c", build, cwd=tmp_path / "again", **other)
     assert checksum((tmp_path / "again" / "dist" / "calico").read_bytes()) == first
+    materials = "dist/sbom.cdx.json"
+    assert (tmp_path / "again" / materials).read_bytes() == (ROOT / materials).read_bytes()

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Clone:
         done = subprocess.run(
             [sys.executable, "packaging/release.py", *words],
             cwd=self.folder,
-            env={**os.environ, **who, **environment},
+            env={**os.environ, **who, "GIT_CONFIG_GLOBAL": "/dev/null", **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -138,3 +139,75 @@ def test_a_failure_behind_the_tag_takes_tag_and_commit_back(clone: Clone) -> Non
     assert (done.returncode, "taken back: no tag, no commit" in done.stderr) == (1, True), done
     assert clone.state() == before
     assert (clone.folder / "CHANGELOG").read_text() == CHANGELOG
+
+
+@pytest.fixture
+def whole(clone: Clone) -> Clone:
+    """With as little as can be built, as quickly as can be."""
+    folder = clone.folder
+    (folder / "Makefile").write_text("binary deb:\n\tmkdir -p dist && echo $@ >dist/calico\n")
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "small"\nversion = "1"\n'
+    )
+    (folder / ".gitignore").write_text("/dist/\n*.egg-info/\n/build/\n/key*\n")
+    clone.commit()
+    return clone
+
+
+def by_ssh(clone: Clone) -> tuple[str, ...]:
+    key = clone.folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    signers = clone.folder / "key.signers"
+    signers.write_text(f"x {key.with_suffix('.pub').read_text()}")
+    for name, value in (("gpg.format", "ssh"), ("user.signingkey", str(key)), ("gpg.ssh.allowedSignersFile", signers)):
+        clone.git("config", name, str(value))
+    return ("ssh-keygen", "-Y", "verify", "-n", "file", "-f", str(signers), "-I", "x", "-s", "SHA256SUMS.sig")
+
+
+def by_gpg(clone: Clone) -> tuple[str, ...]:
+    subprocess.run(["gpg", "-q", "--batch", "--passphrase", "", "--quick-gen-key", "releaser", "ed25519"], check=True)
+    clone.git("config", "user.signingkey", "releaser")
+    return ("gpg", "-q", "--batch", "--verify", "SHA256SUMS.asc", "-")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", [by_ssh, by_gpg])
+def test_where_git_has_a_key_tag_and_checksums_are_signed(
+    whole: Clone, made: Callable[[Clone], tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "gpg" if made is by_gpg else "ssh-keygen"
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not here")
+    with tempfile.TemporaryDirectory(prefix="crk-") as home:  # the path of the agent's socket has 108 bytes
+        monkeypatch.setenv("GNUPGHOME", home)
+        verify = made(whole)
+        done = whole.release("--gate", "true", "9.9.9")
+        assert done.returncode == 0, done
+        sums = (whole.folder / "dist" / "SHA256SUMS").read_bytes()
+        assert {line.split()[1] for line in sums.decode().splitlines()} == {
+            "calico",
+            "small-1.tar.gz",
+            "small-1-py3-none-any.whl",
+        }
+        whole.git("tag", "-v", "v9.9.9")
+        for data, good in ((sums, True), (sums.replace(b"calico", b"other"), False)):
+            checked = subprocess.run(verify, cwd=whole.folder / "dist", input=data, capture_output=True, check=False)
+            assert (checked.returncode == 0) is good, checked
+        if program == "gpg":
+            subprocess.run(["gpgconf", "--kill", "all"], check=True)
+
+
+@pytest.mark.slow
+def test_without_a_key_it_says_so_and_signs_nothing(whole: Clone) -> None:
+    assert "signature none: git has no user.signingkey" in whole.release("--dry-run", "9.9.9").stdout
+    assert whole.release("--gate", "true", "9.9.9").returncode == 0
+    assert [p.name for p in (whole.folder / "dist").iterdir() if p.suffix in (".asc", ".sig")] == []
+
+
+def test_a_key_that_is_not_there_ends_it_without_a_tag(whole: Clone) -> None:
+    whole.git("config", "gpg.format", "ssh")
+    whole.git("config", "user.signingkey", "/nowhere/key")
+    before = whole.state()
+    assert whole.release("--gate", "true", "9.9.9").returncode == 1
+    assert whole.state() == before
