@@ -10,6 +10,7 @@ from typing import Any
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, SCTP, TCP, UDP
 from calico_rkt.compiler.targets.nftables.json_words import value_words
+from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.ruleset import Set
 
@@ -34,8 +35,10 @@ _OTHER, _UNKNOWN = _Other(), _Unknown()
 Value = int | str | Address | bool | tuple[object, ...] | _Other | _Unknown
 
 
-def holds(match: Mapping[str, Any], packet: Packet, sets: Mapping[str, Set], hook: str) -> bool | None:
+def holds(match: Mapping[str, Any], packet: Packet | Everybody, sets: Mapping[str, Set], hook: str) -> bool | None:
     """Whether a packet fulfils a `match`; hook: where it is looked at, before routing no interface to leave by."""
+    if isinstance(packet, Everybody):
+        return _holds_for_all(match, packet, sets)
     value = field(match["left"], packet, hook)
     if isinstance(value, _Other) or (isinstance(value, tuple) and any(isinstance(v, _Other) for v in value)):
         return False
@@ -50,6 +53,31 @@ def holds(match: Mapping[str, Any], packet: Packet, sets: Mapping[str, Set], hoo
     if found is None or op not in ("==", "!="):
         return None
     return found if op == "==" else not found
+
+
+def _holds_for_all(match: Mapping[str, Any], packets: Everybody, sets: Mapping[str, Set]) -> bool | None:
+    """True or False where it holds for all of them, or for none."""
+    left, op, right = match["left"], match["op"], match["right"]
+    if packets.never(left):
+        return False
+    known = packets.known(left)
+    if known is None or op not in ("==", "!="):
+        return None
+    if isinstance(known, int):
+        found = among(known, right, sets)
+    else:
+        texts = _texts(right, sets)
+        found = None if texts is None else known.among(texts)
+    return found if op == "==" or found is None else not found
+
+
+def _texts(right: Any, sets: Mapping[str, Set]) -> list[str] | None:  # noqa: ANN401
+    """The values on the right of a condition, in words."""
+    if isinstance(right, str) and right.startswith("@"):
+        return list(sets[right[1:]].elements) if right[1:] in sets else None
+    if isinstance(right, dict) and set(right) == {"set"} and isinstance(right["set"], list):
+        return [value_words(one) for one in right["set"]]
+    return [value_words(right)]
 
 
 def field(left: Any, packet: Packet, hook: str) -> Value:  # noqa: ANN401 - nft's JSON
@@ -145,8 +173,11 @@ def in_set(value: Value, known: Set) -> bool | None:
     return True if True in found else None if None in found else False
 
 
-def key_words(value: Value) -> str | None:
+def key_words(left: Any, packet: Packet | Everybody, hook: str) -> str | None:  # noqa: ANN401
     """The key that a map is asked with, in the words of its elements; None where it is not known."""
+    if isinstance(packet, Everybody):
+        return None
+    value = field(left, packet, hook)
     parts = value if isinstance(value, tuple) else (value,)
     if any(isinstance(p, (_Other, _Unknown)) for p in parts):
         return None

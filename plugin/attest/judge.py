@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from calico_rkt.plugin.attest.chains import Compared, compared
+from calico_rkt.plugin.attest.elsewhere import elsewhere
 from calico_rkt.plugin.attest.guards import GUARDS
 from calico_rkt.plugin.attest.membership import wrong_sets
 from calico_rkt.plugin.attest.oracle import PASSING, Right, Wanted, opening_of, right
@@ -61,7 +62,14 @@ def judge(seen: Seen, wanted: Wanted) -> Attestation:
         court.try_all()
     open_ += court.open
     open_ += [f"{words}: what it says more can't be read" for words in seen.unsaid.values()]
-    return Attestation(tuple(court.differences), tuple(open_), len(wanted.endpoints), len(wanted.networks), court.tried)
+    others = elsewhere(seen.rules, wanted)
+    return Attestation(
+        (*court.differences, *others.differences),
+        (*open_, *others.open),
+        len(wanted.endpoints),
+        len(wanted.networks),
+        court.tried,
+    )
 
 
 def _suspicions(table: Table, wanted: Wanted) -> Iterator[Suspicion]:

@@ -165,6 +165,11 @@ def _set(kind: str, body: Mapping[str, Any]) -> Set:
     return Set(body["name"], tuple(kinds if isinstance(kinds, list) else [kinds]), elements, is_map, tuple(more))
 
 
+def map_element(pair: Any) -> tuple[str, str]:  # noqa: ANN401
+    """A pair of a map that stands in a rule: its key and verdict in words."""
+    return _element(pair, is_map=True)
+
+
 def _element(found: Any, *, is_map: bool) -> tuple[str, str]:  # noqa: ANN401 - nft's JSON
     key, to = (found[0], _verdict(found[1])) if is_map and isinstance(found, list) else (found, "")
     if isinstance(key, dict) and "concat" in key:

@@ -11,11 +11,12 @@ from enum import Enum
 from typing import Any
 
 from calico_rkt.plugin.attest import conditions
+from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Kind, Packet
-from calico_rkt.plugin.attest.ruleset import Chain, KernelRule, Table
+from calico_rkt.plugin.attest.ruleset import Chain, KernelRule, Table, map_element
 
 _DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
-_MOST = 64
+_MOST = 20_000
 """Ways that one packet may take through a table; beyond, it is not known."""
 _ORDER = {"prerouting": 0, "forward": 1, "input": 1, "output": 1, "postrouting": 2}
 _NO_VERDICT = ("counter", "log", "comment", "limit", "quota")
@@ -44,9 +45,10 @@ class Fate:
 
 @dataclass
 class _Way:
-    """What is counted and noted while one packet goes through one chain."""
+    """What is counted and noted while one packet goes through one chain; known: the ways through those it calls."""
 
     left: int = _MOST
+    known: dict[str, list[tuple[str, KernelRule | Chain | None]]] = field(default_factory=dict)
     handed_on: list[KernelRule] = field(default_factory=list)
 
 
@@ -83,7 +85,12 @@ def fates(table: Table, packet: Packet) -> tuple[Fate, ...]:
     return (*found.values(), *(replace(p, handed_on=tuple(handed_on)) for p in passing))
 
 
-def _through(table: Table, chain: Chain, packet: Packet, way: _Way) -> Iterator[Fate]:
+def through(table: Table, chain: Chain, packet: Packet | Everybody) -> tuple[Fate, ...]:
+    """The fates in one base chain alone."""
+    return tuple(_through(table, chain, packet, _Way()))
+
+
+def _through(table: Table, chain: Chain, packet: Packet | Everybody, way: _Way) -> Iterator[Fate]:
     """The fates in one base chain."""
     seen: dict[tuple[End, int], Fate] = {}
     for verdict, where in _run(table, chain, packet, chain.hook, way, 0):
@@ -101,7 +108,9 @@ def _through(table: Table, chain: Chain, packet: Packet, way: _Way) -> Iterator[
 _Verdict = tuple[str, KernelRule | Chain | None]
 
 
-def _run(table: Table, chain: Chain, packet: Packet, hook: str, way: _Way, depth: int) -> Iterator[_Verdict]:
+def _run(
+    table: Table, chain: Chain, packet: Packet | Everybody, hook: str, way: _Way, depth: int
+) -> Iterator[_Verdict]:
     """Each way through a chain: accept, drop, translate, unknown; or back, to who called it."""
     for rule in chain.rules:
         outcomes = list(_rule(table, rule, packet, hook, way, depth))
@@ -111,7 +120,9 @@ def _run(table: Table, chain: Chain, packet: Packet, hook: str, way: _Way, depth
     yield "back", None
 
 
-def _rule(table: Table, rule: KernelRule, packet: Packet, hook: str, way: _Way, depth: int) -> Iterator[_Verdict]:
+def _rule(
+    table: Table, rule: KernelRule, packet: Packet | Everybody, hook: str, way: _Way, depth: int
+) -> Iterator[_Verdict]:
     """Each way out of a rule; `on` goes to the next."""
     for statement in rule.statements:
         ((kind, value),) = statement.items()
@@ -125,11 +136,8 @@ def _rule(table: Table, rule: KernelRule, packet: Packet, hook: str, way: _Way, 
         elif kind == "limit":
             yield from _not_known(way, rule)
         elif kind == "vmap":
-            verdict = _looked_up(value, table, packet, hook)
-            if verdict is None:
-                yield "on", None
-                return
-            yield from _verdict(table, rule, verdict, packet, hook, way, depth)
+            for verdict in _looked_up(value, table, packet, hook):
+                yield from _verdict(table, rule, verdict, packet, hook, way, depth)
             return
         elif kind in _NO_VERDICT:
             continue
@@ -148,16 +156,23 @@ def _as_words(kind: str, value: Any) -> str:  # noqa: ANN401 - nft's JSON
     return f"{kind} {value['target']}" if kind in ("jump", "goto") else kind
 
 
-def _looked_up(value: Mapping[str, Any], table: Table, packet: Packet, hook: str) -> str | None:
-    """The verdict that a map has for the packet; None where it has none, `unknown` where that can't be told."""
-    if not isinstance(value["data"], str) or value["data"].removeprefix("@") not in table.sets:
-        return "unknown"
-    key = conditions.key_words(conditions.field(value["key"], packet, hook))
-    return "unknown" if key is None else table.sets[value["data"].removeprefix("@")].elements.get(key)
+def _looked_up(value: Mapping[str, Any], table: Table, packet: Packet | Everybody, hook: str) -> list[str]:
+    """The verdicts that a map may have for the packet: one where its key is known; `continue` where it has none."""
+    data = value["data"]
+    if isinstance(data, str) and data.removeprefix("@") in table.sets:
+        known = table.sets[data.removeprefix("@")].elements
+    elif isinstance(data, dict) and isinstance(data.get("set"), list):
+        known = dict(map_element(pair) for pair in data["set"])
+    else:
+        return ["unknown"]
+    key = conditions.key_words(value["key"], packet, hook)
+    if key is not None and isinstance(data, str):
+        return [known.get(key, "continue")]
+    return [*dict.fromkeys(known.values()), "continue"]
 
 
 def _verdict(
-    table: Table, rule: KernelRule, words: str, packet: Packet, hook: str, way: _Way, depth: int
+    table: Table, rule: KernelRule, words: str, packet: Packet | Everybody, hook: str, way: _Way, depth: int
 ) -> Iterator[_Verdict]:
     kind, _, target = words.partition(" ")
     if kind in ("accept", "drop", "reject"):
@@ -169,11 +184,13 @@ def _verdict(
         yield "back", rule
     elif kind == "continue":
         yield "on", None
-    elif kind == "masquerade":
+    elif kind in ("masquerade", "snat"):
         yield "translate", rule
     elif kind in ("jump", "goto") and target in table.chains and depth < _DEEPEST:
         back = "on" if kind == "jump" else "back"
-        for verdict, where in _run(table, table.chains[target], packet, hook, way, depth + 1):
+        if target not in way.known:
+            way.known[target] = list(_run(table, table.chains[target], packet, hook, way, depth + 1))
+        for verdict, where in way.known[target]:
             yield (back, where) if verdict == "back" else (verdict, where or rule)
     else:
         yield "unknown", rule

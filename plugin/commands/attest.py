@@ -23,6 +23,7 @@ from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.git import Git
 from calico_rkt.plugin.attest.host import all_lost, way_out
 from calico_rkt.plugin.attest.judge import judge
+from calico_rkt.plugin.attest.legacy import legacy_rules
 from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.outcome import DIFFERENT, EQUAL, Attestation, Difference
 from calico_rkt.plugin.attest.reading import Seen, read_kernel
@@ -134,9 +135,10 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
         uplink=uplink,
         host={**reviewed.host, **host},
     )
+    legacy = legacy_rules() if endpoints else ()
     lacking = () if there or not links_are_up() else ("host ends of ours are up, and no record says whose they are",)
     problems = host_ends.host_end_differences([e for e in endpoints if e.result])
-    return wanted, read_kernel(), [(e.host_ifname, words) for e, words in problems], (*lacking, *store.damaged)
+    return wanted, read_kernel(), [(e.host_ifname, words) for e, words in problems], (*legacy, *lacking, *store.damaged)
 
 
 def _known(endpoint: Endpoint) -> Known:

@@ -105,6 +105,15 @@ def test_links_routes_and_forwarding_are_part_of_it(host: Lab) -> None:
     assert attest(host)[0] == 0
 
 
+def test_rules_of_iptables_own_tables_are_named_and_not_proven(host: Lab) -> None:
+    host.out("iptables-legacy", "-A", "FORWARD", "-m", "mark", "--mark", "7", "-j", "DROP")
+    code, found = attest(host)
+    host.out("iptables-legacy", "-F")
+    assert (code, found["outcome"]) == (3, "not proven"), found
+    assert any("iptables-legacy, table filter: `-A FORWARD -m mark" in w for w in found["not_proven"]), found
+    assert attest(host)[0] == 0
+
+
 def test_a_revision_and_a_folder_are_attested_and_what_is_not_in_them_is_not_proven(host: Lab) -> None:
     script = """
     mkdir -p /opt/srv/net/profiles; cp /etc/cni/net.d/*.conf /opt/srv/net

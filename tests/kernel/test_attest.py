@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.kernel.support.attested import Attested
@@ -135,6 +137,97 @@ ALIKE = [
     replaced("in-shut", 1, "drop"),
 ]
 
+OTHERS = {
+    # another table that drops, earlier or later
+    "drops later": (
+        "table inet fw { chain f { type filter hook forward priority 10; policy drop; ct state established accept; } }",
+        1,
+        "chain f of table inet fw drops what the review allows",
+    ),
+    "drops earlier": (
+        "table ip fw { chain p { type filter hook prerouting priority -400; ip saddr 203.0.113.0/24 drop; } }",
+        1,
+        "chain p of table ip fw, rule 1: `ip saddr 203.0.113.0/24 drop`",
+    ),
+    "drops to the host": (
+        "table inet fw { chain i { type filter hook input priority 0; policy drop; iifname lo accept; } }",
+        1,
+        "chain i of table inet fw drops what the review allows",
+    ),
+    "drops a port by a jump": (
+        (
+            "table inet fw { chain q { tcp dport 80 drop; }; chain f { type filter hook forward priority -1; "
+            "oifname crk* jump q; } }"
+        ),
+        1,
+        "chain q of table inet fw, rule 1: `tcp dport 80 drop`",
+    ),
+    # and accepts, or concerns nobody of ours
+    "accepts earlier": (
+        (
+            "table inet fw { chain f { type filter hook forward priority -10; policy accept; iifname crk* "
+            "accept; accept; } }"
+        ),
+        0,
+        "",
+    ),
+    "accepts ours, drops others": (
+        (
+            "table inet fw { chain f { type filter hook forward priority 0; policy drop; iifname crk* accept; "
+            "oifname crk* accept; } }"
+        ),
+        0,
+        "",
+    ),
+    "drops between others": (
+        (
+            "table inet fw { chain f { type filter hook forward priority 0; iifname docker0 oifname eth1 drop; "
+            "ip saddr 172.17.0.0/16 ip daddr 172.18.0.0/16 drop; } }"
+        ),
+        0,
+        "",
+    ),
+    "translates others": (
+        (
+            "table ip nat { chain o { type nat hook postrouting priority 100; ip saddr 172.17.0.0/16 oifname != "
+            "docker0 masquerade; } }"
+        ),
+        0,
+        "",
+    ),
+    # what can't be decided
+    "notrack": (
+        "table inet raw { chain p { type filter hook prerouting priority -300; udp dport 53 notrack; } }",
+        3,
+        "chain p of table inet raw, rule 1: `udp dport 53 notrack` does what can't be judged here",
+    ),
+    "marks": (
+        "table inet m { chain p { type filter hook prerouting priority -150; iifname crk* meta mark set 7; } }",
+        3,
+        "chain p of table inet m, rule 1",
+    ),
+    "drops by a mark": (
+        "table inet m { chain f { type filter hook forward priority 0; meta mark 7 drop; } }",
+        3,
+        "chain f of table inet m, rule 1: `mark 7 drop` drops what may be IPv4 packets from endpoints",
+    ),
+    "zones": (
+        "table inet z { chain p { type filter hook prerouting priority -300; ct zone set 5; } }",
+        3,
+        "chain p of table inet z, rule 1",
+    ),
+    "another's address": (
+        "table ip nat { chain p { type nat hook prerouting priority -100; tcp dport 80 dnat to 10.9.9.9; } }",
+        3,
+        "chain p of table ip nat, rule 1",
+    ),
+    "on a device": (
+        "table netdev d { chain i { type filter hook ingress device up0 priority 0; udp dport 9 drop; } }",
+        3,
+        "chain i of table netdev d, rule 1: `udp dport 9 drop` (hook ingress) may concern frames of ours",
+    ),
+}
+
 
 def change(world, edit):
     world.sh(world.host, world.filled_in(edit))
@@ -179,3 +272,17 @@ def test_an_edit_that_changes_no_packet_is_equal(world, edit):
     finally:
         world.restore()
     assert found.status == 0, found
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_other_tables_do_to_packets_of_ours_is_judged(world, name):
+    script, status, words = OTHERS[name]
+    world.nft(re.sub(r"(;|\}) *(?=\})", "\\1\n", script))
+    try:
+        found = world.attest()
+    finally:
+        world.nft(f"delete table {' '.join(script.split()[1:3])}")
+    assert found.status == status, found
+    said = [d.what for d in found.differences] if status == 1 else found.open
+    assert any(words in line for line in said) or not words, found
+    assert all(d.packet_words for d in found.differences), found

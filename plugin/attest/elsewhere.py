@@ -1,0 +1,129 @@
+"""The tables of others in; what of them may keep packets of ours from their way, or change them, out.
+
+An accept elsewhere ends nothing of ours: each table has its say. A source that is translated behind the last filter
+changes nobody's right to be there. So what matters is a drop, a reject, another destination, and what changes how the
+kernel sees a packet (marks, zones, notrack, flowtables). Each chain is gone through for all packets of ours at once,
+with what is known of all of them; where some may meet such a rule, packets that it speaks of are tried one by one. One
+that is surely dropped and should pass is a difference; else the rule is named, and open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from calico_rkt.plugin.attest.everybody import Everybody
+from calico_rkt.plugin.attest.oracle import PASSING, Wanted, right
+from calico_rkt.plugin.attest.outcome import Difference
+from calico_rkt.plugin.attest.packet import Packet
+from calico_rkt.plugin.attest.probes import Hints, packets
+from calico_rkt.plugin.attest.reading import OURS
+from calico_rkt.plugin.attest.ruleset import Chain, KernelRule, KernelRules, Table
+from calico_rkt.plugin.attest.walk import End, Fate, fates, through
+
+_L3 = ("ip", "ip6", "inet")
+_HOOKS = {
+    "prerouting": (True, False),
+    "input": (True,),
+    "forward": (True, False),
+    "output": (False,),
+    "postrouting": (True, False),
+}
+"""By hook, whether packets from endpoints (True) and to endpoints (False) pass it."""
+_HARMLESS = ("accept", "return", "match", "counter", "log", "comment", "limit", "jump", "goto", "continue", "vmap")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What others' tables come to: differences are proven, open is what could not be decided."""
+
+    differences: tuple[Difference, ...]
+    open: tuple[str, ...]
+
+
+def elsewhere(rules: KernelRules, wanted: Wanted) -> Found:
+    """Nothing where no endpoint is here."""
+    differences: list[Difference] = []
+    open_ = [
+        f"table {' '.join(place)} can not be read: {why}"
+        for place, why in rules.unread.items()
+        if place != OURS and place[0] in _L3
+    ]
+    if not wanted.endpoints:
+        return Found((), ())
+    for place, table in rules.tables.items():
+        if place == OURS:
+            continue
+        for chain in table.base_chains():
+            for one in _chain(table, chain, wanted) if place[0] in _L3 else _below(table, chain):
+                if isinstance(one, Difference):
+                    differences.append(one)
+                else:
+                    open_.append(one)
+    return Found(tuple(differences), tuple(dict.fromkeys(open_)))
+
+
+def _below(table: Table, chain: Chain) -> Iterator[str]:
+    """A chain below IP (netdev, bridge, arp): anything but an accept may concern frames of ours."""
+    where = f" on {chain.device}" if chain.device else ""
+    if chain.policy == "drop":
+        yield f"{chain} (hook {chain.hook}{where}) drops what no rule of it accepts, perhaps frames of ours"
+    for other in table.chains.values():
+        for rule in other.rules:
+            if any(kind not in _HARMLESS for statement in rule.statements for kind in statement):
+                yield f"{rule} (hook {chain.hook}{where}) may concern frames of ours"
+                return
+
+
+def _chain(table: Table, chain: Chain, wanted: Wanted) -> Iterator[Difference | str]:
+    versions = {"ip": (4,), "ip6": (6,)}.get(table.place[0], (4, 6))
+    told: set[int] = set()
+    for outgoing in _HOOKS.get(chain.hook, ()):
+        for version in versions:
+            held = tuple(a for a in wanted.by_address if a.version == version)
+            if not held:
+                continue
+            everybody = Everybody(outgoing, chain.hook, version, held)
+            for fate in through(table, chain, everybody):
+                if fate.end in PASSING or id(fate.where) in told:
+                    continue
+                told.add(id(fate.where))
+                yield _witnessed(table, fate, everybody, wanted) or _open(fate, everybody)
+
+
+def _open(fate: Fate, everybody: Everybody) -> str:
+    where = fate.where
+    if fate.end is End.DROP:
+        ending = "drops" if isinstance(where, KernelRule) else "drops by its policy"
+        return f"{where} {ending} what may be {everybody} that are allowed"
+    return f"{where} does what can't be judged here to what may be {everybody}"
+
+
+def _witnessed(table: Table, fate: Fate, everybody: Everybody, wanted: Wanted) -> Difference | None:
+    """A packet that should pass and surely does not."""
+    if fate.end is not End.DROP:
+        return None
+    hints = Hints()
+    if isinstance(fate.where, KernelRule):
+        hints.of_kernel_rule(fate.where, table.sets)
+    for packet in packets(wanted, hints):
+        ours = packet.iif if everybody.outgoing else packet.oif
+        if packet.version != everybody.version or ours not in wanted.by_ifname:
+            continue
+        should = right(wanted, packet)
+        if should is None or should.end not in PASSING:
+            continue
+        found = _fates(table, packet)
+        if len(found) == 1 and found[0].end is End.DROP and found[0].where is fate.where:
+            what = f"{fate.where} drops what the review allows"
+            span = should.rule.span if should.rule is not None else None
+            return Difference(
+                what, "is dropped", f"{should.end.value}: {should.why}", packet, None, str(fate.where), span
+            )
+    return None
+
+
+def _fates(table: Table, packet: Packet) -> tuple[Fate, ...]:
+    """As walk has it; of a chain that a family has alone, the other family's packets meet nothing."""
+    version = {"ip": 4, "ip6": 6}.get(table.place[0], packet.version)
+    return fates(table, packet) if version == packet.version else (Fate(End.THROUGH),)
