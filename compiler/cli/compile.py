@@ -18,7 +18,7 @@ from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 from calico_rkt.compiler.targets import TARGETS
 
-_EXAMPLES = """\
+EPILOG = """\
 examples:
   compile-profile net.conf                         the Calico v3 profile of the network
   compile-profile net.conf | calicoctl apply -f -  the same, applied on a Calico cluster
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="compile-profile",
         description="Compile a CNI network conf, and the overrides beside it, into one canonical Calico profile.",
-        epilog=_EXAMPLES,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -26,11 +26,11 @@ from calico_rkt.compiler.workspace.assemble import Workspace
 
 EPILOG = """\
 examples:
-  calico-rkt diff main                     from the branch main to the files here
-  calico-rkt diff main HEAD -C net.d       from one revision of net.d to another
-  calico-rkt diff before after             from one folder to another
-  calico-rkt diff main --fail-on widened   exit 1 only where something is newly allowed
-  calico-rkt diff main --within-guardrails exit 1 where something newly allowed is outside the envelope
+  calico-rkt diff main                      from the branch main to the files here
+  calico-rkt diff main HEAD -C net.d        from one revision of net.d to another
+  calico-rkt diff before after              from one folder to another
+  calico-rkt diff main --fail-on widened    exit 1 only where something is newly allowed
+  calico-rkt diff main --within-guardrails  exit 1 where something newly allowed is outside the envelope
 
 exit status: 0 same packets (or what was asked for holds), 1 differences, 2 bad usage, unreadable input,
 or a pair that is not decided"""

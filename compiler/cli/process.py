@@ -14,10 +14,15 @@ from pathlib import Path
 
 CALICO = "on a Calico cluster, where Calico's own policies may decide before profiles do; they are not read here"
 """What has to be said of each network that is."""
+READER_GONE = 141
+"""The exit status where nobody reads the output any more: what a shell says of a program that SIGPIPE (13) ended."""
 
 
 def guarded(program: str, action: Callable[[], int]) -> int:
-    """Run the action; its exit status, or 2 where something can't be read or written, 130 for Ctrl-C."""
+    """Run the action; its exit status, or 2 where something can't be read or written, 130 for Ctrl-C.
+
+    141 where whoever read the output has gone: neither that there is nothing to say, nor that there are findings.
+    """
     gc.disable()  # one process, one answer: what is read stays in use, and looking for cycles in it costs half the time
     if sys.stderr is None:  # closed by the caller; print() would fall back to stdout
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
@@ -34,7 +39,8 @@ def guarded(program: str, action: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        pass  # whoever read the output has gone
+        _mute()
+        return READER_GONE
     except OSError as e:
         where = f"{e.filename}: " if e.filename else "the output can't be written: "
         with contextlib.suppress(OSError):
@@ -84,9 +90,16 @@ def folder(text: str) -> Path:
 
 
 def coloured(stream: object) -> bool:
-    """Whether colour belongs on a stream: on a terminal, where nobody asked for none (no-color.org)."""
+    """Whether colour belongs on a stream: on a terminal, unless NO_COLOR or FORCE_COLOR says otherwise.
+
+    NO_COLOR is stronger than FORCE_COLOR; each counts where it is not empty (no-color.org, force-color.org).
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
     isatty = getattr(stream, "isatty", lambda: False)
-    return bool(isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return bool(isatty()) and os.environ.get("TERM") != "dumb"
 
 
 def write_stdout(text: str) -> None:

@@ -28,8 +28,9 @@ examples:
   calico-rkt report -o report.html                  the workspace here
   calico-rkt report -o report.html --since main     and what changed since the branch main
 
-The same input gives the same page. exit status: 0 written, 2 bad usage, unreadable
-input, or something that is not decided"""
+The same input gives the same page.
+
+exit status: 0 written, 2 bad usage, unreadable input, or something that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,9 +11,10 @@ from calico_rkt.compiler.grammar.schema import schema
 
 EPILOG = """\
 examples:
-  calico-rkt schema -o schema.json
-  # yaml-language-server: $schema=../schema.json    first line of an override, for editors
-  calico-rkt schema answers                         of what the commands print with --format json
+  calico-rkt schema -o schema.json   of overrides, for editors
+  calico-rkt schema answers          of what the commands print with --format json
+
+An override's first line then is: # yaml-language-server: $schema=../schema.json
 
 exit status: 0 printed, 2 bad usage"""
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
+from calico_rkt.compiler.cli.process import coloured
 from calico_rkt.compiler.diagnostics import render_diagnostics
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
 from calico_rkt.plugin.commands import options
@@ -68,7 +69,7 @@ def _publish(args: argparse.Namespace, found: Decided, *, local: bool) -> int:
     from calico_rkt.compiler.cli.preface import preface
 
     print(preface(found.workspace), end="", flush=True)
-    print(render_diagnostics(found.told()), end="", file=sys.stderr)
+    print(render_diagnostics(found.told(), colour=coloured(sys.stderr)), end="", file=sys.stderr)
     if found.refusal():
         print("calico-rkt: nothing was changed", file=sys.stderr)
         return 2

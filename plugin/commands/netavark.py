@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-EPILOG = """netavark itself calls this program, by its link in /usr/lib/netavark: its name is the driver's, calico. Then
+EPILOG = """netavark itself calls this program, by its link in /usr/lib/netavark: its name is the driver's, calico. VERB
+is create, setup, teardown or info; JSON comes on stdin, the answer goes to stdout.
 
-  podman network create --driver calico web
+examples:
+  podman network create --driver calico web   where a conf of the host (/etc/cni/net.d, /etc/rkt/net.d) has this name
   podman run --network web ...
-
-where a conf of the host (/etc/cni/net.d, /etc/rkt/net.d) has the name web. VERB is create, setup, teardown or info;
-JSON comes on stdin, the answer goes to stdout.
+  calico-rkt netavark info                    what netavark asks first
 
 exit status: 0 done, 1 not, with {"error": why} on stdout"""
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from calico_rkt.compiler.cli.formats.findings import finding_values, findings_in_order
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.preface import preface, read_values
+from calico_rkt.compiler.cli.process import coloured
 from calico_rkt.compiler.diagnostics import render_diagnostics
 from calico_rkt.compiler.workspace.confs import READERS
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, read_by
@@ -71,7 +72,7 @@ def _status(host: Decided, *, as_json: bool, with_agent: bool) -> int:
         if with_agent:
             print(f"agent: {agent or 'none: each call starts a process of its own (calico-rkt agent)'}")
         sys.stdout.flush()
-        print(render_diagnostics(told), end="", file=sys.stderr)
+        print(render_diagnostics(told, colour=coloured(sys.stderr)), end="", file=sys.stderr)
     bad = found.wrong or blocked or found.differs or found.warnings
     return max(host.status(), 2 if found.away else 0, 1 if bad else 0)
 

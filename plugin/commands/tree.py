@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 import calico_rkt
 from calico_rkt.compiler.cli import compile_profile
-from calico_rkt.compiler.cli.commands import REVIEW, run_command
+from calico_rkt.compiler.cli.commands import REVIEW, parser_of, run_command
 from calico_rkt.compiler.cli.process import answered, guarded
 
 
@@ -77,6 +78,16 @@ def main(argv: list[str] | None = None) -> int:
     args = sys.argv[1:] if argv is None else argv
     program = f"calico-rkt {args[0]}" if args and args[0] in COMMANDS else "calico-rkt"
     return guarded(program, lambda: _main(args))
+
+
+def parser_for(name: str) -> ArgumentParser:
+    """The command line of a command of COMMANDS; its epilog has the examples and the exit statuses."""
+    from importlib import import_module
+
+    from calico_rkt.compiler.cli import compile as compiling
+
+    command = COMMANDS[name]
+    return parser_of(import_module(command.module), name, command.words) if command.module else compiling.parser()
 
 
 def _main(args: list[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from calico_rkt.compiler.cli.process import coloured
 from calico_rkt.compiler.diagnostics import render_diagnostics
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.publish.changes import ProfileChange
@@ -33,9 +34,9 @@ def reviewed(old: World, new: World) -> bool:
     from calico_rkt.plugin.publish.effect import broken
 
     print()
-    print(text_of_diff(diff_worlds(old, new)), end="")
+    print(text_of_diff(diff_worlds(old, new), colour=coloured(sys.stdout)), end="")
     found = broken(new)
-    print(render_diagnostics(found), end="")
+    print(render_diagnostics(found, colour=coloured(sys.stdout)), end="")
     return not any(d.is_error for d in found)
 
 

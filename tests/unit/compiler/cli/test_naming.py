@@ -1,19 +1,13 @@
 """A folder, a revision and overrides are named in one way by all commands; what was said before is warned of."""
 
 import argparse
-from importlib import import_module
 
 import pytest
 
-from calico_rkt.compiler.cli import compile as compiling
-from calico_rkt.compiler.cli.commands import parser_of
-from calico_rkt.plugin.commands.tree import COMMANDS, main
+from calico_rkt.plugin.commands.tree import COMMANDS, main, parser_for
 
 CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "ipam": {"type": "host-local", "subnet": "%s"}}\n'
-PARSERS = {
-    name: parser_of(import_module(command.module), name, command.words) if command.module else compiling.parser()
-    for name, command in COMMANDS.items()
-}
+PARSERS = {name: parser_for(name) for name in COMMANDS}
 TWO_MEANINGS = {"--from", "--to"}
 """Options that mean two things: a datastore, and for install and uninstall where the plugin alone stands."""
 

@@ -20,7 +20,7 @@ COMPILE = [sys.executable, "-c", "import sys; from calico_rkt.compiler.cli impor
 @pytest.fixture
 def net(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for variable in ("ETCD_AUTHORITY", "ETCD_ENDPOINTS", "NO_COLOR", "PYTHONUNBUFFERED"):
+    for variable in ("ETCD_AUTHORITY", "ETCD_ENDPOINTS", "NO_COLOR", "FORCE_COLOR", "PYTHONUNBUFFERED"):
         monkeypatch.delenv(variable, raising=False)
     (tmp_path / "net.d" / "profiles").mkdir(parents=True)
     (tmp_path / "net.d" / "web.conf").write_text(CONF)
@@ -66,7 +66,7 @@ def test_what_can_not_be_written_is_status_2_and_never_findings(command, redirec
 def test_a_reader_that_goes_away_leaves_no_words(command, stream):
     # The reader is gone before anything is written, so there is no race: it ends while the command still starts.
     done = shell(f"{{ sleep 0.3; exec {PROGRAM} {command}; }} {stream} true; echo ${{PIPESTATUS[0]}}")
-    assert (done.stdout, done.stderr) == ("2\n", "")
+    assert (done.stdout, done.stderr) == ("141\n", "")
 
 
 @pytest.mark.usefixtures("net")
@@ -209,10 +209,37 @@ def test_no_progress_of_quick_work_nor_on_what_can_not_redraw():
     assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
 
 
-@pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+@pytest.mark.parametrize(
+    ("env", "coloured"),
+    [
+        ({}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": ""}, True),
+    ],
+)
 def test_colour_is_for_terminals_that_want_it(net, env, coloured):
     env = {"NO_COLOR": "", **env}
     shown, _, status = on_a_terminal("-m", "calico_rkt", "check", "-C", str(net / "none"), env=env)
     assert status == 2
     assert ("\x1b[1;31merror\x1b[0m" in shown) is coloured
     assert ("\x1b" in shown) is coloured
+
+
+@pytest.mark.usefixtures("net")
+@pytest.mark.parametrize(
+    ("env", "coloured"), [("", False), ("FORCE_COLOR=1", True), ("FORCE_COLOR=1 NO_COLOR=1", False)]
+)
+@pytest.mark.parametrize("style", ["text", "json", "sarif"])
+def test_a_pipe_has_colour_where_it_is_forced_and_the_answer_is_for_people(env, coloured, style):
+    done = shell(f"{env} {PROGRAM} check -C none --format {style}")
+    assert ("\x1b" in done.stdout + done.stderr) is (coloured and style == "text")
+
+
+@pytest.mark.usefixtures("net")
+def test_a_file_has_no_colour_though_it_is_forced():
+    assert (
+        shell(f"FORCE_COLOR=1 {PROGRAM} matrix -C net.d -o who.txt; cat who.txt; rm who.txt").stdout.count("\x1b") == 0
+    )
