@@ -18,6 +18,12 @@ LISTENING = "for i in $(seq 400); do [ -S /run/calico-rkt/agent.sock ] && break;
 TOLD_TO_END = f"{CALICO} agent & agent=$!; {LISTENING}; kill $agent; wait $agent"
 """What an agent gives that is told to end."""
 DAY = f"""
+1 init --for rkt --dry-run
+0 init back 10.2.0.0/24 --for rkt --yes
+2 init
+1 network add web 10.1.0.0/24 --for rkt --dry-run
+0 network add web 10.1.0.0/24 --for rkt --yes
+2 network add web 10.1.0.0/24 --for rkt --yes
 0 attach web c1
 2 attach web nowhere
 0 apply --yes
@@ -88,9 +94,8 @@ def test_every_exit_status_that_a_command_names_has_its_line_here() -> None:
 
 @pytest.mark.slow
 def test_each_exit_status_that_a_command_names_is_one_that_it_gives(bare_lab: Lab) -> None:
-    for folder in ("/etc/cni/net.d", "/run/lab/other", "/run/lab/less"):
+    for folder in ("/run/lab/other", "/run/lab/less"):
         bare_lab.write(f"{folder}/web.conf", json.dumps(conf("web", pool("10.1.0.0/24"))))
-    bare_lab.write("/etc/cni/net.d/back.conf", json.dumps(conf("back", pool("10.2.0.0/24"))))
     bare_lab.write("/run/lab/image/etc/hostname", "image\n")
     bare_lab.netns("c1")
     for wanted, words in STEPS:
