@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from difflib import get_close_matches
-from typing import TypeVar
 
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.naming import add_workspace
+from calico_rkt.compiler.cli.packet import parse_packet
 from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.cli.preface import ended, read_values, say
 from calico_rkt.compiler.cli.process import write_stdout
 from calico_rkt.compiler.diagnostics import CompileError, error, printable
 from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd, parse_addresses
-from calico_rkt.compiler.ir.model import (
-    ICMP,
-    ICMPV6,
-    PORT_PROTOCOLS,
-    PROTOCOL_NAMES,
-    Action,
-    Icmp,
-    Match,
-    NameRef,
-    Side,
-)
-from calico_rkt.compiler.packets.opening import opens_nothing
+from calico_rkt.compiler.ir.model import Action, NameRef
 from calico_rkt.compiler.packets.wording import packet_words
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.expect import why_empty
@@ -33,7 +21,7 @@ from calico_rkt.compiler.review.explain import Case, cases
 from calico_rkt.compiler.review.matrix import MOST_FLOWS
 from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.review.wording import fate_values, packet_values, rule_words, verdict_words
-from calico_rkt.compiler.text.values import LAST_PORT, BadValueError, parse_number, parse_port, parse_protocol
+from calico_rkt.compiler.text.values import BadValueError
 
 EPILOG = """\
 FROM and TO: a network's name, an address or CIDR, outside, or host. PACKET: tcp/80, udp, icmp/8,
@@ -46,8 +34,6 @@ examples:
 
 exit status: 0 answered, 2 bad usage, unreadable input, or a pair that is not decided"""
 
-T = TypeVar("T")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="FROM")
@@ -58,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    match = _match(args.packet)
+    match = parse_packet(args.packet)
     workspace = workspace_of(args)
     world = build_world(workspace)
     ends = [_end(world, args.source), _end(world, args.destination)]
@@ -91,42 +77,6 @@ def _end(world: World, text: str) -> ExpectedEnd:
         near = get_close_matches(text, [*names, "outside", "host"], n=1)
         hint = f"did you mean {near[0]}?" if near else "a network that has a conf here, an address, outside, or host"
         raise CompileError([error("CR819", f"nobody here is called {text!r}", hint=hint)]) from e
-
-
-def _match(text: str) -> Match:
-    name, *rest = text.split("/")
-    if not text:
-        return Match()
-    if name.lower() == "protocol" and rest:
-        name, *rest = rest
-    elif name.isascii() and name.isdecimal() and not rest:
-        number = int(name[:6])
-        said = [f"tcp/{number} or udp/{number} for the port"] if 1 <= number <= LAST_PORT else []
-        said += [f"protocol/{number} for the IP protocol of that number"] if 1 <= number <= 255 else []
-        hint = ", ".join(said) or "tcp/80 for a port, protocol/47 for an IP protocol"
-        raise CompileError([error("CR842", f"{text} could be a port or a protocol", hint=hint)])
-    known = {n.lower(): n for n in PROTOCOL_NAMES.values()}
-    protocol = _parsed(text, lambda: parse_protocol(known.get(name.lower(), name)))
-    if protocol in PORT_PROTOCOLS and len(rest) <= 1:
-        ports = tuple(_parsed(text, lambda r=r: parse_port(r)) for r in rest)  # type: ignore[misc]
-        return Match(protocol=protocol, destination=Side(ports=ports))
-    if protocol in (ICMP, ICMPV6) and len(rest) <= 2:
-        numbers = [_parsed(text, lambda r=r: parse_number(r, "an ICMP type or code", 0, 255, "CR318")) for r in rest]  # type: ignore[misc]
-        match = Match(protocol=protocol, icmp=Icmp(*numbers) if numbers else None)
-        if why := opens_nothing(match):
-            raise CompileError([error("CR841", f"{text} opens no flow: {why}", hint="no rule decides about it")])
-        return match
-    if rest:
-        hint = "PROTOCOL, PROTOCOL/PORT with tcp, udp and sctp, icmp/TYPE or icmp/TYPE/CODE, protocol/NUMBER"
-        raise CompileError([error("CR819", f"{text!r} is no kind of packet", hint=hint)])
-    return Match(protocol=protocol)
-
-
-def _parsed(text: str, parse: Callable[[], T]) -> T:
-    try:
-        return parse()
-    except BadValueError as e:
-        raise CompileError([error("CR819", f"in {text!r}: {e.message}", hint=e.hint)]) from e
 
 
 def _text(case: Case) -> str:

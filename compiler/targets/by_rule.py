@@ -118,6 +118,23 @@ def _direction(name: str, wanted: Sequence[Rule], found: Sequence[Rule], peers: 
     return None
 
 
+def origins(wanted: Sequence[Rule], found: Sequence[Rule], peers: MakePeers) -> tuple[Rule | None, ...]:
+    """The rule that each written rule is a part of, where difference() finds none; None where that can't be told."""
+    of = peers((*wanted, *found))
+    whole = [_product(rule, of) for rule in wanted]
+    missing = [product.size for product in whole]
+    at = 0
+    origin: list[Rule | None] = []
+    for product in (_product(rule, of) for rule in found):
+        while product.size and at < len(whole) and (missing[at] <= 0 or not _part_of(product, whole[at])):
+            at += 1
+        here = product.size and at < len(whole)
+        if here:
+            missing[at] -= product.size
+        origin.append(whole[at].rule if here else None)
+    return tuple(origin)
+
+
 def _words(rule: Rule) -> str:
     return f"{rule.action.value} {rule.match}"
 

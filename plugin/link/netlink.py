@@ -30,6 +30,7 @@ _ERROR, _DONE, _DELLINK = 2, 3, 17
 _INDEX = struct.Struct("=Bxxxi")  # ifinfomsg up to the index
 _ACK_CAPPED, _ACK_TLVS, _MULTI, _DUMP_INTR = 0x100, 0x200, 0x2, 0x10
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK, _STRICT = 270, 10, 11, 12
+_RCVBUFFORCE = 33
 _NESTED, _TYPE = 0x8000, 0x3FFF
 _BUFFER = 1 << 18
 _AT_ONCE = 1 << 15
@@ -51,11 +52,14 @@ Question = tuple[int, bytes]
 class Socket:
     """A netlink socket of the calling thread's network namespace; it stays there wherever the thread goes."""
 
-    def __init__(self, protocol: int = ROUTE, groups: int = 0) -> None:
+    def __init__(self, protocol: int = ROUTE, groups: int = 0, *, buffer: int = 0) -> None:
+        """groups: the multicast groups to hear; buffer: so many bytes may wait to be read, whatever others may have."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         for option in (_CAP_ACK, _EXT_ACK, _STRICT):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        if buffer:
+            self._socket.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, buffer)
         if groups:
             self._socket.bind((0, groups))
         self._sequence = 0
@@ -79,6 +83,10 @@ class Socket:
             for kind, _, _, body in self._receive()
             if kind == _DELLINK and _INDEX.unpack_from(body)[0] == socket.AF_UNSPEC  # a bridge tells of its ports, too
         ]
+
+    def told(self) -> list[tuple[int, bytes]]:
+        """Of a socket that listens to a group: kind and body of each message of one event that is there."""
+        return [(kind, body) for kind, _, _, body in self._receive()]
 
     def limit(self, seconds: int) -> None:
         """Wait that long for an answer at most; OSError then."""

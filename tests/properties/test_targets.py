@@ -14,6 +14,7 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side, ToHost
 from calico_rkt.compiler.ir.selector_parser import parse_selector
 from calico_rkt.compiler.targets import TARGETS
+from calico_rkt.compiler.targets.by_rule import by_member, origins
 from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 
 IDS = ("a", "b", "web")
@@ -146,3 +147,27 @@ def test_a_text_that_passes_for_another_allows_the_same(target, network, other, 
         for packet in sent:
             assert evaluate(network.ingress, packet).allowed is evaluate(other.ingress, packet).allowed
             assert evaluate(network.egress, packet).allowed is evaluate(other.egress, packet).allowed
+
+
+@given(network=networks, sent=st.lists(packets(), min_size=10, max_size=20))
+@settings(max_examples=50)
+def test_the_rule_that_decides_leads_back_to_the_one_that_it_was_written_for(network, sent):
+    """Rules with more nets and ports than Calico takes are written as several."""
+    many = tuple(PortRange(n, n) for n in range(2000, 2200, 2))
+    wide = tuple(
+        replace(
+            r,
+            match=replace(r.match, destination=replace(r.match.destination, ports=(*r.match.destination.ports, *many))),
+        )
+        if r.match.destination.ports
+        else r
+        for r in network.ingress
+    )
+    network = replace(network, ingress=wide)
+    back = verify_calico_v3(TARGETS["calico-v3"].write(network))
+    found = origins(network.ingress, back.ingress, by_member)
+    for packet in sent:
+        decided = evaluate(back.ingress, packet).rule
+        at = next((n for n, rule in enumerate(back.ingress) if rule is decided), None)
+        meant = evaluate(network.ingress, packet).rule
+        assert (None if at is None else found[at]) is meant

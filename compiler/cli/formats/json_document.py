@@ -23,3 +23,12 @@ def document(command: str, body: Mapping[str, object], read: Mapping[str, object
     if read is not None:
         head["read"] = read
     return json.dumps({**head, **body}, indent=2) + "\n"
+
+
+def json_line(command: str, body: Mapping[str, object]) -> str:
+    """The same on one line, for what answers with many.
+
+    >>> json_line("trace_end", {"dropped": 0})
+    '{"format": "calico-rkt.trace_end", "version": 1, "dropped": 0}'
+    """
+    return json.dumps({"format": f"calico-rkt.{command}", "version": VERSION, **body})

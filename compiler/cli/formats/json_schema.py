@@ -44,6 +44,7 @@ _LINES = _list(_TEXT)
 _LABELS = _or_null({"type": "object", "additionalProperties": _TEXT})
 _RULE = _object(stage=_TEXT, rule=_TEXT, line=_or_null(_TEXT))
 _END = _some(_object(ip=_TEXT, labels=_LABELS), port=_NUMBER)
+_WATCHED = _object(ip=_TEXT, port=_or_null(_NUMBER), endpoint=_or_null(_TEXT))
 _VERDICT = _one_of("Allow", "Deny", "host")
 _STAGES = _list(_object(stage=_TEXT, rule=_or_null(_TEXT), line=_or_null(_TEXT)))
 _DEFS: dict[str, Schema] = {
@@ -177,6 +178,28 @@ _ANSWERS: dict[str, Schema] = {
                 policy=_TEXT,
             )
         )
+    ),
+    "trace": _object(
+        time={"type": "number"},
+        fate=_one_of("dropped", "passed", "lost"),
+        reply=_FLAG,
+        protocol={"type": ["string", "integer"]},
+        source=_WATCHED,
+        destination=_WATCHED,
+        icmp=_or_null(_object(type=_NUMBER, code=_NUMBER)),
+        flags=_or_null(_TEXT),
+        sent_to=_or_null(_TEXT),
+        left_as=_or_null(_TEXT),
+        stages=_list(_object(stage=_TEXT, rule=_TEXT, line=_or_null(_TEXT), note=_or_null(_TEXT))),
+        kernel=_or_null(_TEXT),
+        look=_or_null(_TEXT),
+    ),
+    "trace_end": _object(
+        **{"from": _TEXT},
+        to=_TEXT,
+        **dict.fromkeys(("dropped", "passed", "lost", "replies", "sent", "skipped"), _NUMBER),
+        incomplete=_FLAG,
+        words=_list(_TEXT),
     ),
     "rule": _object(rules=_list(_object(code=_TEXT, severity=_TEXT, text=_TEXT))),
     "matrix": _object(rows=_list(_TEXT), columns=_list(_TEXT), cells=_list(_ref("cell"))),

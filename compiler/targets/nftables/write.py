@@ -122,6 +122,11 @@ def nftables_piece(network: Network, *, known_ids: frozenset[str] | None = None)
     return Piece(json.dumps(network.name), sets, chains)
 
 
+def rule_of_each_line(rules: Iterable[Rule], network: Network) -> tuple[Rule, ...]:
+    """The rule that each line of a chain was written for, in order; the drop at its end is behind them."""
+    return tuple(rule for rule in rules for _ in _lines((rule,), network))
+
+
 def _why_strange(key: str, known_ids: frozenset[str] | None) -> str | None:
     if not _ID.match(key) or len(key) > LONGEST:
         return "a network's id is no such label:"

@@ -11,6 +11,8 @@ from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.ir.model import ToHost
 
 TABLE = "calico_rkt"
+TRACING = f"{TABLE}_trace"
+"""The table of a trace that goes on; it decides nothing."""
 OURS = "crk*"
 """Host ends of veth pairs of ours; nothing else on a host may be called so."""
 

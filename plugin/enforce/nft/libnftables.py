@@ -16,8 +16,12 @@ from typing import Any
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link.sockets import process_in_netns
 
+<<<<<<< HEAD
 _STATELESS, _JSON, _TERSE = 1 << 2, 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_* of nftables/libnftables.h
 _NUMBERS = 1 << 7 | 1 << 8 | 1 << 9  # ... NUMERIC_PROTO, _PRIO, _SYMBOL
+=======
+_HANDLES, _JSON, _TERSE = 1 << 3, 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_* of nftables/libnftables.h
+>>>>>>> 41136b6 (trace says live which rule drops a packet between two ends, in which file and line: on a host in trouble nothing said why)
 _LOCK = threading.Lock()  # a context is not safe to share between threads
 
 
@@ -129,9 +133,27 @@ def run_here(script: str, query: str) -> str:
             context.close()
 
 
-def listed(query: str) -> str:
-    """A listing as nft prints it, without the elements of sets."""
-    return _call(query, _TERSE)
+def listed(query: str, *, handles: bool = False) -> str:
+    """A listing as nft prints it, without the elements of sets; handles: each rule with `# handle N` behind it."""
+    return _call(query, _TERSE | _HANDLES if handles else _TERSE)
+
+
+class Held:
+    """A handle of one's own, in this thread's namespace: a table with the flag owner that it makes lives as long."""
+
+    def __init__(self) -> None:
+        self._context = _Context(process_in_netns())
+
+    def run(self, script: str) -> None:
+        """Apply a script as one transaction. Raises NftError."""
+        self._context.call(script, 0)
+
+    def listed(self, query: str) -> str:
+        """A listing as nft prints it, also of what belongs to this handle."""
+        return self._context.call(query, 0)
+
+    def close(self) -> None:
+        self._context.close()
 
 
 def listed_whole(query: str) -> str:

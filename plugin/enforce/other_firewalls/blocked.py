@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from calico_rkt.plugin.enforce.nft import libnftables, transactions
-from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE
+from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE, TRACING
 from calico_rkt.plugin.enforce.other_firewalls.read import Forwarding, Told, from_iptables, from_nft
 
 _DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
@@ -34,7 +34,7 @@ def findings() -> tuple[Finding, ...]:
     unread: list[Finding] = []
     for listed in libnftables.listed("list tables").splitlines():
         _, family, name = listed.split()
-        if (family, name) == ("inet", TABLE) or family not in transactions.FAMILIES:
+        if (family, name) in (("inet", TABLE), ("inet", TRACING)) or family not in transactions.FAMILIES:
             continue
         try:
             if _is_held(family, name):

@@ -217,3 +217,11 @@ def test_ten_thousand_rules_are_compared_in_one_walk():
     rules = tuple(allow(ip_version=4, source=Side(nets=(IPv4Network((i << 8, 24)),))) for i in range(10_000))
     network = Network("web", "web", ingress=rules)
     assert NFT.differs(network, NFT.write(network)) is None
+
+
+def test_each_rule_that_was_written_leads_back_to_the_one_that_it_is_a_part_of():
+    back = NFT.read(NFT.write(PLAIN))
+    found = by_rule.origins(PLAIN.ingress, back.ingress, by_member)
+    assert len(found) > len(PLAIN.ingress)
+    assert list(dict.fromkeys(found)) == list(PLAIN.ingress)
+    assert by_rule.origins(PLAIN.ingress[1:], back.ingress, by_member)[0] is None

@@ -1,0 +1,105 @@
+"""The records of this host in, its endpoints with container, network, address and state out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.plugin.attach.life import Life, survey
+from calico_rkt.plugin.errors import CniError
+from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.publish.datastores import opened_local
+from calico_rkt.plugin.publish.host_confs import Decided
+from calico_rkt.plugin.publish.local import LOCAL
+from calico_rkt.plugin.runtime.names import names_of
+from calico_rkt.plugin.store.local import LocalStore, own_stores
+
+_STATES = {Life.NAMED: "attached", Life.HIDDEN: "no path", Life.ELSEWHERE: "elsewhere", Life.OVER: "gone"}
+SHORT = 12
+"""Characters of a container's id that are shown, as runtimes do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One endpoint as it is shown; datastore is as a conf names it: local, etcdv3 or etcdv2."""
+
+    network: str
+    container: str
+    name: str
+    ifname: str
+    addresses: tuple[str, ...]
+    mac: str
+    host_ifname: str
+    netns: str
+    datastore: str
+    state: str
+    policy: str
+
+    def is_meant(self, word: str) -> bool:
+        """Whether a word of the command line means it."""
+        return bool(word) and (word in (self.network, *self.addresses) or self.is_container(word))
+
+    def is_container(self, word: str) -> bool:
+        """Whether a word means its container: a name, an id, or the begin of that."""
+        return bool(word) and (word in self.names or self.container.startswith(word))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What people call its container: api, and prod/api."""
+        return tuple(filter(None, (self.name, self.name.rpartition("/")[2])))
+
+    @property
+    def shown(self) -> str:
+        """Its container's name, else the begin of its id."""
+        return self.name or self.container[:SHORT]
+
+
+def listed(host: Decided) -> tuple[list[Row], list[str]]:
+    """The endpoints by network and container, and what of the records can't be read. Raises CniError."""
+    found: list[tuple[Endpoint, str]] = []
+    damaged: list[str] = []
+    with opened_local(host.known, host.files) as local:
+        policies = {s.network_id: s.state for s in local.states()}
+        found += [(e, local.name) for e in local.store.endpoints()]
+        damaged += local.store.damaged
+    clusters = {datastore: opened for datastore, opened in own_stores().items() if datastore != LOCAL}
+    for datastore, opened in clusters.items():
+        store = opened()
+        try:
+            found += [(e, datastore) for e in _endpoints(store, damaged)]
+        finally:
+            store.close()
+    datastores = dict(found)
+    names = names_of({e.key.container for e in datastores})
+    rows = [_row(e, life, datastores[e], names, policies) for e, life in survey(datastores)]
+    return sorted(rows, key=lambda r: (r.network, r.container, r.ifname)), damaged
+
+
+def _endpoints(store: LocalStore, damaged: list[str]) -> Sequence[Endpoint]:
+    if not store.is_there():
+        return ()
+    try:
+        return store.endpoints()
+    except CniError as e:  # the others' records are readable all the same
+        damaged.append(e.msg)
+        return ()
+    finally:
+        damaged += store.damaged
+
+
+def _row(endpoint: Endpoint, life: Life, datastore: str, names: Mapping[str, str], policies: Mapping[str, str]) -> Row:
+    key = endpoint.key
+    return Row(
+        network=key.network,
+        container=key.container,
+        name=names.get(key.container, ""),
+        ifname=key.ifname,
+        addresses=tuple(map(str, endpoint.addresses)),
+        mac=endpoint.mac,
+        host_ifname=endpoint.host_ifname,
+        netns=endpoint.netns,
+        datastore=datastore,
+        state=_STATES[life] if endpoint.result or life is Life.OVER else "unfinished",
+        policy=policies.get(object_id(key.network), "") if datastore == LOCAL else "Felix",
+    )

@@ -1,0 +1,70 @@
+"""Steps of packets in, as the kernel tells them; whole packets, each with its end, out. No effects, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from calico_rkt.plugin.tracing import table
+from calico_rkt.plugin.tracing.events import Event, Header
+
+_PATIENCE = 0.5
+"""Seconds without a step after which a packet is taken for lost between two hooks."""
+_DROPPED = ("drop", "stolen", "queue")
+
+
+class Fate(Enum):
+    """What became of a packet: nftables dropped it; it came through; or it was gone where no nftables rule was."""
+
+    DROPPED, PASSED, LOST = "dropped", "passed", "lost"
+
+
+@dataclass(slots=True)
+class Packet:
+    """One packet. first is its header as it came, last as it was seen at the end; steps are all that it met."""
+
+    first: Header
+    last: Header
+    since: float
+    iif: str = ""
+    oif: str = ""
+    steps: list[Event] = field(default_factory=list)
+    fate: Fate = Fate.LOST
+
+    @property
+    def by(self) -> Event:
+        """The last step: what dropped it, where something did."""
+        return self.steps[-1]
+
+
+class Gathering:
+    """Packets that are on their way, by the kernel's number for each."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Packet] = {}
+
+    def take(self, event: Event, now: float) -> Packet | None:
+        """Note a step; the packet where that was its last one."""
+        packet = self._open.get(event.packet)
+        if packet is None:
+            if event.header is None:
+                return None  # its begin was lost, or it came through already
+            packet = self._open[event.packet] = Packet(event.header, event.header, now)
+        packet.last = event.header or packet.last
+        packet.iif = packet.iif or event.iif
+        packet.oif = event.oif or packet.oif
+        packet.since = now
+        packet.steps.append(event)
+        if event.verdict in _DROPPED:
+            packet.fate = Fate.DROPPED
+        elif table.is_last(event.table, event.chain):
+            packet.fate = Fate.PASSED
+        else:
+            return None
+        return self._open.pop(event.packet)
+
+    def lost(self, now: float) -> Iterator[Packet]:
+        """Those of which nothing was heard for a while: they never came to a rule again."""
+        for number in [n for n, p in self._open.items() if now - p.since > _PATIENCE]:
+            yield self._open.pop(number)
