@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from calico_rkt.plugin.containers.listed import Row
 from calico_rkt.plugin.containers.meant import End, Kind
+from calico_rkt.plugin.link import state
+from calico_rkt.plugin.link.sockets import host_socket
 from calico_rkt.plugin.tracing import base_words, table
 from calico_rkt.plugin.tracing.events import Event, Header
 from calico_rkt.plugin.tracing.lines import Decision, Lines
@@ -150,15 +153,27 @@ def _lost(packet: Packet) -> tuple[Decision, str]:
         name = _FORWARDING[version]
         if _read(name) == "0":
             return Decision("routing", f"forwarding is off on this host: {name} = 0"), "calico-rkt restore"
+        way = _way(header.destination)
+        if way is not None and way.route is None:
+            kind = "an unreachable route keeps it from" if way.unreachable else "the host has no route to"
+            return Decision("routing", f"{kind} {header.destination}"), route
         words = (
-            "no nftables rule dropped it, and it came no further: no route, the reverse path filter, a size beyond "
-            "the MTU, or a rule of iptables-legacy"
+            "no nftables rule dropped it, and it came no further: the reverse path filter, a size beyond the MTU, or a "
+            "rule of iptables-legacy"
         )
         return Decision("routing", words), f"{route}; iptables-legacy -S"
     words = (
         "no nftables rule dropped it, and it came no further: a rule of iptables-legacy, or another part of the kernel"
     )
     return Decision("behind our policy", words), f"iptables-legacy -S; {route}"
+
+
+def _way(address: str) -> state.Way | None:
+    try:
+        with host_socket() as socket:
+            return state.lookup(socket, ip_address(address))
+    except OSError:
+        return None
 
 
 def _read(name: str) -> str:

@@ -16,12 +16,8 @@ from typing import Any
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link.sockets import process_in_netns
 
-<<<<<<< HEAD
-_STATELESS, _JSON, _TERSE = 1 << 2, 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_* of nftables/libnftables.h
+_STATELESS, _HANDLES, _JSON, _TERSE = 1 << 2, 1 << 3, 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_* of nftables/libnftables.h
 _NUMBERS = 1 << 7 | 1 << 8 | 1 << 9  # ... NUMERIC_PROTO, _PRIO, _SYMBOL
-=======
-_HANDLES, _JSON, _TERSE = 1 << 3, 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_* of nftables/libnftables.h
->>>>>>> 41136b6 (trace says live which rule drops a packet between two ends, in which file and line: on a host in trouble nothing said why)
 _LOCK = threading.Lock()  # a context is not safe to share between threads
 
 
