@@ -42,7 +42,7 @@ examples:
 It adds one nftables table of its own, inet calico_rkt_trace, which only marks the packets asked about for the kernel's
 tracing. The table ends with the command, also when that is killed. Answers between the two are watched, too.
 
-exit status: 0 all packets that came passed, 1 some were dropped, or none came, 2 bad usage or unreadable input"""
+exit status: 0 all packets that came passed; 1 some were dropped, or none came; 2 bad usage or unreadable input"""
 
 _MINUTE = 60.0
 

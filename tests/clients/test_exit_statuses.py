@@ -38,6 +38,10 @@ DAY = f"""
 0 ls web
 1 ls nobody
 2 ls -C /nowhere
+! (for i in $(seq 60); do ip netns exec c1 ping -c1 -W1 192.0.2.9; sleep 0.5; done) >/dev/null 2>&1 &
+0 trace web outside --count 1
+1 trace web 192.0.2.10 --for 0.1
+2 trace web nowhere
 1 gc --attachment web/netns-c1/eth0
 0 gc
 2 gc --force
