@@ -4,7 +4,8 @@
 # make test-slow  what takes minutes: thousands of networks, floods, many kills
 # make matrix     on Debian 12 and 13, without IPv6, with nothing else, with a read-only /proc/sys; half an hour and more
 # make explore    the properties again, with examples that no run had before
-# make check      format, lint, types, import rules
+# make check      format, lint, types, import rules, and whether the reference is of today
+# make reference  docs/reference/ anew, from the code
 # make lock       packaging/locks anew from pyproject.toml; UPGRADE=1 takes the newest of what is not pinned there
 # make audit      the locked packages against what is known to be vulnerable, where that can be asked
 # make deb        dist/calico-rkt_VERSION_ARCH.deb
@@ -17,7 +18,7 @@ SOURCES := $(wildcard packaging/share/*) \
 	$(shell find compiler plugin templates profiles src packaging docs/codes -type f -name '*.py' -o -type f -name '*.j2' \
 	-o -type f -name '*.yaml' -o -type f -name '*.[ch]' -o -type f -name '*.md' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
-.PHONY: all binary ut demo test test-slow matrix explore check bench deb release setup ready lock audit clean
+.PHONY: all binary ut demo test test-slow matrix explore check reference bench deb release setup ready lock audit clean
 all: binary ut
 
 setup:
@@ -57,6 +58,10 @@ check: setup
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	$(PY) packaging/write_reference.py --check
+
+reference: setup
+	$(PY) packaging/write_reference.py
 
 lock: setup
 	packaging/lock.sh $(if $(UPGRADE),--upgrade)

@@ -11,18 +11,13 @@ import shtab
 from commands import compile_profile, subparsers, tree
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from reference.files import KEPT_HERE, READ
 
 import calico_rkt
 
 ROOT = Path(__file__).resolve().parent.parent
 _SEE = "calico\\-rkt(1), compile\\-profile(1), calico\\-rkt\\-agent(8), calico\\-rkt\\-overrides(5)"
 _NOTHING, _BULLET, _DASH = "\\&", "\\(bu", " \\(em "
-_FILES = (
-    ("/etc/cni/net.d, /etc/rkt/net.d", "network confs"),
-    ("/etc/calico-rkt/profiles", "overrides"),
-    ("/var/lib/calico-rkt", "published profiles"),
-    ("/run/calico-rkt", "leases, endpoints, the agent's socket"),
-)
 _FONTS = {"strong_open": "\\fB", "strong_close": "\\fR", "em_open": "\\fI", "em_close": "\\fR"}
 
 
@@ -63,7 +58,9 @@ def _command_page(parser: argparse.ArgumentParser, words: str) -> bytes:
             text += f".SS {_plain(name)}\n{_plain(command.description or '')}\n{_arguments(command)}"
     else:
         text += f".SH SYNOPSIS\n{_arguments(parser)}.SH DESCRIPTION\n{_plain(parser.description or '')}\n"
-    text += ".SH FILES\n" + "".join(f".TP\n.I {_plain(path)}\n{what}\n" for path, what in _FILES)
+    text += ".SH FILES\n" + "".join(
+        f".TP\n.I {_plain(path)}\n{_plain(what.replace('`', ''))}\n" for path, what in (*READ, *KEPT_HERE)
+    )
     return (text + f".SH SEE ALSO\n{_SEE}\n").encode()
 
 

@@ -17,7 +17,7 @@ REVIEW = {
     "matrix": "who reaches whom, and on what",
     "report": "one page to read and click through: matrix, rules, findings, tests, changes",
     "rule": "what a diagnostic's code means, and the way out",
-    "schema": "the JSON Schema of overrides, definitions, settings and guardrails, for editors",
+    "schema": "the JSON Schema of overrides, of confs, or of answers, for editors and programs",
 }
 """The commands that look at policy; each is a module of its name here."""
 

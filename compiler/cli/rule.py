@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the pages of the codes; the exit status."""
-    pages = {code: (severity, words) for code, severity, words in _pages()}
+    pages = {code: (severity, words) for code, severity, words in written()}
     codes = [code.upper() for code in args.codes]
     unknown = [code for code in codes if code not in pages]
     for code in unknown:
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pages() -> Iterator[tuple[str, str, str]]:
+def written() -> Iterator[tuple[str, str, str]]:
     """Code, severity and text of each row of docs/codes, in the order of the codes."""
     found = [
         (code, severity, words.replace("\\|", "|"))

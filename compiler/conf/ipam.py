@@ -12,8 +12,9 @@ from calico_rkt.compiler.conf.section import Section, json_kind
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence, cidr_of
 
-_RANGE_KEYS = ("subnet", "rangeStart", "rangeEnd", "gateway")
-_KEYS = ("type", "ranges", "routes", "exclude", "guard", *_RANGE_KEYS)
+RANGE_KEYS = ("subnet", "rangeStart", "rangeEnd", "gateway")
+IPAM_KEYS = ("type", "ranges", "routes", "exclude", "guard", *RANGE_KEYS)
+ROUTE_KEYS = ("dst", "gw")
 _WITHOUT_EFFECT = {
     "dataDir": "leases are kept in the datastore",
     "resolvConf": "DNS settings come from the conf's dns and the capability dns",
@@ -50,7 +51,7 @@ def read_ipam(ipam: Section, cni_version: str) -> Ipam | None:
         guarded = not (isinstance(node, Scalar) and node.plain and node.text == "false")
         return Ipam(kind_of, guard=guarded, span=ipam.span("type"))
     before = len(ipam.problems)
-    ipam.check_keys(_KEYS, _WITHOUT_EFFECT)
+    ipam.check_keys(IPAM_KEYS, _WITHOUT_EFFECT)
     for key, why in _WITHOUT_EFFECT.items():
         if ipam.mapping.get(key) is not None:
             ipam.warning("CR216", f"ipam.{key} has no effect: {why}", ipam.span(key))
@@ -69,7 +70,7 @@ def read_ipam(ipam: Section, cni_version: str) -> Ipam | None:
 def _sets(ipam: Section) -> list[list[_Placed]] | None:
     """host-local's rule: `subnet` and its neighbours are one set, the sets of `ranges` follow it."""
     sets: list[list[_Placed]] = []
-    if any(ipam.mapping.get(key) is not None for key in _RANGE_KEYS):
+    if any(ipam.mapping.get(key) is not None for key in RANGE_KEYS):
         one = _range(ipam)
         sets += [[one]] if one else []
     elif ipam.mapping.get("ranges") is None:
@@ -92,7 +93,7 @@ def _sets(ipam: Section) -> list[list[_Placed]] | None:
                 ipam.error("CR203", f"{label}[{index}] must be an object, not {json_kind(item)}", item.span)
                 continue
             section = Section(item, f"{label}[{index}]", ipam.problems)
-            section.check_keys(_RANGE_KEYS)
+            section.check_keys(RANGE_KEYS)
             one = _range(section)
             found += [one] if one else []
         sets.append(found)
@@ -205,7 +206,7 @@ def _routes(ipam: Section) -> tuple[Route, ...]:
             ipam.error("CR203", f"{label} must be an object, not {json_kind(node)}", node.span)
             continue
         route = Section(node, label, ipam.problems)
-        route.check_keys(("dst", "gw"))
+        route.check_keys(ROUTE_KEYS)
         dst, gw = route.mapping.get("dst"), route.mapping.get("gw")
         if dst is None:
             route.missing("dst", '"dst": "0.0.0.0/0"')

@@ -31,14 +31,14 @@ LOG_LEVELS = {
 ETCD_VARIABLES = ("ETCD_AUTHORITY", "ETCD_ENDPOINTS")
 """All of the environment that a conf's meaning depends on."""
 
-_DATASTORES = ("local", "etcdv2", "etcdv3")
+DATASTORES = ("local", "etcdv2", "etcdv3")
 _ETCD_FILES = ("etcd_ca_cert_file", "etcd_cert_file", "etcd_key_file")
 _ETCD_KEYS = ("etcd_authority", "etcd_endpoints", "etcd_username", "etcd_password_file", *_ETCD_FILES)
-_OURS = (
+OUR_KEYS = (
     *("name", "type", "cniVersion", "ipam", "ipMasq", "mtu", "datastore_type", "nodename"),
     *("require_felix", "log_level", "profiles_dir", "dns", *_ETCD_KEYS),
 )
-_RUNTIMES = (
+RUNTIME_KEYS = (
     *("cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins", "capabilities", "runtimeConfig"),
     *("prevResult", "args", "plugins"),
 )
@@ -78,7 +78,7 @@ def _read(outer: Section, plugin: Section, environ: Mapping[str, str] | None) ->
     # Here, not above: that module makes the values of this one.
     from calico_rkt.compiler.conf.ipam import read_ipam
 
-    plugin.check_keys(_OURS, _RUNTIMES)
+    plugin.check_keys(OUR_KEYS, RUNTIME_KEYS)
     name = _name(outer)
     type_of = plugin.text("type")
     if plugin.mapping.get("type") is None:
@@ -173,9 +173,9 @@ def _datastore(plugin: Section, named: bool, known: bool) -> str:
     if plugin.mapping.get("datastore_type") is None:
         return "etcdv3" if named else "local"
     span = plugin.span("datastore_type")
-    if text is None or text not in _DATASTORES:
+    if text is None or text not in DATASTORES:
         if text is not None:
-            plugin.error("CR206", f"datastore_type {text!r} is none of {', '.join(_DATASTORES)}", span)
+            plugin.error("CR206", f"datastore_type {text!r} is none of {', '.join(DATASTORES)}", span)
         return "local"
     if text == "local":
         for key in _ETCD_KEYS:

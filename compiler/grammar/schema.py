@@ -40,18 +40,40 @@ _WORDS = {
     "always": "flows that are always allowed",
     "envelope": "flows that a change may allow without asking",
     "because": "shown when the promise is broken",
+    "ipVersion": "only packets of this family; left out: both, or that of the nets",
+    "notProtocol": "all other protocols",
+    "icmp": "ICMP's type, and its code where that matters",
+    "notICMP": "all other types and codes",
+    "source": "who sends",
+    "destination": "who is reached",
+    "metadata": "Calico's, kept as it is",
+    "notNets": "addresses in none of these",
+    "notPorts": "all other ports",
+    "name": "what it is called where it does not hold",
+    "from": "who sends",
+    "to": "who is reached",
+    "port": "one port or several",
+    "ip": "an address or a CIDR",
+    "outside": "who has no profile: any address that no network here owns",
+    "host": "this host",
+    "endpoints": "the endpoints of all networks here",
+    "any": "everybody, the host and the outside included",
+    "default": "the default rules: a set that is built in, or rules of one's own",
+    "profiles_dirs": "which folder stands for one that confs name on a host",
+    "rate": "lines a second",
+    "burst": "lines at once",
+    "type": "a number from 0 to 255",
+    "code": "a number from 0 to 255; left out: all",
+    "apiVersion": "as Calico has it",
+    "kind": "as Calico has it",
+    "spec": "Calico's rules; labelsToApply holds the network's id",
 }
 _TEXT: Schema = {"type": ["string", "number", "boolean"]}
 """A value is read from its own text, so `20:21`, `80` and `no` may look like anything to an editor."""
 _PORT: Schema = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": ["string", "boolean"]}]}
 """A definition may be called `true`, which an editor reads as a truth."""
 _PROFILES_DIRS: Schema = {"type": "object", "propertyNames": {"pattern": "^/"}, "additionalProperties": _TEXT}
-_ICMP: Schema = {
-    "type": "object",
-    "properties": {"type": {"type": ["integer", "string"]}, "code": {"type": ["integer", "string"]}},
-    "required": ["type"],
-    "additionalProperties": False,
-}
+_NUMBER: Schema = {"type": ["integer", "string"]}
 
 
 def schema() -> Schema:
@@ -69,6 +91,7 @@ def schema() -> Schema:
             "test": _object(TEST_KEYS, _test_values(), required=("name", "from", "to", "verdict")),
             "promise": _object(GUARDRAIL_KEYS, _test_values(), required=("name",)),
             "what": {**_object(WHAT_KEYS, _test_values()), "minProperties": 1},
+            "icmp": _object(("type", "code"), dict.fromkeys(("type", "code"), _NUMBER), required=("type",)),
             "end": {**_object(END_KEYS, _end_values()), "minProperties": 1, "maxProperties": 1},
             "protocol": {
                 "description": _WORDS["protocol"],
@@ -117,7 +140,10 @@ def _shared_values() -> Mapping[str, Schema]:
         "properties": {d: _list(_ref("rule")) for d in ("ingress", "egress")},
         "additionalProperties": False,
     }
-    definitions = {"nets": names(_TEXT), "ports": names(_PORT)}
+    definitions = {
+        "nets": {**names(_TEXT), "description": "a list of CIDRs under each name"},
+        "ports": {**names(_PORT), "description": "a list of ports under each name"},
+    }
     default = {"anyOf": [{"enum": list(BUILT_IN)}, rules]}
     return {
         "definitions": {"type": "object", "properties": definitions, "additionalProperties": False},
@@ -152,8 +178,8 @@ def _rule_values() -> Mapping[str, Schema]:
         "ipVersion": {"enum": [4, 6, "4", "6"]},
         "protocol": _ref("protocol"),
         "notProtocol": _ref("protocol"),
-        "icmp": _ICMP,
-        "notICMP": _ICMP,
+        "icmp": _ref("icmp"),
+        "notICMP": _ref("icmp"),
         "source": _ref("side"),
         "destination": _ref("side"),
         "metadata": {"type": "object"},
@@ -176,7 +202,7 @@ def _test_values() -> Mapping[str, Schema]:
         "to": _ref("end"),
         "protocol": _ref("protocol"),
         "port": _one_or_list(_PORT),
-        "icmp": _ICMP,
+        "icmp": _ref("icmp"),
         "except": _list(_ref("what")),
         "verdict": {"enum": list(VERDICTS)},
         "because": _TEXT,

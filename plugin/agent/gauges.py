@@ -49,7 +49,7 @@ class Gauges:
             ("pool_addresses", "addresses in the subnets of a network", size),
             (
                 "profiles",
-                "networks of this host's confs, by the state of their profile",
+                "networks of this host's confs, by datastore and state of their profile; a minute old at most",
                 () if brief else self._states(),
             ),
             ("journal_length", "releases that a cluster is to be told of", waiting),

@@ -67,7 +67,7 @@ class Metrics:
             declined, restores = self._declined, self._restores
         lines = _family("requests_total", "counter", "calls answered, by verb and CNI error code (0: none)", requests)
         lines += _family("declined_total", "counter", "calls left to their launcher", [((), declined)])
-        lines += _family("restores_total", "counter", "times the nftables table was gone", [((), restores)])
+        lines += _family("restores_total", "counter", "times the table in the kernel was restored", [((), restores)])
         lines += _histograms(times)
         for name, what, samples in gauges:
             lines += _family(name, "gauge", what, samples)

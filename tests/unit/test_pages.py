@@ -10,7 +10,7 @@ TOP = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md
 PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
 ROOMS = "compiler|docs|packaging|plugin|profiles|templates|tests"
 PATHS = re.compile(rf"(?<![\w./-])(?:{ROOMS})/[\w./-]*")
-STAND_INS = ("NAME", "nnn")
+STAND_INS = ("NAME", "SEED", "nnn")
 """What stands for a name that somebody chooses."""
 OF_WORKSPACES = ("profiles/names.yaml",)
 HISTORY = ROOT / "docs" / "decisions"
