@@ -61,7 +61,7 @@ def planned(name: str, nets: Sequence[Net], whom: str) -> Plan:
     link = Path(runtime.links.replace("{name}", name)) / file.name if runtime.links else None
     if link and not (runtime.first and first):
         new.append(New(link, f"a link, where {runtime.words} looks", link=os.path.relpath(file, link.parent)))
-    if runtime.kept:
+    if runtime.deletes():
         new.append(New(KEPT / file.name, "its copy, kept: podman network rm deletes the first", conf, same=True))
     override, there = _override(name)
     new += override

@@ -16,6 +16,10 @@ HANDLERS = "/etc/cni/{name}.d"
 """Where the runtime handler of containerd's CRI for a network looks for its conf."""
 
 
+_DRIVEN = 5
+"""The first podman that calls our driver, and leaves confs alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """How a runtime takes networks. first: it takes the first file of its folder, whatever that is."""
@@ -30,8 +34,8 @@ class Runtime:
     listed: bool = True
     ports: bool = True
     """Whether it asks for ports, which another plugin has to map."""
-    kept: bool = False
-    """Whether it deletes confs, so that a second copy is kept."""
+    deletes: Callable[[], bool] = lambda: False
+    """Whether it may delete its networks' confs, so that a second copy is kept."""
     first: bool = False
     links: str = ""
     """A folder `{name}` of its own, where it finds a link to the file."""
@@ -43,7 +47,7 @@ def _nothing(name: str, first: bool) -> list[str]:  # noqa: ARG001 - the form of
 
 def _podman(name: str, first: bool) -> list[str]:  # noqa: ARG001
     version = podman_version()
-    if version >= 5:
+    if version >= _DRIVEN:
         return [f"podman network create --driver calico {name}"]
     if backend() == "cni":
         return []
@@ -52,6 +56,10 @@ def _podman(name: str, first: bool) -> list[str]:  # noqa: ARG001
     return (
         lines if version else [*lines, f"podman network create --driver calico {name}    # in its place from podman 5"]
     )
+
+
+def _deletes() -> bool:
+    return podman_version() < _DRIVEN
 
 
 def _cri(name: str, first: bool) -> list[str]:
@@ -75,7 +83,7 @@ def _nomad(name: str, first: bool) -> list[str]:  # noqa: ARG001
 
 RUNTIMES: Mapping[str, Runtime] = MappingProxyType(
     {
-        "podman": Runtime("podman", ("podman",), _podman, "podman run --network {name} ...", kept=True),
+        "podman": Runtime("podman", ("podman",), _podman, "podman run --network {name} ...", deletes=_deletes),
         "containerd": Runtime(
             "containerd by ctr", ("containerd",), _ctr, "ctr run --cni ...", listed=False, ports=False, first=True
         ),

@@ -207,7 +207,10 @@ class ProfileFolder:
         except FileNotFoundError:
             raise
         except OSError as e:
-            raise CniError(Code.IO, f"{e.filename or self.folder} can't be used: {e.strerror or e}") from e
+            words = f"{e.filename or self.folder} can't be used: {e.strerror or e}"
+            if isinstance(e, PermissionError):  # netavark tells people this line alone
+                words += "; CALICO_RKT_LIB_DIR names another folder"
+            raise CniError(Code.IO, words) from e
 
 
 def _hash(data: bytes) -> str:

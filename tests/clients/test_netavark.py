@@ -10,6 +10,7 @@ import pytest
 
 from tests.chroots.host import DebianHost
 from tests.clients.support.agent import Agent
+from tests.clients.support.debian_podman import HOME, USER, DebianPodman, make_user
 from tests.clients.support.lab import HOST_V4, IDLE, SERVE, conf, fetching, pool, reached, until
 from tests.clients.support.podman5 import PACKAGES, Podman5
 
@@ -177,3 +178,43 @@ def test_a_network_is_its_conf(debian: Callable[..., DebianHost], binary: Path) 
     podman.out("network", "prune", "--force")
     assert podman.out("network", "ls", "--quiet").split() == ["podman"]
     assert podman.host.path("/etc/cni/net.d/10-web.conf").exists(), "the conf is the host's, not podman's"
+
+
+def test_a_user_without_root_has_networks_that_are_apart(debian: Callable[..., DebianHost], binary: Path) -> None:
+    """The host's confs and overrides, in namespaces of the user's own, with a place for what is published."""
+    of_root = Podman5(debian("trixie", *PACKAGES), binary)
+    host = of_root.host
+    make_user(host)
+    host.override("web", OVERRIDE)
+    for network in (WEB, SHUT):
+        of_root.network(network, PORTMAP)
+    host.out("chmod", "755", "/etc/cni/net.d")
+    lacking = DebianPodman(host, USER)
+    for name in ("web", "shut"):
+        lacking.out("network", "create", "--driver", "calico", name)
+
+    def start(podman: DebianPodman, network: str, name: str, *argv: str, options: tuple[str, ...] = ()) -> None:
+        whole = ("run", "--detach", "--cgroups", "disabled", "--network", network, "--name", name)
+        podman.out(*whole, *options, "--rootfs", f"/srv/{USER}", *argv)
+
+    with pytest.raises(AssertionError, match=r"CALICO_RKT_LIB_DIR names another folder"):
+        start(lacking, "web", "none", *IDLE)
+    lacking.out("rm", "--force", "none")
+
+    podman = DebianPodman(host, USER, {"CALICO_RKT_LIB_DIR": f"{HOME}/.local/share/calico-rkt"})
+    start(podman, "web", "server", *SERVE, options=("-p", "8001:9090"))
+    start(podman, "web", "peer", *IDLE)
+    start(podman, "shut", "client", *IDLE)
+    server = podman.address("server")
+
+    def fetched(name: str, port: int, wait: int) -> bool:
+        return reached(podman.execute(name, *fetching(server, port, wait)))
+
+    until(lambda: fetched("peer", 9090, 5), "the same network reaches")
+    assert fetched("client", 8080, 30), "the host's override opens this port"
+    assert not fetched("client", 9090, 1), "and only this one"
+    assert host.left() == {}, "all of it is in the user's own namespaces"
+    assert podman.inside("calico-rkt", "status").count("in step") == 2
+    assert host.fetch(HOST_V4, 8001, inside="outside", wait=30), "a published port is open whatever policy says: docs"
+    podman.out("rm", "--force", "--time", "0", "server", "peer", "client")
+    assert "crk" not in podman.inside("ip", "-o", "link")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.chroots.host import DebianHost
+from tests.clients.support.debian_podman import USER
 from tests.clients.support.lab import HOST_V4, IDLE, SERVE, conf, fetching, pool, reached, until
-from tests.clients.support.podman4 import PACKAGES, USER, Podman4, furnish
+from tests.clients.support.podman4 import PACKAGES, Podman4, furnish
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
 

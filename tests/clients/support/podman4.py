@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.chroots.host import DebianHost
-from tests.clients.support.debian_podman import ENGINE, DebianPodman
-from tests.clients.support.lab import environment, listed
+from tests.clients.support.debian_podman import ENGINE, HOME, DebianPodman, make_user
+from tests.clients.support.lab import listed
 
 PACKAGES = (
     *("podman", "slirp4netns", "uidmap", "crun", "containernetworking-plugins", "iptables", "nftables"),
     *("python3", "libnftables1", "conntrack", "busybox-static"),
 )
-USER, HOME, RUNTIME = "u", "/home/u", "/run/user/1000"
 _CONFIG = """[network]
 network_backend = "cni"
 [containers]
@@ -30,33 +28,16 @@ def furnish(host: DebianHost, binary: Path) -> None:
     host.write("/etc/containers/containers.conf", _CONFIG + ENGINE)
     host.write("/etc/containers/storage.conf", '[storage]\ndriver = "vfs"\nrunroot = "/run/c"\ngraphroot = "/var/c"\n')
     host.path("/etc/cni/net.d/87-podman-bridge.conflist").unlink(missing_ok=True)
-    host.out("useradd", "--create-home", "--home-dir", HOME, "--shell", "/bin/sh", "--uid", "1000", USER)
-    host.out("install", "-d", "-o", USER, "-m", "700", RUNTIME)
-    host.write(
-        f"{HOME}/.config/containers/storage.conf",
-        f'[storage]\ndriver = "vfs"\nrunroot = "{RUNTIME}/c"\ngraphroot = "{HOME}/c"\n',
-    )
-    for owner in ("root", USER):
-        root = f"/srv/{owner}"
-        host.make_rootfs(root)
-        host.out("chown", "-R", owner, root)
-    host.out("chown", "-R", USER, HOME)
+    make_user(host)
+    host.make_rootfs("/srv/root")
 
 
 class Podman4(DebianPodman):
     """podman of a user of the host: root, or USER."""
 
     def __init__(self, host: DebianHost, user: str = "root") -> None:
-        super().__init__(host)
-        self.user = user
+        super().__init__(host, user)
         self.networks = "/etc/cni/net.d" if user == "root" else f"{HOME}/.config/cni/net.d"
-
-    def command(self, *argv: str) -> subprocess.CompletedProcess[bytes]:
-        """Any program, as this user."""
-        if self.user == "root":
-            return super().command(*argv)
-        session = environment({"HOME": HOME, "XDG_RUNTIME_DIR": RUNTIME, "USER": USER})
-        return self.host.run("setpriv", "--reuid", USER, "--regid", USER, "--init-groups", *argv, env=session, cwd=HOME)
 
     def network(self, conf: Mapping[str, Any], *chained: Mapping[str, Any]) -> str:
         """Write the .conflist where this user's podman looks; its text."""
@@ -69,7 +50,3 @@ class Podman4(DebianPodman):
         self.out(
             "run", "--detach", "--network", network, "--name", name, *options, "--rootfs", f"/srv/{self.user}", *argv
         )
-
-    def inside(self, *argv: str) -> str:
-        """stdout of a command in the network that containers of a user without root have."""
-        return self.out("unshare", "--rootless-netns", *argv)

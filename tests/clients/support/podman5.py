@@ -12,7 +12,7 @@ from tests.clients.support.debian_podman import ENGINE, ROOTFS, STORAGE, DebianP
 from tests.clients.support.lab import listed
 
 PACKAGES = (
-    *("podman", "netavark", "crun", "iptables", "containernetworking-plugins", "nftables"),
+    *("podman", "netavark", "crun", "iptables", "containernetworking-plugins", "nftables", "passt", "uidmap"),
     *("python3", "libnftables1", "conntrack", "busybox-static"),
 )
 _CONFIG = "[containers]\npids_limit = 0\n"
