@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from calico_rkt.compiler.cli.formats.json_document import document
@@ -22,6 +23,7 @@ from calico_rkt.compiler.review.matrix import MOST_FLOWS
 from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.review.wording import fate_values, packet_values, rule_words, verdict_words
 from calico_rkt.compiler.text.values import BadValueError
+from calico_rkt.compiler.workspace.assemble import Workspace
 
 EPILOG = """\
 FROM and TO: a network's name, an address or CIDR, outside, or host. PACKET: tcp/80, udp, icmp/8,
@@ -47,23 +49,33 @@ def run(args: argparse.Namespace) -> int:
     match = parse_packet(args.packet)
     workspace = workspace_of(args)
     world = build_world(workspace)
-    ends = [_end(world, args.source), _end(world, args.destination)]
+    ends = [end_of(world, args.source), end_of(world, args.destination)]
     question = Expectation("", ends[0], ends[1], Action.ALLOW, (match,))
     undecided: list[str] = []
     found = list(cases(world, question, undecided))
     if not found and not undecided:
         message = f"no packet goes from {args.source} to {args.destination}"
         raise CompileError([error("CR819", message, hint=why_empty(world, question))])
-    if args.format == "json":
-        body = {"cases": [_values(c) for c in found], "undecided": undecided}
+    return print_cases(args.format, workspace, found, undecided)
+
+
+def print_cases(
+    style: str, workspace: Workspace, found: Sequence[Case], undecided: Sequence[str], notes: Sequence[str] = ()
+) -> int:
+    """Print the answer; the exit status. notes are what has to be known of it."""
+    if style == "json":
+        body: dict[str, object] = {"cases": [_values(c) for c in found], "undecided": list(undecided)}
+        body |= {"notes": list(notes)} if notes else {}
         write_stdout(document("explain", body, read_values(workspace)))
     else:
-        say(args.format, workspace)
+        say(style, workspace)
+        write_stdout("".join(printable(line) + "\n" for line in notes))
         write_stdout("\n".join([*map(_text, found), *(printable(f"undecided: {words}") + "\n" for words in undecided)]))
     return ended(2 if undecided else 0, workspace)
 
 
-def _end(world: World, text: str) -> ExpectedEnd:
+def end_of(world: World, text: str) -> ExpectedEnd:
+    """Who is meant by a word; CR819 where nobody is."""
     if text in world.unreadable:
         raise CompileError([error("CR723", f"undecided: {world.unreadable[text]}")])
     names = {n for p in world.networks.values() for n in (p.name, p.id)}

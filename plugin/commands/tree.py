@@ -30,6 +30,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
         "look at policy; needs no root and changes nothing": {
             "compile": Command("", "print the canonical profile of a network conf (the same as compile-profile)"),
             **{name: Command(f"calico_rkt.compiler.cli.{name}", words) for name, words in REVIEW.items()},
+            "explain": _here("explain", REVIEW["explain"]),
         },
         "put policy in force": {
             "apply": _here("apply", "show what would change, ask, and publish what the host's files compile to"),

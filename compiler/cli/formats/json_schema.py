@@ -142,7 +142,7 @@ _ANSWERS: dict[str, Schema] = {
         ),
         outside_guardrails=_list(_ref("change")),
     ),
-    "explain": _object(cases=_list(_ref("case")), undecided=_list(_TEXT)),
+    "explain": _some(_object(cases=_list(_ref("case")), undecided=_list(_TEXT)), notes=_list(_TEXT)),
     "status": _some(
         _object(networks=_list({"type": "object"}), table=_FLAG, blocked=_list(_TEXT), warnings=_list(_TEXT)),
         agent=_or_null({"type": "object"}),

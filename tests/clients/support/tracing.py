@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,12 @@ else:
 
 
 def send(lab: Lab, inside: str, kind: str, target: str, number: int, source: str = "") -> None:
-    """Send one packet from a network namespace of the lab; of the host where that is empty."""
-    done = lab.run("/usr/bin/python3", "-IS", "-c", PACKETS, kind, source, target, str(number), inside=inside)
+    """Send one packet from a network namespace of the lab, by name or path; of the host where that is empty."""
+    program = ("/usr/bin/python3", "-IS", "-c", PACKETS, kind, source, target, str(number))
+    if inside.startswith("/"):
+        done = lab.run("nsenter", f"--net={inside}", *program)
+    else:
+        done = lab.run(*program, inside=inside)
     assert done.returncode == 0, done.stderr.decode()
 
 
@@ -62,10 +66,10 @@ class Traced:
         return self.one["fate"], last["stage"], last["line"] or last["rule"]
 
 
-def started(lab: Lab, *argv: str) -> tuple[subprocess.Popen[str], str]:
+def started(lab: Lab, *argv: str, env: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[str], str]:
     """A trace that watches already, and what it warned of before."""
     command = lab.command(f"{PLUGINS}/calico", "trace", *argv)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
     stream = process.stderr if "json" in argv else process.stdout
     assert stream is not None
     line, warned = stream.readline(), ""

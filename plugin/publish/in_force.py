@@ -1,0 +1,37 @@
+"""The host's files and what is published in; the world that is in force, with lines where the files say it, out."""
+
+from __future__ import annotations
+
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.review.build import build_world, world_of
+from calico_rkt.compiler.review.snapshot import World
+from calico_rkt.plugin.errors import CniError
+from calico_rkt.plugin.publish.host_confs import Decided
+from calico_rkt.plugin.publish.local import LOCAL
+from calico_rkt.plugin.store.local import LocalStore
+
+
+def world_in_force(host: Decided, store: LocalStore) -> tuple[World, tuple[str, ...]]:
+    """The networks as they are published, and in words where that is not what the files say.
+
+    A network of the host's own that has the digest of its files is theirs, lines and all. Networks of a cluster are as
+    the files say. Raises CompileError where the files can't be compiled.
+    """
+    files = build_world(host.workspace)
+    networks, notes = dict(files.networks), []
+    for name, network in files.networks.items():
+        if files.confs[name].datastore_type != LOCAL:
+            notes.append(f"{name}: on a cluster; this is what the files say")
+            continue
+        try:
+            published = store.network(object_id(name))
+        except CniError as e:
+            notes.append(f"{name}: {e.msg}; this is what the files say")
+            continue
+        if published is None:
+            notes.append(f"{name}: not published yet; this is what the files say")
+        elif digest(published) != digest(network):
+            networks[name] = published
+            notes.append(f"{name}: what is in force is not what the files say (no lines are named): calico-rkt apply")
+    return world_of(host.workspace, networks, files.known), tuple(notes)
