@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
+from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf, Range
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce import compiled, local
 from calico_rkt.plugin.enforce import forget_flows as flows
@@ -35,8 +35,7 @@ class NftablesEnforcer:
 
     def check_host(self, conf: NetConf) -> None:
         """Asked once for each new range. A single address of the host is given to nobody, see pair.create_pair()."""
-        fresh = self.store.unrecorded(conf.name, [r for ranges in conf.ipam.ranges for r in ranges])
-        refuse_covering(conf.name, fresh)
+        refuse_covering(conf.name, self._fresh(conf))
 
     def add(self, _conf: NetConf, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         return self.store.add(endpoint, ipam, requested)
@@ -68,9 +67,13 @@ class NftablesEnforcer:
     def attach(self, conf: NetConf, endpoint: Endpoint) -> None:
         """One transaction of a few elements; the network's chains are built first where the kernel lacks them.
 
-        Nothing of Jinja2 or YAML is imported when they are there.
+        Nothing of Jinja2 or YAML is imported when they are there. A range that this call is the first to use is not in
+        the table yet, though the network's chains may be: they are built of every published profile.
         """
         wanted = elements_of(endpoint)
+        if self._fresh(conf):
+            self._make_ready(conf, wanted)
+            return
         with policy_lock(self.store.run_dir, shared=True, meanwhile=table.close_first):
             try:
                 table.add_endpoint(wanted)
@@ -78,6 +81,12 @@ class NftablesEnforcer:
                 pass
             else:
                 return
+        self._make_ready(conf, wanted)
+
+    def _fresh(self, conf: NetConf) -> tuple[Range, ...]:
+        return self.store.unrecorded(conf.name, [r for ranges in conf.ipam.ranges for r in ranges])
+
+    def _make_ready(self, conf: NetConf, wanted: EndpointElements) -> None:
         table.close_first()
         while not self._built(conf, wanted):
             LOG.info("the published profile of network %s changed while its chains were made ready", conf.name)

@@ -154,3 +154,14 @@ def test_the_agent_mends_what_the_look_of_every_call_does_not_see(host: Lab) -> 
             assert status(host) == (0, [])
     finally:
         agent.kill()
+
+
+def test_the_ranges_of_a_network_that_was_published_before_its_first_add_are_known_to_the_table(bare_lab: Lab) -> None:
+    """Its chains are there since the first ADD of any network: what guards its addresses has to come all the same."""
+    lab = bare_lab
+    for known in (WEB, API):
+        lab.write(f"/etc/cni/net.d/{known['name']}.conf", json.dumps(known))
+    lab.out(TOOL, "apply", "--yes")
+    for known in (WEB, API):
+        Caller(lab).add(known, str(known["name"]), lab.netns(str(known["name"])))
+    assert status(lab) == (0, [])
