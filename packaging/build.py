@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 OURS = ("compiler", "plugin", "profiles", "templates")
 DEPENDENCIES = ("etcd", "jinja2", "markupsafe", "netaddr", "urllib3", "yaml")
+AT_LEISURE = ("pyroute2",)
+"""Packages that no call of a runtime needs: an archive each inside, since every start reads the list of all files."""
 SKIPPED = ("etcd/tests/", "urllib3/contrib/emscripten/")
 """Parts of dependencies that are never imported."""
 DATA = {".py", ".md", ".j2", ".css", ".js", ".yaml", ".typed"}
@@ -36,6 +38,7 @@ SHARE = ROOT / "packaging" / "share"
 MATERIALS = "sbom.cdx.json"
 """The bill of materials, in the file and beside it."""
 YAML = ROOT / "packaging" / "zip_yaml.py"
+LEISURE = ROOT / "packaging" / "zip_leisure.py"
 
 
 def files() -> Iterator[tuple[str, Path]]:
@@ -46,12 +49,37 @@ def files() -> Iterator[tuple[str, Path]]:
         found += [(f"calico_rkt/{p.relative_to(ROOT)}", p) for p in (ROOT / folder).rglob("*")]
     found += [(f"calico_rkt/codes/{p.name}", p) for p in (ROOT / "docs" / "codes").iterdir()]
     for name in DEPENDENCIES:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            sys.exit(f"build: {name} is not installed in this environment")
-        top = Path(spec.origin).parent
-        found += [(f"{name}/{p.relative_to(top)}", p) for p in top.rglob("*")]
+        found += package_files(name)
     yield from sorted((n, p) for n, p in found if _wanted(n, p))
+
+
+def package_files(name: str) -> list[tuple[str, Path]]:
+    """The files of an installed package as (name inside, path)."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        sys.exit(f"build: {name} is not installed in this environment")
+    top = Path(spec.origin).parent
+    return [(f"{name}/{p.relative_to(top)}", p) for p in sorted(top.rglob("*"))]
+
+
+def leisure() -> Iterator[tuple[str, Path]]:
+    """The files of AT_LEISURE, sorted, each as (name in its archive, path)."""
+    yield from sorted((n, p) for name in AT_LEISURE for n, p in package_files(name) if _wanted(n, p))
+
+
+def leisure_archives() -> Iterator[tuple[str, bytes]]:
+    """What stands for each of these packages, as (name inside, bytes): its archive, and what loads it."""
+    for name in AT_LEISURE:
+        out = BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            for inside, path in leisure():
+                if inside.startswith(f"{name}/"):
+                    archive.writestr(zipfile.ZipInfo(inside, EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
+                    if path.suffix == ".py":
+                        compiled = bytecode(inside, path)
+                        archive.writestr(zipfile.ZipInfo(inside + "c", EPOCH), compiled, zipfile.ZIP_DEFLATED)
+        yield f"{name}/archive.zip", out.getvalue()
+        yield f"{name}/__init__.py", LEISURE.read_bytes()
 
 
 def _wanted(name: str, path: Path) -> bool:
@@ -96,7 +124,7 @@ def build_id() -> str:
     """32 hex digits that stand for every byte of every source: an agent serves launchers of its own build only."""
     digest = hashlib.sha256(sys.version.encode())
     launcher = ((path.name, path) for path in sorted(LAUNCHER.glob("launcher*.[ch]")))
-    for name, path in (*launcher, ("__main__.py", MAIN), *files(), *extension()):
+    for name, path in (*launcher, ("__main__.py", MAIN), *files(), *extension(), ("leisure", LEISURE), *leisure()):
         digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:32]
 
@@ -118,7 +146,8 @@ def application(build: str) -> bytes:
             archive.writestr(zipfile.ZipInfo(name, EPOCH), path.read_bytes())
             if path.suffix == ".py":
                 archive.writestr(zipfile.ZipInfo(name + "c", EPOCH), bytecode(name, path))
-        for name, data in (*share(), *((f"licenses/{name}", text) for name, text in licences(DEPENDENCIES))):
+        texts = ((f"licenses/{name}", text) for name, text in licences((*DEPENDENCIES, *AT_LEISURE)))
+        for name, data in (*leisure_archives(), *share(), *texts):
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
         archive.writestr(zipfile.ZipInfo(MATERIALS, EPOCH), materials(__version__, distributions(DEPENDENCIES)))
     return out.getvalue()

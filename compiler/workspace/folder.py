@@ -27,6 +27,8 @@ from calico_rkt.compiler.workspace.files import (
 )
 from calico_rkt.compiler.workspace.host import (
     HOST_FOLDERS,
+    KEPT,
+    LIVE,
     host_confs,
     host_folders,
     is_host_folder,
@@ -135,7 +137,7 @@ def open_host(folders: Sequence[Path], environ: Mapping[str, str], profiles: Pat
     )
     where = str(shown[0]) if len(shown) == 1 else "this host"
     baseline, home = _baseline(shown)
-    found = [*told, *_strays(shown, sets), *(() if folders else kept_alone(confs))]
+    found = [*told, *_strays(shown, sets), *(kept_alone(confs) if not folders or {KEPT, LIVE[1]} <= {*shown} else ())]
     return replace(joined_workspace(where, confs, sets, using, sources, found, baseline=baseline), home=home)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
+import calico_rkt
 from calico_rkt.plugin.agent.metrics import Sample
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
@@ -42,6 +43,7 @@ class Gauges:
         endpoints, used, size = _pools()
         waiting = _counted("journal_length", lambda: [((), float(_journal()))])
         return [
+            ("build_info", "the build that this agent serves", [((("build", calico_rkt.BUILD),), 1.0)]),
             ("start_time_seconds", "when this agent began, in seconds of Unix time", [((), self._began)]),
             ("resident_bytes", "memory of the agent", _counted("memory", lambda: [((), float(_resident()))])),
             ("endpoints", "attachments of this host, by network", endpoints),

@@ -13,6 +13,7 @@ METRICS = "metrics.sock"
 
 _PATIENCE = 3.0
 _SAMPLE = re.compile(r"calico_rkt_(\w+)(?:\{(.*)\})? (\S+)\Z")
+_BUILD = re.compile(r'build="([0-9a-f]+)"')
 _CODE = re.compile(r'code="(\d+)"')
 
 
@@ -27,6 +28,8 @@ class Summary:
     add_ms: float
     seconds: float
     megabytes: float
+    build: str = ""
+    """What `payload.build_of` says of the file that it was started from; empty of an older program."""
 
     def __str__(self) -> str:
         said = [
@@ -74,4 +77,5 @@ def read_summary(page: str) -> Summary:
         add_ms=total("request_seconds_sum", whole) / count * 1e3 if count else 0.0,
         seconds=max(0.0, time.time() - total("start_time_seconds")),
         megabytes=total("resident_bytes") / 1e6,
+        build=next((m[1] for n, labels, _ in samples if n == "build_info" and (m := _BUILD.search(labels or ""))), ""),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.host_confs import Decided, decided
-from calico_rkt.plugin.publish.host_state import HostState, look_at_host
+from calico_rkt.plugin.publish.host_state import HostState, look_at_host, networks_in
 from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.store.folders import folders
 
@@ -104,7 +103,7 @@ def _print_status(found: HostState, blocked: Sequence[str], *, confs: bool) -> N
     """confs: there are some, though of their networks nothing may be known, where their datastore is away."""
     print(f"{'network':<24} {'profile':<14} {'endpoints':>9}  in the kernel")
     words = {None: _NOT_LOADED.get(found.standing, "no"), True: "yes", False: "another version"}
-    differing = {named for line in found.differs for named in _NETWORK.findall(line)}
+    differing = {named for line in found.differs for named in networks_in(line)}
     for name, s in found.networks:
         where = words[s.loaded] if name == LOCAL else f"Felix, by {name}"
         if name == LOCAL and s.network_id in differing:
@@ -131,7 +130,3 @@ def _way_out(standing: table.Standing) -> str:
     if standing is table.Standing.HELD:
         return table.HeldTableError().details
     return "calico-rkt restore puts right what differs"
-
-
-_NETWORK = re.compile(r"\b(?:out|in|host|m4|m6)-([-.a-z0-9]+)")
-"""The network in the name of a chain or a set of ours."""

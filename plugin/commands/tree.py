@@ -52,6 +52,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
         "keep this host": {
             "ls": _here("ls", "which container is where: network, address, state"),
             "trace": _here("trace", "live, why packets between two ends are dropped: rule, file and line"),
+            "doctor": _here("doctor", "what is wrong with this host, what follows, and what cures it"),
             "gc": _here("gc", "free endpoints whose network namespace is gone, and name what is kept"),
             "restore": _here("restore", "rebuild the nftables table from leases and published profiles"),
             "agent": _here("agent", "serve CNI calls from a warm process, until SIGTERM"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from calico_rkt.plugin.errors import CniError, Code
 
 _OURS = "calico_rkt/plugin/main.py"
 """What only this program's file has inside."""
+_BUILD = re.compile(r'^calico_rkt\.BUILD = "([0-9a-f]+)"', re.MULTILINE)
 
 
 def own_file() -> Path:
@@ -42,6 +44,16 @@ def is_ours(path: Path) -> bool:
             return _OURS in inside.namelist()
     except (OSError, zipfile.BadZipFile):
         return False
+
+
+def build_of(path: Path) -> str:
+    """The build of a file of ours, as its launcher and its agent compare it; empty where it says none."""
+    try:
+        with zipfile.ZipFile(path) as inside:
+            found = _BUILD.search(inside.read("__main__.py").decode(errors="replace"))
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return ""
+    return found[1] if found else ""
 
 
 def checksum(data: bytes) -> str:

@@ -12,11 +12,16 @@ _RUNS = Path("/run/systemd/system")
 _ALL = (*UNITS, "calico-rkt-agent.service")
 
 
+def runs() -> bool:
+    """Whether systemd is what runs this host."""
+    return _RUNS.is_dir()
+
+
 def enabling() -> list[list[str]]:
     """The commands that put the units to work: at once where systemd runs, else at the next boot."""
     if not shutil.which("systemctl"):
         return []
-    if not _RUNS.is_dir():
+    if not runs():
         return [["systemctl", "enable", *UNITS]]
     return [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", *UNITS]]
 
@@ -25,13 +30,13 @@ def disabling() -> list[list[str]]:
     """The commands that take the units out of work, before their files go."""
     if not shutil.which("systemctl"):
         return []
-    now = ["--now"] if _RUNS.is_dir() else []
+    now = ["--now"] if runs() else []
     return [["systemctl", "disable", *now, *_ALL]]
 
 
 def after_removal() -> list[list[str]]:
     """What systemd has to be told once the files are gone."""
-    return [["systemctl", "daemon-reload"]] if _RUNS.is_dir() and shutil.which("systemctl") else []
+    return [["systemctl", "daemon-reload"]] if runs() and shutil.which("systemctl") else []
 
 
 def run(commands: list[list[str]]) -> list[str]:

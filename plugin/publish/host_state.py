@@ -5,6 +5,7 @@ The one finder of it: `calico-rkt status` prints it, `calico-rkt doctor` says wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -67,7 +68,14 @@ class HostState:
         return (*self.damaged, *self.sysctls, *self.clusters, *away, *self.left)
 
 
+_NETWORK = re.compile(r"\b(?:out|in|host|m4|m6)-([-.a-z0-9]+)|^network (\S+) is closed")
+"""The network in the name of a chain or a set of ours, and the one that has none of them."""
 _WRONG = ("edited", "unusable", "stale", "not ours")
+
+
+def networks_in(line: str) -> frozenset[str]:
+    """The ids of the networks whose chains, sets or elements a line of differs names."""
+    return frozenset(a or b for a, b in _NETWORK.findall(line))
 
 
 def look_at_host(host: Decided) -> HostState:
@@ -76,7 +84,7 @@ def look_at_host(host: Decided) -> HostState:
         networks = [(local.name, s) for s in local.states()]
         differs = kernel_differences(local.store)
         damaged = tuple(local.store.damaged)
-        loose = sysctls.warnings() if local.store.endpoints() else ()
+        loose = sysctls.warnings() if local.store.is_there() and local.store.endpoints() else ()
     said: list[str] = []
     away: list[Away] = []
     for confs_there in clusters(host.known):

@@ -98,10 +98,10 @@ class Local:
                 local.finish_apply(self.store)
 
     def states(self) -> tuple[NetworkState, ...]:
-        """Every network that is published, has a conf here, or has endpoints."""
+        """Every network that is published, has a conf here, or has endpoints. Looking makes no state file."""
         counts: dict[str, int] = {}
         names: dict[str, str] = {object_id(n): n for n in self.known}
-        for endpoint in self.store.endpoints():
+        for endpoint in self.store.endpoints() if self.store.is_there() else ():
             network_id = object_id(endpoint.key.network)
             names.setdefault(network_id, endpoint.key.network)
             counts[network_id] = counts.get(network_id, 0) + 1

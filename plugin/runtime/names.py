@@ -34,7 +34,7 @@ def names_of(containers: Collection[str], root: Path = Path("/")) -> Mapping[str
 
 def _podman(root: Path) -> Iterator[tuple[str, str]]:
     """The file lists all containers; its folder is called by the storage driver: overlay-containers, vfs-containers."""
-    for path in sorted(_graphroot(root).glob("*-containers/containers.json")):
+    for path in sorted(graphroot(root).glob("*-containers/containers.json")):
         listed = _json(path)
         for entry in listed if isinstance(listed, list) else ():
             names = entry.get("names") if isinstance(entry, dict) else None
@@ -42,7 +42,7 @@ def _podman(root: Path) -> Iterator[tuple[str, str]]:
                 yield str(entry.get("id")), str(names[0])
 
 
-def _graphroot(root: Path) -> Path:
+def graphroot(root: Path) -> Path:
     """Where containers/storage keeps its own, as containers-storage.conf(5) has it."""
     import tomllib
 

@@ -89,7 +89,7 @@ def test_the_sdist_s_tests_pass_where_it_is_unpacked(built: Path, tmp_path: Path
 def test_what_is_bundled_has_its_licence() -> None:
     with zipfile.ZipFile(ROOT / "dist" / "calico") as inside:
         texts = {name.split("/")[1].lower(): inside.read(name) for name in inside.namelist() if "licenses/" in name}
-    bundled = {"calico-rkt", "jinja2", "markupsafe", "netaddr", "python-etcd", "pyyaml", "urllib3"}
+    bundled = {"calico-rkt", "jinja2", "markupsafe", "netaddr", "pyroute2", "python-etcd", "pyyaml", "urllib3"}
     assert set(texts) >= bundled
     assert all(len(text) > 500 for text in texts.values())
 

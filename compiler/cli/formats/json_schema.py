@@ -201,6 +201,22 @@ _ANSWERS: dict[str, Schema] = {
         incomplete=_FLAG,
         words=_list(_TEXT),
     ),
+    "doctor": _object(
+        findings=_list(
+            _object(
+                code={"type": "string", "pattern": "^CR[0-9]{3}$"},
+                severity=_one_of("error", "warning", "note"),
+                message=_TEXT,
+                follows=_TEXT,
+                cure=_TEXT,
+                cure_is_command=_FLAG,
+                fixable=_FLAG,
+                path=_or_null(_TEXT),
+                line=_or_null(_NUMBER),
+            )
+        ),
+        well=_list(_TEXT),
+    ),
     "rule": _object(rules=_list(_object(code=_TEXT, severity=_TEXT, text=_TEXT))),
     "matrix": _object(rows=_list(_TEXT), columns=_list(_TEXT), cells=_list(_ref("cell"))),
 }

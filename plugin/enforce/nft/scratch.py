@@ -27,10 +27,10 @@ def made_of(script: str) -> tuple[Ruleset, str]:
         with netlink.Socket(netlink.NETFILTER) as socket:
             return ruleset.read_ruleset(socket), text
 
-    return _apart(make)
+    return apart(make)
 
 
-def _apart(work: Callable[[], T]) -> T:
+def apart(work: Callable[[], T]) -> T:
     """Do it in a thread whose namespace is new, and dies with the thread: no other thread is ever there."""
     done: list[T] = []
     failed: list[BaseException] = []
@@ -39,7 +39,7 @@ def _apart(work: Callable[[], T]) -> T:
         try:
             if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
                 reason = os.strerror(ctypes.get_errno())
-                raise CniError(Code.POLICY, f"no network namespace to compare the table in: {reason}")
+                raise CniError(Code.POLICY, f"no network namespace to try it in: {reason}")
             done.append(work())
         except BaseException as e:  # noqa: BLE001 - raised again where it is waited for
             failed.append(e)

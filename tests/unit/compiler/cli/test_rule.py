@@ -1,4 +1,4 @@
-"""calico-rkt rule: every code that the compiler says can be asked for."""
+"""calico-rkt rule: every code that the compiler or doctor says can be asked for."""
 
 import json
 import re
@@ -11,8 +11,9 @@ from calico_rkt.plugin.commands.tree import main
 ROOT = Path(__file__).parents[4]
 
 
-def test_each_code_of_the_compiler_has_its_page(capsys):
-    used = {code for p in (ROOT / "compiler").rglob("*.py") for code in re.findall(r'"(CR\d{3})"', p.read_text())}
+def test_each_code_has_its_page(capsys):
+    sources = (p for top in ("compiler", "plugin") for p in (ROOT / top).rglob("*.py"))
+    used = {code for p in sources for code in re.findall(r'"(CR\d{3})"', p.read_text())}
     assert main(["rule", "--format", "json"]) == 0
     rules = json.loads(capsys.readouterr().out)["rules"]
     assert [r["code"] for r in rules] == sorted(used)

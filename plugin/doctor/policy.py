@@ -1,0 +1,119 @@
+"""How this host's networks and its table stand in; what of the policy is not in force, out."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding, Place
+from calico_rkt.plugin.doctor.host import Host
+from calico_rkt.plugin.enforce.nft.table import Standing
+from calico_rkt.plugin.publish.changes import NetworkState
+from calico_rkt.plugin.publish.host_state import networks_in
+from calico_rkt.plugin.publish.local import LOCAL
+from calico_rkt.plugin.store.folders import folders
+
+_SHOWN = 3
+_FORWARDING = re.compile(r"net/(ipv[46]/\S*forward\S*) is off\Z")
+_RESTORE = "calico-rkt restore"
+_OF_TABLE = {
+    Standing.NONE: "packets of containers pass unjudged",
+    Standing.BROKEN: "packets of containers may pass unjudged",
+    Standing.CLOSED: "no container reaches anybody",
+    Standing.NEWER: "nothing is attached or changed by this build",
+    Standing.HELD: "nothing can be attached or changed",
+}
+
+
+def networks(host: Host) -> Check:
+    """Profiles that are not what the files compile to."""
+    state = host.state
+    for name, s in state.wrong if state else ():
+        yield from _network(name, s)
+    if state and not state.wrong:
+        yield f"{len(state.networks)} networks: what is published is what the files say"
+
+
+def _network(name: str, s: NetworkState) -> Check:
+    network = s.network or s.network_id
+    of = "" if name == LOCAL else f" in {name}"
+    path = str(folders()[1] / "profiles" / f"{s.network_id}.yaml") if name == LOCAL else ""
+    place = Place(path) if path else None
+    if s.state == "stale":
+        message = f"the published profile of network {network!r}{of} is not what the files compile to"
+        follows = "the old rules are in force, and the files that people review are not"
+        yield Finding("CR942", ERROR, message, follows, f"calico-rkt apply {shlex.quote(network)}", place)
+    elif s.state in ("edited", "not ours"):
+        message = f"the published profile of network {network!r}{of} was edited by hand, or is not ours"
+        follows = (
+            "it is used for nothing: no container can be started there, and after a restore those that run are cut off"
+        )
+        yield Finding("CR943", ERROR, message, follows, f"calico-rkt apply --take-over {shlex.quote(network)}", place)
+
+
+def forwarding(host: Host) -> Check:
+    """Forwarding that ADD switched on, and somebody off."""
+    off = _off(host.state.differs if host.state else ())
+    for name in off:
+        version = "IPv6" if "ipv6" in name else "IPv4"
+        follows = f"no container reaches anything by {version} but this host"
+        message = f"forwarding is off where containers need it: net/{name}"
+        yield Finding("CR920", ERROR, message, follows, f"echo 1 >/proc/sys/net/{name}", harmless=True)
+    if host.state and not off:
+        yield "forwarding is on where containers need it"
+
+
+def _off(differs: Sequence[str]) -> list[str]:
+    found = (_FORWARDING.search(line) for line in differs)
+    return list(dict.fromkeys(m[1] for m in found if m))
+
+
+def table(host: Host) -> Check:
+    """The table as a whole, or else what in the kernel is not as recorded and published."""
+    state = host.state
+    if state is None:
+        return
+    rest = [line for line in state.differs if not _FORWARDING.search(line)]
+    gone = [line for line in rest if "calico-rkt gc" in line]
+    told = {s.network_id for _, s in state.wrong}  # by networks()
+    rest = [line for line in rest if line not in gone and not networks_in(line) & told]
+    if state.standing in (Standing.BROKEN, Standing.CLOSED, Standing.NEWER, Standing.HELD) or (
+        rest and state.standing is Standing.NONE
+    ):
+        follows = _OF_TABLE[state.standing]
+        message = f"the nftables table inet calico_rkt is {state.standing.value}"
+        mends = state.standing in (Standing.BROKEN, Standing.CLOSED, Standing.NONE)
+        advice = "use the newer build" if state.standing is Standing.NEWER else "end the process that holds it"
+        yield Finding("CR940", ERROR, message, follows, _RESTORE if mends else advice, harmless=mends, advice=not mends)
+    elif rest:
+        follows = "a container has other rules than its network's, or none, or is not reached"
+        yield Finding("CR941", ERROR, f"the kernel differs: {_few(rest)}", follows, _RESTORE, harmless=True)
+    else:
+        there = state.standing is not Standing.NONE
+        yield "the table is as recorded and published" if there else "there is no table, and nothing needs one"
+    if gone:
+        follows = "they keep addresses, and nobody reaches them"
+        yield Finding("CR944", WARNING, f"endpoints without their link: {_few(gone)}", follows, "calico-rkt gc")
+
+
+def _few(lines: Sequence[str]) -> str:
+    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + more
+
+
+def firewalls(host: Host) -> Check:
+    """Others that drop what ours lets through."""
+    state = host.state
+    for found in state.blocked if state else ():
+        follows = "what policy allows does not arrive, since every table has to let it pass"
+        yield Finding("CR930", ERROR, found.what, follows, found.mend)
+    if state and not state.blocked:
+        yield "no other firewall drops what is forwarded for containers"
+
+
+def settings(host: Host) -> Check:
+    """Sysctls of the host that weaken what its ends of containers promise."""
+    for words in host.state.sysctls if host.state else ():
+        follows = "a container may fill the host's neighbour table"
+        yield Finding("CR921", WARNING, words, follows, "echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter")

@@ -1,0 +1,86 @@
+"""`calico-rkt doctor` finds each planted fault by itself, and nothing else; what --fix may cure is gone afterwards."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.support.lab import Lab
+from tests.clients.support.plants import FAULTS, furnish, planted
+from tests.clients.support.whole_host import CALICO, doctor, findings, make_whole
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+QUICK = ("podman chose netavark", "the table is gone")
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def host(binary: Path) -> Iterator[Lab]:
+    """A host with a container in each network, where doctor finds nothing."""
+    lab = Lab(binary, f"calico-rkt-lab-{os.getpid()}-doctor-{next(_numbers)}")
+    try:
+        make_whole(lab, binary)
+        furnish(lab)
+        for name, network in (("c1", "web"), ("c2", "back")):
+            lab.netns(name)
+            lab.out(CALICO, "attach", network, name, "--confs", "/etc/cni/net.d", "--confs", "/etc/cni/back.d")
+        assert findings(lab) == []
+        yield lab
+    finally:
+        lab.close()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FAULTS], ids=lambda n: n
+)
+def test_a_fault_is_found_alone_and_cured(host: Lab, name: str) -> None:
+    code, plant, under = FAULTS[name]
+    with planted(host, plant):
+        found = findings(host, under=under)
+        assert {f["code"] for f in found} == {code}, found
+        assert all(f["message"] and f["follows"] and f["cure"] for f in found)
+        if all(f["fixable"] for f in found):
+            assert doctor(host, "--fix", "--yes")[0] == 0
+            attached(host)
+    assert findings(host) == [], "the host is as it was"
+
+
+def attached(host: Lab) -> None:
+    """A container gets into a network."""
+    host.netns("tried")
+    try:
+        host.out(CALICO, "attach", "web", "tried")
+        host.out(CALICO, "detach", "web", "tried")
+    finally:
+        host.out("ip", "netns", "del", "tried")
+
+
+def test_without_a_terminal_nothing_is_done_unasked(host: Lab) -> None:
+    name = "the table is gone"
+    with planted(host, FAULTS[name][1]):
+        status, out, err = doctor(host, "--fix")
+        assert (status, "--fix does:\n    calico-rkt restore\n" in out) == (2, True)
+        assert "There is no terminal to ask on" in err
+        assert doctor(host, "--fix", "--dry-run")[0] == 1
+        assert {f["code"] for f in findings(host)} == {"CR940"}
+
+
+def test_it_makes_no_file(bare_lab: Lab) -> None:
+    lab = bare_lab
+    done = lab.run("/opt/cni/bin/calico", "doctor", "-v")
+    assert done.returncode == 0, done.stdout
+    for folder in ("/run/calico-rkt", "/var/lib/calico-rkt", "/var/log/calico-rkt"):
+        assert not lab.path(folder).exists()
+
+
+@pytest.mark.parametrize("argv", [["--yes"], ["--dry-run"], ["--fix", "--format", "json"], ["--confs", "/nowhere"]])
+def test_bad_usage_is_2_and_says_what_to_do(bare_lab: Lab, argv: list[str]) -> None:
+    done: subprocess.CompletedProcess[bytes] = bare_lab.run("/opt/cni/bin/calico", "doctor", *argv)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"calico-rkt: ")
