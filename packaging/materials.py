@@ -70,7 +70,8 @@ def _component(
 
 def _python(one: Distribution) -> Component:
     told = one.metadata["License-Expression"]
-    licence = told or next(_SPDX[c] for c in one.metadata.get_all("Classifier") or () if c in _SPDX)
+    said = (_SPDX[c] for c in one.metadata.get_all("Classifier") or () if c in _SPDX)
+    licence = told or next(said, None) or one.metadata["License"]  # an expression, where there is no classifier for it
     purl = PackageURL("pypi", None, one.name.lower(), one.version)
     return _component(one.name.lower(), one.version, licence, purl=purl)
 

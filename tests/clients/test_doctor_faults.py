@@ -29,7 +29,7 @@ def host(binary: Path) -> Iterator[Lab]:
         furnish(lab)
         for name, network in (("c1", "web"), ("c2", "back")):
             lab.netns(name)
-            lab.out(CALICO, "attach", network, name, "--confs", "/etc/cni/net.d", "--confs", "/etc/cni/back.d")
+            lab.out(CALICO, "attach", network, name, "-C", "/etc/cni/net.d", "-C", "/etc/cni/back.d")
         assert findings(lab) == []
         yield lab
     finally:
@@ -79,7 +79,7 @@ def test_it_makes_no_file(bare_lab: Lab) -> None:
         assert not lab.path(folder).exists()
 
 
-@pytest.mark.parametrize("argv", [["--yes"], ["--dry-run"], ["--fix", "--format", "json"], ["--confs", "/nowhere"]])
+@pytest.mark.parametrize("argv", [["--yes"], ["--dry-run"], ["--fix", "--format", "json"], ["-C", "/nowhere"]])
 def test_bad_usage_is_2_and_says_what_to_do(bare_lab: Lab, argv: list[str]) -> None:
     done: subprocess.CompletedProcess[bytes] = bare_lab.run("/opt/cni/bin/calico", "doctor", *argv)
     assert (done.returncode, done.stdout) == (2, b"")

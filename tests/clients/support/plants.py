@@ -49,7 +49,7 @@ def furnish(lab: Lab) -> None:
         lab.write(f"{folder}/10-web.conflist", listed(WEB, PORTMAP))
     lab.write(f"{BACK}/10-back.conflist", listed(BEHIND, PORTMAP))
     lab.override("web", OVERRIDE)
-    lab.out("/usr/lib/cni/calico", "apply", "--yes", "--confs", LIVE, "--confs", BACK)
+    lab.out("/usr/lib/cni/calico", "apply", "--yes", "-C", LIVE, "-C", BACK)
 
 
 def changed(path: str, change: Callable[[str], str]) -> Plant:
