@@ -149,7 +149,9 @@ def application(build: str) -> bytes:
         texts = ((f"licenses/{name}", text) for name, text in licences((*DEPENDENCIES, *AT_LEISURE)))
         for name, data in (*leisure_archives(), *share(), *texts):
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
-        archive.writestr(zipfile.ZipInfo(MATERIALS, EPOCH), materials(__version__, distributions((*DEPENDENCIES, *AT_LEISURE))))
+        archive.writestr(
+            zipfile.ZipInfo(MATERIALS, EPOCH), materials(__version__, distributions((*DEPENDENCIES, *AT_LEISURE)))
+        )
     return out.getvalue()
 
 

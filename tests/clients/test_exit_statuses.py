@@ -47,6 +47,8 @@ DAY = f"""
 2 gc --force
 0 restore
 2 restore --now
+0 doctor
+2 doctor --yes
 ! printf 'network: web\\negress: []\\n' >{OVERRIDES}/web.yaml
 1 apply --dry-run
 2 apply
@@ -59,6 +61,7 @@ DAY = f"""
 1 import /run/all.yaml --dry-run
 ! nft add rule inet calico_rkt forward accept
 1 status
+1 doctor
 ! nft delete table inet calico_rkt; mv /var/lib/calico-rkt/profiles /var/lib/calico-rkt/gone
 1 restore
 ! mv /var/lib/calico-rkt/gone /var/lib/calico-rkt/profiles
