@@ -222,13 +222,19 @@ def _container(environ: Mapping[str, str]) -> str:
 
 
 def _ifname(environ: Mapping[str, str]) -> str:
-    """CNI's rule for interface names: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space."""
     ifname = environ.get("CNI_IFNAME", "")
     if not ifname:
         raise CniError(Code.INVALID_ENVIRONMENT, "CNI_IFNAME is missing")
-    if len(ifname.encode("utf-8", "surrogateescape")) > 15:
-        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {ifname[:40]!r} is longer than 15 bytes")
-    # The kernel takes `%` for the place of a number of its choice.
-    if ifname in (".", "..") or re.search(r"[/:%\s\x00]", ifname) or not ifname.isprintable():
-        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {ifname!r} is no name of an interface")
+    if why := no_ifname(ifname):
+        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {why}")
     return ifname
+
+
+def no_ifname(name: str) -> str:
+    """Why no interface is called so, or nothing. CNI: 1 to 15 bytes, not `.` or `..`, no slash, colon white space."""
+    if len(name.encode("utf-8", "surrogateescape")) > 15:
+        return f"{name[:40]!r} is longer than 15 bytes"
+    # The kernel takes `%` for the place of a number of its choice.
+    if name in ("", ".", "..") or re.search(r"[/:%\s\x00]", name) or not name.isprintable():
+        return f"{name!r} is no name of an interface"
+    return ""

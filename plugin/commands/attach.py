@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from calico_rkt.compiler.cli.formats.json_document import document
+from calico_rkt.plugin.cni.request import no_ifname
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Key
@@ -66,11 +67,13 @@ def add_key(parser: argparse.ArgumentParser, *, netns_needed: bool = True) -> No
 
 
 def key_of(args: argparse.Namespace, usual: str) -> Key:
-    """What the arguments call the attachment; CniError 4 for an id that no container can have."""
+    """What the arguments call the attachment; CniError 4 for an id or interface that no container can have."""
     container = usual if args.id is None else args.id
     if not _ID.match(container):
         hint = "letters, digits, '_', '.' and '-', beginning with a letter or digit"
         raise CniError(Code.INVALID_ENVIRONMENT, f"--id {container!r} is no id of a container", hint)
+    if why := no_ifname(args.ifname):
+        raise CniError(Code.INVALID_ENVIRONMENT, f"--ifname {why}", "such as eth1")
     return Key(args.network, container, args.ifname)
 
 

@@ -38,12 +38,14 @@ def run(args: argparse.Namespace) -> int:
     """Uninstall; the exit status. Raises CniError."""
     root = root_of(args.root)
     known = manifest.read(root)
-    if args.where is not None or not (known.entries or root):
+    if args.where is not None:
         if args.dry_run or args.changed:
             raise CniError(Code.INVALID_ENVIRONMENT, "--dry-run and --changed are for what install (without --to) put")
         if not args.force:
             refuse_while_attached()
-        return one_folder.uninstall("cni" if args.where is None else args.where)
+        return one_folder.uninstall(args.where)
+    if not (known.entries or root):
+        return _alone(args)
     try:
         gone, left = removable(root, known, changed_too=args.changed)
     except OSError as e:
@@ -73,6 +75,22 @@ def run(args: argparse.Namespace) -> int:
         print(f"calico-rkt: {path} is left: it {words}; --changed takes it, too", file=sys.stderr)
     print(f"removed {len(gone)} files and links; profiles, leases and overrides stay as they are")
     return 1 if left or failed else 0
+
+
+def _alone(args: argparse.Namespace) -> int:
+    """Take away what `install --to cni` put, where nothing else is installed; shown and asked about as all of it is."""
+    there = one_folder.INSTALL_TO["cni"] / "calico"
+    if not (there.exists() or there.is_symlink()):
+        print("nothing is installed")
+        return 0
+    print(f"  remove   {there}", flush=True)
+    if not args.force:
+        refuse_while_attached()
+    if args.dry_run:
+        return 1
+    if not args.yes and not agreed("Uninstall?"):
+        return 1
+    return one_folder.uninstall("cni")
 
 
 def refuse_while_attached() -> None:

@@ -37,7 +37,9 @@ def parsed(words: Sequence[str]) -> list[Net]:
         if bad := next((n for n in _NEVER if n.version == net.version and n.overlaps(net)), None):
             raise _refusal(f"no container can have addresses of {bad}, which {text} holds", "such as 10.91.0.0/24")
         if net.num_addresses < 4:
-            raise _refusal(f"{text} has no room for two containers", "a /24 has room for some 250")
+            raise _refusal(
+                f"{text} has no room for two containers", "a /24 of IPv4 has room for some 250, a /64 of IPv6 for all"
+            )
         if any(n.version == net.version for n in nets):
             hint = "one IPv4 and one IPv6 subnet a network; more ranges are written into its conf"
             raise _refusal(f"{text} is a second subnet of IPv{net.version}", hint)

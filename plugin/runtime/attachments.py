@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from calico_rkt.compiler.conf.chain import PORTS, Chain
@@ -17,6 +18,7 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.process.locks import chain_lock
 from calico_rkt.plugin.runtime import chain as plugins
+from calico_rkt.plugin.runtime.namespaces import NAMED
 from calico_rkt.plugin.runtime.networks import chain_of_network
 from calico_rkt.plugin.runtime.records import DamagedError, Record, Records
 from calico_rkt.plugin.runtime.wishes import Wishes, refuse_unserved
@@ -173,7 +175,8 @@ def _identity(netns: str) -> tuple[int, int]:
     """CniError 3 where nothing is at the path."""
     found = identity(netns)
     if found is None:
-        raise CniError(Code.UNKNOWN_CONTAINER, f"there is no network namespace at {netns}")
+        cure = f"ip netns add {Path(netns).name} makes it" if Path(netns).parent == NAMED else "has its container gone?"
+        raise CniError(Code.UNKNOWN_CONTAINER, f"there is no network namespace at {netns}", cure)
     return found
 
 

@@ -231,7 +231,9 @@ def test_a_damaged_record_is_told_and_detached_by_the_conf_of_today(host: Lab) -
 WRONG = {
     "wbe c1": "no conf names network 'wbe'\n"
     "looked in /etc/rkt/net.d, /etc/cni/net.d, /etc/calico-rkt/networks; known: back, lost, web",
-    "web nowhere": "there is no network namespace at /run/netns/nowhere",
+    "web nowhere": "there is no network namespace at /run/netns/nowhere\nip netns add nowhere makes it",
+    "web 99999999": "there is no network namespace at /proc/99999999/ns/net\nhas its container gone?",
+    "web c1 --ifname a/b": "--ifname 'a/b' is no name of an interface\nsuch as eth1",
     "web 77": "77 may be a pid, and is a name of ip netns, too\nwrite /run/netns/77, or /proc/77/ns/net",
     "web 1": "/proc/1/ns/net is the network namespace of the host",
     "web /etc/passwd": "/etc/passwd is no network namespace",

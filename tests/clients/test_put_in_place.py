@@ -92,7 +92,10 @@ def test_it_stays_while_containers_are_attached_unless_told(bare_lab: Lab) -> No
     assert done.returncode == 2
     assert b"1 containers are attached" in done.stderr
     cni.delete(WEB, netns="/var/run/netns/c1")
-    assert tool(bare_lab, "uninstall").stdout == b"removed /opt/cni/bin/calico\n"
+    assert tool(bare_lab, "uninstall").returncode == 2, "nobody to ask"
+    assert tool(bare_lab, "uninstall", "--dry-run").returncode == 1
+    assert bare_lab.path(TOOL).exists()
+    assert tool(bare_lab, "uninstall", "--yes").stdout.endswith(b"\nremoved /opt/cni/bin/calico\n")
     assert not bare_lab.path(TOOL).exists()
 
 
