@@ -4,6 +4,7 @@
 # make test-slow  what takes minutes: thousands of networks, floods, many kills
 # make matrix     on Debian 12 and 13, without IPv6, with nothing else, with a read-only /proc/sys; half an hour and more
 # make explore    the properties again, with examples that no run had before
+# make prove      harnesses at length, their figures in docs/proof.md; HARNESS=attest SEED=7 SECONDS=60 for one of them
 # make check      format, lint, types, import rules, and whether the reference is of today
 # make reference  docs/reference/ anew, from the code
 # make lock       packaging/locks anew from pyproject.toml; UPGRADE=1 takes the newest of what is not pinned there
@@ -18,7 +19,7 @@ SOURCES := $(wildcard packaging/share/*) \
 	$(shell find compiler plugin templates profiles src packaging docs/codes -type f -name '*.py' -o -type f -name '*.j2' \
 	-o -type f -name '*.yaml' -o -type f -name '*.[ch]' -o -type f -name '*.md' -o -type f -name '*.css' -o -type f -name '*.js' 2>/dev/null)
 
-.PHONY: all binary ut demo test test-slow matrix explore check reference bench deb release setup ready lock audit clean
+.PHONY: all binary ut demo test test-slow matrix explore check reference bench deb release setup ready lock audit prove clean
 all: binary ut
 
 setup:
@@ -62,6 +63,10 @@ check: setup
 
 reference: setup
 	$(PY) packaging/write_reference.py
+
+prove: binary
+	@packaging/setup.sh clients
+	tests/apart.sh $(PY) -m tests.prove $(HARNESS) $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 
 lock: setup
 	packaging/lock.sh $(if $(UPGRADE),--upgrade)

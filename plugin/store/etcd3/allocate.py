@@ -21,7 +21,7 @@ from calico_rkt.plugin.store.etcd3.blocks import Block, BrokenBlockError, Holder
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.leaving import left_behind
 from calico_rkt.plugin.store.etcd3.ops import Compare, Kv, Op, delete, get, get_prefix, put, unchanged
-from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool
+from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool, resource
 from calico_rkt.plugin.store.etcd3.usable import Usable
 from calico_rkt.plugin.store.etcd3.view import View
 
@@ -124,7 +124,7 @@ class Allocator:
         address = usable.first(block)
         if address is None:
             return None
-        if (json.loads(affinity.value).get("state") or "confirmed") != "confirmed":
+        if (resource(affinity.value).get("state") or "confirmed") != "confirmed":
             block.claim(self._holder.node, self._now)
             self._put_affinity(net, affinity.revision)
         self._use(net, block)

@@ -54,7 +54,7 @@ class Block:
     def parse(cls, data: bytes) -> Block:
         try:
             raw = json.loads(data)
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise BrokenBlockError(f"a block that is no JSON: {e}") from e
         if not isinstance(raw, dict):
             raise BrokenBlockError("a block that is no object")
@@ -211,8 +211,8 @@ def with_block(data: bytes | None, net: Net, change: int) -> bytes | None:
 
     A handle counts its addresses in each block; more than there are does no harm, less would leak one.
     """
-    raw: dict[str, Any] = json.loads(data) if data else {"block": {}, "deleted": False}
-    blocks: dict[str, int] = raw.setdefault("block", {})
+    raw, blocks = _handle(data or b'{"block":{},"deleted":false}')
+    raw["block"] = blocks
     count = blocks.pop(str(net), 0) + change
     if count > 0:
         blocks[str(net)] = count
@@ -221,7 +221,19 @@ def with_block(data: bytes | None, net: Net, change: int) -> bytes | None:
 
 def handle_blocks(data: bytes) -> tuple[Net, ...]:
     """The blocks that a handle has addresses in."""
-    return tuple(ip_network(text) for text in json.loads(data).get("block", {}))
+    return tuple(ip_network(text) for text in _handle(data)[1])
+
+
+def _handle(data: bytes) -> tuple[dict[str, Any], dict[str, int]]:
+    """A handle, and how many addresses it has in which block; BrokenBlockError where it does not say that."""
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as e:
+        raise BrokenBlockError(f"a handle that is no JSON: {e}") from e
+    blocks = raw.get("block", {}) if isinstance(raw, dict) else None
+    if not isinstance(blocks, dict) or not all(type(count) is int for count in blocks.values()):
+        raise BrokenBlockError("a handle that does not count its addresses")
+    return raw, blocks
 
 
 def block_net(address: Address, size: int) -> Net:

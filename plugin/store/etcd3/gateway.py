@@ -7,14 +7,14 @@ then, so who writes looks in the answer for what it wanted to write.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access
 from calico_rkt.plugin.store.etcd3.http_line import BrokenAnswerError, Line
-from calico_rkt.plugin.store.etcd3.ops import Answer, Compare, Op, kv_of
+from calico_rkt.plugin.store.etcd3.ops import Answer, Compare, Op, answer_of
 from calico_rkt.plugin.store.members import (
     Members,
     NotNowError,
@@ -46,12 +46,14 @@ class Gateway:
         """Several gets at one revision."""
         return self.txn((), ops)
 
-    def txn(self, compares: Iterable[Compare], then: Sequence[Op], otherwise: Sequence[Op] = ()) -> Answer:
+    def txn(self, compares: Sequence[Compare], then: Sequence[Op], otherwise: Sequence[Op] = ()) -> Answer:
         """One transaction; found holds a tuple for each get of the branch that ran, in their order."""
         said = self._call("/v3/kv/txn", {"compare": [*compares], "success": [*then], "failure": [*otherwise]})
-        ranges = [r["response_range"] for r in said.get("responses", ()) if "response_range" in r]
-        found = tuple(tuple(kv_of(kv) for kv in r.get("kvs", ())) for r in ranges)
-        return Answer(bool(said.get("succeeded")), found, int(said.get("header", {}).get("revision", 0)))
+        try:
+            return answer_of(said, compares, then, otherwise)
+        except ValueError as e:
+            members = ", ".join(self.access.endpoints)
+            raise CniError(Code.DATASTORE, f"{members}: the answer to a transaction is none of etcd's", str(e)) from e
 
     def close(self) -> None:
         for connection in self._connections.values():
@@ -111,7 +113,7 @@ class Gateway:
         status, data = connection.post(path, json.dumps(body).encode(), headers, seconds)
         try:
             said = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
             raise CniError(Code.DATASTORE, f"{member} is no etcd: {path} gave status {status}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,31 @@ def untouched_since(prefix: str, revision: int) -> Compare:
     return {**ends, "target": "MOD", "result": "LESS", "mod_revision": str(revision + 1)}
 
 
-def kv_of(given: Mapping[str, Any]) -> Kv:
+def answer_of(
+    said: Mapping[str, Any], compares: Sequence[Compare], then: Sequence[Op], otherwise: Sequence[Op]
+) -> Answer:
+    """What the gateway says of a transaction; ValueError where that is no answer to it.
+
+    An answer of another shape is told apart here, once: who asked has to know that its write may have happened.
+    """
+    try:
+        succeeded = said.get("succeeded", False)
+        ranges = [r["response_range"] for r in said.get("responses", ()) if "response_range" in r]
+        found = tuple(tuple(_kv_of(kv) for kv in r.get("kvs", ())) for r in ranges)
+        revision = int(said.get("header", {}).get("revision", 0))
+    except (AttributeError, KeyError, TypeError, OverflowError) as e:
+        raise ValueError(f"{type(e).__name__}: {e}") from e
+    if not isinstance(succeeded, bool):
+        raise ValueError(f"succeeded is {succeeded!r}")  # noqa: TRY004 - as all that is wrong with it
+    if not succeeded and not compares:
+        raise ValueError("nothing was compared, and that did not hold")
+    gets = sum("request_range" in op for op in (then if succeeded else otherwise))
+    if len(found) != gets:
+        raise ValueError(f"{gets} gets, {len(found)} answers")
+    return Answer(succeeded, found, revision)
+
+
+def _kv_of(given: Mapping[str, Any]) -> Kv:
     """One key as the gateway tells of it."""
     return Kv(b64decode(given["key"]).decode(), b64decode(given.get("value", "")), int(given["mod_revision"]))
 

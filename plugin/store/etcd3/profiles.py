@@ -15,7 +15,7 @@ from calico_rkt.compiler.targets.yaml_values import load_yaml
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.etcd3.ops import Kv
-from calico_rkt.plugin.store.etcd3.resources import encode_resource, envelope, notes_of, resource
+from calico_rkt.plugin.store.etcd3.resources import encode_resource, envelope, notes_of, resource, section
 
 _OURS = "calico-rkt.org/"
 
@@ -31,7 +31,11 @@ def update(profile: Published, kv: Kv) -> bytes:
     """The resource with another policy; what others wrote beside it (labels, their annotations) stays."""
     old, document = resource(kv.value), _document(profile)
     kept = {key: text for key, text in notes_of(old).items() if not key.startswith(_OURS)}
-    metadata = {**old["metadata"], "annotations": {**kept, **document["metadata"]["annotations"]}}
+    metadata = {
+        "name": profile.network_id,
+        **section(old, "metadata"),
+        "annotations": {**kept, **document["metadata"]["annotations"]},
+    }
     return encode_resource({**old, "metadata": metadata, "spec": document["spec"]})
 
 
@@ -66,6 +70,6 @@ def _document(profile: Published) -> dict[str, Any]:
 
 def _ours_only(of: Mapping[str, Any]) -> dict[str, Any]:
     """The resource as verify_calico_v3() reads it: without what others noted, or a server adds."""
-    metadata = {k: v for k, v in (of.get("metadata") or {}).items() if k in ("name", "annotations")}
-    notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k.startswith(_OURS)}
+    metadata = {k: v for k, v in section(of, "metadata").items() if k in ("name", "annotations")}
+    notes = {k: v for k, v in section(metadata, "annotations").items() if k.startswith(_OURS)}
     return {**{k: v for k, v in of.items() if k != "status"}, "metadata": {**metadata, "annotations": notes}}

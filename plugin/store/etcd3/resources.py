@@ -38,7 +38,7 @@ def resource(data: bytes) -> dict[str, Any]:
     """A stored resource; an empty one where it is no JSON object, as Calico ignores it then."""
     try:
         loaded = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
 

@@ -24,7 +24,7 @@ from calico_rkt.plugin.store.access import Access, access_of, node_name
 from calico_rkt.plugin.store.clustered import ClusterStore, NoProfileError, of_fields, of_pools, until_done
 from calico_rkt.plugin.store.etcd3 import keys, session
 from calico_rkt.plugin.store.etcd3.allocate import Allocator, Draft
-from calico_rkt.plugin.store.etcd3.blocks import Holder, with_block
+from calico_rkt.plugin.store.etcd3.blocks import BrokenBlockError, Holder, with_block
 from calico_rkt.plugin.store.etcd3.ipamlock import ipam_lock
 from calico_rkt.plugin.store.etcd3.ops import absent, exists, get, get_prefix, put, unchanged
 from calico_rkt.plugin.store.etcd3.pools import make_missing, pool_problem
@@ -122,9 +122,12 @@ class Etcd3Store(ClusterStore):
         ops.append(put(place, encode_resource(endpoint_resource(added, self.node, boot_id(), now))))
         if draft.blocks:
             value = view.handle.value if view.handle else None
-            for address in added.addresses:
-                value = with_block(value, next(n for n in draft.blocks if address in n), 1)
             handle = keys.handle(keys.handle_id(key.network, key.container))
+            try:
+                for address in added.addresses:
+                    value = with_block(value, next(n for n in draft.blocks if address in n), 1)
+            except BrokenBlockError as e:
+                raise CniError(Code.DATASTORE, f"Calico's {handle} can't be read", f"{e}: calicoctl ipam check") from e
             compares.append(unchanged(handle, view.handle.revision if view.handle else 0))
             ops.append(put(handle, value or b""))
         answer = self._gateway.txn(compares, ops, (get(place),))

@@ -188,3 +188,10 @@ def test_a_handle_counts_and_goes_with_its_last_address():
     assert with_block(with_block(two, NET, 1), NET, -1) == with_block(two, NET, 0)
     assert with_block(with_block(two, NET, -1), ip_network("fd00::/122"), -1) is None
     assert with_block(one, NET, -5) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"block": 7}', b'{"block": {"10.1.0.0/26": "x"}}', b"[" * 99_999])
+def test_a_handle_that_counts_nothing_is_told_from_one_that_is_empty(data):
+    for read in (handle_blocks, lambda d: with_block(d or b" ", NET, 1)):
+        with pytest.raises(BrokenBlockError):
+            read(data)

@@ -1,0 +1,10 @@
+"""Nothing in; every door where bytes come in from outside, with its share of all inputs that are tried, out."""
+
+from __future__ import annotations
+
+from tests.properties.inputs.agent import AGENT
+from tests.properties.inputs.calls import CALLS
+from tests.properties.inputs.cluster import ETCD, HTTP
+from tests.properties.inputs.policy import BUNDLE, OVERRIDE
+
+DOORS = (CALLS, OVERRIDE, BUNDLE, AGENT, ETCD, HTTP)

@@ -1,0 +1,1 @@
+"""Long runs of harnesses that tests run for seconds; their figures are kept and make docs/proof.md."""
