@@ -11,7 +11,10 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 
 def main(argv: list[str]) -> int:
-    """0, or 1 where --check found a page that is not of today."""
+    """0, 1 where --check found a page that is not of today, 2 for bad usage."""
+    if argv not in ([], ["--check"]):
+        print("usage: write_reference.py [--check]", file=sys.stderr)
+        return 2
     with TemporaryDirectory() as empty:  # a host with nothing on it
         os.environ |= {"CALICO_RKT_RUN_DIR": empty, "CALICO_RKT_LIB_DIR": empty}
         from reference.pages import texts

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bare_folder(parser)
     parser.add_argument("--only", metavar="PATTERN", help="those whose name fits, such as 'front*'")
     parser.add_argument("--coverage", action="store_true", help="list the rules that no test decides")
-    parser.add_argument("--verbose", action="store_true", help="list the tests that hold, too")
+    parser.add_argument("-v", "--verbose", action="store_true", help="list the tests that hold, too")
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from calico_rkt.compiler import atomic
 from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.bundle.write import write_bundle
+from calico_rkt.compiler.cli.process import write_file
 from calico_rkt.plugin.commands import options
-from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.exchange.datastore_names import datastore_named
 from calico_rkt.plugin.exchange.export import counted, export_bundle
 from calico_rkt.plugin.process.log import open_log
@@ -32,7 +30,7 @@ exit status: 0 done, 2 bad usage, a datastore that can't be read, or a profile t
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
     options.add_confs(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there, whole or not at all")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
     parser.add_argument(
         "--endpoints",
         action=argparse.BooleanOptionalAction,
@@ -52,13 +50,14 @@ def run(args: argparse.Namespace) -> int:
     if args.endpoints and not bundle.endpoints:
         print(f"calico-rkt: {side.name}: no endpoints that could be written", file=sys.stderr)
     text = write_bundle(bundle)
-    if args.output is None:
+    to_file = args.output not in (None, "-")
+    if not to_file:
         print(text, end="", flush=True)
     else:
-        _save(args.output, text)
+        write_file(args.output, text)
     if not text:
         print(f"calico-rkt: {side.name} has nothing of ours", file=sys.stderr)
-    elif args.output is not None:
+    elif to_file:
         kinds = (("profile", bundle.profiles), ("pool", bundle.pools), ("endpoint", bundle.endpoints))
         print(f"{args.output}: {', '.join(counted(things, word) for word, things in kinds)}")
     return 0
@@ -75,14 +74,3 @@ def _warn_of_codes(bundle: Bundle, side: DatastoreSide) -> None:
         for where, _ in coded(network):
             words = f"network {network.name!r}: {where} names an ICMP code, which stops a Felix in nftables mode"
             print(f"calico-rkt: {words}", file=sys.stderr)
-
-
-def _save(path: Path, text: str) -> None:
-    """The file with the whole text, or as it was before."""
-    try:
-        if path.exists() and not path.is_file():  # a pipe, /dev/stdout
-            path.write_text(text, encoding="utf-8")
-        else:
-            atomic.replace(path, text.encode(), 0o644)
-    except OSError as e:
-        raise CniError(Code.IO, f"{path} can't be written: {e.strerror}") from e

@@ -10,6 +10,7 @@ from calico_rkt.compiler.cli import naming
 def add_confs(parser: argparse.ArgumentParser) -> None:
     """-C DIR: args.confs is a list of folders, None for this host's own."""
     naming.add_confs(parser, "rkt's and CNI's; may be given again", dest="confs", action="append")
+    parser.add_argument("--revision", action=_NoRevision, metavar="REV", help=argparse.SUPPRESS)
 
 
 def add_profiles(parser: argparse.ArgumentParser) -> None:
@@ -39,3 +40,17 @@ one that the confs name."""
 def add_source(parser: argparse.ArgumentParser) -> None:
     """--from DATASTORE: args.source, empty for the one that the confs name."""
     parser.add_argument("--from", dest="source", default="", metavar="DATASTORE", help="where from")
+
+
+class _NoRevision(argparse.Action):
+    """--revision of a command about a host: refused with the way out, as REV would else be taken for a name."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,  # noqa: ARG002 - argparse gives it
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        out = f"git worktree add /tmp/{values} {values} checks it out, and -C names the folder there"
+        parser.error(f"{option_string}: a host's files are read as they are; {out}")

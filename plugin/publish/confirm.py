@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.cli.process import coloured
+from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import render_diagnostics
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.publish.changes import ProfileChange
@@ -33,11 +34,13 @@ def reviewed(old: World, new: World) -> bool:
     from calico_rkt.compiler.review.diff_text import text_of_diff
     from calico_rkt.plugin.publish.effect import broken
 
-    print()
-    print(text_of_diff(diff_worlds(old, new), colour=coloured(sys.stdout)), end="")
-    found = broken(new)
-    print(render_diagnostics(found, colour=coloured(sys.stdout)), end="")
-    return not any(d.is_error for d in found)
+    print(flush=True)
+    with progress() as tell:
+        found = diff_worlds(old, new, tell)
+    print(text_of_diff(found, colour=coloured(sys.stdout)), end="")
+    failing = broken(new)
+    print(render_diagnostics(failing, colour=coloured(sys.stdout)), end="")
+    return not any(d.is_error for d in failing)
 
 
 def agreed(question: str) -> bool:

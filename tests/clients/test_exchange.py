@@ -116,6 +116,7 @@ def test_a_cluster_is_exported_with_its_endpoints_and_imported_by_this_host(lab:
     etcd.put(f"{RESOURCES}ippools/theirs", resource("IPPool", "theirs", {"cidr": "10.99.0.0/16"}))
     etcd.put(f"{RESOURCES}profiles/theirs", resource("Profile", "theirs", {"labelsToApply": {"theirs": ""}}))
     assert ran(lab, "export", "-o", "/run/all.yaml") == "/run/all.yaml: 1 profile, 1 pool, 1 endpoint\n"
+    assert ran(lab, "export", "-o", "-") == ran(lab, "export")
     exported = lab.path("/run/all.yaml").read_text()
     stored = etcd.dump()
     assert documents(exported) == [
@@ -227,8 +228,12 @@ def test_what_can_not_be_meant_is_said(lab: Lab, etcd: Etcd, moved: dict[str, An
         (["import", "--from", "local", "--to", "http://127.0.0.1:1"], 2, "http://127.0.0.1:1"),
         (["export", "--from", "nothing"], 2, "--from 'nothing' is no datastore"),
         (["export", "--confs", "/nowhere"], 2, "/nowhere is no folder of confs"),
-        (["export", "--confs", CLUSTER, "--confs", "/etc/cni/net.d", "-o", "/nowhere/x"], 2, "can't be written"),
-        (["export", "-o", "/run"], 2, "/run can't be written"),
+        (
+            ["export", "--confs", CLUSTER, "--confs", "/etc/cni/net.d", "-o", "/nowhere/x"],
+            2,
+            "calico-rkt export: /nowhere/x: there is no such folder",
+        ),
+        (["export", "-o", "/run"], 2, "calico-rkt export: /run: Is a directory"),
         (["export", "surplus"], 2, "unrecognized arguments: surplus"),
         (["import", "--from", "local", "--to", etcd.url], 2, "--yes does not ask"),
     ):

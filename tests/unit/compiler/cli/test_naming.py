@@ -8,8 +8,12 @@ from calico_rkt.plugin.commands.tree import COMMANDS, main, parser_for
 
 CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "ipam": {"type": "host-local", "subnet": "%s"}}\n'
 PARSERS = {name: parser_for(name) for name in COMMANDS}
-TWO_MEANINGS = {"--from", "--to"}
-"""Options that mean two things: a datastore, and for install and uninstall where the plugin alone stands."""
+TWO_MEANINGS = {"--from", "--to", "--port", "--for"}
+"""Options that mean two things.
+
+--from and --to: a datastore, and for install and uninstall where the plugin alone stands; --port: what attach
+publishes, and what trace looks at; --for: whose network it is, and how long trace looks.
+"""
 
 
 @pytest.fixture
@@ -75,3 +79,14 @@ def test_a_review_of_two_folders_is_refused_and_not_of_the_last_one(capfd, argv)
     with pytest.raises(SystemExit, match="2"):
         main(argv)
     assert capfd.readouterr().err.endswith("error: net.d and other: one folder is looked at, and two are named\n")
+
+
+@pytest.mark.parametrize("command", ["apply", "status", "ls", "gc", "export", "attach web c1"])
+def test_a_command_about_a_host_says_why_it_takes_no_revision(capfd, command):
+    with pytest.raises(SystemExit, match="2"):
+        main([*command.split(), "--revision", "main"])
+    said = capfd.readouterr().err
+    assert said.endswith(
+        "error: --revision: a host's files are read as they are; "
+        "git worktree add /tmp/main main checks it out, and -C names the folder there\n"
+    )
