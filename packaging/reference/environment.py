@@ -23,7 +23,7 @@ VARIABLES = {
     "CALICO_RKT_RUN_DIR": "a folder instead of /run/calico-rkt",
     "CALICO_RKT_LIB_DIR": "a folder instead of /var/lib/calico-rkt",
     "CALICO_RKT_LOG": "a log file instead of /var/log/calico-rkt/calico-rkt.log",
-    "CONTAINERS_CONF": "podman's own, for its network backend in `doctor`, `init` and `network`",
+    "CONTAINERS_CONF": "podman's own, for its network backend in `doctor`",
     "CONTAINERS_STORAGE_CONF": "podman's own, for the names of containers in `ls`",
     "NO_COLOR": "no colour, also on a terminal",
     "FORCE_COLOR": "colour, also where no terminal is; `NO_COLOR` is stronger",
