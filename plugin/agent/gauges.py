@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import calico_rkt
 from calico_rkt.plugin.agent.metrics import Sample
+from calico_rkt.plugin.attest import record
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.folders import folders
@@ -55,6 +56,7 @@ class Gauges:
                 () if brief else self._states(),
             ),
             ("journal_length", "releases that a cluster is to be told of", waiting),
+            *_attested(),
         ]
 
     def _states(self) -> tuple[Sample, ...]:
@@ -84,6 +86,17 @@ class Gauges:
             found[key] = found.get(key, 0) + 1
         self._profiles = tuple(((("datastore", d), ("state", s)), float(n)) for (d, s), n in sorted(found.items()))
         return self._profiles
+
+
+def _attested() -> list[Gauge]:
+    """What the last `attest --record` came to; no sample where there was none since the boot."""
+    last = record.last(folders()[0])
+    outcomes = [((("outcome", o),), float(o == last.outcome)) for o in record.OUTCOMES] if last else []
+    age = [((), max(0.0, time.time() - last.at))] if last else []
+    return [
+        ("attested", "1 for what the last attestation came to: equal, different, not proven, failed", outcomes),
+        ("attested_age_seconds", "how long ago that was", age),
+    ]
 
 
 def no_cni() -> dict[str, str]:

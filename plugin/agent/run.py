@@ -15,6 +15,7 @@ from pathlib import Path
 import calico_rkt
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.agent import page, sockets, warm, watch, whole
+from calico_rkt.plugin.agent.attester import Attester
 from calico_rkt.plugin.agent.finish import Finisher
 from calico_rkt.plugin.agent.gauges import Gauges
 from calico_rkt.plugin.agent.mend import Mender
@@ -46,6 +47,7 @@ class Agent:
         self._metrics = Metrics()
         self._identity = Identity.own(calico_rkt.BUILD)
         self._finisher = Finisher()
+        self._attester = Attester(str(own))
         self._mender = Mender(self._metrics.restored, lambda: whole.restored_if_needed(str(own)))
         self._workers = Workers(self._listener, self._serve)
         self._stopping = ""
@@ -58,7 +60,9 @@ class Agent:
             self._remove_sockets()
 
     def _run(self) -> None:
-        watch.watch(self._mender.heard)
+        watch.watch(self._heard)
+        self._attester.start()
+        self._attester.want()
         self._mender.start()
         self._offer_metrics()
         self._finisher.start()
@@ -71,6 +75,11 @@ class Agent:
         while signal.sigwait(_SIGNALS) == signal.SIGHUP:
             self._reload()
         self._drain()
+
+    def _heard(self) -> None:
+        """A change of the table that is no call's: a restore, an apply, somebody else."""
+        self._attester.want()
+        self._mender.heard()
 
     def _serve(self, connection: socket.socket) -> None:
         if _identity(self._own) != self._is_own:

@@ -20,7 +20,6 @@ from calico_rkt.plugin.attest.ruleset import Chain, KernelRule
 
 _END = Rule(Action.ALLOW)
 """A chain that ends without a verdict hands on: the packet passes. (In a network's rules the end is deny.)"""
-_NO_VERDICT = ("match", "counter", "log", "limit", "comment")
 
 
 def _likeness(rule: Rule) -> tuple[Action, Match]:
@@ -55,7 +54,7 @@ def compared(chain: Chain, wanted: tuple[Rule, ...], sets: Collection[str]) -> C
     found: list[tuple[Rule, KernelRule]] = []
     unread = []
     for rule in chain.rules:
-        if all(kind in _NO_VERDICT for statement in rule.statements for kind in statement):
+        if not rule.decides:
             continue
         try:
             read = read_rule(list(rule.words), set(sets))

@@ -101,7 +101,7 @@ def _guards(table: Table) -> Iterator[Suspicion]:
         want = (guard.kind, guard.hook, guard.priority, "accept" if guard.hook else "")
         if have != want:
             yield Suspicion(f"chain {name} has {_hook_words(*have)}, not {_hook_words(*want)}")
-        rules = [r for r in chain.rules if r.words]
+        rules = [r for r in chain.rules if r.decides]
         yield from _rules_apart(name, [" ".join(r.words) for r in rules], guard.rules, rules)
     for chain in table.base_chains():
         if chain.name not in GUARDS:
@@ -127,7 +127,14 @@ def _rules_apart(
         gone = "; ".join(f"`{words}`" for words in want[a:b])
         come = "; ".join(f"`{words}`" for words in have[c:d])
         words = f"{come} should not be there" if not gone else f"{gone} should be there"
-        yield Suspicion(f"chain {name}, rule {c + 1}: {f'{come} should be {gone}' if gone and come else words}", hints)
+        yield Suspicion(
+            f"chain {name}, rule {_number(rules, c)}: {f'{come} should be {gone}' if gone and come else words}", hints
+        )
+
+
+def _number(rules: Sequence[KernelRule], at: int) -> int:
+    """The place in the kernel's chain; behind its last rule where there is no such rule."""
+    return rules[at].number if at < len(rules) else (rules[-1].number + 1 if rules else 1)
 
 
 def _networks(table: Table, wanted: Wanted) -> Iterator[Suspicion]:
@@ -153,7 +160,7 @@ def _to_host(table: Table, network_id: str, verdict: str) -> Iterator[Suspicion]
     if name not in table.chains:
         yield Suspicion(f"chain {name} is not there", hints, network=network_id)
         return
-    rules = [r for r in table.chains[name].rules if r.words]
+    rules = [r for r in table.chains[name].rules if r.decides]
     have = "; ".join(" ".join(r.words) for r in rules)
     if have != verdict:
         for rule in rules:
@@ -242,7 +249,7 @@ class _Court:
         if should is None:
             return None
         before = opening_of(self.wanted, packet)
-        if before is not None and any(f.end not in PASSING for f in fates(self.table, before)):
+        if before is not None and any(f.end is not End.THROUGH for f in fates(self.table, before)):
             return None  # there is no such flow
         self.tried += 1
         found = fates(self.table, packet)

@@ -88,8 +88,8 @@ def right(wanted: Wanted, packet: Packet) -> Right | None:
     before = opening_of(wanted, packet)
     if before is not None:
         opened = right(wanted, before)
-        if opened is None or opened.end not in PASSING:
-            return None  # there is no such flow
+        if opened is None or opened.end is not End.THROUGH:
+            return None  # there is no such flow, or its ends are called otherwise behind the host
     if packet.kind is Kind.REPLY:
         return Right(End.THROUGH, "it answers a flow that was allowed")
     if packet.kind is Kind.ERROR:

@@ -147,6 +147,9 @@ def _packets(wanted: Wanted, hints: Hints) -> Iterator[Packet]:
                         icmp,
                         routed=not wanted.in_range(source) or source in wanted.by_address,
                     )
+        for protocol, sport, dport, icmp in _contents(hints, version, said=False):
+            far, own = OUTSIDE[version], wanted.host[version]
+            yield Packet(Kind.NEW, far, own, protocol, wanted.uplink, "", sport, dport, icmp)
         yield from _followers(wanted, ends, outside, version)
 
 

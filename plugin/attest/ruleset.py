@@ -9,6 +9,8 @@ from typing import Any
 
 from calico_rkt.compiler.targets.nftables.json_words import Statement, rule_words, value_words
 
+NO_VERDICT = ("match", "counter", "log", "limit", "comment")
+"""Parts of a rule that let the packet go on as it is."""
 Place = tuple[str, str]
 """A table: its family and its name."""
 
@@ -22,6 +24,11 @@ class KernelRule:
     number: int
     statements: tuple[Statement, ...]
     comment: str = ""
+
+    @cached_property
+    def decides(self) -> bool:
+        """Whether it does anything with a packet but count and log it."""
+        return any(kind not in NO_VERDICT for statement in self.statements for kind in statement)
 
     @cached_property
     def words(self) -> tuple[str, ...]:

@@ -27,14 +27,17 @@ from calico_rkt.plugin.attest.legacy import legacy_rules
 from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.outcome import DIFFERENT, EQUAL, Attestation, Difference
 from calico_rkt.plugin.attest.reading import Seen, read_kernel
+from calico_rkt.plugin.attest.record import keep
 from calico_rkt.plugin.enforce.nft.closing import links_are_up
 from calico_rkt.plugin.enforce.nft.table import close_first
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.host_confs import decided
 from calico_rkt.plugin.publish.local import LOCAL
+from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.local import LocalStore, open_local
 
 EPILOG = """\
@@ -61,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder, a git revision or REV:DIR (default: this host's files)",
     )
     add_workspace(parser, usual="this host's own files", revision=False)
+    parser.add_argument("--record", action="store_true", help="keep what it came to for the agent's metrics")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
 
 
@@ -72,12 +76,26 @@ def _word(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Attest, print, and with --record keep the outcome, also where nothing could be tried."""
     open_log("info")
+    if not args.record:
+        return _run(args)
+    try:
+        return _run(args)
+    except (CniError, CompileError):
+        keep(folders()[0], "failed")
+        raise
+
+
+def _run(args: argparse.Namespace) -> int:
     workspace, revision = _workspace(args)
     world = build_world(workspace, felix=JUDGED)
     networks = {n.id: n for n in world.networks.values() if world.confs[n.name].datastore_type == LOCAL}
     found = _attested(Wanted(networks, ()))
     total = hashlib.sha256("".join(f"{i} {digest(n)}\n" for i, n in sorted(networks.items())).encode()).hexdigest()
+    if args.record:
+        counts = len(found.differences), len(found.open)
+        keep(folders()[0], _outcome(found), digest=f"sha256:{total}", differences=counts[0], open_=counts[1])
     say(args.format, workspace)
     if args.format == "json":
         write_stdout(document("attest", _values(found, f"sha256:{total}", revision), read_values(workspace)))
@@ -180,12 +198,13 @@ def _text(found: Attestation, total: str, revision: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-_OUTCOMES = {EQUAL: "equal", DIFFERENT: "different"}
+def _outcome(found: Attestation) -> str:
+    return {EQUAL: "equal", DIFFERENT: "different"}.get(found.status, "not proven")
 
 
 def _values(found: Attestation, total: str, revision: str) -> dict[str, object]:
     return {
-        "outcome": _OUTCOMES.get(found.status, "not proven"),
+        "outcome": _outcome(found),
         "digest": total,
         "revision": revision or None,
         "networks": found.networks,

@@ -14,8 +14,8 @@ from pathlib import Path
 PLUGIN = "/usr/lib/cni/calico"
 """Where the one file stands; everything else is a link to it or a file beside it."""
 PREFIX = "/usr/local"
-UNITS = ("calico-rkt-agent.socket", "calico-rkt-restore.service")
-"""The units that are enabled; the agent's service is started by its socket."""
+UNITS = ("calico-rkt-agent.socket", "calico-rkt-restore.service", "calico-rkt-attest.timer")
+"""The units that are enabled; the agent's service is started by its socket, the proof's by its timer."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ PARTS = (
     Part(
         "units", "{units}/calico-rkt-restore.service", "policy after a firewall's reload", "calico-rkt-restore.service"
     ),
+    Part("units", "{units}/calico-rkt-attest.timer", "a proof every hour", "calico-rkt-attest.timer"),
+    Part("units", "{units}/calico-rkt-attest.service", "proves what is enforced", "calico-rkt-attest.service"),
     Part("tmpfiles", "{tmpfiles}/calico-rkt.conf", "its folders, after a boot", "tmpfiles.conf"),
     Part("logrotate", "/etc/logrotate.d/calico-rkt", "rotates its log", "logrotate", owned_by_people=True),
     Part("bash", "{share}/bash-completion/completions/calico-rkt", "completion", "calico-rkt.bash"),

@@ -22,7 +22,12 @@ pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 PACKAGING = Path(__file__).parents[2] / "packaging" / "share"
 SERVICE = PACKAGING / "calico-rkt-agent.service"
-UNITS = (SERVICE, PACKAGING / "calico-rkt-agent.socket", PACKAGING / "calico-rkt-restore.service")
+UNITS = (
+    SERVICE,
+    PACKAGING / "calico-rkt-agent.socket",
+    PACKAGING / "calico-rkt-restore.service",
+    *PACKAGING.glob("calico-rkt-attest.*"),
+)
 INSTALLED = "/usr/lib/cni/calico"
 WEB = conf("web", pool("10.1.0.0/24", "fd00:1::/64"), cni="1.1.0")
 TRACE = "/run/lab/trace"

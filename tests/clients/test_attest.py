@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Caller, addresses
 from tests.clients.support.commands import tool
-from tests.clients.support.lab import Lab, conf, pool
+from tests.clients.support.lab import Lab, conf, pool, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -134,6 +136,45 @@ def test_a_revision_and_a_folder_are_attested_and_what_is_not_in_them_is_not_pro
     code, found = attest(host, "/opt/srv/net")
     assert code in (1, 3), found
     assert any("network api has endpoints here and is not in the workspace" in w for w in found["not_proven"]), found
+
+
+@pytest.mark.slow
+def test_the_agent_attests_after_each_apply_and_restore_and_its_metrics_say_what_came_of_it(binary: Path) -> None:
+    lab = Lab(binary, f"calico-rkt-lab-{os.getpid()}-attester")
+    try:
+        lab.write("/etc/cni/net.d/web.conf", json.dumps(NETWORKS["web"]))
+        Caller(lab).add(NETWORKS["web"], "c1", lab.netns("c1"))
+        agent = Agent(lab).start()
+        equal = 'calico_rkt_attested{outcome="equal"} 1.0'
+        until(lambda: equal in agent.page(), "the agent attests once it has begun")
+        for change in ("apply", "restore"):
+            before = record(lab)
+            if change == "apply":
+                lab.override("web", WEB.replace("network: api", "network: web"))
+                assert tool(lab, "apply", "--yes").returncode == 0
+            else:
+                lab.out("nft", "insert", "rule", *T.split(), "in-web", "return")
+            fresh = partial(_is_fresh, lab, before["at"])  # before the table is restored it may be different
+            until(fresh, f"the agent attests after the {change}")
+        assert "calico_rkt_attested_age_seconds " in agent.page()
+        lab.out("sysctl", "-qw", "net.ipv4.ip_forward=0")
+        assert tool(lab, "attest", "--record").returncode == 1
+        assert 'calico_rkt_attested{outcome="different"} 1.0' in agent.page()
+        lab.write("/etc/cni/net.d/web.conf", "{bad")
+        assert tool(lab, "attest", "--record").returncode == 2
+        assert record(lab)["outcome"] == "failed"
+    finally:
+        lab.close()
+
+
+def _is_fresh(lab: Lab, before: float) -> bool:
+    now = record(lab)
+    return now["at"] > before and now["outcome"] == "equal"
+
+
+def record(lab: Lab) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(lab.path("/run/calico-rkt/attested.json").read_text())
+    return loaded
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ DIFFERENT = [
     (deleted("known", 1), "chain known, rule 1: `ct state 2 accept` should be there"),
     (deleted("known", 8), "chain known, rule 8"),
     (deleted("input", 4), "chain input, rule 4"),
+    (deleted("input", 1), "chain input, rule 1: `iifname != crk* accept` should be there"),
     (deleted("postrouting", 1), "chain postrouting, rule 1"),
     # replaced, a verdict changed
     (replaced("in-web", 4, "udp dport != 53 return"), "chain in-web, rule 4: `udp dport != 53 return`"),
@@ -133,6 +134,7 @@ ALIKE = [
     f"nft insert rule {T} in-web tcp dport 80 log",
     f"nft add rule {T} in-shut return",
     f"nft insert rule {T} out-web ip daddr 169.254.169.254 drop",
+    f"nft insert rule {T} known ct state new counter log",
     f"nft add chain {T} idle; nft add rule {T} idle accept",
     replaced("in-shut", 1, "drop"),
 ]

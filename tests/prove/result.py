@@ -14,7 +14,7 @@ _HEAD = """\
 
 Made by `make prove` from the figures of its last runs; a small part of each harness runs in every `make test`. One
 harness again, with another seed: `make prove HARNESS=attest SEED=7`, and `SECONDS=60` for a short one. What is found is
-mended, and its smallest case becomes a test: so the last column is empty, or says what is open.
+mended, and its smallest case becomes a test.
 """
 
 

@@ -64,6 +64,7 @@ class Attested(w.World):
         self.sh(
             self.host,
             f"ip route add default via {w.OUTSIDE[4]}\nip -6 route add default via {w.OUTSIDE[6]}\n"
+            f"ip -6 route add 2001:db8::9 via {w.OUTSIDE[6]}\n"
             "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0\n"
             f"ip route add unreachable {RANGES[0]} metric 4294967295\n"
             f"ip -6 route add unreachable {RANGES[1]} metric 4294967295",
