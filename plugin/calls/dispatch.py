@@ -37,7 +37,8 @@ def serve(request: Request, answer: Callable[[Result], None]) -> None:
         if closing and request.command == "DEL":
             _restore_closed(store)
     except CniError as e:
-        LOG.error("%s %s: %d %s: %s", request.command, request.conf.name, e.code, e.msg, e.details)
+        about = " ".join(filter(None, (request.command, request.conf.name, request.container, request.ifname)))
+        LOG.error("%s: %d %s: %s", about, e.code, e.msg, e.details)
         raise
     finally:
         store.close()

@@ -16,13 +16,13 @@ from calico_rkt.compiler.ir.model import Action, Match, NameRef
 from calico_rkt.compiler.review.explain import Case, cases
 from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.text.values import BadValueError
-from calico_rkt.plugin.containers.listed import Row, listed
+from calico_rkt.plugin.containers.listed import Row, has_records, listed
 from calico_rkt.plugin.containers.meant import End, Kind, meant
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.publish.host_confs import decided
 from calico_rkt.plugin.publish.in_force import world_in_force
-from calico_rkt.plugin.store.local import open_local, own_stores
+from calico_rkt.plugin.store.local import open_local
 
 _EXAMPLES, _ENDS = by_files.EPILOG[by_files.EPILOG.index("examples:") :].split("\n\n")
 EPILOG = f"""\
@@ -80,7 +80,7 @@ def _networks(found: Iterable[Case], named: set[str]) -> set[str]:
 def _names_a_container(args: argparse.Namespace) -> bool:
     """Whether a word is none of what the files of this host know; a folder of confs elsewhere knows no containers."""
     words = (args.source, args.destination)
-    if not _has_records():
+    if not has_records():
         return False  # who only asks makes no file
     if any(word.startswith("container:") for word in words):
         return True
@@ -89,17 +89,6 @@ def _names_a_container(args: argparse.Namespace) -> bool:
         return False
     known = {"outside", "host", *workspace.every_name}
     return any(word not in known and not _is_address(word) for word in words)
-
-
-def _has_records() -> bool:
-    for opened in own_stores().values():
-        store = opened()
-        try:
-            if store.is_there():
-                return True
-        finally:
-            store.close()
-    return False
 
 
 def _is_address(word: str) -> bool:

@@ -51,6 +51,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
         },
         "keep this host": {
             "ls": _here("ls", "which container is where: network, address, state"),
+            "logs": _here("logs", "what the plugin and the agent said of a container or a network"),
             "trace": _here("trace", "live, why packets between two ends are dropped: rule, file and line"),
             "doctor": _here("doctor", "what is wrong with this host, what follows, and what cures it"),
             "gc": _here("gc", "free endpoints whose network namespace is gone, and name what is kept"),

@@ -76,6 +76,18 @@ def listed(host: Decided) -> tuple[list[Row], list[str]]:
     return sorted(rows, key=lambda r: (r.network, r.container, r.ifname)), damaged
 
 
+def has_records() -> bool:
+    """Whether this host has recorded anything since it booted; asking makes no file, as listed() may."""
+    for opened in own_stores().values():
+        store = opened()
+        try:
+            if store.is_there():
+                return True
+        finally:
+            store.close()
+    return False
+
+
 def _endpoints(store: LocalStore, damaged: list[str]) -> Sequence[Endpoint]:
     if not store.is_there():
         return ()

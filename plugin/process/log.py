@@ -25,6 +25,11 @@ _SAYING = logging.Formatter("calico: %(levelname)s: %(message)s")
 _shared: list[logging.Handler] = []
 
 
+def log_file() -> Path:
+    """Where lines are written."""
+    return Path(os.environ.get("CALICO_RKT_LOG", DEFAULT_FILE))
+
+
 def open_log(level: str) -> None:
     """Start logging; a log file that can not be written (CALICO_RKT_LOG names another) leaves stderr alone."""
     number = logging.getLevelName(level.upper())
@@ -74,7 +79,7 @@ def _set_up(file: type[logging.FileHandler], to_stderr: logging.Handler) -> None
     logging._srcfile = None  # noqa: SLF001 - as the logging HOWTO has it
     logging.raiseExceptions = False  # a full disk under the log must not write tracebacks to stderr
     LOG.handlers.clear()
-    path = Path(os.environ.get("CALICO_RKT_LOG", DEFAULT_FILE))
+    path = log_file()
     try:
         atomic.make_folder(path.parent, 0o755)
         os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640))  # whatever the umask

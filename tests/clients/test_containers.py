@@ -86,6 +86,44 @@ def test_trace_takes_them_by_name(host: tuple[Lab, Podman]) -> None:
     assert f"by ingress of back: {OVERRIDES}/back.yaml:1 no rule allows it" in out
 
 
+def test_logs_tell_what_was_said_of_a_container_or_a_network(host: tuple[Lab, Podman]) -> None:
+    lab, _ = host
+    container = json.loads(calico(host, "ls", "shop", "--format", "json").stdout)["endpoints"][0]["container"]
+    for word in ("shop", container[:10], container, "10.61.0.1"):
+        (line,) = calico(host, "logs", word).stdout.splitlines()
+        assert f"INFO ADD web {container} eth0: " in line
+    (line,) = calico(host, "logs", "back", "--format", "json", "--since", "1h").stdout.splitlines()
+    Draft202012Validator(answers()).validate(json.loads(line))
+    assert json.loads(line)["text"].startswith("ADD back ")
+    command = lab.command(f"{PLUGINS}/calico", "logs", "--follow", "--lines", "1")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        assert "ADD back" in following.stdout.readline()
+        lab.out("mv", "/var/log/calico-rkt/calico-rkt.log", "/var/log/calico-rkt/calico-rkt.log.1")
+        refused = lab.run(
+            f"{PLUGINS}/calico", stdin=json.dumps(conf("web", pool("10.61.0.0/24"))).encode(), env=FAILING
+        )
+        assert refused.returncode == 1
+        assert "ERROR ADD web f00d eth0: " in following.stdout.readline()
+        (pid,) = lab.out("pgrep", "-f", " logs --follow").split()
+        lab.out("kill", "-INT", pid)
+    assert following.returncode == 0
+    assert "ERROR ADD web f00d" in calico(host, "logs", "f00d").stdout
+    assert len(calico(host, "logs").stdout.splitlines()) >= 3
+    wrong = {"nobody": 1, "web --since 1s": 1, "web --since soon": 2, "web --lines 0": 2}
+    assert {words: calico(host, "logs", *words.split()).returncode for words in wrong} == wrong
+
+
+FAILING = {
+    "CNI_COMMAND": "ADD",
+    "CNI_CONTAINERID": "f00d",
+    "CNI_NETNS": "/run/netns/none",
+    "CNI_IFNAME": "eth0",
+    "CNI_PATH": PLUGINS,
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+}
+
+
 def test_who_only_asks_makes_no_file(bare_lab: Lab) -> None:
     bare_lab.write("/etc/cni/net.d/web.conf", json.dumps(conf("web", pool("10.61.0.0/24"))))
     for word in ("moon", "container:moon"):

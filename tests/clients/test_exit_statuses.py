@@ -38,6 +38,9 @@ DAY = f"""
 0 ls web
 1 ls nobody
 2 ls -C /nowhere
+0 logs web
+1 logs nobody
+2 logs --since soon
 ! (for i in $(seq 60); do ip netns exec c1 ping -c1 -W1 192.0.2.9; sleep 0.5; done) >/dev/null 2>&1 &
 0 trace web outside --count 1
 1 trace web 192.0.2.10 --for 0.1

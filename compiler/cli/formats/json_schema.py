@@ -194,6 +194,7 @@ _ANSWERS: dict[str, Schema] = {
         kernel=_or_null(_TEXT),
         look=_or_null(_TEXT),
     ),
+    "log": _object(time=_TEXT, process=_NUMBER, level=_TEXT, text=_TEXT),
     "trace_end": _object(
         **{"from": _TEXT},
         to=_TEXT,
