@@ -21,7 +21,8 @@ class Guard:
 
 
 GUARDS = {
-    # No address but its own from an interface of ours, before conntrack; over link-local neighbours and listeners.
+    # No address but its own from an interface of ours, before fragments are put together (-400); over link-local
+    # neighbours and listeners.
     "prerouting": Guard(
         (
             "iifname != crk* accept",
@@ -35,7 +36,7 @@ GUARDS = {
         ),
         "filter",
         "prerouting",
-        -300,
+        -410,
     ),
     # Addresses of endpoints, and those of ranges that nobody has, come by no interface that is not ours.
     "foreign": Guard(
@@ -49,7 +50,7 @@ GUARDS = {
         ),
         "filter",
         "prerouting",
-        -300,
+        -410,
     ),
     "forward": Guard(
         (

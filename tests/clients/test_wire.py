@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.support.wire.drawing import new_seed
 from tests.clients.support.wire.host import wire_host
 from tests.clients.support.wire.kept import KEPT, cases, packet_of
 from tests.clients.support.wire.trial import Tried, mismatches, one_policy, tried
@@ -27,8 +28,7 @@ def test_two_thousand_packets(binary: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("agent", [True, False], ids=["agent", "alone"])
 def test_twenty_thousand_packets_that_no_run_had_before(binary: Path, tmp_path: Path, agent: bool) -> None:
-    named = os.environ.get("WIRE_SEED")
-    seeds = [int(named)] if named else [random.SystemRandom().randrange(1 << 32) for _ in range(4)]
+    seeds = [new_seed()] if "WIRE_SEED" in os.environ else [new_seed() for _ in range(4)]
     done = Tried()
     for seed in seeds:
         done += tried(binary, tmp_path, seed, agent=agent, rounds=4, packets=640)

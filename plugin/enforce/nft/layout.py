@@ -62,13 +62,23 @@ FIRST = Measure(
 )
 """The table of the builds that put no chain `layout`."""
 
-SHUT = Measure(0, "", {"prerouting": 1, "forward": 1}, {n: _FIRST_HOOKS[n] for n in ("prerouting", "forward")})
+_EARLY = Hook("filter", 0, -410)
+"""Before fragments are put together (-400); builds before looked at a packet behind that only."""
+
+SHUT = Measure(0, "", {"prerouting": 1, "forward": 1}, {"prerouting": _EARLY, "forward": _FIRST_HOOKS["forward"]})
 """The table that closes a host (closing.py)."""
 
 
 def measure_of(template: bytes, rules: Mapping[str, int]) -> Measure:
     """The measure of a table that this build makes of its base's template."""
     return Measure(VERSION, hashlib.sha256(template).hexdigest()[:12], rules, _hooks(template.decode()))
+
+
+def may_be_hooked(said: Measure) -> tuple[Mapping[str, Hook], ...]:
+    """Where the chains of a whole table of this measure are; one that does not say it itself may be of any build."""
+    if said not in (FIRST, SHUT):
+        return (said.hooks,)
+    return tuple({**said.hooks, "prerouting": first} for first in (_EARLY, _FIRST_HOOKS["prerouting"]))
 
 
 def _hooks(template: str) -> dict[str, Hook]:

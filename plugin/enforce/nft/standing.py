@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
 
 from calico_rkt.plugin.enforce.nft import layout, transactions
 from calico_rkt.plugin.enforce.nft.base import measure
 from calico_rkt.plugin.enforce.nft.elements import TABLE
-from calico_rkt.plugin.enforce.nft.layout import Hook
 from calico_rkt.plugin.errors import CniError, Code
 
 _ATTEMPTS = 100
@@ -51,7 +49,7 @@ def _standing(socket: transactions.Socket) -> Standing:
     if flags.owner:
         return Standing.HELD
     said = layout.read_measure(socket.comments(TABLE, layout.CHAIN))
-    if said is None or flags.dormant or not _fits(socket, said.rules, said.hooks):
+    if said is None or flags.dormant or not _fits(socket, said):
         return Standing.BROKEN
     if said == layout.SHUT:
         return Standing.CLOSED
@@ -60,7 +58,7 @@ def _standing(socket: transactions.Socket) -> Standing:
     return Standing.NEWER if said.version > layout.VERSION else Standing.OLDER
 
 
-def _fits(socket: transactions.Socket, rules: Mapping[str, int], hooks: Mapping[str, Hook]) -> bool:
-    return all(socket.count(TABLE, c) == n for c, n in rules.items()) and all(
-        socket.hook(TABLE, c) == h for c, h in hooks.items()
+def _fits(socket: transactions.Socket, said: layout.Measure) -> bool:
+    return all(socket.count(TABLE, c) == n for c, n in said.rules.items()) and any(
+        all(socket.hook(TABLE, c) == h for c, h in hooks.items()) for hooks in layout.may_be_hooked(said)
     )

@@ -5,6 +5,7 @@ Everything is a dict, a list, a text or a number, so that a host can be kept as 
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -13,6 +14,11 @@ from tests.clients.support.wire.drawing_rules import Names, definitions, list_of
 
 NAMES = ("web", "db", "Front_End.1", "a", "cache-" + "x" * 60, "vault")
 SETS = ("same-network", "isolated", "open", "no-metadata")
+
+
+def new_seed() -> int:
+    """One that no run had before, or the one of WIRE_SEED, to try the same again."""
+    return int(os.environ.get("WIRE_SEED", random.SystemRandom().randrange(1 << 31)))
 
 
 def draw_host(rng: random.Random) -> dict[str, Any]:

@@ -89,6 +89,11 @@ def crc32c(data: bytes) -> int:
     return value ^ 0xFFFFFFFF
 
 
+def marked(number: int, times: int = 8) -> bytes:
+    """A payload that carries a number so often that each larger piece of it does."""
+    return (_MARK + struct.pack("!I", number)) * times
+
+
 def number_in(data: bytes) -> int | None:
     """The number that bytes carry, wherever in them; None: these are none of ours."""
     at = data.find(_MARK)

@@ -31,8 +31,8 @@ _numbers = itertools.count()
 class WireHost:
     """One lab whose networks, endpoints and files are a drawn host's; files are also kept in folder, to be compiled."""
 
-    def __init__(self, lab: Lab, folder: Path, host: Mapping[str, Any]) -> None:
-        self.lab, self.host, self._folder = lab, host, folder
+    def __init__(self, lab: Lab, agent: Agent | None, folder: Path, host: Mapping[str, Any]) -> None:
+        self.lab, self.agent, self.host, self._folder = lab, agent, host, folder
         self._cni = Caller(lab)
         self._confs = {c["name"]: c for c in host["networks"]}
         self.endpoints: dict[str, Endpoint] = {}
@@ -72,7 +72,7 @@ class WireHost:
         for old in self.lab.path(OVERRIDES).glob("*"):
             old.unlink()
         for name, document in files.items():
-            text = yaml.safe_dump(document, sort_keys=False)
+            text = yaml.safe_dump(json.loads(json.dumps(document)), sort_keys=False)  # a copy has no aliases
             (local / name).write_text(text)
             self.lab.write(f"{OVERRIDES}/{name}", text)
 
@@ -114,7 +114,7 @@ def wire_host(binary: Path, folder: Path, host: Mapping[str, Any], *, agent: boo
     lab = Lab(binary, f"calico-rkt-lab-{os.getpid()}-wire{next(_numbers)}")
     try:
         warm = Agent(lab).start() if agent else None
-        made = WireHost(lab, folder, host)
+        made = WireHost(lab, warm, folder, host)
         yield made
         if warm is not None:
             assert warm.is_running(), lab.path(LOG).read_text()

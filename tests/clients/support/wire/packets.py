@@ -101,11 +101,11 @@ class Aim:
         nowhere = any(address.version == n.version and address in n for n in _NOWHERE)
         return not nowhere and not self._owns(address)
 
-    def packets(self, count: int) -> Iterator[Sent]:
-        """That many, no two of one flow."""
+    def packets(self) -> Iterator[Sent]:
+        """Without an end, no two of one flow."""
         seen: set[tuple[Any, ...]] = set()
         taken: set[tuple[Address, int]] = set()
-        while len(seen) < count:
+        while True:
             sent = self._one()
             # Of what has no ports a masquerading host can tell one flow at a time to each address.
             single = (sent.destination, sent.protocol)

@@ -8,6 +8,7 @@ input let through. All sockets are this process' own, opened inside each namespa
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import struct
@@ -38,7 +39,7 @@ class Taps:
         self._host: list[socket.socket] = []
         self._number = 0
         self._known: dict[int, Sent] = {}
-        self._uplink = bytes.fromhex(lab.path("/sys/class/net/out0/address").read_text().strip().replace(":", ""))
+        self._uplink = lab.path("/sys/class/net/out0/address").read_text().strip()
         for place, (namespace, ifname) in places.items():
             self.tap(place, namespace, ifname)
         with inside(f"/proc/{lab.pid}/ns/net"):
@@ -57,11 +58,12 @@ class Taps:
         self._stack.close()
 
     def tap(self, place: str, namespace: str, ifname: str) -> None:
-        """One more place, or the same one anew."""
+        """One more place; with no interface all that there will be, and packets leave by eth0."""
         with inside(namespace):
             made = self._socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
-            made.bind((ifname, _ETH_P_ALL))
-        self._wires[place] = made, ifname
+            if ifname:
+                made.bind((ifname, _ETH_P_ALL))
+        self._wires[place] = made, ifname or "eth0"
 
     def _socket(self, family: int, kind: int, protocol: int) -> socket.socket:
         made = self._stack.enter_context(socket.socket(family, kind, protocol))
@@ -73,17 +75,27 @@ class Taps:
         """Put it on its sender's wire; the number by which it is known."""
         self._number += 1
         self._known[self._number] = packet
-        self.put(packet.place, packet.version, frames.ip_packet(packet, self._number), str(packet.destination))
+        data = frames.ip_packet(packet, self._number)
+        if packet.place == "host":
+            self._senders[packet.version].sendto(data, (str(packet.destination), 0))
+        else:
+            self.put(packet.place, frames.ETHERTYPES[packet.version], data)
         return self._number
 
-    def put(self, place: str, version: int, data: bytes, destination: str = "", ethertype: int = 0) -> None:
-        """Bytes from a place; ethertype is another than that of the IP version."""
-        if place == "host":
-            self._senders[version].sendto(data, (destination, 0))
-            return
+    def try_send(self, packet: Sent) -> int | None:
+        """The same where the sender's interface may not be there; None: it was not."""
+        try:
+            return self.send(packet)
+        except OSError as e:
+            if e.errno not in (errno.ENODEV, errno.ENETDOWN, errno.ENXIO):
+                raise
+            return None
+
+    def put(self, place: str, ethertype: int, data: bytes, mac: str = "") -> None:
+        """A frame from a place that is not the host; to the host, unless a MAC address is given."""
         wire, ifname = self._wires[place]
-        mac = self._uplink if place == "outside" else bytes.fromhex(GATEWAY_MAC.replace(":", ""))
-        wire.sendto(data, (ifname, ethertype or frames.ETHERTYPES[version], 0, 0, mac))
+        usual = self._uplink if place == "outside" else GATEWAY_MAC
+        wire.sendto(data, (ifname, ethertype, 0, 0, bytes.fromhex((mac or usual).replace(":", ""))))
 
     def arrivals(self, expected: Mapping[int, str | None]) -> Arrivals:
         """Where each packet came, by number; waited for until what is expected is there, and then for what is not."""
@@ -92,7 +104,7 @@ class Taps:
         begun = time.monotonic()
         quiet = begun
         while True:
-            got = list(self._gathered())
+            got = list(self.gathered())
             for number, place in got:
                 found.setdefault(number, set()).add(place)
                 missing.discard((number, place))
@@ -112,18 +124,22 @@ class Taps:
     def raw(self) -> Iterator[tuple[str, bytes, int]]:
         """Everything that came since the last look: where, the bytes, and of the host's, which have no header in IPv6,
         the protocol."""
+        readable = set(select.select([*self._sockets()], [], [], 0)[0])
         for place, (wire, _) in self._wires.items():
             with contextlib.suppress(BlockingIOError, OSError):
+                if wire not in readable:
+                    continue
                 while True:
                     data, address = wire.recvfrom(65536)
                     if address[2] != _OUTGOING:
                         yield place, data, 0
-        for one in self._host:
+        for one in readable.intersection(self._host):
             with contextlib.suppress(BlockingIOError):
                 while True:
                     yield "host", one.recv(65536), one.proto if one.family == socket.AF_INET6 else 0
 
-    def _gathered(self) -> Iterator[tuple[int, str]]:
+    def gathered(self) -> Iterator[tuple[int, str]]:
+        """The numbers of our packets that came since the last look, and where."""
         for place, data, bare in self.raw():
             number = frames.number_in(data)
             sent = self._known.get(number) if number is not None else None

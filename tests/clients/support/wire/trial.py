@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def one_policy(made: WireHost, taps: Taps, rng: random.Random, host: dict, count
     """Send packets that are aimed at the host's files; those that did not fare as they say."""
     meaning = made.meaning()
     aim = Aim(rng, host, {e.place: e.addresses for e in made.endpoints.values()}, meaning.owns)
-    sent = list(aim.packets(count))
+    sent = list(islice(aim.packets(), count))
     for s in filter(meaning.can_explain, sent):
         told, to = meaning.explained(s), meaning.arrives(s)
         assert told == to, f"explain says {told}, the evaluator {to}: {s}"

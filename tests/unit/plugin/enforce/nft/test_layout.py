@@ -52,3 +52,9 @@ def test_a_newer_layouts_words_can_be_read():
 
 def test_closing_takes_the_hooks_of_the_table_that_it_stands_for():
     assert all(measure().hooks[name] == hook for name, hook in SHUT.hooks.items())
+
+
+@pytest.mark.parametrize("said", [FIRST, SHUT])
+def test_a_table_that_does_not_say_its_hooks_may_be_of_a_build_before_or_of_this_one(said):
+    assert {hooks["prerouting"].priority for hooks in layout.may_be_hooked(said)} == {-300, -410}
+    assert layout.may_be_hooked(measure()) == (measure().hooks,)
