@@ -35,6 +35,7 @@ from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process import signals, trace
 from calico_rkt.plugin.process.kept import kept
 from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.process.unexpected import as_cni_error
 from calico_rkt.plugin.store.protocol import Store
 
 NO_IPAM = Ipam(type="delegated")
@@ -276,7 +277,8 @@ def _on_error(undo: ExitStack, what: str, act: Callable[[], object]) -> None:
         try:
             with signals.undoing():
                 act()
-        except CniError as e:
-            LOG.error("undo: could not %s: %s: %s", what, e.msg, e.details)
+        except Exception as e:  # noqa: BLE001 - what was begun before it is undone all the same
+            error = as_cni_error(e)
+            LOG.error("undo: could not %s: %s: %s", what, error.msg, error.details)
 
     undo.callback(step)

@@ -18,6 +18,7 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import trace
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.process.unexpected import as_cni_error
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.local import LocalStore, own_stores
 from calico_rkt.plugin.store.protocol import DamagedRecordError, Store
@@ -145,9 +146,9 @@ def tear_down(endpoint: Endpoint, store: Store, netns: str = "") -> None:
         for name, step in steps:
             try:
                 step()
-            except CniError as e:
-                LOG.error("DEL %s %s %s: %s: %s", *words(endpoint.key), e.msg, e.details)
-                failed.append(e)
+            except Exception as e:  # noqa: BLE001 - the steps behind it are done all the same
+                failed.append(as_cni_error(e))
+                LOG.error("DEL %s %s %s: %s: %s", *words(endpoint.key), failed[-1].msg, failed[-1].details)
             trace.mark(name)
         if failed:
             raise failed[0]

@@ -125,8 +125,6 @@ def _free(
         try:
             if _tear_down_if_over(endpoint, store, patience):
                 freed.append(endpoint)
-        except CniError as e:
-            failed.append(e)
         except Exception as e:  # noqa: BLE001 - the others are freed all the same
             failed.append(as_cni_error(e))
     return tuple(freed), tuple(failed)

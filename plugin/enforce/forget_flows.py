@@ -29,13 +29,13 @@ def settle_flows(
     if conf.ipam.guard and not exposed and store.is_settled(conf.name, guard.guards_key(conf.ipam)):
         return ()
     with flows_lock(store.run_dir):
-        guard.take_guards(_record(store, conf, ()))
+        _take(store, _record(store, conf, ()))
         nets = store.unheld.guards(conf.name)
         _put(store, nets, store.unheld.doubt(nets))
         kept_back = guard.open_to(endpoint.addresses)
         guard.put_guards(guard.host_prefixes(kept_back))
         for_good = kept_back if _is_delegated(conf) and conf.ipam.guard else ()
-        _record(store, conf, for_good)
+        _take(store, _record(store, conf, for_good))
         store.unheld.leave(endpoint.addresses)
         _forget(store, endpoint.addresses)
     return tuple(a for a in kept_back if a not in for_good)
@@ -44,6 +44,12 @@ def settle_flows(
 def release_guards(kept_back: Collection[Address]) -> None:
     """Take the addresses' own guards away."""
     guard.take_guards(guard.host_prefixes(kept_back))
+
+
+def release_unfinished(store: LocalStore, addresses: Collection[Address]) -> None:
+    """Take away what kept the addresses of an ADD back that never came to its end."""
+    known = store.unheld.guards()
+    guard.take_guards(n for n in guard.host_prefixes(addresses) if n not in known)
 
 
 def restore_guards(store: LocalStore) -> None:
@@ -69,7 +75,12 @@ def restore_guards(store: LocalStore) -> None:
 def drop_guards(store: LocalStore, networks: Collection[str]) -> None:
     """Take the guards of networks away that nobody uses any more."""
     with flows_lock(store.run_dir):
-        guard.take_guards(store.unheld.forget_networks(networks))
+        _take(store, store.unheld.forget_networks(networks))
+
+
+def _take(store: LocalStore, nobodys: Collection[Net]) -> None:
+    guard.take_guards(nobodys)
+    store.unheld.gone(nobodys)
 
 
 def _record(store: LocalStore, conf: NetConf, more: Collection[Address]) -> tuple[Net, ...]:

@@ -131,6 +131,8 @@ class NftablesEnforcer:
     def detach(self, endpoint: Endpoint) -> None:
         """Elements that are gone already are no error."""
         table.remove_endpoint(elements_of(endpoint))
+        if not endpoint.result:
+            flows.release_unfinished(self.store, endpoint.addresses)
 
     def check(self, _conf: NetConf, endpoint: Endpoint) -> list[str]:
         """Where what it rests on in the kernel differs from what is published and recorded."""

@@ -7,6 +7,7 @@ import fcntl
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _CLONE_NEWNET = 0x40000000
 _NS_GET_NSTYPE = 0xB703
 _OWN = "/proc/thread-self/ns/net"
 _HERE = threading.local()
+_ATTEMPTS, _SECONDS_BETWEEN = 5, 0.01
 LOST = 70
 """Exit status of a process that can't come back from a container's namespace (EX_SOFTWARE of sysexits.h)."""
 
@@ -112,11 +114,16 @@ def run_in(netns: Netns, work: Callable[[], T]) -> T:
 
 
 def _come_back(home: int) -> None:
-    try:
-        _setns(home, _OWN)
-    except CniError as e:
-        print(f"calico: {e.msg}; ended, so that nothing is done in the wrong place", file=sys.stderr, flush=True)
-        os._exit(LOST)
+    for attempt in range(_ATTEMPTS):
+        try:
+            _setns(home, _OWN)
+        except CniError as e:  # without memory for a moment
+            time.sleep(_SECONDS_BETWEEN * attempt)
+            why = e.msg
+        else:
+            return
+    print(f"calico: {why}; ended, so that nothing is done in the wrong place", file=sys.stderr, flush=True)
+    os._exit(LOST)
 
 
 @cache

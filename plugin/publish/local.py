@@ -66,8 +66,20 @@ class Local:
             except CniError:
                 self.store.abort()  # nothing of it is in force, and nothing may complete it later
                 raise
-            self.store.commit()
+            self._written(changes)
         local.restore_closed(self.store)
+
+    def _written(self, changes: Sequence[ProfileChange]) -> None:
+        """The published files are those of what the kernel has by now."""
+        try:
+            self.store.commit()
+        except CniError as e:
+            names = ", ".join(c.new.network for c in changes)
+            raise CniError(
+                e.code,
+                f"the new policy of {names} is in force, but its file could not be put in place: {e.msg}",
+                "; ".join(filter(None, (e.details, "calico-rkt restore completes it, and so does the next apply"))),
+            ) from e
 
     def _refuse_changed(self, changes: Sequence[ProfileChange]) -> None:
         """What was shown before the question has to be what is replaced after the answer."""

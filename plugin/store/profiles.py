@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calico_rkt.compiler import atomic
@@ -102,6 +102,14 @@ class ProfileFolder:
             raise CniError(Code.POLICY, "an earlier apply is not finished")
         for network_id, text in texts.items():
             self._verified(network_id, text)
+        try:
+            self._stage(texts)
+        except BaseException:  # the manifest may stand already: nobody may complete what was told to have failed
+            with suppress(CniError):
+                self.abort()
+            raise
+
+    def _stage(self, texts: Mapping[str, str]) -> None:
         with self._errors():
             atomic.make_folder(self.folder, 0o755)
             self._sweep()

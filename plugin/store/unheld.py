@@ -1,8 +1,9 @@
 """A host's state file in, what it knows of addresses that nobody holds out: guards, and flows still to be forgotten.
 
 `guards` are the routes of each network that lead nowhere; `guarded` is the part of the conf that they were made from.
-`flows_left` are addresses given back whose flows conntrack may still have; `flows_unsure` are ranges that packets may
-have gone to, since no guard was there. Who takes such an address next forgets its flows first.
+A guard that no network has any more stays there as nobody's until its route is out of the kernel: who dies in between
+leaves none for ever. `flows_left` are addresses given back whose flows conntrack may still have; `flows_unsure` are
+ranges that packets may have gone to, since no guard was there. Who takes such an address next forgets its flows first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from calico_rkt.plugin.store import addresses
 from calico_rkt.plugin.store.statefile import StateFile
 
 T = TypeVar("T")
+_NOBODY = ""
+"""In a network's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Unheld:
         self._state = state
 
     def record(self, network: str, key: str, nets: Collection[Net]) -> tuple[Net, ...]:
-        """These are a network's guards from now on; those that no network has any more.
+        """These are a network's guards from now on; those that no network has any more, until gone() is told of them.
 
         Fresh ones are ranges that packets may have gone to.
         """
@@ -47,16 +50,22 @@ class Unheld:
             db.executemany("INSERT OR IGNORE INTO guards VALUES (?, ?)", _rows(network, nets))
             db.execute("INSERT OR REPLACE INTO guarded VALUES (?, ?)", (network, key))
             _doubt(db, set(nets) - known)
-            return tuple(sorted(before - _guards(db), key=str))
+            return _left_over(db, before)
 
     def forget_networks(self, networks: Collection[str]) -> tuple[Net, ...]:
-        """Forget the guards of networks; those that no other has."""
+        """Forget the guards of networks; those that no other has, until gone() is told of them."""
         with self._state.write() as db:
             before = _guards(db)
             for network in networks:
                 db.execute("DELETE FROM guards WHERE network = ?", (network,))
                 db.execute("DELETE FROM guarded WHERE network = ?", (network,))
-            return tuple(sorted(before - _guards(db), key=str))
+            return _left_over(db, before)
+
+    def gone(self, nets: Collection[Net]) -> None:
+        """The routes of these guards of nobody's are out of the kernel."""
+        if nets:
+            with self._state.write() as db:
+                db.executemany("DELETE FROM guards WHERE network = ? AND net = ?", _rows(_NOBODY, nets))
 
     def guards(self, network: str | None = None) -> frozenset[Net]:
         """All guards, or those of one network."""
@@ -123,9 +132,17 @@ def key(db: sqlite3.Connection, network: str) -> str:
     return str(row[0]) if row else ""
 
 
+def _left_over(db: sqlite3.Connection, before: set[Net]) -> tuple[Net, ...]:
+    """Those of before that no network has now, and what an earlier call has left of such: all are nobody's."""
+    now = _guards(db)
+    db.executemany("INSERT OR IGNORE INTO guards VALUES (?, ?)", _rows(_NOBODY, before - now))
+    db.executemany("DELETE FROM guards WHERE network = ? AND net = ?", _rows(_NOBODY, now))
+    return tuple(sorted(_guards(db, _NOBODY), key=str))
+
+
 def _guards(db: sqlite3.Connection, network: str | None = None) -> set[Net]:
     if network is None:
-        return set(_read(ip_network, db.execute("SELECT DISTINCT net FROM guards")))
+        return set(_read(ip_network, db.execute("SELECT DISTINCT net FROM guards WHERE network <> ?", (_NOBODY,))))
     return set(_read(ip_network, db.execute("SELECT net FROM guards WHERE network = ?", (network,))))
 
 

@@ -14,6 +14,7 @@ import threading
 from typing import Any
 
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.sockets import process_in_netns
 
 _STATELESS, _HANDLES, _JSON, _TERSE = 1 << 2, 1 << 3, 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_* of nftables/libnftables.h
@@ -61,6 +62,7 @@ class _Context:
     def __init__(self, place: tuple[int, int, int]) -> None:
         self.place = place
         self._lib = _load()
+        _socket_can_be_had()
         self._handle = self._lib.nft_ctx_new(0)
         if not self._handle:
             raise CniError(Code.POLICY, "libnftables gives no context: no nftables in this kernel, or no memory")
@@ -79,6 +81,14 @@ class _Context:
             first = problem.partition("\n")[0] or "libnftables gives no reason"
             raise NftError(Code.POLICY, f"nftables refused a change: {first}", problem)
         return output
+
+
+def _socket_can_be_had() -> None:
+    """The library ends the whole process where it gets no socket: with no answer, and nothing taken back."""
+    try:
+        netlink.Socket(netlink.NETFILTER).close()
+    except OSError as e:
+        raise CniError(Code.TRY_AGAIN, f"no netlink socket for nftables: {e.strerror}") from e
 
 
 _current: list[_Context] = []

@@ -181,22 +181,26 @@ def _empty() -> str:
 def remove_network(network_id: str) -> bool:
     """Take a network's chains away, and its sets where no other network's rules name them.
 
-    False when an endpoint of this host still refers to the chains, or they are not there; then nothing changed.
+    False when an endpoint of this host still refers to the chains (then nothing changed), or they are not there: who
+    took them away may have died before the sets.
     """
     lines = [f"{verb} chain inet {TABLE} {c}" for verb in ("flush", "delete") for c in _chains(network_id)]
+    found = True
     try:
         libnftables.run_nft("\n".join(lines) + "\n")
     except libnftables.NftError as reason:
-        if reason.busy or reason.missing:
+        if reason.busy:
             return False
-        raise
+        if not reason.missing:
+            raise
+        found = False
     for name in (f"m4-{network_id}", f"m6-{network_id}"):
         try:
             libnftables.run_nft(f"delete set inet {TABLE} {name}\n")
         except libnftables.NftError as reason:
             if not (reason.busy or reason.missing):
                 raise
-    return True
+    return found
 
 
 _COMMENT = re.compile(r"(sha256:[0-9a-f]{64})(?: host=(drop|return|accept))?\Z")

@@ -38,3 +38,26 @@ def test_of_all_who_hold_addresses_those_are_named_whose_flows_are_in_doubt(stor
 def test_nothing_in_doubt_names_nobody(store):
     hold(store, "10.1.0.1")
     assert store.unheld.left().held == frozenset()
+
+
+WEB, MORE = (ip_network(t) for t in ("10.1.0.0/24", "10.2.0.0/24"))
+
+
+def test_a_guard_that_no_network_has_any_more_is_told_of_until_its_route_is_gone(store):
+    store.unheld.record("web", "a", [WEB])
+    assert store.unheld.record("web", "b", [MORE]) == (WEB,)
+    assert store.unheld.guards() == {MORE}, "nobody puts it back"
+    assert store.unheld.forget_networks([]) == (WEB,), "who was to take its route has died"
+    assert store.unheld.forget_networks(["web"]) == (WEB, MORE)
+    store.unheld.gone([WEB])
+    assert store.unheld.forget_networks([]) == (MORE,)
+    assert store.unheld.networks() == ()
+
+
+def test_a_guard_of_nobodys_that_a_network_has_again_is_that_networks(store):
+    store.unheld.record("web", "a", [WEB])
+    assert store.unheld.forget_networks(["web"]) == (WEB,)
+    assert store.unheld.record("api", "a", [WEB]) == ()
+    assert store.unheld.guards() == {WEB}
+    assert store.unheld.forget_networks([]) == ()
+    assert WEB in store.unheld.left().ranges, "its route may have been away"

@@ -1,0 +1,186 @@
+"""A watched host and a fault in; a command for people met by it, and its promises held against what is there, out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.clients.support.caller import Reply
+from tests.clients.support.lab import PLUGINS, conf, pool
+from tests.faults.host import CLOSED, KILLED, Looked, WatchedHost
+from tests.faults.supervisor import Plan, Watch
+from tests.faults.verbs import Add, Gc, Scenario
+
+OTHER = conf("other", pool("10.2.0.0/28"), cni="1.1.0")
+OPENED = "network: web\ningress: []\negress:\n  - {action: Allow, protocol: TCP, destination: {ports: [81]}}\n"
+"""Another policy than CLOSED, which lets no packet through that is sent."""
+
+
+class Command(Scenario):
+    """An act of people: exit status 0, or words and 2."""
+
+    argv: tuple[str, ...] = ()
+
+    def run(self, plan: Plan | None) -> tuple[Reply, Watch]:
+        return self.host.command(*self.argv, plan=plan)
+
+    def said_well(self, reply: Reply) -> None:
+        for stream in (reply.stdout, reply.stderr):
+            assert b"Traceback" not in stream, reply
+            assert b"internal error" not in stream, reply
+        assert reply.status in (0, 1, 2, *KILLED), reply
+        assert reply.status not in (1, 2) or reply.stderr, reply
+
+    def again(self, *argv: str) -> None:
+        self.host.lab.out(f"{PLUGINS}/calico", *(argv or self.argv))
+
+
+class GcCommand(Command, Gc):
+    """`calico-rkt gc`: as CNI's GC."""
+
+    name = "gccommand"
+    argv = ("gc",)
+
+    def prepare(self) -> None:
+        Gc.prepare(self)
+
+    def judge(self, reply: Reply) -> None:
+        Gc.judge(self, reply)
+
+
+class Apply(Command):
+    """The policy before or the one after, whole, and never a third; the same act again completes it."""
+
+    name = "apply"
+    argv = ("apply", "--yes")
+
+    def __init__(self, host: WatchedHost) -> None:
+        super().__init__(host)
+        self.policies = (CLOSED, OPENED)
+        self.at = 0
+        self.looks: list[Looked] = []
+        for number in (1, 0):
+            self.wanted(number)
+            self.again()
+            self.looks.insert(0, host.look())
+        assert self.looks[0]["rules"] != self.looks[1]["rules"]
+        self.base = self.looks[0]
+
+    def wanted(self, number: int) -> None:
+        self.host.lab.override("web", self.policies[number])
+
+    def prepare(self) -> None:
+        self.wanted(1 - self.at)
+
+    def judge(self, reply: Reply) -> None:
+        new, old = self.looks[1 - self.at], self.looks[self.at]
+        now = self.host.look()
+        assert now["rules"] in (old["rules"], new["rules"]), "a third policy is in force"
+        if reply.status == 0:
+            assert now["rules"] == new["rules"], "success, and the policy before is in force"
+        elif reply.status not in KILLED:
+            assert now["rules"] == old["rules"] or b"in force" in reply.stderr, f"in force, and nobody is told: {reply}"
+            if now["rules"] == old["rules"] and self.turn % 2:
+                self.again("restore")
+                assert self.host.look()["rules"] == old["rules"], "what was told to have failed comes in force later"
+        self.again()
+        self.at = 1 - self.at
+        self.base = new
+
+
+class Import(Apply):
+    """`calico-rkt import` of what export wrote."""
+
+    name = "import"
+    exported = False
+
+    def __init__(self, host: WatchedHost) -> None:
+        super().__init__(host)
+        for number in (1, 0):
+            self.wanted(number)
+            self.again("apply", "--yes")
+            self.again("export", "--from", "local", "-o", f"/run/lab/{number}.yaml")
+        self.base, self.exported = host.look(), True
+
+    def prepare(self) -> None: ...
+
+    @property
+    def argv(self) -> tuple[str, ...]:  # type: ignore[override]
+        if not self.exported:
+            return ("apply", "--yes")
+        return ("import", "--to", "local", "--yes", "--overwrite", "--take-over", f"/run/lab/{1 - self.at}.yaml")
+
+
+class Prune(Command):
+    """A profile that nobody uses goes whole or stays whole; the next time it goes."""
+
+    name = "prune"
+    argv = ("prune", "--yes")
+
+    def __init__(self, host: WatchedHost) -> None:
+        super().__init__(host)
+        host.lab.override("other", CLOSED.replace("web", "other"))
+        self.prepare()
+        self.again()
+        self.base = host.look()  # a network's ranges are remembered until the next boot
+
+    def prepare(self) -> None:
+        name = self.fresh()
+        netns = self.host.netns(name)
+        said: Any = self.host.helper("ADD", OTHER, name, netns)
+        assert said, said
+        self.host.helper("DEL", OTHER, name, netns)
+        self.host.no_netns(name)
+
+    def judge(self, reply: Reply) -> None:
+        if reply.status == 0:
+            self.same_as_before("by a prune")
+        else:
+            self.again()
+
+
+class Restore(Command):
+    """Closed before anything else, then whole; what was cut short is completed by the next one."""
+
+    name = "restore"
+    argv = ("restore",)
+
+    def prepare(self) -> None:
+        lab = self.host.lab
+        guard = next(r for r in lab.out("ip", "route").splitlines() if r.startswith("unreachable"))
+        self.host.senders.mind(f"/proc/{lab.pid}/ns/net")
+        lab.out("sh", "-ec", f"ip route del {guard}; ip link set {self.first()} down; nft delete table inet calico_rkt")
+
+    def first(self) -> str:
+        return next(name for name in self.base["links"] if name.startswith("crk"))
+
+    def judge(self, reply: Reply) -> None:
+        if reply.status == 0:
+            self.same_as_before("by a restore")
+        else:
+            self.again()
+        self.host.senders.mind("")
+
+
+class FirstAdd(Add):
+    """The ADD that brings a network to this host: guards, profile and chains come with it, and go with a prune."""
+
+    name = "firstadd"
+
+    def __init__(self, host: WatchedHost) -> None:
+        super().__init__(host)
+        self.conf = OTHER
+        host.lab.override("other", CLOSED.replace("web", "other"))
+        self.prepare()
+        self.host.helper("ADD", OTHER, self.one, f"/var/run/netns/{self.one}")
+        self.detach()
+        self.tidy()
+        self.base = host.look()
+
+    def nothing_left(self) -> None:
+        """But for what a network keeps, which a prune takes away."""
+        found = self.host.differs(self.base, wait=0)
+        found = {kind: lines for kind, lines in found.items() if kind in ("links", "addresses", "rows", "neighbours")}
+        assert not found, f"left by a failed ADD: {found}"
+
+    def tidy(self) -> None:
+        self.host.lab.out(f"{PLUGINS}/calico", "prune", "--yes")

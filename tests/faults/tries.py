@@ -1,0 +1,97 @@
+"""Kinds of scenarios and how many faults in; each tried on hosts that are made anew where one was left broken, out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.cases import every, sample
+from tests.faults.host import WatchedHost
+from tests.faults.verbs import Scenario
+
+_NUMBERS = itertools.count()
+
+
+@dataclass
+class Tried:
+    """Figures of a series: faults that came to be, kinds of effects, and promises that did not hold."""
+
+    scenario: str
+    effects: int = 0
+    kinds: int = 0
+    cases: int = 0
+    faults: int = 0
+    missed: int = 0
+    broken: list[str] = field(default_factory=list)
+
+
+def tried(
+    plugin: Path,
+    mode: str,
+    made: Callable[[WatchedHost], Scenario],
+    *,
+    most: int = 0,
+    turn: int = 0,
+    seconds: float = math.inf,
+    say: Callable[[str], object] = str,
+) -> Tried:
+    """Every fault of one scenario, or at most so many, or as many as there is time for, in an order that turn decides.
+
+    say: told what is broken.
+    """
+    begun = time.monotonic()
+    found = Tried("")
+    host, scenario = _ready(plugin, mode, made)
+    try:
+        found.scenario = f"{scenario.name} {mode}"
+        recorded = _recorded(scenario)
+        found.effects, found.kinds = len(recorded), len(set(recorded))
+        cases = every(recorded)
+        found.cases = len(cases)
+        chosen = sample(cases, most, turn) if most else random.Random(turn).sample(cases, len(cases))
+        for number, case in enumerate(chosen):
+            if time.monotonic() - begun > seconds:
+                break
+            try:
+                if scenario.try_one(case, number + turn):
+                    found.faults += 1
+                else:
+                    found.missed += 1
+            except (AssertionError, OSError, ValueError) as e:
+                found.broken.append(f"{found.scenario}, turn {number + turn}: {case}: {e}")
+                say(found.broken[-1])
+                host.close()
+                host, scenario = _ready(plugin, mode, made)
+                _recorded(scenario)
+    finally:
+        host.close()
+    return found
+
+
+def _ready(plugin: Path, mode: str, made: Callable[[WatchedHost], Scenario]) -> tuple[WatchedHost, Scenario]:
+    host = WatchedHost(plugin, f"calico-rkt-lab-{os.getpid()}-faults{next(_NUMBERS)}", mode)
+    try:
+        return host, made(host)
+    except BaseException:
+        host.close()
+        raise
+
+
+def _recorded(scenario: Scenario) -> list[str]:
+    """The effects of the second run without a fault: the first one warms what stays warm."""
+    kinds: list[str] = []
+    for _ in range(2):
+        scenario.prepare()
+        reply, watch = scenario.run(None)
+        assert reply.status == 0, reply
+        scenario.judge(reply)
+        scenario.tidy()
+        scenario.same_as_before("without a fault")
+        kinds = watch.kinds
+    return kinds
