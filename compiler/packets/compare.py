@@ -23,22 +23,36 @@ def told_apart(a: Sequence[Rule], b: Sequence[Rule], network_ids: frozenset[str]
     Raises UndecidedError. What both lists say alike at their beginning and end, be it in more rules in one of them,
     is not looked at any further.
     """
-    return _first(a, b, network_ids, lambda by_a, by_b: by_a is not by_b)
+    return _first(a, b, network_ids, lambda by_a, by_b: (by_a is Action.ALLOW) is not (by_b is Action.ALLOW))
 
 
 def newly_allowed(old: Sequence[Rule], new: Sequence[Rule], network_ids: frozenset[str]) -> Packet | None:
     """A packet that new allows and old does not; None where new allows nothing more. Otherwise as told_apart."""
-    return _first(old, new, network_ids, lambda by_old, by_new: by_new and not by_old)
+    return _first(old, new, network_ids, lambda by_old, by_new: by_new is Action.ALLOW and by_old is not Action.ALLOW)
+
+
+def decided_apart(
+    a: Sequence[Rule], b: Sequence[Rule], network_ids: frozenset[str], budget: Budget | None = None
+) -> Packet | None:
+    """A packet that one of the lists allows, denies or leaves to what comes behind, and the other does not so.
+
+    Otherwise as told_apart.
+    """
+    return _first(a, b, network_ids, lambda by_a, by_b: by_a is not by_b, budget)
 
 
 def _first(
-    a: Sequence[Rule], b: Sequence[Rule], network_ids: frozenset[str], matters: Callable[[bool, bool], bool]
+    a: Sequence[Rule],
+    b: Sequence[Rule],
+    network_ids: frozenset[str],
+    matters: Callable[[Action | None, Action | None], bool],
+    budget: Budget | None = None,
 ) -> Packet | None:
     if a == b:
         return None
     space = Space((*a, *b), network_ids)
     steps = list(_steps(space, a)), list(_steps(space, b))
-    budget = Budget()
+    budget = budget or Budget()
     rest = [one[start:] for one, start in zip(steps, _alike(*steps, budget), strict=True)]
     behind = [one[::-1] for one in rest]
     rest = [one[end:] for one, end in zip(behind, _alike(behind[0], behind[1], budget), strict=True)]
@@ -49,7 +63,7 @@ def _first(
     for box in region:
         for piece, first in lists[0].fates(box, budget):
             for part, second in lists[1].fates(piece, budget):
-                if matters(_allows(first), _allows(second)):
+                if matters(_action(first), _action(second)):
                     return example(space, part)
     return None
 
@@ -104,5 +118,5 @@ def _steps(space: Space, rules: Sequence[Rule]) -> Iterator[_Step]:
                 yield rule.action, boxes
 
 
-def _allows(rule: Rule | None) -> bool:
-    return rule is not None and rule.action is Action.ALLOW
+def _action(rule: Rule | None) -> Action | None:
+    return None if rule is None else rule.action

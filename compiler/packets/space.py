@@ -38,6 +38,7 @@ class Space:
         self.all: Box = (*((1 << len(c)) - 1 for c in self.cuts), *[(1 << len(self.classes)) - 1] * 2)
         self._icmp = self._cells(PROTOCOL, [(ICMP, ICMP + 1), (ICMPV6, ICMPV6 + 1)])
         self.universe = tuple(self._universe())
+        self._known: dict[int, tuple[Rule, tuple[Box, ...]]] = {}
 
     def holding(self, selector: Selector) -> int:
         """The classes that the selector matches, as a mask."""
@@ -74,7 +75,11 @@ class Space:
 
     def boxes(self, rule: Rule) -> tuple[Box, ...]:
         """The packets that the rule matches, as disjoint boxes that are not empty."""
-        return tuple(b for m in self._match(rule.match) for u in self.universe if (b := meet(m, u)) is not None)
+        known = self._known.get(id(rule))
+        if known is None:
+            boxes = tuple(b for m in self._match(rule.match) for u in self.universe if (b := meet(m, u)) is not None)
+            known = self._known[id(rule)] = rule, boxes  # with the rule, so that no other gets its id
+        return known[1]
 
     def _cells(self, dimension: int, ranges: Iterable[tuple[int, int]]) -> int:
         """The cells of half-open ranges, each of which begins and ends at a cut."""
@@ -186,7 +191,7 @@ def _cuts(rules: Sequence[Rule]) -> tuple[list[int], ...]:
 def net_range(net: Net) -> tuple[int, int]:
     """First address of a network, and the one behind its last; IPv6 stands above IPv4."""
     first = int(net.network_address) + (V6 if net.version == 6 else 0)
-    return first, first + net.num_addresses
+    return first, first + (1 << net.max_prefixlen - net.prefixlen)
 
 
 def _port_range(port: PortRange) -> tuple[int, int]:

@@ -15,6 +15,26 @@ from calico_rkt.compiler.text.fields import Form
 _IPS = {None: "", 4: "IPv4 ", 6: "IPv6 "}
 
 
+def explain_maps(network: Network) -> str:
+    """Where long lists are maps in nftables: each map, and each of its elements with the line that it came from.
+
+    Empty where all rules are lines.
+    """
+    from calico_rkt.compiler.targets.nftables.maps import elements, front, key
+    from calico_rkt.compiler.targets.nftables.write import planned
+
+    lines = []
+    for direction, rules in (("ingress", network.ingress), ("egress", network.egress)):
+        for part in planned(rules):
+            if isinstance(part, Rule):
+                continue
+            texts = [f"  {element}" for element in elements(part)]
+            width = max(map(len, texts))
+            lines += ["", f"{direction} in nftables: {' '.join(filter(None, (front(part), key(part))))}".rstrip(": ")]
+            lines += [f"{t:<{width}}  <- {_place(e.rule.span)}" for t, e in zip(texts, part.elements, strict=True)]
+    return "".join(f"{line}\n" for line in lines)
+
+
 def explain(network: Network, override: Override | None, defaults: DefaultRules, *, felix: bool = False) -> str:
     """Which files and which of their meanings apply, then each rule with the `path:line` that it came from.
 

@@ -40,8 +40,8 @@ class _Product:
         return prod(len(field) for field in self.fields)
 
 
-def difference(network: Network, back: ReadBack, peers: MakePeers) -> str | None:
-    """The first thing that back does not say as network does, in words for people; None when they agree."""
+def difference(network: Network, back: ReadBack) -> str | None:
+    """The first thing beside its rules that back does not say as network does, in words; None when they agree."""
     for what, wanted, found in (
         ("id", network.id, back.id),
         ("label", (network.id,), back.labels),
@@ -52,10 +52,35 @@ def difference(network: Network, back: ReadBack, peers: MakePeers) -> str | None
     ):
         if wanted != found:
             return f"the {what} is {wanted!r}, but reads back as {found!r}"
-    of = peers((*network.ingress, *network.egress, *back.ingress, *back.egress))
-    return _direction("ingress", network.ingress, back.ingress, of) or _direction(
-        "egress", network.egress, back.egress, of
-    )
+    return None
+
+
+def rules_differ(name: str, wanted: Sequence[Rule], found: Sequence[Rule], peers: MakePeers) -> str | None:
+    """The first of a direction's rules that is not found as it is wanted, in words; None when they agree.
+
+    name is the direction's.
+    """
+    of = peers((*wanted, *found))
+    # A rule that can match nothing may be written as nothing.
+    products = [p for rule in found if (p := _product(rule, of)).size]
+    at = 0
+    for number, rule in enumerate(wanted, 1):
+        whole = _product(rule, of)
+        run, missing = [], whole.size
+        while missing > 0 and at < len(products) and _part_of(products[at], whole):
+            run.append(products[at].fields)
+            missing -= products[at].size
+            at += 1
+        if whole.size and (missing or _merged(run) != {whole.fields}):
+            if missing and at < len(products):
+                reads = str(products[at].rule.match)
+            else:
+                reads = "something else" if run else "nothing"
+            line = f" (line {rule.span.line})" if rule.span else ""
+            return f"{name} rule {number}{line} is {_words(rule)}, but reads back as {reads}"
+    if at < len(products):
+        return f"{name} has no more rules, but reads back with {_words(products[at].rule)}"
+    return None
 
 
 def by_label(_: Iterable[Rule]) -> Peers:
@@ -95,31 +120,8 @@ def _has_keys(selector: Selector) -> tuple[str, ...] | None:
     return tuple(p.key for p in parts) if all(p.op is Op.HAS for p in parts) else None
 
 
-def _direction(name: str, wanted: Sequence[Rule], found: Sequence[Rule], peers: Peers) -> str | None:
-    # A rule that can match nothing may be written as nothing.
-    products = [p for rule in found if (p := _product(rule, peers)).size]
-    at = 0
-    for number, rule in enumerate(wanted, 1):
-        whole = _product(rule, peers)
-        run, missing = [], whole.size
-        while missing > 0 and at < len(products) and _part_of(products[at], whole):
-            run.append(products[at].fields)
-            missing -= products[at].size
-            at += 1
-        if whole.size and (missing or _merged(run) != {whole.fields}):
-            if missing and at < len(products):
-                reads = str(products[at].rule.match)
-            else:
-                reads = "something else" if run else "nothing"
-            line = f" (line {rule.span.line})" if rule.span else ""
-            return f"{name} rule {number}{line} is {_words(rule)}, but reads back as {reads}"
-    if at < len(products):
-        return f"{name} has no more rules, but reads back with {_words(products[at].rule)}"
-    return None
-
-
 def origins(wanted: Sequence[Rule], found: Sequence[Rule], peers: MakePeers) -> tuple[Rule | None, ...]:
-    """The rule that each written rule is a part of, where difference() finds none; None where that can't be told."""
+    """The rule that each written rule is a part of, where rules_differ() is silent; None where that can't be told."""
     of = peers((*wanted, *found))
     whole = [_product(rule, of) for rule in wanted]
     missing = [product.size for product in whole]

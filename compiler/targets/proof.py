@@ -2,42 +2,76 @@
 
 from __future__ import annotations
 
-from calico_rkt.compiler.ir.evaluate import Packet, evaluate
-from calico_rkt.compiler.ir.model import Network
+from itertools import groupby
+
+from calico_rkt.compiler.ir.evaluate import Packet, Verdict, evaluate
+from calico_rkt.compiler.ir.model import Action, Network, Rule
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
-from calico_rkt.compiler.packets.budget import UndecidedError
-from calico_rkt.compiler.packets.compare import told_apart
+from calico_rkt.compiler.packets.budget import STEPS, Budget, UndecidedError
+from calico_rkt.compiler.packets.compare import decided_apart, told_apart
 from calico_rkt.compiler.packets.wording import packet_words
-from calico_rkt.compiler.targets.by_rule import by_label, by_member, difference
+from calico_rkt.compiler.targets.by_rule import by_label, by_member, difference, rules_differ
 from calico_rkt.compiler.targets.readback import ReadBack
+
+Rules = tuple[Rule, ...]
+_MOST = 100 * STEPS
+"""What was written in another form has to be decided: whoever chose the form kept far below this."""
 
 
 def differs(network: Network, back: ReadBack, *, on_cluster: bool) -> str | None:
     """The first difference in words; None where there is none.
 
     Rule by rule, and over all packets: lists that say the same rule by rule allow the same, and where one of
-    the two comparisons were wrong the other would still see it.
+    the two comparisons were wrong the other would still see it. What one host enforces may be written in another form
+    (maps): there the packets count, and the place of each Log.
     """
-    found = difference(network, back, by_label if on_cluster else by_member)
-    witness = _witness(network, back, on_cluster=on_cluster)
-    return found if witness is None else f"{found or 'the rules read back alike'}; {witness}"
+    found = difference(network, back)
+    for name in ("ingress", "egress"):
+        lists: tuple[Rules, Rules] = getattr(network, name), getattr(back, name)
+        words = rules_differ(name, *lists, by_label if on_cluster else by_member)
+        if words and not on_cluster:
+            words = _in_another_form(name, *lists, words)
+        elif witness := _witness(name, *lists, on_cluster=on_cluster):
+            words = f"{words or 'the rules read back alike'}; {witness}"
+        found = found or words
+    return found
 
 
-def _witness(network: Network, back: ReadBack, *, on_cluster: bool) -> str | None:
-    for direction in ("ingress", "egress"):
-        lists = getattr(network, direction), getattr(back, direction)
-        ids = frozenset() if on_cluster else labels_of(selectors_of((*lists[0], *lists[1])))
-        try:
-            packet = told_apart(*lists, ids)
-        except UndecidedError:
-            continue  # what is equal rule by rule needs no more, and what isn't is refused anyway
-        if packet is not None:
-            verdicts = ["allows" if evaluate(rules, packet).allowed else "denies" for rules in lists]
-            shown = f"{packet_words(packet)}{_labels(packet)}"
-            return f"for example {direction} {verdicts[0]} {shown}, and the text {verdicts[1]} it"
+def _in_another_form(name: str, wanted: Rules, found: Rules, words: str) -> str | None:
+    """The difference where Logs are not the same at the same places, or what is between two is decided otherwise."""
+    parts = [
+        [(k, tuple(run)) for k, run in groupby(rules, lambda r: r.action is Action.LOG)] for rules in (wanted, found)
+    ]
+    if [kind for kind, _ in parts[0]] != [kind for kind, _ in parts[1]]:
+        return words
+    for (logs, a), (_, b) in zip(*parts, strict=True):
+        if logs and (differ := rules_differ(name, a, b, by_member)):
+            return differ
+        if not logs and (packet := decided_apart(a, b, labels_of(selectors_of((*a, *b))), Budget(_MOST))):
+            said = [_fate(evaluate(rules, packet)) for rules in (a, b)]
+            return f"{words}; for example {name} {said[0]} {_words(packet)}, and the text {said[1]} it"
     return None
 
 
-def _labels(packet: Packet) -> str:
+def _witness(name: str, wanted: Rules, found: Rules, *, on_cluster: bool) -> str | None:
+    ids = frozenset() if on_cluster else labels_of(selectors_of((*wanted, *found)))
+    try:
+        packet = told_apart(wanted, found, ids)
+    except UndecidedError:
+        return None  # what is equal rule by rule needs no more, and what isn't is refused anyway
+    if packet is None:
+        return None
+    verdicts = ["allows" if evaluate(rules, packet).allowed else "denies" for rules in (wanted, found)]
+    return f"for example {name} {verdicts[0]} {_words(packet)}, and the text {verdicts[1]} it"
+
+
+def _fate(verdict: Verdict) -> str:
+    if verdict.rule is None:
+        return "leaves to what comes next"
+    return "allows" if verdict.allowed else "denies"
+
+
+def _words(packet: Packet) -> str:
     ends = (("from", packet.source), ("to", packet.destination))
-    return "".join(f" {word} an endpoint with {dict(e.labels)}" for word, e in ends if e.labels)
+    labels = "".join(f" {word} an endpoint with {dict(e.labels)}" for word, e in ends if e.labels)
+    return f"{packet_words(packet)}{labels}"

@@ -15,7 +15,7 @@ from calico_rkt.compiler.ir.model import Action, Match, Rule
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.packets.compare import told_apart
-from calico_rkt.compiler.targets.nftables.read_rule import Drop, read_rule
+from calico_rkt.compiler.targets.nftables.read_rule import Drop, read_line
 from calico_rkt.plugin.attest.ruleset import Chain, KernelRule
 
 _END = Rule(Action.ALLOW)
@@ -57,14 +57,16 @@ def compared(chain: Chain, wanted: tuple[Rule, ...], sets: Collection[str]) -> C
         if not rule.decides:
             continue
         try:
-            read = read_rule(list(rule.words), set(sets))
+            read = read_line(list(rule.words), set(sets))
         except CompileError:
             unread.append(rule)
             continue
-        found.append((Rule(Action.DENY) if isinstance(read, Drop) else read, rule))
+        found += ((Rule(Action.DENY) if isinstance(one, Drop) else one, rule) for one in read)
     rules = (*(r for r, _ in found), _END)
     reviewed, there = set(map(_likeness, wanted)), set(map(_likeness, rules))
-    suspects = tuple(k for r, k in found if _likeness(r) not in reviewed and r.match != Match())
+    # A map's elements are parts of rules: none of them need be one that somebody wrote.
+    apart = (k for r, k in found if _likeness(r) not in reviewed and r.match != Match() and k.verdict_map is None)
+    suspects = tuple(apart)
     lacking = tuple(r for r in wanted if _likeness(r) not in there)
     if unread:
         return Compared(unread=tuple(unread), suspects=(*suspects, *unread), lacking=lacking)

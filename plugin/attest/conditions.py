@@ -13,6 +13,7 @@ from calico_rkt.compiler.targets.nftables.json_words import value_words
 from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.ruleset import Set
+from calico_rkt.plugin.attest.verdict_maps import VerdictMap
 
 _STATES = {Kind.INVALID: 1, Kind.REPLY: 2, Kind.ERROR: 4, Kind.NEW: 8}
 _UNTRACKED, _NOT_TRACKED = 64, frozenset({*range(130, 138), 143})
@@ -182,6 +183,14 @@ def key_words(left: Any, packet: Packet | Everybody, hook: str) -> str | None:  
     if any(isinstance(p, (_Other, _Unknown)) for p in parts):
         return None
     return " . ".join(map(str, parts))
+
+
+def of_map(value: Value, found: VerdictMap) -> str | None:
+    """The verdict that a map has for a value; None where it has none, `unknown` where that can't be told."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(p, _Other) for p in parts):
+        return None
+    return found.verdict(parts) or None
 
 
 def _is(value: Value, right: Any) -> bool | None:  # noqa: ANN401

@@ -8,9 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from calico_rkt.compiler.targets.nftables.json_words import Statement, rule_words, value_words
+from calico_rkt.plugin.attest.verdict_maps import VerdictMap, verdict_map
 
 NO_VERDICT = ("match", "counter", "log", "limit", "comment")
 """Parts of a rule that let the packet go on as it is."""
+_MOST_WORDS = 60
+"""Words of a rule that are shown: its map may have thousands of elements."""
 Place = tuple[str, str]
 """A table: its family and its name."""
 
@@ -35,9 +38,16 @@ class KernelRule:
         """As nft prints it, with numbers for names."""
         return tuple(rule_words(self.statements))
 
+    @cached_property
+    def verdict_map(self) -> VerdictMap | None:
+        """The map that the rule ends with, where it stands in the rule."""
+        last = self.statements[-1] if self.statements else {}
+        return verdict_map(last["vmap"]["data"]) if "vmap" in last else None
+
     def __str__(self) -> str:
         """As people find it: `chain out-web, rule 3: tcp dport 80 return`; the table where it is not ours."""
-        return f"{chain_words(self.table, self.chain)}, rule {self.number}: `{' '.join(self.words)}`"
+        words = self.words if len(self.words) <= _MOST_WORDS else (*self.words[:_MOST_WORDS], "...")
+        return f"{chain_words(self.table, self.chain)}, rule {self.number}: `{' '.join(words)}`"
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def _rule(
         elif kind == "limit":
             yield from _not_known(way, rule)
         elif kind == "vmap":
-            for verdict in _looked_up(value, table, packet, hook):
+            for verdict in _looked_up(value, rule, table, packet, hook):
                 yield from _verdict(table, rule, verdict, packet, hook, way, depth)
             return
         elif kind in _NO_VERDICT:
@@ -156,8 +156,14 @@ def _as_words(kind: str, value: Any) -> str:  # noqa: ANN401 - nft's JSON
     return f"{kind} {value['target']}" if kind in ("jump", "goto") else kind
 
 
-def _looked_up(value: Mapping[str, Any], table: Table, packet: Packet | Everybody, hook: str) -> list[str]:
+def _looked_up(
+    value: Mapping[str, Any], rule: KernelRule, table: Table, packet: Packet | Everybody, hook: str
+) -> list[str]:
     """The verdicts that a map may have for the packet: one where its key is known; `continue` where it has none."""
+    if rule.verdict_map is not None and isinstance(packet, Packet):
+        found = conditions.of_map(conditions.field(value["key"], packet, hook), rule.verdict_map)
+        if found != "unknown":
+            return [found or "continue"]
     data = value["data"]
     if isinstance(data, str) and data.removeprefix("@") in table.sets:
         known = table.sets[data.removeprefix("@")].elements

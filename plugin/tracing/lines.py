@@ -11,6 +11,8 @@ from functools import cached_property
 
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.evaluate import Packet as Opening
+from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network, Rule
 from calico_rkt.compiler.pipeline import resolve_network
@@ -49,8 +51,8 @@ class Lines:
         self._store = store
         self._networks: dict[str, _Network | None] = {}
 
-    def of(self, chain: str, number: int) -> Decision | None:
-        """What a rule of chain out-ID, in-ID or host-ID is; None where the chain is none of these."""
+    def of(self, chain: str, number: int, opening: Opening) -> Decision | None:
+        """What a rule of chain out-ID, in-ID or host-ID is to a packet; None where the chain is none of these."""
         kind, _, network_id = chain.partition("-")
         if kind not in (*DIRECTIONS, "host") or not network_id:
             return None
@@ -68,7 +70,7 @@ class Lines:
                 "",
                 "its published profile can't be used, or others' rules are in force: calico-rkt status",
             )
-        return network.decision(stage, DIRECTIONS[kind], number)
+        return network.decision(stage, DIRECTIONS[kind], number, opening)
 
     def _network(self, network_id: str) -> _Network | None:
         try:
@@ -100,16 +102,19 @@ class _Network:
     files: Network | None = None
     policy: Policy | None = None
 
-    def decision(self, stage: str, direction: str, number: int) -> Decision:
+    def decision(self, stage: str, direction: str, number: int, opening: Opening) -> Decision:
         rules = self._rules[direction]
         note = "" if self.files else STALE
-        if number >= len(rules):
+        rule = rules[number] if number < len(rules) else None
+        if rule is None and number < len(rules):
+            rule = evaluate(getattr(self.files or self.published, direction), opening).rule
+        if rule is None:
             return Decision(stage, *self._nothing_allows(), note)
-        return Decision(stage, describe(rules[number]), place(rules[number].span) if self.files else "", note)
+        return Decision(stage, describe(rule), place(rule.span) if self.files else "", note)
 
     @cached_property
-    def _rules(self) -> dict[str, tuple[Rule, ...]]:
-        """By direction the rule of each line in the kernel: the files' own, where they say the same."""
+    def _rules(self) -> dict[str, tuple[Rule | None, ...]]:
+        """By direction the rule of each line in the kernel: the files' own, where they say the same; None of a map."""
         found = {}
         for direction in DIRECTIONS.values():
             written: tuple[Rule, ...] = getattr(self.published, direction)
@@ -117,7 +122,8 @@ class _Network:
             if self.files is not None:
                 came_from = origins(getattr(self.files, direction), written, by_member)
                 own |= {id(rule): source or rule for rule, source in zip(written, came_from, strict=True)}
-            found[direction] = tuple(own[id(rule)] for rule in rule_of_each_line(written, self.published))
+            lines = rule_of_each_line(written, self.published)
+            found[direction] = tuple(None if rule is None else own[id(rule)] for rule in lines)
         return found
 
     def _nothing_allows(self) -> tuple[str, str]:

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from calico_rkt.compiler.ir.evaluate import End as OpeningEnd
+from calico_rkt.compiler.ir.evaluate import Packet as Opening
+from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.ir.model import Icmp
 from calico_rkt.plugin.containers.listed import Row
 from calico_rkt.plugin.containers.meant import End, Kind
 from calico_rkt.plugin.link import state
@@ -20,6 +24,8 @@ from calico_rkt.plugin.tracing.rules import KernelRule, Rules
 
 _DIGEST = re.compile(r' comment "sha256:[^"]*"\Z')
 """What a network's last rule says of its digest."""
+_LONGEST = 240
+"""Letters of a rule that are shown."""
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
@@ -57,12 +63,13 @@ class Teller:
     def tell(self, packet: Packet, translated: Mapping[tuple[int, str, int], frozenset[tuple[str, int]]]) -> Told:
         """What became of it; translated as the table has it."""
         header = packet.first
-        decisions = [d for d in map(self._decision, packet.steps[:-1]) if d is not None]
+        opening = self._opening(packet)
+        decisions = [d for step in packet.steps[:-1] if (d := self._decision(step, opening)) is not None]
         kernel, cure = "", ""
         if packet.fate is Fate.DROPPED:
             rule = self._rules.of(packet.by)
             kernel = _kernel_words(packet.by, rule)
-            last, cure = self._dropped(packet, rule)
+            last, cure = self._dropped(packet, rule, opening)
             decisions.append(last)
         elif packet.fate is Fate.LOST:
             last, cure = _lost(packet)
@@ -83,14 +90,25 @@ class Teller:
             left_as,
         )
 
-    def _decision(self, step: Event) -> Decision | None:
+    def _opening(self, packet: Packet) -> Opening:
+        """The packet as rules see it: with what its ends are, and the destination that it was sent on to."""
+        first, last = packet.first, packet.last
+        ends = []
+        for address, port in ((first.source, first.sport), (last.destination, last.dport)):
+            row = self._by_address.get(address)
+            labels = None if row is None else {object_id(row.network): ""}
+            ends.append(OpeningEnd(ip_address(address), labels, port or 0))
+        icmp = None if first.type is None else Icmp(first.type, first.code or 0)
+        return Opening(ends[0], ends[1], first.protocol, icmp)
+
+    def _decision(self, step: Event, opening: Opening) -> Decision | None:
         """What let it on: a rule of a network's chain; a verdict that only leads there says nothing."""
         if not base_words.is_ours(step.table) or step.verdict not in ("return", "accept") or not step.handle:
             return None
         rule = self._rules.of(step)
-        return self._lines.of(step.chain, rule.number) if rule else None
+        return self._lines.of(step.chain, rule.number, opening) if rule else None
 
-    def _dropped(self, packet: Packet, rule: KernelRule | None) -> tuple[Decision, str]:
+    def _dropped(self, packet: Packet, rule: KernelRule | None, opening: Opening) -> tuple[Decision, str]:
         step = packet.by
         if step.verdict != "drop":
             word = "handed to a program (queue)" if step.verdict == "queue" else "taken out of the way (stolen)"
@@ -99,7 +117,7 @@ class Teller:
             cure = f"nft list chain {step.family} {step.table} {step.chain}"
             return Decision("another firewall on this host", "not a rule of ours"), f"{cure}; calico-rkt status"
         number = rule.number if rule else 0
-        if (decision := self._lines.of(step.chain, number)) is not None:
+        if (decision := self._lines.of(step.chain, number, opening)) is not None:
             return decision, ""
         found = base_words.meaning(step.table, step.chain, rule.text if rule else "", packet.iif, packet.oif)
         return Decision(found.stage, self._owned(found.words, packet)), _filled(found.cure, packet.first)
@@ -141,6 +159,7 @@ def _kernel_words(step: Event, rule: KernelRule | None) -> str:
     if not step.handle:
         return f"{where}: its policy is drop"
     text = _DIGEST.sub("", rule.text) if rule else ""
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."  # a map may have thousands of elements
     return f"{where}, rule {rule.number + 1}: {text}" if rule else f"{where}: a rule that is gone by now"
 
 

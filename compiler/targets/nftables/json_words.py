@@ -2,8 +2,8 @@
 
 Numbers stay numbers (the listing is asked for them): names of protocols and ICMP types are a file of the host's to say.
 What has no words of its own is said as its JSON, which no reader takes for anything that it knows.
-Sets and verdict maps are named here and read by who has their elements; where a network's rules become look-ups in
-sets and verdict maps of their own, this is the place that reads them element by element.
+Sets and verdict maps with a name are named here and read by who has their elements; those that stand in a rule are
+said element by element.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ def _statement(kind: str, value: Any) -> list[str]:  # noqa: ANN401 - nft's JSON
         return _match(value)
     if kind == "vmap" and isinstance(value["data"], str):
         return [*_left(value["key"]), "vmap", value["data"]]
+    if kind == "vmap" and set(value["data"]) == {"set"} and isinstance(value["data"]["set"], list):
+        pairs = [[*_right(key), ":", *rule_words([verdict])] for key, verdict in value["data"]["set"]]
+        elements = (word for n, pair in enumerate(pairs) for word in ([",", *pair] if n else pair))
+        return [*_left(value["key"]), "vmap", "{", *elements, "}"]
     if kind == "limit" and set(value) == {"rate", "burst", "per"}:
         return ["limit", "rate", f"{value['rate']}/{value['per']}", "burst", str(value["burst"]), "packets"]
     if kind == "log" and isinstance(value, dict) and set(value) == {"prefix"}:

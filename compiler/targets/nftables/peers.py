@@ -6,10 +6,12 @@ networks that it mentions, the endpoints of any other network, and (for notSelec
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from calico_rkt.compiler.ir.model import Side
 from calico_rkt.compiler.ir.rule_parts import labels_of
+from calico_rkt.compiler.packets.labels import Labels
 
 _OTHER = ""  # no network's id is empty
 
@@ -29,8 +31,22 @@ def lookups(side: Side) -> tuple[Lookup, ...]:
     known = sorted(labels_of(s for s in (side.selector, side.not_selector) if s is not None))
     endpoints = {key: {key: ""} for key in known} | {_OTHER: {}}
     chosen = {name for name, labels in endpoints.items() if _admits(side, labels)}
+    return _ways(known, chosen, outside=side.selector is None)
+
+
+def lookups_of_classes(classes: Sequence[Labels], mask: int) -> tuple[Lookup, ...]:
+    """The disjoint ways to be of one of the classes of a packets.space whose bits are set in mask.
+
+    The space must have been made with the ids of all networks that its rules name.
+    """
+    named = ["" if not labels else next(iter(labels)) for labels in classes]
+    inside = range(1, len(classes))  # the first class is whoever is no endpoint
+    chosen = {named[n] for n in inside if mask >> n & 1}
+    return _ways(sorted(named[n] for n in inside if named[n]), chosen, outside=bool(mask & 1))
+
+
+def _ways(known: Sequence[str], chosen: Collection[str], *, outside: bool) -> tuple[Lookup, ...]:
     left_out = tuple(key for key in known if key not in chosen)
-    outside = side.selector is None
     if _OTHER in chosen:
         return (Lookup(() if outside else (_OTHER,), left_out),)
     members = tuple(Lookup((key,)) for key in known if key in chosen)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.model import USUAL_LOG_LIMIT, LogLimit, Rule, ToHost
-from calico_rkt.compiler.targets.nftables.read_rule import Drop, read_limit, read_rule
+from calico_rkt.compiler.targets.nftables.read_rule import Drop, read_limit, read_line
 from calico_rkt.compiler.targets.readback import ReadBack, unreadable
 
 _TOKEN = re.compile(r'"[^"\n]*"|[{};,\n]|!=|[^\s{};,"]+')
@@ -45,7 +45,8 @@ def read_nftables(text: str) -> ReadBack:
 
 
 def _lines(text: str) -> Iterator[list[str]]:
-    """The tokens of each line; a `{` or `}` that opens or closes a block ends a line, a comment is none."""
+    """The tokens of each line, those of a map as of one; a `{` or `}` of a block ends a line, a comment is none."""
+    a_map: list[str] = []
     for raw in text.split("\n"):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -53,7 +54,14 @@ def _lines(text: str) -> Iterator[list[str]]:
         tokens = _TOKEN.findall(line)
         if "".join(tokens).replace(" ", "") != line.replace(" ", "").replace("\t", ""):
             raise _bad(f"what is `{line}`?")
+        if a_map or tokens[-2:] == ["vmap", "{"]:
+            a_map += tokens
+            if tokens != ["}"]:
+                continue
+            tokens, a_map = a_map, []
         yield tokens
+    if a_map:
+        raise _bad("a map is not closed")
 
 
 def _table(lines: Iterator[list[str]], found: _Found) -> None:
@@ -96,13 +104,13 @@ def _chain(name: str, lines: Iterator[list[str]], found: _Found) -> None:
             break
         if name in found.marks:
             raise _bad(f"the chain {name} goes on after its end")
-        rule = read_rule(line, found.sets)
         if "limit" in line:
             found.limits.add(read_limit(line[line.index("limit") :]) or USUAL_LOG_LIMIT)
-        if isinstance(rule, Drop):
-            found.marks[name] = rule.comment
-        else:
-            rules.append(rule)
+        for rule in read_line(line, found.sets):
+            if isinstance(rule, Drop):
+                found.marks[name] = rule.comment
+            else:
+                rules.append(rule)
     if name not in found.marks:
         raise _bad(f"the chain {name} does not end with a drop that carries the digest: the rest would pass")
 

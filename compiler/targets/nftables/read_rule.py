@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network, summarize_address_range
 
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.model import Action, Icmp, LogLimit, Match, Net, PortRange, Rule, Side
@@ -120,6 +120,40 @@ def read_rule(words: list[str], sets: set[str]) -> Rule | Drop:
     raise state.bad("unknown words")
 
 
+def read_line(words: list[str], sets: set[str]) -> tuple[Rule | Drop, ...]:
+    """What a line means: as read_rule, or the rules of a map that it ends with, one an element."""
+    return tuple(_map(words, sets)) if words[-1:] == ["}"] and "vmap" in words else (read_rule(words, sets),)
+
+
+def _map(words: list[str], sets: set[str]) -> Iterator[Rule]:
+    """The rules of a line that ends with `KEY . KEY vmap { VALUE . VALUE : VERDICT, ... }`: one an element.
+
+    An element matches what a line with the same fields matches; the kernel takes no two elements that share a packet.
+    """
+    at = words.index("vmap")
+    start = at - 2
+    while start > 2 and words[start - 1] == ".":
+        start -= 3
+    front, keys, body = words[:start], words[start:at], words[at + 2 : -1]
+    if start < 0 or keys[2::3] != ["."] * (len(keys) // 3) or words[at + 1 : at + 2] != ["{"] or words[-1] != "}":
+        raise unreadable("nftables", f"what map is `{' '.join(words[: at + 3])}`?")
+    pairs = [keys[n : n + 2] for n in range(0, len(keys), 3)]
+    size = 2 * len(pairs) + 1  # values with dots between them, `:`, the verdict; then a comma
+    marks = ["."] * (len(pairs) - 1) + [":"]
+    for at in range(0, len(body), size + 1):
+        element = body[at : at + size]
+        values = element[:-1:2]
+        line = [
+            *front,
+            *(word for key, value in zip(pairs, values, strict=False) for word in (*key, value)),
+            element[-1],
+        ]
+        rule = read_rule(line, sets)
+        if element[1::2] != marks or body[at + size : at + size + 1] not in ([","], []) or isinstance(rule, Drop):
+            raise unreadable("nftables", f"`{' '.join(element)}` is no element of `{' '.join(keys)} vmap`")
+        yield rule
+
+
 def _meta(_: str, state: _State) -> None:
     if state.take("nfproto"):
         families = {"ipv4": 4, "ipv6": 6}
@@ -148,7 +182,7 @@ def _address(family: str, state: _State) -> None:
     if values[0].startswith("@"):
         (side.without if negated else side.within).append(_members(values, version, state))
         return
-    nets = tuple(_net(value, version, state) for value in values)
+    nets = tuple(net for value in values for net in _nets(value, version, state))
     if side.not_nets if negated else side.nets:
         raise state.bad("two lists for one address")
     if negated:
@@ -165,14 +199,26 @@ def _members(values: list[str], version: int, state: _State) -> Selector:
     return ALL if name == f"all{version}" else has(name.removeprefix(prefix))
 
 
-def _net(value: str, version: int, state: _State) -> Net:
+def _nets(value: str, version: int, state: _State) -> Iterable[Net]:
+    """An address, a CIDR, or all addresses from one to another."""
+    first, dash, last = value.partition("-")
+    found: tuple[Net, ...]
     try:
-        net = ip_network(value)
-    except ValueError as e:
+        found = tuple(_range(first, last)) if dash else (ip_network(value),)
+    except (ValueError, TypeError) as e:
         raise state.bad(str(e)) from e
-    if net.version != version:
+    if any(net.version != version for net in found):
         raise state.bad("an address of the other family")
-    return net
+    return found
+
+
+def _range(first: str, last: str) -> Iterator[Net]:
+    a, b = ip_address(first), ip_address(last)
+    if isinstance(a, IPv4Address) and isinstance(b, IPv4Address):
+        return summarize_address_range(a, b)
+    if isinstance(a, IPv6Address) and isinstance(b, IPv6Address):
+        return summarize_address_range(a, b)
+    raise ValueError(f"{first} and {last} are of two families")
 
 
 def _transport(name: str, state: _State) -> None:

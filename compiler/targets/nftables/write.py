@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.ir.canonical import digest
@@ -21,8 +22,13 @@ from calico_rkt.compiler.targets.limits import check_limits, refuse
 from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups
 from calico_rkt.compiler.targets.printing import render_template
 
+if TYPE_CHECKING:
+    from calico_rkt.compiler.targets.nftables.plan import Map
+
 _TRANSPORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 _ID = re.compile(r"[a-z0-9][-a-z0-9.]*\Z")
+FEW = 20
+"""A list of so many rules stays lines: people read it, and a packet passes it in less than a microsecond."""
 _HINT = "`network: NAME` selects another network's endpoints"
 
 
@@ -31,24 +37,24 @@ class _Line:
     """One nftables rule, field by field in the order of print; a field is printed once for each of its values."""
 
     ip: str
-    source: Sequence[str]
-    not_source: Sequence[str]
-    destination: Sequence[str]
-    not_destination: Sequence[str]
-    l4proto: Sequence[int]
-    not_l4proto: Sequence[int]
-    nfproto: Sequence[str]
-    transport: str
-    sport: Sequence[str]
-    not_sport: Sequence[str]
-    dport: Sequence[str]
-    not_dport: Sequence[str]
-    icmp: str
-    icmp_type: Sequence[int]
-    icmp_code: Sequence[int]
-    not_icmp_type: Sequence[int]
-    not_icmp_pair: Sequence[str]
     verdict: str
+    source: Sequence[str] = ()
+    not_source: Sequence[str] = ()
+    destination: Sequence[str] = ()
+    not_destination: Sequence[str] = ()
+    l4proto: Sequence[int] = ()
+    not_l4proto: Sequence[int] = ()
+    nfproto: Sequence[str] = ()
+    transport: str = ""
+    sport: Sequence[str] = ()
+    not_sport: Sequence[str] = ()
+    dport: Sequence[str] = ()
+    not_dport: Sequence[str] = ()
+    icmp: str = ""
+    icmp_type: Sequence[int] = ()
+    icmp_code: Sequence[int] = ()
+    not_icmp_type: Sequence[int] = ()
+    not_icmp_pair: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +128,15 @@ def nftables_piece(network: Network, *, known_ids: frozenset[str] | None = None)
     return Piece(json.dumps(network.name), sets, chains)
 
 
-def rule_of_each_line(rules: Iterable[Rule], network: Network) -> tuple[Rule, ...]:
-    """The rule that each line of a chain was written for, in order; the drop at its end is behind them."""
-    return tuple(rule for rule in rules for _ in _lines((rule,), network))
+def rule_of_each_line(rules: Sequence[Rule], network: Network) -> tuple[Rule | None, ...]:
+    """The rule that each line of a chain was written for, in order; the drop at its end is behind them.
+
+    None where the line is a map of many: there the packet says which.
+    """
+    found: list[Rule | None] = []
+    for part in planned(rules):
+        found += [part] * len(tuple(_lines((part,), network))) if isinstance(part, Rule) else [None]
+    return tuple(found)
 
 
 def _why_strange(key: str, known_ids: frozenset[str] | None) -> str | None:
@@ -150,21 +162,53 @@ def _all_sets(chains: Iterable[_Chain]) -> Iterator[tuple[str, str]]:
         yield "all6", "ipv6_addr"
 
 
-def _lines(rules: Iterable[Rule], network: Network) -> Iterator[_Line]:
+def _lines(rules: Sequence[Rule], network: Network) -> Iterator[_Line]:
     within = f"limit rate {network.log_limit.rate}/second burst {network.log_limit.burst} packets"
     verdicts = {
         Action.ALLOW: "return",
         Action.DENY: "drop",
         Action.LOG: f'{within} log prefix "calico-rkt {network.id}: "',
     }
-    for rule in rules:
-        m = rule.match
-        for source in lookups(m.source):
-            for destination in lookups(m.destination):
-                # A set of addresses is of one family, so a rule about both that looks into one becomes two.
-                one_family = m.ip_version is not None or (source, destination) == (Lookup(), Lookup())
-                for version in (m.ip_version,) if one_family else (4, 6):
-                    yield _line(m, version, source, destination, verdicts[rule.action])
+    for part in planned(rules):
+        if isinstance(part, Rule):
+            yield from _lines_of(part, verdicts[part.action])
+        else:
+            yield _line_of_map(part)
+
+
+def planned(rules: Sequence[Rule]) -> Iterable[Rule | Map]:
+    """The rules as they are written: a rule as lines, or a map in the place of many rules."""
+    if len(rules) <= FEW:
+        return rules  # an ordinary ADD need not import what makes maps
+    from calico_rkt.compiler.targets.nftables.plan import plan
+
+    return plan(rules, FEW)
+
+
+def _line_of_map(found: Map) -> _Line:
+    from calico_rkt.compiler.targets.nftables.maps import says_family, says_protocol, words
+
+    peers = bool(found.source != Lookup() or found.destination != Lookup())
+    return _Line(
+        ip="ip" if found.version == 4 else "ip6",
+        source=_names(found.source.within, found.version),
+        not_source=_names(found.source.without, found.version),
+        destination=_names(found.destination.within, found.version),
+        not_destination=_names(found.destination.without, found.version),
+        l4proto=() if found.protocol is None or says_protocol(found) else (found.protocol,),
+        nfproto=() if found.version is None or peers or says_family(found) else (f"ipv{found.version}",),
+        verdict=words(found),
+    )
+
+
+def _lines_of(rule: Rule, verdict: str) -> Iterator[_Line]:
+    m = rule.match
+    for source in lookups(m.source):
+        for destination in lookups(m.destination):
+            # A set of addresses is of one family, so a rule about both that looks into one becomes two.
+            one_family = m.ip_version is not None or (source, destination) == (Lookup(), Lookup())
+            for version in (m.ip_version,) if one_family else (4, 6):
+                yield _line(m, version, source, destination, verdict)
 
 
 def _line(m: Match, version: int | None, source: Lookup, destination: Lookup, verdict: str) -> _Line:

@@ -32,14 +32,15 @@ BASE_RULES = {
 }
 """How many rules each chain of the base has: a chain that somebody flushed stands there and lets all through."""
 
-
+_CHAINS = "long lists are maps"
+"""The form of networks' chains, a part of the text: to a build with another form the table is of another layout."""
 _TEMPLATE = "nftables/base.nft.j2"
 
 
 @cache
 def measure() -> layout.Measure:
     """What a table with this build's base has when it is whole. Renders nothing: every ADD without an agent asks."""
-    filled_in = repr((OURS, _FAMILIES, _TO_HOST, _FROM_LINK_LOCAL)).encode()
+    filled_in = repr((OURS, _FAMILIES, _TO_HOST, _FROM_LINK_LOCAL, _CHAINS)).encode()
     return layout.measure_of(templates.data(_TEMPLATE) + filled_in, BASE_RULES)
 
 

@@ -97,3 +97,36 @@ def test_another_frame_is_an_error(old, new):
 @pytest.mark.parametrize("text", ["", "flush ruleset", "table inet calico_rkt {"])
 def test_no_policy_at_all_is_an_error(text):
     refused(text)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "ip saddr . tcp dport vmap { 10.0.0.0/8 : return }",
+        "ip saddr . tcp dport vmap { 10.0.0.0/8 . 80 . 81 : return }",
+        "ip saddr . tcp dport vmap { 10.0.0.0/8 . 80 return }",
+        "ip saddr . tcp dport vmap { 10.0.0.0/8 . 80 : accept }",
+        "ip saddr vmap { fd00::/8 : return }",
+        "ip saddr vmap { 10.0.0.9-10.0.0.1 : return }",
+        "ip saddr vmap { 10.0.0.1-fd00::1 : return }",
+        "ip saddr tcp dport vmap { 80 : return }",
+        "tcp dport vmap { 80 : return",
+        "tcp dport vmap { 80 : goto out-web }",
+        "tcp dport vmap { 80-70 : return }",
+        "vmap { 80 : return }",
+        "tcp dport vmap @ports",
+    ],
+)
+def test_a_map_that_is_none_of_ours_is_refused(wrong):
+    with pytest.raises(CompileError):
+        read_nftables(TEXT.replace("        return\n", f"        {wrong}\n", 1))
+
+
+def test_an_element_means_what_a_line_with_its_fields_means():
+    found = read_nftables(
+        TEXT.replace(
+            "        return\n", "        ip saddr . tcp dport vmap { 10.0.0.1-10.0.0.2 . 80-90 : return, }\n", 1
+        )
+    ).egress
+    line = "        ip saddr { 10.0.0.1, 10.0.0.2 } tcp dport 80-90 return\n"
+    assert found == read_nftables(TEXT.replace("        return\n", line, 1)).egress

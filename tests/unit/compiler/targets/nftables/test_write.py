@@ -7,6 +7,7 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Action, Icmp, LogLimit, Match, Network, PortRange, Rule, Side, ToHost
 from calico_rkt.compiler.ir.selector import any_of, has
 from calico_rkt.compiler.ir.selector_parser import parse_selector
+from calico_rkt.compiler.review.rule_lines import explain_maps
 from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
@@ -22,7 +23,7 @@ def lines(*rules):
     network = Network("web", "web", ingress=rules)
     text = write_nftables(network)
     assert NFT.differs(network, text) is None
-    body = text.partition("    chain in-web {\n")[2].partition("    }\n")[0]
+    body = text.partition("    chain in-web {\n")[2].partition("\n    }\n")[0]
     return [line.strip() for line in body.splitlines()][:-1]
 
 
@@ -188,3 +189,57 @@ def test_a_limit_of_log_lines_is_written_read_back_and_kept_in_the_profile(limit
 
 def test_a_profile_without_a_limit_of_its_own_has_the_digest_that_it_had():
     assert "log_limit" not in write_calico_v3(Network("web", "web", (Rule(Action.LOG),)))
+
+
+def test_a_long_list_is_maps_and_each_element_says_where_it_is_from():
+    nets = [IPv4Network((0x0A000000 + (n << 8), 24)) for n in range(21)]
+    long = tuple(
+        Rule(
+            Action.DENY if n % 4 else Action.ALLOW,
+            Match(4, 6, source=Side(nets=(net,)), destination=Side(ports=(PortRange(80 + n % 2, 80 + n % 2),))),
+            Span("web.yaml", n + 3, 1, 2),
+        )
+        for n, net in enumerate(nets)
+    )
+    assert len(lines(*long[:20])) == 20
+    found = lines(*long)
+    assert found[:3] == ["ip saddr . tcp dport vmap {", "10.0.0.0/24 . 80 : return,", "10.0.1.0/24 . 81 : drop,"]
+    assert len(found) == 23
+    assert found[-1] == "}"
+    told = explain_maps(Network("web", "web", ingress=long)).splitlines()
+    assert told[1] == "ingress in nftables: ip saddr . tcp dport"
+    assert told[2] == "  10.0.0.0/24 . 80 : return   <- web.yaml:3"
+    assert explain_maps(Network("web", "web", ingress=long[:20])) == ""
+    log = Rule(Action.LOG, Match(protocol=6))
+    assert [line.split(" ")[0] for line in lines(*long[:10], log, *long[10:])].count("ip") == 21
+
+
+def test_a_map_says_the_family_the_protocol_and_the_peers_once():
+    ports = [PortRange(n, n) for n in range(1, 60, 2)]
+
+    def many(**more):
+        return lines(*(Rule(Action.ALLOW, Match(**more | {"destination": Side(ports=(p,))})) for p in ports))[0]
+
+    assert many(protocol=17) == "udp dport vmap {"
+    assert many(protocol=17, ip_version=6) == "meta nfproto ipv6 udp dport vmap {"
+    assert many(protocol=6, ip_version=4, source=Side(selector=has("db"))) == "ip saddr @m4-db tcp dport vmap {"
+    nets = [IPv4Network((0x0A000000 + (n << 8), 24)) for n in range(30)]
+    assert lines(*(allow(ip_version=4, protocol=47, source=Side(nets=(n,))) for n in nets))[0] == (
+        "meta l4proto 47 ip saddr vmap {"
+    )
+    assert lines(*(allow(ip_version=4, destination=Side(nets=(n,))) for n in nets))[0] == "ip daddr vmap {"
+
+
+def test_where_maps_are_no_shorter_the_rules_stay_lines():
+    sliding = [
+        Rule(
+            Action.ALLOW if n % 2 else Action.DENY,
+            Match(
+                protocol=6,
+                source=Side(ports=(PortRange(n * 7919 % 20000, n * 7919 % 20000 + 20000),)),
+                destination=Side(ports=(PortRange(1 + n, 30000 + n),)),
+            ),
+        )
+        for n in range(200)
+    ]
+    assert len(lines(*sliding)) == 200

@@ -1,0 +1,103 @@
+"""A map of the plan in, the words of nftables for it out: its key, then an element a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+from calico_rkt.compiler.ir.model import ICMP, SCTP, TCP, UDP, Action
+from calico_rkt.compiler.packets.space import DESTINATION, DPORT, ICMP_CODE, ICMP_TYPE, SOURCE, SPORT, V6
+from calico_rkt.compiler.targets.nftables.plan import Map
+
+_KEYS = {
+    SOURCE: "{ip} saddr",
+    DESTINATION: "{ip} daddr",
+    SPORT: "{transport} sport",
+    DPORT: "{transport} dport",
+    ICMP_TYPE: "{icmp} type",
+    ICMP_CODE: "{icmp} code",
+}
+_TRANSPORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
+_VERDICTS = {Action.ALLOW: "return", Action.DENY: "drop"}
+_INDENT = " " * 8
+
+
+def words(found: Map) -> str:
+    """`ip saddr . tcp dport vmap { ... }`, or the verdict alone where the map has no dimension.
+
+    >>> from calico_rkt.compiler.ir.model import Rule
+    >>> from calico_rkt.compiler.targets.nftables.peers import Lookup
+    >>> from calico_rkt.compiler.targets.nftables.plan import Element
+    >>> elements = (Element(((80, 80),), Rule(Action.ALLOW)), Element(((81, 90),), Rule(Action.DENY)))
+    >>> print(words(Map(4, 6, Lookup(), Lookup(), (DPORT,), elements)))
+    tcp dport vmap {
+                80 : return,
+                81-90 : drop,
+            }
+    """
+    if not found.dimensions:
+        return _VERDICTS[found.elements[0].rule.action]
+    lines = "".join(f"{_INDENT}    {element},\n" for element in elements(found))
+    return f"{key(found)} vmap {{\n{lines}{_INDENT}}}"
+
+
+def front(found: Map) -> str:
+    """What holds of a packet before the map is asked: `ip saddr @m4-web`, `meta l4proto 47`; perhaps nothing."""
+    ip = "ip" if found.version == 4 else "ip6"
+    said = [
+        f"{ip} {end} {sign}@{f'm{found.version}-{name}' if name else f'all{found.version}'}"
+        for end, peers in (("saddr", found.source), ("daddr", found.destination))
+        for sign, names in (("", peers.within), ("!= ", peers.without))
+        for name in names
+    ]
+    if found.protocol is not None and not says_protocol(found):
+        said.append(f"meta l4proto {found.protocol}")
+    if found.version is not None and not said and not says_family(found):
+        said.append(f"meta nfproto ipv{found.version}")
+    return " ".join(said)
+
+
+def key(found: Map) -> str:
+    """What the map is asked by: `ip saddr . tcp dport`; empty where it has no dimension."""
+    return " . ".join(_key(found, d) for d in found.dimensions)
+
+
+def says_family(found: Map) -> bool:
+    """Whether what the map looks at is of one family only."""
+    return not {SOURCE, DESTINATION, ICMP_TYPE, ICMP_CODE}.isdisjoint(found.dimensions)
+
+
+def says_protocol(found: Map) -> bool:
+    """Whether what the map looks at is of one protocol only."""
+    return not {SPORT, DPORT, ICMP_TYPE, ICMP_CODE}.isdisjoint(found.dimensions)
+
+
+def elements(found: Map) -> Iterator[str]:
+    """Each element: `10.0.0.0/8 . 80 : return`."""
+    written = [_address if d in (SOURCE, DESTINATION) else _number for d in found.dimensions]
+    for element in found.elements:
+        values = " . ".join(write(*value) for write, value in zip(written, element.values, strict=True))
+        yield f"{values} : {_VERDICTS[element.rule.action]}".removeprefix(" : ")
+
+
+def _key(found: Map, dimension: int) -> str:
+    return _KEYS[dimension].format(
+        ip="ip" if found.version == 4 else "ip6",
+        transport=_TRANSPORTS.get(found.protocol or 0, ""),
+        icmp="icmp" if found.protocol == ICMP else "icmpv6",
+    )
+
+
+def _number(lo: int, hi: int) -> str:
+    return str(lo) if lo == hi else f"{lo}-{hi}"
+
+
+def _address(lo: int, hi: int) -> str:
+    kind: Callable[[int], IPv4Address | IPv6Address]
+    base, kind, bits = (0, IPv4Address, 32) if hi < V6 else (V6, IPv6Address, 128)
+    first, size = lo - base, hi - lo + 1
+    if size == 1:
+        return str(kind(first))
+    if size & size - 1 == 0 and first % size == 0:
+        return f"{kind(first)}/{bits - size.bit_length() + 1}"
+    return f"{kind(first)}-{kind(hi - base)}"

@@ -1,0 +1,68 @@
+"""A verdict map that stands in a rule and what a packet has there in; the verdict, if it has one, out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+
+from calico_rkt.compiler.targets.nftables.json_words import rule_words, value_words
+
+_Range = tuple[int, int, int]
+"""Version of the addresses, 0 of numbers; first and last."""
+
+
+@dataclass(frozen=True)
+class VerdictMap:
+    """Elements in the order of the listing: no two of them share a packet."""
+
+    elements: tuple[tuple[tuple[_Range, ...], str], ...]
+
+    def verdict(self, values: Sequence[object]) -> str:
+        """`return` or `goto out-web`; empty where no element holds the values, `unknown` where none can be asked."""
+        asked = [_asked(value) for value in values]
+        if None in asked:
+            return "unknown"
+        for ranges, verdict in self.elements:
+            for one, (version, lo, hi) in zip(asked, ranges, strict=True):
+                if one is None or one[0] != version or not lo <= one[1] <= hi:
+                    break
+            else:
+                return verdict
+        return ""
+
+
+def verdict_map(data: Any) -> VerdictMap | None:  # noqa: ANN401 - nft's JSON
+    """The map of a `vmap`; None where it is one by name, or has keys that are no numbers and no addresses."""
+    if not isinstance(data, dict) or set(data) != {"set"} or not isinstance(data["set"], list):
+        return None
+    elements = []
+    for found in data["set"]:
+        key, verdict = found
+        parts = key["concat"] if isinstance(key, dict) and "concat" in key else [key]
+        ranges = [_range(value_words(part)) for part in parts]
+        if None in ranges:
+            return None
+        elements.append((tuple(r for r in ranges if r is not None), " ".join(rule_words([verdict]))))
+    return VerdictMap(tuple(elements))
+
+
+def _asked(value: object) -> tuple[int, int] | None:
+    if isinstance(value, IPv4Address | IPv6Address):
+        return value.version, int(value)
+    return (0, value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _range(text: str) -> _Range | None:
+    lo, dash, hi = text.partition("-")
+    if lo.isdecimal() and (hi if dash else lo).isdecimal():
+        return 0, int(lo), int(hi if dash else lo)
+    try:
+        if dash:
+            first, last = ip_address(lo), ip_address(hi)
+            return first.version, int(first), int(last)
+        net = ip_network(text)
+    except ValueError:
+        return None
+    return net.version, int(net.network_address), int(net.broadcast_address)

@@ -1,0 +1,116 @@
+"""A long list as maps: the kernel gives them back as the same policy, and real packets fare as its rules say."""
+
+from __future__ import annotations
+
+import random
+import socket
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
+from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.selector import has
+from calico_rkt.compiler.targets.nftables.write import write_nftables
+from calico_rkt.plugin.attest.chains import compared
+from calico_rkt.plugin.attest.reading import read_kernel
+from calico_rkt.plugin.enforce.nft import compare, table
+from calico_rkt.plugin.enforce.nft.elements import to_host_script
+from tests.bench.workloads import hierarchical, rules
+from tests.kernel.support import enforce_world as w
+
+pytestmark = pytest.mark.kernel
+UDP, PORTS = 17, range(30000, 30024)
+NETS = {
+    4: [ip_network(n) for n in ("10.65.0.0/30", "10.65.0.0/29", "10.65.0.4/30", "192.0.2.0/24", "0.0.0.0/1")],
+    6: [ip_network(n) for n in ("fd65::/126", "fd65::4/126", "2001:db8::/64", "::/1")],
+}
+
+
+def drawn(seed):
+    """A mix: nets, ports, labels, any protocol, ICMP, negations, both families, both actions."""
+    r = random.Random(seed)
+    for _ in range(120):
+        version = r.choice([4, 4, 6, None])
+        lo = r.choice(PORTS)
+        side = Side(
+            nets=tuple(r.sample(NETS[version], r.randint(0, 2))) if version else (),
+            not_nets=(r.choice(NETS[version]),) if version and r.random() < 0.1 else (),
+            selector=has(r.choice(["web", "api"])) if r.random() < 0.2 else None,
+            not_selector=has("api") if r.random() < 0.05 else None,
+        )
+        match = Match(version, UDP, source=side, destination=Side(ports=(PortRange(lo, lo + r.choice([0, 0, 3])),)))
+        if r.random() < 0.05 and side.nets:
+            match = Match(version, source=side)
+        elif version and r.random() < 0.1:
+            match = Match(version, {4: 1, 6: 58}[version], icmp=Icmp({4: 8, 6: 128}[version]), source=side)
+        yield Rule(r.choice([Action.ALLOW, Action.DENY]), match)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_packets_fare_in_maps_as_the_rules_say(lab, seed):
+    world = w.World(lab)
+    policy = Network("web", "web", tuple(drawn(seed)), (Rule(Action.ALLOW),))
+    script = write_nftables(policy) + to_host_script("web", policy.endpoint_to_host)
+    assert script.count("vmap {\n") > 3
+    with w.inside(world.host):
+        table.build_table([], {"web": script, "api": w.network("api")}, ())
+    target, peer, other = world.joined("web"), world.joined("web"), world.joined("api")
+    senders = [(peer, "web"), (other, "api"), (world.outside, None)]
+    wrong = [
+        found
+        for version in (4, 6)
+        for sender, label in senders
+        for found in _wrong(policy, sender, label, target, version)
+    ]
+    assert wrong == []
+    for version, protocol, kind in ((4, 1, 8), (6, 58, 128)):
+        for sender, label in senders:
+            expected = _allows(policy, sender, label, target, version, protocol, 0, Icmp(kind, 0))
+            assert w.pings(lab, sender.ns, version, target.address[version]) is expected, (version, label)
+
+
+def _allows(policy, sender, label, target, version, protocol, port, icmp=None):
+    labels = None if label is None else {label: ""}
+    ends = (
+        End(ip_address(sender.address[version]), labels, 9 if port else 0),
+        End(ip_address(target.address[version]), {"web": ""}, port),
+    )
+    return evaluate(policy.ingress, Packet(*ends, protocol, icmp)).allowed
+
+
+def _wrong(policy, sender, label, target, version):
+    """The ports of which a datagram came and should not, or the reverse."""
+    listening = {port: w.listener(target.ns, version, socket.SOCK_DGRAM, port) for port in PORTS}
+    with w.inside(sender.ns):
+        client = socket.socket(w.FAMILY[version], socket.SOCK_DGRAM)
+    client.bind(("", 0))
+    for port in PORTS:
+        client.sendto(b"x", (target.address[version], port))
+    for number, (port, server) in enumerate(listening.items()):
+        server.settimeout(w.wait() if not number else 0.02)
+        try:
+            came = bool(server.recv(1))
+        except TimeoutError:
+            came = False
+        server.close()
+        expected = _allows(policy, sender, label, target, version, UDP, port)
+        if came is not expected:
+            yield version, label, port, expected
+    client.close()
+
+
+@pytest.mark.slow
+def test_ten_thousand_rules_come_back_from_the_kernel_as_the_same_policy(lab):
+    policy = Network("web", "web", rules(hierarchical(10_000)))
+    script = write_nftables(policy) + to_host_script("web", policy.endpoint_to_host)
+    with w.inside(lab.host):
+        table.build_table([], {"web": script}, ())
+        assert compare.table_differences(compare.Wanted({"web": script}, (), ())) == ()
+        kernel = read_kernel().rules.tables["inet", "calico_rkt"]
+    assert len(kernel.chains["in-web"].rules) == 2
+    assert compared(kernel.chains["in-web"], policy.ingress, kernel.sets).equal
+    first = policy.ingress[0]
+    turned = replace(first, action=Action.DENY if first.action is Action.ALLOW else Action.ALLOW)
+    assert not compared(kernel.chains["in-web"], (turned, *policy.ingress[1:]), kernel.sets).equal

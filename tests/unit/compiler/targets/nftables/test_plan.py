@@ -1,0 +1,71 @@
+"""What the planner does wrong is refused with a packet: each of its thoughts is planted wrong once."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+import pytest
+
+from calico_rkt.compiler.diagnostics import CompileError
+from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.selector import has
+from calico_rkt.compiler.pipeline import write_proven
+from calico_rkt.compiler.targets.nftables import plan as planning
+
+TEN = IPv4Network("10.0.0.0/8")
+
+
+def rules():
+    """Rules that cut each other in every dimension that the planner thinks about."""
+    for n in range(12):
+        net, port = IPv4Network((0x0A000000 + (n << 16), 16)), PortRange(80 + n, 90)
+        yield Rule(
+            Action.DENY if n % 3 else Action.ALLOW, _match(6, source=Side((net,)), destination=Side(ports=(port,)))
+        )
+        yield Rule(Action.ALLOW, _match(6, source=Side((TEN,)), destination=Side(ports=(PortRange(80, 80 + n),))))
+    yield Rule(Action.DENY, _match(source=Side((IPv4Network("10.3.0.0/16"),))))
+    yield Rule(Action.ALLOW, _match(1, icmp=Icmp(3, 1)))
+    yield Rule(Action.DENY, _match(1, icmp=Icmp(3)))
+    yield Rule(Action.ALLOW, _match(1, source=Side((TEN,))))
+    yield Rule(Action.DENY, _match(17, source=Side(selector=has("db")), destination=Side(ports=(PortRange(53, 53),))))
+    yield Rule(Action.ALLOW, _match(17, destination=Side(ports=(PortRange(1, 100),))))
+    yield Rule(Action.ALLOW, _match())
+
+
+def _match(protocol=None, **more):
+    return Match(4, protocol, **more)
+
+
+NETWORK = Network("web", "web", ingress=tuple(rules()))
+
+
+def test_the_plan_is_maps_and_is_proven():
+    assert write_proven(NETWORK, "nftables").count("vmap {") > 4
+
+
+def _layers_upside_down(match):
+    return 8 - LAYER(match)
+
+
+@pytest.mark.parametrize(
+    ("place", "thought", "wrong"),
+    [
+        (planning._Run, "_against", lambda _: dict.fromkeys(((n, a) for n in range(8) for a in Action), 0)),
+        (planning, "_layer", lambda _: 0),
+        (planning, "_layer", _layers_upside_down),
+        (planning, "lookups_of_classes", lambda *_: (planning.Lookup(),)),
+        (planning, "_DIMENSIONS", planning._DIMENSIONS[:2]),
+        (planning, "_DIMENSIONS", planning._DIMENSIONS[1:]),
+    ],
+    ids=["no cutting", "no layers", "layers upside down", "no peers", "no ports", "no sources"],
+)
+def test_a_wrong_thought_is_refused(monkeypatch, place, thought, wrong):
+    """Mostly with a packet; ICMP types that no layer keeps whole become ranges, which no reader takes for a rule."""
+    monkeypatch.setattr(place, thought, wrong)
+    with pytest.raises(CompileError) as refused:
+        write_proven(NETWORK, "nftables")
+    (found,) = refused.value.diagnostics
+    assert "for example ingress" in found.message or (thought == "_layer" and found.code == "CR510")
+
+
+LAYER = planning._layer
