@@ -302,3 +302,29 @@ def test_what_is_asked_wrongly_is_refused_before_anything_is_added(host: Lab) ->
         assert (done.returncode, done.stdout) == (2, ""), argv
         assert words in done.stderr, argv
     assert "calico_rkt_trace" not in tables(host)
+
+
+def test_of_a_long_list_which_is_a_map_the_packet_says_the_line(host: Lab) -> None:
+    rules = "".join(
+        f"  - {{action: {'Deny' if n % 2 else 'Allow'}, protocol: UDP, source: {{nets: [10.61.0.0/24]}}, "
+        f"destination: {{ports: [{3000 + n}]}}}}\n"
+        for n in range(30)
+    )
+    host.override("many", f"network: many\ningress:\n{rules}")
+    network = conf("many", pool("10.63.0.0/24"))
+    host.write("/etc/cni/net.d/many.conf", json.dumps(network))
+    Caller(host).add(network, "m1" * 6, host.netns("m1"))
+
+    def sending() -> None:
+        for port in (3004, 3007, 3100):
+            send(host, "w1", "udp", "10.63.0.1", port)
+
+    found = traced(host, "w1", "m1", sending=sending, count=4)
+    assert [(p["fate"], stages(p)[-1]) for p in found.packets if not p["reply"]] == [
+        ("passed", ("ingress of many", f"{OVERRIDES}/many.yaml:7")),
+        ("dropped", ("ingress of many", f"{OVERRIDES}/many.yaml:10")),
+        ("dropped", ("ingress of many", f"{OVERRIDES}/many.yaml:1")),
+    ]
+    assert found.packets[1]["kernel"].startswith(
+        "table inet calico_rkt, chain in-many, rule 1: ip saddr . udp dport vmap"
+    )
