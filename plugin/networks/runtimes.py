@@ -9,14 +9,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 from calico_rkt.compiler.workspace.host import LIVE
+from calico_rkt.plugin.doctor.runtimes.podman import choosing_cni
+from calico_rkt.plugin.doctor.runtimes.reader import version_of
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.networks.configured import DROP_IN, backend, handler, podman_version
+from calico_rkt.plugin.networks.configured import handler
 
 HANDLERS = "/etc/cni/{name}.d"
 """Where the runtime handler of containerd's CRI for a network looks for its conf."""
 
 
-_DRIVEN = 5
+_DRIVEN = (5,)
 """The first podman that calls our driver, and leaves confs alone."""
 
 
@@ -46,20 +48,17 @@ def _nothing(name: str, first: bool) -> list[str]:  # noqa: ARG001 - the form of
 
 
 def _podman(name: str, first: bool) -> list[str]:  # noqa: ARG001
-    version = podman_version()
+    create = f"podman network create --driver calico {name}"
+    version = version_of("podman")
     if version >= _DRIVEN:
-        return [f"podman network create --driver calico {name}"]
-    if backend() == "cni":
-        return []
-    write = f"printf '[network]\\nnetwork_backend = \"cni\"\\n' >{DROP_IN}/cni.conf"
-    lines = [f"mkdir -p {DROP_IN} && {write}"]
-    return (
-        lines if version else [*lines, f"podman network create --driver calico {name}    # in its place from podman 5"]
-    )
+        return [create]
+    chosen = choosing_cni()
+    lines = [chosen] if chosen else []
+    return lines if version else [*lines, f"{create}    # in its place from podman 5"]
 
 
 def _deletes() -> bool:
-    return podman_version() < _DRIVEN
+    return version_of("podman") < _DRIVEN
 
 
 def _cri(name: str, first: bool) -> list[str]:

@@ -51,7 +51,6 @@ def opens(lab: Lab, fetches: Callable[[int], bool]) -> None:
 def test_podman_s_containers_are_in_what_was_written(bare_lab: Lab) -> None:
     lab = bare_lab
     said = calico(lab, "init", "--for", "podman", "--yes")
-    assert next(line for line in commands("podman").splitlines() if "network_backend" in line) in said
     assert "podman run --network web" in said
     calico(lab, "network", "add", "back", "10.92.0.0/24", "--for", "podman", "--yes")
     confs = {p.name: p.read_bytes() for p in lab.path(FOLDER).iterdir()}
@@ -70,6 +69,20 @@ def test_podman_s_containers_are_in_what_was_written(bare_lab: Lab) -> None:
     assert lab.left() == {}
     podman("network", "rm", "web")
     assert f"put back {FOLDER}/10-web.conflist" in calico(lab, "restore")
+
+
+def test_podman_s_backend_is_told_until_it_is_the_one_that_calls_us(bare_lab: Lab) -> None:
+    lab = bare_lab
+    conf = lab.write("/run/lab/containers.conf", "[network]\nnetwork_backend = 'netavark'\n")
+    named = environment({"CONTAINERS_CONF": conf})
+    first = lab.run(CALICO, "init", "--for", "podman", "--yes", env=named).stdout.decode()
+    (line,) = (line for line in first.splitlines() if "network_backend" in line)
+    lab.out("sh", "-euc", line)
+    second = lab.run(CALICO, "network", "add", "b", "10.92.0.0/24", "--for", "podman", "--yes", env=named)
+    assert (second.returncode, b"network_backend" in second.stdout) == (0, False)
+    before = ("env", "PATH=/nowhere", CALICO)
+    bare = lab.out(*before, "network", "add", "c", "10.93.0.0/24", "--for", "podman", "--yes")
+    assert next(line for line in commands("podman").splitlines() if "network_backend" in line) in bare
 
 
 def test_ctr_s_containers_are_in_what_was_written_and_in_a_second_network_by_attach(bare_lab: Lab) -> None:

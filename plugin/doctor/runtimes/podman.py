@@ -128,6 +128,13 @@ def _invisible(place: Place | None, why: str) -> Iterator[Wrong]:
         )
 
 
+def choosing_cni() -> str:
+    """The command that lets podman 4 call CNI plugins; nothing where it does. For who installs podman later, too."""
+    files = _configuration()
+    backend, place, _ = _backend(files, version_of("podman"))
+    return "" if backend == "cni" and (place or installed("podman")) else _choose_cni(place)
+
+
 def _choose_cni(place: Place | None) -> str:
     """The command that makes it CNI, whatever the file has already."""
     if place and place.line:
