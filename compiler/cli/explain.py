@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.naming import add_workspace
-from calico_rkt.compiler.cli.packet import parse_packet
+from calico_rkt.compiler.cli.packet import add_ends, parse_packet
 from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.cli.preface import ended, read_values, say
 from calico_rkt.compiler.cli.process import write_stdout
@@ -38,9 +38,7 @@ exit status: 0 answered, 2 bad usage, unreadable input, or a pair that is not de
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="FROM")
-    parser.add_argument("destination", metavar="TO")
-    parser.add_argument("packet", metavar="PACKET", nargs="?", default="")
+    add_ends(parser)
     add_workspace(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
 

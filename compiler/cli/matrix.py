@@ -26,7 +26,9 @@ exit status: 0 printed, 2 bad usage, unreadable input, or a pair that is not dec
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
     add_bare_folder(parser)
-    parser.add_argument("--format", choices=("text", "markdown", "csv", "svg", "json"), default="text")
+    parser.add_argument(
+        "--format", choices=("text", "markdown", "csv", "svg", "json"), default="text", help="default: %(default)s"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
 
 

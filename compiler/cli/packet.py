@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,6 +12,15 @@ from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.text.values import LAST_PORT, BadValueError, parse_number, parse_port, parse_protocol
 
 T = TypeVar("T")
+
+
+def add_ends(parser: argparse.ArgumentParser) -> None:
+    """FROM, TO and PACKET: args.source, args.destination, args.packet; no packet is every packet."""
+    parser.add_argument("source", metavar="FROM", help="who sends")
+    parser.add_argument("destination", metavar="TO", help="who is reached")
+    parser.add_argument(
+        "packet", metavar="PACKET", nargs="?", default="", help="such as tcp/80 (default: every packet)"
+    )
 
 
 def parse_packet(text: str) -> Match:

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[ADDRESS:]HOST:CONTAINER[/PROTOCOL]",
         help="publish a port of the container (a plugin such as portmap has to be in the network's list)",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
 
 
 def add_key(parser: argparse.ArgumentParser, *, netns_needed: bool = True) -> None:

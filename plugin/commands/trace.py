@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import suppress
 
 from calico_rkt.compiler.cli.formats.json_document import json_line
-from calico_rkt.compiler.cli.packet import parse_packet
+from calico_rkt.compiler.cli.packet import add_ends, parse_packet
 from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.compiler.ir.model import PORT_PROTOCOLS, PortRange
 from calico_rkt.compiler.text.values import BadValueError, parse_port
@@ -48,9 +48,7 @@ _MINUTE = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="FROM")
-    parser.add_argument("destination", metavar="TO")
-    parser.add_argument("packet", metavar="PACKET", nargs="?", default="")
+    add_ends(parser)
     parser.add_argument(
         "--port", type=_port, action="append", default=[], metavar="N", help="only to this port; again: or to that"
     )

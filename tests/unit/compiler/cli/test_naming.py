@@ -8,11 +8,12 @@ from calico_rkt.plugin.commands.tree import COMMANDS, main, parser_for
 
 CONF = '{"cniVersion": "1.0.0", "name": "%s", "type": "calico", "ipam": {"type": "host-local", "subnet": "%s"}}\n'
 PARSERS = {name: parser_for(name) for name in COMMANDS}
-TWO_MEANINGS = {"--from", "--to", "--port", "--for"}
+TWO_MEANINGS = {"--from", "--to", "--port", "--for", "--since"}
 """Options that mean two things.
 
 --from and --to: a datastore, and for install and uninstall where the plugin alone stands; --port: what attach
-publishes, and what trace looks at; --for: whose network it is, and how long trace looks.
+publishes, and what trace looks at; --for: whose network it is, and how long trace looks; --since: report's OLD, and
+a time of logs.
 """
 
 
@@ -36,6 +37,10 @@ def test_one_option_names_one_thing_on_every_command():
             for option in action.option_strings:
                 said.setdefault(option, {}).setdefault((action.metavar, tuple(action.option_strings)), []).append(name)
     assert {option for option, ways in said.items() if len(ways) > 1} == TWO_MEANINGS, said
+
+
+def test_every_argument_says_what_it_is():
+    assert [(name, a.dest) for name, parser in PARSERS.items() for a in shown(parser) if not a.help] == []
 
 
 def test_a_folder_of_confs_is_named_by_one_option():
