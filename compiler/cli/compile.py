@@ -12,7 +12,7 @@ from pathlib import Path
 from calico_rkt import __version__
 from calico_rkt.compiler.cli.formats.findings import render_as
 from calico_rkt.compiler.cli.naming import add_profiles
-from calico_rkt.compiler.cli.process import CALICO, coloured, write_file, write_stdout
+from calico_rkt.compiler.cli.process import CALICO, coloured, read_whole, write_file, write_stdout
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
@@ -105,7 +105,7 @@ def _read_conf(path: str) -> tuple[NetConf, tuple[Diagnostic, ...]]:
     if path != "-":
         return conf_at(Path(path), os.environ)
     try:
-        data = sys.stdin.buffer.read(LARGEST_CONF + 1) if sys.stdin else b""
+        data = read_whole(sys.stdin.buffer, LARGEST_CONF + 1) if sys.stdin else b""
     except OSError as e:
         raise CompileError([error("CR708", f"can't be read: {e.strerror}", path="<stdin>")]) from e
     return conf_of(data, os.environ)

@@ -6,11 +6,13 @@ import argparse
 import contextlib
 import gc
 import os
+import select
 import stat
 import sys
 from collections.abc import Callable
 from errno import EISDIR, ENOENT
 from pathlib import Path
+from typing import BinaryIO
 
 CALICO = "on a Calico cluster, where Calico's own policies may decide before profiles do; they are not read here"
 """What has to be said of each network that is."""
@@ -100,6 +102,20 @@ def coloured(stream: object) -> bool:
         return True
     isatty = getattr(stream, "isatty", lambda: False)
     return bool(isatty()) and os.environ.get("TERM") != "dumb"
+
+
+def read_whole(stream: BinaryIO, most: int) -> bytes:
+    """A stream to its end, or so many bytes of it: one that somebody made non-blocking is waited for as any other."""
+    data = b""
+    while len(data) < most:
+        more: bytes | None = stream.read(most - len(data))
+        if more is None:
+            select.select([stream], [], [])
+        elif not more:
+            break
+        else:
+            data += more
+    return data
 
 
 def write_stdout(text: str) -> None:

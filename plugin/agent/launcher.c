@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,12 @@ static int read_conf(size_t *length)
 	for (*length = 0; *length < sizeof(conf);) {
 		ssize_t n = read(0, conf + *length, sizeof(conf) - *length);
 
+		if (n < 0 && errno == EAGAIN) { /* whoever opened it may have made it non-blocking: it is waited for all the same */
+			struct pollfd more = { .fd = 0, .events = POLLIN };
+
+			if (poll(&more, 1, -1) >= 0 || errno == EINTR)
+				continue;
+		}
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

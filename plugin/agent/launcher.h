@@ -9,6 +9,7 @@
 #error "packaging/build.py says these"
 #endif
 #define LARGEST_ANSWER (1 << 22)
+#define LARGEST_STATUS 255 /* of a larger one the kernel keeps a part, which may say that all is well */
 #define SECONDS_TO_ANSWER 90 /* longer than the agent's own deadline */
 #define SECONDS_FOR_WARNINGS 1
 

@@ -163,7 +163,7 @@ int pass_on(int fd, const struct frame *frame, int is_add)
 	size_t length = (size_t)frame->out_length + frame->err_length;
 	int matters = is_add && frame->status == 0, status = (int)frame->status;
 
-	if (length > LARGEST_ANSWER || !(text = malloc(length + 1)))
+	if (frame->status > LARGEST_STATUS || length > LARGEST_ANSWER || !(text = malloc(length + 1)))
 		return LOST;
 	if (receive(fd, text, length)) {
 		free(text);

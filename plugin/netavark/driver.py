@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import calico_rkt
+from calico_rkt.compiler.cli.process import read_whole
 from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.netavark.asked import read_container, read_network
@@ -81,7 +82,7 @@ def _read(stream: BinaryIO | None) -> Mapping[str, Any]:
     if stream is None or stream.isatty():
         raise CniError(Code.DECODE, "there is no JSON on stdin", "netavark gives it: this is not for people")
     try:
-        data = stream.read(LARGEST + 1)
+        data = read_whole(stream, LARGEST + 1)
     except OSError as e:
         raise CniError(Code.IO, f"stdin can't be read: {e.strerror}") from e
     if len(data) > LARGEST:

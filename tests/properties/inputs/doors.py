@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.properties.inputs.agent import AGENT
 from tests.properties.inputs.calls import CALLS
 from tests.properties.inputs.cluster import ETCD, HTTP
+from tests.properties.inputs.launcher import LAUNCHER
 from tests.properties.inputs.policy import BUNDLE, OVERRIDE
 
-DOORS = (CALLS, OVERRIDE, BUNDLE, AGENT, ETCD, HTTP)
+DOORS = (CALLS, OVERRIDE, BUNDLE, AGENT, ETCD, HTTP, LAUNCHER)
