@@ -20,8 +20,11 @@ examples:
 
 STATE is "attached"; "gone", where its network namespace is (calico-rkt gc frees it); "no path", where that lives but
 nothing leads there; "elsewhere", where another network namespace has its host end; "unfinished", while its ADD goes on
-or after one that was killed. POLICY is how its network stands, as calico-rkt status says. A container's name is read
-from podman's, Docker's or containerd's files, where those have one.
+or after one that was killed. POLICY is how its network stands, as calico-rkt status says; "closed", where the kernel
+has no rules for its interface and drops all of its packets; "not in force", where the host's table is not whole
+(calico-rkt restore mends both); "not known", where another process holds that table. SINCE is when its network
+namespace was made, in local time, where a file tells it. A container's name is read from podman's, Docker's,
+containerd's or nerdctl's files, where those have one.
 
 exit status: 0 printed, 1 nothing by that name, or a record can't be read, 2 bad usage"""
 
@@ -58,7 +61,7 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
     """Columns as wide as what stands in them."""
     if not rows:
         return
-    head = ("NETWORK", "CONTAINER", "NAME", "IFNAME", "ADDRESS", "HOST END", "STATE", "POLICY")
+    head = ("NETWORK", "CONTAINER", "NAME", "IFNAME", "ADDRESS", "HOST END", "STATE", "POLICY", "SINCE")
     lines = [head, *map(_cells, rows)]
     widths = [max(len(line[n]) for line in lines) for n in range(len(head))]
     for line in lines:
@@ -68,4 +71,4 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
 def _cells(row: Row) -> tuple[str, ...]:
     addresses = ",".join(row.addresses)
     shown = (row.network, row.container[:SHORT], row.name, row.ifname, addresses, row.host_ifname, row.state)
-    return tuple(word or "-" for word in (*shown, row.policy))
+    return tuple(word or "-" for word in (*shown, row.policy, row.since))

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.attach.life import Life, survey
+from calico_rkt.plugin.containers.age import since
+from calico_rkt.plugin.enforce.nft import transactions
+from calico_rkt.plugin.enforce.nft.ruleset import keys_of
+from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.publish.datastores import opened_local
@@ -22,7 +26,11 @@ SHORT = 12
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One endpoint as it is shown; datastore is as a conf names it: local, etcdv3 or etcdv2."""
+    """One endpoint as it is shown; datastore is as a conf names it: local, etcdv3 or etcdv2.
+
+    policy is how its network stands, as status says, where the kernel has rules for its interface; else why not.
+    since is when its network namespace was made, as far as that can be told.
+    """
 
     network: str
     container: str
@@ -35,6 +43,7 @@ class Row:
     datastore: str
     state: str
     policy: str
+    since: str = ""
 
     def is_meant(self, word: str) -> bool:
         """Whether a word of the command line means it."""
@@ -72,7 +81,8 @@ def listed(host: Decided) -> tuple[list[Row], list[str]]:
             store.close()
     datastores = dict(found)
     names = names_of({e.key.container for e in datastores})
-    rows = [_row(e, life, datastores[e], names, policies) for e, life in survey(datastores)]
+    enforced = _enforced() if LOCAL in datastores.values() else _Enforced()
+    rows = [_row(e, life, datastores[e], names, policies, enforced) for e, life in survey(datastores)]
     return sorted(rows, key=lambda r: (r.network, r.container, r.ifname)), damaged
 
 
@@ -100,8 +110,44 @@ def _endpoints(store: LocalStore, damaged: list[str]) -> Sequence[Endpoint]:
         damaged += store.damaged
 
 
-def _row(endpoint: Endpoint, life: Life, datastore: str, names: Mapping[str, str], policies: Mapping[str, str]) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Enforced:
+    """The interfaces that the kernel has a network's rules for; why it has none for anybody, where that is so."""
+
+    ifnames: frozenset[str] = frozenset()
+    why: str = ""
+
+
+_NOT_ENFORCED = {
+    Standing.CLOSED: "closed",
+    Standing.NONE: "not in force",
+    Standing.BROKEN: "not in force",
+    Standing.HELD: "not known",
+}
+
+
+def _enforced() -> _Enforced:
+    found = standing()
+    if found in _NOT_ENFORCED:
+        return _Enforced(why=_NOT_ENFORCED[found])
+    with transactions.held() as socket:
+        keys = keys_of(socket, "from_endpoint")
+    return _Enforced(frozenset(key.rstrip(b"\0").decode(errors="replace") for key in keys))
+
+
+def _row(
+    endpoint: Endpoint,
+    life: Life,
+    datastore: str,
+    names: Mapping[str, str],
+    policies: Mapping[str, str],
+    enforced: _Enforced,
+) -> Row:
     key = endpoint.key
+    policy = policies.get(object_id(key.network), "") if datastore == LOCAL else "Felix"
+    if datastore == LOCAL and endpoint.result and life in (Life.NAMED, Life.HIDDEN):
+        closed = "" if endpoint.host_ifname in enforced.ifnames else "closed"
+        policy = enforced.why or closed or policy
     return Row(
         network=key.network,
         container=key.container,
@@ -113,5 +159,6 @@ def _row(endpoint: Endpoint, life: Life, datastore: str, names: Mapping[str, str
         netns=endpoint.netns,
         datastore=datastore,
         state=_STATES[life] if endpoint.result or life is Life.OVER else "unfinished",
-        policy=policies.get(object_id(key.network), "") if datastore == LOCAL else "Felix",
+        policy=policy,
+        since=since(endpoint) if life is Life.NAMED else "",
     )

@@ -1,7 +1,8 @@
 """Container ids in, the names that people gave out: read from the files of the runtimes of this host, at leisure.
 
 podman and buildah: containers/storage's containers.json; Docker: config.v2.json; containerd's CRI: the annotations of
-the task's config.json. What can't be read has no name; nothing is asked of a runtime.
+the task's config.json; nerdctl: its store of names, a file a name that holds the id. What can't be read has no name;
+nothing is asked of a runtime.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any
 _STORAGE, _STORAGE_CONF = "var/lib/containers/storage", "etc/containers/storage.conf"
 _DOCKER = "var/lib/docker/containers"
 _TASKS = "run/containerd/io.containerd.runtime.v2.task"
+_NERDCTL = "var/lib/nerdctl"
 _LARGEST = 16 * 1024 * 1024
 """Bytes of one such file that are read."""
+_LONGEST_ID = 128
 _POD = ("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name")
 
 
@@ -26,7 +29,7 @@ def names_of(containers: Collection[str], root: Path = Path("/")) -> Mapping[str
     wanted = set(containers)
     found: dict[str, str] = {}
     if wanted:
-        for container, name in (*_podman(root), *_one_each(root, wanted)):
+        for container, name in (*_podman(root), *_nerdctl(root), *_one_each(root, wanted)):
             if container in wanted and name and name != container:
                 found.setdefault(container, name)
     return found
@@ -40,6 +43,13 @@ def _podman(root: Path) -> Iterator[tuple[str, str]]:
             names = entry.get("names") if isinstance(entry, dict) else None
             if isinstance(names, list) and names:
                 yield str(entry.get("id")), str(names[0])
+
+
+def _nerdctl(root: Path) -> Iterator[tuple[str, str]]:
+    """It calls plugins with NAMESPACE-ID."""
+    for path in sorted((root / _NERDCTL).glob("*/names/*/*")):
+        with suppress(OSError, UnicodeError), path.open("rb") as file:
+            yield f"{path.parent.name}-{file.read(_LONGEST_ID).decode('ascii').strip()}", path.name
 
 
 def graphroot(root: Path) -> Path:

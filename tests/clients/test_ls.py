@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import datetime
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from calico_rkt.compiler.cli.formats.json_schema import answers
 from tests.clients.support.caller import Caller
-from tests.clients.support.lab import IDLE, PLUGINS, Lab, conf, environment, pool
+from tests.clients.support.lab import IDLE, PATIENCE, PLUGINS, Lab, conf, environment, pool
 from tests.clients.support.podman import Podman
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
@@ -41,14 +42,39 @@ def test_each_endpoint_is_a_line_and_a_dead_one_says_so(lab: Lab, cni: Caller) -
     cni.add(WEB, "c1", lab.netns("a"))
     cni.add(WEB, LONG, lab.netns("b"))
     head, first, second = ls(lab).stdout.splitlines()
-    assert head.split() == ["NETWORK", "CONTAINER", "NAME", "IFNAME", "ADDRESS", "HOST", "END", "STATE", "POLICY"]
+    assert head.split() == [
+        "NETWORK",
+        "CONTAINER",
+        "NAME",
+        "IFNAME",
+        "ADDRESS",
+        "HOST",
+        "END",
+        "STATE",
+        "POLICY",
+        "SINCE",
+    ]
     assert first.split()[:5] == ["web", "c1", "-", "eth0", "10.61.0.1"]
-    assert first.endswith("attached  in step")
+    *_, day, time = first.split()
+    assert first.removesuffix(f"  {day} {time}").endswith("attached  in step")
+    ago = datetime.now() - datetime.fromisoformat(f"{day} {time}")  # noqa: DTZ005 - people read it on their host
+    assert 0 <= ago.total_seconds() < PATIENCE
     assert second.split()[1] == LONG[:12]
     lab.out("ip", "netns", "del", "b")
     assert [e["state"] for e in endpoints(lab)] == ["attached", "gone"]
     lab.override("web", "network: web\ningress:\n  - {action: Allow, protocol: TCP}\n")
     assert {e["policy"] for e in endpoints(lab)} == {"stale"}
+
+
+def test_an_endpoint_without_rules_and_a_host_without_a_table_say_so(bare_lab: Lab) -> None:
+    bare_lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+    Caller(bare_lab).add(WEB, "c1", bare_lab.netns("a"))
+    Caller(bare_lab).add(WEB, "c2", bare_lab.netns("b"))
+    mine = endpoints(bare_lab)[0]["host_ifname"]
+    bare_lab.out("nft", f'delete element inet calico_rkt from_endpoint {{ "{mine}" }}')
+    assert [e["policy"] for e in endpoints(bare_lab)] == ["closed", "in step"]
+    bare_lab.out("nft", "delete table inet calico_rkt")
+    assert {e["policy"] for e in endpoints(bare_lab)} == {"not in force"}
 
 
 def test_a_container_is_meant_by_its_name_its_id_or_the_begin_of_it_and_a_network_by_its_name(

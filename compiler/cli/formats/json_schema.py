@@ -176,6 +176,7 @@ _ANSWERS: dict[str, Schema] = {
                 datastore=_TEXT,
                 state=_TEXT,
                 policy=_TEXT,
+                since=_TEXT,
             )
         )
     ),

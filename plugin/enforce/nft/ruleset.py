@@ -80,6 +80,11 @@ def read_ruleset(socket: netlink.Socket) -> Ruleset:
     return Ruleset(chains, {c: tuple(r) for c, r in rules.items()}, sets, elements)
 
 
+def keys_of(socket: netlink.Socket, name: str) -> frozenset[bytes]:
+    """The keys of one set or map; none where it is not there."""
+    return frozenset(content.key for content in _elements(socket, text(name)))
+
+
 def _chain(found: dict[int, bytes]) -> tuple[tuple[int, bytes], ...]:
     kept = {k: found[k] for k in _CHAIN_DECIDES if k in found}
     if _HOOK in kept:

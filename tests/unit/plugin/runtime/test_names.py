@@ -6,7 +6,7 @@ import pytest
 
 from calico_rkt.plugin.runtime.names import names_of
 
-A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "web1")
+A, B, C, D, E = ("a" * 64, "b" * 64, "c" * 64, "web1", f"default-{'e' * 64}")
 
 
 def written(root, path, content):
@@ -23,12 +23,13 @@ def host(tmp_path):
     task = "run/containerd/io.containerd.runtime.v2.task"
     pod = {"io.kubernetes.cri.sandbox-name": "api", "io.kubernetes.cri.sandbox-namespace": "prod"}
     written(tmp_path, f"{task}/k8s.io/{C}/config.json", {"annotations": pod})
+    written(tmp_path, "var/lib/nerdctl/1935db59/names/default/cache", E.removeprefix("default-"))
     written(tmp_path, f"{task}/default/{D}/config.json", {"annotations": {}})
     return tmp_path
 
 
 def test_each_runtime_s_file_is_read(host):
-    assert names_of([A, B, C, D], host) == {A: "server", B: "db", C: "prod/api"}
+    assert names_of([A, B, C, D, E], host) == {A: "server", B: "db", C: "prod/api", E: "cache"}
 
 
 def test_nothing_is_read_for_nobody(host):
