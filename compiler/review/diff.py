@@ -97,6 +97,19 @@ class _Differ:
             if gone or come:
                 lines = tuple(dict.fromkeys((*gone, *come)))
                 yield (f"{direction} of {name}", lines), come[0] if come else self.causes.home(name)
+        for name in self.worlds[1].networks:
+            yield from self._log_limit(name)
+
+    def _log_limit(self, name: str) -> Iterator[tuple[tuple[str, tuple[Span, ...]], Span | None]]:
+        """The same, where the rules that log write more or less than before."""
+        both = [w.networks[name] for w in self.worlds if name in w.networks]
+        logs = [[r.span for r in (*n.ingress, *n.egress) if r.action is Action.LOG and r.span] for n in both]
+        if len(both) < 2 or not all(logs) or both[0].log_limit == both[1].log_limit:
+            return
+        old, new = (n.log_limit for n in both)
+        words = f"each Log of {name} writes {new.rate} lines a second ({new.burst} at once), "
+        words += f"not {old.rate} ({old.burst} at once)"
+        yield (words, tuple(dict.fromkeys(logs[1]))), logs[1][0]
 
     def pairs(self) -> Iterator[tuple[View | None, View | None]]:
         """The pairs in which anything could have changed, row by row."""

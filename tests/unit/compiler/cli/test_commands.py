@@ -103,6 +103,19 @@ def test_coverage_lists_rules_that_no_test_decides(net):
     assert "web.yaml:4" not in done.stdout
 
 
+def test_a_log_limit_that_changes_is_a_difference_of_logging(net):
+    changed(net, "  - default\n", "  - {action: Log, protocol: UDP}\n  - default\n")
+    copy_of(net, "before")
+    (net / "profiles" / "site.yaml").write_text("settings: {log_limit: {rate: 3, burst: 5}}\n")
+    words = "each Log of web writes 3 lines a second (5 at once), not 10 (50 at once)"
+    told = f"logging differs: {words} (net.d/profiles/web.yaml:4)\nsame packets allowed, though the rules differ\n"
+    done = run("diff", "before", "net.d", cwd=net.parent)
+    assert (done.returncode, done.stdout.partition("net.d/profiles\n")[2]) == (0, told)
+    again = json.loads(run("diff", "before", "net.d", "--format", "json", cwd=net.parent).stdout)
+    assert again["logging"] == [{"where": words, "lines": ["net.d/profiles/web.yaml:4"]}]
+    assert "logging differs" not in run("diff", "net.d", "net.d", cwd=net.parent).stdout
+
+
 def test_diff_between_folders_says_what_is_let_through(net):
     copy_of(net, "before")
     changed(net, "198.51.100.0/24", "198.51.0.0/16")
