@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Address
 
+CLUSTER_PREFIX = "cali"
+"""What the names of host ends begin with on a cluster: Felix knows them by it."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Key:

@@ -26,6 +26,12 @@ def way_out() -> tuple[str, dict[int, Address]]:
     return (links.get(default.index, "uplink") if default is not None else "uplink"), found
 
 
+def unrecorded() -> bool:
+    """Whether host ends with names of ours are up: who has no record of them can't prove anything."""
+    with host_socket() as socket:
+        return any(i.up and i.name.startswith(state.PREFIX) for i in state.veths(socket))
+
+
 _LOSE = (
     "no route to",
     " is down",

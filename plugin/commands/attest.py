@@ -21,14 +21,15 @@ from calico_rkt.compiler.review.wording import packet_values, place
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.git import Git
-from calico_rkt.plugin.attest.host import all_lost, way_out
+from calico_rkt.plugin.attest.host import all_lost, unrecorded, way_out
 from calico_rkt.plugin.attest.judge import judge
 from calico_rkt.plugin.attest.legacy import legacy_rules
+from calico_rkt.plugin.attest.links import beside
 from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.outcome import DIFFERENT, EQUAL, Attestation, Difference
 from calico_rkt.plugin.attest.reading import Seen, read_kernel
 from calico_rkt.plugin.attest.record import keep
-from calico_rkt.plugin.enforce.nft.closing import links_are_up
+from calico_rkt.plugin.commands.attest_clusters import in_clusters
 from calico_rkt.plugin.enforce.nft.table import close_first
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
@@ -91,7 +92,8 @@ def _run(args: argparse.Namespace) -> int:
     workspace, revision = _workspace(args)
     world = build_world(workspace, felix=JUDGED)
     networks = {n.id: n for n in world.networks.values() if world.confs[n.name].datastore_type == LOCAL}
-    found = _attested(Wanted(networks, ()))
+    found = _with(_attested(Wanted(networks, ())), in_clusters(world.confs, world.networks))
+    networks = {n.id: n for n in world.networks.values()}
     total = hashlib.sha256("".join(f"{i} {digest(n)}\n" for i, n in sorted(networks.items())).encode()).hexdigest()
     if args.record:
         counts = len(found.differences), len(found.open)
@@ -102,6 +104,16 @@ def _run(args: argparse.Namespace) -> int:
     else:
         write_stdout(_text(found, f"sha256:{total}", revision))
     return ended(found.status, workspace)
+
+
+def _with(found: Attestation, more: Attestation) -> Attestation:
+    return dataclasses.replace(
+        found,
+        differences=(*found.differences, *more.differences),
+        open=(*found.open, *more.open),
+        endpoints=found.endpoints + more.endpoints,
+        networks=found.networks + more.networks,
+    )
 
 
 def _workspace(args: argparse.Namespace) -> tuple[Workspace, str]:
@@ -153,10 +165,10 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
         uplink=uplink,
         host={**reviewed.host, **host},
     )
-    legacy = legacy_rules() if endpoints else ()
-    lacking = () if there or not links_are_up() else ("host ends of ours are up, and no record says whose they are",)
+    around = (*legacy_rules(), *beside({e.host_ifname for e in endpoints}, uplink)) if endpoints else ()
+    lacking = () if there or not unrecorded() else ("host ends of ours are up, and no record says whose they are",)
     problems = host_ends.host_end_differences([e for e in endpoints if e.result])
-    return wanted, read_kernel(), [(e.host_ifname, words) for e, words in problems], (*legacy, *lacking, *store.damaged)
+    return wanted, read_kernel(), [(e.host_ifname, words) for e, words in problems], (*around, *lacking, *store.damaged)
 
 
 def _known(endpoint: Endpoint) -> Known:
@@ -183,7 +195,7 @@ def _text(found: Attestation, total: str, revision: str) -> str:
         where = f", {place(one.span)}" if one.span else ""
         lines += [
             f"differs: {one.what}",
-            f"  packet    {one.packet_words}",
+            *([f"  packet    {one.packet_words}"] if one.packet_words else []),
             f"  kernel    {one.kernel}{f': {one.rule}' if one.rule else ''}",
             f"  reviewed  {one.reviewed}{where}",
         ]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, NetConf
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.model import Endpoint, Key
+from calico_rkt.plugin.model import CLUSTER_PREFIX, Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access, UnreachableError
 from calico_rkt.plugin.store.journal import Journal, Release, release_of
@@ -43,7 +43,7 @@ class NoProfileError(CniError):
 class ClusterStore(ABC):
     """The Store of this host in a cluster, for one call: its patience with etcd begins with it."""
 
-    link_prefix = "cali"
+    link_prefix = CLUSTER_PREFIX
     datastore = "etcdv3"
     """The data model, as a conf's datastore_type names it."""
     target = "calico-v3"

@@ -107,12 +107,17 @@ def test_links_routes_and_forwarding_are_part_of_it(host: Lab) -> None:
     assert attest(host)[0] == 0
 
 
-def test_rules_of_iptables_own_tables_are_named_and_not_proven(host: Lab) -> None:
+def test_what_else_may_keep_packets_from_their_way_is_named_and_not_proven(host: Lab) -> None:
     host.out("iptables-legacy", "-A", "FORWARD", "-m", "mark", "--mark", "7", "-j", "DROP")
+    host.out("sh", "-ec", named(host, "tc qdisc add dev WEB clsact; ip -6 rule add fwmark 7 table 100"))
     code, found = attest(host)
-    host.out("iptables-legacy", "-F")
+    host.out("sh", "-ec", named(host, "tc qdisc del dev WEB clsact; ip -6 rule del fwmark 7; iptables-legacy -F"))
     assert (code, found["outcome"]) == (3, "not proven"), found
-    assert any("iptables-legacy, table filter: `-A FORWARD -m mark" in w for w in found["not_proven"]), found
+    said = "\n".join(found["not_proven"])
+    assert "iptables-legacy, table filter: `-A FORWARD -m mark" in said
+    assert named(host, "WEB has tc's clsact, whose filters may drop packets") in said
+    assert "IPv6's ip rule 32765 (table 100) may route packets of endpoints by another way" in said
+    assert len(found["not_proven"]) == 3, found
     assert attest(host)[0] == 0
 
 

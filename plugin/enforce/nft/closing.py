@@ -40,6 +40,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.link.netlink import attribute
 from calico_rkt.plugin.link.sockets import host_socket
+from calico_rkt.plugin.model import CLUSTER_PREFIX
 
 BESIDE = f"{TABLE}_closed"
 """The table that closes a host where the name of ours is held by somebody else."""
@@ -89,12 +90,16 @@ class HeldTableError(CniError):
 
 
 def links_are_up() -> bool:
-    """Whether a veth is up that carries our alias or a name of ours; True where that can't be seen."""
+    """Whether a veth is up that carries our alias or a name of ours; True where that can't be seen.
+
+    Not a cluster's: what Felix calls its own, Felix polices.
+    """
     try:
         with host_socket() as socket:
             if _first_is_up(socket):
                 return True
-            return any(i.up and (i.nonce or i.name.startswith(state.PREFIX)) for i in state.veths(socket))
+            ours = (i for i in state.veths(socket) if not i.name.startswith(CLUSTER_PREFIX))
+            return any(i.up and (i.nonce or i.name.startswith(state.PREFIX)) for i in ours)
     except OSError:
         return True  # no descriptor, say: a table too many is no harm, an open host is
 
