@@ -117,7 +117,9 @@ def _override(name: str) -> tuple[list[New], tuple[str, ...]]:
         if path.is_file() and parse_file(str(path), path.read_bytes()).owner == object_id(name):
             return [], (f"{path} (the override of {name}, which counts from now on)",)
     text = override_text(name)
-    return [New(folder / f"{name}.yaml", "what it lets through: an override with nothing but comments", text)], ()
+    return [
+        New(folder / f"{name}.yaml", "what it lets through: nothing new yet, the usual rules are comments", text)
+    ], ()
 
 
 def _lacking(runtime: Runtime) -> list[str]:
