@@ -84,11 +84,12 @@ def _print(args: argparse.Namespace, seen: Sequence[Seen]) -> None:
     sys.stdout.flush()
 
 
-def _fixed(args: argparse.Namespace, found: Sequence[Finding]) -> int:
-    """Show, ask, do and look again; the exit status."""
-    commands = cures_of(found)
+def _fixed(args: argparse.Namespace, found: Sequence[Finding], done: frozenset[str] = frozenset()) -> int:
+    """Show, ask, do and look again, until nothing new comes to light; the exit status. done: what was done before."""
+    commands = [command for command in cures_of(found) if command not in done]
     if not commands:
-        print("none of the cures is harmless: nothing was done", file=sys.stderr)
+        what = "what --fix did is not enough" if done else "none of the cures is harmless: nothing was done"
+        print(what, file=sys.stderr)
         return 1
     print("\n--fix does:\n" + "".join(f"    {command}\n" for command in commands), end="", flush=True)
     if args.dry_run:
@@ -98,7 +99,8 @@ def _fixed(args: argparse.Namespace, found: Sequence[Finding]) -> int:
     for command, problem in cure(commands):
         print(f"{'failed' if problem else 'done'}: {command}{': ' if problem else ''}{problem}", flush=True)
     print("\nLooked again:")
-    args.fix = False
     seen = _looked(args)
     _print(args, seen)
-    return int(bool(_findings(seen)))
+    left = _findings(seen)
+    again = done | {*commands} if not set(cures_of(left)) <= {*commands, *done} else None
+    return _fixed(args, left, again) if again else int(bool(left))

@@ -60,7 +60,7 @@ def unread(host: Host) -> Check:
         if looking and not reading:
             names = " and ".join(r.name for r in looking)
             reads = " or ".join(f"*{s}" for r in looking for s in r.suffixes)
-            message = f"{names} passes over this file, since it reads only {reads}"
+            message = f"passed over by {names}, which of all suffixes takes only {reads}"
             follows = f"no container gets into network {network!r}"
             yield Finding("CR902", ERROR, message, follows, _renaming(path), Place(path))
         elif reading:
@@ -115,14 +115,14 @@ def _told(name: str, who: list[Runtime], path: str) -> Finding:
     elsewhere = find(name, ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"))
     link = f"mkdir -p {shlex.quote(to)} && ln -sf {elsewhere} {shlex.quote(f'{to}/{name}')}" if elsewhere else ""
     if name == TYPE:
-        message = f"{names} looks for plugins in {where}, and `calico` is not there"
+        message = f"`calico` is not found by {names} in {where}"
         follows = f'every container of {names} in a network of ours fails: failed to find plugin "calico"'
         return Finding("CR904", ERROR, message, follows, link or "calico-rkt install", said)
     cure = link or ("apt-get install -y containernetworking-plugins" if name in _PACKAGED else f"ls -l {to}/")
     if not path:
-        message = f"{names} needs the plugin {name!r} for every pod, and it is not in {where}"
+        message = f"the plugin {name!r}, which every pod of {names} needs, is not in {where}"
         return Finding("CR909", ERROR, message, "every pod stays NotReady, and can't be removed", cure, said)
-    message = f"names the plugin {name!r}, which is not where {names} looks: {where}"
+    message = f"names the plugin {name!r}, not found by {names} in {where}"
     follows = f"every container in that network fails: failed to find plugin {name!r}"
     return Finding("CR903", ERROR, message, follows, cure, Place(path, _line(path, name)))
 

@@ -22,7 +22,7 @@ def cure(commands: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Run them one after the other: each with why it failed, or nothing."""
     for command in commands:
         done = subprocess.run(_argv(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        said = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+        said = (done.stderr or done.stdout).strip().partition("\n")[0]
         yield command, (said or f"exit status {done.returncode}") if done.returncode else ""
 
 

@@ -12,6 +12,8 @@ from calico_rkt.plugin.errors import CniError
 CHECKS: tuple[tuple[str, Callable[[Host], Check]], ...] = (
     ("what the kernel needs", kernel.library),
     ("the kernel", kernel.features),
+    ("folders", records.folder_modes),
+    ("file systems", records.space),
     ("what was installed", installed.files),
     ("plugins called calico", installed.plugins),
     ("systemd units", installed.units),
@@ -21,8 +23,6 @@ CHECKS: tuple[tuple[str, Callable[[Host], Check]], ...] = (
     ("the confs' versions", confs.versions),
     ("the first conf of a folder", confs.first),
     ("confs and overrides", files.files),
-    ("folders", records.folder_modes),
-    ("file systems", records.space),
     ("records", records.readable),
     ("locks", records.locks),
     ("the clock", records.clock),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding, Place
 from calico_rkt.plugin.doctor.host import Host
@@ -15,7 +15,9 @@ from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.store.folders import folders
 
 _SHOWN = 3
-_FORWARDING = re.compile(r"net/(ipv[46]/\S*forward\S*) is off\Z")
+_FORWARDING = re.compile(r"net/(ipv4/ip_forward|ipv6/conf/all/forwarding) is off\Z")
+_WITH_IT = re.compile(r"net/(ipv[46])/conf/\S+/forwarding is off\Z")
+"""What goes off and on with the host's own."""
 _RESTORE = "calico-rkt restore"
 _OF_TABLE = {
     Standing.NONE: "packets of containers pass unjudged",
@@ -69,12 +71,18 @@ def _off(differs: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(m[1] for m in found if m))
 
 
+def _goes_with(line: str, off: Collection[str]) -> bool:
+    found = _WITH_IT.search(line)
+    return found is not None and found[1] in off
+
+
 def table(host: Host) -> Check:
     """The table as a whole, or else what in the kernel is not as recorded and published."""
     state = host.state
     if state is None:
         return
-    rest = [line for line in state.differs if not _FORWARDING.search(line)]
+    off = {name[:4] for name in _off(state.differs)}
+    rest = [line for line in state.differs if not _FORWARDING.search(line) and not _goes_with(line, off)]
     gone = [line for line in rest if "calico-rkt gc" in line]
     told = {s.network_id for _, s in state.wrong}  # by networks()
     rest = [line for line in rest if line not in gone and not networks_in(line) & told]

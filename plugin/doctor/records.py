@@ -54,7 +54,7 @@ def folder_modes(_: Host) -> Check:
 
 def _without(folder: Path) -> str:
     if folder == folders()[0]:
-        return "who writes there can change who has which address, so every ADD and DEL is refused"
+        return "every ADD and DEL is refused; containers, table and profiles were not looked at this time"
     return "calls leave no line there" if folder == _log().parent else "no policy can be published safely"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -59,6 +60,20 @@ def attached(host: Lab) -> None:
         host.out(CALICO, "detach", "web", "tried")
     finally:
         host.out("ip", "netns", "del", "tried")
+
+
+@pytest.mark.slow
+def test_what_comes_to_light_by_a_cure_is_cured_too(host: Lab) -> None:
+    """Where others may write the records nobody knows what is attached, and so not that the table is gone."""
+    names = ("others may write the state", "the table is gone", "forwarding is off", "a conf that prune took")
+    with contextlib.ExitStack() as stack:
+        for name in names[1:]:
+            stack.enter_context(planted(host, FAULTS[name][1]))
+        with planted(host, FAULTS[names[0]][1]):
+            assert {f["code"] for f in findings(host)} == {"CR724", "CR931"}
+            status, out, _ = doctor(host, "--fix", "--yes")
+            assert (status, "failed" in out) == (0, False), out
+            attached(host)
 
 
 def test_without_a_terminal_nothing_is_done_unasked(host: Lab) -> None:

@@ -12,6 +12,7 @@ _PLUGINS = "/opt/cni/bin"
 _CRI = "io.containerd.grpc.v1.cri"
 _CNI = (("plugins", _CRI, "cni"), ("plugins", "io.containerd.cri.v1.runtime", "cni"))
 """Of containerd 1, and of 2."""
+_FOLDERS = ("conf_dir", "bin_dir", "conf_dirs", "bin_dirs")
 _RUNTIMES = (
     ("plugins", _CRI, "containerd", "runtimes"),
     ("plugins", "io.containerd.cri.v1.runtime", "containerd", "runtimes"),
@@ -26,6 +27,12 @@ def reads() -> Iterator[Runtime | Wrong]:
     conf = read_toml(_CONF, "containerd")
     if conf.wrong:
         yield conf.wrong
+        return
+    odd = next(((k, conf.get(*keys, k)) for keys in _CNI for k in _FOLDERS if _is_odd(conf.get(*keys, k))), None)
+    if odd:
+        message = f"{odd[0]} is {odd[1]!r}, and should be the path of a folder"
+        follows = "containerd goes on without its CRI, or does not start"
+        yield Wrong("CR912", message, follows, f"${{EDITOR:-vi}} {_CONF}", conf.place(odd[0]))
         return
     handlers = tuple(_handlers(conf))
     asked = bool(handlers) or any(map(installed, ("crictl", "kubelet"))) or Path(_TASKS).is_dir()
@@ -51,6 +58,10 @@ def reads() -> Iterator[Runtime | Wrong]:
         one_conf=most == 1,
         needs=() if own_loopback else ("loopback",),
     )
+
+
+def _is_odd(value: object) -> bool:
+    return value is not None and not isinstance(value, (str, list))
 
 
 def _set(conf: Toml, key: str, default: str) -> Folder:

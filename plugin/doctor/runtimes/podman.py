@@ -31,6 +31,7 @@ _DRIVERS = ("/usr/local/libexec/netavark", "/usr/libexec/netavark", "/usr/local/
 _CHOICE = "defaultNetworkBackend"
 """The file that podman's first command writes its backend into; containers.conf counts before it."""
 _KNOWN = ("cni", "netavark")
+_DEAF = "every podman command ends with an error"
 _DRIVERS_SINCE, _NETAVARK_ALONE = (4, 5), (5,)
 
 
@@ -41,6 +42,10 @@ def reads() -> Iterator[Runtime | Wrong]:
     files = _configuration()
     yield from (f.wrong for f in files if f.wrong)
     if any(f.wrong for f in files):
+        return
+    odd = list(_odd(files))
+    yield from odd
+    if odd:
         return
     version = version_of("podman")
     backend, place, why = _backend(files, version)
@@ -64,6 +69,19 @@ def _configuration() -> list[Toml]:
     found = ["/usr/share/containers/containers.conf", _CONF]
     found += map(str, sorted(Path(f"{_CONF}.d").glob("*.conf")))
     return [read_toml(path, "podman") for path in reversed(found)]
+
+
+def _odd(files: list[Toml]) -> Iterator[Wrong]:
+    """What is TOML and podman refuses all the same."""
+    for file in files:
+        network, backend = file.get("network"), file.get("network", "network_backend")
+        if network is not None and not isinstance(network, dict):
+            yield Wrong("CR912", "network is no table", _DEAF, f"${{EDITOR:-vi}} {file.path}", file.place("network"))
+        elif backend not in (None, "", *_KNOWN):
+            message = f"podman knows no network backend {backend!r}, only {' and '.join(_KNOWN)}"
+            place = file.place("network_backend")
+            cure = f"sed -i '{place.line}s/.*/network_backend = \"cni\"/' {shlex.quote(file.path)}"
+            yield Wrong("CR912", message, _DEAF, cure, place)
 
 
 def _said(files: list[Toml], key: str) -> Toml | None:
