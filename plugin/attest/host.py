@@ -26,6 +26,10 @@ def way_out() -> tuple[str, dict[int, Address]]:
     return (links.get(default.index, "uplink") if default is not None else "uplink"), found
 
 
+_MOST = 20
+"""Things of the host for which a packet is looked for."""
+
+
 def unrecorded() -> bool:
     """Whether host ends with names of ours are up: who has no record of them can't prove anything."""
     with host_socket() as socket:
@@ -46,11 +50,10 @@ _LOSE = (
 
 def lost(wanted: Wanted, problems: Sequence[tuple[str, str]]) -> Iterator[Difference | str]:
     """problems: each an endpoint's interface and what is wrong with it, in words. A difference, or why it is open."""
-    told = set()
+    told: dict[str, str] = {}
     for ifname, words in problems:
-        if words in told:
-            continue
-        told.add(words)
+        told.setdefault(words, ifname)
+    for words, ifname in list(told.items())[:_MOST]:
         endpoint = wanted.by_ifname.get(ifname)
         packet = next(_allowed(wanted, endpoint, words), None) if endpoint is not None and _loses(words) else None
         if packet is None:
@@ -60,6 +63,8 @@ def lost(wanted: Wanted, problems: Sequence[tuple[str, str]]) -> Iterator[Differ
         why = f"{should.end.value}: {should.why}" if should is not None else ""
         span = should.rule.span if should is not None and should.rule is not None else None
         yield Difference(words, "is lost", why, packet, None, words, span)
+    if len(told) > _MOST:
+        yield f"{len(told) - _MOST} more of host ends, routes and sysctls are not as they should be: calico-rkt status"
 
 
 def _loses(words: str) -> bool:

@@ -26,6 +26,8 @@ from calico_rkt.plugin.attest.walk import End, Fate, fates
 
 _MOST = 40
 """Suspicions for which a witness is looked for."""
+_MOST_TRIED = 100_000
+"""Packets after which none is looked for any more: half a minute."""
 _NETWORK_CHAINS = ("out", "in", "host")
 
 
@@ -45,7 +47,7 @@ def judge(seen: Seen, wanted: Wanted) -> Attestation:
     strange = sorted({e.network_id for e in wanted.endpoints} - set(wanted.networks))
     open_ = [f"network {i} has endpoints here and is not in the workspace: nobody reviewed its rules" for i in strange]
     if place is None and OURS in seen.rules.unread:
-        return Attestation((), (*open_, f"the table inet calico_rkt: {seen.rules.unread[OURS]}"), len(wanted.endpoints))
+        return Attestation((), (*open_, f"the table inet calico_rkt: {seen.rules.unread[OURS]}"), _settled(wanted))
     table = place or Table(OURS, {}, {})
     in_force = Table(OURS, {}, {}) if seen.dormant else table
     court = _Court(in_force, wanted)
@@ -66,10 +68,15 @@ def judge(seen: Seen, wanted: Wanted) -> Attestation:
     return Attestation(
         (*court.differences, *others.differences),
         (*open_, *others.open),
-        len(wanted.endpoints),
+        _settled(wanted),
         len(wanted.networks),
         court.tried,
     )
+
+
+def _settled(wanted: Wanted) -> int:
+    """Of how many endpoints something is proven: one that is being attached may be there in parts."""
+    return sum(e.settled for e in wanted.endpoints)
 
 
 def _suspicions(table: Table, wanted: Wanted) -> Iterator[Suspicion]:
@@ -213,7 +220,8 @@ class _Court:
         """Look for a packet that shows it; else it is shown in its chain alone, or stays open."""
         self._looked_for += 1
         unknown = None
-        for packet in packets(self.wanted, suspicion.hints) if self._looked_for <= _MOST else ():
+        look = self._looked_for <= _MOST and self.tried < _MOST_TRIED
+        for packet in packets(self.wanted, suspicion.hints) if look else ():
             verdict = self._both(packet)
             if verdict is None:
                 continue

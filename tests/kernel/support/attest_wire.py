@@ -123,7 +123,7 @@ class Wire:
             return taps.send(sent)
         taps._number += 1
         taps._known[taps._number] = sent
-        taps.put(place, packet.version, _error(packet, icmp, sent, taps._number), str(packet.destination))
+        taps.put(place, frames.ETHERTYPES[packet.version], _error(packet, icmp, sent, taps._number))
         return taps._number
 
     def _arrived(self, numbers: dict[int, Packet]) -> dict[int, object]:
