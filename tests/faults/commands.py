@@ -148,7 +148,10 @@ class Restore(Command):
         lab = self.host.lab
         guard = next(r for r in lab.out("ip", "route").splitlines() if r.startswith("unreachable"))
         self.host.senders.mind(f"/proc/{lab.pid}/ns/net")
-        lab.out("sh", "-ec", f"ip route del {guard}; ip link set {self.first()} down; nft delete table inet calico_rkt")
+        with self.host.senders.silent():
+            lab.out(
+                "sh", "-ec", f"ip route del {guard}; ip link set {self.first()} down; nft delete table inet calico_rkt"
+            )
 
     def first(self) -> str:
         return next(name for name in self.base["links"] if name.startswith("crk"))

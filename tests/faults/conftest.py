@@ -1,7 +1,7 @@
-"""The built file for the tests of this folder: their hosts are made by themselves."""
+"""The built file and a host without more for the tests of this folder; the other hosts are made by themselves."""
 
 from __future__ import annotations
 
-from tests.clients.conftest import binary
+from tests.clients.conftest import bare_lab, binary
 
-__all__ = ["binary"]
+__all__ = ["bare_lab", "binary"]

@@ -6,11 +6,23 @@ every step the kernel and the records say the same as the model, and no packet c
 
 from __future__ import annotations
 
+import itertools
+import os
 import signal
 from enum import Enum
+from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+from hypothesis import seed as with_seed
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from calico_rkt.plugin.errors import Code
 from tests.clients.support.agent import Agent
@@ -22,6 +34,8 @@ from tests.faults.packets import WATCHERS
 from tests.faults.supervisor import Plan
 
 NAMES = ("a", "b", "c")
+STEPS = 15
+_NUMBERS = itertools.count()
 _FULL = "mount -o remount,size=$(($(df --output=used -k /run | tail -1)))k /run"
 _ROOMY = "mount -o remount,size=256m /run"
 _REBOOTED = """
@@ -44,12 +58,35 @@ class Is(Enum):
 
 
 class Histories(RuleBasedStateMachine):
-    """One history on the host that is given to the class before."""
+    """One history on a host that all of them share, until one of them leaves it broken."""
 
-    host: WatchedHost
+    binary: Path
+    made: WatchedHost | None = None
+    steps = 0
+    broken = False
+
+    @property
+    def host(self) -> WatchedHost:
+        assert self.made is not None
+        return self.made
+
+    @classmethod
+    def make(cls) -> None:
+        cls.end()
+        cls.made = WatchedHost(cls.binary, f"calico-rkt-lab-{os.getpid()}-histories{next(_NUMBERS)}")
+        cls.made.lab.write("/run/lab/watchers", WATCHERS)
+
+    @classmethod
+    def end(cls) -> None:
+        made, cls.made = cls.made, None
+        if made is not None:
+            made.close()
 
     @initialize()
     def begin(self) -> None:
+        if self.broken or self.made is None:
+            type(self).make()
+        type(self).broken = True  # until its end
         self.known = dict.fromkeys(NAMES, Is.ABSENT)
         self.full = False
         self.agent: Agent | None = None
@@ -66,6 +103,13 @@ class Histories(RuleBasedStateMachine):
         assert b"Traceback" not in done.stderr, done
         assert b"internal error" not in done.stderr, done
         return done.returncode
+
+    def end_agent(self) -> None:
+        if self.agent is not None and self.agent.process is not None:
+            os.kill(self.agent.pid, signal.SIGKILL)
+            self.agent.process.send_signal(signal.SIGCONT)  # nsenter stopped with its child
+            self.agent.ended()
+        self.agent, self.stopped = None, False
 
     # Calls
 
@@ -148,7 +192,8 @@ class Histories(RuleBasedStateMachine):
     def flush(self) -> None:
         """Somebody's `nft flush ruleset`, mended by whoever comes next: here by a restore at once."""
         self.host.senders.mind(f"/proc/{self.host.lab.pid}/ns/net")
-        self.host.lab.out("nft", "delete", "table", "inet", "calico_rkt")
+        with self.host.senders.silent():
+            self.host.lab.out("nft", "delete", "table", "inet", "calico_rkt")
         status = self.tool("restore")
         assert self.full or status == 0, "restore failed"
         self.host.senders.mind("")
@@ -200,9 +245,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.agent is not None)
     @rule()
     def agent_killed(self) -> None:
-        assert self.agent is not None
-        self.agent.kill()
-        self.agent, self.stopped = None, False
+        self.end_agent()
 
     @precondition(lambda self: self.agent is not None and not self.stopped)
     @rule()
@@ -224,6 +267,7 @@ class Histories(RuleBasedStateMachine):
     def as_the_model_has_it(self) -> None:
         if not hasattr(self, "known"):
             return
+        type(self).steps += 1
         assert not any(self.host.passed().values()), f"open: {self.host.passed()}"
         rows = [r for r in self.host.look()["rows"] if r.startswith("endpoints")]
         recorded = {r.split("'")[3] for r in rows} - {"first"}
@@ -237,8 +281,7 @@ class Histories(RuleBasedStateMachine):
             return
         if self.full:
             self.has_room()
-        if self.agent is not None:
-            self.agent.kill()
+        self.end_agent()
         for one in NAMES:
             self.host.helper("DEL", WEB, one, self.path(one))
             self.host.senders.drop(one)
@@ -248,9 +291,26 @@ class Histories(RuleBasedStateMachine):
         left = {kind: lines for kind, lines in self.host.look().items() if kind in ("links", "rows")}
         assert len([x for x in left["links"] if x.startswith("crk")]) == 1, left
         assert len([r for r in left["rows"] if r.startswith("endpoints")]) == 1, left
+        type(self).broken = False
 
 
-def prepared(host: WatchedHost) -> type[Histories]:
-    """Histories of this host."""
-    host.lab.write("/run/lab/watchers", WATCHERS)
-    return type("HistoriesHere", (Histories,), {"host": host})
+def try_histories(histories: type[Histories], number: int, seed: int | None = None) -> None:
+    """So many of up to STEPS steps each, and fewer steps where one fails; seed: others than every run tries."""
+    machine = histories if seed is None else with_seed(seed)(histories)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=number,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=seed is None,
+            database=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def prepared(binary: Path) -> type[Histories]:
+    """Histories of hosts of their own; end() is for the caller."""
+    return type("HistoriesHere", (Histories,), {"binary": binary})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from tests.clients.support.lab import HOST_V4, HOST_V6, OUTSIDE_V4, OUTSIDE_V6
@@ -59,6 +60,12 @@ class Senders:
         """Send nothing while the host of that namespace has no table, which somebody else took away; "": always."""
         with self._lock:
             self._host = netns
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """While somebody else takes the table away: what is sent just then comes through."""
+        with self._lock:
+            yield
 
     def _may(self) -> bool:
         if not self._host:

@@ -1,7 +1,7 @@
 """Random histories: whatever comes in whatever order, kernel, records and packets are as the model has them.
 
-A failing history is shrunk and printed as the steps that lead there, and tried again by the next run.
-CALICO_HISTORIES=500 tries so many.
+A failing history is shrunk and printed as the steps that lead there. These are the same in each run;
+CALICO_HISTORIES=500 tries more of them, `make prove HARNESS=histories` others.
 """
 
 from __future__ import annotations
@@ -10,30 +10,16 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
-from tests.faults.histories import prepared
-from tests.faults.host import WatchedHost
+from tests.faults.histories import prepared, try_histories
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
 HISTORIES = int(os.environ.get("CALICO_HISTORIES", "6"))
-STEPS = 15
 
 
 def test_every_history_is_as_the_model_has_it(binary: Path):
-    host = WatchedHost(binary, f"calico-rkt-lab-{os.getpid()}-histories")
+    histories = prepared(binary)
     try:
-        run_state_machine_as_test(
-            prepared(host),
-            settings=settings(
-                max_examples=HISTORIES,
-                stateful_step_count=STEPS,
-                deadline=None,
-                database=None,
-                print_blob=True,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        try_histories(histories, HISTORIES)
     finally:
-        host.close()
+        histories.end()

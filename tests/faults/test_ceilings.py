@@ -1,0 +1,86 @@
+"""Ceilings of what calls cost, as counts and sizes: of a process of its own, and of an agent over many calls and idle.
+
+What a call costs the warm agent is in tests/clients/test_counted.py. Who needs more says why, here.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.clients.support.agent import Agent
+from tests.clients.support.caller import Caller
+from tests.faults.host import WEB, WatchedHost
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+MOST = {
+    "ADD": {"all": 180, "fdatasync": 10, "sendto route": 7, "sendto nft": 44, "socket": 5, "clone3": 0},
+    "DEL": {"all": 138, "fdatasync": 5, "sendto route": 2, "sendto nft": 39, "socket": 4, "clone3": 1},
+}
+"""Effects of one call by a process of its own, receiving not counted. Most of nftables' are questions: whether the host
+is closed is asked rule by rule."""
+CALLS = 40
+MORE_MEMORY = 1 << 20
+"""Bytes that an agent may grow by in so many ADDs and DELs, after it has done some."""
+IDLE_SECONDS = 3
+WAKE_UPS = 8
+"""Of all threads of an idle agent in these seconds."""
+
+
+def counted(kinds: list[str]) -> Counter[str]:
+    found = Counter(" ".join(kind.split()[: 2 if kind.startswith("sendto") else 1]) for kind in kinds)
+    found["all"] = sum(n for kind, n in found.items() if not kind.startswith("recv"))
+    return found
+
+
+def test_a_call_by_a_process_of_its_own_stays_below_its_ceilings(binary: Path):
+    host = WatchedHost(binary, "calico-rkt-lab-faults-counted")
+    try:
+        host.netns("c1")
+        for verb, most in MOST.items():
+            reply, watch = host.call(verb, "c1")
+            assert reply.status == 0, reply
+            found = counted(watch.kinds)
+            assert {kind: found[kind] for kind in most if found[kind] > most[kind]} == {}, found
+            assert found["sendto route"], "what is counted was seen"
+    finally:
+        host.close()
+
+
+def status(pid: int, words: str) -> int:
+    """A number of /proc/PID/task/*/status, over all threads."""
+    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(re.findall(rf"^{words}:\s+(\d+)", text, re.MULTILINE)[0]) for text in texts)
+
+
+def memory(pid: int) -> int:
+    return (
+        int(re.findall(r"^Pss_Anon:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)[0]) << 10
+    )
+
+
+def test_an_agent_grows_by_nothing_and_sleeps_while_nobody_calls(bare_lab):
+    agent = Agent(bare_lab).start()
+    cni = Caller(bare_lab)
+    netns = bare_lab.netns("c1")
+
+    def calls(number: int) -> None:
+        for _ in range(number):
+            cni.add(WEB, "c1", netns)
+            cni.delete(WEB, "c1", netns)
+
+    calls(CALLS // 2)
+    before, descriptors = memory(agent.pid), agent.descriptors()
+    calls(CALLS)
+    assert agent.counted("declined_total") == 0, "it has done them all"
+    assert memory(agent.pid) - before <= MORE_MEMORY
+    assert agent.descriptors() <= descriptors + CALLS // 10, "sockets wait for their next use"
+    time.sleep(1)
+    woken = status(agent.pid, "voluntary_ctxt_switches")
+    time.sleep(IDLE_SECONDS)
+    assert status(agent.pid, "voluntary_ctxt_switches") - woken <= WAKE_UPS
