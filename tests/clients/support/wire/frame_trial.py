@@ -145,10 +145,17 @@ def _delivered(made: WireHost) -> Iterator[tuple[socket.socket, int]]:
                 yield one, skip
 
 
+def short_of_patience(made: WireHost) -> None:
+    """Let the host wait a second for the rest of a packet; a minute is usual."""
+    for setting in ("net.ipv4.ipfrag_time=1", "net.netfilter.nf_conntrack_frag6_timeout=1"):
+        made.lab.out("sysctl", "-qw", setting)
+
+
 def fuzzed(binary: Path, folder: Path, seed: int, count: int) -> Counter[str]:
     """Send that many frames of each kind; what came where it may not, or did not come, is an error. What was sent."""
     print(f"WIRE_SEED={seed}")
     with wire_host(binary, folder, HOST, agent=True) as made, made.taps() as taps:
+        short_of_patience(made)
         fuzz = Fuzz(made, taps, seed)
         inner = list(_delivered(made))
         everybody = ["outside", "host", ISOLATED, OPEN, PEER, GUARDED]
@@ -157,7 +164,9 @@ def fuzzed(binary: Path, folder: Path, seed: int, count: int) -> Counter[str]:
         fuzz.wild("outside", [ISOLATED, GUARDED, GUARDED, OPEN], count)
         wanted = fuzz.proper(OPEN, [PEER, "outside", "host"], count // 4)
         wanted |= fuzz.proper("outside", [OPEN, PEER], count // 4)
-        fuzz.settle()
+        end = time.monotonic() + 1.5  # what never came whole is told to its source by then
+        while time.monotonic() < end:
+            fuzz.settle()
         passed = _past_a_port(fuzz, inner)
     for place, number, packet in fuzz.raw:
         sender, made_of = fuzz.sent[number]

@@ -265,9 +265,9 @@ def fragment_pair(ends: tuple[Address, Address], last: int, first: int) -> tuple
     found = []
     for offset, more, body in ((len(head), 0, marked(last)), (0, 1, head)):
         if version == 6:
-            packet = with_header(*ends, _FRAGMENT, struct.pack("!BBHI", 17, 0, offset | more, 7) + body)
+            packet = with_header(*ends, _FRAGMENT, struct.pack("!BBHI", 17, 0, offset | more, last) + body)
         else:
             packet = with_header(*ends, 17, body)
-            packet = _sum4(packet[:4] + struct.pack("!HH", 7, more << 13 | offset // 8) + packet[8:])
+            packet = _sum4(packet[:4] + struct.pack("!HH", last & 0xFFFF, more << 13 | offset // 8) + packet[8:])
         found.append(Frame(ETHERTYPES[version], packet))
     return found[0], found[1]
