@@ -50,7 +50,11 @@ class Objects:
         data = stdout.read(min(size, most))
         left = size + 1 - len(data)
         while left:
-            left -= len(stdout.read(min(left, 1 << 20)))
+            more = len(stdout.read(min(left, 1 << 20)))
+            if not more:  # git ended in the middle of it: what it has of the object is damaged
+                self.close()
+                raise OSError(EIO, f"its object {name[:10]} is damaged: git fsck says more")
+            left -= more
         return data
 
     def has(self, commit: str) -> bool:

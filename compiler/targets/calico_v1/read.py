@@ -79,11 +79,11 @@ def _valid(item: object) -> dict[str, object]:
         rule.keys() <= _KEYS,
         rule["action"] in ("allow", "deny"),
         version in (None, 4, 6) and not isinstance(version, bool),
-        protocol is None or protocol in _PROTOCOLS or _number(protocol, 1, 255),
+        protocol is None or (isinstance(protocol, str) and protocol in _PROTOCOLS) or _number(protocol, 1, 255),
         (protocol, version) not in (("icmp", 6), ("icmpv6", 4)),
         all(_is_tag(rule[key]) for key in ("src_tag", "dst_tag") if key in rule),
         all(_is_net(rule[key], version) for key in ("src_net", "dst_net") if key in rule),
-        all(_is_ports(rule[key]) and protocol in _WITH_PORTS for key in ("src_ports", "dst_ports") if key in rule),
+        all(_is_ports(rule[key]) and str(protocol) in _WITH_PORTS for key in ("src_ports", "dst_ports") if key in rule),
         all(_number(rule[key], 0, 255, text=False) for key in ("icmp_type", "icmp_code") if key in rule),
         "icmp_code" not in rule or "icmp_type" in rule,
     )

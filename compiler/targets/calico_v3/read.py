@@ -120,7 +120,7 @@ def _rule(value: Value, where: str) -> Rule:
     known = {"action", "ipVersion", "protocol", "notProtocol", "icmp", "notICMP", "source", "destination"}
     given = _object(value, where, known)
     action = given.get("action")
-    if action not in {known.value for known in Action}:
+    if not isinstance(action, str) or action not in {known.value for known in Action}:
         raise _bad(f"{where}: action {action!r}")
     ip_version = given.get("ipVersion")
     if ip_version is not None and (not isinstance(ip_version, int) or ip_version not in (4, 6)):

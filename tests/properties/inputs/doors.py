@@ -7,5 +7,6 @@ from tests.properties.inputs.calls import CALLS
 from tests.properties.inputs.cluster import ETCD, HTTP
 from tests.properties.inputs.launcher import LAUNCHER
 from tests.properties.inputs.policy import BUNDLE, OVERRIDE
+from tests.properties.inputs.revisions import GIT
 
-DOORS = (CALLS, OVERRIDE, BUNDLE, AGENT, ETCD, HTTP, LAUNCHER)
+DOORS = (CALLS, OVERRIDE, BUNDLE, GIT, AGENT, ETCD, HTTP, LAUNCHER)

@@ -29,7 +29,8 @@ _LISTED = [
 _BUNDLES = [_POOL, b"---\n".join((_POOL, *_SINGLE[:3])), *_SINGLE[:6], *_LISTED]
 
 
-def _shown(error: CompileError) -> None:
+def shown(error: CompileError) -> None:
+    """It has an error, and can be printed."""
     text = render_diagnostics(error.diagnostics)
     assert any(d.is_error for d in error.diagnostics)
     assert all(line.isprintable() for line in text.split("\n")), text
@@ -39,14 +40,14 @@ def _compile(data: bytes) -> None:
     try:
         compile_for_host(_WEB, {"profiles/web.yaml": data})
     except CompileError as e:
-        _shown(e)
+        shown(e)
 
 
 def _import(data: bytes) -> None:
     try:
         read_bundle("policy.yaml", data)
     except CompileError as e:
-        _shown(e)
+        shown(e)
 
 
 _bytes = st.binary(max_size=40)

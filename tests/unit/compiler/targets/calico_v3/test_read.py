@@ -63,6 +63,8 @@ def test_addresses_without_ip_version_are_about_their_own_family_only():
     [
         "{action: Pass}",
         "{action: allow}",
+        "{action: {a: b}}",
+        "{action: [Allow]}",
         "{acton: Allow}",
         "{}",
         "{action: Allow, action: Deny}",
