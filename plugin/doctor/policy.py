@@ -52,6 +52,12 @@ def _network(name: str, s: NetworkState) -> Check:
             "it is used for nothing: no container can be started there, and after a restore those that run are cut off"
         )
         yield Finding("CR943", ERROR, message, follows, f"calico-rkt apply --take-over {shlex.quote(network)}", place)
+    elif s.state == "unusable":
+        message = s.why or f"the files of network {network!r}{of} can't be used"
+        follows = (
+            "what is published stays in force, and nothing new can be; where nothing is, no container can be started"
+        )
+        yield Finding("CR946", ERROR, message, follows, "calico-rkt check")
 
 
 def forwarding(host: Host) -> Check:

@@ -290,6 +290,7 @@ FAULTS: Mapping[str, tuple[str, Plant, tuple[str, ...]]] = {
             commanded("nft insert rule inet calico_rkt out-web return", "/usr/lib/cni/calico restore"),
         ),
         ("a profile is stale", "CR942", replaced(f"{OVERRIDES}/web.yaml", "Allow", "Deny")),
+        ("an override does not compile", "CR946", replaced(f"{OVERRIDES}/web.yaml", "action: Allow", "action: Alow")),
         ("a profile was edited", "CR943", replaced(f"{PUBLISHED}/web.yaml", "action: Allow", "action: Deny")),
         ("a link is gone", "CR944", link_gone),
         ("a socket that nobody serves", "CR950", commanded(f"python3 -c '{_LISTEN}' {SOCKET}", f"rm -f {SOCKET}")),
