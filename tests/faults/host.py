@@ -161,7 +161,7 @@ class WatchedHost:
         self._eyes.stdin.flush()
         found: Looked = json.loads(self._eyes.stdout.readline())
         found["rules"] = [re.sub(r"packets \d+ bytes \d+", "", line) for line in found["rules"]]
-        found["files"] = [f for f in found["files"] if not f.endswith(("agent.lock", ".sock"))]
+        found["files"] = [f for f in found["files"] if not f.endswith(("agent.lock", ".sock", "attested.json"))]
         found["files"] = [f for f in found["files"] if "/profiles/." not in f]  # half written: the next apply sweeps
         found["routes"] = [r for r in found["routes"] if " out0 " not in r]  # its own address comes when it likes
         found["addresses"] = [a for a in found["addresses"] if not a.startswith("out0 ")]
