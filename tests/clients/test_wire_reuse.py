@@ -29,6 +29,8 @@ ONE = {
     ],
 }
 PEERS = {"type": "host-local", "ranges": [[{"subnet": "10.71.0.0/24"}], [{"subnet": "fd00:71::/64"}]]}
+FIXED = (5000, 80)
+"""The ports of flows that both ends begin: of two that do so at once Linux may drop one."""
 ALL = [{"action": "Allow"}]
 HOST: dict[str, Any] = {
     "networks": [conf("open", ONE), conf("closed", ONE), conf("peers", PEERS)],
@@ -61,17 +63,12 @@ def everything(holders: list[str], others: dict[str, dict[int, Address]]) -> Ite
         fresh = next(ports)
         for version, (other, addresses) in itertools.product((4, 6), others.items()):
             there, here = addresses[version], SHARED[version]
-            ping = (17, (0, 0), SYN) if version == 4 else (17, (5001, 7), SYN)
-            for protocol, (mine, yours), flags in (
-                (17, (5000, 80), SYN),
-                (6, (5000, 80), ACK),
-                (17, (fresh, 80), SYN),
-                ping,
-            ):
+            for protocol, (mine, yours), flags in ((17, FIXED, SYN), (6, FIXED, ACK), (17, (fresh, 80), SYN)):
                 yield Sent(other, there, here, protocol, (mine, yours), flags=flags)
                 for holder in holders:
                     # As an answer to the flow that the other one began, and as one of its own.
-                    yield Sent(holder, here, there, protocol, (yours, mine), flags=flags)
+                    if mine != fresh:
+                        yield Sent(holder, here, there, protocol, (yours, mine), flags=flags)
                     yield Sent(holder, here, there, protocol, (mine, yours + 1), flags=flags)
 
 
@@ -134,7 +131,7 @@ def judged(flown: list[Flown], turns: list[Held]) -> str:
         to = _receiver(f.sent) if sender else turn.container
         assert f.came <= {to}, f"{f}: {turn}"
         assert turn.asked - late <= f.at <= turn.taken + late or not f.came, f"{f}: {turn}"
-        if turn.given <= f.at <= turn.taking - late:
+        if turn.given <= f.at <= turn.taking - late and f.sent.ports not in (FIXED, FIXED[::-1]):
             assert f.came == {to}, f"lost: {f}: {turn}"
     assert arrived
     return f"{len(turns)} holders, {len(flown)} packets, {arrived} arrived"
