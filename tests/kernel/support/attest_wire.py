@@ -84,16 +84,22 @@ class Wire:
             batch: list[int] = []
             tuples: set[tuple[object, ...]] = set()
             for n in left:
-                mine, inverse = _tuples(packets[n])
-                if inverse in tuples or mine in tuples or (packets[n].kind is not Kind.NEW and batch):
+                mine = self._tuples(packets[n])
+                if not tuples.isdisjoint({*mine, *map(_inverse, mine)}) or (packets[n].kind is not Kind.NEW and batch):
                     continue
                 batch.append(n)
-                tuples.add(mine)
+                tuples |= mine
                 if packets[n].kind is not Kind.NEW:
                     break
             out |= dict(zip(batch, self._batch([packets[n] for n in batch]), strict=True))
             left = [n for n in left if n not in out]
         return [out[n] for n in range(len(packets))]
+
+    def _tuples(self, packet: Packet) -> set[tuple[object, ...]]:
+        """The flow's ends, and as they are called behind the host where the source is translated there."""
+        to = packet.destination, packet.dport
+        sources = {packet.source, self.wanted.host[packet.version]} if packet.iif and packet.oif else {packet.source}
+        return {(packet.protocol, packet.icmp, (source, packet.sport), to) for source in sources}
 
     def _batch(self, packets: list[Packet]) -> list[End]:
         self.world.lab.run(self.world.host, ["conntrack", "-F"])
@@ -147,9 +153,9 @@ class Wire:
         return found
 
 
-def _tuples(packet: Packet) -> tuple[tuple[object, ...], tuple[object, ...]]:
-    ends = (packet.source, packet.sport), (packet.destination, packet.dport)
-    return (packet.protocol, packet.icmp, *ends), (packet.protocol, packet.icmp, *ends[::-1])
+def _inverse(tuple_: tuple[object, ...]) -> tuple[object, ...]:
+    protocol, icmp, source, destination = tuple_
+    return protocol, icmp, destination, source
 
 
 def _error(packet: Packet, icmp: tuple[int, int], sent: Sent, number: int) -> bytes:
