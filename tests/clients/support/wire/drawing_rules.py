@@ -48,8 +48,8 @@ def definitions(rng: random.Random, names: Names) -> dict[str, Any]:
 
 
 def list_of_rules(rng: random.Random, names: Names, *, inside_default: bool = False) -> list[Any]:
-    """One direction: none to eight rules, often the default ones among them, often an end that lets things through."""
-    found: list[Any] = [_rule(rng, names, own=inside_default) for _ in range(rng.choice((0, 1, 2, 3, 4, 6, 8)))]
+    """One direction: few rules, or enough to become maps; often the default ones, often an end that lets all on."""
+    found: list[Any] = [_rule(rng, names, own=inside_default) for _ in range(rng.choice((0, 1, 2, 3, 4, 6, 8, 30, 60)))]
     if not inside_default and rng.random() < 0.3:
         found.insert(rng.randint(0, len(found)), "default")
     if found and rng.random() < 0.4:
