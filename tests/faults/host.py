@@ -28,6 +28,9 @@ ALONE, AGENT, LAUNCHER = "alone", "agent", "launcher"
 """Who is watched: the call's own process, the agent that serves it, or the launcher that asked the agent."""
 KILLED = (-9, 137)
 """Exit status of who was ended by SIGKILL, as its parent or a shell has it."""
+ENDED = (*KILLED, -6, 134, 3)
+"""And of who was ended by libnftables: 1.0.6 aborts by an assertion of its own, or exits with 3, where a question to the
+kernel fails. No answer comes then; what is left has to be taken back as after a SIGKILL."""
 Looked = dict[str, list[str]]
 
 
@@ -161,7 +164,9 @@ class WatchedHost:
         self._eyes.stdin.flush()
         found: Looked = json.loads(self._eyes.stdout.readline())
         found["rules"] = [re.sub(r"packets \d+ bytes \d+", "", line) for line in found["rules"]]
-        found["files"] = [f for f in found["files"] if not f.endswith(("agent.lock", ".sock", "attested.json"))]
+        found["files"] = [
+            f for f in found["files"] if not f.endswith(("agent.lock", ".sock", "attested.json", "-journal"))
+        ]
         found["files"] = [f for f in found["files"] if "/profiles/." not in f]  # half written: the next apply sweeps
         found["routes"] = [r for r in found["routes"] if " out0 " not in r]  # its own address comes when it likes
         found["addresses"] = [a for a in found["addresses"] if not a.startswith("out0 ")]

@@ -9,7 +9,7 @@ from typing import Any
 from calico_rkt.plugin.errors import Code
 from tests.clients.support.caller import Reply
 from tests.faults.cases import Case
-from tests.faults.host import KILLED, LAUNCHER, WEB, Looked, WatchedHost
+from tests.faults.host import ENDED, KILLED, LAUNCHER, WEB, Looked, WatchedHost
 from tests.faults.supervisor import KILL, Plan, Watch
 
 NO_FAULT = Case(-1, "", "")
@@ -61,7 +61,7 @@ class Scenario(ABC):
         """Nothing, or one JSON object; an error is one as CNI has it; no traceback."""
         for stream in (reply.stdout, reply.stderr):
             assert b"Traceback" not in stream, reply
-        if reply.status in KILLED:
+        if reply.status in ENDED:
             assert not reply.stdout or reply.json, reply
         elif reply.status and self.case.kind == "write pipe":
             assert not reply.stdout, reply
@@ -95,7 +95,7 @@ class Add(Scenario):
         if reply.status == 0:
             self.attached(reply.json)
             return self.detach()
-        if reply.status not in KILLED:
+        if reply.status not in ENDED:
             self.nothing_left()
         if self.turn % 3 == 0:
             answer = host.helper("ADD", self.conf, name, f"/var/run/netns/{name}")
