@@ -29,4 +29,6 @@ def as_cni_error(error: Exception) -> CniError:
         where = f": {error.filename}" if error.filename else ""
         said = error.strerror or os.strerror(error.errno)
         return CniError(code, f"the system refused a step of this: {said}{where}", "which one: the log has it")
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return CniError(Code.TRY_AGAIN, "the system gives no thread now")
     return CniError(Code.INTERNAL, f"internal error: {type(error).__name__}", str(error)[:200])

@@ -28,9 +28,6 @@ ALONE, AGENT, LAUNCHER = "alone", "agent", "launcher"
 """Who is watched: the call's own process, the agent that serves it, or the launcher that asked the agent."""
 KILLED = (-9, 137)
 """Exit status of who was ended by SIGKILL, as its parent or a shell has it."""
-ENDED = (*KILLED, -6, 134, 3)
-"""And of who was ended by libnftables: 1.0.6 aborts by an assertion of its own, or exits with 3, where a question to the
-kernel fails. No answer comes then; what is left has to be taken back as after a SIGKILL."""
 Looked = dict[str, list[str]]
 
 

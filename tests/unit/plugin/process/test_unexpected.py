@@ -37,3 +37,7 @@ def test_a_fault_of_ours_is_one():
 def test_an_error_that_is_one_already_stays_as_it_is():
     known = CniError(Code.LINK, "the pair")
     assert as_cni_error(known) is known
+
+
+def test_no_thread_is_nothing_of_ours():
+    assert as_cni_error(RuntimeError("can't start new thread")).code == Code.TRY_AGAIN
