@@ -110,7 +110,9 @@ def mend_table() -> bool:
             if found is Standing.CLOSED:
                 raise CniError(Code.IO, "the host is closed, and nothing on it tells who its endpoints are")
             return False
-        if found is Standing.NONE or _is_whole(store):  # most news are no loss, and must not hold calls up
+        if found is Standing.NONE or (
+            not store.is_staged() and _is_whole(store)
+        ):  # most news are no loss, and must not hold calls up
             return False
         with policy_lock(store.run_dir, meanwhile=table.close_first):
             finish_apply(store)
@@ -125,7 +127,7 @@ def mend_table() -> bool:
 
 
 def _is_whole(store: LocalStore) -> bool:
-    if store.unfinished() or table.standing() is not Standing.WHOLE:
+    if table.standing() is not Standing.WHOLE:
         return False
     return all(table.chains_present(object_id(u.network)) for u in store.usage() if u.endpoints)
 

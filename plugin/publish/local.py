@@ -105,7 +105,7 @@ class Local:
 
     def finish_apply(self) -> None:
         """Complete an apply that was killed between its steps; nothing where there is none."""
-        if self.store.unfinished():
+        if self.store.is_staged():
             with policy_lock(self.store.run_dir, meanwhile=table.close_first):
                 local.finish_apply(self.store)
 

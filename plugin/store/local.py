@@ -275,8 +275,15 @@ class LocalStore:
         """Write down a change of several profiles by id, before the kernel gets it; see ProfileFolder."""
         self._profiles.stage(texts)
 
+    def is_staged(self) -> bool:
+        """Whether a change of profiles is written down: somebody is at it, or died at it. Needs no lock."""
+        return self._profiles.is_staged()
+
     def unfinished(self) -> tuple[str, ...]:
-        """The ids of a staged change that is to be committed; one that can't be is told, and stops nothing else."""
+        """The ids of a staged change that is to be committed; one that can't be is told, and stops nothing else.
+
+        Under the policy lock: while somebody applies, half of it is there.
+        """
         ids, problem = self._profiles.unfinished()
         if problem:
             self.note_damage(problem)

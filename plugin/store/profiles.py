@@ -118,6 +118,10 @@ class ProfileFolder:
             manifest = {i: _hash(text.encode()) for i, text in texts.items()}
             atomic.replace(self.folder / _MANIFEST, json.dumps(manifest, sort_keys=True).encode(), 0o644)
 
+    def is_staged(self) -> bool:
+        """Whether a change is written down: somebody is at it, or died at it. Needs no lock, and tells nothing."""
+        return (self.folder / _MANIFEST).exists()
+
     def pending(self) -> tuple[str, ...]:
         """The ids of a staged change that is not committed, sorted; empty when there is none."""
         return tuple(sorted(self._manifest()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from ipaddress import ip_address
 
@@ -13,6 +14,7 @@ from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.model import Endpoint, Key
+from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.publish.local import Local
 from calico_rkt.plugin.store import local
 
@@ -69,3 +71,22 @@ def test_prune_deletes_what_has_no_endpoint_and_goes_on_past_one_that_can_not_be
     assert gone == ("n0", "n10", "n2", "n6", "n8")
     assert [str(stuck) in e.msg for e in failed] == [True]
     assert [i for i in store.published_ids() if i != "n4"] == ["n1", "n11", "n3", "n5", "n7", "n9"]
+
+
+def test_what_somebody_applies_this_moment_is_not_told_as_damage(host, monkeypatch):
+    """Half of it is there: who looks, looks under the lock that the apply holds."""
+    monkeypatch.setattr(table, "close_first", lambda: None)
+    store = host.store
+    text = compile_published(host.known["n1"], files={"n1.yaml": b"network: n1\ningress: []\n"}).text
+    with policy_lock(store.run_dir):
+        store.stage({"n1": text})
+        for staged in store.run_dir.parent.glob("lib/**/n1*next*"):
+            staged.unlink()  # as between two renames
+        waiting = threading.Thread(target=host.finish_apply)
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        assert not store.damaged
+        store.abort()
+    waiting.join(30)
+    assert not store.damaged
