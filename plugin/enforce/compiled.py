@@ -12,7 +12,6 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Published
-from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
 
 if TYPE_CHECKING:
@@ -72,26 +71,28 @@ def enforceable(network_id: str) -> Iterator[None]:
         ) from e
 
 
-def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The scripts of these networks, as table.restore takes them; those whose published profile is missing or unfit."""
+def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, str], dict[str, CniError | None]]:
+    """The scripts of these networks, as table.restore takes them; those whose published profile is missing or unfit.
+
+    Of the unfit ones the reason; None of a missing one.
+    """
     from calico_rkt.compiler.targets.nftables.write import Piece, join_nftables, nftables_piece
 
     pieces: dict[str, Piece] = {}
     scripts: dict[str, str] = {}
-    unfit: list[str] = []
+    unfit: dict[str, CniError | None] = {}
     for network_id in sorted(network_ids):
         try:
             network = store.network(network_id)
             if network is None:
-                unfit.append(network_id)
+                unfit[network_id] = None
                 continue
             with enforceable(network_id):
                 pieces[network_id] = nftables_piece(network)
             scripts[network_id] = to_host_script(network_id, network.endpoint_to_host)
         except CniError as e:
-            LOG.error("network %s stays closed: %s: %s", network_id, e.msg, e.details)
-            unfit.append(network_id)
+            unfit[network_id] = e
     if scripts:
         first = min(scripts)  # one text builds the chains of all; the others' scripts come behind it
         scripts[first] = join_nftables(pieces.values()) + scripts[first]
-    return scripts, tuple(unfit)
+    return scripts, unfit

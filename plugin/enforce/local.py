@@ -52,10 +52,13 @@ def restore_policy(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     """
     table.close_first()
     endpoints = store.endpoints()
-    scripts, closed = in_force(store, {object_id(e.key.network) for e in endpoints} | set(store.published_ids()))
+    scripts, unfit = in_force(store, {object_id(e.key.network) for e in endpoints} | set(store.published_ids()))
     table.build_table([elements_of(e) for e in endpoints], scripts, store.ranges())
     flows.restore_guards(store)
-    return len(endpoints), closed
+    for network_id, reason in unfit.items():
+        if reason is not None:
+            LOG.error("network %s stays closed: %s: %s", network_id, reason.msg, reason.details)
+    return len(endpoints), tuple(unfit)
 
 
 def restore_closed(store: LocalStore) -> bool:
