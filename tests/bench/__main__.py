@@ -1,7 +1,7 @@
 """`make bench`: our figures beside the peers', interleaved in one run, as medians and ratios.
 
-`python3 -m tests.bench review` (or `attach`, `peers`, `phases`, `sizes`) runs one part alone. What attaches runs in
-network and mount namespaces of its own.
+`python3 -m tests.bench review` (or `attach`, `peers`, `phases`, `packets`, `sizes`) runs one part alone. What attaches
+runs in network and mount namespaces of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 INSIDE = "CALICO_RKT_BENCH_INSIDE"
-PARTS = ("attach", "peers", "phases", "sizes", "review")
+PARTS = ("attach", "peers", "phases", "packets", "sizes", "review")
 
 
 def main(wanted: list[str]) -> int:
@@ -30,6 +30,10 @@ def main(wanted: list[str]) -> int:
             unshare = shutil.which("unshare") or "unshare"
             command = [unshare, "-nmp", "--fork", "--mount-proc", "--kill-child", sys.executable, "-m", "tests.bench"]
             status = subprocess.run(command, env=os.environ | {INSIDE: part}, check=False).returncode or status
+    if not wanted or "packets" in wanted:
+        from tests.bench import packets
+
+        status = packets.main() or status
     if not wanted or "sizes" in wanted:
         from tests.bench import sizes
 
