@@ -68,7 +68,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
         if endpoint is None:
             known = store.endpoint(key)
             if known is not None:
-                repeated = _repeated(known, netns, request)
+                repeated = _repeated(known, netns, request, enforcer)
                 if repeated is not None:
                     return answer(repeated)  # that nobody reads it is no reason to take the first one away
                 tear_down(known, store)  # an ADD that was killed half way, or a container that ended without a DEL
@@ -206,8 +206,10 @@ def cmd_status(request: Request, store: Store) -> None:
         raise CniError(Code.NOT_AVAILABLE, f"an ADD can not be served: {e.msg}", e.details) from e
 
 
-def _repeated(known: Endpoint, netns: pair.Netns, request: Request) -> Result | None:
+def _repeated(known: Endpoint, netns: pair.Netns, request: Request, enforcer: Enforcer) -> Result | None:
     """The old result where record, netns and link all still match; None where nothing of it lives or it never finished.
+
+    A DEL that failed at the link has taken the policy's elements away: they are put back.
 
     The number of a namespace that is gone may have been given to the new one.
     """
@@ -231,6 +233,8 @@ def _repeated(known: Endpoint, netns: pair.Netns, request: Request) -> Result | 
             f"{request.ifname} of this container is attached to network {request.conf.name!r} already, but not whole",
             "; ".join(problems) + f"; DEL it first, or free it: calico-rkt gc --attachment {known.key}",
         )
+    if enforcer.check(request.conf, known):
+        enforcer.attach(request.conf, known)
     return from_json(known.result)
 
 
