@@ -31,11 +31,12 @@ from calico_rkt.plugin.enforce.enforcer import Enforcer, enforcer_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.link.sockets import own_netns
-from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import signals, trace
 from calico_rkt.plugin.process.kept import kept
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.process.unexpected import as_cni_error
+from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Store
 
 NO_IPAM = Ipam(type="delegated")
@@ -64,6 +65,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
         )
         routes: tuple[ResultRoute, ...] = ()
         dns, said = NO_DNS, None
+        _no_record_on_error(undo, store, key, nonce)
         endpoint = _plain(request, enforcer, draft)
         if endpoint is None:
             known = store.endpoint(key)
@@ -274,6 +276,12 @@ def _mac_in(prev_result: str, known: Endpoint) -> str:
         if isinstance(interface, dict) and interface.get("sandbox") and interface.get("name") == known.key.ifname:
             return str(interface.get("mac", "")).lower()
     return ""
+
+
+def _no_record_on_error(undo: ExitStack, store: Store, key: Key, nonce: str) -> None:
+    """What a disk says has failed may stand there all the same: sqlite's last write only tidies its journal."""
+    if isinstance(store, LocalStore):
+        _on_error(undo, "take the record back", lambda: store.remove(key, nonce))
 
 
 def _on_error(undo: ExitStack, what: str, act: Callable[[], object]) -> None:
