@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.support.attaching import OVERRIDE, network
+from tests.clients.support.attaching import network
 from tests.clients.support.containerd import containerd
 from tests.clients.support.cri import SECOND, cri
 from tests.clients.support.crictl import crictl
@@ -19,11 +19,12 @@ pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 WEB, BACK = conf("web", pool("10.1.0.0/24")), conf("back", pool("10.2.0.0/24"))
 PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}}
+OVERRIDE = "network: web\ningress:\n  - {action: Allow, protocol: TCP, destination: {ports: [8080]}}\n  - default\n"
 
 
 @pytest.fixture
 def host(bare_lab: Lab, binary: Path) -> Lab:
-    """All of ours is installed, and an override lets one network into the other."""
+    """All of ours is installed, and an override opens a port."""
     make_whole(bare_lab, binary)
     bare_lab.override("web", OVERRIDE)
     return bare_lab

@@ -40,6 +40,8 @@ from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups_of_classe
 
 _MOST = 8
 """Elements for one rule; where the cutting makes more, the rules stay lines."""
+_STEPS = 1000
+"""Pairs of boxes that are looked at for one rule; where it takes more, the elements would be too many, too."""
 _DIMENSIONS = (SOURCE, DESTINATION, SPORT, DPORT, ICMP_TYPE, ICMP_CODE)
 
 
@@ -108,7 +110,7 @@ class _Run:
         self.space = space
         self.count = len(run)
         self.left = _MOST * len(run)
-        self.budget = Budget()
+        self.budget = Budget(_STEPS * len(run))
         self.boxes: list[Box] = []
         self.owners: list[Rule] = []
         self.layers: list[int] = []
