@@ -316,6 +316,7 @@ def test_apply_takes_away_before_it_adds(lab: Lab, old: OldEtcd, both: tuple[str
     assert states(lab) == {"net1": "in step", "net2": "in step"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_apply_that_is_cut_short_is_finished_by_the_next(
     lab: Lab, proxy: Proxy, old: OldEtcd, both: tuple[str, str], when: str

@@ -38,6 +38,7 @@ def test_no_pool_is_looked_through_while_there_is_room(lab: Lab, proxy: Proxy, o
     assert len(old.endpoints()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forever", ["", " forever"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_add_whose_line_is_cut_at_any_request(
@@ -67,6 +68,7 @@ def test_an_add_whose_line_is_cut_at_any_request(
     assert 10 < number < MOST - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forever", ["", " forever"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_del_whose_line_is_cut_at_any_request(

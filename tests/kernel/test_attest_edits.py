@@ -8,7 +8,7 @@ from tests.kernel.support.attested import Attested
 from tests.kernel.support.namespaces import Lab
 
 pytestmark = pytest.mark.kernel
-SEED, EDITS, AIMED = 16, 60, 15
+SEED, EDITS, AIMED = 16, 40, 15
 
 
 def test_what_attest_says_of_an_edit_holds_for_real_packets(tmp_path):

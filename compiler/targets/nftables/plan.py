@@ -40,7 +40,7 @@ from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups_of_classe
 
 _MOST = 8
 """Elements for one rule; where the cutting makes more, the rules stay lines."""
-_STEPS = 1000
+_AT_LEAST, _STEPS = 20_000, 40
 """Pairs of boxes that are looked at for one rule; where it takes more, the elements would be too many, too."""
 _DIMENSIONS = (SOURCE, DESTINATION, SPORT, DPORT, ICMP_TYPE, ICMP_CODE)
 
@@ -81,11 +81,13 @@ def _mappable(rule: Rule) -> bool:
 
 
 def _layer(m: Match) -> int:
-    """The order of writing: what says more comes first."""
-    said = m.icmp is not None and m.icmp.code is not None, m.icmp is not None, m.protocol is not None
-    first = said.index(True) if True in said else len(said)
+    """The order of writing: what says more comes first: of ICMP, of protocols, of nets; and selectors come last."""
+    if m.icmp is not None:
+        return 0 if m.icmp.code is not None else 1
     sides = (m.source, m.destination)
-    return 2 * first + all(side.selector is None and side.not_selector is None for side in sides)
+    chosen = any(side.selector is not None or side.not_selector is not None for side in sides)
+    wide = not any(side.nets for side in sides)
+    return 2 + 4 * (m.protocol is None) + 2 * wide + chosen
 
 
 def _maps(run: Sequence[Rule]) -> list[Map] | None:
@@ -110,7 +112,7 @@ class _Run:
         self.space = space
         self.count = len(run)
         self.left = _MOST * len(run)
-        self.budget = Budget(_STEPS * len(run))
+        self.budget = Budget(_AT_LEAST + _STEPS * len(run))
         self.boxes: list[Box] = []
         self.owners: list[Rule] = []
         self.layers: list[int] = []

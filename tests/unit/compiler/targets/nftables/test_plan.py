@@ -44,13 +44,13 @@ def test_the_plan_is_maps_and_is_proven():
 
 
 def _layers_upside_down(match):
-    return 8 - LAYER(match)
+    return 9 - LAYER(match)
 
 
 @pytest.mark.parametrize(
     ("place", "thought", "wrong"),
     [
-        (planning._Run, "_against", lambda _: dict.fromkeys(((n, a) for n in range(8) for a in Action), 0)),
+        (planning._Run, "_against", lambda _: dict.fromkeys(((n, a) for n in range(20) for a in Action), 0)),
         (planning, "_layer", lambda _: 0),
         (planning, "_layer", _layers_upside_down),
         (planning, "lookups_of_classes", lambda *_: (planning.Lookup(),)),
