@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Caller, addresses
-from tests.clients.support.lab import Lab, conf
+from tests.clients.support.lab import Lab, conf, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -163,6 +163,8 @@ def test_somebody_elses_equal_or_more_specific_route_wins(lab: Lab, cni: Caller,
     cni.add(shared, "c1", lab.netns("c1"))
     theirs, bits = {4: ("10.63.0.200", 32), 6: ("fd00:63::200", 128)}[family]
     lab.out("ip", "address", "add", f"{theirs}/{bits}", "dev", "lo", inside="outside")
+    there = ("ping", "-n", "-c", "1", "-W", "2", theirs)
+    until(lambda: lab.run(*there, inside="outside").returncode == 0, "the neighbour's container answers where it is")
     for route in (SUBNETS[family], {4: "10.63.0.128/25", 6: "fd00:63::/80"}[family], f"{theirs}/{bits}"):
         lab.out("ip", f"-{family}", "route", "add", route, "via", OUTSIDE[family])
         for inside in ("", "c1"):
