@@ -12,7 +12,13 @@ OPENERS = {
     "entries_of": set(),
     "read_all": set(),
     # A baseline that somebody names, a conf that git shows as text where it does not compile, one that is copied.
-    "read_file": {"compiler/cli/accepted.py", "compiler/cli/compile.py", "plugin/publish/kept_confs.py"},
+    # doctor reads what runtimes read, in their folders.
+    "read_file": {
+        "compiler/cli/accepted.py",
+        "compiler/cli/compile.py",
+        "plugin/publish/kept_confs.py",
+        "plugin/doctor/confs.py",
+    },
     "conf_files": set(),
     "read_confs": set(),
     "read_chain": set(),
