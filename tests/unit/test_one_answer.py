@@ -19,9 +19,9 @@ OPENERS = {
         "plugin/publish/kept_confs.py",
         "plugin/doctor/confs.py",
     },
-    "conf_files": set(),
+    "conf_files": {"plugin/doctor/runtimes/podman.py"},  # what is kept for podman
     "read_confs": set(),
-    "read_chain": set(),
+    "read_chain": {"plugin/doctor/confs.py"},
 }
 
 
