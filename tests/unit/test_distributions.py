@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -36,9 +37,11 @@ def ran(*argv: str | Path, cwd: Path, **more: str) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both, built as `make release` does."""
+    """A folder with both, built as `make release` does; one at a time, since setuptools copies beside the sources."""
     folder = tmp_path_factory.mktemp("built")
-    ran(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    with (ROOT / "setup.py").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ran(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
     return folder
 
 
