@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address
@@ -13,7 +12,7 @@ from calico_rkt.compiler.targets.nftables.json_words import value_words
 from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.ruleset import Set
-from calico_rkt.plugin.attest.verdict_maps import VerdictMap
+from calico_rkt.plugin.attest.verdict_maps import VerdictMap, in_range, kind_and_number, range_of
 
 _STATES = {Kind.INVALID: 1, Kind.REPLY: 2, Kind.ERROR: 4, Kind.NEW: 8}
 _UNTRACKED, _NOT_TRACKED = 64, frozenset({*range(130, 138), 143})
@@ -208,21 +207,10 @@ def _is(value: Value, right: Any) -> bool | None:  # noqa: ANN401
 def _is_text(value: Value, text: str) -> bool | None:
     if isinstance(value, str):
         return fnmatchcase(value, text.replace("[", "[[]")) if text.endswith("*") else value == text
-    if isinstance(value, int):
-        lo, dash, hi = text.partition("-")
-        if not lo.isdecimal() or (dash and not hi.isdecimal()):
-            return None
-        return int(lo) <= value <= int(hi or lo)
-    if not isinstance(value, IPv4Address | IPv6Address):
-        return None
-    try:
-        if "-" in text:
-            lo, _, hi = text.partition("-")
-            first, last = ip_address(lo), ip_address(hi)
-            return value.version == first.version and int(first) <= int(value) <= int(last)
-        return value in ip_network(text)
-    except ValueError:
-        return None
+    one, found = kind_and_number(value), range_of(text)
+    if one is None or found is None or bool(one[0]) is not bool(found[0]):
+        return None  # an address and a number can't be compared
+    return in_range(found, one)
 
 
 def _any_bit(value: Value, right: Any) -> bool | None:  # noqa: ANN401

@@ -111,15 +111,12 @@ def _witnessed(table: Table, fate: Fate, everybody: Everybody, wanted: Wanted) -
         if packet.version != everybody.version or ours not in wanted.by_ifname:
             continue
         should = right(wanted, packet)
-        if should is None or should.end not in PASSING:
+        if should is None or not should.passes:
             continue
         found = _fates(table, packet)
         if len(found) == 1 and found[0].end is End.DROP and found[0].where is fate.where:
             what = f"{fate.where} drops what the review allows"
-            span = should.rule.span if should.rule is not None else None
-            return Difference(
-                what, "is dropped", f"{should.end.value}: {should.why}", packet, None, str(fate.where), span
-            )
+            return Difference(what, "is dropped", should.words, packet, None, str(fate.where), should.span)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from calico_rkt.compiler.conf.netconf import Address
-from calico_rkt.plugin.attest.oracle import PASSING, Known, Wanted, right
+from calico_rkt.plugin.attest.oracle import Known, Wanted, right
 from calico_rkt.plugin.attest.outcome import Difference
 from calico_rkt.plugin.attest.packet import Packet
 from calico_rkt.plugin.attest.probes import Hints, packets
@@ -60,8 +60,7 @@ def lost(wanted: Wanted, problems: Sequence[tuple[str, str]]) -> Iterator[Differ
             yield f"{words}: no packet is known that it changes"
             continue
         should = right(wanted, packet)
-        why = f"{should.end.value}: {should.why}" if should is not None else ""
-        span = should.rule.span if should is not None and should.rule is not None else None
+        why, span = (should.words, should.span) if should is not None else ("", None)
         yield Difference(words, "is lost", why, packet, None, words, span)
     if len(told) > _MOST:
         yield f"{len(told) - _MOST} more of host ends, routes and sysctls are not as they should be: calico-rkt status"
@@ -84,7 +83,7 @@ def _allowed(wanted: Wanted, endpoint: Known, words: str) -> Iterator[Packet]:
 
 def _passes(wanted: Wanted, packet: Packet) -> bool:
     should = right(wanted, packet)
-    return should is not None and should.end in PASSING
+    return should is not None and should.passes
 
 
 def all_lost(wanted: Wanted, problems: Sequence[tuple[str, str]]) -> tuple[list[Difference], list[str]]:

@@ -269,8 +269,7 @@ def shown(what: str, packet: Packet, fate: Fate, should: Right) -> Difference:
     """A difference with its witness."""
     passes = fate.end in PASSING
     rule = "; ".join(map(str, _named(fate.handed_on))) if passes else str(fate.where or "")
-    span = should.rule.span if should.rule is not None else None
-    return Difference(what, fate.end.value, f"{should.end.value}: {should.why}", packet, None, rule, span)
+    return Difference(what, fate.end.value, should.words, packet, None, rule, should.span)
 
 
 def _named(rules: Iterable[KernelRule]) -> list[KernelRule | Chain]:

@@ -11,6 +11,7 @@ from functools import cached_property
 from ipaddress import ip_address
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.model import ICMPV6, UDP, Network, Rule, ToHost
 from calico_rkt.plugin.attest.packet import Kind, Packet
@@ -71,6 +72,19 @@ class Right:
     end: End
     why: str
     rule: Rule | None = None
+
+    @property
+    def passes(self) -> bool:
+        return self.end in PASSING
+
+    @property
+    def words(self) -> str:
+        return f"{self.end.value}: {self.why}"
+
+    @property
+    def span(self) -> Span | None:
+        """Where the reviewed rule stands."""
+        return self.rule.span if self.rule is not None else None
 
 
 def right(wanted: Wanted, packet: Packet) -> Right | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from calico_rkt.compiler.targets.nftables.json_words import rule_words, value_words
 
-_Range = tuple[int, int, int]
+Range = tuple[int, int, int]
 """Version of the addresses, 0 of numbers; first and last."""
 
 
@@ -17,18 +17,15 @@ _Range = tuple[int, int, int]
 class VerdictMap:
     """Elements in the order of the listing: no two of them share a packet."""
 
-    elements: tuple[tuple[tuple[_Range, ...], str], ...]
+    elements: tuple[tuple[tuple[Range, ...], str], ...]
 
     def verdict(self, values: Sequence[object]) -> str:
         """`return` or `goto out-web`; empty where no element holds the values, `unknown` where none can be asked."""
-        asked = [_asked(value) for value in values]
+        asked = [kind_and_number(value) for value in values]
         if None in asked:
             return "unknown"
         for ranges, verdict in self.elements:
-            for one, (version, lo, hi) in zip(asked, ranges, strict=True):
-                if one is None or one[0] != version or not lo <= one[1] <= hi:
-                    break
-            else:
+            if all(one is not None and in_range(found, one) for one, found in zip(asked, ranges, strict=True)):
                 return verdict
         return ""
 
@@ -41,20 +38,28 @@ def verdict_map(data: Any) -> VerdictMap | None:  # noqa: ANN401 - nft's JSON
     for found in data["set"]:
         key, verdict = found
         parts = key["concat"] if isinstance(key, dict) and "concat" in key else [key]
-        ranges = [_range(value_words(part)) for part in parts]
+        ranges = [range_of(value_words(part)) for part in parts]
         if None in ranges:
             return None
         elements.append((tuple(r for r in ranges if r is not None), " ".join(rule_words([verdict]))))
     return VerdictMap(tuple(elements))
 
 
-def _asked(value: object) -> tuple[int, int] | None:
+def kind_and_number(value: object) -> tuple[int, int] | None:
+    """An address with its version, a number with 0; None of what is neither."""
     if isinstance(value, IPv4Address | IPv6Address):
         return value.version, int(value)
     return (0, value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _range(text: str) -> _Range | None:
+def in_range(found: Range, one: tuple[int, int]) -> bool:
+    """Whether a number or an address, as kind_and_number has it, is in a range of its kind."""
+    version, lo, hi = found
+    return one[0] == version and lo <= one[1] <= hi
+
+
+def range_of(text: str) -> Range | None:
+    """A number, an address, a CIDR, or all from one to another; None of what is none of these."""
     lo, dash, hi = text.partition("-")
     if lo.isdecimal() and (hi if dash else lo).isdecimal():
         return 0, int(lo), int(hi if dash else lo)

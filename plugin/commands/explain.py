@@ -19,7 +19,6 @@ from calico_rkt.compiler.text.values import BadValueError
 from calico_rkt.plugin.containers.listed import Row, has_records, listed
 from calico_rkt.plugin.containers.meant import End, Kind, meant
 from calico_rkt.plugin.enforce.nft import table
-from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.publish.host_confs import decided
 from calico_rkt.plugin.publish.in_force import world_in_force
 from calico_rkt.plugin.store.local import open_local
@@ -154,7 +153,5 @@ def _shown(party: str, end: End) -> str:
 
 def _standing() -> tuple[str, ...]:
     """What packets meet is another thing where no policy is in force."""
-    found = table.standing()
-    if found in (table.Standing.WHOLE, table.Standing.OLDER):
-        return ()
-    return (f"the nftables table inet {TABLE} is {found.value}: calico-rkt status; calico-rkt restore",)
+    words = table.why_not_in_force()
+    return (f"{words}: calico-rkt status; calico-rkt restore",) if words else ()

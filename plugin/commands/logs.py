@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which", nargs="?", metavar="WHICH", help="a container, an address or a network (default: all lines)"
     )
     parser.add_argument("--since", type=_since, metavar="TIME", help="10m, 2h, 3d ago; 21:00; 2026-11-26; or both")
-    parser.add_argument("-n", "--lines", type=_lines, metavar="N", help="only the last N")
+    parser.add_argument("-n", "--lines", type=options.number_of("lines"), metavar="N", help="only the last N")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is written, until Ctrl-C")
     options.add_confs(parser)
     parser.add_argument(
@@ -111,9 +111,3 @@ def _since(text: str) -> datetime:
         with suppress(ValueError):
             return datetime.fromisoformat(form).replace(tzinfo=None)
     raise argparse.ArgumentTypeError(f"{text!r} is no time: 10m, 2h, 3d, 21:00, 2026-11-26 or '2026-11-26 21:00'")
-
-
-def _lines(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines")
-    return int(text[:9])

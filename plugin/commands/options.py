@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from calico_rkt.compiler.cli import naming
 
@@ -40,6 +41,17 @@ one that the confs name."""
 def add_source(parser: argparse.ArgumentParser) -> None:
     """--from DATASTORE: args.source, empty for the one that the confs name."""
     parser.add_argument("--from", dest="source", default="", metavar="DATASTORE", help="where from")
+
+
+def number_of(things: str) -> Callable[[str], int]:
+    """What reads a positive number of them from a command line."""
+
+    def parsed(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of {things}")
+        return int(text[:9])
+
+    return parsed
 
 
 class _NoRevision(argparse.Action):

@@ -17,7 +17,6 @@ from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.containers.listed import listed
 from calico_rkt.plugin.containers.meant import meant
 from calico_rkt.plugin.enforce.nft import table
-from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.host_confs import decided
@@ -55,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for", dest="seconds", type=_seconds, default=_MINUTE, metavar="SECONDS", help="how long (default: 60)"
     )
-    parser.add_argument("--count", type=_count, default=0, metavar="N", help="end after so many packets")
+    parser.add_argument(
+        "--count", type=options.number_of("packets"), default=0, metavar="N", help="end after so many packets"
+    )
     options.add_confs(parser)
     options.add_profiles(parser)
     parser.add_argument(
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"calico-rkt: {line}", file=sys.stderr)
     source, destination = (meant(word, rows, host.known) for word in (args.source, args.destination))
     if any(r.datastore == LOCAL for r in (*source.rows, *destination.rows)):
-        _warn_of(table.standing())
+        _warn()
     store = open_local()
     try:
         asked = Asked(source, destination, _packets(args), store.ranges())
@@ -105,10 +106,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if seen.dropped or seen.lost or not seen.packets else 0
 
 
-def _warn_of(found: table.Standing) -> None:
+def _warn() -> None:
     """What packets meet says little where no policy is in force."""
-    if found not in (table.Standing.WHOLE, table.Standing.OLDER):
-        words = f"the nftables table inet {TABLE} is {found.value}"
+    if words := table.why_not_in_force():
         print(f"calico-rkt: warning: {words}: calico-rkt status; calico-rkt restore", file=sys.stderr)
 
 
@@ -130,12 +130,6 @@ def _port(text: str) -> PortRange:
         return parse_port(text)
     except BadValueError as e:
         raise argparse.ArgumentTypeError(f"{e.message}; {e.hint}" if e.hint else e.message) from e
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of packets")
-    return int(text[:9])
 
 
 def _seconds(text: str) -> float:

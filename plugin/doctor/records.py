@@ -12,7 +12,7 @@ from pathlib import Path
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding, Place
 from calico_rkt.plugin.doctor.host import Host
 from calico_rkt.plugin.install.manifest import MANIFEST, nearest
-from calico_rkt.plugin.process.log import DEFAULT_FILE
+from calico_rkt.plugin.process.log import log_file
 from calico_rkt.plugin.store.folders import folders
 
 _ROOM, _FILES = 4 << 20, 64
@@ -23,14 +23,10 @@ _HELD = 3.0
 """Seconds after which a lock is held for long."""
 
 
-def _log() -> Path:
-    return Path(os.environ.get("CALICO_RKT_LOG", DEFAULT_FILE))
-
-
 def folder_modes(_: Host) -> Check:
     """Folders of ours that are no folders, or that others may write to."""
     run_dir, lib_dir = folders()
-    for folder, mode in ((run_dir, 0o700), (lib_dir, 0o755), (lib_dir / "profiles", 0o755), (_log().parent, 0o755)):
+    for folder, mode in ((run_dir, 0o700), (lib_dir, 0o755), (lib_dir / "profiles", 0o755), (log_file().parent, 0o755)):
         try:
             found = folder.stat()
         except FileNotFoundError:
@@ -55,13 +51,13 @@ def folder_modes(_: Host) -> Check:
 def _without(folder: Path) -> str:
     if folder == folders()[0]:
         return "every ADD and DEL is refused; containers, table and profiles were not looked at this time"
-    return "calls leave no line there" if folder == _log().parent else "no policy can be published safely"
+    return "calls leave no line there" if folder == log_file().parent else "no policy can be published safely"
 
 
 def space(_: Host) -> Check:
     """File systems of ours that can't be written, or are full."""
     run_dir, lib_dir = folders()
-    for folder in dict.fromkeys((run_dir, lib_dir, _log().parent)):
+    for folder in dict.fromkeys((run_dir, lib_dir, log_file().parent)):
         there = nearest(folder / "x")
         try:
             found = os.statvfs(there)

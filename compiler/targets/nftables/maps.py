@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from calico_rkt.compiler.ir.model import ICMP, SCTP, TCP, UDP, Action
 from calico_rkt.compiler.packets.space import DESTINATION, DPORT, ICMP_CODE, ICMP_TYPE, SOURCE, SPORT, V6
+from calico_rkt.compiler.targets.nftables.peers import Lookup, set_names
 from calico_rkt.compiler.targets.nftables.plan import Map
 
 _KEYS = {
@@ -44,17 +45,14 @@ def words(found: Map) -> str:
 def front(found: Map) -> str:
     """What holds of a packet before the map is asked: `ip saddr @m4-web`, `meta l4proto 47`; perhaps nothing."""
     ip = "ip" if found.version == 4 else "ip6"
-    said = [
-        f"{ip} {end} {sign}@{f'm{found.version}-{name}' if name else f'all{found.version}'}"
-        for end, peers in (("saddr", found.source), ("daddr", found.destination))
-        for sign, names in (("", peers.within), ("!= ", peers.without))
-        for name in names
+    peers = [
+        f"{ip} {end} {sign}{name}"
+        for end, lookup in (("saddr", found.source), ("daddr", found.destination))
+        for sign, ids in (("", lookup.within), ("!= ", lookup.without))
+        for name in set_names(ids, found.version)
     ]
-    if found.protocol is not None and not says_protocol(found):
-        said.append(f"meta l4proto {found.protocol}")
-    if found.version is not None and not said and not says_family(found):
-        said.append(f"meta nfproto ipv{found.version}")
-    return " ".join(said)
+    protocols = (f"meta l4proto {number}" for number in l4proto(found))
+    return " ".join([*peers, *protocols, *(f"meta nfproto {family}" for family in nfproto(found))])
 
 
 def key(found: Map) -> str:
@@ -62,14 +60,17 @@ def key(found: Map) -> str:
     return " . ".join(_key(found, d) for d in found.dimensions)
 
 
-def says_family(found: Map) -> bool:
-    """Whether what the map looks at is of one family only."""
-    return not {SOURCE, DESTINATION, ICMP_TYPE, ICMP_CODE}.isdisjoint(found.dimensions)
+def nfproto(found: Map) -> tuple[str, ...]:
+    """The family, where nothing else that is looked at is of one family only."""
+    peers = found.source != Lookup() or found.destination != Lookup()
+    said = peers or not {SOURCE, DESTINATION, ICMP_TYPE, ICMP_CODE}.isdisjoint(found.dimensions)
+    return () if found.version is None or said else (f"ipv{found.version}",)
 
 
-def says_protocol(found: Map) -> bool:
-    """Whether what the map looks at is of one protocol only."""
-    return not {SPORT, DPORT, ICMP_TYPE, ICMP_CODE}.isdisjoint(found.dimensions)
+def l4proto(found: Map) -> tuple[int, ...]:
+    """The protocol, where nothing that the map is asked by is of one protocol only."""
+    said = not {SPORT, DPORT, ICMP_TYPE, ICMP_CODE}.isdisjoint(found.dimensions)
+    return () if found.protocol is None or said else (found.protocol,)
 
 
 def elements(found: Map) -> Iterator[str]:

@@ -6,12 +6,15 @@ networks that it mentions, the endpoints of any other network, and (for notSelec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.ir.model import Side
 from calico_rkt.compiler.ir.rule_parts import labels_of
-from calico_rkt.compiler.packets.labels import Labels
+
+if TYPE_CHECKING:  # whoever writes lines alone need not load the packet algebra
+    from calico_rkt.compiler.packets.labels import Labels
 
 _OTHER = ""  # no network's id is empty
 
@@ -22,6 +25,11 @@ class Lookup:
 
     within: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+
+
+def set_names(ids: Iterable[str], version: int | None) -> list[str]:
+    """The sets of a Lookup, as rules of an IP version look into them."""
+    return [f"@m{version}-{network_id}" if network_id else f"@all{version}" for network_id in ids]
 
 
 def lookups(side: Side) -> tuple[Lookup, ...]:

@@ -3,8 +3,8 @@
 A packet walks lines one by one (some 40 ns each), and finds its element of a map at once. A map holds disjoint
 boxes only, and decides what it holds; what it does not hold goes on to the next line. So a run of rules becomes maps
 like this: each rule's packets without those that an earlier rule of the other action matches. Rules that say more
-(an ICMP code, an ICMP type, a protocol, a selector) are written first, so what they take need not be cut out of the
-rules that say less: these are cut only by what is written with them or behind them.
+(an ICMP code, an ICMP type, a protocol, nets) are written first, selectors last, so what comes first need not be cut
+out of what follows: rules are cut only by what is written with them or behind them.
 
 A Log stays a line at its place, and so does what is negated in a way that a map can't say; the runs are between these.
 """

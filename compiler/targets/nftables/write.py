@@ -19,7 +19,7 @@ from calico_rkt.compiler.ir.model import ICMP, SCTP, TCP, UDP, Action, Match, Na
 from calico_rkt.compiler.ir.resolved import nets, ports, versions
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.targets.limits import check_limits, refuse
-from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups
+from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups, set_names
 from calico_rkt.compiler.targets.printing import render_template
 
 if TYPE_CHECKING:
@@ -186,17 +186,16 @@ def planned(rules: Sequence[Rule]) -> Iterable[Rule | Map]:
 
 
 def _line_of_map(found: Map) -> _Line:
-    from calico_rkt.compiler.targets.nftables.maps import says_family, says_protocol, words
+    from calico_rkt.compiler.targets.nftables.maps import l4proto, nfproto, words
 
-    peers = bool(found.source != Lookup() or found.destination != Lookup())
     return _Line(
         ip="ip" if found.version == 4 else "ip6",
-        source=_names(found.source.within, found.version),
-        not_source=_names(found.source.without, found.version),
-        destination=_names(found.destination.within, found.version),
-        not_destination=_names(found.destination.without, found.version),
-        l4proto=() if found.protocol is None or says_protocol(found) else (found.protocol,),
-        nfproto=() if found.version is None or peers or says_family(found) else (f"ipv{found.version}",),
+        source=set_names(found.source.within, found.version),
+        not_source=set_names(found.source.without, found.version),
+        destination=set_names(found.destination.within, found.version),
+        not_destination=set_names(found.destination.without, found.version),
+        l4proto=l4proto(found),
+        nfproto=nfproto(found),
         verdict=words(found),
     )
 
@@ -219,10 +218,10 @@ def _line(m: Match, version: int | None, source: Lookup, destination: Lookup, ve
     # nft itself puts the family before an address or an ICMP field, and the protocol before a port.
     return _Line(
         ip="ip" if version == 4 else "ip6",
-        source=[*_names(source.within, version), *_nets(s.nets)],
-        not_source=[*_names(source.without, version), *_nets(s.not_nets)],
-        destination=[*_names(destination.within, version), *_nets(d.nets)],
-        not_destination=[*_names(destination.without, version), *_nets(d.not_nets)],
+        source=[*set_names(source.within, version), *_nets(s.nets)],
+        not_source=[*set_names(source.without, version), *_nets(s.not_nets)],
+        destination=[*set_names(destination.within, version), *_nets(d.nets)],
+        not_destination=[*set_names(destination.without, version), *_nets(d.not_nets)],
         l4proto=() if m.protocol is None or numbers or icmp else (m.protocol,),
         not_l4proto=() if m.not_protocol is None else (m.not_protocol,),
         nfproto=() if version is None or addresses or icmp else (f"ipv{version}",),
@@ -238,10 +237,6 @@ def _line(m: Match, version: int | None, source: Lookup, destination: Lookup, ve
         not_icmp_pair=() if not_icmp is None or not_icmp.code is None else (f"{not_icmp.type} . {not_icmp.code}",),
         verdict=verdict,
     )
-
-
-def _names(ids: Iterable[str], version: int | None) -> list[str]:
-    return [f"@m{version}-{network_id}" if network_id else f"@all{version}" for network_id in ids]
 
 
 def _nets(field: Iterable[Net | NameRef]) -> list[str]:

@@ -134,7 +134,13 @@ def _table_exists() -> bool:
 
 def base_present() -> bool:
     """True when the table is whole, of this build's layout or of an older one."""
-    return standing() in (Standing.WHOLE, Standing.OLDER)
+    return not why_not_in_force()
+
+
+def why_not_in_force() -> str:
+    """How the table stands, in words, where no policy of it is in force; empty where it is."""
+    found = standing()
+    return "" if found in (Standing.WHOLE, Standing.OLDER) else f"the nftables table inet {TABLE} is {found.value}"
 
 
 def chains_present(network_id: str) -> bool:
