@@ -11,7 +11,7 @@
 # make audit      the locked packages against what is known to be vulnerable, where that can be asked
 # make deb        dist/calico-rkt_VERSION_ARCH.deb
 # make release VERSION=x.y.z   gate, commit, tag, dist/ with checksums; DRY=1 only says what it would do
-# make bench      figures beside the peers, as ratios of medians
+# make bench      figures beside the peers, as ratios of medians, in docs/speed.md; PART=attach for one part
 PY := .venv/bin/python
 # Most of a client test's time is waiting; each has a host of its own.
 AT_ONCE := -n 4 --dist worksteal
@@ -75,8 +75,8 @@ audit: setup
 	$(PY) packaging/audit.py
 
 bench: binary
-	@packaging/setup.sh clients
-	$(PY) -m tests.bench
+	@packaging/setup.sh clients bench
+	$(PY) -m tests.bench $(PART)
 
 deb: binary
 	@packaging/setup.sh deb

@@ -1,15 +1,15 @@
 #!/bin/sh
 # Makes .venv ready, and installs Debian's packages that are missing: as root by apt, else it names them.
-# usage: packaging/setup.sh [binary | [clients] [deb]]   ("clients" adds what only the client tests start, "deb" what
-# makes packages; "binary" is what the build of dist/calico needs, and no more)
+# usage: packaging/setup.sh [binary | [clients] [deb] [bench]]   ("clients" adds what only the client tests start, "deb"
+# what makes packages, "bench" what is measured beside us; "binary" is what the build of dist/calico needs, and no more)
 set -eu
 cd "$(dirname "$0")/.."
 
 for part in "$@"; do
     case $part in
-    binary | clients | deb) ;;
+    binary | clients | deb | bench) ;;
     *)
-        echo "setup: there is no part '$part': binary, clients, deb" >&2
+        echo "setup: there is no part '$part': binary, clients, deb, bench" >&2
         exit 2
         ;;
     esac

@@ -42,9 +42,9 @@ def conf(plugin: str, name: str, subnet: str, **more: object) -> bytes:
     return json.dumps({"cniVersion": "1.0.0", "name": name, "type": plugin, "ipam": ipam, **more}).encode()
 
 
-def call(binary: Path, command: str, conf: bytes, container: str) -> float:
+def call(binary: Path, command: str, conf: bytes, container: str, ifname: str = "eth0") -> float:
     """One call that has to succeed."""
-    env = environment(command, container)
+    env = environment(command, container) | {"CNI_IFNAME": ifname}
     begin = time.perf_counter()
     done = subprocess.run([str(binary)], input=conf, env=env, capture_output=True, check=False)
     took = time.perf_counter() - begin

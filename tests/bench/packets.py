@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import socket
 import statistics
 import subprocess
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 from ipaddress import IPv6Network
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from unittest.mock import patch
 
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side
@@ -18,14 +21,15 @@ from calico_rkt.compiler.ir.selector import has
 from calico_rkt.compiler.targets.nftables import write
 from calico_rkt.plugin.enforce.nft import libnftables, table
 from calico_rkt.plugin.enforce.nft.elements import to_host_script
+from tests.bench.report import Report, Row
 from tests.bench.workloads import hierarchical, rules
 from tests.kernel.support import enforce_world as w
 from tests.kernel.support.namespaces import Lab
 
-RULES, PACKETS, ROUNDS, PORT = 10_000, 4_000, 9, 9999
+RULES, PACKETS, CONNECTIONS, ROUNDS, PORT = 10_000, 4_000, 1_000, 9, 9999
+THROUGHPUTS = 7
 ANY = Rule(Action.ALLOW)
 DEFAULT = (Rule(Action.ALLOW, Match(source=Side(selector=has("web")))),)
-BOUNDS = {"new": 1.5, "load": 0.5}
 
 
 def mixed(count: int, seed: int = 3) -> tuple[Rule, ...]:
@@ -54,34 +58,46 @@ def mixed(count: int, seed: int = 3) -> tuple[Rule, ...]:
     return tuple(out)
 
 
-def main() -> int:
-    """Print a line a list: what a packet that opens a flow takes, in nanoseconds, and loading it, in milliseconds."""
+def rows(report: Report) -> None:
     lists = {"nets and ports": rules(hierarchical(RULES)), "a mix": mixed(RULES)}
     with TemporaryDirectory() as folder, Lab() as lab:
-        burst = Path(folder) / "burst"
-        subprocess.run(["cc", "-O2", "-o", burst, Path(__file__).with_name("burst.c")], check=True)
-        world = _World(lab, burst)
-        print(f"{'a packet through':<44} {'new ns':>8} {'to default':>10} {'load ms':>8} {'to lines':>8}")
-        cases: dict[str, tuple[Rule, ...]] = {"the default profile": DEFAULT}
-        for name, found in lists.items():
-            cases |= {f"{RULES:,} rules, {name}, as {form}": (*found, *DEFAULT) for form in ("lines", "maps")}
-        figures = world.measured(cases)
-        base = figures["the default profile"][0]
-        for name, (new, load) in figures.items():
-            lines = figures[name.replace("maps", "lines")][1]
-            ratio, loading = new / base, load / lines
-            late = name.endswith("maps") and (ratio > BOUNDS["new"] or loading > BOUNDS["load"])
-            said = f"{name:<44} {new:>8.0f} {ratio:>10.2f} {load:>8.0f} {loading:>8.2f}"
-            print(f"{said}{'   MISSED' if late else ''}")
-    return 0
+        world = _World(lab, Path(folder))
+        default, *cases = world.measured(
+            [(DEFAULT, True), *(((*found, *DEFAULT), as_maps) for found in lists.values() for as_maps in (False, True))]
+        )
+        for name, lines, maps in zip(lists, cases[::2], cases[1::2], strict=True):
+            here = f"{RULES:,} rules, {name}"
+            report.say(
+                Row(f"a new packet through {here} / the default profile", maps.packet, default.packet, 1.5, "ns")
+            )
+            report.say(Row(f"opening TCP through {here} / the default profile", maps.tcp, default.tcp, 1.4, "ns"))
+            report.say(Row(f"loading {here} / the same as lines", maps.load, lines.load, 0.5))
+            report.say(Row(f"a new packet through {here} / the same as lines", maps.packet, lines.packet, 1.0, "ns"))
+        if shutil.which("iperf3"):
+            ours, none = world.throughput(_script(DEFAULT, as_maps=True))
+            what = "iperf3 through the default profile / through no policy"
+            report.say(Row(what, ours, none, 0.88, "Gbit/s", at_least=True))
+        else:
+            report.lacks("iperf3 is not installed")
+
+
+class Figures(NamedTuple):
+    """Nanoseconds of a packet that opens a flow and of a connect(); milliseconds of loading the rules."""
+
+    packet: float
+    tcp: float
+    load: float
 
 
 class _World(w.World):
     """Two containers of a network, a socket in one of them that reads nothing."""
 
-    def __init__(self, lab: Lab, burst: Path) -> None:
+    def __init__(self, lab: Lab, folder: Path) -> None:
         super().__init__(lab)
-        self.burst = burst
+        self.programs = folder
+        for name in ("burst", "opening"):
+            source = Path(__file__).parent / "programs" / f"{name}.c"
+            subprocess.run(["cc", "-O2", "-o", folder / name, source], check=True)
         with w.inside(lab.host):
             table.build_table([], {"web": _script(DEFAULT, as_maps=True)}, ())
         self.sender, self.receiver = self.joined("web"), self.joined("web")
@@ -90,15 +106,15 @@ class _World(w.World):
         self.silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         self.silent.bind(("", PORT))
 
-    def measured(self, cases: dict[str, tuple[Rule, ...]]) -> dict[str, tuple[float, float]]:
+    def measured(self, cases: Sequence[tuple[tuple[Rule, ...], bool]]) -> list[Figures]:
         """Medians by case, taken in turn: a machine is not as busy all the time."""
-        scripts = {name: _script(found, as_maps=not name.endswith("lines")) for name, found in cases.items()}
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
+        scripts = [_script(found, as_maps=as_maps) for found, as_maps in cases]
+        found: list[list[Figures]] = [[] for _ in cases]
         for _ in range(ROUNDS):
-            for name, script in scripts.items():
+            for figures, script in zip(found, scripts, strict=True):
                 load = self._loaded(script)
-                found[name].append((self._burst(), load))
-        return {name: _medians(figures) for name, figures in found.items()}
+                figures.append(Figures(self._burst(), self._opened(), load))
+        return [Figures(*map(statistics.median, zip(*figures, strict=True))) for figures in found]
 
     def _loaded(self, script: str) -> float:
         with w.inside(self.host):
@@ -109,13 +125,48 @@ class _World(w.World):
     def _burst(self) -> float:
         self.lab.run(self.host, ["conntrack", "-F"])
         ends = self.sender.address[4], self.receiver.address[4]
-        command = [str(self.burst), *ends, str(PORT), str(PACKETS)]
+        return self._from_sender("burst", *ends, str(PORT), str(PACKETS))
+
+    def _opened(self) -> float:
+        self.lab.run(self.host, ["conntrack", "-F"])
+        server = f"/run/netns/{Path(self.receiver.ns).name}"
+        return self._from_sender("opening", server, self.receiver.address[4], str(PORT), str(CONNECTIONS))
+
+    def _from_sender(self, program: str, *argv: str) -> float:
+        command = [str(self.programs / program), *argv]
         return float(self.lab.run(Path(self.sender.ns).name, command, check=True).stdout)
 
+    def throughput(self, script: str) -> tuple[float, float]:
+        """Medians in Gbit/s between the two: through this policy, and with nothing of nftables at all."""
+        figures: dict[str, list[float]] = {script: [], "flush ruleset\n": []}
+        server = ["iperf3", "--server", "--one-off", "--port", str(PORT + 1)]
+        client = ["iperf3", "--json", "--time", "2", "--port", str(PORT + 1), "--client", self.receiver.address[4]]
+        for _ in range(THROUGHPUTS):
+            for policy, found in figures.items():
+                with w.inside(self.host):
+                    libnftables.run_nft("flush ruleset\n")
+                    if policy == script:
+                        table.build_table(
+                            [e.elements("web") for e in (self.sender, self.receiver)], {"web": script}, ()
+                        )
+                with w.inside(self.receiver.ns):
+                    process = subprocess.Popen(server, stdout=subprocess.DEVNULL)
+                try:
+                    self._until_listening()
+                    said = self.lab.run(Path(self.sender.ns).name, client, check=True).stdout
+                    found.append(json.loads(said)["end"]["sum_received"]["bits_per_second"] / 1e9)
+                finally:
+                    process.kill()
+                    process.wait()
+        ours, none = (statistics.median(found) for found in figures.values())
+        return ours, none
 
-def _medians(figures: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    new, load = (statistics.median(column) for column in zip(*figures, strict=True))
-    return new, load
+    def _until_listening(self) -> None:
+        for _ in range(200):
+            if f":{PORT + 1} " in self.lab.run(Path(self.receiver.ns).name, ["ss", "-ltnH"]).stdout:
+                return
+            time.sleep(0.01)
+        raise SystemExit("bench: iperf3 does not listen")
 
 
 def _script(found: tuple[Rule, ...], *, as_maps: bool) -> str:

@@ -1,92 +1,127 @@
-"""Other plugins' ADD and DEL in turn with ours, policy included where they have one: `python3 -m tests.bench peers`."""
+"""Others' ADD with policy, and the kernel's part alone, in turn with ours, which has an agent."""
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from tests.bench import host
+from tests.bench.report import Report, Row
 
 ROUNDS = 40
 _CNI = Path("/usr/lib/cni")
-_BRIDGE = {"type": "bridge", "bridge": "bench0", "isGateway": True}
-_FIREWALL = {"type": "firewall", "ingressPolicy": "same-bridge"}
-Chain = Sequence[tuple[Path, Mapping[str, Any]]]
+_NETAVARK = Path("/usr/lib/podman/netavark")
+_SOURCE = Path(__file__).parent / "programs" / "floor.c"
+_FLOOR = Path("/run/bench-floor")
+_FIRST_INDEX = 500_000
+Add = Callable[[int, str], float]
+"""A round's number and a namespace's name in, seconds out."""
 
 
-def main() -> int:
-    """Print a table; each round calls every plugin once, so that all have the same neighbours on a busy machine."""
-    host.prepare()
-    os.environ.update(host.ENVIRON)
-    ours: Chain = [(host.OURS, {"type": "calico", "ipam": _pool(1)})]
-    chains: dict[str, Chain] = {
-        "calico-rkt, no agent": ours,
-        "ptp": [(_CNI / "ptp", {"type": "ptp", "ipam": _pool(2)})],
-        "bridge": [(_CNI / "bridge", {**_BRIDGE, "ipam": _pool(3)})],
-        "bridge, firewall same-bridge": [
-            (_CNI / "bridge", {**_BRIDGE, "bridge": "bench1", "ipam": _pool(4)}),
-            (_CNI / "firewall", _FIREWALL),
-        ],
+def rows(report: Report) -> None:
+    subprocess.run(["cc", "-O2", "-static", "-o", _FLOOR, _SOURCE], check=True)
+    for line in ("add table inet floor", "add set inet floor ends { type ipv4_addr; }"):
+        subprocess.run(["nft", line], check=True)
+    others: dict[str, tuple[Add, float]] = {
+        "the kernel's part alone, a static C program": (_floor, 1.5),
+        "bridge + host-local": (_chained("bench0", 3), 1.0),
+        "bridge + host-local + firewall, same-bridge": (_chained("bench1", 4, {"type": "firewall"}), 0.06),
     }
-    cold = _measured({name: chains[name] for name in ("calico-rkt, no agent", "ptp")}, ROUNDS // 4)
-    del chains["calico-rkt, no agent"]
+    if _NETAVARK.exists():
+        others["netavark, isolate"] = (_netavark, 0.06)
+    else:
+        report.lacks("netavark is not installed")
     with host.agent():
-        warm = _measured({"calico-rkt": ours, **chains}, ROUNDS)
-    print(f"peers: medians of {ROUNDS}, every plugin once a round, in ms, and beside ours in the same rounds")
-    print(f"{'plugin':<32}{'ADD':>8}{'DEL':>8}{'ADD/ours':>11}")
-    for found, base in ((warm, "calico-rkt"), (cold, "calico-rkt, no agent")):
-        for name, (add, delete) in found.items():
-            if found is warm or name == base:
-                print(f"{name:<32}{add:>8.1f}{delete:>8.1f}{add / found[base][0]:>11.2f}")
-    return 0
+        ours, theirs = _measured({name: add for name, (add, _) in others.items()})
+    for name, (_, bound) in others.items():
+        report.say(Row(f"ADD / {name}", ours, theirs[name], bound))
 
 
-def _pool(n: int) -> dict[str, Any]:
-    own = {} if n == 1 else {"dataDir": "/run/host-local"}
-    return {"type": "host-local", "subnet": f"10.{90 + n}.0.0/16", **own}
-
-
-def _measured(chains: Mapping[str, Chain], rounds: int) -> dict[str, tuple[float, float]]:
-    """Median milliseconds of ADD and DEL; the first round, in which tables and bridges are made, does not count."""
-    took: dict[str, list[tuple[float, float]]] = {name: [] for name in chains}
-    for n in range(rounds + 1):
-        for place, (name, chain) in enumerate(chains.items()):
+def _measured(others: Mapping[str, Add]) -> tuple[float, dict[str, float]]:
+    """Medians in milliseconds; each round calls each once, and the first, in which bridges are made, does not count."""
+    took: dict[str, list[float]] = {"": [], **{name: [] for name in others}}
+    calls: dict[str, Add] = {"": _ours, **others}
+    for n in range(ROUNDS + 1):
+        for place, (name, add) in enumerate(calls.items()):
             container = f"peer-{n}-{place}"
             host.netns("add", [container])
-            pair = _called(name, chain, container)
+            seconds = add(n, container)
+            if name == "":
+                host.call(host.OURS, "DEL", _OURS, container)
             host.netns("del", [container])
             if n:
-                took[name].append(pair)
-    return {
-        name: (1000 * statistics.median(a for a, _ in pairs), 1000 * statistics.median(d for _, d in pairs))
-        for name, pairs in took.items()
+                took[name].append(seconds)
+    found = {name: statistics.median(figures) * 1e3 for name, figures in took.items()}
+    return found.pop(""), found
+
+
+_OURS = host.conf("calico", "peers", "10.91.0.0/16")
+
+
+def _ours(_: int, container: str) -> float:
+    return host.call(host.OURS, "ADD", _OURS, container)
+
+
+def _floor(n: int, container: str) -> float:
+    argv = f"/run/netns/{container} floor{n} {_FIRST_INDEX + n} 10.92.{n // 250}.{n % 250 + 1}".split()
+    return host.wall(str(_FLOOR), *argv)
+
+
+def _chained(bridge: str, number: int, *more: Mapping[str, Any]) -> Add:
+    """A list of the reference plugins, each a process, as libcni calls them."""
+    ipam = {"type": "host-local", "subnet": f"10.{90 + number}.0.0/16", "dataDir": "/run/host-local"}
+    first = {"type": "bridge", "bridge": bridge, "isGateway": True, "ipam": ipam}
+    same = {"ingressPolicy": "same-bridge"} if more else {}
+
+    def add(_: int, container: str) -> float:
+        previous: dict[str, Any] = {}
+        begun = time.perf_counter()
+        for one in (first, *more):
+            given = {"cniVersion": "1.0.0", "name": bridge, **one, **same}
+            given |= {"prevResult": previous} if previous else {}
+            env = host.environment("ADD", container)
+            argv = [str(_CNI / str(one["type"]))]
+            done = subprocess.run(argv, input=json.dumps(given).encode(), env=env, capture_output=True, check=False)
+            if done.returncode:
+                sys.exit(f"bench: {argv[0]}: {done.stdout.decode()}{done.stderr.decode()}")
+            previous = json.loads(done.stdout)
+        return time.perf_counter() - begun
+
+    return add
+
+
+def _netavark(n: int, container: str) -> float:
+    """netavark as podman calls it, but for the address, which podman has chosen before."""
+    name, subnet = "bench", "10.97.0.0/16"
+    network = {
+        "name": name,
+        "id": sha256(name.encode()).hexdigest(),
+        "driver": "bridge",
+        "network_interface": "podman7",
+        "subnets": [{"subnet": subnet, "gateway": "10.97.0.1"}],
+        "ipv6_enabled": False,
+        "internal": False,
+        "dns_enabled": False,
+        "options": {"isolate": "true"},
+        "ipam_options": {"driver": "host-local"},
     }
-
-
-def _called(name: str, chain: Chain, container: str) -> tuple[float, float]:
-    """Seconds of a chain's ADD and of its DEL, each plugin a process, as libcni calls them."""
-    head = {"cniVersion": "1.0.0", "name": "".join(c for c in name if c.isalpha())}
-    previous: dict[str, Any] = {}
-    begin = time.perf_counter()
-    for binary, conf in chain:
-        more = {"prevResult": previous} if previous else {}
-        previous = json.loads(_call(binary, "ADD", {**head, **conf, **more}, container))
-    between = time.perf_counter()
-    for binary, conf in reversed(chain):
-        _call(binary, "DEL", {**head, **conf, "prevResult": previous}, container)
-    return between - begin, time.perf_counter() - between
-
-
-def _call(binary: Path, command: str, conf: Mapping[str, Any], container: str) -> bytes:
-    env = host.environment(command, container)
-    done = subprocess.run([str(binary)], input=json.dumps(conf).encode(), env=env, capture_output=True, check=False)
+    asked = {
+        "container_id": sha256(container.encode()).hexdigest(),
+        "container_name": container,
+        "networks": {name: {"interface_name": "eth0", "static_ips": [f"10.97.{n // 250}.{n % 250 + 2}"]}},
+        "network_info": {name: network},
+    }
+    argv = [str(_NETAVARK), "--config", "/run/bench-netavark", "setup", f"/run/netns/{container}"]
+    begun = time.perf_counter()
+    done = subprocess.run(argv, input=json.dumps(asked).encode(), capture_output=True, check=False)
+    took = time.perf_counter() - begun
     if done.returncode:
-        sys.exit(f"bench: {binary.name} {command}: {done.stdout.decode()}{done.stderr.decode()}")
-    return done.stdout
+        sys.exit(f"bench: netavark: {done.stdout.decode()}{done.stderr.decode()}")
+    return took

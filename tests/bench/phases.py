@@ -6,7 +6,6 @@ function, timed around its calls; what it calls of another phase counts there al
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import time
@@ -21,10 +20,11 @@ from calico_rkt.plugin.link import pair
 from calico_rkt.plugin.process import log
 from calico_rkt.plugin.store import local
 from tests.bench import host
-from tests.bench.attach import AT_ONCE, ENDPOINTS, LEASES, fill
 from tests.bench.host import PEER, conf, netns
+from tests.bench.timing import fill
 
 ROUNDS = 100
+AT_ONCE, ENDPOINTS, LEASES = 16, 2000, 60_000
 PHASES: tuple[tuple[str, Any, str], ...] = (
     ("the conf is read", sys.modules[__name__], "parse_request"),
     ("the log is opened", dispatch, "open_log"),
@@ -149,9 +149,7 @@ def at_once() -> None:
     print(f"one ptp ADD {e:.1f}, one ptp DEL {f:.1f}")
 
 
-def main() -> int:
-    host.prepare()
-    os.environ.update(host.ENVIRON)
+def show_all() -> None:
     log.share_log()
     netns("add", ["first", "other"])
     few, full = conf("calico", "few", "10.93.0.0/16"), conf("calico", "full", "10.95.0.0/16")
@@ -159,9 +157,8 @@ def main() -> int:
     call("ADD", "other", full)
     cases = {"one endpoint": measure(few)}
     at_once()
-    fill("full", "10.95.0.0/16")
+    fill("full", "10.95.0.0/16", LEASES)
     cases[f"{LEASES:,} leases"] = measure(full)
     many(few)
     cases[f"{ENDPOINTS:,} endpoints"] = measure(few)
     show(cases)
-    return 0

@@ -15,12 +15,11 @@ import pytest
 from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Caller
 from tests.clients.support.lab import Lab, conf, pool, until
+from tests.clients.support.strace import WAITING, served
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 WARM = 4
-WAITING = ("futex", "poll")
-"""How often a thread waits for others is for the machine to say."""
 CALLS = {"ADD": 198, "DEL": 145}
 """System calls; two thirds of them are sqlite's."""
 ASKED = {"ADD": 7, "DEL": 3}
@@ -31,21 +30,6 @@ elements, the host's end up; at DEL the generation, the host's end, the elements
 @pytest.fixture
 def lab(bare_lab: Lab) -> Lab:
     return bare_lab
-
-
-def served(trace: str) -> list[list[str]]:
-    """The system calls of each call that came, in the order in which they ended."""
-    found, open_ones = [], {}
-    for line in trace.splitlines():
-        thread, _, text = line.partition(" ")
-        text = text.strip()
-        if text.startswith("accept4(") and "= -1" not in text:
-            open_ones[thread] = [text]
-        elif thread in open_ones and text.startswith("epoll_wait("):
-            found.append(open_ones.pop(thread))
-        elif thread in open_ones and "resumed>" not in text:
-            open_ones[thread].append(text)
-    return found
 
 
 def test_a_plain_add_and_del_stay_below_their_ceilings(lab: Lab, cni: Caller) -> None:
