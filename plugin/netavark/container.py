@@ -43,11 +43,27 @@ def _publishes(chain: Chain, asked: Container) -> bool:
         LOG.warning("network %r publishes no port (%s): its conf lists no portmap", chain.name, asked.ports[0])
         return False
     others = [key for key in publishing(asked.key.container) if key != asked.key]
-    if any(_order(key) < _order(asked.key) for key in others):
-        return False
-    for key in others:
-        unpublish(key)
-    return True
+    if not others:
+        return True
+    first, *later = sorted([asked.key, *others], key=_order)
+    _say_which(first, later[0])
+    if first == asked.key:
+        for key in others:
+            unpublish(key)
+    return first == asked.key
+
+
+def _say_which(first: Key, other: Key) -> None:
+    """Podman 5 gives a container's interfaces their names in any order, so whose policy decides would be chance."""
+    LOG.warning(
+        "the ports are published by network %r (%s), whose policy decides on them, not by %r (%s): podman 5 may number "
+        "them in any order; to choose: --network %s:interface_name=eth0",
+        first.network,
+        first.ifname,
+        other.network,
+        other.ifname,
+        first.network,
+    )
 
 
 def _order(key: Key) -> tuple[int, str]:

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
 WEB = conf("web", pool("10.1.0.0/24"))
 FRONT = conf("frontend", pool("10.2.0.0/24", "2001:db8:2::/64"))
 SHUT = conf("shut", pool("10.3.0.0/24"))
+IN_ORDER = ";".join(f"{name}:interface_name=eth{n}" for n, name in enumerate(("shut", "web", "frontend")))
 PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}}
 OVERRIDE = """network: web
 ingress:
@@ -74,9 +75,10 @@ def test_packets_pass_as_explain_says_and_nothing_is_left(podman: Podman5) -> No
 
 
 def test_a_published_port_opens_with_an_override_and_is_published_once(podman: Podman5) -> None:
-    """netavark tells each network of a container all of its ports."""
+    """netavark tells each network of a container all of its ports; podman 5 numbers interfaces in any order."""
     host = podman.host
-    podman.run("shut;web;frontend", "server", *SERVE, options=("-p", "8001:8080", "-p", "8002-8003:9090-9091"))
+    said = podman.run(IN_ORDER, "server", *SERVE, options=("-p", "8001:8080", "-p", "8002-8003:9090-9091"))
+    assert "published by network 'shut' (eth0), whose policy decides on them, not by 'web' (eth1)" in said
     address = podman.address("server")
     until(lambda: host.fetch(address, 9090), "the host reaches its containers")
     mapped = [line for line in host.out("iptables", "-t", "nat", "-S").splitlines() if "--to-destination" in line]
@@ -90,6 +92,21 @@ def test_a_published_port_opens_with_an_override_and_is_published_once(podman: P
     assert not host.fetch(HOST_V4, 8002, inside="outside", wait=1), "published, but not let in"
     podman.stop("server")
     assert "--to-destination" not in host.out("iptables", "-t", "nat", "-S")
+    assert host.left() == {}
+
+
+def test_the_policy_of_the_first_interface_s_network_decides_on_published_ports(podman: Podman5) -> None:
+    host = podman.host
+    options = ("-p", "8001:8080")
+    for networks, first, other, opens in (
+        ("shut:eth1;web:eth0", "web", "shut", True),
+        ("shut:eth0;web:eth1", "shut", "web", False),
+    ):
+        said = podman.run(networks.replace(":eth", ":interface_name=eth"), "server", *SERVE, options=options)
+        assert f"published by network {first!r} (eth0), whose policy decides on them, not by {other!r} (eth1)" in said
+        until(lambda: host.fetch(podman.address("server"), 8080), "the host reaches its containers")
+        assert host.fetch(HOST_V4, 8001, inside="outside", wait=30 if opens else 1) is opens
+        podman.stop("server")
     assert host.left() == {}
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.support.lab import OUTSIDE_V6
 from tests.clients.support.wire.drawing import new_seed
 from tests.clients.support.wire.host import wire_host
 from tests.clients.support.wire.kept import KEPT, cases, packet_of
 from tests.clients.support.wire.trial import Tried, mismatches, one_policy, tried
+from tests.clients.support.wire.ways import lay, prove
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -53,3 +55,18 @@ def test_a_rule_that_nobody_reviewed_is_found(binary: Path, tmp_path: Path) -> N
         _, wrong = one_policy(made, taps, random.Random(1), kept["host"], 100)
         assert wrong
         assert all(m.sent.protocol == 6 and m.expected and not m.came for m in wrong)
+
+
+def test_a_way_that_carries_nothing_is_told_from_a_rule(binary: Path, tmp_path: Path) -> None:
+    kept = json.loads((KEPT / "invalid-whatever-rules-say.json").read_text())
+    with wire_host(binary, tmp_path / "files", kept["host"], agent=True) as made, made.taps() as taps:
+        where = {place: e.addresses for place, e in made.endpoints.items()}
+        uplink = (f"{OUTSIDE_V6}/64", "dev", "out0", "nodad")
+        made.lab.out("ip", "address", "del", *uplink[:-1], inside="outside")
+        made.lab.out("ip", "neigh", "del", OUTSIDE_V6, "dev", "out0")
+        with pytest.raises(
+            AssertionError, match=r"ways that carry nothing at all: host to outside \(2001:[0-9a-f:]*\)$"
+        ):
+            prove(taps, where, patience=0)
+        made.lab.out("ip", "address", "add", *uplink, inside="outside")
+        lay(made.lab)

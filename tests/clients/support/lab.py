@@ -45,12 +45,18 @@ ip address add 192.0.2.1/24 dev out0
 ip address add 2001:db8:ffff::1/64 dev out0 nodad
 ip -n outside address add 192.0.2.9/24 dev out0
 ip -n outside address add 2001:db8:ffff::9/64 dev out0 nodad
+echo 0 >/proc/sys/net/ipv6/conf/out0/accept_dad
+ip netns exec outside sh -c 'echo 0 >/proc/sys/net/ipv6/conf/out0/accept_dad'
 ip link set out0 up
 ip -n outside link set out0 up
 ip -n outside route add default via 192.0.2.1
 ip -n outside route add default via 2001:db8:ffff::1
 """
-"""A shell's part: the namespace `outside`, where the host's uplink ends; HOST_V4 and OUTSIDE_V4 are its ends."""
+"""A shell's part: the namespace `outside`, where the host's uplink ends; HOST_V4 and OUTSIDE_V4 are its ends.
+
+Its link-local addresses are there at once, too: until they are, some two seconds, Linux asks for no neighbour of what
+it forwards.
+"""
 
 # The shell is PID 1 of a PID namespace: whatever a runtime leaves running dies with it. It reads its outer
 # PID before /proc becomes the namespace's own. /etc keeps the host's files as links, beside folders of ours.

@@ -43,9 +43,11 @@ class Podman5(DebianPodman):
             self.host.write(f"{folder}/10-{name}.conf", json.dumps(conf))
         self.out("network", "create", "--driver", "calico", name)
 
-    def run(self, networks: str, name: str, *argv: str, options: tuple[str, ...] = ()) -> None:
-        """Start a container in one network, or in several with commas between."""
-        self.out(*self.running(networks, name, *argv, options=options))
+    def run(self, networks: str, name: str, *argv: str, options: tuple[str, ...] = ()) -> str:
+        """Start a container in one network, or in several with semicolons between; what is said on stderr."""
+        done = self(*self.running(networks, name, *argv, options=options))
+        assert done.returncode == 0, f"podman run {networks} {name}: {done.stderr.decode()}"
+        return done.stderr.decode()
 
     def running(self, networks: str, name: str, *argv: str, options: tuple[str, ...] = ()) -> list[str]:
         """The arguments of that."""

@@ -20,7 +20,8 @@ from calico_rkt.compiler.workspace.folder import open_folder
 from tests.clients.support.agent import LOG, Agent
 from tests.clients.support.caller import Caller, addresses
 from tests.clients.support.commands import tool
-from tests.clients.support.lab import OUTSIDE_V4, OUTSIDE_V6, OVERRIDES, Lab
+from tests.clients.support.lab import OVERRIDES, Lab
+from tests.clients.support.wire import ways
 from tests.clients.support.wire.meaning import Endpoint, Meaning
 from tests.clients.support.wire.taps import Taps
 
@@ -36,8 +37,7 @@ class WireHost:
         self._cni = Caller(lab)
         self._confs = {c["name"]: c for c in host["networks"]}
         self.endpoints: dict[str, Endpoint] = {}
-        for family, via in (("-4", OUTSIDE_V4), ("-6", OUTSIDE_V6)):
-            lab.out("ip", family, "route", "add", "default", "via", via)
+        ways.lay(lab)
         lab.out("sysctl", "-qw", f"net.netfilter.nf_conntrack_checksum={int(host['checksums'])}")
         for number, conf in enumerate(host["networks"]):
             lab.write(f"{CONFS}/{number}.conf", json.dumps(conf))
@@ -98,10 +98,21 @@ class WireHost:
     def namespace(self, container: str) -> str:
         return str(self.lab.path(f"/run/netns/{container}"))
 
-    def taps(self) -> Taps:
-        """Wires to all that are there now."""
-        places = {place: (self.namespace(place.partition("/")[0]), place.partition("/")[2]) for place in self.endpoints}
-        return Taps(self.lab, {**places, "outside": (self.namespace("outside"), "out0")})
+    @contextlib.contextmanager
+    def taps(self) -> Iterator[Taps]:
+        """Wires to all that are there now, which carry packets before and after: what did not come tells something."""
+        there = dict(self.endpoints)
+        places = {place: (self.namespace(place.partition("/")[0]), place.partition("/")[2]) for place in there}
+        with Taps(self.lab, {**places, "outside": (self.namespace("outside"), "out0")}) as made:
+            self._prove(made, there)
+            self.forget_flows()
+            try:
+                yield made
+            finally:
+                self._prove(made, there)
+
+    def _prove(self, taps: Taps, there: Mapping[str, Endpoint]) -> None:
+        ways.prove(taps, {place: e.addresses for place, e in there.items() if self.endpoints.get(place) == e})
 
     def forget_flows(self) -> None:
         """So that no packet of the next batch is a part of a flow of this one."""
