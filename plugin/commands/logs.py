@@ -14,7 +14,7 @@ from calico_rkt.compiler.cli.formats.json_document import json_line
 from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.containers.listed import Row, has_records, listed
-from calico_rkt.plugin.containers.log_lines import About, Record, coming, end_of, kept
+from calico_rkt.plugin.containers.log_lines import About, Record, at_end, coming, kept
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import log_file
 from calico_rkt.plugin.publish.host_confs import decided
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     about = _about(args) if args.which is not None else None
     if not path.exists() and not args.follow:
         raise CniError(Code.IO, f"there is no log at {path}", "no call was logged yet, or CALICO_RKT_LOG names another")
-    begin = end_of(path)  # before it is read: a line that is written meanwhile comes twice rather than never
+    end = at_end(path) if args.follow else None  # a line that is written meanwhile comes twice rather than never
     try:
         found: Iterator[Record] = (r for r in kept(path) if _is_wanted(r, args, about)) if path.exists() else iter(())
         printed = 0
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             _print(record, args.format)
         if args.follow:
             with suppress(KeyboardInterrupt):
-                for record in coming(path, begin):
+                for record in coming(path, end):
                     if _is_wanted(record, args, about):
                         printed += 1
                         _print(record, args.format)
@@ -105,7 +105,8 @@ def _print(record: Record, style: str) -> None:
 
 def _since(text: str) -> datetime:
     if ago := _AGO.match(text):
-        return datetime.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})  # noqa: DTZ005 - the log has local time
+        now = datetime.now().replace(microsecond=0)  # noqa: DTZ005 - the log has local time, and here whole seconds
+        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     today = datetime.now().date()  # noqa: DTZ005 - as above
     for form in (text, f"{today} {text}"):
         with suppress(ValueError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 _BEGINS = re.compile(r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (?P<process>\d+) (?P<level>[A-Z]+) (?P<text>.*)")
 _ROTATED = re.compile(r"\.(\d+)(?:\.gz)?\Z")
@@ -74,33 +76,42 @@ def records(lines: Iterable[str]) -> Iterator[Record]:
         yield current
 
 
-Place = tuple[int, int]
-"""Where a log stands: the file's inode, and its size."""
-
-
-def end_of(path: Path) -> Place:
-    """Where it ends now."""
+def at_end(path: Path) -> BinaryIO | None:
+    """The log's file, open at where it ends now; None where there is none yet."""
     try:
-        at = path.stat()
+        file = path.open("rb")
     except FileNotFoundError:
-        return 0, 0
-    return at.st_ino, at.st_size
+        return None
+    file.seek(0, os.SEEK_END)
+    return file
 
 
-def coming(path: Path, begin: Place) -> Iterator[Record]:
-    """What is written from there on, for ever; a file that logrotate moved away is read on in the new one."""
-    inode, offset = begin
-    while True:
-        time.sleep(_PAUSE)
-        try:
-            now = path.stat()
-        except FileNotFoundError:
-            continue
-        if now.st_ino != inode or now.st_size < offset:
-            offset, inode = 0, now.st_ino
-        if now.st_size > offset:
-            with path.open("rb") as file:
-                file.seek(offset)
-                whole = file.read().rpartition(b"\n")[0]
-            offset += len(whole) + 1 if whole else 0
-            yield from records(whole.decode(errors="replace").splitlines())
+def coming(path: Path, file: BinaryIO | None) -> Iterator[Record]:
+    """What is written from where the file is open on, for ever: the end of what logrotate moved away, then the new."""
+    begun = b""
+    try:
+        while True:
+            time.sleep(_PAUSE)
+            new = _new_at(path, file)  # before the old one is read: nobody writes to it later than that
+            if file is not None:
+                if os.fstat(file.fileno()).st_size < file.tell():  # logrotate's copytruncate
+                    file.seek(0)
+                whole, _, begun = (begun + file.read()).rpartition(b"\n")
+                yield from records(whole.decode(errors="replace").splitlines())
+            if new is not None:
+                if file is not None:
+                    file.close()
+                file, begun = new, b""
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _new_at(path: Path, file: BinaryIO | None) -> BinaryIO | None:
+    """What stands at the path where that is another file."""
+    try:
+        if file is not None and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            return None
+        return path.open("rb")
+    except FileNotFoundError:
+        return None

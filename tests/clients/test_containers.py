@@ -110,7 +110,8 @@ def test_logs_tell_what_was_said_of_a_container_or_a_network(host: tuple[Lab, Po
     assert following.returncode == 0
     assert "ERROR ADD web f00d" in calico(host, "logs", "f00d").stdout
     assert len(calico(host, "logs").stdout.splitlines()) >= 3
-    wrong = {"nobody": 1, "web --since 1s": 1, "web --since soon": 2, "web --lines 0": 2}
+    assert "ERROR ADD web f00d" in calico(host, "logs", "web", "--since", "1h").stdout
+    wrong = {"nobody": 1, "web --since 2199-01-01": 1, "web --since soon": 2, "web --lines 0": 2}
     assert {words: calico(host, "logs", *words.split()).returncode for words in wrong} == wrong
 
 

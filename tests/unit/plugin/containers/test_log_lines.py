@@ -1,10 +1,13 @@
 """The log is read back as it was written, over logrotate's files; who is meant is found by whole words."""
 
+import argparse
 import gzip
+from contextlib import closing
 
 import pytest
 
-from calico_rkt.plugin.containers.log_lines import About, kept, records
+from calico_rkt.plugin.commands import logs
+from calico_rkt.plugin.containers.log_lines import About, at_end, coming, kept, records
 
 LINES = """\
 2026-11-26 21:00:00,001 7 INFO ADD web c1 eth0: [{'address': '10.1.0.1/32'}]
@@ -50,3 +53,34 @@ def test_rotated_files_come_first_the_oldest_before(tmp_path):
     (tmp_path / "a.log.other").write_text("2026-11-26 21:00:09,001 9 INFO no part of it\n")
     path.write_text("".join(rest))
     assert [r.when.second for r in kept(path)] == [0, 1, 2, 3, 4]
+
+
+def line(text):
+    return f"2026-11-26 21:00:09,001 9 INFO {text}\n"
+
+
+def test_nothing_that_was_written_around_a_rotation_is_missed(tmp_path):
+    log = tmp_path / "log"
+    log.write_text(line("before"))
+    with closing(coming(log, at_end(log))) as found:
+        with log.open("a") as old:
+            old.write(line("first"))
+            log.rename(tmp_path / "log.1")
+            old.write(line("second"))
+        log.write_text(line("third"))
+        assert [next(found).text for _ in range(3)] == ["first", "second", "third"]
+        log.write_text(line("4th"))  # as logrotate's copytruncate empties it
+        assert next(found).text == "4th"
+
+
+def test_a_log_that_comes_later_is_followed_from_its_begin(tmp_path):
+    log = tmp_path / "log"
+    with closing(coming(log, at_end(log))) as found:
+        log.write_text(line("first"))
+        assert next(found).text == "first"
+
+
+def test_the_last_seconds_begin_with_a_whole_one_as_lines_do():
+    parser = argparse.ArgumentParser()
+    logs.add_arguments(parser)
+    assert parser.parse_args(["--since", "1s"]).since.microsecond == 0
