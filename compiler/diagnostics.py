@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -121,6 +121,16 @@ def _excerpt(span: Span) -> list[str]:
     margin = f"{span.line:>5} | "
     gap = " " * 5 + " | "
     return [margin + printable(shown), gap + " " * len(before) + "^" * max(1, len(under))]
+
+
+def counted(number: int, word: str) -> str:
+    """How many there are: `1 pool`, `2 pools`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def cut_short(words: Sequence[str], most: int, between: str = ", ") -> str:
+    """A list for a message, `a, b and 3 more`: what is left out is counted."""
+    return between.join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 
 def printable(text: str) -> str:

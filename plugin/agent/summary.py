@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from calico_rkt.compiler.diagnostics import counted
+
 METRICS = "metrics.sock"
 """The socket's name in the folder of this host's state."""
 
@@ -33,14 +35,14 @@ class Summary:
 
     def __str__(self) -> str:
         said = [
-            f"{self.calls} call{'' if self.calls == 1 else 's'} since it began {self.seconds:.0f} s ago",
+            f"{counted(self.calls, 'call')} since it began {self.seconds:.0f} s ago",
             f"{self.failed} failed",
             f"{self.declined} left to their launcher",
         ]
         if self.add_ms:
             said.append(f"an ADD takes {self.add_ms:.1f} ms on average")
         if self.restores:
-            said.append(f"the table was built anew {self.restores} times")
+            said.append(f"the table was built anew {counted(self.restores, 'time')}")
         return f"{', '.join(said)}, {self.megabytes:.0f} MB"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from calico_rkt.compiler.conf.chain import PORTMAP, PORTS
 from calico_rkt.compiler.conf.netconf import Address
+from calico_rkt.compiler.diagnostics import cut_short
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.review.from_outside import closed_from_outside
 from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
@@ -107,9 +108,8 @@ def _leads(mapping: Port, address: Address, closed: Collection[int]) -> bool:
 
 def _listed(mappings: Sequence[Port]) -> str:
     """Up to eight of them, with the verb that follows."""
-    shown = map(_shown, mappings[:8])
-    more = f" and {len(mappings) - 8} more" if len(mappings) > 8 else ""
-    return f"port{'s' if len(mappings) > 1 else ''} {', '.join(shown)}{more} {'are' if len(mappings) > 1 else 'is'}"
+    shown = cut_short(list(map(_shown, mappings)), 8)
+    return f"port{'s' if len(mappings) > 1 else ''} {shown} {'are' if len(mappings) > 1 else 'is'}"
 
 
 def _shown(port: Port) -> str:

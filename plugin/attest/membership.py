@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
+from calico_rkt.compiler.diagnostics import cut_short
 from calico_rkt.plugin.attest.guards import INTERVALS, SETS
 from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.ruleset import Set, Table
@@ -99,4 +100,4 @@ def _odd(found: Set) -> str:
 
 def _shown(elements: Mapping[str, str], keys: tuple[str, ...]) -> str:
     words = [f"{k} : {elements[k]}" if elements[k] else k for k in sorted(keys)]
-    return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
+    return cut_short(words, 3)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.cli.process import coloured
-from calico_rkt.compiler.diagnostics import render_diagnostics
+from calico_rkt.compiler.diagnostics import counted, render_diagnostics
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.commands.sides import here, in_clusters
@@ -103,7 +103,7 @@ def _apply(args: argparse.Namespace, side: DatastoreSide) -> int:
     while True:
         changes = side.plan(wanted)
         if not changes:
-            print(f"{len(wanted or side.known)} networks, nothing to change")
+            print(f"{counted(len(wanted or side.known), 'network')}, nothing to change")
             _end_flows(args, side, wanted or side.known)
             return 0
         refused = _refused(args, side, changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from difflib import get_close_matches
 
 from calico_rkt.plugin.commands.attach import add_key, key_of
 from calico_rkt.plugin.errors import CniError, Code
@@ -37,9 +38,9 @@ def run(args: argparse.Namespace) -> int:
     if detach(key):
         print(f"detached {key}")
         return 0
-    known = ", ".join(map(str, made_here(key.network))) or "none"
-    print(
-        f"calico-rkt: {key} is not attached; to {key.network}: {known}",
-        file=sys.stderr,
-    )
+    made = made_here()
+    known = ", ".join(str(k) for k in made if k.network == key.network)
+    near = get_close_matches(key.network, sorted({k.network for k in made}), 1) if not known else ()
+    meant = f"; did you mean {near[0]}?" if near else ""
+    print(f"calico-rkt: {key} is not attached; to {key.network}: {known or 'none'}{meant}", file=sys.stderr)
     return 1

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from calico_rkt.compiler.cli.formats.json_document import document
+from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.doctor.cures import cure, cures_of
 from calico_rkt.plugin.doctor.examine import CHECKS, examine
@@ -78,7 +79,7 @@ def _print(args: argparse.Namespace, seen: Sequence[Seen]) -> None:
     if found:
         mends = len(cures_of(found))
         more = "" if args.fix or not mends else f"; calico-rkt doctor --fix does {mends} of the cures"
-        print(f"{len(found)} finding{'' if len(found) == 1 else 's'}; calico-rkt rule CODE says more{more}")
+        print(f"{counted(len(found), 'finding')}; calico-rkt rule CODE says more{more}")
     else:
         print(f"this host is well: {len(CHECKS)} checks found nothing")
     sys.stdout.flush()
@@ -94,7 +95,7 @@ def _fixed(args: argparse.Namespace, found: Sequence[Finding], done: frozenset[s
     print("\n--fix does:\n" + "".join(f"    {command}\n" for command in commands), end="", flush=True)
     if args.dry_run:
         return 1
-    if not args.yes and not agreed(f"Do {len(commands)} thing{'' if len(commands) == 1 else 's'}?"):
+    if not args.yes and not agreed(f"Do {counted(len(commands), 'thing')}?"):
         return 1
     for command, problem in cure(commands):
         print(f"{'failed' if problem else 'done'}: {command}{': ' if problem else ''}{problem}", flush=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 from calico_rkt.compiler.bundle.read import LARGEST, read_bundle
 from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.exchange.datastore_names import datastore_named, same_datastore
-from calico_rkt.plugin.exchange.export import counted, export_bundle
+from calico_rkt.plugin.exchange.export import export_bundle
 from calico_rkt.plugin.exchange.import_plan import ImportPlan, carry_out_import, plan_import
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.changes import ChangedMeanwhileError, ProfileChange
@@ -102,7 +103,7 @@ def _bring_in(
         return 1
     if args.dry_run:
         return 1
-    what = f"{counted(wanted.changes, 'profile')} and {counted(wanted.pools, 'pool')}"
+    what = f"{counted(len(wanted.changes), 'profile')} and {counted(len(wanted.pools), 'pool')}"
     if not args.yes and not agreed(f"Bring in {what}?"):
         return 1
     carry_out_import(wanted, side)

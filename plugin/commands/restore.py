@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 
+from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.enforce import local
 from calico_rkt.plugin.enforce.differences import kernel_differences
 from calico_rkt.plugin.enforce.nft import table
@@ -64,7 +65,7 @@ def restore_host(*, if_needed: bool = False) -> int:
         endpoints, closed, left = restored(store)
     finally:
         store.close()
-    print(f"restored {endpoints} endpoints")
+    print(f"restored {counted(endpoints, 'endpoint')}")
     _print("stays closed", (f"network {i}: its published profile is missing or unfit" for i in closed))
     _print("not mended", left)
     return 1 if closed or left or store.damaged or lacking else 0

@@ -21,7 +21,7 @@ from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.host_confs import Decided, decided
-from calico_rkt.plugin.publish.host_state import HostState, look_at_host, networks_in
+from calico_rkt.plugin.publish.host_state import HostState, is_unfit, look_at_host, networks_in
 from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.store.folders import folders
 
@@ -115,8 +115,10 @@ def _print_status(found: HostState, blocked: Sequence[str], *, confs: bool) -> N
         print("(no network is published or has a conf here)")
     for line in found.differs:
         print(f"differs: {line}")
-    if any("calico-rkt gc" not in line for line in found.differs):
+    if any("calico-rkt gc" not in line and not is_unfit(line) for line in found.differs):
         print(_way_out(found.standing))
+    if any(map(is_unfit, found.differs)):
+        print("calico-rkt doctor says what cures an unfit profile; a restore does not")
     for line in blocked:
         print(f"blocked: {line}")
 

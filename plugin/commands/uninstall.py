@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.commands.install import add_root, root_of
 from calico_rkt.plugin.errors import CniError, Code
@@ -102,6 +103,7 @@ def refuse_while_attached() -> None:
     if attached:
         raise CniError(
             Code.IO,
-            f"{attached} containers are attached: without the plugin their runtimes can not take them away",
-            "stop them first, and calico-rkt gc; --force removes it all the same",
+            f"{counted(attached, 'container')} {'is' if attached == 1 else 'are'} attached, and no runtime can take "
+            f"{'it' if attached == 1 else 'them'} away without the plugin",
+            "stop what runs first, and calico-rkt gc; --force removes it all the same",
         )

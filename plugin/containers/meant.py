@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from enum import Enum
 
 from calico_rkt.compiler.conf.netconf import Net
+from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.compiler.grammar.expectations import parse_addresses
 from calico_rkt.compiler.text.values import BadValueError
 from calico_rkt.plugin.containers.listed import SHORT, Row
@@ -36,7 +37,7 @@ class End:
             return f"{self.rows[0].shown} ({'; '.join(where)})"
         if self.kind is Kind.NETWORK:
             count = len(self.rows)
-            return f"network {self.word} ({count} endpoint{'' if count == 1 else 's'})"
+            return f"network {self.word} ({counted(count, 'endpoint')})"
         if self.net is not None:
             single = self.net.prefixlen == self.net.max_prefixlen
             return str(self.net.network_address if single else self.net)

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Collection, Sequence
 
+from calico_rkt.compiler.diagnostics import counted, cut_short
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding, Place
 from calico_rkt.plugin.doctor.host import Host
 from calico_rkt.plugin.enforce.nft.table import Standing
@@ -34,7 +35,7 @@ def networks(host: Host) -> Check:
     for name, s in state.wrong if state else ():
         yield from _network(name, s)
     if state and not state.wrong:
-        yield f"{len(state.networks)} networks: what is published is what the files say"
+        yield f"{counted(len(state.networks), 'network')}: what is published is what the files say"
 
 
 def _network(name: str, s: NetworkState) -> Check:
@@ -112,8 +113,7 @@ def table(host: Host) -> Check:
 
 
 def _few(lines: Sequence[str]) -> str:
-    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return "; ".join(lines[:_SHOWN]) + more
+    return cut_short(lines, _SHOWN, "; ")
 
 
 def firewalls(host: Host) -> Check:

@@ -16,6 +16,8 @@ from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.store.local import LocalStore
 
 _PATIENCE = 10.0
+UNFIT = ": its published profile is missing or unfit"
+"""How a line about a network ends that no restore puts right."""
 _NO_RECORDS = "host ends of ours are up, and the state file that knows them is not there"
 
 
@@ -51,19 +53,32 @@ def _found(store: LocalStore) -> tuple[str, ...]:
     endpoints = store.endpoints()
     if not endpoints and table.standing() is Standing.NONE:
         return ()
-    settled = [e for e in endpoints if e.result]
     published = frozenset(store.published_ids())
     used = {object_id(e.key.network) for e in endpoints}
     scripts, unfit = in_force(store, published | used)
+    kept = frozenset(i for i in unfit if i in used and table.chains_present(i))
+    settled = [e for e in endpoints if e.result and object_id(e.key.network) not in kept]
     wanted = compare.Wanted(
         scripts,
         [elements_of(e) for e in settled],
         store.ranges(),
-        [elements_of(e) for e in endpoints if not e.result],
+        [elements_of(e) for e in endpoints if e not in settled],
         frozenset(published - used),
     )
-    closed = tuple(f"network {i} is closed: its published profile is missing or unfit" for i in unfit if i in used)
-    return (*closed, *compare.table_differences(wanted), *_words(settled), *_guards(store))
+    told = compare.table_differences(wanted)
+    theirs = {f"chain {chain}-{i} is none of ours" for i in kept for chain in ("out", "in", "host")}
+    return (
+        *(_unfit(i, kept) for i in unfit if i in used),
+        *(line for line in told if line not in theirs),
+        *_words([e for e in endpoints if e.result]),
+        *_guards(store),
+    )
+
+
+def _unfit(network_id: str, kept: frozenset[str]) -> str:
+    """What has no profile is left as it stands in the kernel, and restored to nothing."""
+    stands = "keeps the rules that are in force until a restore closes it" if network_id in kept else "is closed"
+    return f"network {network_id} {stands}{UNFIT}"
 
 
 def _words(settled: Sequence[Endpoint]) -> tuple[str, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
-
 from calico_rkt.compiler.bundle.resources import Bundle, IPPool, WorkloadEndpoint
 from calico_rkt.compiler.conf.netconf import Ipam, Net, NetConf
 from calico_rkt.compiler.ir.model import Network
@@ -77,8 +75,3 @@ def _endpoints(side: DatastoreSide) -> tuple[WorkloadEndpoint, ...]:
 
     node = node_name(NetConf("", "calico", "1.0.0", Ipam("unknown")))
     return tuple(local_document(e, node) for e in side.store.endpoints())
-
-
-def counted(things: Sized, word: str) -> str:
-    """How many there are, in words: `1 pool`, `2 pools`."""
-    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"

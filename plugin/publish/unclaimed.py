@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from calico_rkt.compiler.conf.netconf import NetConf
+from calico_rkt.compiler.diagnostics import cut_short
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.store.access import access_of
 from calico_rkt.plugin.store.folders import RECORDS_OF, folders
@@ -48,7 +49,7 @@ def _is_named(named: set[tuple[str, str]], datastore: str, members: tuple[str, .
 
 
 def _few(who: list[str]) -> str:
-    return ", ".join(who) if len(who) <= _SHOWN else f"{', '.join(who[:_SHOWN])} and {len(who) - _SHOWN} more"
+    return cut_short(who, _SHOWN)
 
 
 def _cluster(members: tuple[str, ...]) -> str:

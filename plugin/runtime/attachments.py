@@ -129,10 +129,9 @@ def unpublish(key: Key) -> None:
         records.put(replace(known, capabilities={k: v for k, v in known.capabilities.items() if k != PORTS}))
 
 
-def made_here(network: str) -> list[Key]:
-    """The attachments of a network that attach() made and nobody has taken away."""
-    found = [r.key for r in Records(folders()[0]).all() if isinstance(r, Record)]
-    return [key for key in found if key.network == network]
+def made_here() -> list[Key]:
+    """The attachments that attach() made and nobody has taken away."""
+    return [r.key for r in Records(folders()[0]).all() if isinstance(r, Record)]
 
 
 def sweep(*, dry_run: bool) -> Iterator[Key | CniError]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from calico_rkt.compiler.diagnostics import printable
+from calico_rkt.compiler.diagnostics import counted, printable
 from calico_rkt.compiler.ir.model import PROTOCOL_NAMES
 from calico_rkt.plugin.tracing.asked import Asked
 from calico_rkt.plugin.tracing.events import Header
@@ -66,23 +66,20 @@ def summary(seen: Seen, asked: Asked) -> Iterator[str]:
     """What came of it in the end."""
     if seen.packets:
         gone = f", {seen.lost} gone where no rule of nftables was" if seen.lost else ""
-        yield f"{_count(seen.packets)}: {seen.dropped} dropped, {seen.passed} passed{gone}"
+        yield f"{counted(seen.packets, 'packet')}: {seen.dropped} dropped, {seen.passed} passed{gone}"
         if not (seen.dropped or seen.lost):
             yield _all_passed(seen, asked)
     elif seen.sent:
-        yield f"nothing of that came. {asked.source} sent {_count(seen.sent)}, all to others or to other ports"
+        sent = counted(seen.sent, "packet")
+        yield f"nothing of that came. {asked.source} sent {sent}, all to others or to other ports"
         yield "look which address and port it really uses; without a port, all that goes to the other end is shown"
     else:
         yield f"nothing came: no packet from {asked.source} arrived at this host at all"
         yield "nobody sent, or the packets end before they are here: look inside the container, or tcpdump the uplink"
     if seen.skipped:
-        yield f"{_count(seen.skipped)} came at too many a second, and nobody looked at them"
+        yield f"{counted(seen.skipped, 'packet')} came at too many a second, and nobody looked at them"
     if seen.incomplete:
         yield "the kernel told of more packets than could be read: some are missing here"
-
-
-def _count(number: int) -> str:
-    return f"{number} packet{'' if number == 1 else 's'}"
 
 
 def _all_passed(seen: Seen, asked: Asked) -> str:

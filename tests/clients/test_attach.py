@@ -97,6 +97,9 @@ def test_a_second_time_says_so_and_changes_nothing(host: Lab) -> None:
         assert again.splitlines()[0] == f"web/netns-c1/eth0 is attached already: {first}"
     assert "with other addresses, MAC or ports" in said(run(host, "attach", "web", "c1"), 2)
     host.netns("c2")
+    assert "wed/netns-c2/eth0 is not attached; to wed: none; did you mean web?" in said(
+        run(host, "detach", "wed", "c2"), 1
+    )
     assert "another network namespace that lives" in said(run(host, "attach", "web", "c2", "--id", "netns-c1"), 2)
     assert host.out("iptables-save").count("--to-destination 10.1.0.1:8080") == 1
     said(run(host, "detach", "web", "c1"))

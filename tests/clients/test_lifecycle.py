@@ -67,7 +67,7 @@ def test_apply_changes_a_live_network_and_nothing_before_it(lab: Lab, cni: Host)
     assert tool(lab, "apply", "--yes").returncode == 0
     assert lab.fetch(address, 8080, "outside")
     assert states(lab) == {"web": "in step"}
-    assert tool(lab, "apply", "--yes").stdout.endswith(b"\n1 networks, nothing to change\n")
+    assert tool(lab, "apply", "--yes").stdout.endswith(b"\n1 network, nothing to change\n")
 
 
 def test_apply_runs_the_tests_first(lab: Lab, cni: Host) -> None:
@@ -117,6 +117,25 @@ def test_an_edited_profile_is_used_for_nothing_until_it_is_taken_over(lab: Lab, 
     assert lab.run("ping", "-c", "1", "-W", "2", "10.61.0.2", inside="a").returncode == 0
     assert tool(lab, "restore").returncode == 0
     assert states(lab) == {"web": "in step"}
+
+
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)  # an agent restores by itself
+def test_an_edited_profile_s_network_is_closed_by_a_restore_and_not_before(lab: Lab, cni: Host) -> None:
+    lab.override("web", OPEN)
+    address = attached(lab, cni, "a")
+    profile = lab.path(PUBLISHED, "web.yaml")
+    profile.write_text(profile.read_text().replace("8080", "8081"))
+    for stands, open_until_then in (
+        ("keeps the rules that are in force until a restore closes it", True),
+        ("is closed", False),
+    ):
+        assert lab.fetch(address, 8080, "outside", wait=30 if open_until_then else 1) is open_until_then
+        said = tool(lab, "status").stdout.decode()
+        told = [line for line in said.splitlines() if line.startswith("differs: ")]
+        assert told == [f"differs: network web {stands}: its published profile is missing or unfit"]
+        assert "an unfit profile; a restore does not" in said
+        assert "restore puts right" not in said
+        assert tool(lab, "restore").returncode == 1
 
 
 @pytest.mark.parametrize("lab", ["alone"], indirect=True)  # an agent restores by itself, at once

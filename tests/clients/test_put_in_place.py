@@ -90,7 +90,7 @@ def test_it_stays_while_containers_are_attached_unless_told(bare_lab: Lab) -> No
     cni.add(WEB, netns=bare_lab.netns("c1"))
     done = tool(bare_lab, "uninstall")
     assert done.returncode == 2
-    assert b"1 containers are attached" in done.stderr
+    assert b"1 container is attached" in done.stderr
     cni.delete(WEB, netns="/var/run/netns/c1")
     assert tool(bare_lab, "uninstall").returncode == 2, "nobody to ask"
     assert tool(bare_lab, "uninstall", "--dry-run").returncode == 1

@@ -63,15 +63,13 @@ def through(binary: Path, folder: Path, seed: int, changes: tuple[str, ...]) -> 
         spans: list[tuple[str, float, float]] = []
         with Stream(taps, agreed.packets()) as stream:
             for change in changes:
-                before = stream.count()
                 begun = time.monotonic()
                 _make(change, made, binary, turns)
                 spans.append((change, begun, time.monotonic()))
-                while stream.count() < before + 20:
-                    time.sleep(0.01)
+                stream.let_pass(20)
         wrong, lost = [], 0
         for f in stream.flown:
-            to, during = agreed.expected(f.sent), _during(spans, f.at)
+            to, during = agreed.expected(f.sent), _during(spans, f.until)
             if to and not f.came and during.startswith("restore"):
                 lost += 1
             elif f.came != ({to} if to else set()):

@@ -97,18 +97,12 @@ def _turn(made: WireHost, stream: Stream, holder: str, network: str) -> Held:
     given = made.add(holder, "eth0", network)
     turn.given = time.monotonic()
     assert given.addresses == SHARED
-    _let_pass(stream)
+    stream.let_pass(100)
     turn.taking = time.monotonic()
     made.delete(f"{holder}/eth0")
     turn.taken = time.monotonic()
-    _let_pass(stream)
+    stream.let_pass(100)
     return turn
-
-
-def _let_pass(stream: Stream) -> None:
-    before = stream.count()
-    while stream.count() < before + 100:
-        time.sleep(0.01)
 
 
 def judged(flown: list[Flown], turns: list[Held]) -> str:
@@ -122,16 +116,16 @@ def judged(flown: list[Flown], turns: list[Held]) -> str:
             continue  # no network has had an endpoint yet, so the host sends the address where its routes lead
         sender = by_name.get(f.sent.place)
         # Who sends before it is anybody, or as nobody any more, is as who may not be heard.
-        turn = sender or next((t for t in turns if t.asked - late <= f.at <= t.taken + late and f.came), None)
+        turn = sender or next((t for t in turns if t.container in f.came), None)
         if turn is None:
-            turn = next((t for t in turns if t.given <= f.at <= t.taking), None)
+            turn = next((t for t in turns if t.given <= f.at and f.until <= t.taking), None)
         if turn is None or turn.network == "closed":
             assert not f.came, f"{f}: {turn}"
             continue
         to = _receiver(f.sent) if sender else turn.container
         assert f.came <= {to}, f"{f}: {turn}"
-        assert turn.asked - late <= f.at <= turn.taken + late or not f.came, f"{f}: {turn}"
-        if turn.given <= f.at <= turn.taking - late and f.sent.ports not in (FIXED, FIXED[::-1]):
+        assert (turn.asked - late <= f.until and f.at <= turn.taken + late) or not f.came, f"{f}: {turn}"
+        if turn.given <= f.at and f.until <= turn.taking - late and f.sent.ports not in (FIXED, FIXED[::-1]):
             assert f.came == {to}, f"lost: {f}: {turn}"
     assert arrived
     return f"{len(turns)} holders, {len(flown)} packets, {arrived} arrived"

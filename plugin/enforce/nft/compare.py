@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from calico_rkt.compiler.conf.netconf import Net
+from calico_rkt.compiler.diagnostics import cut_short
 from calico_rkt.plugin.enforce.nft import elements, libnftables, messages, ruleset, scratch, transactions
 from calico_rkt.plugin.enforce.nft.base import base_script
 from calico_rkt.plugin.enforce.nft.closing import BESIDE
@@ -158,8 +159,7 @@ def _note(into: dict[str, set[Content]], endpoint: EndpointElements, *, verdicts
 def _told(words: str, name: str, found: set[Content]) -> Iterator[str]:
     shown = sorted(_content(name, c) for c in found)
     if shown:
-        more = f" and {len(shown) - _MOST} more" if len(shown) > _MOST else ""
-        yield f"{words} {', '.join(shown[:_MOST])}{more}"
+        yield f"{words} {cut_short(shown, _MOST)}"
 
 
 def _kind(name: str) -> str:

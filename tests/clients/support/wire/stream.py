@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from tests.clients.support.lab import until
 from tests.clients.support.wire.packets import Sent
 from tests.clients.support.wire.taps import Taps
 
 
 @dataclass(frozen=True)
 class Flown:
-    """One packet of a stream: when it was sent, and where it came."""
+    """One packet of a stream: when it was sent, between at and until since a busy machine may stop who sends in the
+    middle, and where it came."""
 
     sent: Sent
     at: float
+    until: float
     came: frozenset[str]
 
 
@@ -32,7 +35,7 @@ class Stream:
         self._taps, self._packets, self._pause = taps, packets, pause
         self._thread = threading.Thread(target=self._run)
         self._ended = threading.Event()
-        self._sent: list[tuple[int, Sent, float]] = []
+        self._sent: list[tuple[int, Sent, float, float]] = []
         self._came: dict[int, set[str]] = {}
         self._error: BaseException | None = None
         self.flown: list[Flown] = []
@@ -48,10 +51,13 @@ class Stream:
             raise self._error
         for number, places in self._taps.arrivals({}).items():
             self._came.setdefault(number, set()).update(places)
-        self.flown = [Flown(sent, at, frozenset(self._came.get(n, ()))) for n, sent, at in self._sent]
+        self.flown = [Flown(sent, at, end, frozenset(self._came.get(n, ()))) for n, sent, at, end in self._sent]
 
-    def count(self) -> int:
-        return len(self._sent)
+    def let_pass(self, more: int) -> None:
+        """Wait until so many packets more were sent."""
+        wanted = len(self._sent) + more
+        until(lambda: len(self._sent) >= wanted or not self._thread.is_alive(), "packets are sent")
+        assert self._thread.is_alive(), f"nobody sends any more: {self._error!r}"
 
     def _run(self) -> None:
         try:
@@ -60,7 +66,7 @@ class Stream:
                     return
                 at = time.monotonic()
                 if (number := self._taps.try_send(sent)) is not None:
-                    self._sent.append((number, sent, at))
+                    self._sent.append((number, sent, at, time.monotonic()))
                 for n, place in self._taps.gathered():
                     self._came.setdefault(n, set()).add(place)
                 time.sleep(self._pause)
