@@ -75,7 +75,7 @@ def process_in_netns() -> tuple[int, int, int]:
 
 @contextmanager
 def staying() -> Iterator[None]:
-    """Promise that this thread goes to other namespaces by run_in() alone, and that its process does not fork.
+    """Promise that this thread goes to other namespaces by run_in() alone, and that no child of a fork asks.
 
     So it need not look where it is, ten times a call; a descriptor of its namespace stays open meanwhile.
     """

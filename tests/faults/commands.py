@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tests.clients.support.caller import Reply
-from tests.clients.support.lab import PLUGINS, conf, pool
+from tests.clients.support.lab import PLUGINS
 from tests.faults.host import CLOSED, Looked, WatchedHost
 from tests.faults.supervisor import Plan, Watch
 from tests.faults.verbs import Add, Gc, Scenario
 
-OTHER = conf("other", pool("10.2.0.0/28"), cni="1.1.0")
 OPENED = "network: web\ningress: []\negress:\n  - {action: Allow, protocol: TCP, destination: {ports: [81]}}\n"
 """Another policy than CLOSED, which lets no packet through that is sent."""
 
@@ -62,8 +61,11 @@ class Apply(Command):
             self.wanted(number)
             self.again()
             self.looks.insert(0, host.look())
-        assert self.looks[0]["rules"] != self.looks[1]["rules"]
+        assert self.rules(self.looks[0]) != self.rules(self.looks[1])
         self.base = self.looks[0]
+
+    def rules(self, looked: Looked) -> list[str]:
+        return self.host.world.in_force(looked)
 
     def wanted(self, number: int) -> None:
         self.host.lab.override("web", self.policies[number])
@@ -73,15 +75,15 @@ class Apply(Command):
 
     def judge(self, reply: Reply) -> None:
         new, old = self.looks[1 - self.at], self.looks[self.at]
-        now = self.host.look()
-        assert now["rules"] in (old["rules"], new["rules"]), "a third policy is in force"
+        now, before, after = (self.rules(looked) for looked in (self.host.look(), old, new))
+        assert now in (before, after), "a third policy is in force"
         if reply.status == 0:
-            assert now["rules"] == new["rules"], "success, and the policy before is in force"
+            assert now == after, "success, and the policy before is in force"
         elif not self.ended(reply):
-            assert now["rules"] == old["rules"] or b"in force" in reply.stderr, f"in force, and nobody is told: {reply}"
-            if now["rules"] == old["rules"] and self.turn % 2:
+            assert now == before or b"in force" in reply.stderr, f"in force, and nobody is told: {reply}"
+            if now == before and self.turn % 2:
                 self.again("restore")
-                assert self.host.look()["rules"] == old["rules"], "what was told to have failed comes in force later"
+                assert self.rules(self.host.look()) == before, "what was told to have failed comes in force later"
         self.again()
         self.at = 1 - self.at
         self.base = new
@@ -98,7 +100,7 @@ class Import(Apply):
         for number in (1, 0):
             self.wanted(number)
             self.again("apply", "--yes")
-            self.again("export", "--from", "local", "-o", f"/run/lab/{number}.yaml")
+            self.again("export", "--from", host.world.datastore, "-o", f"/run/lab/{number}.yaml")
         self.base, self.exported = host.look(), True
 
     def prepare(self) -> None: ...
@@ -107,7 +109,15 @@ class Import(Apply):
     def argv(self) -> tuple[str, ...]:  # type: ignore[override]
         if not self.exported:
             return ("apply", "--yes")
-        return ("import", "--to", "local", "--yes", "--overwrite", "--take-over", f"/run/lab/{1 - self.at}.yaml")
+        return (
+            "import",
+            "--to",
+            self.host.world.datastore,
+            "--yes",
+            "--overwrite",
+            "--take-over",
+            f"/run/lab/{1 - self.at}.yaml",
+        )
 
 
 class Prune(Command):
@@ -118,7 +128,8 @@ class Prune(Command):
 
     def __init__(self, host: WatchedHost) -> None:
         super().__init__(host)
-        host.lab.override("other", CLOSED.replace("web", "other"))
+        if host.world.closes:
+            host.lab.override("other", CLOSED.replace("web", "other"))
         self.prepare()
         self.again()
         self.base = host.look()  # a network's ranges are remembered until the next boot
@@ -126,9 +137,9 @@ class Prune(Command):
     def prepare(self) -> None:
         name = self.fresh()
         netns = self.host.netns(name)
-        said: Any = self.host.helper("ADD", OTHER, name, netns)
+        said: Any = self.host.helper("ADD", self.host.world.other, name, netns)
         assert said, said
-        self.host.helper("DEL", OTHER, name, netns)
+        self.host.helper("DEL", self.host.world.other, name, netns)
         self.host.no_netns(name)
 
     def judge(self, reply: Reply) -> None:
@@ -146,6 +157,8 @@ class Restore(Command):
 
     def prepare(self) -> None:
         lab = self.host.lab
+        if not self.host.world.closes:
+            return
         guard = next(r for r in lab.out("ip", "route").splitlines() if r.startswith("unreachable"))
         self.host.senders.mind(f"/proc/{lab.pid}/ns/net")
         with self.host.senders.silent():
@@ -171,10 +184,11 @@ class FirstAdd(Add):
 
     def __init__(self, host: WatchedHost) -> None:
         super().__init__(host)
-        self.conf = OTHER
-        host.lab.override("other", CLOSED.replace("web", "other"))
+        self.conf = host.world.other
+        if host.world.closes:
+            host.lab.override("other", CLOSED.replace("web", "other"))
         self.prepare()
-        self.host.helper("ADD", OTHER, self.one, f"/var/run/netns/{self.one}")
+        self.host.helper("ADD", self.host.world.other, self.one, f"/var/run/netns/{self.one}")
         self.detach()
         self.tidy()
         self.base = host.look()

@@ -12,6 +12,8 @@ from errno import (
     EAGAIN,
     EBUSY,
     ECONNREFUSED,
+    ECONNRESET,
+    EHOSTUNREACH,
     EINTR,
     EIO,
     EMFILE,
@@ -21,6 +23,7 @@ from errno import (
     ENOMEM,
     ENOSPC,
     EPERM,
+    EPIPE,
     ETIMEDOUT,
     errorcode,
 )
@@ -74,6 +77,13 @@ BY_ARGUMENT = (("openat", 2, _WRITING, ()), ("open", 1, _WRITING, ()), ("fcntl",
 
 SHORT, REFUSED = "short", "refused"
 """Half of what was to be written is; the kernel takes the message and its answer is an error."""
+LOST, OVER, CUT, UNAVAILABLE = "lost", "over", "cut", "unavailable"
+"""Of a line to etcd: what is sent arrives nowhere, and no answer comes; the line is closed in place of the answer, or
+in the middle of it; the answer is that etcd has had no time, whatever it has done."""
+CHILD = "child ended"
+"""SIGKILL for the child that does the effect; its parent goes on."""
+OF_A_CHILD = "child: "
+"""Before the kind of what another process than the first one does."""
 _FILE = (ENOSPC, EIO, SHORT)
 _ERRORS: dict[str, tuple[int | str, ...]] = {
     "write": _FILE,
@@ -93,7 +103,7 @@ _ERRORS: dict[str, tuple[int | str, ...]] = {
     "socket": (EMFILE, ENOMEM),
     "socketpair": (EMFILE, ENOMEM),
     "bind": (ENOMEM, EPERM),
-    "connect": (ECONNREFUSED, ETIMEDOUT, EINTR),
+    "connect": (ECONNREFUSED, ETIMEDOUT, EINTR, EHOSTUNREACH),
     "setns": (EPERM, ENOMEM),
     "unshare": (EPERM, ENOMEM),
     "mount": (EPERM, EBUSY, ENOMEM),
@@ -104,6 +114,11 @@ _ERRORS: dict[str, tuple[int | str, ...]] = {
 }
 _NETLINK: tuple[int | str, ...] = (ENOBUFS, ENOMEM, EPERM, REFUSED)
 _ANY: tuple[int | str, ...] = (EPERM, ENOMEM, EIO)
+_LINE: dict[str, tuple[int | str, ...]] = {
+    "sendto": (ECONNRESET, EPIPE, SHORT, LOST),
+    "recvfrom": (ECONNRESET, ETIMEDOUT, OVER, CUT, UNAVAILABLE),
+    "peek": (ECONNRESET, ENOMEM),
+}
 MESSAGES = {
     16: "NEWLINK", 17: "DELLINK", 18: "GETLINK", 19: "SETLINK", 20: "NEWADDR", 21: "DELADDR", 22: "GETADDR",
     24: "NEWROUTE", 25: "DELROUTE", 26: "GETROUTE", 28: "NEWNEIGH", 29: "DELNEIGH", 32: "NEWRULE", 33: "DELRULE",
@@ -113,7 +128,11 @@ MESSAGES = {
 
 def errors_of(kind: str) -> tuple[int | str, ...]:
     """How a call of this kind is tried to fail: error numbers, SHORT, REFUSED."""
+    if kind.startswith(OF_A_CHILD):
+        return CHILD, *errors_of(kind.removeprefix(OF_A_CHILD))
     name, _, what = kind.partition(" ")
+    if what.startswith("http") and name in ("sendto", "recvfrom"):
+        return _LINE[name if what != "http peek" else "peek"]
     if name in ("sendto", "sendmsg") and what.startswith(("route", "nft", "ctnetlink")):
         asks = all(word.startswith("GET") for word in what.split()[1:]) and what.startswith("route ")
         return tuple(e for e in _NETLINK if e != REFUSED or not asks)

@@ -14,13 +14,14 @@ from typing import Any
 
 from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Reply
-from tests.clients.support.lab import HANGS, PLUGINS, Lab, conf, environment, pool, until, variables
+from tests.clients.support.lab import HANGS, PLUGINS, Lab, environment, until, variables
 from tests.clients.support.warm_process import Warm
 from tests.faults.packets import WATCHERS, Senders
 from tests.faults.supervisor import KILL, Plan, Supervisor, Watch
+from tests.faults.worlds import LOCAL, WEB, World
 
+__all__ = ["AGENT", "ALONE", "CLOSED", "KILLED", "LAUNCHER", "WEB", "Looked", "WatchedHost"]
 CLOSED = "network: web\ningress: []\negress: []\n"
-WEB = conf("web", pool("10.1.0.0/28", "fd00:1::/124"), cni="1.1.0")
 REACHED = [*(f"10.1.0.{n}" for n in range(1, 15)), *(f"fd00:1::{n:x}" for n in range(1, 15))]
 _LOOK = Path(__file__).parent / "programs" / "look.py"
 SETTLES = 20.0
@@ -32,27 +33,31 @@ Looked = dict[str, list[str]]
 
 
 class WatchedHost:
-    """One host with an endpoint `first` in a network that nobody may enter or leave; it sends all the time."""
+    """One host with an endpoint `first`. Where its world closes, nobody may enter or leave its network; it sends."""
 
-    def __init__(self, plugin: Path, name: str, mode: str = ALONE) -> None:
-        self.mode = mode
+    def __init__(self, plugin: Path, name: str, mode: str = ALONE, world: World = LOCAL) -> None:
+        self.mode, self.world = mode, world
         self.stay = 1
         """Links of endpoints that live; the kernel takes those of a namespace away some time after its end."""
         self.lab = Lab(plugin, name)
-        self._eyes = subprocess.Popen(
-            self.lab.command("/usr/bin/python3", "-IS", str(_LOOK)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        world.begin(self.lab)
+        seeing = self.lab.command("/usr/bin/python3", "-IS", str(_LOOK), *world.told.split())
+        self._eyes = subprocess.Popen(seeing, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.dump = ""
         self._supervisor: Supervisor | None = None
         self._agent: subprocess.Popen[bytes] | None = None
-        self.lab.override("web", CLOSED)
-        self.lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+        if world.closes:
+            self.lab.override("web", CLOSED)
+        self.lab.write("/etc/cni/net.d/web.conf", json.dumps(world.web))
         self.lab.run("nft", "-f", "-", stdin=WATCHERS.encode())
-        self.senders = Senders(REACHED)
+        self.senders = Senders(REACHED if world.closes else [])
         self.senders.add("outside", f"/proc/{self.lab.pid}/root/run/netns/outside")
         self.helper = Warm(self.lab)
         self.attach("first")
         self.attach("warm")
         self.detach("warm")
+        if world is not LOCAL:
+            self.collect()  # which opens this host's own records, too
         if mode == LAUNCHER:
             Agent(self.lab).start()
 
@@ -60,7 +65,8 @@ class WatchedHost:
 
     def netns(self, name: str) -> str:
         path = self.lab.netns(name)
-        self.senders.add(name, self.outer(path))
+        if self.world.closes:
+            self.senders.add(name, self.outer(path))
         return path
 
     def outer(self, netns: str) -> str:
@@ -70,16 +76,19 @@ class WatchedHost:
     def no_netns(self, name: str) -> None:
         self.senders.drop(name)
         self.lab.out("ip", "netns", "del", name)
-        until(lambda: len([x for x in self.lab.links() if x.startswith("crk")]) <= self.stay, "its link goes with it")
+        until(
+            lambda: len([x for x in self.lab.links() if x.startswith(("crk", "cali"))]) <= self.stay,
+            "its link goes with it",
+        )
 
     def attach(self, name: str, *, fresh: bool = True) -> dict[str, Any]:
         netns = self.netns(name) if fresh else f"/var/run/netns/{name}"
-        answer = self.helper("ADD", WEB, name, netns)
+        answer = self.helper("ADD", self.world.web, name, netns)
         assert isinstance(answer, dict), answer
         return answer
 
     def detach(self, name: str, *, last: bool = True) -> None:
-        self.helper("DEL", WEB, name, f"/var/run/netns/{name}")
+        self.helper("DEL", self.world.web, name, f"/var/run/netns/{name}")
         if last:
             self.no_netns(name)
 
@@ -89,10 +98,10 @@ class WatchedHost:
     # What is watched.
 
     def call(
-        self, verb: str, name: str, plan: Plan | None = None, conf: Mapping[str, Any] = WEB
+        self, verb: str, name: str, plan: Plan | None = None, conf: Mapping[str, Any] | None = None
     ) -> tuple[Reply, Watch]:
         own = variables(verb, name) if verb != "GC" else {"CNI_COMMAND": verb, "CNI_PATH": PLUGINS}
-        return self._watched([f"{PLUGINS}/calico"], json.dumps(conf).encode(), environment(own), plan)
+        return self._watched([f"{PLUGINS}/calico"], json.dumps(conf or self.world.web).encode(), environment(own), plan)
 
     def command(self, *argv: str, plan: Plan | None = None) -> tuple[Reply, Watch]:
         return self._watched([f"{PLUGINS}/calico", *argv], b"", environment(), plan)
@@ -160,12 +169,15 @@ class WatchedHost:
         self._eyes.stdin.write(b"\n")
         self._eyes.stdin.flush()
         found: Looked = json.loads(self._eyes.stdout.readline())
+        (self.dump,) = found.pop("dump", [""])
         found["rules"] = [re.sub(r"packets \d+ bytes \d+", "", line) for line in found["rules"]]
         found["files"] = [
             f for f in found["files"] if not f.endswith(("agent.lock", ".sock", "attested.json", "-journal"))
         ]
         found["files"] = [f for f in found["files"] if "/profiles/." not in f]  # half written: the next apply sweeps
         found["routes"] = [r for r in found["routes"] if " out0 " not in r]  # its own address comes when it likes
+        if self.world.guards_stay:
+            found["routes"] = [r for r in found["routes"] if not r.startswith("unreachable ")]
         found["addresses"] = [a for a in found["addresses"] if not a.startswith("out0 ")]
         return found
 
@@ -178,6 +190,8 @@ class WatchedHost:
 
     def passed(self) -> dict[str, int]:
         """Packets that came through since the host was made, where none may."""
+        if not self.world.closes:
+            return {}
         done = json.loads(self.lab.out("nft", "-j", "list", "counters", "table", "inet", "faults"))
         return {c["counter"]["name"]: c["counter"]["packets"] for c in done["nftables"] if "counter" in c}
 

@@ -36,7 +36,7 @@ class Senders:
     """One thread that sends from every namespace that it was told of to every address, in turn, until close()."""
 
     def __init__(self, addresses: list[str]) -> None:
-        self._to = [*addresses, OUTSIDE_V4, HOST_V4, OUTSIDE_V6, HOST_V6]
+        self._to = [*addresses, OUTSIDE_V4, HOST_V4, OUTSIDE_V6, HOST_V6] if addresses else []
         self._from: dict[str, list[socket.socket]] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()

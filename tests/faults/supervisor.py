@@ -21,15 +21,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.effects import BY_ARGUMENT, HARMLESS, MESSAGES, NAMES, NUMBERS, REFUSED, SHORT, normal
+from tests.faults import wire
+from tests.faults.effects import (
+    BY_ARGUMENT,
+    CHILD,
+    HARMLESS,
+    LOST,
+    MESSAGES,
+    NAMES,
+    NUMBERS,
+    OF_A_CHILD,
+    REFUSED,
+    SHORT,
+    normal,
+)
 
 _PROGRAM = Path(__file__).parent / "programs" / "watched.py"
 _NOTICE, _ANSWER = struct.Struct("=QII iIQ6Q"), struct.Struct("=QqiI")
-_RECEIVE, _SEND = 0xC0502100, 0xC0182101
+_RECEIVE, _SEND, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104
+_SYNC_WAKE_UP = struct.pack("=Q", 1)
 _CONTINUE = 1
 _PIDFD_OPEN, _PIDFD_GETFD, _OF_A_THREAD = 434, 438, os.O_EXCL
 _LIBC = ctypes.CDLL(None, use_errno=True)
 KILL = "kill"
+SECONDS_TO_END = 20.0
+"""For what a program that was ended has left running."""
 _FAMILIES = {16: "netlink", 1: "unix", 2: "inet", 10: "inet"}
 _ROUTE, _NETFILTER = 0, 12
 _SUBSYSTEMS = {0: "batch", 10: "nft", 1: "ctnetlink", 2: "ctnetlink-exp"}
@@ -37,14 +53,18 @@ _SUBSYSTEMS = {0: "batch", 10: "nft", 1: "ctnetlink", 2: "ctnetlink-exp"}
 
 @dataclass
 class Plan:
-    """What to do, KILL, an error number, SHORT or REFUSED, at the effect of that number, or the next of that kind."""
+    """What to do at the effect of that number, or the next of that kind: KILL, an error, or a word of effects.py."""
 
     at: int = -1
     act: int | str = KILL
     kind: str = ""
 
+    def may_meet(self, at: int) -> bool:
+        """Whether it matters of what kind the effect of that number is."""
+        return 0 <= self.at <= at
+
     def meets(self, at: int, kind: str) -> bool:
-        return 0 <= self.at <= at and (kind == self.kind or (not self.kind and at == self.at))
+        return self.may_meet(at) and (kind == self.kind or (not self.kind and at == self.at))
 
 
 @dataclass
@@ -52,6 +72,7 @@ class Watch:
     """What has been seen since the last begin()."""
 
     kinds: list[str] = field(default_factory=list)
+    """One each, "" where a plan did not have to know."""
     done: str = ""
     """The kind of the effect at which the plan was carried out."""
 
@@ -66,6 +87,8 @@ class Supervisor:
         self._lock = threading.Lock()
         self._counting = False
         self._plan, self._watch = Plan(), Watch()
+        self._first, self._asked = 0, ""
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def command(self, *argv: str) -> list[str]:
@@ -85,6 +108,8 @@ class Supervisor:
         _, control, _, _ = self._here.recvmsg(1, socket.CMSG_SPACE(4))
         assert control, "the program could not be watched"
         (self._listener,) = array.array("i", control[0][2])
+        with contextlib.suppress(OSError):  # Linux 6.6: who is held and who decides take turns on one processor
+            fcntl.ioctl(self._listener, _SET_FLAGS, _SYNC_WAKE_UP)
         self._thread.start()
         self._here.send(b"x")
 
@@ -98,8 +123,9 @@ class Supervisor:
             return self._watch
 
     def close(self) -> None:
-        """The program has ended, or its effects fail from here on."""
+        """The program has ended, or its effects fail from here on; what it started may end first."""
         if self._listener >= 0:
+            self._over.wait(SECONDS_TO_END)
             os.write(self._stop_w, b"x")
             self._thread.join(60)
             os.close(self._listener)
@@ -120,6 +146,7 @@ class Supervisor:
                 self._serve()
             elif self._listener in ready:  # nobody has the filter any more
                 poll.unregister(self._listener)
+                self._over.set()
 
     def _serve(self) -> None:
         notice = bytearray(_NOTICE.size)
@@ -132,29 +159,48 @@ class Supervisor:
         ident, thread, _, number, _, _, *arguments = _NOTICE.unpack(notice)
         call = _Call(thread, NAMES.get(number, f"call{number}"), arguments)
         value, error, flags = 0, 0, _CONTINUE
+        self._first = self._first or call.process()
         with self._lock:
             if self._counting:
-                kind = call.kind()
-                self._watch.kinds.append(kind)
-                if not self._watch.done and self._plan.meets(len(self._watch.kinds) - 1, kind):
-                    self._watch.done = kind
-                    act = self._plan.act
-                    if act == KILL:
-                        with contextlib.suppress(ProcessLookupError):
-                            os.kill(thread, signal.SIGKILL)
+                act = self._counted(call)
+                if act == KILL:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(self._first, signal.SIGKILL)
+                    if call.process() == self._first:
                         return
-                    if act == SHORT:
-                        value, flags = call.half(), 0
-                    elif act == REFUSED:
-                        call.spoil()
-                    else:
-                        assert isinstance(act, int)
-                        error, flags = -act, 0
+                elif act == CHILD:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(thread, signal.SIGKILL)
+                    return
+                elif act == REFUSED:
+                    call.spoil()
+                elif isinstance(act, int):
+                    error, flags = -act, 0
+                elif act:
+                    value, error = call.carried_out(act, self._asked)
+                    flags = 0
         try:
             fcntl.ioctl(self._listener, _SEND, _ANSWER.pack(ident, value, error, flags))
         except OSError as e:
             if e.errno != errno.ENOENT:
                 raise
+
+    def _counted(self, call: _Call) -> int | str:
+        """Take note of an effect; what is to be done at it, "" where nothing is."""
+        kinds, plan = self._watch.kinds, self._plan
+        if (self._watch.done or not plan.may_meet(len(kinds))) and plan.at >= 0:
+            kinds.append("")
+            return ""
+        kind = call.kind()
+        if call.process() != self._first:
+            kind = OF_A_CHILD + kind
+        kinds.append(kind)
+        if " http " in kind:
+            self._asked = kind
+        if not plan.meets(len(kinds) - 1, kind):
+            return ""
+        self._watch.done = kind
+        return plan.act
 
 
 @dataclass
@@ -171,6 +217,12 @@ class _Call:
             return " ".join(filter(None, (self.name, self._about())))
         return self.name
 
+    def process(self) -> int:
+        """The one whose thread it is; the thread itself where that has ended."""
+        with contextlib.suppress(OSError):
+            return int(Path(f"/proc/{self.thread}/status").read_text().partition("Tgid:")[2].split()[0])
+        return self.thread
+
     def _about(self) -> str:
         first, second = self.arguments[0], self.arguments[1]
         if self.name in ("openat", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat"):
@@ -183,7 +235,12 @@ class _Call:
             return self._sent()
         if self.name in ("recvfrom", "recvmsg"):
             with self._own_socket() as own:
+                if wire.is_stream(own):
+                    return "http peek" if self.arguments[3] & socket.MSG_PEEK else "http"
                 return _FAMILIES.get(own.family, str(own.family))
+        if self.name == "connect":
+            with self._own_socket() as own:
+                return "http" if wire.is_stream(own) else _FAMILIES.get(own.family, str(own.family))
         if self.name in ("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "flock", "fcntl", "fchmod", "writev"):
             target = normal(str(Path(f"/proc/{self.thread}/fd/{first & 0xFFFFFFFF}").readlink()))
             return target.partition(":")[0]
@@ -192,6 +249,8 @@ class _Call:
     def _sent(self) -> str:
         with self._own_socket() as own:
             family = _FAMILIES.get(own.family, str(own.family))
+            if wire.is_stream(own):
+                return wire.asked(self.data())
             if family != "netlink":
                 return family
             types = [struct.unpack_from("=H", m, 4)[0] for m in self._messages()]
@@ -223,6 +282,22 @@ class _Call:
 
     def data(self) -> bytes:
         return b"".join(self._memory(place, size) for place, size in self._parts())
+
+    def carried_out(self, act: str, asked: str) -> tuple[int, int]:
+        """What the program gets of a call that is done in its stead: a number, or an error below 0."""
+        if act == SHORT:
+            return self.half(), 0
+        if act == LOST:
+            return len(self.data()), 0
+        with self._own_socket() as own:
+            given = wire.answer(own, act, asked)
+        if given is None:
+            return 0, -errno.ECONNRESET
+        given = given[: self.arguments[2]]
+        with Path(f"/proc/{self.thread}/mem").open("r+b", buffering=0) as memory:
+            memory.seek(self.arguments[1])
+            memory.write(given)
+        return len(given), 0
 
     def half(self) -> int:
         """Write half of it in the program's stead; how much that was."""

@@ -5,39 +5,66 @@ The quick run tries a choice of them; all of them are tried by `make test-slow` 
 
 from __future__ import annotations
 
+from errno import ENOBUFS
 from pathlib import Path
 
 import pytest
 
 from tests.clients.support.lab import PLUGINS, until
+from tests.faults.cases import Case
 from tests.faults.commands import Apply, FirstAdd, GcCommand, Import, Prune, Restore
+from tests.faults.effects import CHILD, OF_A_CHILD
 from tests.faults.host import AGENT, ALONE, LAUNCHER, WatchedHost
 from tests.faults.supervisor import Plan
 from tests.faults.tries import tried
 from tests.faults.verbs import Add, Check, Del, Gc, Scenario
+from tests.faults.worlds import DELEGATED, ETCD2, ETCD3, LOCAL, World
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
+COMMANDS = (Apply, Prune, Restore, Import)
 ACTS = [
-    *((act, mode) for act in (Add, Del) for mode in (ALONE, AGENT, LAUNCHER)),
-    *((act, ALONE) for act in (FirstAdd, Check, Gc, GcCommand, Apply, Prune, Restore, Import)),
+    *((act, mode, LOCAL) for act in (Add, Del) for mode in (ALONE, AGENT, LAUNCHER)),
+    *((act, ALONE, LOCAL) for act in (FirstAdd, Check, Gc, GcCommand, *COMMANDS)),
+    *((act, mode, ETCD3) for act in (Add, Del) for mode in (ALONE, AGENT)),
+    *((act, ALONE, ETCD3) for act in (FirstAdd, Check, Gc, GcCommand, *COMMANDS)),
+    *((act, ALONE, ETCD2) for act in (Add, Del, FirstAdd, Check, Gc, GcCommand, Apply, Prune, Import)),
+    *((act, ALONE, DELEGATED) for act in (Add, Del, Check, GcCommand)),
 ]
-_IDS = [f"{act.name}-{mode}" for act, mode in ACTS]
-QUICK = {(Add, AGENT): 8, (Del, AGENT): 5, (Add, ALONE): 4, (Restore, ALONE): 3}
+"""What is met by faults, by whom it is done, and where addresses and policy are kept."""
+Act = tuple[type[Scenario], str, World]
+QUICK: dict[Act, int] = {
+    (Add, AGENT, LOCAL): 6,
+    (Del, AGENT, LOCAL): 4,
+    (Add, ALONE, LOCAL): 3,
+    (Restore, ALONE, LOCAL): 2,
+    (Add, ALONE, ETCD3): 4,
+    (Del, ALONE, ETCD3): 3,
+    (Apply, ALONE, ETCD3): 2,
+    (Add, ALONE, ETCD2): 2,
+    (Add, ALONE, DELEGATED): 4,
+}
 """How many faults of an act the quick run tries."""
 
 
-@pytest.mark.parametrize(("act", "mode"), QUICK, ids=[f"{act.name}-{mode}" for act, mode in QUICK])
-def test_a_fault_at_some_steps_breaks_no_promise(binary: Path, act: type[Scenario], mode: str):
-    found = tried(binary, mode, act, most=QUICK[act, mode], turn=3)
+def named(one: Act) -> str:
+    act, mode, world = one
+    return f"{act.name}-{world.name}-{mode}"
+
+
+@pytest.mark.parametrize("one", QUICK, ids=named)
+def test_a_fault_at_some_steps_breaks_no_promise(binary: Path, one: Act):
+    act, mode, world = one
+    found = tried(binary, mode, act, world, most=QUICK[one], turn=3)
     assert not found.broken, "\n".join(found.broken)
-    assert found.faults >= QUICK[act, mode] - 2, "they came to be"
+    assert found.faults >= QUICK[one] - 2, "they came to be"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("act", "mode"), ACTS, ids=_IDS)
-def test_a_fault_at_each_kind_of_step_breaks_no_promise(binary: Path, act: type[Scenario], mode: str):
-    found = tried(binary, mode, act, most=8, turn=1)
+@pytest.mark.parametrize("one", ACTS, ids=named)
+def test_a_fault_at_each_kind_of_step_breaks_no_promise(binary: Path, one: Act):
+    act, mode, world = one
+    found = tried(binary, mode, act, world, most=8, turn=1)
     assert not found.broken, "\n".join(found.broken)
     assert found.faults >= min(found.effects, 8) * 2 // 3, "they came to be"
 
@@ -68,3 +95,16 @@ def test_the_harness_sees_each_effect_once_and_where_it_is_made_to_fail(host: Wa
     host.lab.out(f"{PLUGINS}/calico", "apply", "--yes")
     host.attach("c2")
     until(lambda: all(host.passed()[name] for name in ("out", "host")), "an open policy lets packets through")
+
+
+def test_where_libnftables_ends_itself_one_answer_comes_and_nothing_is_left(host: WatchedHost):
+    """1.0.6 aborts where a question of its own to the kernel fails."""
+    act = FirstAdd(host)
+    act.prepare()
+    reply, watch = act.run(None)
+    act.judge(reply)
+    act.tidy()
+    asked = [(at, kind) for at, kind in enumerate(watch.kinds) if kind.startswith(OF_A_CHILD + "recvmsg netlink")]
+    assert len(asked) > 5, "the library asks"
+    for number, ((at, kind), act_of) in enumerate(zip(asked[:: len(asked) // 4], (ENOBUFS, CHILD) * 4, strict=False)):
+        assert act.try_one(Case(at, kind, act_of), number), "the fault came to be"

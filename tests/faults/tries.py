@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.cases import every, sample
+from tests.faults.cases import different, every, sample
 from tests.faults.host import WatchedHost
 from tests.faults.verbs import Scenario
+from tests.faults.worlds import LOCAL, World
 
 _NUMBERS = itertools.count()
 
@@ -26,6 +26,7 @@ class Tried:
     effects: int = 0
     kinds: int = 0
     cases: int = 0
+    chosen: int = 0
     faults: int = 0
     missed: int = 0
     broken: list[str] = field(default_factory=list)
@@ -35,6 +36,7 @@ def tried(
     plugin: Path,
     mode: str,
     made: Callable[[WatchedHost], Scenario],
+    world: World = LOCAL,
     *,
     most: int = 0,
     turn: int = 0,
@@ -47,14 +49,14 @@ def tried(
     """
     begun = time.monotonic()
     found = Tried("")
-    host, scenario = _ready(plugin, mode, made)
+    host, scenario = _ready(plugin, mode, made, world)
     try:
-        found.scenario = f"{scenario.name} {mode}"
+        found.scenario = f"{scenario.name} {world.name} {mode}"
         recorded = _recorded(scenario)
         found.effects, found.kinds = len(recorded), len(set(recorded))
         cases = every(recorded)
-        found.cases = len(cases)
-        chosen = sample(cases, most, turn) if most else random.Random(turn).sample(cases, len(cases))
+        chosen = sample(cases, most, turn) if most else different(cases, turn)
+        found.cases, found.chosen = len(cases), len(chosen)
         for number, case in enumerate(chosen):
             if time.monotonic() - begun > seconds:
                 break
@@ -67,15 +69,17 @@ def tried(
                 found.broken.append(f"{found.scenario}, turn {number + turn}: {case}: {e}")
                 say(found.broken[-1])
                 host.close()
-                host, scenario = _ready(plugin, mode, made)
+                host, scenario = _ready(plugin, mode, made, world)
                 _recorded(scenario)
     finally:
         host.close()
     return found
 
 
-def _ready(plugin: Path, mode: str, made: Callable[[WatchedHost], Scenario]) -> tuple[WatchedHost, Scenario]:
-    host = WatchedHost(plugin, f"calico-rkt-lab-{os.getpid()}-faults{next(_NUMBERS)}", mode)
+def _ready(
+    plugin: Path, mode: str, made: Callable[[WatchedHost], Scenario], world: World
+) -> tuple[WatchedHost, Scenario]:
+    host = WatchedHost(plugin, f"calico-rkt-lab-{os.getpid()}-faults{next(_NUMBERS)}", mode, world)
     try:
         return host, made(host)
     except BaseException:

@@ -9,7 +9,7 @@ from typing import Any
 from calico_rkt.plugin.errors import Code
 from tests.clients.support.caller import Reply
 from tests.faults.cases import Case
-from tests.faults.host import KILLED, LAUNCHER, WEB, Looked, WatchedHost
+from tests.faults.host import KILLED, LAUNCHER, Looked, WatchedHost
 from tests.faults.supervisor import KILL, Plan, Watch
 
 NO_FAULT = Case(-1, "", "")
@@ -58,13 +58,8 @@ class Scenario(ABC):
         """What is there no longer for a container is taken away by people."""
 
     def ended(self, reply: Reply) -> bool:
-        """Whether it died: by SIGKILL, or by libnftables.
-
-        Where a question of its own to the kernel fails, 1.0.6 aborts or exits: no answer comes then, and what is left
-        has to be taken back as after a SIGKILL.
-        """
-        of_nftables = self.case.kind.startswith(("recvmsg netlink", "sendto nft", "sendmsg nft", "socket netlink"))
-        return reply.status in KILLED or (reply.status not in (0, 1, 2) and not reply.stdout and of_nftables)
+        """Whether it died of SIGKILL."""
+        return reply.status in KILLED
 
     def said_well(self, reply: Reply) -> None:
         """Nothing, or one JSON object; an error is one as CNI has it; no traceback."""
@@ -79,9 +74,15 @@ class Scenario(ABC):
         elif reply.status:
             assert reply.refused()["code"] != Code.INTERNAL, reply
 
+    def waiting(self) -> bool:
+        """Whether a release that the cluster could not be told of is in the journal."""
+        return any("/journal/" in path for path in self.host.look()["files"])
+
     def same_as_before(self, when: str) -> None:
         found = self.host.differs(self.base)
         assert not found, f"left {when}: {found}"
+        wrong = self.host.world.problems(self.host.dump)
+        assert not wrong, f"in the books {when}: {wrong}"
 
 
 class Add(Scenario):
@@ -91,7 +92,7 @@ class Add(Scenario):
 
     def __init__(self, host: WatchedHost) -> None:
         super().__init__(host)
-        self.conf = WEB
+        self.conf = host.world.web
 
     def prepare(self) -> None:
         self.host.netns(self.fresh())
@@ -149,6 +150,8 @@ class Del(Scenario):
         host, name = self.host, self.one
         assert reply.status or not reply.stdout, reply
         if reply.status == 0:
+            if self.waiting():
+                host.collect()
             self.same_as_before("by a DEL")
             return host.no_netns(name)
         if self.turn % 3 == 0:
@@ -157,7 +160,7 @@ class Del(Scenario):
             host.no_netns(name)
             host.collect()
         else:
-            answer = host.helper("ADD", WEB, name, f"/var/run/netns/{name}")
+            answer = host.helper("ADD", host.world.web, name, f"/var/run/netns/{name}")
             assert host.answers([ip["address"].partition("/")[0] for ip in answer["ips"]]), answer
             host.detach(name)
         return None
@@ -178,11 +181,13 @@ class Check(Scenario):
     def prepare(self) -> None: ...
 
     def run(self, plan: Plan | None) -> tuple[Reply, Watch]:
-        return self.host.call("CHECK", self.one, plan, WEB | {"prevResult": self.result})
+        return self.host.call("CHECK", self.one, plan, self.host.world.web | {"prevResult": self.result})
 
     def judge(self, reply: Reply) -> None:
         assert not reply.stdout or reply.status, reply
-        said = self.host.helper("CHECK", WEB | {"prevResult": self.result}, self.one, f"/var/run/netns/{self.one}")
+        said = self.host.helper(
+            "CHECK", self.host.world.web | {"prevResult": self.result}, self.one, f"/var/run/netns/{self.one}"
+        )
         assert said is None, said
 
 
@@ -197,7 +202,7 @@ class Gc(Scenario):
 
     def run(self, plan: Plan | None) -> tuple[Reply, Watch]:
         listed = [{"containerID": "first", "ifname": "eth0"}]
-        return self.host.call("GC", "", plan, WEB | {"cni.dev/valid-attachments": listed})
+        return self.host.call("GC", "", plan, self.host.world.web | {"cni.dev/valid-attachments": listed})
 
     def judge(self, reply: Reply) -> None:
         if reply.status == 0:

@@ -1,29 +1,28 @@
 """An nftables script in, one kernel transaction (or what the kernel holds, as text or JSON values) out.
 
-libnftables is called through ctypes. Its context is kept between calls, because closing a netlink socket waits for
-the kernel to finish earlier deletions (10 to 16 ms after each one), which an open socket leaves to the background.
+libnftables is called through ctypes, by a child of this process: it ends whoever calls it where the kernel does not
+answer it (process/child.py).
 """
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import json
-import os
-import threading
 from typing import Any
 
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.sockets import process_in_netns
+from calico_rkt.plugin.process.child import ChildEndedError, done_by_child
 
 _STATELESS, _HANDLES, _JSON, _TERSE = 1 << 2, 1 << 3, 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_* of nftables/libnftables.h
 _NUMBERS = 1 << 7 | 1 << 8 | 1 << 9  # ... NUMERIC_PROTO, _PRIO, _SYMBOL
-_LOCK = threading.Lock()  # a context is not safe to share between threads
 
 
 class NftError(CniError):
-    """The kernel or libnftables refused a script; nothing of it is in force. details is nft's own text."""
+    """The kernel or libnftables refused a script; nothing of it is in force. details is nft's own text.
+
+    With code 11 the library ended in the middle, and what it was about to do may be in force.
+    """
 
     @property
     def missing(self) -> bool:
@@ -57,12 +56,10 @@ def _load() -> ctypes.CDLL:
 
 
 class _Context:
-    """libnftables' handle for one process in one network namespace; its socket stays where it was opened."""
+    """libnftables' handle in one network namespace; its socket stays where it was opened."""
 
-    def __init__(self, place: tuple[int, int, int]) -> None:
-        self.place = place
-        self._lib = _load()
-        _socket_can_be_had()
+    def __init__(self, lib: ctypes.CDLL) -> None:
+        self._lib = lib
         self._handle = self._lib.nft_ctx_new(0)
         if not self._handle:
             raise CniError(Code.POLICY, "libnftables gives no context: no nftables in this kernel, or no memory")
@@ -91,32 +88,34 @@ def _socket_can_be_had() -> None:
         raise CniError(Code.TRY_AGAIN, f"no netlink socket for nftables: {e.strerror}") from e
 
 
-_current: list[_Context] = []
-
-
-@atexit.register
-def _close_at_exit() -> None:
-    for context in _current:
-        if context.place[0] == os.getpid():
-            context.close()
-    _current.clear()
-
-
-def _context() -> _Context:
-    """The context of this process in this thread's namespace; the caller holds _LOCK."""
-    place = process_in_netns()  # one held over a fork, or a thread's setns, would talk to the wrong namespace
-    if not _current or _current[0].place != place:
-        made = _Context(place)
-        for old in _current:
-            if old.place[0] == place[0]:  # a forked child must not close what its parent uses
-                old.close()
-        _current[:] = [made]
-    return _current[0]
-
-
 def _call(script: str, flags: int = 0) -> str:
-    with _LOCK:
-        return _context().call(script, flags)
+    return _in_turn((script, flags))
+
+
+def _in_turn(*steps: tuple[str, int]) -> str:
+    """Have scripts run one after the other, each with its flags, in this thread's namespace; what the last one printed.
+
+    By a child of this process: where a question of the library's own to the kernel fails, it aborts or exits.
+    docs/decisions/095-libnftables-works-in-a-child.md
+    """
+    lib = _load()
+
+    def work() -> bytes:
+        try:
+            context = _Context(lib)
+            for script, flags in steps:
+                output = context.call(script, flags)
+        except CniError as e:
+            return json.dumps({"code": e.code, "msg": e.msg, "details": e.details}).encode()
+        return json.dumps({"output": output}).encode()
+
+    try:
+        said = json.loads(done_by_child(work))
+    except ChildEndedError as e:
+        raise NftError(Code.TRY_AGAIN, "libnftables ended before it said what became of a change", str(e)) from e
+    if "msg" in said:
+        raise NftError(said["code"], said["msg"], said["details"])
+    return str(said["output"])
 
 
 def run_nft(script: str) -> None:
@@ -126,17 +125,8 @@ def run_nft(script: str) -> None:
 
 
 def run_here(script: str, query: str) -> str:
-    """Apply a script and list something without the elements of sets, in whatever namespace this thread is now.
-
-    By a handle of its own: the one that is kept stays where it is. Raises NftError.
-    """
-    with _LOCK:
-        context = _Context(process_in_netns())
-        try:
-            context.call(script, 0)
-            return context.call(query, _TERSE)
-        finally:
-            context.close()
+    """Apply a script and list something without the elements of sets, by one handle. Raises NftError."""
+    return _in_turn((script, 0), (query, _TERSE))
 
 
 def listed(query: str, *, handles: bool = False) -> str:
@@ -145,10 +135,12 @@ def listed(query: str, *, handles: bool = False) -> str:
 
 
 class Held:
-    """A handle of one's own, in this thread's namespace: a table with the flag owner that it makes lives as long."""
+    """A handle in this very process and thread's namespace: a table with the flag owner that it makes lives as long."""
 
     def __init__(self) -> None:
-        self._context = _Context(process_in_netns())
+        lib = _load()
+        _socket_can_be_had()
+        self._context = _Context(lib)
 
     def run(self, script: str) -> None:
         """Apply a script as one transaction. Raises NftError."""

@@ -1,4 +1,7 @@
-"""A line on stdin in, all that this host has of attachments and policy as a line of JSON out, and so on."""
+"""A line on stdin in, all that this host has of attachments and policy as a line of JSON out, and so on.
+
+An argument, etcd3 or etcd2: what the cluster has of it, too.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,15 @@ import os
 import sqlite3
 import subprocess
 import sys
+import urllib.error
+import urllib.request
+from base64 import b64decode, b64encode
 from pathlib import Path
 
-STATE = "/run/calico-rkt/state.sqlite"
+RUN = Path("/run/calico-rkt")
+ETCD = "http://127.0.0.1:2379"
+LEASES = Path("/var/lib/cni/networks")
+RESOURCES, IPAM = "/calico/resources/v3/projectcalico.org/", "/calico/ipam/v2/"
 TABLES = ("endpoints", "addresses", "used")
 FOLDERS = ("/run/calico-rkt", "/var/lib/calico-rkt", "/var/log/calico-rkt")
 PROFILES = Path("/var/lib/calico-rkt/profiles")
@@ -39,13 +48,82 @@ def rules() -> list[str]:
 
 
 def rows() -> list[str]:
-    if not Path(STATE).exists():
-        return []
-    db = sqlite3.connect(STATE, timeout=60)
+    return sorted(row for state in RUN.glob("**/state.sqlite") for row in rows_of(state))
+
+
+def rows_of(state: Path) -> list[str]:
+    db = sqlite3.connect(state, timeout=60)
     try:
-        return sorted(f"{table} {row}" for table in TABLES for row in db.execute(f"SELECT * FROM {table}"))
+        return [
+            f"{state.parent.name} {table} {row}" for table in TABLES for row in db.execute(f"SELECT * FROM {table}")
+        ]
     finally:
         db.close()
+
+
+def hashed(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def asked(path: str, body: object = None) -> dict[str, object]:
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(f"{ETCD}{path}", data, timeout=60) as answer:
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as e:  # nothing is there yet
+        if e.code == 404:
+            return {}
+        raise
+
+
+def etcd3() -> dict[str, object]:
+    """Every key of the cluster with its value."""
+    first, last = (b64encode(key).decode() for key in (b"/calico/", b"/calico0"))
+    found = asked("/v3/kv/range", {"key": first, "range_end": last}).get("kvs", [])
+    return {b64decode(kv["key"]).decode(): json.loads(b64decode(kv["value"])) for kv in found}
+
+
+def etcd3_rows(dump: dict[str, object]) -> list[str]:
+    """What lasts from run to run: of a block who has which address, of a profile what it says."""
+    told = []
+    for key, value in dump.items():
+        if key.startswith(f"{RESOURCES}profiles/"):
+            told.append(f"profile {key} {hashed(value['spec'])}")
+        elif key.startswith(f"{IPAM}assignment/"):
+            held = [o for o, a in enumerate(value["allocations"]) if a is not None]
+            taken = [o for o in held if value["attributes"][value["allocations"][o]].get("handle_id")]
+            told.append(f"block {key} {taken}")
+        else:
+            told.append(key)
+    return sorted(told)
+
+
+def etcd2_rows() -> list[str]:
+    told = []
+
+    def walk(node: dict[str, object]) -> None:
+        key = node.get("key", "/")
+        if node.get("dir"):
+            if not node.get("nodes") and "/workload/" in key:
+                told.append(f"folder {key}")
+            for child in node.get("nodes", ()):
+                walk(child)
+        elif "/policy/profile/" in key:
+            told.append(f"profile {key} {hashed(node['value'])}")
+        elif "/assignment/" not in key or node.get("value"):
+            told.append(key)
+
+    walk(asked("/v2/keys/calico?recursive=true&quorum=true").get("node", {}))
+    return sorted(told)
+
+
+def leases() -> list[str]:
+    """What CNI's host-local has given away."""
+    return sorted(
+        f"{p} {p.read_text().split()[0]}"
+        for p in LEASES.glob("*/*")
+        if p.name[0].isalnum() and "last" not in p.name and p.name != "lock"
+    )
 
 
 def files() -> list[str]:
@@ -71,5 +149,11 @@ for _ in sys.stdin:
         "rows": rows(),
         "files": files(),
         "published": published(),
+        "leases": leases(),
     }
+    if sys.argv[1:] == ["etcd3"]:
+        dump = etcd3()
+        told |= {"etcd": etcd3_rows(dump), "dump": [json.dumps(dump)]}
+    elif sys.argv[1:]:
+        told["etcd"] = etcd2_rows()
     print(json.dumps(told), flush=True)

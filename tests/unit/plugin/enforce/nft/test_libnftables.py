@@ -19,5 +19,5 @@ def test_a_missing_library_is_an_error_that_names_debians_package(monkeypatch):
 
 
 def test_an_empty_script_needs_no_library(monkeypatch):
-    monkeypatch.setattr(libnftables, "_context", lambda: pytest.fail("nothing to do"))
+    monkeypatch.setattr(libnftables, "_in_turn", lambda *_steps: pytest.fail("nothing to do"))
     libnftables.run_nft("")
