@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
+from types import ModuleType
 
 from calico_rkt.compiler.conf.netconf import NO_DNS, Address, Dns, Ipam, Net, NetConf
 from calico_rkt.plugin.attach import ipam_plugin
@@ -79,7 +80,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
                 pair.delete_unrecorded(key, store.link_prefix)
             enforcer.check_host(conf)
             if ipam_plugin.is_delegated(conf):
-                addresses, routes, dns, said = _delegated(request, undo)
+                addresses, routes, dns, said = _delegated(request, store, netns, undo)
                 draft = replace(draft, addresses=addresses)
             signals.stop_if_asked()
         gateways = enforcer.gateways()
@@ -107,7 +108,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
             dns=dns if request.dns == NO_DNS else request.dns,
         )
         shown = result.to_json(conf.cni_version)
-        store.finish(key, nonce, stored(result, said, made.table))
+        _finish(store, key, nonce, stored(result, said, made.table), lent=said is not None)
         trace.mark("record")
         if b'"portMappings"' in request.raw:  # the capability is declared: published ports may be handed over
             from calico_rkt.plugin.attach import ports
@@ -248,14 +249,35 @@ def _routes(conf: NetConf) -> tuple[Net, ...]:
 
 
 def _delegated(
-    request: Request, undo: ExitStack
+    request: Request, store: Store, netns: pair.Netns, undo: ExitStack
 ) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns, Given | None]:
-    given, said = ipam_plugin.ipam_add(request)
-    _on_error(undo, "run the ipam plugin's DEL", lambda: ipam_plugin.ipam_del(request))
+    lent, key = _lent(), key_of(request)
+    if lent.give_back(store.run_dir, key):
+        LOG.warning("ADD %s %s %s: what its ipam plugin had given to an attempt that ended is given back", *words(key))
+    given, said = ipam_plugin.ipam_add(
+        request, lambda: lent.note(store.run_dir, key, request, netns), lambda: lent.drop(store.run_dir, key)
+    )
+    _on_error(
+        undo,
+        "run the ipam plugin's DEL",
+        lambda: lent.given_back(store.run_dir, key, lambda: ipam_plugin.ipam_del(request)),
+    )
     addresses = tuple(ip_interface(ip.address).ip for ip in given.ips)
     if not addresses:
         raise CniError(Code.DELEGATE, f"ipam plugin {request.conf.ipam.type!r} gave no address")
     return addresses, given.routes, given.dns, said
+
+
+def _finish(store: Store, key: Key, nonce: str, result: str, *, lent: bool) -> None:
+    store.finish(key, nonce, result)
+    if lent:
+        _lent().drop(store.run_dir, key)  # from here on the record knows whom to ask
+
+
+def _lent() -> ModuleType:
+    from calico_rkt.plugin.attach import lent  # most ADDs hand out addresses themselves
+
+    return lent
 
 
 def _differs(prev_result: str, known: Endpoint) -> list[str]:

@@ -50,7 +50,19 @@ def cmd_del(request: Request, store: Store) -> None:
         store.forget(key)
         _free_elsewhere(key, store, request.netns)
     give_back(request, known)
+    if known is None or ipam_plugin.is_delegated(request.conf):
+        _drop_note(request, store)
     LOG.info("DEL %s %s %s%s", *words(key), "" if known else ": was not attached")
+
+
+def _drop_note(request: Request, store: Store) -> None:
+    """Of an ADD that was cut short: the conf's own ipam plugin has had its DEL, another one has it now."""
+    from calico_rkt.plugin.attach import lent  # most DELs give back what is recorded
+
+    if ipam_plugin.is_delegated(request.conf):
+        lent.drop(store.run_dir, key_of(request))
+    else:
+        lent.give_back(store.run_dir, key_of(request))
 
 
 def discard(key: Key, store: Store, why: CniError) -> None:

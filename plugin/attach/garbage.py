@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from calico_rkt.plugin.attach import ipam_plugin
+from calico_rkt.plugin.attach import ipam_plugin, lent
 from calico_rkt.plugin.attach.delete import ask_delegate, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey
 from calico_rkt.plugin.cni.request import Request
@@ -25,11 +25,15 @@ _AT_ONCE = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What `calico-rkt gc` did: freed (or would free), kept without a path that leads there, and what failed."""
+    """What `calico-rkt gc` did: freed (or would free), kept without a path that leads there, and what failed.
+
+    returned: ADDs that were cut short, and whose addresses were given back to another ipam plugin (or would be).
+    """
 
     freed: tuple[Endpoint, ...]
     kept: tuple[Endpoint, ...]
     failed: tuple[CniError, ...]
+    returned: tuple[Key, ...] = ()
 
 
 def cmd_gc(request: Request, store: Store) -> None:
@@ -50,8 +54,9 @@ def cmd_gc(request: Request, store: Store) -> None:
     freed, more = _free((e for e, life in others if life is Life.OVER), store)
     for endpoint in freed:
         LOG.info("GC freed %s %s %s", *words(endpoint.key))
-    if failed or more:
-        raise (*failed, *more)[0]
+    _, still = _give_back_lent(store, request.conf.name)
+    if failed or more or still:
+        raise (*failed, *more, *still)[0]
 
 
 def collect_garbage(store: Store, *, dry_run: bool) -> Collected:
@@ -59,7 +64,9 @@ def collect_garbage(store: Store, *, dry_run: bool) -> Collected:
     found = tuple(survey(store.endpoints()))
     over = tuple(e for e, life in found if life is Life.OVER)
     freed, failed = (over, ()) if dry_run else _free(over, store)
-    return Collected(freed, tuple(e for e, life in found if life in (Life.HIDDEN, Life.ELSEWHERE)), failed)
+    kept = tuple(e for e, life in found if life in (Life.HIDDEN, Life.ELSEWHERE))
+    returned, more = _give_back_lent(store, dry_run=dry_run)
+    return Collected(freed, kept, (*failed, *more), returned)
 
 
 def free_attachment(store: Store, key: Key, *, force: bool, dry_run: bool) -> Endpoint | None:
@@ -143,11 +150,33 @@ def _tear_down_if_over(endpoint: Endpoint, store: Store, patience: float) -> boo
         return True
 
 
+def _give_back_lent(
+    store: Store, network: str | None = None, *, dry_run: bool = False
+) -> tuple[tuple[Key, ...], tuple[CniError, ...]]:
+    """What another ipam plugin gave to ADDs that were cut short before they had a record, and whose container is gone.
+
+    The keys of those, and what failed.
+    """
+    given, failed = [], []
+    for one in tuple(lent.noted(store.run_dir, network)):
+        try:
+            with attachment_lock(store.run_dir, one.key, patience=_PATIENCE):
+                if store.endpoint(one.key) is not None or not one.is_over:
+                    continue
+                if dry_run or lent.give_back(store.run_dir, one.key):
+                    given.append(one.key)
+        except CniError as e:
+            failed.append(e)
+    return tuple(given), tuple(failed)
+
+
 def _take_away(endpoint: Endpoint, store: Store) -> None:
     """As a DEL would; an ipam plugin that can't be asked any more is no reason to keep the rest."""
     tear_down(endpoint, store)
     try:
         ipam_plugin.delete_recorded(endpoint)
+        if not endpoint.result:
+            lent.give_back(store.run_dir, endpoint.key)
     except CniError as e:
         LOG.warning("%s %s %s: its addresses may stay taken: %s: %s", *words(endpoint.key), e.msg, e.details)
 

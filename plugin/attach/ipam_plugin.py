@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
@@ -28,13 +28,21 @@ def is_delegated(conf: NetConf) -> bool:
     return conf.ipam.type != OWN
 
 
-def ipam_add(request: Request) -> tuple[Result, Given]:
+def _nothing() -> None: ...
+
+
+def ipam_add(
+    request: Request, before: Callable[[], object] = _nothing, undone: Callable[[], object] = _nothing
+) -> tuple[Result, Given]:
     """Run the plugin's ADD; a Result of addresses, routes and dns, without interfaces, and what a DEL will need.
+
+    before is called once the plugin is found, undone after the DEL of one that failed.
 
     CniError as the plugin gave it, or 108 when it isn't found or what it says is no result. The plugin's DEL has
     run then: it may have given an address before it failed (CNI specification, "Delegated Plugins").
     """
     plugin = _find(request)
+    before()
     try:
         said = _run(plugin, request, "ADD")
         return _result(request.conf.ipam.type, said), Given(
@@ -45,6 +53,7 @@ def ipam_add(request: Request) -> tuple[Result, Given]:
     except CniError:
         try:
             _run(plugin, request, "DEL")
+            undone()
         except CniError as e:
             LOG.error("ipam plugin %s: DEL after its failed ADD: %s: %s", request.conf.ipam.type, e.msg, e.details)
         raise

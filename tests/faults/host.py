@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.clients.support.agent import Agent
+from tests.clients.support.agent import Agent, program_below
 from tests.clients.support.caller import Reply
 from tests.clients.support.lab import HANGS, PLUGINS, Lab, environment, until, variables
 from tests.clients.support.warm_process import Warm
@@ -152,10 +152,7 @@ class WatchedHost:
 
     def _agent_over(self) -> None:
         if self._agent is not None:
-            found = self._agent.pid  # of nsenter, whose child it is
-            while children := Path(f"/proc/{found}/task/{found}/children").read_text().split():
-                found = int(children[0])
-            os.kill(found, signal.SIGKILL)
+            os.kill(program_below(self._agent.pid), signal.SIGKILL)  # of nsenter, whose child it is
             self._agent.wait()
         if self._supervisor is not None:
             self._supervisor.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -59,10 +60,7 @@ class Agent:
     def pid(self) -> int:
         """Of the Python process: the last of the children of the nsenter that was started."""
         assert self.process is not None
-        found = self.process.pid
-        while children := Path(f"/proc/{found}/task/{found}/children").read_text().split():
-            found = int(children[0])
-        return found
+        return program_below(self.process.pid)
 
     def kill(self, by: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal that ends it, and wait for that; its exit status."""
@@ -101,6 +99,22 @@ class Agent:
 
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+
+def program_below(pid: int) -> int:
+    """The last of the first children of a process that is a program of its own, and no fork of its parent."""
+    while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        words = [_words(each) for each in (pid, int(children[0]))]
+        if words[0] == words[1] or not words[1]:
+            break
+        pid = int(children[0])
+    return pid
+
+
+def _words(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def settled(lab: Lab) -> dict[str, list[str]]:

@@ -1,0 +1,128 @@
+"""An ADD that another ipam plugin serves in; a note of it until a record says whose the addresses are, out.
+
+The plugin may have given an address when this process ends, and only a DEL gives it back: of an attachment that nobody
+has recorded no DEL may ever come, so `gc` runs it. One file each, beside the records, since containers end with a boot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calico_rkt.compiler import atomic
+from calico_rkt.compiler.conf.netconf import Ipam, NetConf
+from calico_rkt.plugin.attach import ipam_plugin
+from calico_rkt.plugin.attach.life import identity
+from calico_rkt.plugin.cni import program
+from calico_rkt.plugin.cni.request import Request
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link.pair import Netns
+from calico_rkt.plugin.model import Key
+from calico_rkt.plugin.process.log import LOG
+
+_FOLDER = "lent"
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What an ipam plugin may have given to an attachment: asked with this part of a conf, found along path.
+
+    place: device and inode of the container's network namespace, which netns led to.
+    """
+
+    key: Key
+    netns: str
+    place: tuple[int, int]
+    version: str
+    ipam: Mapping[str, Any]
+    path: tuple[str, ...]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its path leads to the container no more."""
+        return identity(self.netns) != self.place
+
+
+def note(run_dir: Path, key: Key, request: Request, netns: Netns) -> None:
+    """On the disk when this returns."""
+    path = _path(run_dir, key)
+    told = {
+        "key": [key.network, key.container, key.ifname],
+        "netns": str(Path(request.netns).absolute()),
+        "place": [netns.dev, netns.inode],
+        "version": request.conf.cni_version,
+        "ipam": program.loaded(request.raw).get("ipam", {}),
+        "path": [str(Path.cwd() / folder) for folder in request.path],
+    }
+    try:
+        atomic.make_folder(path.parent, 0o700)
+        atomic.replace(path, json.dumps(told).encode())
+    except OSError as e:
+        raise CniError(Code.IO, f"{path} can't be written: {e.strerror}") from e
+
+
+def drop(run_dir: Path, key: Key) -> None:
+    """A record has it, or it was given back."""
+    path = _path(run_dir, key)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as e:
+        raise CniError(Code.IO, f"{path} can't be removed: {e.strerror}") from e
+
+
+def given_back(run_dir: Path, key: Key, by: Callable[[], object]) -> None:
+    """Have it given back by what knows more of it than its note, and drop that."""
+    by()
+    drop(run_dir, key)
+
+
+def give_back(run_dir: Path, key: Key) -> bool:
+    """Run the plugin's DEL where there is a note; whether there was. CniError where it fails: the note stays."""
+    found = _read(_path(run_dir, key))
+    if found is None:
+        return False
+    raw = {"cniVersion": found.version, "name": key.network, "type": "calico", "ipam": found.ipam}
+    conf = NetConf(key.network, "calico", found.version, Ipam(str(found.ipam.get("type", ""))))
+    netns = "" if found.is_over else found.netns
+    ipam_plugin.ipam_del(
+        Request("DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=netns, path=found.path)
+    )
+    drop(run_dir, key)
+    return True
+
+
+def noted(run_dir: Path, network: str | None = None) -> Iterator[Lent]:
+    """All of them, or those of one network."""
+    for path in sorted((run_dir / _FOLDER).glob("*.json")):
+        found = _read(path)
+        if found is not None and network in (None, found.key.network):
+            yield found
+
+
+def _path(run_dir: Path, key: Key) -> Path:
+    said = json.dumps([key.network, key.container, key.ifname])
+    return run_dir / _FOLDER / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.json"
+
+
+def _read(path: Path) -> Lent | None:
+    try:
+        raw = json.loads(path.read_bytes())
+        network, container, ifname = map(str, raw["key"])
+        device, inode = map(int, raw["place"])
+        return Lent(
+            key=Key(network, container, ifname),
+            netns=str(raw["netns"]),
+            place=(device, inode),
+            version=str(raw["version"]),
+            ipam=dict(raw["ipam"]),
+            path=tuple(map(str, raw["path"])),
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+        LOG.error("%s can't be read, so what it gives back stays taken: %s: %s", path, type(e).__name__, e)
+        return None

@@ -1,0 +1,81 @@
+"""An ADD that ends when another ipam plugin has given its address: DEL, gc and the next ADD give it back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.clients.support.caller import Caller, addresses
+from tests.clients.support.commands import tool
+from tests.clients.support.lab import PLUGINS, REFERENCE_PLUGINS, Lab, conf
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+LENDER = f"""#!/bin/sh
+{REFERENCE_PLUGINS}/host-local
+status=$?
+if [ "$CNI_COMMAND" = ADD ] && [ -e /run/lab/ends ]; then kill -9 $PPID; fi
+if [ "$CNI_COMMAND" = DEL ] && [ -e /run/lab/refuses ]; then echo '{{"code": 11, "msg": "not now"}}'; exit 1; fi
+exit $status
+"""
+WEB = conf("web", {"type": "lender", "subnet": "10.1.0.0/24"})
+
+
+@pytest.fixture
+def cut_short(bare_lab: Lab) -> Lab:
+    """A host where an ADD was ended between the lease and the record of it."""
+    bare_lab.write(f"{PLUGINS}/lender", LENDER)
+    bare_lab.path(PLUGINS, "lender").chmod(0o755)
+    ends = bare_lab.path(bare_lab.write("/run/lab/ends", ""))
+    reply = Caller(bare_lab)("ADD", WEB, "c1", bare_lab.netns("c1"))
+    assert reply.status in (-9, 137), reply
+    ends.unlink()
+    assert "host-local" in bare_lab.left()
+    return bare_lab
+
+
+def test_a_del_gives_it_back(cut_short: Lab):
+    Caller(cut_short).delete(WEB, "c1", "/var/run/netns/c1")
+    assert cut_short.left() == {}
+    assert tool(cut_short, "gc").stdout == b""
+
+
+def test_a_del_by_a_conf_with_other_ipam_gives_it_back_too(cut_short: Lab):
+    Caller(cut_short).delete(conf("web", {"type": "host-local", "subnet": "10.1.0.0/24"}), "c1", "/var/run/netns/c1")
+    assert cut_short.left() == {}
+
+
+def test_the_next_add_gives_it_back_first(cut_short: Lab):
+    cni = Caller(cut_short)
+    added = cni.add(WEB, "c1", "/var/run/netns/c1")
+    assert len(cut_short.left()["host-local"]) == 1
+    assert addresses(added)[0] in cut_short.left()["host-local"][0]
+    cni.delete(WEB, "c1", "/var/run/netns/c1")
+    assert cut_short.left() == {}
+
+
+def test_gc_gives_it_back_once_the_container_is_gone(cut_short: Lab):
+    assert tool(cut_short, "gc").stdout == b"", "its runtime may still run a DEL"
+    cut_short.out("ip", "netns", "del", "c1")
+    said = b"give back what another ipam plugin gave to web c1 eth0: its ADD was cut short\n"
+    assert tool(cut_short, "gc", "--dry-run").stdout == b"would " + said
+    refuses = cut_short.path(cut_short.write("/run/lab/refuses", ""))
+    assert tool(cut_short, "gc").returncode == 2
+    refuses.unlink()
+    done = tool(cut_short, "gc")
+    assert (done.returncode, done.stdout) == (0, said.replace(b"give", b"gave", 1))
+    assert cut_short.left() == {}
+    assert tool(cut_short, "gc").stdout == b""
+
+
+def test_a_note_that_can_not_be_read_stops_nobody(cut_short: Lab):
+    (note,) = cut_short.path("/run/calico-rkt/lent").iterdir()
+    note.write_text(json.dumps({"key": "web"}))
+    cut_short.out("ip", "netns", "del", "c1")
+    assert tool(cut_short, "gc").returncode == 0
+    cni = Caller(cut_short)
+    cni.add(WEB, "c2", cut_short.netns("c2"))
+    cni.delete(WEB, "c2", "/var/run/netns/c2")
+    Caller(cut_short).delete(WEB, "c1", "")
+    assert cut_short.left() == {}
