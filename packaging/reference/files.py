@@ -17,6 +17,10 @@ READ = (
 """What is written by people, and read here."""
 KEPT_HERE = (
     (f"{RUN_DIR}/state.sqlite*", "leases and endpoints of this host; gone after a boot, as containers are"),
+    (
+        f"{RUN_DIR}/lent/*.json",
+        "addresses of another ipam plugin whose ADD has not ended yet, or was cut short: gc gives those back",
+    ),
     (f"{RUN_DIR}/agent.sock", "where the agent takes calls; root alone may speak there"),
     (f"{RUN_DIR}/metrics.sock", "where the agent answers for its metrics"),
     (f"{RUN_DIR}/attached/*", "what `calico-rkt attach` made"),
