@@ -158,6 +158,8 @@ def _give_back_lent(
     The keys of those, and what failed.
     """
     given, failed = [], []
+    if not dry_run:
+        lent.sweep(store.run_dir)
     for one in tuple(lent.noted(store.run_dir, network)):
         try:
             with attachment_lock(store.run_dir, one.key, patience=_PATIENCE):

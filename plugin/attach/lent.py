@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.process.log import LOG
 
 _FOLDER = "lent"
+_NOBODY_WRITES = 60.0
+"""Seconds after which half a note has no writer; one who wakes up then finds it gone, and his ADD fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,11 @@ def note(run_dir: Path, key: Key, request: Request, netns: Netns) -> None:
 
 
 def drop(run_dir: Path, key: Key) -> None:
-    """A record has it, or it was given back."""
+    """A record has it, or it was given back. Whoever asks holds the attachment's lock."""
     path = _path(run_dir, key)
     try:
         path.unlink(missing_ok=True)
+        atomic.sweep(path)
     except OSError as e:
         raise CniError(Code.IO, f"{path} can't be removed: {e.strerror}") from e
 
@@ -84,6 +89,7 @@ def give_back(run_dir: Path, key: Key) -> bool:
     """Run the plugin's DEL where there is a note; whether there was. CniError where it fails: the note stays."""
     found = _read(_path(run_dir, key))
     if found is None:
+        atomic.sweep(_path(run_dir, key))  # half a note is of before the plugin was asked
         return False
     raw = {"cniVersion": found.version, "name": key.network, "type": "calico", "ipam": found.ipam}
     conf = NetConf(key.network, "calico", found.version, Ipam(str(found.ipam.get("type", ""))))
@@ -93,6 +99,14 @@ def give_back(run_dir: Path, key: Key) -> bool:
     )
     drop(run_dir, key)
     return True
+
+
+def sweep(run_dir: Path) -> None:
+    """Take away what writers left that were killed, of attachments that nobody names any more."""
+    with suppress(OSError):
+        for path in (run_dir / _FOLDER).iterdir():
+            if atomic.is_left(path.name) and time.time() - path.stat().st_mtime > _NOBODY_WRITES:
+                path.unlink(missing_ok=True)
 
 
 def noted(run_dir: Path, network: str | None = None) -> Iterator[Lent]:

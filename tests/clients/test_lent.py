@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 
 import pytest
 
@@ -67,6 +69,20 @@ def test_gc_gives_it_back_once_the_container_is_gone(cut_short: Lab):
     assert (done.returncode, done.stdout) == (0, said.replace(b"give", b"gave", 1))
     assert cut_short.left() == {}
     assert tool(cut_short, "gc").stdout == b""
+
+
+def test_half_a_note_goes(cut_short: Lab):
+    """Of a writer that was killed: with the next call for its container, or with gc after a minute."""
+    folder = cut_short.path("/run/calico-rkt/lent")
+    (note,) = folder.iterdir()
+    own, other = (folder / f".{name}.0123456789abcdef" for name in (note.name, "0123456789abcdef.json"))
+    for half in (own, other):
+        half.write_text("{")
+    os.utime(other, (time.time() - 100,) * 2)
+    Caller(cut_short).delete(WEB, "c1", "/var/run/netns/c1")
+    assert list(folder.iterdir()) == [other]
+    assert tool(cut_short, "gc").returncode == 0
+    assert list(folder.iterdir()) == []
 
 
 def test_a_note_that_can_not_be_read_stops_nobody(cut_short: Lab):

@@ -171,7 +171,8 @@ class WatchedHost:
         found["files"] = [
             f for f in found["files"] if not f.endswith(("agent.lock", ".sock", "attested.json", "-journal"))
         ]
-        found["files"] = [f for f in found["files"] if "/profiles/." not in f]  # half written: the next apply sweeps
+        half = ("/profiles/.", "/lent/.")  # written: the next apply, or a later gc, sweeps
+        found["files"] = [f for f in found["files"] if not any(part in f for part in half)]
         found["routes"] = [r for r in found["routes"] if " out0 " not in r]  # its own address comes when it likes
         if self.world.guards_stay:
             found["routes"] = [r for r in found["routes"] if not r.startswith("unreachable ")]

@@ -119,6 +119,8 @@ class Add(Scenario):
         return None
 
     def nothing_left(self) -> None:
+        if self.waiting():
+            self.host.collect()
         self.same_as_before("by a failed ADD")
 
     def attached(self, result: dict[str, Any]) -> None:

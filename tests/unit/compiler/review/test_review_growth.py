@@ -1,0 +1,73 @@
+"""Ceilings of what analyses cost, as calls of functions: at a size, and as it grows. Who needs more says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_network
+
+import pytest
+
+from calico_rkt.compiler.ir.model import Action, Network, Rule
+from calico_rkt.compiler.review.diff import diff_worlds
+from calico_rkt.compiler.review.matrix import matrix_of
+from calico_rkt.compiler.review.snapshot import World
+from tests.bench.workloads import Line, hierarchical, rules, scattered
+from tests.findings import lint
+from tests.growth import calls, growth_in_calls
+from tests.worlds import conf, world
+
+LISTS = {"hierarchical": hierarchical, "scattered": scattered}
+EVERYTHING = (Rule(Action.ALLOW),)
+
+
+def one(ingress: tuple[Rule, ...]) -> World:
+    return world([conf("web", ip_network("172.16.0.0/24"))], {"web": (ingress, EVERYTHING)})
+
+
+def many(count: int, first: int = 0) -> World:
+    """Networks of ten rules each. first: another list for the first of them."""
+    confs = [conf(f"n{i}", ip_network((0xAC100000 + 256 * i, 24))) for i in range(count)]
+    lists = {c.name: (rules(scattered(10, seed=i or first)), EVERYTHING) for i, c in enumerate(confs)}
+    return world(confs, lists)
+
+
+def check(make: Callable[[int], list[Line]], size: int) -> None:
+    network = Network("web", "web", rules(make(size)), ())
+    assert isinstance(list(lint(network, frozenset({"web"}), frozenset({"bench.yaml"}))), list)
+
+
+def matrix(make: Callable[[int], list[Line]], size: int) -> None:
+    assert matrix_of(one(rules(make(size))))
+
+
+def diff_of_a_line(make: Callable[[int], list[Line]], size: int) -> None:
+    before = rules(make(size))
+    assert diff_worlds(one(before), one((*before[: size // 2], *before[size // 2 + 1 :])))
+
+
+CEILINGS = {check: (400, 210_000, 1.15), matrix: (200, 800_000, 1.6), diff_of_a_line: (200, 50_000, 1.15)}
+"""Of an analysis: a number of rules, the calls that it may make of them, and by what these may outgrow the rules."""
+
+
+@pytest.mark.parametrize("make", LISTS.values(), ids=LISTS)
+@pytest.mark.parametrize("analysis", CEILINGS, ids=lambda analysis: analysis.__name__)
+def test_an_analysis_stays_below_its_ceiling_and_grows_with_its_rules(analysis, make):
+    size, most, steepest = CEILINGS[analysis]
+    assert size * 20 < calls(lambda n: analysis(make, n), size) <= most
+    assert growth_in_calls(lambda n: analysis(make, n), size) <= steepest
+
+
+def test_a_matrix_of_many_networks_costs_little_more_than_its_networks():
+    """Its cells are as many as pairs of networks, and those that are alike are decided once."""
+    assert calls(lambda n: matrix_of(many(n)), 20) <= 1_200_000
+    assert growth_in_calls(lambda n: matrix_of(many(n)), 5) <= 1.8
+
+
+def test_a_diff_of_many_networks_costs_what_changed():
+    assert calls(lambda n: diff_worlds(many(n), many(n, 99)), 20) <= 170_000
+    assert growth_in_calls(lambda n: diff_worlds(many(n), many(n, 99)), 5) <= 0.7
+
+
+def test_what_counts_calls_counts_them():
+    assert calls(lambda n: [abs(-1) for _ in range(n)], 100) - calls(lambda n: [abs(-1) for _ in range(n)], 50) == 50
+    assert growth_in_calls(lambda n: [abs(-1) for _ in range(n * n)], 20) > 3
