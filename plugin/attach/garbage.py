@@ -173,11 +173,14 @@ def _give_back_lent(
 
 
 def _take_away(endpoint: Endpoint, store: Store) -> None:
-    """As a DEL would; an ipam plugin that can't be asked any more is no reason to keep the rest."""
+    """As a DEL would. What an ipam plugin could not take back is noted, for the next gc; the rest is gone."""
+    lent.note_recorded(store.run_dir, endpoint)
     tear_down(endpoint, store)
     try:
         ipam_plugin.delete_recorded(endpoint)
-        if not endpoint.result:
+        if endpoint.result:
+            lent.drop(store.run_dir, endpoint.key)
+        else:
             lent.give_back(store.run_dir, endpoint.key)
     except CniError as e:
         LOG.warning("%s %s %s: its addresses may stay taken: %s: %s", *words(endpoint.key), e.msg, e.details)

@@ -21,9 +21,10 @@ from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import identity
 from calico_rkt.plugin.cni import program
 from calico_rkt.plugin.cni.request import Request
+from calico_rkt.plugin.cni.result import given_in, is_whole
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link.pair import Netns
-from calico_rkt.plugin.model import Key
+from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
 
 _FOLDER = "lent"
@@ -52,15 +53,30 @@ class Lent:
 
 
 def note(run_dir: Path, key: Key, request: Request, netns: Netns) -> None:
-    """On the disk when this returns."""
-    path = _path(run_dir, key)
+    """What is about to be asked for; on the disk when this returns."""
+    ipam = program.loaded(request.raw).get("ipam", {})
+    path = tuple(str(Path.cwd() / folder) for folder in request.path)
+    place = (netns.dev, netns.inode)
+    _write(run_dir, Lent(key, str(Path(request.netns).absolute()), place, request.conf.cni_version, ipam, path))
+
+
+def note_recorded(run_dir: Path, endpoint: Endpoint) -> None:
+    """What a record says was given, where another plugin gave it: before the record goes, and that is given back."""
+    given = given_in(endpoint.result) if is_whole(endpoint.result) else None
+    if given is not None and program.find(str(given.ipam.get("type", "")), given.path) is not None:
+        place, version = (endpoint.netns_dev, endpoint.netns_inode), str(given.said.get("cniVersion") or "0.4.0")
+        _write(run_dir, Lent(endpoint.key, endpoint.netns, place, version, given.ipam, given.path))
+
+
+def _write(run_dir: Path, lent: Lent) -> None:
+    path, key = _path(run_dir, lent.key), lent.key
     told = {
         "key": [key.network, key.container, key.ifname],
-        "netns": str(Path(request.netns).absolute()),
-        "place": [netns.dev, netns.inode],
-        "version": request.conf.cni_version,
-        "ipam": program.loaded(request.raw).get("ipam", {}),
-        "path": [str(Path.cwd() / folder) for folder in request.path],
+        "netns": lent.netns,
+        "place": lent.place,
+        "version": lent.version,
+        "ipam": lent.ipam,
+        "path": lent.path,
     }
     try:
         atomic.make_folder(path.parent, 0o700)

@@ -15,10 +15,10 @@ from tests.clients.support.lab import PLUGINS, REFERENCE_PLUGINS, Lab, conf
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 LENDER = f"""#!/bin/sh
+if [ "$CNI_COMMAND" = DEL ] && [ -e /run/lab/refuses ]; then echo '{{"code": 11, "msg": "not now"}}'; exit 1; fi
 {REFERENCE_PLUGINS}/host-local
 status=$?
 if [ "$CNI_COMMAND" = ADD ] && [ -e /run/lab/ends ]; then kill -9 $PPID; fi
-if [ "$CNI_COMMAND" = DEL ] && [ -e /run/lab/refuses ]; then echo '{{"code": 11, "msg": "not now"}}'; exit 1; fi
 exit $status
 """
 WEB = conf("web", {"type": "lender", "subnet": "10.1.0.0/24"})
@@ -69,6 +69,33 @@ def test_gc_gives_it_back_once_the_container_is_gone(cut_short: Lab):
     assert (done.returncode, done.stdout) == (0, said.replace(b"give", b"gave", 1))
     assert cut_short.left() == {}
     assert tool(cut_short, "gc").stdout == b""
+
+
+def test_what_the_plugin_can_not_take_back_now_waits_for_the_next_gc(bare_lab: Lab):
+    bare_lab.write(f"{PLUGINS}/lender", LENDER)
+    bare_lab.path(PLUGINS, "lender").chmod(0o755)
+    Caller(bare_lab).add(WEB, "c1", bare_lab.netns("c1"))
+    bare_lab.out("ip", "netns", "del", "c1")
+    bare_lab.path(PLUGINS, "lender").write_text("#!/bin/sh\nexit 1\n")
+    assert tool(bare_lab, "gc").returncode == 2
+    assert set(bare_lab.left()) == {"host-local"}
+    assert tool(bare_lab, "gc").returncode == 2
+    bare_lab.path(PLUGINS, "lender").write_text(LENDER)
+    assert tool(bare_lab, "gc").returncode == 0
+    assert bare_lab.left() == {}
+
+
+def test_a_del_that_fails_at_the_plugin_leaves_what_gc_needs(bare_lab: Lab):
+    bare_lab.write(f"{PLUGINS}/lender", LENDER)
+    bare_lab.path(PLUGINS, "lender").chmod(0o755)
+    cni = Caller(bare_lab)
+    cni.add(WEB, "c1", bare_lab.netns("c1"))
+    bare_lab.path(PLUGINS, "lender").write_text("#!/bin/sh\nexit 1\n")
+    assert cni("DEL", WEB, "c1", "/var/run/netns/c1").status == 1
+    bare_lab.path(PLUGINS, "lender").write_text(LENDER)
+    bare_lab.out("ip", "netns", "del", "c1")
+    assert tool(bare_lab, "gc").returncode == 0
+    assert bare_lab.left() == {}
 
 
 def test_half_a_note_goes(cut_short: Lab):

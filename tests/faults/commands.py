@@ -80,7 +80,8 @@ class Apply(Command):
         if reply.status == 0:
             assert now == after, "success, and the policy before is in force"
         elif not self.ended(reply):
-            assert now == before or b"in force" in reply.stderr, f"in force, and nobody is told: {reply}"
+            told = b"in force" in reply.stderr or b"applied: web" in reply.stdout
+            assert now == before or told, f"in force, and nobody is told: {reply}"
             if now == before and self.turn % 2:
                 self.again("restore")
                 assert self.rules(self.host.look()) == before, "what was told to have failed comes in force later"

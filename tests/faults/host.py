@@ -58,6 +58,7 @@ class WatchedHost:
         self.detach("warm")
         if world is not LOCAL:
             self.collect()  # which opens this host's own records, too
+            self.lab.out(f"{PLUGINS}/calico", "restore")  # and this makes its table, whoever enforces
         if mode == LAUNCHER:
             Agent(self.lab).start()
 
