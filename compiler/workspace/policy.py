@@ -91,9 +91,6 @@ def known_ids(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> fr
     return frozenset((*map(object_id, (*confs, *named)), *(f.override.network_id for f in files if f.override)))
 
 
-_NOT_YET = "no endpoint matches until there is one; `apply` on a host that enforces by itself refuses it until then"
-
-
 def findings(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tuple[Diagnostic, ...]:
     """What a reviewer should know: names of networks that no conf and no override knows."""
     overrides = [f.override for f in files if f.override]
@@ -107,7 +104,7 @@ def findings(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tup
             from calico_rkt.compiler.workspace.taken import NOT_NETWORKS
 
             near = get_close_matches(name.name, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else _NOT_YET
+            hint = f"did you mean {near[0]}?" if near else "no endpoint matches until there is one"
             if name.name in NOT_NETWORKS:
                 hint = f"a rule has no word for the {name.name}: name its addresses in nets, or what it is not"
             message = f"no conf and no override beside this one knows the network {name.name!r}"

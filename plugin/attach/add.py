@@ -147,8 +147,9 @@ def _linked(
     An address that the host has itself, or a route to it alone, is given to nobody: the next free one is.
     """
     conf, ipam = request.conf, NO_IPAM if draft.addresses else request.conf.ipam
+    enforcer = enforcer_of(store)
     while True:
-        mine = endpoint or record_endpoint(enforcer_of(store), store, conf, draft, ipam, request.requested)
+        mine = endpoint or record_endpoint(enforcer, store, conf, draft, ipam, request.requested)
         try:
             trace.mark("address")
             signals.stop_if_asked()
@@ -164,6 +165,7 @@ def _linked(
                 mac=mine.mac,
                 gateways=gateways,
                 clear_of_the_host=bool(ipam.ranges),
+                group=enforcer.group(conf),
             )
         except BaseException as e:
             with ExitStack() as undo:
@@ -237,7 +239,7 @@ def _repeated(known: Endpoint, netns: pair.Netns, request: Request, enforcer: En
             "; ".join(problems) + f"; DEL it first, or free it: calico-rkt gc --attachment {known.key}",
         )
     if enforcer.check(request.conf, known):
-        enforcer.attach(request.conf, known)
+        enforcer.attach_again(request.conf, known)
     return from_json(known.result)
 
 

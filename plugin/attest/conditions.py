@@ -108,7 +108,8 @@ def _meta(key: str, packet: Packet, hook: str) -> Value:
         return packet.iif or ("lo" if hook == "output" else "")
     if key in ("oifname", "oif") and hook in ("forward", "output", "postrouting"):
         return packet.oif
-    return known.get(key, _UNKNOWN)
+    group = packet.groups["io".find(key[0])] if key in ("iifgroup", "oifgroup") else None
+    return known.get(key, _UNKNOWN) if group is None else group
 
 
 def _is_untracked(packet: Packet) -> bool:

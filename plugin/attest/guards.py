@@ -38,10 +38,12 @@ GUARDS = {
         "prerouting",
         -410,
     ),
+    # Nothing of an interface of ours that is in another group than its network's.
     # Addresses of endpoints, and those of ranges that nobody has, come by no interface that is not ours.
     "foreign": Guard(
         (
-            "iifname crk* accept",
+            "iifname crk* iifname . iifgroup @endpoints accept",
+            "iifname crk* drop",
             "iifname lo accept",
             "ip saddr @all4 drop",
             "ip saddr @pools4 fib saddr oif missing drop",
@@ -63,9 +65,14 @@ GUARDS = {
         "filter",
         "forward",
     ),
-    # To an endpoint's address by no interface but ours.
+    # To an interface of ours in its network's group only; to an endpoint's address by no interface but ours.
     "strays": Guard(
-        ("oifname crk* accept", "ip daddr @all4 drop", "ip6 daddr @all6 drop"),
+        (
+            "oifname crk* oifname . oifgroup @endpoints accept",
+            "oifname crk* drop",
+            "ip daddr @all4 drop",
+            "ip6 daddr @all6 drop",
+        ),
         "filter",
         "forward",
     ),
@@ -76,7 +83,7 @@ GUARDS = {
             "ct state 2,4 jump known",
             "icmpv6 type { 130 , 131 , 132 , 133 , 135 , 136 } accept",
             "jump egress",
-            "iifname vmap @to_host",
+            "iifgroup vmap @network_to_host",
             "drop",
         ),
         "filter",
@@ -104,9 +111,9 @@ GUARDS = {
             "drop",
         )
     ),
-    # An interface that no map knows runs into the drop.
-    "egress": Guard(("iifname vmap @from_endpoint", "drop")),
-    "ingress": Guard(("oifname vmap @to_endpoint", "drop")),
+    # A group that no map knows runs into the drop.
+    "egress": Guard(("iifgroup vmap @from_network", "drop")),
+    "ingress": Guard(("oifgroup vmap @to_network", "drop")),
 }
 
 SETS = {
@@ -118,9 +125,10 @@ SETS = {
     "masq6": ("ipv6_addr",),
     "pools4": ("ipv4_addr",),
     "pools6": ("ipv6_addr",),
-    "from_endpoint": ("ifname",),
-    "to_endpoint": ("ifname",),
-    "to_host": ("ifname",),
+    "endpoints": ("ifname", "devgroup"),
+    "from_network": ("devgroup",),
+    "to_network": ("devgroup",),
+    "network_to_host": ("devgroup",),
 }
 """The sets and maps that no network owns, and the types of their keys."""
 INTERVALS = ("pools4", "pools6")

@@ -44,6 +44,7 @@ _LOSE = (
     "should be called",
     "the host has no crk",
     "takes ",
+    "in device group",
 )
 """Words of host_ends.py about what packets that are allowed get lost by; all else is told, and open."""
 

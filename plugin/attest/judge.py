@@ -9,7 +9,7 @@ is the witness. Where none does, the suspicion stays open, and says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
 from calico_rkt.plugin.attest.chains import Compared, compared
@@ -23,6 +23,7 @@ from calico_rkt.plugin.attest.probes import Hints, packets
 from calico_rkt.plugin.attest.reading import OURS, Seen
 from calico_rkt.plugin.attest.ruleset import Chain, KernelRule, Table
 from calico_rkt.plugin.attest.walk import End, Fate, fates
+from calico_rkt.plugin.link.groups import group_of
 
 _MOST = 40
 """Suspicions for which a witness is looked for."""
@@ -48,7 +49,8 @@ def judge(seen: Seen, wanted: Wanted) -> Attestation:
     open_ = [f"network {i} has endpoints here and is not in the workspace: nobody reviewed its rules" for i in strange]
     if place is None and OURS in seen.rules.unread:
         return Attestation((), (*open_, f"the table inet calico_rkt: {seen.rules.unread[OURS]}"), _settled(wanted))
-    table = place or Table(OURS, {}, {})
+    own = {e.ifname: group_of(e.network_id) for e in wanted.endpoints}  # whose host end is in another one: host.py
+    table = replace(place or Table(OURS, {}, {}), groups={**seen.groups, **own})
     in_force = Table(OURS, {}, {}) if seen.dormant else table
     court = _Court(in_force, wanted)
     if wanted.endpoints and (place is None or in_force is not table):

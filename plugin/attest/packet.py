@@ -26,7 +26,8 @@ class Packet:
     """iif and oif are interfaces, empty for the host itself.
 
     flow: source and destination of the packet that began the flow, where this one is not it.
-    routed: whether the host has a route back to the source.
+    routed: whether the host has a route back to the source. groups: the device groups of iif and oif, None where that
+    is not known.
     """
 
     kind: Kind
@@ -40,6 +41,7 @@ class Packet:
     icmp: Icmp | None = None
     flow: tuple[Address, Address] | None = None
     routed: bool = True
+    groups: tuple[int | None, int | None] = (None, None)
 
     @property
     def version(self) -> int:

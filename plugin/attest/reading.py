@@ -6,8 +6,8 @@ into an empty namespace and compared with the kernel's own bytes: where these di
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from calico_rkt.plugin.attest.ruleset import KernelRules, Place, parsed
@@ -15,6 +15,8 @@ from calico_rkt.plugin.enforce.nft import libnftables, scratch, transactions
 from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.enforce.nft.ruleset import Ruleset, read_ruleset
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link import state
+from calico_rkt.plugin.link.sockets import host_socket
 
 OURS: Place = ("inet", TABLE)
 _ATTEMPTS = 20
@@ -26,12 +28,14 @@ _STATE = ("counter",)
 class Seen:
     """rules: the whole ruleset. unsaid: by chain or set of ours, what the listing does not say of it.
 
-    dormant: whether our table's hooks are taken out, which nft 1.0.6 leaves out of its JSON.
+    dormant: whether our table's hooks are taken out, which nft 1.0.6 leaves out of its JSON. groups: the device group
+    of each interface.
     """
 
     rules: KernelRules
     unsaid: dict[str, str]
     dormant: bool = False
+    groups: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_kernel() -> Seen:
@@ -48,8 +52,13 @@ def read_kernel() -> Seen:
             unsaid = dict(_unsaid(there, scratch.made_of(text)[0]))
         with transactions.held() as socket:
             if socket.generation() == before:
-                return Seen(parsed(objects, unread), unsaid, flags is not None and flags.dormant)
+                return Seen(parsed(objects, unread), unsaid, flags is not None and flags.dormant, _groups())
     raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was read", "calico-rkt attest")
+
+
+def _groups() -> dict[str, int]:
+    with host_socket() as host:
+        return {i.name: i.group for i in state.interfaces(host)}
 
 
 def _listed() -> tuple[tuple[dict[str, Any], ...], dict[Place, str]]:

@@ -83,11 +83,14 @@ class Set:
 
 @dataclass(frozen=True)
 class Table:
+    """groups: the device groups that interfaces are in, as far as they are known."""
+
     place: Place
     chains: Mapping[str, Chain]
     sets: Mapping[str, Set]
     flowtables: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    groups: Mapping[str, int] = field(default_factory=dict)
 
     def base_chains(self) -> tuple[Chain, ...]:
         """Those that a hook calls."""

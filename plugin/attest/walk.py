@@ -62,6 +62,7 @@ def hooks_of(packet: Packet) -> tuple[str, ...]:
 def fates(table: Table, packet: Packet) -> tuple[Fate, ...]:
     """Every fate that the packet may have in a table; one where all is known."""
     hooks = hooks_of(packet)
+    packet = replace(packet, groups=(table.groups.get(packet.iif), table.groups.get(packet.oif)))
     asked = (c for c in table.base_chains() if c.hook in hooks and (c.kind != "nat" or packet.kind is Kind.NEW))
     chains = sorted(asked, key=lambda c: (_ORDER[c.hook], c.priority))
     found: dict[End, Fate] = {}

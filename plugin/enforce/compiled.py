@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link.groups import clash, group_of
 from calico_rkt.plugin.model import Endpoint, Published
 from calico_rkt.plugin.store.local import LocalStore
 
@@ -71,10 +72,21 @@ def enforceable(network_id: str) -> Iterator[None]:
         ) from e
 
 
+def require_own_group(network_id: str, others: Collection[str]) -> None:
+    """CniError where another network has this one's device group: the kernel could not tell them apart."""
+    other = clash(network_id, others)
+    if other is not None:
+        raise CniError(
+            Code.PROFILE_UNUSABLE,
+            f"network {network_id} has the same device group as network {other}: {group_of(network_id)}",
+            "give the network another name; one network in a thousand million has this number",
+        )
+
+
 def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, str], dict[str, CniError | None]]:
     """The scripts of these networks, as table.restore takes them; those whose published profile is missing or unfit.
 
-    Of the unfit ones the reason; None of a missing one.
+    Of the unfit ones the reason; None of a missing one. Unfit is a network, too, whose device group an earlier one has.
     """
     from calico_rkt.compiler.targets.nftables.write import Piece, join_nftables, nftables_piece
 
@@ -87,6 +99,7 @@ def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, s
             if network is None:
                 unfit[network_id] = None
                 continue
+            require_own_group(network_id, scripts)
             with enforceable(network_id):
                 pieces[network_id] = nftables_piece(network)
             scripts[network_id] = to_host_script(network_id, network.endpoint_to_host)

@@ -16,8 +16,8 @@ from calico_rkt.plugin.store.protocol import Store
 class Enforcer(Protocol):
     """What becomes of the policy of a store's endpoints. On one host that is our table, in a cluster it is Felix.
 
-    An ADD calls check_host, gateways, add, settle, attach, release, in this order; a DEL detach and forget_flows under
-    guard. All errors are CniError.
+    An ADD calls check_host, gateways, add, group, settle, attach, release, in this order; a DEL detach and forget_flows
+    under guard. All errors are CniError.
     """
 
     def check_host(self, conf: NetConf, /) -> None:
@@ -39,6 +39,12 @@ class Enforcer(Protocol):
 
     def attach(self, conf: NetConf, endpoint: Endpoint, /) -> None:
         """Have the network's policy enforced on the endpoint, before its link is up."""
+
+    def attach_again(self, conf: NetConf, endpoint: Endpoint, /) -> None:
+        """The same for an endpoint that was attached, whose link is up."""
+
+    def group(self, conf: NetConf, /) -> int:
+        """The device group that its host ends are born in; 0 for none."""
 
     def release(self, kept_back: Collection[Address], /) -> None:
         """Take away what settle() kept these addresses back with."""

@@ -73,6 +73,13 @@ class FelixEnforcer:
     def attach(self, _conf: NetConf, _endpoint: Endpoint) -> None:
         """All is done: Felix enforces what add() stored."""
 
+    def attach_again(self, _conf: NetConf, _endpoint: Endpoint) -> None:
+        """The same."""
+
+    def group(self, _conf: NetConf) -> int:
+        """None: Felix goes by names."""
+        return 0
+
     def detach(self, _endpoint: Endpoint) -> None:
         """Felix takes away what it has as soon as the endpoint is out of the datastore."""
 

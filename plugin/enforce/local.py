@@ -9,6 +9,7 @@ from calico_rkt.plugin.enforce import forget_flows as flows
 from calico_rkt.plugin.enforce.compiled import elements_of, enforceable, in_force
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import adding_all, to_host_script
+from calico_rkt.plugin.link import host_ends
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
@@ -52,6 +53,8 @@ def restore_policy(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     """
     table.close_first()
     endpoints = store.endpoints()
+    for words in host_ends.put_into_groups(endpoints):  # before a table that goes by groups: a table of before does not
+        LOG.error("%s", words)
     scripts, unfit = in_force(store, {object_id(e.key.network) for e in endpoints} | set(store.published_ids()))
     table.build_table([elements_of(e) for e in endpoints], scripts, store.ranges())
     flows.restore_guards(store)
@@ -59,6 +62,13 @@ def restore_policy(store: LocalStore) -> tuple[int, tuple[str, ...]]:
         if reason is not None:
             LOG.error("network %s stays closed: %s: %s", network_id, reason.msg, reason.details)
     return len(endpoints), tuple(unfit)
+
+
+def bring_to_layout(store: LocalStore) -> None:
+    """Rebuild a table of an earlier layout, which this build's scripts don't fit. Under the policy lock."""
+    if table.standing() is table.Standing.OLDER:
+        LOG.info("the nftables table is of an earlier layout: building it in this build's")
+        restore_policy(store)
 
 
 def restore_closed(store: LocalStore) -> bool:

@@ -16,7 +16,8 @@ from calico_rkt.plugin.enforce.nft.elements import EndpointElements, adding_all
 from calico_rkt.plugin.enforce.nft.libnftables import NftError
 from calico_rkt.plugin.enforce.subnets import refuse_covering
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.link import sysctls
+from calico_rkt.plugin.link import host_ends, sysctls
+from calico_rkt.plugin.link.groups import group_of
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
@@ -100,6 +101,7 @@ class NftablesEnforcer:
         compile to something else by now.
         """
         store, network_id = self.store, object_id(conf.name)
+        _require_free_group(store, network_id)
         published = store.published(network_id) or store.publish(compiled.compile_published(conf))
         if published.network != conf.name:
             raise CniError(
@@ -128,6 +130,14 @@ class NftablesEnforcer:
             table.add_endpoint(wanted)
         return True
 
+    def attach_again(self, conf: NetConf, endpoint: Endpoint) -> None:
+        for words in host_ends.put_into_groups([endpoint]):
+            LOG.error("%s", words)
+        self.attach(conf, endpoint)
+
+    def group(self, conf: NetConf) -> int:
+        return group_of(object_id(conf.name))
+
     def detach(self, endpoint: Endpoint) -> None:
         """Elements that are gone already are no error."""
         table.remove_endpoint(elements_of(endpoint))
@@ -150,6 +160,25 @@ class NftablesEnforcer:
             raise table.HeldTableError
         if self.store.published(object_id(conf.name)) is None:
             compiled.compile_published(conf)
+
+
+def _require_free_group(store: LocalStore, network_id: str) -> None:
+    """CniError where another network has the number of this one's device group, or an interface that is not ours.
+
+    Of networks that are published or have endpoints here: a restore builds the chains of all of them, the first by id
+    where builds of before let two in.
+    """
+    published = frozenset(store.published_ids())
+    others = store.used_ids() | published
+    compiled.require_own_group(network_id, [i for i in others if i < network_id or network_id not in published])
+    group = group_of(network_id)
+    name = host_ends.foreign_in_group(group)
+    if name:
+        raise CniError(
+            Code.POLICY,
+            f"the host's {name} is in device group {group}, which stands for network {network_id}",
+            f"ip link set dev {name} group default",
+        )
 
 
 def _warn_of_the_host() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from errno import EBUSY, EEXIST
+from errno import EBUSY, EEXIST, ENODEV
 from ipaddress import ip_network
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import messages, netlink, state, sysctls
+from calico_rkt.plugin.link.groups import group_of
+from calico_rkt.plugin.link.neighbours import neighbours
 from calico_rkt.plugin.link.state import Interface
 from calico_rkt.plugin.model import Endpoint
 
@@ -51,6 +54,37 @@ def mend_host_ends(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
     return (*failed, *(words for _, words in host_end_differences(tuple(wrong.values()))))
 
 
+def put_into_groups(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
+    """Have each host end in its network's group; what the kernel refused, in words.
+
+    Before a table goes by groups: who is in no group, or in another's, is dropped by it.
+    """
+    wanted = {e.host_ifname: group_of(object_id(e.key.network)) for e in endpoints}
+    by_nonce = {e.nonce: e for e in endpoints}
+    failed = []
+    with netlink.Socket() as socket:
+        suspects = [index for name, index, group in state.groups(socket) if wanted.get(name) != group]
+        for index in suspects:
+            try:
+                end = state.interface_at(socket, index)
+                endpoint = by_nonce.get(end.nonce)
+                if endpoint is not None and end.group != wanted[endpoint.host_ifname]:
+                    socket.do(messages.joining(index, wanted[endpoint.host_ifname]))
+            except netlink.NetlinkError as e:
+                if e.errno != ENODEV:
+                    failed.append(f"a host end could not be put into its group: {e.strerror}")
+    return tuple(failed)
+
+
+def foreign_in_group(group: int) -> str:
+    """The name of an interface in this group that is no host end of ours; empty where there is none."""
+    with netlink.Socket() as socket:
+        for name, index, its in state.groups(socket, kind=""):
+            if its == group and not name.startswith(state.PREFIX) and not state.interface_at(socket, index).nonce:
+                return name
+    return ""
+
+
 def _look() -> Host:
     with netlink.Socket() as socket:
         links = state.interfaces(socket)
@@ -59,7 +93,7 @@ def _look() -> Host:
             by_nonce={i.nonce: i for i in links if i.nonce},
             routes=frozenset((r.destination, r.index) for r in state.routes(socket) if r.unicast),
             addresses=frozenset((index, address) for index, address, _ in state.addresses(socket)),
-            pinned={(n.index, n.address): n.mac for n in state.neighbours(socket) if n.permanent},
+            pinned={(n.index, n.address): n.mac for n in neighbours(socket) if n.permanent},
         )
 
 
@@ -76,6 +110,9 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
         return
     if not link.up:
         yield f"the host's {name} is down"
+    group = group_of(object_id(key.network))
+    if link.group != group:
+        yield f"the host's {name} is in device group {link.group}, not its network's {group}: all is dropped"
     if link.mac != messages.HOST_MAC:
         yield f"the host's {name} has the MAC {link.mac}, not {messages.HOST_MAC}"
     versions = {a.version for a in endpoint.addresses}
@@ -93,6 +130,9 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
 def _mend(socket: netlink.Socket, link: Interface, endpoint: Endpoint) -> None:
     if link.name != endpoint.host_ifname:
         _rename(socket, link, endpoint.host_ifname)
+    group = group_of(object_id(endpoint.key.network))
+    if link.group != group:
+        socket.do(messages.joining(link.index, group))
     if link.mac != messages.HOST_MAC:
         socket.do(messages.addressed(link.index, messages.HOST_MAC))
     sysctls.enable(endpoint.host_ifname, {a.version for a in endpoint.addresses})

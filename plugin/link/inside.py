@@ -8,6 +8,7 @@ from contextlib import suppress
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.cni.result import has_table
 from calico_rkt.plugin.link import messages, netlink, state, sysctls
+from calico_rkt.plugin.link.neighbours import neighbour
 from calico_rkt.plugin.model import Endpoint
 
 _SECOND = 2048
@@ -89,11 +90,11 @@ def check(endpoint: Endpoint, routes: Sequence[Net], gateways: Mapping[int, Addr
         for destination in messages.routes_inside(versions, routes):
             if (destination, gateways[destination.version]) not in ways:
                 problems.append(f"the container has no route to {destination} by {name}")
-        near = {n.address: n.mac for n in state.neighbours(socket) if n.index == link.index}
         for version in versions:
-            found = near.get(gateways[version], "")
-            if found not in ("", messages.HOST_MAC):
-                problems.append(f"the container takes {found} for {gateways[version]}, which is {messages.HOST_MAC}")
+            found = neighbour(socket, link.index, gateways[version])
+            if found is not None and found.mac not in ("", messages.HOST_MAC):
+                words = f"the container takes {found.mac} for {gateways[version]}"
+                problems.append(f"{words}, which is {messages.HOST_MAC}")
         if endpoint.result and has_table(endpoint.result):
             ruled = {address for address, table in state.source_rules(socket) if table >= _SECOND}
             problems += [

@@ -60,8 +60,10 @@ _UNREACHABLE, _WORST_METRIC = 7, (1 << 32) - 1
 _PAIRS, _INSIDES, _OUTSIDES = Shapes(), Shapes(), Shapes()
 
 
-def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias: str) -> bytes:
+def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias: str, group: int = 0) -> bytes:
     """Two messages: make the pair, the peer born in the container's namespace; give the host end its alias.
+
+    group is the host end's from its birth; the container's end is in none.
 
     Both ends have one queue each way, as Calico's plugin gives them: a veth needs none, and the kernel's default of
     one for each processor has to be made, too.
@@ -72,12 +74,12 @@ def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias
         return _pair(name, ifname, own, *numbers)
 
     name, own = host_ifname.encode(), bytes.fromhex(mac.replace(":", ""))
-    numbers = (n.to_bytes(4, sys.byteorder) for n in (netns_fd, mtu))
+    numbers = (n.to_bytes(4, sys.byteorder) for n in (netns_fd, mtu, group))
     made = _PAIRS.encoded((len(name), ifname), encode, [name, own, *numbers])
     return made + encode_link(NEWLINK, encode_text(_IFLA_IFNAME, host_ifname) + encode_text(_IFLA_IFALIAS, alias))
 
 
-def _pair(name: bytes, ifname: str, mac: bytes, netns_fd: bytes, mtu: bytes) -> bytes:
+def _pair(name: bytes, ifname: str, mac: bytes, netns_fd: bytes, mtu: bytes, group: bytes) -> bytes:
     queues = _number(_IFLA_NUM_TX_QUEUES, 1) + _number(_IFLA_NUM_RX_QUEUES, 1)
     peer = (
         encode_text(_IFLA_IFNAME, ifname)
@@ -90,6 +92,7 @@ def _pair(name: bytes, ifname: str, mac: bytes, netns_fd: bytes, mtu: bytes) -> 
         attribute(_IFLA_IFNAME, name + b"\0")
         + encode_mac(_IFLA_ADDRESS, HOST_MAC)
         + attribute(_IFLA_MTU, mtu)
+        + attribute(_IFLA_GROUP, group)
         + queues
         + attribute(
             _IFLA_LINKINFO,

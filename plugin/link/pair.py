@@ -108,6 +108,7 @@ def create_pair(
     mac: str = "",
     gateways: Mapping[int, Address] = MappingProxyType({}),
     clear_of_the_host: bool = False,
+    group: int = 0,
 ) -> Link:
     """Make the pair, the host end down, all inside the container ready; undone as a whole when a step fails.
 
@@ -115,6 +116,7 @@ def create_pair(
     gateway as the default route, which is there in any case; gateways, by IP version, stand in for the usual ones.
     CniError 104 when either name exists already (and stays as it was); TakenError when the host has one of the
     addresses, or a route to it. clear_of_the_host: also refuse an address in a network that an interface of it is in.
+    group: the device group that the host end is born in.
     """
     mac = (mac or random_mac()).lower()
     _check_mac(mac)
@@ -123,7 +125,7 @@ def create_pair(
         exposed, mtu = _looked_up(host, host_ifname, addresses, clear_of_the_host, mtu)
         destinations = messages.routes_inside((a.version for a in addresses), routes)
         ways = messages.GATEWAYS | dict(gateways) if gateways else messages.GATEWAYS
-        made = messages.pair(host_ifname, ifname, netns.fd, mac, mtu, alias.decode(errors="ignore"))
+        made = messages.pair(host_ifname, ifname, netns.fd, mac, mtu, alias.decode(errors="ignore"), group)
         index, peer = _make_pair(host, netns, host_ifname, ifname, made)
         try:
             table = run_in(netns, lambda: inside.furnish(ifname, peer, addresses, destinations, ways))

@@ -12,7 +12,6 @@ hold all news, the answer tells of all. docs/decisions/021-a-removal-is-done-whe
 
 from __future__ import annotations
 
-import secrets
 import select
 import socket
 import threading
@@ -22,6 +21,7 @@ from errno import EAGAIN, ECANCELED, ENOBUFS, ENODEV
 
 from calico_rkt.plugin.link import messages, netlink
 from calico_rkt.plugin.link.batches import Turns, Wish
+from calico_rkt.plugin.link.groups import removal_group
 from calico_rkt.plugin.link.sockets import host_socket
 
 _Turn = dict[int, list[Wish[int]]]
@@ -105,10 +105,10 @@ def _wake(turn: _Turn, errors: Mapping[int, OSError], over: Iterable[int] | None
 def remove_together(host: netlink.Socket, indexes: Sequence[int]) -> dict[int, OSError]:
     """Remove links as one, since the kernel waits once for each message; the errors of those that stay.
 
-    The group's number is random, since other groups are somebody's. What the kernel refuses for all is tried for each.
+    The group's number is none that a network has (groups.py). What the kernel refuses for all is tried for each.
     """
     if len(indexes) > 1:
-        group = secrets.randbits(30) | 1 << 30
+        group = removal_group()
         joined = netlink.chunks(messages.joining(i, group) for i in indexes)
         answers = [a for batch in (*joined, messages.group_removal(group)) for a in host.batch(batch)]
         if not any(_refused(a) for a in answers):

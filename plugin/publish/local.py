@@ -9,7 +9,7 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
 from calico_rkt.plugin.enforce import forget_flows, local
-from calico_rkt.plugin.enforce.compiled import compile_published
+from calico_rkt.plugin.enforce.compiled import compile_published, require_own_group
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
@@ -56,9 +56,11 @@ class Local:
         alone.
         """
         _closed_first()
+        self._refuse_clashes(changes)
         ready = local.policy_script(*(c.new for c in changes))  # what takes long comes before the lock
         with policy_lock(self.store.run_dir, meanwhile=table.close_first):
             self._refuse_changed(changes)
+            local.bring_to_layout(self.store)
             self.store.stage({c.new.network_id: c.new.text for c in changes})
             try:
                 if table.base_present():
@@ -80,6 +82,16 @@ class Local:
                 f"the new policy of {names} is in force, but its file could not be put in place: {e.msg}",
                 "; ".join(filter(None, (e.details, "calico-rkt restore completes it, and so does the next apply"))),
             ) from e
+
+    def _refuse_clashes(self, changes: Sequence[ProfileChange]) -> None:
+        """A network that is new here may have no other's device group."""
+        here = {*self.store.published_ids(), *self._used_ids(), *(c.new.network_id for c in changes)}
+        for change in changes:
+            if change.old is None and not change.edited:
+                require_own_group(change.new.network_id, here)
+
+    def _used_ids(self) -> frozenset[str]:
+        return self.store.used_ids() if self.store.is_there() else frozenset()
 
     def _refuse_changed(self, changes: Sequence[ProfileChange]) -> None:
         """What was shown before the question has to be what is replaced after the answer."""
@@ -141,6 +153,8 @@ class Local:
         """Delete published profiles without endpoints; their ids, and what failed. Looks again before each."""
         gone, failed = [], []
         with policy_lock(self.store.run_dir):
+            if not dry_run:
+                local.bring_to_layout(self.store)
             used = self.store.used_ids()
             for network_id in (i for i in self.store.published_ids() if i not in used):
                 try:

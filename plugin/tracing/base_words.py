@@ -23,7 +23,10 @@ _INVALID = Meaning(
     "direction takes another way",
     "conntrack -L -s SOURCE; ip route get SOURCE",
 )
-_UNKNOWN = "the host knows no network for interface {}: its network is closed, or its elements are gone"
+_UNKNOWN = (
+    "the host knows no network for interface {}: its network is closed, its elements are gone, or it is in another "
+    "device group than its network's"
+)
 _CURE = "calico-rkt status; calico-rkt restore"
 _CLOSED = Meaning(
     "the host is closed", "everything of ours is dropped until its policy is restored", "calico-rkt restore"
@@ -41,6 +44,8 @@ def meaning(table: str, chain: str, text: str, iif: str, oif: str) -> Meaning:
         return _CLOSED
     if text.startswith("ct state invalid"):
         return _INVALID
+    if text.startswith(('iifname "crk*" drop', 'oifname "crk*" drop')):
+        return Meaning("no policy in force", _UNKNOWN.format(iif if text.startswith("iif") else oif), _CURE)
     found = {
         "prerouting": Meaning(
             "source check",

@@ -54,9 +54,9 @@ def now(lab: Lab) -> Standing:
 
 def elements(lab: Lab) -> list[str]:
     """The interfaces that may send, by the kernel."""
-    done = lab.run("nft", "-j", "list", "map", "inet", "calico_rkt", "from_endpoint")
+    done = lab.run("nft", "-j", "list", "set", "inet", "calico_rkt", "endpoints")
     objects = json.loads(done.stdout or b'{"nftables": []}')["nftables"]
-    return sorted(e[0] for o in objects for e in o.get("map", {}).get("elem", []))
+    return sorted(e["concat"][0] for o in objects for e in o.get("set", {}).get("elem", []))
 
 
 def open_for(lab: Lab, act: Callable[[], object]) -> float:

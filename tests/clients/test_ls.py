@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from calico_rkt.compiler.cli.formats.json_schema import answers
+from calico_rkt.plugin.link.groups import group_of
 from tests.clients.support.caller import Caller
 from tests.clients.support.lab import IDLE, PATIENCE, PLUGINS, Lab, conf, environment, pool
 from tests.clients.support.podman import Podman
@@ -71,8 +72,14 @@ def test_an_endpoint_without_rules_and_a_host_without_a_table_say_so(bare_lab: L
     Caller(bare_lab).add(WEB, "c1", bare_lab.netns("a"))
     Caller(bare_lab).add(WEB, "c2", bare_lab.netns("b"))
     mine = endpoints(bare_lab)[0]["host_ifname"]
-    bare_lab.out("nft", f'delete element inet calico_rkt from_endpoint {{ "{mine}" }}')
+    bare_lab.out("nft", f'delete element inet calico_rkt endpoints {{ "{mine}" . {group_of("web")} }}')
     assert [e["policy"] for e in endpoints(bare_lab)] == ["closed", "in step"]
+    bare_lab.out("/opt/cni/bin/calico", "restore")
+    assert [e["policy"] for e in endpoints(bare_lab)] == ["in step", "in step"]
+    bare_lab.out("ip", "link", "set", "dev", mine, "group", "7")
+    assert [e["policy"] for e in endpoints(bare_lab)] == ["closed", "in step"]
+    bare_lab.out("nft", f"delete element inet calico_rkt from_network {{ {group_of('web')} }}")
+    assert [e["policy"] for e in endpoints(bare_lab)] == ["closed", "closed"]
     bare_lab.out("nft", "delete table inet calico_rkt")
     assert {e["policy"] for e in endpoints(bare_lab)} == {"not in force"}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from calico_rkt.plugin.enforce.nft import layout
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Caller, Reply
@@ -109,7 +110,7 @@ def test_a_dry_run_of_apply_changes_nothing_of_a_table(host: Lab) -> None:
 
 def test_a_newer_builds_table_is_left_alone_and_every_call_says_the_way_out(host: Lab) -> None:
     listed = host.out("nft", "list", "table", *T.split())
-    newer = listed.replace('comment "layout 2 ', 'comment "layout 3 ')
+    newer = listed.replace(f'comment "layout {layout.VERSION} ', f'comment "layout {layout.VERSION + 1} ')
     assert newer != listed
     host.write("/run/newer.nft", f"delete table {T}\n{newer}")
     host.out("nft", "-f", "/run/newer.nft")

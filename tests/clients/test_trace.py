@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from calico_rkt.plugin.link.groups import group_of
 from tests.clients.support.caller import Caller
 from tests.clients.support.lab import HOST_V4, OUTSIDE_V4, OUTSIDE_V6, OVERRIDES, PLUGINS, Lab, conf, pool, until
 from tests.clients.support.tracing import send, started, traced
@@ -205,8 +206,14 @@ def test_an_interface_without_policy_a_closed_host_and_an_answer_to_nothing_are_
     found = traced(host, "w1", "b1", sending=lambda: send(host, "w1", "icmp", BACK, 0))
     assert found.decided[:2] == ("dropped", "connection tracking")
     ifname = json.loads(calico(host, "ls", "w1", "--format", "json").stdout)["endpoints"][0]["host_ifname"]
-    host.out("nft", f'delete element inet calico_rkt from_endpoint {{ "{ifname}" }}')
+    group = group_of("web")
+    host.out("ip", "link", "set", "dev", ifname, "group", "default")
     try:
+        found = traced(host, "w1", "b1", sending=lambda: send(host, "w1", "udp", BACK, 54))
+        assert found.decided[:2] == ("dropped", "no policy in force")
+        assert ifname in found.decided[2]
+        host.out("ip", "link", "set", "dev", ifname, "group", str(group))
+        host.out("nft", f"delete element inet calico_rkt from_network {{ {group} }}")
         found = traced(host, "w1", "b1", sending=lambda: send(host, "w1", "udp", BACK, 54))
         assert found.decided[:2] == ("dropped", "no policy in force")
         assert ifname in found.decided[2]

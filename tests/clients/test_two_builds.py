@@ -1,12 +1,15 @@
-"""The build of before (af6d52e) and this one in turn on one host, under traffic: neither undoes the other."""
+"""The build of before (af6d52e) and this one on one host, under traffic: up to device groups, back, and in turn."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import shutil
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +17,7 @@ import pytest
 
 from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
+from calico_rkt.plugin.link.groups import group_of
 from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Caller, addresses
 from tests.clients.support.lab import PLUGINS, Lab, conf, pool, until
@@ -67,9 +71,11 @@ class Stream:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        if kind is not None:
+            self.arrived()
 
     def begun(self) -> int:
         """The number of the packet at which it flows: the first ones of a link that has just come up may be lost."""
@@ -96,65 +102,118 @@ def now(host: Lab) -> Standing:
         return standing()
 
 
-def started(host: Lab, caller: Caller) -> tuple[str, str]:
-    """Three containers by this caller's build; the addresses of one that may be reached and one that may not."""
-    caller.add(WEB, "a", host.netns("a"))
-    to = addresses(caller.add(WEB, "b", host.netns("b")))[0]
-    shut = addresses(caller.add(SHUT, "c", host.netns("c")))[0]
-    return to, shut
+def started(host: Lab, caller: Caller) -> dict[str, str]:
+    """Three containers by this caller's build, and their addresses: a and b may be reached, c may not."""
+    kinds = (("a", WEB), ("b", WEB), ("c", SHUT))
+    return {name: addresses(caller.add(network, name, host.netns(name)))[0] for name, network in kinds}
 
 
-@pytest.mark.parametrize("first", ["before", "now"])
-@pytest.mark.parametrize("warm", [False, True], ids=["alone", "agent"])
-def test_two_builds_in_turn_lose_no_packet_and_open_nothing(host: Lab, first: str, warm: bool) -> None:
-    older, newer = Caller(host, f"{PLUGINS}/before"), Caller(host)
-    to, shut = started(host, older if first == "before" else newer)
-    agent = Agent(host).start() if warm else None
-    with Stream(host, "a", ("b", to), ("c", shut)) as stream:
-        begun = stream.begun()
-        for n in range(4):
-            for builds in ((older, newer), (newer, older)):
-                for network in (WEB, SHUT):
-                    adder, deleter = builds
-                    adder.add(network, f"n{n}", host.netns(f"n{n}"))
-                    deleter.delete(network, f"n{n}", f"/var/run/netns/n{n}")
-                    host.out("ip", "netns", "del", f"n{n}")
+def gaps(stream: Stream, begun: int) -> tuple[set[int], set[int]]:
+    """The numbers of the packets that were lost where they may go, and of those that came where they may not."""
     passed, leaked = stream.arrived()
-    if agent is not None:
-        agent.kill()
-    assert leaked == set()
-    assert set(range(begun, stream.sent + 1)) - passed == set()
-    assert now(host) is Standing.WHOLE
+    return set(range(begun, stream.sent + 1)) - passed, leaked
 
 
-def test_what_the_build_of_before_rebuilt_is_brought_to_the_new_layout_without_a_gap(host: Lab) -> None:
+@contextlib.contextmanager
+def undisturbed(host: Lab, to: dict[str, str]) -> Iterator[None]:
+    """Packets both ways between a and b, which both may, and from each to c, which may not, all the time."""
+    with (
+        Stream(host, "a", ("b", to["b"]), ("c", to["c"])) as there,
+        Stream(host, "b", ("a", to["a"]), ("c", to["c"])) as back,
+    ):
+        begun = there.begun(), back.begun()
+        yield
+    for stream, first in zip((there, back), begun, strict=True):
+        assert gaps(stream, first) == (set(), set())
+
+
+def groups(host: Lab) -> set[tuple[str, int]]:
+    """Of each host end, the container in its alias and its device group."""
+    links = json.loads(host.out("ip", "-j", "-d", "link", "show", "type", "veth"))
+    named = (i for i in links if i["ifname"].startswith("crk"))
+    return {(i["ifalias"].split()[-1], 0 if i["group"] == "default" else int(i["group"])) for i in named}
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["alone", "agent"])
+def test_a_host_of_the_build_of_before_is_brought_to_groups_without_a_gap_and_back(host: Lab, warm: bool) -> None:
     older, newer = Caller(host, f"{PLUGINS}/before"), Caller(host)
-    to, shut = started(host, newer)
-    host.out("nft", "flush", "ruleset")
-    host.out(f"{PLUGINS}/before", "restore")
-    assert now(host) is Standing.OLDER
-    with Stream(host, "a", ("b", to), ("c", shut)) as stream:
-        begun = stream.begun()
+    to = started(host, older)
+    assert (now(host), groups(host)) == (Standing.OLDER, {("a", 0), ("b", 0), ("c", 0)})
+    with undisturbed(host, to):
+        agent = Agent(host).start() if warm else None
         newer.add(WEB, "late", host.netns("late"))
         assert now(host) is Standing.WHOLE
+        web, shut = group_of("web"), group_of("shut")
+        assert groups(host) == {("a", web), ("b", web), ("c", shut), ("late", web)}
+        differs = host.run(f"{PLUGINS}/calico", "restore", "--if-needed").stderr.decode()
+        assert not re.search("group|chain|set |map |table", differs), differs
+        if agent is not None:
+            agent.kill()
+        host.out(f"{PLUGINS}/before", "restore")
+        assert now(host) is Standing.OLDER
         older.delete(WEB, "late", "/var/run/netns/late")
+        older.add(WEB, "later", host.netns("later"))
+        host.out(f"{PLUGINS}/calico", "restore")
         assert now(host) is Standing.WHOLE
-    passed, leaked = stream.arrived()
-    assert leaked == set()
-    assert set(range(begun, stream.sent + 1)) - passed == set()
+        assert groups(host) == {("a", web), ("b", web), ("c", shut), ("later", web)}
+    newer.delete(WEB, "later", "/var/run/netns/later")
+    for name, network in (("a", WEB), ("b", WEB), ("c", SHUT)):
+        newer.delete(network, name, f"/var/run/netns/{name}")
+    assert host.left() == {}
+
+
+def test_the_build_of_before_adds_nothing_to_a_table_of_groups_and_neither_closes_nor_undoes_it(host: Lab) -> None:
+    older, newer = Caller(host, f"{PLUGINS}/before"), Caller(host)
+    to = started(host, newer)
+    with undisturbed(host, to):
+        for n in range(3):
+            for network in (WEB, SHUT):
+                older("ADD", network, f"n{n}", host.netns(f"n{n}")).refused()
+                newer.add(network, f"n{n}", f"/var/run/netns/n{n}")
+                older.delete(network, f"n{n}", f"/var/run/netns/n{n}")
+                host.out("ip", "netns", "del", f"n{n}")
+            assert now(host) is Standing.WHOLE
+    assert {name for name, _ in groups(host)} == {"a", "b", "c"}
+    differs = host.run(f"{PLUGINS}/calico", "restore", "--if-needed").stderr.decode().splitlines()
+    assert all("set endpoints has what no endpoint of ours has" in line for line in differs), "all that a DEL leaves"
+    for name, network in (("a", WEB), ("b", WEB), ("c", SHUT)):
+        newer.delete(network, name, f"/var/run/netns/{name}")
+    assert host.left() == {}
+
+
+def test_a_del_by_this_build_takes_all_out_of_a_table_of_before(host: Lab) -> None:
+    older, newer = Caller(host, f"{PLUGINS}/before"), Caller(host)
+    started(host, older)
+    for name, network in (("a", WEB), ("b", WEB), ("c", SHUT)):
+        newer.delete(network, name, f"/var/run/netns/{name}")
+    assert now(host) is Standing.OLDER
+    assert host.left() == {}
+
+
+def test_an_apply_and_a_prune_by_this_build_bring_a_table_of_before_to_groups(host: Lab) -> None:
+    older = Caller(host, f"{PLUGINS}/before")
+    to = started(host, older)
+    for n, known in enumerate((WEB, SHUT)):
+        host.write(f"/etc/cni/net.d/{n}.conf", json.dumps(known))
+    host.override("web", "network: web\ningress: [default]\negress: [default]\nendpoint_to_host: return\n")
+    with undisturbed(host, to):
+        host.out(f"{PLUGINS}/calico", "apply", "--yes", "web")
+        assert now(host) is Standing.WHOLE
+        assert groups(host) == {("a", group_of("web")), ("b", group_of("web")), ("c", group_of("shut"))}
+    host.out(f"{PLUGINS}/before", "restore")
+    older.delete(SHUT, "c", "/var/run/netns/c")
+    assert now(host) is Standing.OLDER
+    assert "shut" in host.out(f"{PLUGINS}/calico", "prune", "--yes")
+    assert now(host) is Standing.WHOLE
 
 
 def test_a_host_that_this_build_closed_is_restored_by_the_build_of_before(host: Lab) -> None:
     older, newer = Caller(host, f"{PLUGINS}/before"), Caller(host)
-    to, shut = started(host, newer)
+    to = started(host, newer)
     host.out("nft", "flush", "ruleset")
     with inside(f"/proc/{host.pid}/ns/net"):
         assert close_first() is Standing.CLOSED
     older.add(WEB, "late", host.netns("late"))
     assert now(host) is Standing.OLDER
-    with Stream(host, "a", ("b", to), ("c", shut)) as stream:
-        begun = stream.begun()
-        until(lambda: stream.sent > begun + 30, "it sends on")
-    passed, leaked = stream.arrived()
-    assert leaked == set()
-    assert set(range(begun, stream.sent + 1)) - passed == set()
+    with undisturbed(host, to):
+        time.sleep(0.1)

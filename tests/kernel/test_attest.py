@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from calico_rkt.plugin.link.groups import group_of
 from tests.kernel.support.attested import Attested
 from tests.kernel.support.namespaces import Lab
 
@@ -43,7 +44,8 @@ def rehooked(chain, hook):
     )
 
 
-TO_WEB = "'{ SHUT : goto out-web }'"
+WEB, SHUT = map(group_of, ("web", "shut"))
+TO_WEB = f"'{{ {SHUT} : goto out-web }}'"
 DIFFERENT = [
     # a rule inserted
     (f"nft insert rule {T} in-web tcp dport 22 return", "chain in-web, rule 1: `tcp dport 22 return`"),
@@ -59,9 +61,14 @@ DIFFERENT = [
     (deleted("in-web", 2), "chain in-web"),
     (deleted("out-web", 1), "chain out-web"),
     (deleted("prerouting", 5), "chain prerouting, rule 5: `drop` should be there"),
-    (deleted("foreign", 3), "chain foreign, rule 3: `ip saddr @all4 drop` should be there"),
-    (deleted("foreign", 4), "chain foreign, rule 4"),
-    (deleted("strays", 2), "chain strays, rule 2"),
+    (
+        deleted("foreign", 1),
+        "chain foreign, rule 1: `iifname crk* iifname . iifgroup @endpoints accept` should be there",
+    ),
+    (deleted("foreign", 4), "chain foreign, rule 4: `ip saddr @all4 drop` should be there"),
+    (deleted("foreign", 5), "chain foreign, rule 5"),
+    (deleted("strays", 1), "chain strays, rule 1: `oifname crk* oifname . oifgroup @endpoints accept` should be there"),
+    (deleted("strays", 3), "chain strays, rule 3"),
     (deleted("forward", 2), "chain forward, rule 2: `ct state 1 drop` should be there"),
     (deleted("forward", 4), "chain forward, rule 4: `iifname crk* jump egress` should be there"),
     (deleted("known", 1), "chain known, rule 1: `ct state 2 accept` should be there"),
@@ -74,7 +81,7 @@ DIFFERENT = [
     (replaced("in-web", 3, "ip saddr 198.51.100.0/25 drop"), "chain in-web"),
     (replaced("in-shut", 1, "return"), "chain in-shut, rule 1: `return`"),
     (replaced("host-api", 1, "accept"), "chain host-api says `accept`, and endpoint_to_host is drop"),
-    (replaced("egress", 1, "iifname vmap @to_endpoint"), "chain egress, rule 1"),
+    (replaced("egress", 1, "iifgroup vmap @to_network"), "chain egress, rule 1"),
     # moved
     (moved("out-web", 3, "return"), "chain out-web"),
     (moved("forward", 5, 'oifname "crk*" jump ingress'), "chain forward"),
@@ -100,12 +107,13 @@ DIFFERENT = [
     (f"nft delete element {T} masq6 '{{ API_6 }}'", "set masq6 lacks"),
     (f"nft add element {T} pools4 '{{ 203.0.113.0/24 }}'", "set pools4 has"),
     (f"nft delete element {T} pools6 '{{ fd65::/64 }}'", "set pools6 lacks"),
-    (f"nft delete element {T} from_endpoint '{{ WEB1 }}'", "map from_endpoint lacks"),
-    (f"nft delete element {T} to_endpoint '{{ WEB1 }}'", "map to_endpoint lacks"),
-    (f"nft delete element {T} to_host '{{ WEB1 }}'", "map to_host lacks"),
+    (f"nft delete element {T} endpoints '{{ WEB1 . {WEB} }}'", "set endpoints lacks"),
+    (f"nft delete element {T} from_network '{{ {WEB} }}'", "map from_network lacks"),
+    (f"nft delete element {T} to_network '{{ {WEB} }}'", "map to_network lacks"),
+    (f"nft delete element {T} network_to_host '{{ {WEB} }}'", "map network_to_host lacks"),
     (
-        f"nft delete element {T} from_endpoint '{{ SHUT }}'; nft add element {T} from_endpoint {TO_WEB}",
-        "map from_endpoint lacks",
+        f"nft delete element {T} from_network '{{ {SHUT} }}'; nft add element {T} from_network {TO_WEB}",
+        "map from_network lacks",
     ),
     # the table
     (f"nft delete table {T}", f"the nftables table {T} is not in the kernel"),
@@ -117,6 +125,10 @@ OPEN = [
     # what only other rules hide: today no packet of these endpoints fares differently
     (f"nft delete element {T} m4-shut '{{ SHUT_4 }}'", "set m4-shut lacks"),
     (deleted("egress", 2), "chain egress, rule 2: `drop` should be there"),
+    (deleted("foreign", 2), "chain foreign, rule 2: `iifname crk* drop` should be there"),
+    (deleted("strays", 2), "chain strays, rule 2: `oifname crk* drop` should be there"),
+    (f"nft add element {T} endpoints '{{ WEB1 . 7 }}'", "set endpoints has what no endpoint or range here has: crk"),
+    (f"nft add element {T} from_network '{{ 7 : goto out-web }}'", "map from_network has"),
     (replaced("host-shut", 1, "accept"), "chain host-shut says `accept`, and endpoint_to_host is drop"),
     (f"nft flush chain {T} host-web", "chain host-web says `nothing`, and endpoint_to_host is accept"),
     (f"nft add element {T} all4 '{{ 10.65.0.77 }}'", "set all4 has"),

@@ -12,6 +12,7 @@ from calico_rkt.compiler.ir.model import ICMP, TCP, Action, Match, Network, Port
 from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import compare, libnftables, table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
+from calico_rkt.plugin.link.groups import group_of
 from tests.kernel.support import enforce_world as w
 
 T = "inet calico_rkt"
@@ -37,8 +38,8 @@ ENDPOINTS = [
     EndpointElements(f"crk{n:012x}", (ip_address("10.66.0.0") + n, ip_address("fd66::") + n), i, ip_masq=n % 2 == 0)
     for n, i in enumerate(["web", "web", "api", "unfit"], 1)
 ]
-_THIRD = f'element {T} from_endpoint {{ "crk000000000003"'
-_MOVED = f"delete {_THIRD} }}; add {_THIRD}"
+_API = f"element {T} from_network {{ {group_of('api')}"
+_MOVED = f"delete {_API} }}; add {_API}"
 WANTED = compare.Wanted(NETWORKS, ENDPOINTS, RANGES)
 
 
@@ -77,18 +78,23 @@ def test_a_table_as_it_was_restored_differs_in_nothing():
         (f"flush chain {T} host-web; add rule {T} host-web accept", "rule 1: `accept` should be `return`"),
         (f"flush set {T} source4", "set source4 lacks crk000000000001 . 10.66.0.1, crk000000000002 . 10.66.0.2"),
         (f"flush set {T} pools6", "set pools6 lacks"),
-        (f"flush map {T} to_endpoint", "map to_endpoint lacks crk000000000001 : goto in-web"),
+        (f"flush map {T} to_network", f"map to_network lacks {group_of('web')} : goto in-web"),
+        (f"flush set {T} endpoints", f"set endpoints lacks crk000000000001 . {group_of('web')}"),
         (f"add element {T} all4 {{ 10.66.0.99 }}", "set all4 has what no endpoint of ours has: 10.66.0.99"),
         (f"add element {T} m6-api {{ fd66::1 }}", "set m6-api has what no endpoint of ours has: fd66::1"),
         (
             _MOVED + " : goto out-web }",
-            "map from_endpoint lacks crk000000000003 : goto out-api",
+            f"map from_network lacks {group_of('api')} : goto out-api",
         ),
         (
             _MOVED + " : accept }",
-            "map from_endpoint has what no endpoint of ours has: crk000000000003",
+            f"map from_network has what no endpoint of ours has: {group_of('api')}",
         ),
-        (f'add element {T} to_endpoint {{ "crk000000000004" : accept }}', "map to_endpoint has what no endpoint"),
+        (f"add element {T} to_network {{ 7 : accept }}", "map to_network has what no endpoint of ours has: 7"),
+        (
+            f'add element {T} endpoints {{ "crk000000000001" . 7 }}',
+            "set endpoints has what no endpoint of ours has: crk000000000001 . 7",
+        ),
         (f"add chain {T} more {{ type filter hook forward priority -5; policy drop; }}", "chain more is none of ours"),
         (f"add chain {T} forward {{ policy drop; }}", "is not whole"),
         (f"add table {T} {{ flags dormant; }}", "is not whole"),
@@ -126,7 +132,7 @@ def test_what_nft_does_not_list_is_compared_all_the_same():
 def test_an_endpoint_that_is_being_added_or_taken_away_is_no_difference():
     wanted = compare.Wanted(NETWORKS, ENDPOINTS[1:], RANGES, [ENDPOINTS[0]])
     assert compare.table_differences(wanted) == ()
-    libnftables.run_nft(f'delete element {T} from_endpoint {{ "crk000000000001" }}')
+    libnftables.run_nft(f'delete element {T} endpoints {{ "crk000000000001" . {group_of("web")} }}')
     assert compare.table_differences(wanted) == ()
     table.remove_endpoint(ENDPOINTS[0])
     assert compare.table_differences(wanted) == ()

@@ -98,7 +98,12 @@ def test_traffic_with_the_outside_passes_one_side_only(world, family):
 @BOTH
 def test_an_interface_of_ours_that_no_map_knows_is_dropped_and_a_foreign_one_is_untouched(world, family):
     load(world, w.network("b"))
-    unknown, foreign, foreign_too, b = world.end(), world.end("cali"), world.end("cali"), world.joined("b")
+    unknown, foreign, foreign_too, b = (
+        world.end("a"),
+        world.end(prefix="cali"),
+        world.end(prefix="cali"),
+        world.joined("b"),
+    )
     for other in (b, foreign, world.outside):
         assert not reaches(world, unknown, other, family)
         assert not reaches(world, other, unknown, family)

@@ -41,7 +41,7 @@ nft add rule inet own forward jump sub
 @pytest.fixture
 def pair(lab):
     world = w.World(lab)
-    a, b = world.end(), world.end()
+    a, b = world.end("a"), world.end("a")
     with w.inside(world.host):
         held.ensure_base(())
         held.load_network(w.network("a"))

@@ -16,8 +16,9 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Action, Network, Rule, ToHost
 from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.enforce.nft import libnftables, table
-from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
-from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.enforce.nft.elements import CHAIN_OF_MAP, EndpointElements, to_host_script
+from calico_rkt.plugin.errors import Code
+from calico_rkt.plugin.link.groups import group_of
 from tests.kernel.support import enforce_world as w
 from tests.kernel.support import held
 
@@ -36,7 +37,8 @@ def endpoint(n, network_id="a", **more):
 
 
 def elements():
-    return table._present()
+    """What the table has of endpoints."""
+    return frozenset((name, e) for name, e in table._present() if name not in CHAIN_OF_MAP)
 
 
 def test_an_add_without_the_table_says_that_the_base_is_missing():
@@ -69,8 +71,8 @@ def test_a_del_takes_the_rest_when_a_part_is_gone_already():
     held.load_network(w.network("a"))
     table.add_endpoint(endpoint(1))
     table.add_endpoint(endpoint(2))
-    libnftables.run_nft('delete element inet calico_rkt from_endpoint { "crk000000000001" }')
-    assert any("from_endpoint" in line for line in held.missing(endpoint(1)))
+    libnftables.run_nft(f'delete element inet calico_rkt endpoints {{ "crk000000000001" . {endpoint(1).group} }}')
+    assert any("endpoints" in line for line in held.missing(endpoint(1)))
     table.remove_endpoint(endpoint(1))
     assert elements() == {*((s, e) for s, e in elements() if "2" in e)}
     assert held.missing(endpoint(2)) == []
@@ -80,14 +82,26 @@ def test_a_del_without_a_table_is_done():
     table.remove_endpoint(endpoint(1))
 
 
-def test_an_interface_is_never_mapped_to_two_networks():
+def test_a_group_never_leads_to_two_networks():
     held.ensure_base(())
     table.apply_scripts((w.network("a"), w.network("b")))
-    table.add_endpoint(endpoint(1, "a"))
-    before = elements()
-    with pytest.raises(CniError, match="another network"):
-        table.add_endpoint(endpoint(1, "b"))
-    assert elements() == before
+    before = table._present()
+    with pytest.raises(libnftables.NftError) as caught:
+        libnftables.run_nft(f"add element inet calico_rkt from_network {{ {group_of('a')} : goto out-b }}")
+    assert caught.value.busy
+    assert table._present() == before
+
+
+def test_an_add_to_a_network_that_its_group_does_not_lead_to_says_so_and_its_script_mends_it():
+    held.ensure_base(())
+    table.apply_scripts((w.network("a"), w.network("b")))
+    for name in CHAIN_OF_MAP:
+        libnftables.run_nft(f"delete element inet calico_rkt {name} {{ {group_of('a')} }}")
+        with pytest.raises(table.NetworkMissingError):
+            table.add_endpoint(endpoint(1))
+        table.add_endpoint(endpoint(2, "b"))
+        table.apply_scripts((w.network("a"),))
+        table.add_endpoint(endpoint(1))
 
 
 def test_an_add_into_a_table_whose_rules_were_flushed_fails_and_restore_mends_it():
@@ -164,7 +178,7 @@ def test_restore_puts_back_two_thousand_endpoints_in_one_transaction():
     scripts = {f"n{k}": w.network(f"n{k}") for k in range(20)}
     for _ in range(2):
         table.build_table(many, scripts, w.nets("10.66.0.0/16", "10.66.0.0/24", "fd66::/64"))
-    assert len(elements()) == sum(11 if e.ip_masq else 9 for e in many) + 2
+    assert len(elements()) == sum(9 if e.ip_masq else 7 for e in many) + 2
     table.add_endpoint(endpoint(3000, "n1"))
     table.remove_endpoint(endpoint(3000, "n1"))
     assert held.missing(many[-1]) == []
@@ -194,7 +208,7 @@ def test_adds_and_dels_of_many_processes_lose_nothing():
 @BOTH
 def test_endpoints_of_a_network_whose_profile_is_unfit_are_closed_after_a_restore(lab, family):
     world = w.World(lab)
-    a, b = world.end(), world.end()
+    a, b = world.end("a"), world.end("unfit")
     with w.inside(world.host):
         table.build_table([a.elements("a"), b.elements("unfit")], {"a": w.network("a")}, ())
     assert not w.connects(a.ns, family, b.address[family], b.ns)
@@ -209,7 +223,7 @@ def test_endpoints_of_a_network_whose_profile_is_unfit_are_closed_after_a_restor
 def flooded(lab):
     """family -> a host, its endpoints' scripts, and a sink that an endless flood of denied packets is sent to."""
     world = w.World(lab)
-    a, closed = world.end(), world.end()
+    a, closed = world.end("a"), world.end("closed")
     stop = threading.Event()
     with contextlib.ExitStack() as undo:
 

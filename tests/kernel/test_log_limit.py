@@ -25,7 +25,7 @@ def test_a_flood_leaves_as_many_lines_as_the_limit_says_and_all_of_it_passes(lab
     with w.inside(world.host):
         held.ensure_base(())
         held.load_network(text + w.to_host_script("web", web.endpoint_to_host))
-        end = world.end()
+        end = world.end("web")
         table.add_endpoint(end.elements("web"))
     assert any(w.pings(lab, world.outside.ns, 4, end.address[4]) for _ in range(20))
     with w.listener(end.ns, 4, socket.SOCK_DGRAM, 7777) as server:

@@ -17,7 +17,7 @@ Statement = Mapping[str, Any]
 
 _FAMILIES = {2: "ipv4", 10: "ipv6"}
 _NO_EFFECT = ("counter", "comment")
-_BARE = ("iifname", "oifname", "iif", "oif", "mark")
+_BARE = ("iifname", "oifname", "iif", "oif", "iifgroup", "oifgroup", "mark")
 """Keys of meta that nft prints without the word."""
 
 

@@ -26,9 +26,9 @@ BASE_RULES = {
     "postrouting": 2,
     "egress": 2,
     "ingress": 2,
-    "foreign": 6,
+    "foreign": 7,
     "known": 8,
-    "strays": 3,
+    "strays": 4,
 }
 """How many rules each chain of the base has: a chain that somebody flushed stands there and lets all through."""
 

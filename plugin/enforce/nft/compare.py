@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -15,6 +16,7 @@ from calico_rkt.plugin.enforce.nft.closing import BESIDE
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements
 from calico_rkt.plugin.enforce.nft.ruleset import Content, Ruleset
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
+from calico_rkt.plugin.link.groups import group_of
 
 _MOST = 3  # differences told of one chain
 _IFNAME = 16
@@ -134,10 +136,16 @@ def _sets(expected: Ruleset, actual: Ruleset, wanted: Wanted, asked: frozenset[s
             yield f"set {name} is of another type"
     need = {name: set(found) for name, found in expected.elements.items()}
     may: dict[str, set[Content]] = {}
+    let_in = set(elements.let_in(wanted.endpoints, wanted.networks))
     for endpoint in wanted.endpoints:
-        _note(need, endpoint, verdicts=endpoint.network_id in wanted.networks)
+        _note(need, endpoint, own=endpoint in let_in)
     for endpoint in wanted.unsettled:
-        _note(may, endpoint, verdicts=True)
+        _note(may, endpoint, own=True)
+    for network_id in wanted.idle & set(wanted.networks):  # its chains may be missing as a whole, and so may these
+        for name, kind in elements.CHAIN_OF_MAP.items():
+            content = Content(messages.group_key(group_of(network_id)), f"{kind}-{network_id}")
+            need.get(name, set()).discard(content)
+            may.setdefault(name, set()).add(content)
     for name in sorted({*need, *actual.elements}):
         if asked and "-" in name and name.partition("-")[2] not in asked:
             continue
@@ -150,10 +158,10 @@ def _sets(expected: Ruleset, actual: Ruleset, wanted: Wanted, asked: frozenset[s
         yield from _told(f"{_kind(name)} {name} has what no endpoint of ours has:", name, more)
 
 
-def _note(into: dict[str, set[Content]], endpoint: EndpointElements, *, verdicts: bool) -> None:
-    for name, key, chain in messages.elements(endpoint):
-        if verdicts or not chain:
-            into.setdefault(name, set()).add(Content(key, chain))
+def _note(into: dict[str, set[Content]], endpoint: EndpointElements, *, own: bool) -> None:
+    for name, key in messages.elements(endpoint):
+        if own or name != "endpoints":
+            into.setdefault(name, set()).add(Content(key))
 
 
 def _told(words: str, name: str, found: set[Content]) -> Iterator[str]:
@@ -163,18 +171,24 @@ def _told(words: str, name: str, found: set[Content]) -> Iterator[str]:
 
 
 def _kind(name: str) -> str:
-    return "map" if name in ("from_endpoint", "to_endpoint", "to_host") else "set"
+    return "map" if name in elements.CHAIN_OF_MAP else "set"
 
 
 def _content(name: str, content: Content) -> str:
     key = content.key
     if _kind(name) == "map":
-        words = _ifname(key)
+        words = _group(key)
+    elif name == "endpoints":
+        words = f"{_ifname(key[:_IFNAME])} . {_group(key[_IFNAME:])}"
     elif name.startswith("source"):
         words = f"{_ifname(key[:_IFNAME])} . {_address(key[_IFNAME:])}"
     else:
         words = _address(key)
     return f"{words} : goto {content.chain}" if content.chain else words
+
+
+def _group(key: bytes) -> str:
+    return str(int.from_bytes(key, sys.byteorder))
 
 
 def _ifname(key: bytes) -> str:

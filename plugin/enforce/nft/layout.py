@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from calico_rkt.plugin.enforce.nft.elements import TABLE
 
-VERSION = 2
-"""Counted up when the table gets a layout that builds of before can't join; 1 had no chain `layout`."""
+VERSION = 3
+"""Counted up when the table gets a layout that builds of before can't join: 1 had no chain `layout`, 2 no groups."""
 
 CHAIN = "layout"
 CLOSED = "closed: calico-rkt restore"

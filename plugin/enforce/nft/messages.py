@@ -7,6 +7,7 @@ elements out of the kernel before it adds one: an ADD took the longer the more e
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements
@@ -20,14 +21,13 @@ _NFTABLES, _INET = 10, 1  # NFNL_SUBSYS_NFTABLES, NFPROTO_INET
 _NEW_ELEMENT, _DELETE_ELEMENT = _NFTABLES << 8 | 12, _NFTABLES << 8 | 14
 _BATCH_GENERATION = 1
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS, _LIST_ELEMENT = 1, 2, 3, 1  # NFTA_SET_ELEM_LIST_*
-_KEY, _DATA, _VALUE, _VERDICT, _CODE, _CHAIN = 1, 2, 1, 2, 1, 2  # NFTA_SET_ELEM_*, NFTA_DATA_*, NFTA_VERDICT_*
-_GOTO = -4
+_KEY, _VALUE = 1, 1  # NFTA_SET_ELEM_KEY, NFTA_DATA_VALUE
 _IFNAME = 16  # bytes of an interface's name in a key
 _SHAPES = Shapes()
 _GENERAL = struct.Struct(">BBH")  # nfgenmsg
 
-Element = tuple[str, bytes, str]
-"""A set's or map's name, the key, and the chain that a map's key goes to."""
+Element = tuple[str, bytes]
+"""A set's name, and the key."""
 
 
 def elements(endpoint: EndpointElements) -> tuple[Element, ...]:
@@ -39,25 +39,28 @@ def _elements(endpoint: EndpointElements) -> Iterator[Element]:
     name, network_id = endpoint.host_ifname.encode().ljust(_IFNAME, b"\0"), endpoint.network_id
     for address in endpoint.addresses:
         version, packed = address.version, address.packed
-        yield f"m{version}-{network_id}", packed, ""
-        yield f"all{version}", packed, ""
-        yield f"source{version}", name + packed, ""
+        yield f"m{version}-{network_id}", packed
+        yield f"all{version}", packed
+        yield f"source{version}", name + packed
         if endpoint.ip_masq:
-            yield f"masq{version}", packed, ""
-    yield "from_endpoint", name, f"out-{network_id}"
-    yield "to_endpoint", name, f"in-{network_id}"
-    yield "to_host", name, f"host-{network_id}"
+            yield f"masq{version}", packed
+    yield "endpoints", name + group_key(endpoint.group)
+
+
+def group_key(group: int) -> bytes:
+    """A device group as a key has it."""
+    return group.to_bytes(4, sys.byteorder)
 
 
 def adding(found: Iterable[Element], *, fresh: bool = False) -> tuple[bytes, ...]:
     """One message a set; an element that is there already is no error, or with fresh one for all (EEXIST)."""
     flags = netlink.REQUEST | netlink.CREATE | (netlink.EXCL if fresh else 0)
-    return _by_set(_NEW_ELEMENT, flags, found, verdicts=True)
+    return _by_set(_NEW_ELEMENT, flags, found)
 
 
 def deleting(found: Iterable[Element]) -> tuple[bytes, ...]:
     """One message a set; the kernel refuses all of them when one element is not there."""
-    return _by_set(_DELETE_ELEMENT, netlink.REQUEST, found, verdicts=False)
+    return _by_set(_DELETE_ELEMENT, netlink.REQUEST, found)
 
 
 def begin(generation: int | None) -> bytes:
@@ -71,24 +74,20 @@ def end() -> bytes:
     return netlink.message(_END, netlink.REQUEST, _GENERAL.pack(0, 0, _NFTABLES))
 
 
-def _by_set(kind: int, flags: int, found: Iterable[Element], *, verdicts: bool) -> tuple[bytes, ...]:
+def _by_set(kind: int, flags: int, found: Iterable[Element]) -> tuple[bytes, ...]:
     """All of them in a row; what differs from one endpoint of a network to the next is put into a shape."""
-    names, keys, chains = zip(*found, strict=True)
+    names, keys = zip(*found, strict=True)
 
     def encode(values: Sequence[bytes]) -> bytes:
-        return b"".join(_encoded(kind, flags, zip(names, values, chains, strict=True), verdicts=verdicts))
+        return b"".join(_encoded(kind, flags, zip(names, values, strict=True)))
 
-    return (_SHAPES.encoded((kind, flags, names, chains), encode, keys),)
+    return (_SHAPES.encoded((kind, flags, names), encode, keys),)
 
 
-def _encoded(kind: int, flags: int, found: Iterable[Element], *, verdicts: bool) -> tuple[bytes, ...]:
+def _encoded(kind: int, flags: int, found: Iterable[Element]) -> tuple[bytes, ...]:
     sets: dict[str, list[bytes]] = {}
-    for name, key, chain in found:
-        body = _nested(_KEY, attribute(_VALUE, key))
-        if chain and verdicts:
-            verdict = attribute(_CODE, _GOTO.to_bytes(4, "big", signed=True)) + attribute(_CHAIN, text(chain))
-            body += _nested(_DATA, _nested(_VERDICT, verdict))
-        sets.setdefault(name, []).append(_nested(_LIST_ELEMENT, body))
+    for name, key in found:
+        sets.setdefault(name, []).append(_nested(_LIST_ELEMENT, _nested(_KEY, attribute(_VALUE, key))))
     head = _GENERAL.pack(_INET, 0, 0) + attribute(_LIST_TABLE, text(TABLE))
     return tuple(
         netlink.message(kind, flags, head + attribute(_LIST_SET, text(name)) + _nested(_LIST_ELEMENTS, b"".join(items)))

@@ -13,8 +13,10 @@ from calico_rkt.plugin.enforce.nft import elements, libnftables, messages, trans
 from calico_rkt.plugin.enforce.nft.base import base_script
 from calico_rkt.plugin.enforce.nft.closing import BESIDE, HeldTableError, close_first
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements, checked_id
+from calico_rkt.plugin.enforce.nft.ruleset import keys_of
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link.groups import group_of
 
 __all__ = ["HeldTableError", "LiveNetwork", "Standing", "close_first", "standing"]
 
@@ -60,8 +62,8 @@ class LiveNetwork:
 def add_endpoint(endpoint: EndpointElements) -> None:
     """Let an endpoint take part. Safe to repeat.
 
-    Raises BaseMissingError or NetworkMissingError where those have to be made first, and CniError where the
-    interface is mapped to another network already. After an error the endpoint may be known, never open.
+    Raises BaseMissingError or NetworkMissingError where those have to be made first. After an error the endpoint may be
+    known, never open.
     """
     network_id = endpoint.network_id
     try:
@@ -70,10 +72,6 @@ def add_endpoint(endpoint: EndpointElements) -> None:
     except libnftables.NftError as reason:
         if reason.missing and (missing := _problem(network_id)) is not None:
             raise missing from reason
-        if reason.busy:
-            raise CniError(
-                Code.POLICY, f"{endpoint.host_ifname} is mapped to another network already", reason.details
-            ) from reason
         raise
     # Elements may be there and the rules that read them not: `nft flush table`, or a chain flushed by hand.
     transactions.vouch(network_id, lambda: _problem(network_id))
@@ -119,8 +117,9 @@ def _present() -> frozenset[tuple[str, str]]:
 
 def _element(found: Any) -> str:  # noqa: ANN401 - nft's JSON
     if isinstance(found, list):  # a map's key and verdict
-        name, ((verb, where),) = found[0], found[1].items()
-        return f'"{name}" : {verb} {where["target"]}' if where else f'"{name}" : {verb}'
+        ((verb, where),) = found[1].items()
+        name = f'"{found[0]}"' if isinstance(found[0], str) else found[0]
+        return f"{name} : {verb} {where['target']}" if where else f"{name} : {verb}"
     if isinstance(found, dict) and "concat" in found:
         return f'"{found["concat"][0]}" . {found["concat"][1]}'
     return str(found)
@@ -144,8 +143,14 @@ def why_not_in_force() -> str:
 
 
 def chains_present(network_id: str) -> bool:
-    """True when a network's three chains are there, and none of them is empty."""
-    return 0 not in transactions.rule_counts(TABLE, _chains(network_id)).values()
+    """True when a network's three chains are there, none of them is empty, and its device group leads to them."""
+    if 0 in transactions.rule_counts(TABLE, _chains(network_id)).values():
+        return False
+    key = messages.group_key(group_of(network_id))
+    with transactions.held() as socket:
+        return all(
+            socket.leads_to(TABLE, n, key) == f"{kind}-{network_id}" for n, kind in elements.CHAIN_OF_MAP.items()
+        )
 
 
 def _chains(network_id: str) -> tuple[str, str, str]:
@@ -187,20 +192,24 @@ def _empty() -> str:
 def remove_network(network_id: str) -> bool:
     """Take a network's chains away, and its sets where no other network's rules name them.
 
-    False when an endpoint of this host still refers to the chains (then nothing changed), or they are not there: who
-    took them away may have died before the sets.
+    False when it has endpoints on this host (then nothing changed), or the chains are not there: who took them away may
+    have died before the sets. Under the policy lock, without which an endpoint may come in between.
     """
+    sets = (f"m4-{checked_id(network_id)}", f"m6-{network_id}")
+    with transactions.held() as socket:
+        if any(keys_of(socket, name) for name in sets):
+            return False
     lines = [f"{verb} chain inet {TABLE} {c}" for verb in ("flush", "delete") for c in _chains(network_id)]
     found = True
     try:
-        libnftables.run_nft("\n".join(lines) + "\n")
+        libnftables.run_nft(elements.unmapping(network_id) + "\n".join(lines) + "\n")
     except libnftables.NftError as reason:
         if reason.busy:
             return False
         if not reason.missing:
             raise
         found = False
-    for name in (f"m4-{network_id}", f"m6-{network_id}"):
+    for name in sets:
         try:
             libnftables.run_nft(f"delete set inet {TABLE} {name}\n")
         except libnftables.NftError as reason:

@@ -46,12 +46,14 @@ from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import attribute, attributes
 from calico_rkt.plugin.link.sockets import process_in_netns
 
-_GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_GENERATION = (10 << 8 | kind for kind in (1, 4, 7, 16))
+_GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_ELEMENT, _GET_GENERATION = (10 << 8 | kind for kind in (1, 4, 7, 13, 16))
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_*."""
 FAMILIES = {name: struct.pack("=BBH", number, 0, 0) for name, number in (("ip", 2), ("inet", 1), ("ip6", 10))}
 """The head of a message about something of a family, by the family's name."""
 _TABLE_FLAGS, _TABLE_OWNER, _DORMANT = 2, 7, 1  # NFTA_TABLE_*, NFT_TABLE_F_DORMANT
 _GENERATION = 1  # NFTA_GEN_ID
+_OF_TABLE, _OF_SET, _ELEMENTS, _ELEMENT, _KEY, _DATA = 1, 2, 3, 1, 1, 2  # NFTA_SET_ELEM_LIST_*, NFTA_SET_ELEM_*
+_VALUE, _VERDICT, _CODE, _CHAIN, _GOTO = 1, 2, 1, 2, (-4).to_bytes(4, "big", signed=True)  # NFTA_DATA_*, NFTA_VERDICT_*
 _ATTEMPTS, _PATIENCE = 100, 5
 _LOCK = threading.Lock()  # the socket's answers come in the order of its questions
 
@@ -111,6 +113,20 @@ class Socket(netlink.Socket):
         priority = int.from_bytes(at[HOOK_PRIORITY], "big", signed=True)
         kind = found.get(CHAIN_TYPE, b"").rstrip(b"\0").decode(errors="replace")
         return Hook(kind, int.from_bytes(at[HOOK_NUMBER], "big"), priority)
+
+    def leads_to(self, table: str, name: str, key: bytes) -> str:
+        """The chain that a map's key goes to; empty where the key, the map or the table is not there."""
+        element = attribute(_ELEMENT, attribute(_KEY, attribute(_VALUE, key), nested=True), nested=True)
+        place = attribute(_OF_TABLE, text(table)) + attribute(_OF_SET, text(name))
+        try:
+            answer = self.get(_GET_ELEMENT, INET + place + attribute(_ELEMENTS, element, nested=True))
+        except netlink.NetlinkError as e:
+            if e.errno == ENOENT:
+                return ""
+            raise
+        found = attributes(attributes(attributes(answer[4:]).get(_ELEMENTS, b"")).get(_ELEMENT, b""))
+        verdict = attributes(attributes(found.get(_DATA, b"")).get(_VERDICT, b""))
+        return verdict.get(_CHAIN, b"").rstrip(b"\0").decode(errors="replace") if verdict.get(_CODE) == _GOTO else ""
 
     def count(self, table: str, chain: str) -> int:
         """How many rules a chain has, 0 where it is not there."""

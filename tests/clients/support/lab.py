@@ -223,7 +223,7 @@ class Lab:
         return [r for r in routes if " crk" in r or " cali" in r]
 
     def _elements(self) -> list[str]:
-        """Elements of sets and maps that name an interface or a single address; networks' ranges are no leftover."""
+        """Elements of sets and maps that name an interface or an address; what a network has is no leftover."""
         done = self.run("nft", "-j", "list", "table", "inet", "calico_rkt")
         if done.returncode != 0:
             return []
@@ -232,7 +232,7 @@ class Lab:
             for thing in json.loads(done.stdout)["nftables"]
             for kind in thing.keys() & {"set", "map"}
             for element in thing[kind].get("elem", [])
-            if not _is_range(element)
+            if not _is_range(element) and not _is_network(element)
         ]
 
     def _rows(self) -> list[str]:
@@ -255,6 +255,11 @@ class Lab:
             for direction in ("-s", "-d")
             for line in self.out("conntrack", "-L", "-f", family, direction, address).splitlines()
         ]
+
+
+def _is_network(element: Any) -> bool:
+    """Whether a map's element leads from a device group, and so from no single endpoint, to a network's chain."""
+    return isinstance(element, list) and isinstance(element[0], int)
 
 
 def _is_range(element: Any) -> bool:

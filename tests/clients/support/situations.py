@@ -67,6 +67,7 @@ SITUATIONS: Mapping[str, Made] = {
     "A host end was renamed": shell(
         f"end={_END}; ip link set $end down; ip link set $end name web0; ip link set web0 up"
     ),
+    "A host end is in another device group": shell(f"end={_END}; ip link set dev $end group default"),
     "A route to a container is gone": shell("ip route del 10.1.0.1"),
     "A rule was added or taken by hand": shell("nft insert rule inet calico_rkt in-web tcp dport 22 return"),
     "A published profile was edited by hand": shell("sed -i s/Allow/Deny/ /var/lib/calico-rkt/profiles/web.yaml"),

@@ -6,6 +6,8 @@ import random
 import re
 from dataclasses import dataclass
 
+from calico_rkt.plugin.link.groups import group_of
+
 T = "inet calico_rkt"
 _HANDLE = re.compile(r"\t\t(.*) # handle (\d+)$")
 _BASE = ("prerouting", "foreign", "forward", "strays", "input")
@@ -103,19 +105,33 @@ class Editor:
         mine = [a for a in self.addresses if (":" in a) == (version == 6)]
         strange = {4: ["203.0.113.50", "198.51.100.7", "10.65.0.77"], 6: ["2001:db8:9::50", "fd65::77"]}[version]
         name = one(
-            ("m{}-web", "m{}-api", "m{}-shut", "all{}", "masq{}", "source{}", "pools{}", "from", "to", "host")
+            (
+                "m{}-web",
+                "m{}-api",
+                "m{}-shut",
+                "all{}",
+                "masq{}",
+                "source{}",
+                "pools{}",
+                "endpoints",
+                "from",
+                "to",
+                "host",
+            )
         ).format(version)
         verb = one(("add", "delete"))
         if name in ("from", "to", "host"):
-            where = {"from": "from_endpoint", "to": "to_endpoint", "host": "to_host"}[name]
+            where = {"from": "from_network", "to": "to_network", "host": "network_to_host"}[name]
             chain = {"from": "out", "to": "in", "host": "host"}[name]
-            ifname, network = one(self.names), one(("web", "api", "shut"))
-            gone = f"delete element {T} {where} {{ {ifname} }}"
+            mine, network = one(("web", "api", "shut")), one(("web", "api", "shut"))
+            group = str(group_of(mine))
+            gone = f"delete element {T} {where} {{ {group} }}"
             if verb == "delete":
-                return Edit("element", gone, "", ifname)
-            return Edit(
-                "element", f"{gone}\nadd element {T} {where} {{ {ifname} : goto {chain}-{network} }}", "", ifname
-            )
+                return Edit("element", gone, "", group)
+            return Edit("element", f"{gone}\nadd element {T} {where} {{ {group} : goto {chain}-{network} }}", "", group)
+        if name == "endpoints":
+            key = f"{one(self.names)} . {group_of(one(('web', 'api', 'shut')))}"
+            return Edit("element", f"{verb} element {T} {name} {{ {key} }}", "", key)
         address = one([*mine, *strange]) if verb == "add" else one(mine)
         if name.startswith("source"):
             key = f"{one(self.names)} . {address}"

@@ -71,7 +71,7 @@ class Attested(w.World):
         )
         self.ends = {}
         for network_id in [n for n in ("web", "web", "api", "shut") if n in self.networks]:
-            end = self.end()
+            end = self.end(network_id)
             self.ends[end.ifname] = (end, network_id)
         names = (f"{end.ifname}.rp_filter" for end, _ in self.ends.values())
         self.sh(self.host, "\n".join(f"sysctl -qw net.ipv4.conf.{n.replace('.', '/', 0)}=0" for n in names))

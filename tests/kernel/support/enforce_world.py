@@ -18,6 +18,7 @@ from pathlib import Path
 from calico_rkt.compiler.ir.model import ToHost
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
+from calico_rkt.plugin.link.groups import group_of
 from tests.patience import slowness
 
 DIGEST = "sha256:" + "ab" * 32
@@ -116,20 +117,21 @@ class World:
 
     def joined(self, network_id, **more):
         """A container whose endpoint is in the table, as one of this network."""
-        end = self.end()
+        end = self.end(network_id)
         with inside(self.host):
             table.add_endpoint(end.elements(network_id, **more))
         return end
 
-    def end(self, prefix="crk"):
-        """A container linked Calico's way, nothing said to nftables."""
+    def end(self, network_id="", prefix="crk"):
+        """A container linked Calico's way, its host end in the network's group; nothing said to nftables."""
         n = next(self._count)
         ns = self.lab.container()
         ifname = f"{prefix}{n:012x}" if prefix == "crk" else f"{prefix}{n}"
         address = {4: f"10.65.0.{n}", 6: f"fd65::{n:x}"}
+        group = group_of(network_id) if network_id else 0
         self.sh(
             self.host,
-            f"ip link add {ifname} address {GATEWAY_MAC} type veth peer name eth0 netns {Path(ns).name}\n"
+            f"ip link add {ifname} group {group} address {GATEWAY_MAC} type veth peer name eth0 netns {Path(ns).name}\n"
             f"sysctl -qw net.ipv6.conf.{ifname}.accept_dad=0\nip link set {ifname} up\n"
             f"ip route add {address[4]}/32 dev {ifname}\nip -6 route add {address[6]}/128 dev {ifname}",
         )

@@ -59,13 +59,14 @@ def destination(net):
 
 @pytest.mark.parametrize("mtu", [68, 1500, 65535])
 @pytest.mark.parametrize("alias", ["calico-rkt 0123456789abcdef eth0 web c1", "x" * 254, "calico-rkt ä"])
-def test_a_pair_is_encoded_as_pyroute2_does(mtu, alias):
+@pytest.mark.parametrize("group", [0, 541241711])
+def test_a_pair_is_encoded_as_pyroute2_does(mtu, alias, group):
     batch = IPBatch()
     peer = {"ifname": "e", "net_ns_fd": 7, "address": MAC, "mtu": mtu, **QUEUES}
-    ours = {"ifname": "crk0123456789ab", "address": veth.HOST_MAC, "mtu": mtu, **QUEUES}
+    ours = {"ifname": "crk0123456789ab", "address": veth.HOST_MAC, "mtu": mtu, "group": group, **QUEUES}
     batch.link("add", **ours, kind="veth", peer=peer)
     batch.link("set", ifname="crk0123456789ab", ifalias=alias)
-    assert body(veth.pair("crk0123456789ab", "e", 7, MAC, mtu, alias)) == body(batch.batch)
+    assert body(veth.pair("crk0123456789ab", "e", 7, MAC, mtu, alias, group)) == body(batch.batch)
 
 
 @pytest.mark.parametrize("metric", [0, 2051, 70_000])

@@ -45,8 +45,9 @@ def test_a_pair_of_any_names_is_the_same_bytes_as_encoded_anew():
     random = Random(2)
     for name, ifname in (("crk0123456789ab", "eth0"), ("crk0123456789ab", "net1"), ("cali0123456789a", "eth0")) * 3:
         mac, fd, mtu = random.randbytes(6), random.randrange(1000), random.randrange(68, 65536)
-        numbers = [n.to_bytes(4, "little") for n in (fd, mtu)]
-        found = messages.pair(name, ifname, fd, mac.hex(":"), mtu, "calico-rkt aa eth0 web c1")
+        group = random.randrange(1 << 30)
+        numbers = [n.to_bytes(4, "little") for n in (fd, mtu, group)]
+        found = messages.pair(name, ifname, fd, mac.hex(":"), mtu, "calico-rkt aa eth0 web c1", group)
         assert found.startswith(messages._pair(name.encode(), ifname, mac, *numbers))
 
 
@@ -57,10 +58,8 @@ def test_elements_are_the_same_bytes_as_encoded_anew(versions, ip_masq):
     for network in ("web", "web", "db", "web", "db", "db"):
         name = f"crk{random.randbytes(6).hex()}"
         found = nft.elements(EndpointElements(name, tuple(drawn(random, versions)), network, ip_masq))
-        for verdicts, encode in ((True, nft.adding), (False, nft.deleting)):
-            kind = nft._NEW_ELEMENT if verdicts else nft._DELETE_ELEMENT
-            flags = 0x401 if verdicts else 1
-            assert b"".join(encode(found)) == b"".join(nft._encoded(kind, flags, found, verdicts=verdicts))
+        for encode, kind, flags in ((nft.adding, nft._NEW_ELEMENT, 0x401), (nft.deleting, nft._DELETE_ELEMENT, 1)):
+            assert b"".join(encode(found)) == b"".join(nft._encoded(kind, flags, found))
 
 
 def test_an_encoding_that_depends_on_more_than_bytes_is_no_shape():
