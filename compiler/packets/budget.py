@@ -9,7 +9,7 @@ WHOLES = 5
 QUESTION = STEPS // 20
 """As many for one question of many, so that a hard one does not take the others' share."""
 WORDS = 5
-"""The part of an analysis that may be spent on saying its answer in few words."""
+"""As many steps as the part of an analysis that this divides it by may be spent on saying its answer in few words."""
 
 
 class UndecidedError(Exception):
@@ -22,6 +22,7 @@ class Budget:
     def __init__(self, steps: int | None = None, whole: Budget | None = None) -> None:
         self.left = self.steps = STEPS if steps is None else steps
         self.whole = whole
+        self.words: Budget | None = None
         if whole is not None:
             whole.spend(0)  # where nothing is left, no question is begun
 
@@ -36,6 +37,18 @@ class Budget:
     def of_an_answer(cls) -> Budget:
         """The whole of all analyses that one answer takes."""
         return cls(WHOLES * STEPS)
+
+    def for_words(self) -> Budget:
+        """What may be spent on saying the answer in few words: apart, so that no words cost an answer.
+
+        All questions of a whole share one for their words, too. UndecidedError where that is spent.
+        """
+        top = self
+        while top.whole is not None:
+            top = top.whole
+        if top.words is None:
+            top.words = Budget(top.steps // WORDS)
+        return Budget(self.steps // WORDS, whole=top.words)
 
     @property
     def spent(self) -> bool:

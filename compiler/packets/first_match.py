@@ -17,33 +17,40 @@ class FirstMatch:
     """One direction's rules in a space that was made of these rules and perhaps more."""
 
     def __init__(self, space: Space, rules: Iterable[Rule]) -> None:
-        self._boxes: list[Box] = []
+        boxes: list[Box] = []
         self._rules: list[Rule] = []
         for rule in rules:
             if rule.action is not Action.LOG:
                 found = space.boxes(rule)
-                self._boxes += found
+                boxes += found
                 self._rules += [rule] * len(found)
-        self._index = Index(self._boxes)
+        self._index = Index(boxes)
 
     def fates(self, box: Box, budget: Budget) -> Iterator[tuple[Box, Rule | None]]:
         """Disjoint pieces that make up the box, each with the rule that decides it; None: no rule does, denied."""
-        pending = [(box, list(positions(self._index.near(box))), 0)]
-        while pending:
-            piece, near, start = pending.pop()
+        for piece, first in first_of(box, self._index, budget):
+            yield piece, None if first is None else self._rules[first]
+
+
+def first_of(box: Box, index: Index, budget: Budget) -> Iterator[tuple[Box, int | None]]:
+    """Disjoint pieces that make up the box, each with the first of the index's boxes that holds it; None: none does."""
+    boxes = index.boxes
+    pending = [(box, list(positions(index.near(box))), 0)]
+    while pending:
+        piece, near, start = pending.pop()
+        budget.spend()
+        asked = start + _LOOKS
+        n = start
+        while n < len(near):
             budget.spend()
-            asked = start + _LOOKS
-            n = start
-            while n < len(near):
-                budget.spend()
-                other = self._boxes[near[n]]
-                common = meet(piece, other)
-                n += 1
-                if common is not None:
-                    yield common, self._rules[near[n - 1]]
-                    pending += [(p, near, n) for p in without(piece, other)]
-                    break
-                if n == asked and len(near) - n > _LOOKS:
-                    near, n, asked = list(positions(self._index.near(piece) & (-1 << near[n]))), 0, -1
-            else:
-                yield piece, None
+            other = boxes[near[n]]
+            common = meet(piece, other)
+            n += 1
+            if common is not None:
+                yield common, near[n - 1]
+                pending += [(p, near, n) for p in without(piece, other)]
+                break
+            if n == asked and len(near) - n > _LOOKS:
+                near, n, asked = list(positions(index.near(piece) & (-1 << near[n]))), 0, -1
+        else:
+            yield piece, None

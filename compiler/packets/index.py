@@ -55,6 +55,18 @@ def positions(bits: int) -> Iterator[int]:
         bits ^= low
 
 
+def runs(bits: int) -> Iterator[tuple[int, int]]:
+    """First and last position of each run of bits that are set, lowest first."""
+    at = 0
+    while bits:
+        skip = (bits & -bits).bit_length() - 1
+        bits >>= skip
+        length = (~bits & bits + 1).bit_length() - 1
+        bits >>= length
+        yield at + skip, at + skip + length - 1
+        at += skip + length
+
+
 def _holding(boxes: Sequence[Box], dimension: int, cell: int) -> int:
     return sum(1 << i for i, b in enumerate(boxes) if b[dimension] >> cell & 1)
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 from calico_rkt.compiler.ir.evaluate import End, Packet
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS, SCTP, TCP, UDP, Icmp, Net
-from calico_rkt.compiler.packets.index import positions
+from calico_rkt.compiler.packets.index import positions, runs
 from calico_rkt.compiler.packets.opening import OPENING
 from calico_rkt.compiler.packets.space import (
     DESTINATION,
@@ -46,40 +46,60 @@ _NO_HOSTS = tuple(
 
 def ranges(space: Space, dimension: int, mask: int) -> Iterator[tuple[int, int]]:
     """First and last value of each run of cells, in order; IPv4 and IPv6 never share one."""
-    cuts, end = space.cuts[dimension], ENDS[dimension]
-    at: tuple[int, int] | None = None
-    for cell in positions(mask):
-        lo = cuts[cell]
-        hi = (cuts[cell + 1] if cell + 1 < len(cuts) else end) - 1
-        if at is not None and at[1] + 1 == lo and not (dimension in (SOURCE, DESTINATION) and lo == V6):
-            at = (at[0], hi)
-        else:
-            if at is not None:
-                yield at
-            at = (lo, hi)
-    if at is not None:
-        yield at
+    cuts = space.cuts[dimension]
+    v6 = bisect_left(cuts, V6) if dimension in (SOURCE, DESTINATION) else len(cuts)
+    for first, last in runs(mask):
+        split = first < v6 <= last
+        if split:
+            yield cuts[first], cuts[v6] - 1
+        yield cuts[v6 if split else first], (cuts[last + 1] if last + 1 < len(cuts) else ENDS[dimension]) - 1
 
 
-def prefixes(space: Space, dimension: int, needed: int, allowed: int) -> list[Net]:
+Cidr = tuple[int, int]
+"""A first address, IPv6 above IPv4, and how many bits behind it are free."""
+
+
+def prefixes(space: Space, dimension: int, needed: int, allowed: int) -> list[Cidr]:
     """Few CIDRs that hold the addresses of all cells of needed, and of none that is not in allowed."""
     want, may = list(ranges(space, dimension, needed)), list(ranges(space, dimension, allowed | needed))
-    return [*_cover(0, 32, 0, want, may), *_cover(0, 128, V6, want, may)]
+    starts, v6 = [lo for lo, _ in may], bisect_left(want, (V6, V6))
+    out: list[Cidr] = []
+    _cover(want[:v6], 0, may, starts, out)
+    _cover(want[v6:], V6, may, starts, out)
+    return out
 
 
-def _cover(base: int, bits: int, offset: int, want: list[tuple[int, int]], may: list[tuple[int, int]]) -> list[Net]:
-    """The CIDRs in the one of base and bits free bits: the widest inside may, no wider than what they have to hold."""
-    first, last = offset + base, offset + base + (1 << bits) - 1
-    inside = [(max(lo, first), min(hi, last)) for lo, hi in want if lo <= last and first <= hi]
-    if not inside:
-        return []
-    if any(lo <= first and last <= hi for lo, hi in may):
-        low, high = inside[0][0] - offset, inside[-1][1] - offset
-        free = (low ^ high).bit_length()
-        low = low >> free << free
-        return [IPv4Network((low, 32 - free)) if offset < V6 else IPv6Network((low, 128 - free))]
-    half = 1 << bits - 1
-    return [*_cover(base, bits - 1, offset, inside, may), *_cover(base + half, bits - 1, offset, inside, may)]
+def net_of(cidr: Cidr) -> Net:
+    """The same as a network."""
+    first, free = cidr
+    return IPv4Network((first, 32 - free)) if first < V6 else IPv6Network((first - V6, 128 - free))
+
+
+def _cover(
+    want: list[tuple[int, int]], offset: int, may: list[tuple[int, int]], starts: list[int], out: list[Cidr]
+) -> None:
+    """Put the CIDRs for want, ranges of one family, into out: the widest inside may, no wider than what they hold.
+
+    offset is where the family begins, starts are the beginnings of may's ranges; all are in order and apart.
+    """
+    if not want:
+        return
+    first, last = want[0][0] - offset, want[-1][1] - offset
+    free = (first ^ last).bit_length()
+    first = (first >> free << free) + offset
+    at = bisect_right(starts, first) - 1
+    if at >= 0 and first + (1 << free) - 1 <= may[at][1]:
+        out.append((first, free))
+        return
+    middle = first + (1 << free - 1)
+    n = bisect_left(want, (middle, middle))
+    low, high = want[:n], want[n:]
+    if low and low[-1][1] >= middle:
+        lo, hi = low[-1]
+        low[-1] = lo, middle - 1
+        high.insert(0, (middle, hi))
+    _cover(low, offset, may, starts, out)
+    _cover(high, offset, may, starts, out)
 
 
 def example(space: Space, box: Box) -> Packet:

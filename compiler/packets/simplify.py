@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS
-from calico_rkt.compiler.packets.budget import WORDS, Budget, UndecidedError
+from calico_rkt.compiler.packets.budget import Budget, UndecidedError
+from calico_rkt.compiler.packets.first_match import first_of
 from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.space import (
     DESTINATION,
@@ -32,27 +33,45 @@ def readable(space: Space, pieces: Sequence[Box], universe: Sequence[Box], budge
     """Boxes that hold exactly the pieces' packets of the universe, each once; they may cover what is no packet.
 
     A full mask in a dimension means that nothing is to be said about it. The smallest come first. Where few large boxes
-    would take too long to find, the pieces themselves are the answer: as exact, but many.
+    would take too long to find, the pieces themselves are the answer: as exact, but many. Never is it none: the packets
+    are known, and the budget only says how much may be spent on their words.
     """
-    grower = _Grower(space, pieces, universe, Budget(budget.steps // WORDS, whole=budget))
     try:
-        for piece in sorted(pieces, key=_size, reverse=True):
-            while rest := list(pieces_left(piece, range(len(grower.found)), grower.found, grower.budget, set())):
-                grower.found.append(grower.grown(max(rest, key=_size)))
+        return sorted(_grown(space, pieces, universe, budget.for_words()), key=_size)
     except UndecidedError:
-        if not grower.budget.spent or budget.spent:
-            raise
-        return sorted((grower.bare(p) for p in pieces), key=_size)
-    return sorted(grower.found, key=_size)
+        return sorted((_bare(space, p) for p in pieces), key=_size)
+
+
+def _grown(space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> list[Box]:
+    grower = _Grower(space, pieces, universe, budget)
+    held = 0  # the pieces, as bits, that lie in one box that was found
+    for n in sorted(range(len(pieces)), key=lambda n: _size(pieces[n]), reverse=True):
+        if held >> n & 1:
+            continue
+        while rest := list(pieces_left(pieces[n], range(len(grower.found)), grower.found, budget, set())):
+            box = grower.grown(max(rest, key=_size))
+            grower.found.append(box)
+            held |= grower.held(box)
+    return grower.found
 
 
 class _Grower:
+    """Boxes grown until something is in their way: what is of the universe and of no piece, or one another."""
+
     def __init__(self, space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> None:
-        self.space, self.pieces, self.universe, self.budget = space, pieces, universe, budget
-        self.index = Index(pieces)
+        self.space, self.universe, self.budget = space, universe, budget
+        self.pieces = Index(pieces)
+        others = (p for u in universe for p, first in first_of(u, self.pieces, budget) if first is None)
+        self.others = Index([p for p in others if not space.nobodys(p)])
         self.found: list[Box] = []
         self.ported = protocol_cells(space, PORT_PROTOCOLS)
         self.icmp = protocol_cells(space, (ICMP, ICMPV6))
+
+    def held(self, box: Box) -> int:
+        """The pieces that lie in the box, as bits; those that it meets in part are not among them."""
+        near = list(positions(self.pieces.near(box)))
+        self.budget.spend(len(near))
+        return sum(1 << n for n in near if meet(box, self.pieces.boxes[n]) == self.pieces.boxes[n])
 
     def grown(self, box: Box) -> Box:
         """The box as wide as the pieces are, where no box was found before."""
@@ -63,11 +82,12 @@ class _Grower:
                 inside = meet(wide, u)
                 if inside is not None:
                     real |= inside[d]
-                    near = list(positions(self.index.near(inside)))
-                    for rest in pieces_left(inside, near, self.pieces, self.budget, set()):
-                        if not self.space.nobodys(rest):
-                            bad |= rest[d]
-                    self.budget.spend(len(self.found))
+                    near = list(positions(self.others.near(inside)))
+                    self.budget.spend(1 + len(near) + len(self.found))
+                    for n in near:
+                        other = meet(inside, self.others.boxes[n])
+                        if other is not None and not self.space.nobodys(other):
+                            bad |= other[d]
                     for taken in self.found:
                         if (common := meet(inside, taken)) is not None:
                             bad |= common[d]
@@ -75,12 +95,6 @@ class _Grower:
             # IPv4 box would take the whole other family of one end, and have to name the addresses of both.
             box = (*box[:d], self.space.all[d] & (real & ~bad if bad else -1), *box[d + 1 :])
         return self._clipped(box)
-
-    def bare(self, box: Box) -> Box:
-        """A box of the universe that says nothing of fields that its packets do not have."""
-        free: tuple[int, ...] = (SPORT, DPORT) if not box[PROTOCOL] & self.ported else ()
-        free += (ICMP_TYPE, ICMP_CODE) if not box[PROTOCOL] & self.icmp else ()
-        return tuple(self.space.all[d] if d in free else mask for d, mask in enumerate(box))
 
     def _clipped(self, box: Box) -> Box:
         """Ports speak of protocols that have ports, types of ICMP, in a reader's eyes."""
@@ -90,6 +104,13 @@ class _Grower:
         if any(box[d] != self.space.all[d] for d in (ICMP_TYPE, ICMP_CODE)):
             protocols &= self.icmp
         return (*box[:PROTOCOL], protocols, *box[PROTOCOL + 1 :])
+
+
+def _bare(space: Space, box: Box) -> Box:
+    """A box of the universe that says nothing of fields that its packets do not have."""
+    free: tuple[int, ...] = (SPORT, DPORT) if not box[PROTOCOL] & protocol_cells(space, PORT_PROTOCOLS) else ()
+    free += (ICMP_TYPE, ICMP_CODE) if not box[PROTOCOL] & protocol_cells(space, (ICMP, ICMPV6)) else ()
+    return tuple(space.all[d] if d in free else mask for d, mask in enumerate(box))
 
 
 def protocol_cells(space: Space, protocols: Iterable[int]) -> int:

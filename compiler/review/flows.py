@@ -12,7 +12,7 @@ from operator import or_
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PROTOCOL_NAMES, Net
 from calico_rkt.compiler.ir.selector import Selector
 from calico_rkt.compiler.packets.choice import choice
-from calico_rkt.compiler.packets.ranges import prefixes, ranges
+from calico_rkt.compiler.packets.ranges import Cidr, net_of, prefixes, ranges
 from calico_rkt.compiler.packets.space import (
     DESTINATION,
     DPORT,
@@ -144,13 +144,13 @@ def _addresses(space: Space, dimension: int, needed: int, allowed: int) -> Addre
     """The shortest way to say addresses that hold all cells of needed, and none that is not in allowed."""
     v4 = (1 << bisect_left(space.cuts[dimension], V6)) - 1
     everything = space.all[dimension]
-    found: list[Addresses] = []
+    found: list[tuple[tuple[Net, ...], list[Cidr], list[Cidr]]] = []
     for base, nets in ((v4, (_V4,)), (everything & ~v4, (_V6,)), (everything, ())):
         if not needed & ~base:
-            holes = prefixes(space, dimension, base & ~allowed, base & ~needed)
-            found.append(Addresses(nets, tuple(holes)))
-    found.append(Addresses(tuple(prefixes(space, dimension, needed, allowed))))
-    return min(found, key=lambda a: len(a.nets) + len(a.not_nets) + bool(a.not_nets))
+            found.append((nets, [], prefixes(space, dimension, base & ~allowed, base & ~needed)))
+    found.append(((), prefixes(space, dimension, needed, allowed), []))
+    family, cidrs, holes = min(found, key=lambda f: len(f[0]) + len(f[1]) + len(f[2]) + bool(f[2]))
+    return Addresses((*family, *map(net_of, cidrs)), tuple(map(net_of, holes)))
 
 
 def _protocols(found: Sequence[_Range]) -> str:

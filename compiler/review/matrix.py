@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from calico_rkt.compiler.ir.model import Rule
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
+from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.simplify import readable
 from calico_rkt.compiler.packets.space import Box, meet
 from calico_rkt.compiler.review.flows import Flow, flow
-from calico_rkt.compiler.review.pair import Fate, Scene, Stage, View
+from calico_rkt.compiler.review.pair import Fate, Scene, Stage, View, closed
 from calico_rkt.compiler.review.parties import Kind
 from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.snapshot import World
@@ -108,6 +109,8 @@ def flow_words(cell: Cell) -> list[str]:
 def _cell(world: World, view: View, budget: Budget) -> Cell:
     if not view.stages:
         return Cell((Flow(),), everything=True, decided=((),))
+    if closed(view, world.own):
+        return Cell()
     scene = Scene([view], world.own, world.known)
     if why := scene.nobody(0):
         return Cell(nobody=why)
@@ -126,9 +129,11 @@ def _cell(world: World, view: View, budget: Budget) -> Cell:
     flows: dict[bool, list[Flow]] = {False: [], True: []}
     decided: list[tuple[tuple[Stage, Rule], ...]] = []
     for unsure, pieces in passing.items():
-        for box in readable(scene.space, [p for p, _ in pieces], scene.universes[0], budget):
+        index = Index([p for p, _ in pieces])
+        for box in readable(scene.space, index.boxes, scene.universes[0], budget):
             flows[unsure].append(flow(scene.space, box, scene.universes[0]))
-            fates = [fate for p, fate in pieces if meet(p, box) is not None]
+            near = (pieces[n] for n in positions(index.near(box)))
+            fates = [fate for p, fate in near if meet(p, box) is not None]
             mine = {(s.words, id(r)): (s, r) for fate in fates for s, r in fate.rules if r is not None}
             decided.append(tuple(mine.values()))
     sure, left = map(tuple, flows.values())

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from calico_rkt.compiler.ir.model import ICMPV6, Action, Icmp, Match, Network, Rule, Side, ToHost
+from calico_rkt.compiler.ir.model import ICMPV6, Action, Icmp, Match, Network, Rule, ToHost
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets.bounds import Outline, apart, outline
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.first_match import FirstMatch
 from calico_rkt.compiler.packets.index import Index, positions
-from calico_rkt.compiler.packets.space import Box, Space, meet, net_range
+from calico_rkt.compiler.packets.space import Box, Space, meet
 from calico_rkt.compiler.packets.subtract import pieces_left
 from calico_rkt.compiler.review.parties import Kind, Party
 
@@ -42,6 +42,12 @@ class Stage:
     def outlines(self) -> tuple[Outline, ...]:
         """Those of the rules, in order; they are asked for once for each pair."""
         return tuple(outline(r.match) for r in self.rules)
+
+    @cached_property
+    def allowing(self) -> tuple[tuple[Rule, Outline], ...]:
+        """The rules that allow something, each with its outline."""
+        both = zip(self.rules, self.outlines, strict=True)
+        return tuple((r, o) for r, o in both if r.action is Action.ALLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,30 +225,32 @@ def relevant(
     bounds: Sequence[Outline] | None,
 ) -> list[Rule]:
     """The rules that could match a packet of the view, in order; some of them may not."""
-    source, destination = _ranges(v.source), _ranges(v.destination)
-    out: list[Rule] = []
-    for rule, o in zip(rules, outlines, strict=True):
-        if not (_meets(source, o[0], o[1]) and _meets(destination, o[2], o[3])):
-            continue
-        if bounds is not None and all(apart(o, b) for b in bounds):
-            continue
-        m = rule.match
-        if m.source != _ANY and not v.source.may_match(m.source, ids):
-            continue
-        if m.destination != _ANY and not v.destination.may_match(m.destination, ids):
-            continue
-        out.append(rule)
-    return out
+    return [
+        rule
+        for rule, o in zip(rules, outlines, strict=True)
+        if _concerns(rule, o, v, ids) and (bounds is None or not all(apart(o, b) for b in bounds))
+    ]
 
 
-_ANY = Side()
+def closed(v: View, ids: frozenset[str]) -> bool:
+    """Whether there are packets of the view and nothing can allow one: a quick look that needs no Scene.
+
+    Where it says False, a Scene knows.
+    """
+    if not v.source.several & v.destination.several:
+        return False
+    return any(not any(_concerns(rule, o, v, ids) for rule, o in stage.allowing) for stage in v.stages)
 
 
-def _ranges(party: Party) -> list[tuple[int, int]]:
-    return [(first, end - 1) for first, end in map(net_range, party.nets)]
+def _concerns(rule: Rule, o: Outline, v: View, ids: frozenset[str]) -> bool:
+    """Whether a rule could match a packet of the view."""
+    if not (_meets(v.source.ranges, o[0], o[1]) and _meets(v.destination.ranges, o[2], o[3])):
+        return False
+    m = rule.match
+    return v.source.may_match(m.source, ids) and v.destination.may_match(m.destination, ids)
 
 
-def _meets(ranges: list[tuple[int, int]], lo: int, hi: int) -> bool:
+def _meets(ranges: tuple[tuple[int, int], ...], lo: int, hi: int) -> bool:
     for a, b in ranges:
         if a <= hi and lo <= b:
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from ipaddress import ip_network, summarize_address_range
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Net, Network, Side
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.ir.selector import ALL, Selector, all_of, has, negate
+from calico_rkt.compiler.packets.space import net_range
 from calico_rkt.compiler.review.address_sets import less
 
 
@@ -25,7 +27,7 @@ class Kind(Enum):
     HOST = "host"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Party:
     """One row or column of a matrix. nets are its addresses (empty: any), less not_nets.
 
@@ -43,6 +45,21 @@ class Party:
     def key(self) -> tuple[Kind, str]:
         """The same in every revision of a workspace."""
         return self.kind, self.name
+
+    @cached_property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """First and last address of each of nets, as a Space counts them."""
+        return tuple((first, end - 1) for first, end in map(net_range, self.nets))
+
+    @cached_property
+    def several(self) -> frozenset[int]:
+        """IP versions of which it has two addresses at least; those that are hard to count are left out."""
+        widest = {4: 0, 6: 0} if self.nets else {4: 1 << 32, 6: 1 << 128}
+        for net in self.nets:
+            widest[net.version] = max(widest[net.version], net.num_addresses)
+        for hole in self.not_nets:
+            widest[hole.version] -= hole.num_addresses
+        return frozenset(version for version, count in widest.items() if count >= 2)
 
     def side(self, ids: Iterable[str], *, owned: bool = True) -> Side:
         """What a packet's end has to be to be this party's; ids are those of the networks that rules tell apart.

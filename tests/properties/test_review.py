@@ -17,7 +17,7 @@ from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.explain import cases
 from calico_rkt.compiler.review.flows import flow
 from calico_rkt.compiler.review.matrix import matrix_of
-from calico_rkt.compiler.review.pair import Scene
+from calico_rkt.compiler.review.pair import Scene, closed
 from calico_rkt.compiler.review.parties import Kind
 from tests.properties.smallworld import (
     BEFORE_AND_AFTER,
@@ -70,6 +70,9 @@ def test_the_fate_of_every_packet_is_what_both_lists_say(drawn):
             assert w.exists(source, destination, one), one
             assert w.verdict(source, destination, one) is fate.allowed, one
         allowed = [p for p, fate in parts if fate.allowed is not False]
+        if closed(view, w.world.own):
+            assert not allowed
+            assert not scene.nobody(0)
         flows = [
             flow(scene.space, b, scene.universes[0]) for b in readable(scene.space, allowed, scene.universes[0], budget)
         ]

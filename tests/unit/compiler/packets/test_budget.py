@@ -158,10 +158,30 @@ def test_where_few_words_would_take_too_long_the_answer_is_many_exact_ones(monke
     )
     worlds = [world([web], {"web": (some, ())}) for some in ((), rules)]
     few = diff_worlds(*worlds).changes
-    monkeypatch.setattr("calico_rkt.compiler.packets.simplify.WORDS", budget.STEPS // 10)
+    monkeypatch.setattr(budget, "WORDS", budget.STEPS // 10)
     many = diff_worlds(*worlds)
     assert not many.undecided
     assert len(many.changes) >= len(few) > 0
+
+
+@pytest.mark.usefixtures("net")
+@pytest.mark.parametrize(
+    "command", ["matrix -C new", "explain outside web -C new", "diff old new", "report -C new -o -"]
+)
+def test_words_cost_no_answer_that_is_known(command, monkeypatch, capsys):
+    name, *args = command.split()
+
+    def decided(steps, words):
+        monkeypatch.setattr(budget, "STEPS", steps)
+        monkeypatch.setattr(budget, "WORDS", words)
+        review(name, args)
+        return GIVEN_UP not in capsys.readouterr().out
+
+    steps = 60
+    assert not decided(steps, 1 << 40)
+    while not decided(steps, 1 << 40):
+        steps = steps * 9 // 8
+    assert decided(steps, 1)
 
 
 ENVELOPE = "guardrails:\n  envelope:\n" + "".join(
