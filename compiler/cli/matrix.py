@@ -10,6 +10,7 @@ from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
 from calico_rkt.compiler.cli.places import workspace_of
 from calico_rkt.compiler.cli.preface import ended, preface, read_values, reservations_beside
 from calico_rkt.compiler.cli.process import coloured, write_file, write_stdout
+from calico_rkt.compiler.cli.processes import shared
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.review.matrix import given_up, matrix_of
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     world = build_world(workspace)
     with progress() as tell:
-        found = matrix_of(world, tell)
+        found = matrix_of(world, tell, shared)
     head = preface(workspace) if args.format == "text" else ""
     text = head + render_matrix(
         args.format, found, colour=not args.output and coloured(sys.stdout), read=read_values(workspace)

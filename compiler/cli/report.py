@@ -10,6 +10,7 @@ from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
 from calico_rkt.compiler.cli.places import named, workspace_of
 from calico_rkt.compiler.cli.preface import ended, lines
 from calico_rkt.compiler.cli.process import write_file, write_stdout
+from calico_rkt.compiler.cli.processes import shared
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.review.build import build_world
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     before = None if before_it is None else build_world(before_it, felix=JUDGED)
     with progress() as tell:
         findings = accepted(args, workspace, check_workspace(workspace, tell))
-        found = matrix_of(world, tell)
+        found = matrix_of(world, tell, shared)
         changed = None if before is None else diff_worlds(before, world, tell)
     whole = Budget.of_an_answer()
     outcomes = [(p, outcome(world, p.expectation, whole)) for p in promises(world)]

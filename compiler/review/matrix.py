@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from calico_rkt.compiler.ir.model import Rule
@@ -49,24 +49,77 @@ class Matrix:
     cells: Mapping[tuple[str, str], Cell]
 
 
-def matrix_of(world: World, progress: Progress | None = None) -> Matrix:
-    """Every pair that the workspace decides, exactly."""
+Share = Callable[[int, Callable[[int], object], Iterable[object], Callable[[int], None]], Mapping[int, object]]
+"""Does numbered work in several processes: how much, what, the objects that have to stay the same, whom to tell.
+
+What is missing in its answer is done here.
+"""
+_MANY_RULES = 8000
+"""Rules between all pairs, together, from which on work is shared: about a second of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A cell as it is where nothing was spent before, and what it took of the answer's two budgets."""
+
+    cell: Cell
+    steps: int
+    words: int
+
+
+def matrix_of(world: World, progress: Progress | None = None, share: Share | None = None) -> Matrix:
+    """Every pair that the workspace decides, exactly; the same with share and without."""
     views = list(world.views())
     cells: dict[tuple[str, str], Cell] = {}
     whole = Budget.of_an_answer()
+
+    def tell(n: int) -> None:
+        if progress is not None:
+            progress(n, len(views), f"{views[n].source.name} -> {views[n].destination.name}")
+
+    done = _shared(world, views, share, tell) if share is not None else {}
     for n, view in enumerate(views):
         key = view.source.name, view.destination.name
-        if progress is not None:
-            progress(n, len(views), " -> ".join(key))
-        try:
-            cells[key] = _cell(world, view, Budget(whole=whole))
-        except UndecidedError as e:
-            cells[key] = Cell(undecided=str(e))
+        one = done.get(n)
+        if one is None:
+            tell(n)
+        cells[key] = one.cell if isinstance(one, _Done) and _affordable(one, whole) else _decided(world, view, whole)
     names = (*world.networks, *world.unreadable)
     names = (*names, *(p.name for p in world.parties if p.kind not in (Kind.NETWORK, Kind.HOST)), "host")
     for bad, why in world.unreadable.items():
         cells.update({key: Cell(undecided=why) for name in names for key in ((bad, name), (name, bad))})
     return Matrix(names, names, cells)
+
+
+def _shared(world: World, views: Sequence[View], share: Share, tell: Callable[[int], None]) -> Mapping[int, object]:
+    stages = {id(s): s for v in views for s in v.stages}
+    if sum(len(s.rules) for v in views for s in v.stages) < _MANY_RULES:
+        return {}
+
+    def work(n: int) -> _Done:
+        whole = Budget.of_an_answer()
+        cell = _decided(world, views[n], whole)
+        return _Done(cell, whole.steps - whole.left, whole.words.steps - whole.words.left if whole.words else 0)
+
+    return share(len(views), work, (o for s in stages.values() for o in (s, *s.rules)), tell)
+
+
+def _affordable(one: _Done, whole: Budget) -> bool:
+    """Whether the cell would be the same after all that was spent; then it is spent, too."""
+    words = whole.words or whole.for_words().whole
+    assert words is not None
+    if one.steps > whole.left or one.words > words.left:
+        return False
+    whole.left -= one.steps
+    words.left -= one.words
+    return True
+
+
+def _decided(world: World, view: View, whole: Budget) -> Cell:
+    try:
+        return _cell(world, view, Budget(whole=whole))
+    except UndecidedError as e:
+        return Cell(undecided=str(e))
 
 
 def given_up(found: Matrix) -> bool:
