@@ -28,6 +28,9 @@ from calico_rkt.compiler.packets.subtract import pieces_left
 _ORDER = (SPORT, ICMP_TYPE, ICMP_CODE, FROM, TO, SOURCE, DESTINATION, DPORT, PROTOCOL)
 """What grows first ends widest: a reader cares most about protocol and destination port."""
 
+_INDEXED = 1000
+"""An index takes memory with the square of its boxes; so many of the square count as a step, or it has no bounds."""
+
 
 def readable(space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> list[Box]:
     """Boxes that hold exactly the pieces' packets of the universe, each once; they may cover what is no packet.
@@ -61,7 +64,8 @@ class _Grower:
     def __init__(self, space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> None:
         self.space, self.universe, self.budget = space, universe, budget
         self.pieces = Index(pieces)
-        others = (p for u in universe for p, first in first_of(u, self.pieces, budget) if first is None)
+        others = [p for u in universe for p, first in first_of(u, self.pieces, budget) if first is None]
+        budget.spend(len(others) ** 2 // _INDEXED)
         self.others = Index([p for p in others if not space.nobodys(p)])
         self.found: list[Box] = []
         self.ported = protocol_cells(space, PORT_PROTOCOLS)
