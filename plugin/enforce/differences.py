@@ -64,12 +64,11 @@ def _found(store: LocalStore) -> tuple[str, ...]:
         store.ranges(),
         [elements_of(e) for e in endpoints if e not in settled],
         frozenset(published - used),
+        kept,
     )
-    told = compare.table_differences(wanted)
-    theirs = {f"chain {chain}-{i} is none of ours" for i in kept for chain in ("out", "in", "host")}
     return (
         *(_unfit(i, kept) for i in unfit if i in used),
-        *(line for line in told if line not in theirs),
+        *compare.table_differences(wanted),
         *_words([e for e in endpoints if e.result]),
         *_guards(store),
     )

@@ -28,7 +28,8 @@ class Wanted:
 
     networks: by id the scripts, as table.restore takes them; endpoints: those that have to be there as they are;
     unsettled: those that may be there, in parts or not at all, since an ADD or DEL works on them; idle: networks
-    whose chains may be missing as a whole, since no endpoint needs them.
+    whose chains may be missing as a whole, since no endpoint needs them; kept: networks without a script, whose chains
+    may be there all the same.
     """
 
     networks: dict[str, str]
@@ -36,6 +37,7 @@ class Wanted:
     ranges: Sequence[Net]
     unsettled: Sequence[EndpointElements] = ()
     idle: frozenset[str] = field(default_factory=frozenset)
+    kept: frozenset[str] = field(default_factory=frozenset)
 
 
 def table_differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ...]:
@@ -53,22 +55,22 @@ def table_differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ..
         shut = socket.flags(BESIDE) is not None
     asked = frozenset(only)
     beside = (f"the nftables table inet {BESIDE} drops all of ours",) if shut else ()
-    return (*beside, *_chains(expected, text, actual, wanted.idle, asked), *_sets(expected, actual, wanted, asked))
+    return (*beside, *_chains(expected, text, actual, wanted, asked), *_sets(expected, actual, wanted, asked))
 
 
-def _chains(
-    expected: Ruleset, text: str, actual: Ruleset, idle: frozenset[str], asked: frozenset[str]
-) -> Iterator[str]:
+def _chains(expected: Ruleset, text: str, actual: Ruleset, wanted: Wanted, asked: frozenset[str]) -> Iterator[str]:
     listed: dict[str, list[str]] | None = None
     shown = _sections(text)
     for name in sorted({*expected.chains, *actual.chains}):
         if asked and _network_of(name) not in (*asked, ""):
             continue
         if name not in actual.chains:
-            if _network_of(name) not in idle:
+            if _network_of(name) not in wanted.idle:
                 yield f"chain {name} is not there"
             continue
         if name not in expected.chains:
+            if _network_of(name) in wanted.kept:
+                continue
             yield f"chain {name} is none of ours"
             continue
         if (actual.chains[name], actual.rules[name]) == (expected.chains[name], expected.rules[name]):
@@ -141,7 +143,9 @@ def _sets(expected: Ruleset, actual: Ruleset, wanted: Wanted, asked: frozenset[s
         _note(need, endpoint, own=endpoint in let_in)
     for endpoint in wanted.unsettled:
         _note(may, endpoint, own=True)
-    for network_id in wanted.idle & set(wanted.networks):  # its chains may be missing as a whole, and so may these
+    for network_id in (
+        wanted.idle & set(wanted.networks) | wanted.kept
+    ):  # its chains may be missing as a whole, and so may these
         for name, kind in elements.CHAIN_OF_MAP.items():
             content = Content(messages.group_key(group_of(network_id)), f"{kind}-{network_id}")
             need.get(name, set()).discard(content)
