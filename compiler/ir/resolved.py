@@ -10,12 +10,12 @@ from calico_rkt.compiler.ir.model import NameRef, Net, PortRange, Side
 
 def nets(values: Iterable[Net | NameRef]) -> tuple[Net, ...]:
     """The networks of a field; TypeError on a name that no pass has resolved."""
-    return tuple(value if not isinstance(value, NameRef) else _unresolved(value) for value in values)
+    return tuple([value if not isinstance(value, NameRef) else _unresolved(value) for value in values])
 
 
 def ports(values: Iterable[PortRange | NameRef]) -> tuple[PortRange, ...]:
     """The ports of a field; TypeError on a name that no pass has resolved."""
-    return tuple(value if not isinstance(value, NameRef) else _unresolved(value) for value in values)
+    return tuple([value if not isinstance(value, NameRef) else _unresolved(value) for value in values])
 
 
 def versions(*sides: Side) -> frozenset[int]:

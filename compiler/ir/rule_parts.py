@@ -10,8 +10,8 @@ from calico_rkt.compiler.ir.selector import Selector
 
 def selectors_of(rules: Iterable[Rule]) -> frozenset[Selector]:
     """Every selector of the rules' ends, those that are negated too."""
-    sides = {side for rule in rules for side in (rule.match.source, rule.match.destination)}
-    return frozenset(s for side in sides for s in (side.selector, side.not_selector) if s is not None)
+    ends = (side for rule in rules for side in (rule.match.source, rule.match.destination))
+    return frozenset(s for side in ends for s in (side.selector, side.not_selector) if s is not None)
 
 
 def labels_of(selectors: Iterable[Selector]) -> frozenset[str]:

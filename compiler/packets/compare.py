@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from calico_rkt.compiler.ir.evaluate import Packet
 from calico_rkt.compiler.ir.model import Action, Rule
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.first_match import FirstMatch
 from calico_rkt.compiler.packets.ranges import example
+from calico_rkt.compiler.packets.slabs import Matters, Step, TooManyError, differing
 from calico_rkt.compiler.packets.space import Box, Space
 from calico_rkt.compiler.packets.subtract import pieces_left
 
 _MOST_PAIRS = 4096
 """Pairs of boxes of two steps: so many are looked at for one more step that is alike."""
-_Step = tuple[Action, tuple[Box, ...]]
 
 
 def told_apart(a: Sequence[Rule], b: Sequence[Rule], network_ids: frozenset[str]) -> Packet | None:
@@ -36,16 +36,28 @@ def decided_apart(
 ) -> Packet | None:
     """A packet that one of the lists allows, denies or leaves to what comes behind, and the other does not so.
 
-    Otherwise as told_apart.
+    Otherwise as told_apart; made for lists of two forms, which say little alike.
     """
-    return _first(a, b, network_ids, lambda by_a, by_b: by_a is not by_b, budget)
+    if a == b:
+        return None
+    space = Space((*a, *b), network_ids)
+    steps = list(_steps(space, a)), list(_steps(space, b))
+    try:
+        box = differing(*steps, _decide_apart, budget or Budget())
+    except TooManyError:
+        return _first(a, b, network_ids, _decide_apart, budget)
+    return None if box is None else example(space, box)
+
+
+def _decide_apart(by_a: Action | None, by_b: Action | None) -> bool:
+    return by_a is not by_b
 
 
 def _first(
     a: Sequence[Rule],
     b: Sequence[Rule],
     network_ids: frozenset[str],
-    matters: Callable[[Action | None, Action | None], bool],
+    matters: Matters,
     budget: Budget | None = None,
 ) -> Packet | None:
     if a == b:
@@ -68,7 +80,7 @@ def _first(
     return None
 
 
-def _alike(a: Sequence[_Step], b: Sequence[_Step], budget: Budget) -> tuple[int, int]:
+def _alike(a: Sequence[Step], b: Sequence[Step], budget: Budget) -> tuple[int, int]:
     """So many steps of each say the same, one by one, or one of them what a run of the other's says.
 
     Steps of one action that together match what one step matches are that step: a packet that one of the beginnings
@@ -87,7 +99,7 @@ def _alike(a: Sequence[_Step], b: Sequence[_Step], budget: Budget) -> tuple[int,
     return i, j
 
 
-def _run(whole: _Step, steps: Sequence[_Step], start: int, budget: Budget) -> int:
+def _run(whole: Step, steps: Sequence[Step], start: int, budget: Budget) -> int:
     """How many steps from start on match together what the whole one matches, with its action; 0 where none do."""
     action, boxes = whole
     left = boxes
@@ -109,7 +121,7 @@ def _without(boxes: tuple[Box, ...], taken: tuple[Box, ...], budget: Budget) -> 
     return tuple(piece for box in boxes for piece in pieces_left(box, where, taken, budget, set()))
 
 
-def _steps(space: Space, rules: Sequence[Rule]) -> Iterator[_Step]:
+def _steps(space: Space, rules: Sequence[Rule]) -> Iterator[Step]:
     """The lists as a packet meets them: without Log, and without rules that match nothing."""
     for rule in rules:
         if rule.action is not Action.LOG:

@@ -18,6 +18,7 @@ Box = tuple[int, ...]
 SOURCE, DESTINATION, PROTOCOL, SPORT, DPORT, ICMP_TYPE, ICMP_CODE, FROM, TO = range(9)
 V6 = 1 << 32
 """Where IPv6 begins in the dimension of addresses; IPv4 stands below."""
+_FAMILIES = {4: (0, V6), 6: (V6, V6 + (1 << 128))}
 ENDS = (V6 + (1 << 128), V6 + (1 << 128), 256, 1 << 16, 1 << 16, 256, 256)
 
 
@@ -37,6 +38,11 @@ class Space:
         self.atoms = tuple(sorted({a for s in selectors for a in s.atoms}, key=str))
         self.all: Box = (*((1 << len(c)) - 1 for c in self.cuts), *[(1 << len(self.classes)) - 1] * 2)
         self._icmp = self._cells(PROTOCOL, [(ICMP, ICMP + 1), (ICMPV6, ICMPV6 + 1)])
+        self._families = {
+            (version, d): self._cells(d, [family])
+            for version, family in _FAMILIES.items()
+            for d in (SOURCE, DESTINATION)
+        }
         self.universe = tuple(self._universe())
         self._known: dict[int, tuple[Rule, tuple[Box, ...]]] = {}
 
@@ -77,7 +83,12 @@ class Space:
         """The packets that the rule matches, as disjoint boxes that are not empty."""
         known = self._known.get(id(rule))
         if known is None:
-            boxes = tuple(b for m in self._match(rule.match) for u in self.universe if (b := meet(m, u)) is not None)
+            boxes = tuple(
+                b
+                for m in self._match(rule.match)
+                for u in self.universe
+                if m[PROTOCOL] & u[PROTOCOL] and (b := meet(m, u)) is not None
+            )
             known = self._known[id(rule)] = rule, boxes  # with the rule, so that no other gets its id
         return known[1]
 
@@ -91,15 +102,15 @@ class Space:
     def _universe(self) -> Iterable[Box]:
         ported = self._cells(PROTOCOL, [(p, p + 1) for p in PORT_PROTOCOLS])
         bare = self.all[PROTOCOL] & ~ported & ~self._icmp
-        for family in ((0, V6), (V6, ENDS[SOURCE])):
+        for version in _FAMILIES:
             for protocols, has_ports, has_icmp in (
                 (ported, True, False),
                 (self._icmp, False, True),
                 (bare, False, False),
             ):
                 box = list(self.all)
-                box[SOURCE] = self._cells(SOURCE, [family])
-                box[DESTINATION] = self._cells(DESTINATION, [family])
+                box[SOURCE] = self._families[version, SOURCE]
+                box[DESTINATION] = self._families[version, DESTINATION]
                 box[PROTOCOL] = protocols
                 if not has_ports:
                     box[SPORT] = box[DPORT] = 1
@@ -128,16 +139,16 @@ class Space:
         return [tuple(box)] if m.not_icmp is None else without(tuple(box), self._icmp_box(m.not_icmp))
 
     def _addresses(self, m: Match, side: Side, dimension: int) -> int:
-        mask = self.all[dimension]
-        if m.ip_version is not None:
-            mask &= self._cells(dimension, [(0, V6) if m.ip_version == 4 else (V6, ENDS[dimension])])
+        mask = self.all[dimension] if m.ip_version is None else self._families[m.ip_version, dimension]
         if side.nets:
             mask &= self._cells(dimension, map(net_range, nets(side.nets)))
-        return mask & ~self._cells(dimension, map(net_range, nets(side.not_nets)))
+        if side.not_nets:
+            mask &= ~self._cells(dimension, map(net_range, nets(side.not_nets)))
+        return mask
 
     def _ports(self, side: Side, dimension: int) -> int:
         mask = self._cells(dimension, map(_port_range, ports(side.ports))) if side.ports else self.all[dimension]
-        return mask & ~self._cells(dimension, map(_port_range, ports(side.not_ports)))
+        return mask & ~self._cells(dimension, map(_port_range, ports(side.not_ports))) if side.not_ports else mask
 
     def _icmp_box(self, icmp: Icmp) -> Box:
         box = list(self.all)
@@ -176,14 +187,16 @@ def _cuts(rules: Sequence[Rule]) -> tuple[list[int], ...]:
     protocols = {*PORT_PROTOCOLS, ICMP, ICMPV6}
     for rule in rules:
         m = rule.match
-        protocols |= {p for p in (m.protocol, m.not_protocol) if p is not None}
+        protocols.update(p for p in (m.protocol, m.not_protocol) if p is not None)
         for icmp in (m.icmp, m.not_icmp):
             if icmp is not None:
                 cuts[ICMP_TYPE] |= {icmp.type, icmp.type + 1}
                 cuts[ICMP_CODE] |= {icmp.code, icmp.code + 1} if icmp.code is not None else set()
         for side, address, port in ((m.source, SOURCE, SPORT), (m.destination, DESTINATION, DPORT)):
-            cuts[address].update(x for n in nets((*side.nets, *side.not_nets)) for x in net_range(n))
-            cuts[port].update(x for p in ports((*side.ports, *side.not_ports)) for x in _port_range(p))
+            for net in nets((*side.nets, *side.not_nets)):
+                cuts[address].update(net_range(net))
+            for given in ports((*side.ports, *side.not_ports)):
+                cuts[port].update(_port_range(given))
     cuts[PROTOCOL] |= {x for p in protocols for x in (p, p + 1)}
     return tuple(sorted(x for x in c if x < end) for c, end in zip(cuts, ENDS, strict=True))
 

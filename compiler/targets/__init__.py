@@ -39,7 +39,7 @@ class Target:
         What reads back as the very same rules means the same; all else is compared for what it means.
         """
         back = self.reader(text)
-        if back == wanted(network):
+        if (back.ingress, back.egress) == (network.ingress, network.egress) and back == wanted(network):
             return None
         from calico_rkt.compiler.targets.proof import differs
 

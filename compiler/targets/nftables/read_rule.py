@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network, summarize_address_range
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, summarize_address_range
 
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.model import Action, Icmp, LogLimit, Match, Net, PortRange, Rule, Side
@@ -15,6 +15,7 @@ from calico_rkt.compiler.targets.readback import unreadable
 _TRANSPORTS = {"tcp": 6, "udp": 17, "sctp": 132}
 _ICMPS = {"icmp": (4, 1), "icmpv6": (6, 58)}
 _FAMILIES = {"ip": 4, "ip6": 6}
+_KINDS: tuple[type[IPv4Network], type[IPv6Network]] = IPv4Network, IPv6Network
 _LIMIT = re.compile(r"limit rate ([0-9]{1,9})/second burst ([0-9]{1,9}) packets\Z")
 _ENDS = {"saddr": "source", "daddr": "destination", "sport": "source", "dport": "destination"}
 
@@ -51,7 +52,11 @@ class _State:
     words: list[str]
     sets: set[str]
     at: int = 0
-    match: Match = field(default_factory=Match)
+    version: int | None = None
+    protocol: int | None = None
+    not_protocol: int | None = None
+    icmp: Icmp | None = None
+    not_icmp: Icmp | None = None
     sides: dict[str, _Side] = field(default_factory=lambda: {"source": _Side(), "destination": _Side()})
 
     def next(self) -> str:
@@ -64,15 +69,19 @@ class _State:
         self.at += len(words)
         return True
 
-    def family(self, version: int) -> None:
-        if self.match.ip_version not in (None, version):
+    def of_family(self, version: int) -> None:
+        if self.version not in (None, version):
             raise self.bad("two families in one rule")
-        self.match = replace(self.match, ip_version=version)
+        self.version = version
 
-    def protocol(self, number: int) -> None:
-        if self.match.protocol not in (None, number):
+    def of_protocol(self, number: int) -> None:
+        if self.protocol not in (None, number):
             raise self.bad("two protocols in one rule")
-        self.match = replace(self.match, protocol=number)
+        self.protocol = number
+
+    def match(self) -> Match:
+        source, destination = (side.done() for side in self.sides.values())
+        return Match(self.version, self.protocol, self.not_protocol, self.icmp, self.not_icmp, source, destination)
 
     def number(self, most: int) -> int:
         word = self.next()
@@ -107,8 +116,7 @@ def read_rule(words: list[str], sets: set[str]) -> Rule | Drop:
     while (word := state.next()) in _READERS:
         _READERS[word](word, state)
     rest = words[state.at - 1 :]
-    sides = state.sides
-    match = replace(state.match, source=sides["source"].done(), destination=sides["destination"].done())
+    match = state.match()
     if len(rest) == 3 and rest[:2] == ["drop", "comment"] and match == Match():
         return Drop(rest[2].strip('"'))
     if rest == ["return"]:
@@ -160,20 +168,20 @@ def _meta(_: str, state: _State) -> None:
         word = state.next()
         if word not in families:
             raise state.bad("an unknown family")
-        state.family(families[word])
+        state.of_family(families[word])
     elif state.take("l4proto", "!="):
-        if state.match.not_protocol is not None:
+        if state.not_protocol is not None:
             raise state.bad("two negated protocols")
-        state.match = replace(state.match, not_protocol=state.number(255))
+        state.not_protocol = state.number(255)
     elif state.take("l4proto"):
-        state.protocol(state.number(255))
+        state.of_protocol(state.number(255))
     else:
         raise state.bad("an unknown meta key")
 
 
 def _address(family: str, state: _State) -> None:
     version = _FAMILIES[family]
-    state.family(version)
+    state.of_family(version)
     end = state.next()
     if end not in ("saddr", "daddr"):
         raise state.bad("no address")
@@ -204,7 +212,7 @@ def _nets(value: str, version: int, state: _State) -> Iterable[Net]:
     first, dash, last = value.partition("-")
     found: tuple[Net, ...]
     try:
-        found = tuple(_range(first, last)) if dash else (ip_network(value),)
+        found = tuple(_range(first, last)) if dash else (_KINDS[":" in value](value),)
     except (ValueError, TypeError) as e:
         raise state.bad(str(e)) from e
     if any(net.version != version for net in found):
@@ -222,7 +230,7 @@ def _range(first: str, last: str) -> Iterator[Net]:
 
 
 def _transport(name: str, state: _State) -> None:
-    state.protocol(_TRANSPORTS[name])
+    state.of_protocol(_TRANSPORTS[name])
     end = state.next()
     if end not in ("sport", "dport"):
         raise state.bad("no port")
@@ -248,22 +256,21 @@ def _port(value: str, state: _State) -> PortRange:
 
 def _icmp(name: str, state: _State) -> None:
     version, protocol = _ICMPS[name]
-    state.family(version)
-    state.protocol(protocol)
-    match = state.match
-    if state.take("type", ".", name, "code", "!=", "{") and match.not_icmp is None:
+    state.of_family(version)
+    state.of_protocol(protocol)
+    if state.take("type", ".", name, "code", "!=", "{") and state.not_icmp is None:
         kind = state.number(255)
         if not state.take("."):
             raise state.bad("a type without a code")
-        state.match = replace(match, not_icmp=Icmp(kind, state.number(255)))
+        state.not_icmp = Icmp(kind, state.number(255))
         if not state.take("}"):
             raise state.bad("a set is not closed")
-    elif state.take("type", "!=") and match.not_icmp is None:
-        state.match = replace(match, not_icmp=Icmp(state.number(255)))
-    elif state.take("type") and match.icmp is None:
-        state.match = replace(match, icmp=Icmp(state.number(255)))
-    elif state.take("code") and match.icmp is not None and match.icmp.code is None:
-        state.match = replace(match, icmp=Icmp(match.icmp.type, state.number(255)))
+    elif state.take("type", "!=") and state.not_icmp is None:
+        state.not_icmp = Icmp(state.number(255))
+    elif state.take("type") and state.icmp is None:
+        state.icmp = Icmp(state.number(255))
+    elif state.take("code") and state.icmp is not None and state.icmp.code is None:
+        state.icmp = Icmp(state.icmp.type, state.number(255))
     else:
         raise state.bad("unknown ICMP words")
 

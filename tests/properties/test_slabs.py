@@ -1,0 +1,55 @@
+"""Two lists compared slab by slab: the same answer as box by box, and a packet that shows it."""
+
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calico_rkt.compiler.ir.evaluate import evaluate
+from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
+from calico_rkt.compiler.packets import slabs
+from calico_rkt.compiler.packets.compare import decided_apart
+from tests.properties.test_targets import rules
+
+lists = st.lists(rules(), max_size=8).map(tuple)
+
+
+@st.composite
+def pairs(draw):
+    """Two lists that are alike, but for their order or for one rule, or have nothing to do with each other."""
+    one = draw(lists)
+    other = draw(st.one_of(st.permutations(one).map(tuple), lists, st.just(one[:-1])))
+    return one, other
+
+
+@given(pair=pairs())
+@settings(max_examples=200)
+def test_slabs_and_boxes_agree_and_the_packet_is_decided_apart(pair):
+    ids = labels_of(selectors_of((*pair[0], *pair[1])))
+    by_slabs = decided_apart(*pair, ids)
+    with patch.multiple(slabs, _AT_LEAST=0, _A_BOX=0):
+        by_boxes = decided_apart(*pair, ids)
+    assert (by_slabs is None) is (by_boxes is None)
+    for packet in (by_slabs, by_boxes):
+        if packet is not None:
+            assert _fate(pair[0], packet) is not _fate(pair[1], packet)
+
+
+def _fate(found, packet):
+    rule = evaluate(found, packet).rule
+    return None if rule is None else rule.action
+
+
+@given(masks=st.sets(st.integers(1, 255), min_size=1, max_size=12))
+def test_parts_of_masks_are_disjoint_and_make_them_up(masks):
+    for few in (0, 100):
+        with patch.object(slabs, "_FEW", few):
+            parts = slabs._parts(masks)
+        every = {part for found in parts.values() for part in found}
+        assert sum(every) == _joined(every)
+        for mask in masks:
+            assert _joined(parts[mask]) == mask
+
+
+def _joined(masks):
+    return sum(1 << n for n in range(8) if any(mask >> n & 1 for mask in masks))
