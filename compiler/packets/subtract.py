@@ -6,7 +6,23 @@ from collections.abc import Iterator, Sequence
 from operator import eq
 
 from calico_rkt.compiler.packets.budget import Budget
-from calico_rkt.compiler.packets.space import Box, meet, without
+from calico_rkt.compiler.packets.space import (
+    DESTINATION,
+    DPORT,
+    FROM,
+    ICMP_CODE,
+    ICMP_TYPE,
+    PROTOCOL,
+    SOURCE,
+    SPORT,
+    TO,
+    Box,
+    meet,
+    without,
+)
+
+_NARROW_FIRST = (PROTOCOL, DPORT, FROM, TO, SPORT, ICMP_TYPE, ICMP_CODE, SOURCE, DESTINATION)
+"""Addresses have the longest masks, so they are looked at last."""
 
 
 def pieces_left(
@@ -25,6 +41,31 @@ def pieces_left(
         used.add(biggest)
         rest = [i for i, _ in met if i != biggest]
         pending += [(p, rest) for p in without(piece, boxes[biggest])]
+
+
+def narrowed(box: Box, blockers: Sequence[int], boxes: Sequence[Box]) -> tuple[Box | None, list[int]]:
+    """The box without what blockers take that hold all of it but in one dimension, and the blockers that are left.
+
+    None where nothing is left. It stays one box, however many there are: pieces_left would look at each pair of them.
+    """
+    rest: list[int] = []
+    for i in blockers:
+        other, partial = boxes[i], -1
+        for d in _NARROW_FIRST:
+            mine = box[d]
+            common = mine & other[d]
+            if not common:
+                break
+            if common != mine:
+                partial = len(box) if partial >= 0 else d
+        else:
+            if partial < 0:
+                return None, []
+            if partial < len(box):
+                box = (*box[:partial], box[partial] & ~other[partial], *box[partial + 1 :])
+            else:
+                rest.append(i)
+    return box, rest
 
 
 def another_fate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.grammar.defaults import DefaultRules
@@ -16,7 +16,7 @@ _IPS = {None: "", 4: "IPv4 ", 6: "IPv6 "}
 
 
 def explain_maps(network: Network) -> str:
-    """Where long lists are maps in nftables: each map, and each of its elements with the line that it came from.
+    """Where long lists are maps in nftables: each map, and each of its elements with the lines that it came from.
 
     Empty where all rules are lines.
     """
@@ -31,7 +31,7 @@ def explain_maps(network: Network) -> str:
             texts = [f"  {element}" for element in elements(part)]
             width = max(map(len, texts))
             lines += ["", f"{direction} in nftables: {' '.join(filter(None, (front(part), key(part))))}".rstrip(": ")]
-            lines += [f"{t:<{width}}  <- {_place(e.rule.span)}" for t, e in zip(texts, part.elements, strict=True)]
+            lines += [f"{t:<{width}}  <- {_places(e.rules)}" for t, e in zip(texts, part.elements, strict=True)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -82,6 +82,11 @@ def _numbered(rules: tuple[Rule, ...]) -> list[str]:
     texts = [f"  {number:>3}  {describe(rule)}" for number, rule in enumerate(rules, 1)]
     width = min(100, max(map(len, texts), default=0))
     return [f"{t:<{width}}  <- {_place(r.span)}" for t, r in zip(texts, rules, strict=True)]
+
+
+def _places(rules: Iterable[Rule]) -> str:
+    """The lines of an element; `two.yaml:3, two.yaml:7` where it is of several rules."""
+    return ", ".join(dict.fromkeys(_place(rule.span) for rule in rules))
 
 
 def _place(span: Span | None) -> str:

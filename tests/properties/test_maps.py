@@ -54,7 +54,8 @@ def test_a_plan_with_one_element_of_another_fate_is_refused(found, data):
     at = data.draw(st.integers(0, len(broken.elements) - 1))
     verdict = {Action.ALLOW: Action.DENY, Action.DENY: Action.ALLOW}
     turned = planning.Element(
-        broken.elements[at].values, Rule(verdict[broken.elements[at].rule.action], broken.elements[at].rule.match)
+        broken.elements[at].values,
+        tuple(Rule(verdict[rule.action], rule.match) for rule in broken.elements[at].rules),
     )
     elements = (*broken.elements[:at], turned, *broken.elements[at + 1 :])
     new = planning.Map(broken.version, broken.protocol, broken.source, broken.destination, broken.dimensions, elements)

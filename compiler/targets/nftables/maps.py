@@ -29,7 +29,7 @@ def words(found: Map) -> str:
     >>> from calico_rkt.compiler.ir.model import Rule
     >>> from calico_rkt.compiler.targets.nftables.peers import Lookup
     >>> from calico_rkt.compiler.targets.nftables.plan import Element
-    >>> elements = (Element(((80, 80),), Rule(Action.ALLOW)), Element(((81, 90),), Rule(Action.DENY)))
+    >>> elements = (Element(((80, 80),), (Rule(Action.ALLOW),)), Element(((81, 90),), (Rule(Action.DENY),)))
     >>> print(words(Map(4, 6, Lookup(), Lookup(), (DPORT,), elements)))
     tcp dport vmap {
                 80 : return,
@@ -37,7 +37,7 @@ def words(found: Map) -> str:
             }
     """
     if not found.dimensions:
-        return _VERDICTS[found.elements[0].rule.action]
+        return _VERDICTS[found.elements[0].action]
     lines = "".join(f"{_INDENT}    {element},\n" for element in elements(found))
     return f"{key(found)} vmap {{\n{lines}{_INDENT}}}"
 
@@ -78,7 +78,7 @@ def elements(found: Map) -> Iterator[str]:
     written = [_address if d in (SOURCE, DESTINATION) else _number for d in found.dimensions]
     for element in found.elements:
         values = " . ".join(write(*value) for write, value in zip(written, element.values, strict=True))
-        yield f"{values} : {_VERDICTS[element.rule.action]}".removeprefix(" : ")
+        yield f"{values} : {_VERDICTS[element.action]}".removeprefix(" : ")
 
 
 def _key(found: Map, dimension: int) -> str:

@@ -35,7 +35,7 @@ from calico_rkt.compiler.packets.space import (
     Space,
     meet,
 )
-from calico_rkt.compiler.packets.subtract import pieces_left
+from calico_rkt.compiler.packets.subtract import narrowed, pieces_left
 from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups_of_classes
 
 _MOST = 8
@@ -43,14 +43,23 @@ _MOST = 8
 _AT_LEAST, _STEPS = 20_000, 40
 """Pairs of boxes that are looked at for one rule; where it takes more, the elements would be too many, too."""
 _DIMENSIONS = (SOURCE, DESTINATION, SPORT, DPORT, ICMP_TYPE, ICMP_CODE)
+_MANY = 100
+"""Up to so many elements people look for their rule's own; of more, neighbours are joined."""
+_RANGES = _DIMENSIONS[:4]
+"""Where an element may hold more than one value; an ICMP type is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A box of packets and its fate: first and last value in each of its map's dimensions; rule is where it is from."""
+    """A box of packets and its fate: first and last value in each of its map's dimensions, and the rules behind it."""
 
     values: tuple[tuple[int, int], ...]
-    rule: Rule
+    rules: tuple[Rule, ...]
+
+    @property
+    def action(self) -> Action:
+        """What becomes of the packets: all of its rules say the same."""
+        return self.rules[0].action
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +151,7 @@ class _Run:
                 continue
             peers = box[FROM], box[TO]
             near = index.near(box) & (against[layer, rule.action] | beside[layer, peers]) & (1 << n) - 1
-            for piece in pieces_left(box, list(positions(near)), self.boxes, self.budget, set()):
+            for piece in self._left_of(box, list(positions(near)), self.boxes):
                 key = (
                     layer,
                     4 if box[SOURCE] & self.space.universe[0][SOURCE] else 6,
@@ -183,8 +192,13 @@ class _Run:
         index, out = Index(boxes), []
         for n, (box, rule) in enumerate(pieces):
             near = list(positions(index.near(box) & (1 << n) - 1))
-            out += [(piece, rule) for piece in pieces_left(box, near, boxes, self.budget, set())]
+            out += [(piece, rule) for piece in self._left_of(box, near, boxes)]
         return out
+
+    def _left_of(self, box: Box, blockers: list[int], boxes: Sequence[Box]) -> Iterator[Box]:
+        self.budget.spend(len(blockers))
+        narrow, rest = narrowed(box, blockers, boxes)
+        return iter(()) if narrow is None else pieces_left(narrow, rest, boxes, self.budget, set())
 
     def _maps_of(self, key: _Key, pieces: Sequence[_Piece]) -> Iterator[Map]:
         _, version, protocol, source, destination = key
@@ -196,11 +210,26 @@ class _Run:
             self.left -= prod(map(len, each))
             if self.left < 0:
                 raise _TooManyError
-            elements += (Element(values, rule) for values in product(*each))
+            elements += (Element(values, (rule,)) for values in product(*each))
+        if len(elements) > _MANY and used[0] in _RANGES:
+            elements = _joined(elements)
         elements.sort(key=lambda e: e.values)
         for one in lookups_of_classes(self.space.classes, source):
             for other in lookups_of_classes(self.space.classes, destination):
                 yield Map(version, protocol, one, other, used, tuple(elements))
+
+
+def _joined(elements: Iterable[Element]) -> list[Element]:
+    """Elements of one fate that lie side by side in the first dimension as one: the kernel has fewer to load."""
+    out: list[Element] = []
+    for one in sorted(elements, key=lambda e: (e.values[1:], e.values)):
+        last = out[-1] if out else one
+        (lo, behind), (start, hi) = last.values[0], one.values[0]
+        if (last.action, last.values[1:], behind + 1) == (one.action, one.values[1:], start):
+            out[-1] = Element(((lo, hi), *one.values[1:]), (*last.rules, *one.rules))
+        else:
+            out.append(one)
+    return out
 
 
 def _order(key: _Key) -> tuple[int, ...]:
@@ -212,7 +241,7 @@ def _both_families(maps: Iterable[Map]) -> list[Map]:
     out: dict[tuple[object, ...], Map] = {}
     for one in maps:
         plain = one.source == one.destination == Lookup() and not set(one.dimensions) & {SOURCE, DESTINATION}
-        what = (one.protocol, one.dimensions, tuple((e.values, e.rule.action) for e in one.elements))
+        what = (one.protocol, one.dimensions, tuple((e.values, e.action) for e in one.elements))
         key: tuple[object, ...] = what if plain else (one.version, one.source, one.destination, *what)
         out[key] = replace(one, version=None) if key in out else one
     return list(out.values())
