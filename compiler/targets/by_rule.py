@@ -62,24 +62,23 @@ def rules_differ(name: str, wanted: Sequence[Rule], found: Sequence[Rule], peers
     """
     of = peers((*wanted, *found))
     # A rule that can match nothing may be written as nothing.
-    products = [p for rule in found if (p := _product(rule, of)).size]
-    at = 0
+    products = (p for rule in found if (p := _product(rule, of)).size)
+    part = next(products, None)
     for number, rule in enumerate(wanted, 1):
         whole = _product(rule, of)
         run, missing = [], whole.size
-        while missing > 0 and at < len(products) and _part_of(products[at], whole):
-            run.append(products[at].fields)
-            missing -= products[at].size
-            at += 1
+        while missing > 0 and part is not None and _part_of(part, whole):
+            run.append(part.fields)
+            missing -= part.size
+            part = next(products, None)
         if whole.size and (missing or _merged(run) != {whole.fields}):
-            if missing and at < len(products):
-                reads = str(products[at].rule.match)
-            else:
-                reads = "something else" if run else "nothing"
+            reads = "something else" if run else "nothing"
+            if missing and part is not None:
+                reads = str(part.rule.match)
             line = f" (line {rule.span.line})" if rule.span else ""
             return f"{name} rule {number}{line} is {_words(rule)}, but reads back as {reads}"
-    if at < len(products):
-        return f"{name} has no more rules, but reads back with {_words(products[at].rule)}"
+    if part is not None:
+        return f"{name} has no more rules, but reads back with {_words(part.rule)}"
     return None
 
 
