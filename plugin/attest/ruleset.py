@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from calico_rkt.compiler.targets.nftables.json_words import Statement, rule_words, value_words
+from calico_rkt.plugin.attest.shapes import check_element, check_pair, check_statement
 from calico_rkt.plugin.attest.verdict_maps import VerdictMap, verdict_map
 
 NO_VERDICT = ("match", "counter", "log", "limit", "comment")
@@ -114,56 +115,68 @@ def chain_words(table: Place, chain: str) -> str:
 
 
 def parsed(objects: Iterable[Mapping[str, Any]], unread: Mapping[Place, str] | None = None) -> KernelRules:
-    """The objects of `list ruleset`."""
-    tables: dict[Place, dict[str, Any]] = {}
-    rules: dict[tuple[Place, str], list[KernelRule]] = {}
-    chains: dict[tuple[Place, str], Mapping[str, Any]] = {}
-    for listed in objects:
-        ((kind, body),) = listed.items()
+    """The objects of `list ruleset`; a table that is listed in a shape which is not known here is unread, too."""
+    listed: dict[Place, list[tuple[str, Mapping[str, Any]]]] = {}
+    not_read = dict(unread or {})
+    for one in objects:
+        ((kind, body),) = one.items()
+        if kind == "table" or "table" in body:
+            listed.setdefault((body["family"], body["name" if kind == "table" else "table"]), []).append((kind, body))
+    tables = {}
+    for place, found in listed.items():
+        try:
+            tables[place] = _table(place, found)
+        except (LookupError, TypeError, ValueError, AttributeError) as e:
+            not_read[place] = f"nft lists it in a shape that is not known here ({type(e).__name__}: {e})"
+    return KernelRules(tables, not_read)
+
+
+def _table(place: Place, listed: Iterable[tuple[str, Mapping[str, Any]]]) -> Table:
+    chains: dict[str, Mapping[str, Any]] = {}
+    rules: dict[str, list[KernelRule]] = {}
+    sets: dict[str, Set] = {}
+    flowtables: list[str] = []
+    flags: list[str] = []
+    for kind, body in listed:
         if kind == "table":
-            flags = body.get("flags", [])
-            tables[body["family"], body["name"]] = {
-                "sets": {},
-                "flowtables": [],
-                "flags": [flags] if isinstance(flags, str) else flags,
-            }
-            continue
-        if "table" not in body:
-            continue
-        place = body["family"], body["table"]
-        if kind == "chain":
-            chains[place, body["name"]] = body
+            flags += _flags(body)
+        elif kind == "chain":
+            chains[body["name"]] = body
         elif kind == "rule":
-            so_far = rules.setdefault((place, body["chain"]), [])
-            statements = tuple(body.get("expr", ()))
-            so_far.append(KernelRule(place, body["chain"], len(so_far) + 1, statements, body.get("comment", "")))
+            so_far = rules.setdefault(body["chain"], [])
+            so_far.append(_rule(place, body, len(so_far) + 1))
         elif kind in ("set", "map"):
-            tables[place]["sets"][body["name"]] = _set(kind, body)
+            sets[body["name"]] = _set(kind, body)
         elif kind == "flowtable":
-            tables[place]["flowtables"].append(body["name"])
-    return KernelRules(
-        {
-            place: Table(
-                place,
-                {n: _chain(p, n, body, rules.get((p, n), ())) for (p, n), body in chains.items() if p == place},
-                found["sets"],
-                tuple(found["flowtables"]),
-                tuple(found["flags"]),
-            )
-            for place, found in tables.items()
-        },
-        dict(unread or {}),
-    )
+            flowtables.append(body["name"])
+    lost = rules.keys() - chains.keys()
+    if lost:
+        raise LookupError(f"rules of {', '.join(sorted(lost))}, which is no chain")
+    found = {n: _chain(place, n, body, rules.get(n, ())) for n, body in chains.items()}
+    return Table(place, found, sets, tuple(flowtables), tuple(flags))
+
+
+def _rule(place: Place, body: Mapping[str, Any], number: int) -> KernelRule:
+    for statement in body.get("expr", ()):
+        check_statement(statement)
+    return KernelRule(place, body["chain"], number, tuple(body.get("expr", ())), body.get("comment", ""))
+
+
+def _flags(body: Mapping[str, Any]) -> list[str]:
+    flags = body.get("flags", [])
+    return [flags] if isinstance(flags, str) else [*flags]
 
 
 def _chain(place: Place, name: str, body: Mapping[str, Any], rules: Sequence[KernelRule]) -> Chain:
-    device = body.get("dev", "")
+    device, priority = body.get("dev", ""), body.get("prio", 0)
+    if not isinstance(priority, int):
+        raise TypeError(f"priority {priority!r}")
     return Chain(
         place,
         name,
         body.get("type", ""),
         body.get("hook", ""),
-        body.get("prio", 0),
+        priority,
         body.get("policy", ""),
         device if isinstance(device, str) else ", ".join(device),
         tuple(rules),
@@ -176,10 +189,11 @@ _SET_KNOWN = {"family", "name", "table", "type", "handle", "elem", "map", "flags
 def _set(kind: str, body: Mapping[str, Any]) -> Set:
     kinds = body["type"]
     is_map = kind == "map"
+    for element in body.get("elem", ()):
+        (check_pair if is_map and body.get("map") == "verdict" else check_element)(element)
     elements = dict(_element(e, is_map=is_map) for e in body.get("elem", ()))
     more = [f"{k} {body[k]}" for k in sorted(body.keys() - _SET_KNOWN)]
-    flags = body.get("flags", [])
-    more += [f"flag {flag}" for flag in ([flags] if isinstance(flags, str) else flags)]
+    more += [f"flag {flag}" for flag in _flags(body)]
     if is_map and body.get("map") != "verdict":
         more.append(f"to {body.get('map')}")
     return Set(body["name"], tuple(kinds if isinstance(kinds, list) else [kinds]), elements, is_map, tuple(more))

@@ -27,18 +27,18 @@ _FELIX = re.compile(r"(?:filter-)?cali-(?:FORWARD|to-wl-dispatch)\Z|felix-FORWAR
 
 def missing(versions: Collection[int]) -> tuple[int, ...]:
     """The IP versions that no chain of Felix is asked about."""
-    chains = [o["chain"] for o in libnftables.list_json("list chains")]
+    chains = [o["chain"] for o in libnftables.list_json("list chains") if "chain" in o]
     return tuple(sorted(v for v in set(versions) if not (_in_nft(chains, _FAMILIES[v]) or _in_legacy(v))))
 
 
 def _in_nft(chains: Iterable[Mapping[str, Any]], family: str) -> bool:
     for chain in chains:
         if chain.get("hook") == "forward" and chain["family"] in (family, "inet"):
-            listed = libnftables.list_json(
-                f"list chain {chain['family']} {chain['table']} {chain['name']}", elements=False
-            )
-            if any(_FELIX.match(target) for o in listed if "rule" in o for target in _targets(o["rule"]["expr"])):
-                return True
+            query = f"list chain {chain['family']} {chain['table']} {chain['name']}"
+            listed = libnftables.list_json(query, elements=False)
+            with libnftables.known_shape(query):
+                if any(_FELIX.match(target) for o in listed if "rule" in o for target in _targets(o["rule"]["expr"])):
+                    return True
     return False
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from errno import EINVAL, ENOENT, EOPNOTSUPP
 from pathlib import Path
 from socket import AF_INET, AF_INET6, AF_UNSPEC
+from typing import TypeVar
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.sockets import host_socket
+
+T = TypeVar("T")
 
 _GET, _DELETE = 0x101, 0x102
 # linux/netfilter/nfnetlink_conntrack.h
@@ -82,13 +85,13 @@ def forget(addresses: Collection[Address], nets: Collection[Net], spared: Collec
         raise _unreachable(", ".join(map(str, (*addresses, *nets))), e) from e
 
 
-def entries() -> list[bytes]:
-    """Every flow of this network namespace, as the kernel tells of it; CniError as flush() has it."""
+def entries(read: Callable[[bytes], T]) -> list[T]:
+    """What read makes of every flow of this namespace, as the kernel tells of it; CniError as flush() has it."""
     if not _flows():
         return []
     try:
-        with host_socket(netlink.NETFILTER) as socket:
-            return socket.dump(_GET, _nfgenmsg(0))
+        with host_socket(netlink.NETFILTER) as socket, netlink.KNOWN_SHAPE:
+            return list(map(read, socket.dump(_GET, _nfgenmsg(0))))
     except OSError as e:
         raise _unreachable("this host", e) from e
 
@@ -104,6 +107,11 @@ def delete_flows(found: Iterable[bytes]) -> None:
 
 def ends(body: bytes) -> tuple[bytes, ...]:
     """The addresses of a flow as conntrack tells of it: source and destination before NAT, and of the answer."""
+    with netlink.KNOWN_SHAPE:
+        return _ends(body)
+
+
+def _ends(body: bytes) -> tuple[bytes, ...]:
     (length,) = _LENGTH.unpack_from(body, 4)
     size = _SIZES.get(body[0])
     second = 4 + ((length + 3) & ~3)
@@ -205,7 +213,8 @@ def _ips(flow: bytes) -> Iterator[bytes]:
 
 def _deletion(nfgenmsg: bytes, found: dict[int, bytes]) -> bytes:
     """Deletes this very flow: by its original tuple and zone, and by id, so that not even a successor is hit."""
-    body = nfgenmsg + netlink.attribute(_ORIG, found[_ORIG], nested=True)
+    with netlink.KNOWN_SHAPE:
+        body = nfgenmsg + netlink.attribute(_ORIG, found[_ORIG], nested=True)
     for kind in (_ZONE, _ID):
         if kind in found:
             body += netlink.attribute(kind, found[kind])

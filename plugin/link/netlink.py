@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from errno import EBADMSG
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +46,24 @@ class NetlinkError(OSError):
         self.index = index
 
 
+class _KnownShape:
+    """Use as a context around what takes answers apart: one of another shape is a NetlinkError (EBADMSG), too."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(error, (struct.error, LookupError, ValueError, TypeError)):
+            raise _other_shape(f"{type(error).__name__}: {error}") from error
+
+
+KNOWN_SHAPE = _KnownShape()
+
+
+def _other_shape(why: str) -> NetlinkError:
+    return NetlinkError(EBADMSG, f"the kernel's answer has a shape that is not known here: {why}", 0)
+
+
 Question = tuple[int, bytes]
 """A request's kind and body, about one object."""
 
@@ -78,11 +97,13 @@ class Socket:
 
     def links_gone(self) -> list[int]:
         """Of a socket that listens to LINK_GROUP: the indexes of links that have gone, of one event that is there."""
-        return [
-            _INDEX.unpack_from(body)[1]
-            for kind, _, _, body in self._receive()
-            if kind == _DELLINK and _INDEX.unpack_from(body)[0] == socket.AF_UNSPEC  # a bridge tells of its ports, too
-        ]
+        with KNOWN_SHAPE:
+            return [
+                _INDEX.unpack_from(body)[1]
+                for kind, _, _, body in self._receive()
+                if kind == _DELLINK
+                and _INDEX.unpack_from(body)[0] == socket.AF_UNSPEC  # a bridge tells of its ports, too
+            ]
 
     def told(self) -> list[tuple[int, bytes]]:
         """Of a socket that listens to a group: kind and body of each message of one event that is there."""
@@ -196,9 +217,10 @@ class Socket:
 
         Of a dump that changed while it was read some are shown again.
         """
-        for _ in range(_ATTEMPTS):
-            if self._dump(kind, body, look):
-                break
+        with KNOWN_SHAPE:
+            for _ in range(_ATTEMPTS):
+                if self._dump(kind, body, look):
+                    break
 
     def _dump(self, kind: int, body: bytes, look: Callable[[bytes], object]) -> bool:
         self._send(kind, REQUEST | DUMP, body)
@@ -223,6 +245,8 @@ class Socket:
         """One datagram's messages: type, flags, sequence number, body."""
         data = self._socket.recv(_BUFFER)
         for offset, length in _offsets(data):
+            if offset + length > len(data):
+                raise _other_shape(f"a message of {length} bytes where {len(data) - offset} are left")
             _, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
             yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
 
@@ -257,11 +281,11 @@ def first(data: bytes, wanted: int, offset: int = 0) -> bytes:
 def attributes(data: bytes) -> dict[int, bytes]:
     """The attributes in data by number, without the flags for nesting and byte order."""
     found: dict[int, bytes] = {}
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
+    offset, end = 0, len(data)
+    while offset + _ATTRIBUTE.size <= end:
         length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
-            break
+        if length < _ATTRIBUTE.size or offset + length > end:
+            raise _other_shape(f"an attribute of {length} bytes where {end - offset} are left")
         found[kind & _TYPE] = data[offset + _ATTRIBUTE.size : offset + length]
         offset += (length + 3) & ~3
     return found
@@ -291,13 +315,14 @@ def _offsets(data: bytes | bytearray) -> Iterator[tuple[int, int]]:
 
 def _answer(body: bytes, flags: int, index: int) -> NetlinkError | None:
     """An NLMSG_ERROR's or NLMSG_DONE's body: None for success, else the errno with the kernel's own words."""
-    (code,) = struct.unpack_from("=i", body)
-    if code >= 0:
-        return None
-    reason = ""
-    if flags & _ACK_TLVS:
-        # The refused message's header stands between the code and the words; its payload only when not capped.
-        (length,) = struct.unpack_from("=I", body, 4)
-        skip = 4 + (_HEADER.size if flags & _ACK_CAPPED else (length + 3) & ~3)
-        reason = attributes(body[skip:]).get(1, b"").rstrip(b"\0").decode(errors="replace")
+    with KNOWN_SHAPE:
+        (code,) = struct.unpack_from("=i", body)
+        if code >= 0:
+            return None
+        reason = ""
+        if flags & _ACK_TLVS:
+            # The refused message's header stands between the code and the words; its payload only when not capped.
+            (length,) = struct.unpack_from("=I", body, 4)
+            skip = 4 + (_HEADER.size if flags & _ACK_CAPPED else (length + 3) & ~3)
+            reason = attributes(body[skip:]).get(1, b"").rstrip(b"\0").decode(errors="replace")
     return NetlinkError(-code, reason, index)

@@ -12,7 +12,7 @@ from socket import AF_INET, AF_INET6, AF_UNSPEC
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.netlink import attribute, attributes
+from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
 from calico_rkt.plugin.link.sockets import host_socket
 
 PREFIX = "crk"
@@ -97,7 +97,8 @@ def interface_in(answer: bytes | netlink.NetlinkError) -> Interface | None:
 
 def ends_in(answer: bytes) -> tuple[int, int]:
     """Of a veth that was asked for: its index, and the other end's in the namespace where that is."""
-    return _INDEX.unpack_from(answer, 4)[0], int.from_bytes(netlink.first(answer, _IFLA_LINK, 16), sys.byteorder)
+    with KNOWN_SHAPE:
+        return _INDEX.unpack_from(answer, 4)[0], int.from_bytes(netlink.first(answer, _IFLA_LINK, 16), sys.byteorder)
 
 
 def interface_at(socket: netlink.Socket, index: int) -> Interface:
@@ -140,11 +141,12 @@ def groups(socket: netlink.Socket, kind: str = "veth") -> Iterator[tuple[str, in
 def addresses(socket: netlink.Socket) -> Iterator[tuple[int, Address, Net]]:
     """Every address: the index of its interface, the address, its network on the link."""
     for body in socket.dump(_GETADDR, struct.pack("=BBBBI", AF_UNSPEC, 0, 0, 0, 0)):
-        family, prefix, _, _, index = struct.unpack_from("=BBBBI", body)
-        if family in _BITS:
-            found = attributes(body[8:])
-            address = ip_address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
-            yield index, address, ip_interface((address, prefix)).network
+        with KNOWN_SHAPE:
+            family, prefix, _, _, index = struct.unpack_from("=BBBBI", body)
+            if family in _BITS:
+                found = attributes(body[8:])
+                address = ip_address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
+                yield index, address, ip_interface((address, prefix)).network
 
 
 def routes(socket: netlink.Socket, versions: tuple[int, ...] = (4, 6)) -> Iterator[Route]:
@@ -152,9 +154,10 @@ def routes(socket: netlink.Socket, versions: tuple[int, ...] = (4, 6)) -> Iterat
     for version in versions:
         body = struct.pack("=BBBBBBBBI", _FAMILIES[version], 0, 0, 0, _MAIN, 0, 0, 0, 0)
         for answer in _dump_routes(socket, body):
-            flags = struct.unpack_from("=I", answer, 8)[0]
-            if answer[0] in _BITS and answer[4] == _MAIN and not flags & _CLONED:
-                yield _route(answer)
+            with KNOWN_SHAPE:
+                flags = struct.unpack_from("=I", answer, 8)[0]
+                if answer[0] in _BITS and answer[4] == _MAIN and not flags & _CLONED:
+                    yield _route(answer)
 
 
 def _dump_routes(socket: netlink.Socket, body: bytes) -> list[bytes]:
@@ -208,18 +211,20 @@ def unreachable(socket: netlink.Socket) -> Iterator[Net]:
     for version in (4, 6):
         body = struct.pack("=BBBBBBBBI", _FAMILIES[version], 0, 0, 0, _MAIN, 0, 0, _UNREACHABLE, 0)
         for answer in _dump_routes(socket, body):
-            if answer[7] == _UNREACHABLE:
-                yield _route(answer).destination
+            with KNOWN_SHAPE:
+                if answer[7] == _UNREACHABLE:
+                    yield _route(answer).destination
 
 
 def source_rules(socket: netlink.Socket) -> Iterator[tuple[Address, int]]:
     """Every rule that sends what comes from one address to a table, in the order of the table's own number."""
     for family, bits in _BITS.items():
         for body in socket.dump(_GETRULE, struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)):
-            found = attributes(body[12:])
-            table, order = (found.get(a, bytes(4)) for a in (_FRA_TABLE, _FRA_PRIORITY))
-            if body[0] == family and body[2] == bits and _FRA_SRC in found and table == order:
-                yield ip_address(found[_FRA_SRC]), struct.unpack("=I", table)[0]
+            with KNOWN_SHAPE:
+                found = attributes(body[12:])
+                table, order = (found.get(a, bytes(4)) for a in (_FRA_TABLE, _FRA_PRIORITY))
+                if body[0] == family and body[2] == bits and _FRA_SRC in found and table == order:
+                    yield ip_address(found[_FRA_SRC]), struct.unpack("=I", table)[0]
 
 
 def owner(host_ifname: str) -> str | None:
@@ -261,35 +266,37 @@ def _ifinfomsg(index: int = 0) -> bytes:
 
 
 def _interface(body: bytes) -> Interface:
-    _, _, _, index, flags, _ = struct.unpack_from("=BBHiII", body)
-    found = attributes(body[16:])
-    info = attributes(found.get(_IFLA_LINKINFO, b""))
-    there = found.get(_IFLA_LINK_NETNSID)
-    return Interface(
-        index=index,
-        name=_text(found[_IFLA_IFNAME]),
-        mac=_mac(found.get(_IFLA_ADDRESS, b"")),
-        mtu=struct.unpack("=I", found[_IFLA_MTU])[0],
-        up=bool(flags & _IFF_UP),
-        kind=_text(info.get(_INFO_KIND, b"")),
-        alias=_text(found.get(_IFLA_IFALIAS, b"")),
-        peer=int.from_bytes(found.get(_IFLA_LINK, b""), sys.byteorder),
-        peer_netns=struct.unpack("=i", there)[0] if there is not None else None,
-        group=int.from_bytes(found.get(_IFLA_GROUP, b""), sys.byteorder),
-    )
+    with KNOWN_SHAPE:
+        _, _, _, index, flags, _ = struct.unpack_from("=BBHiII", body)
+        found = attributes(body[16:])
+        info = attributes(found.get(_IFLA_LINKINFO, b""))
+        there = found.get(_IFLA_LINK_NETNSID)
+        return Interface(
+            index=index,
+            name=_text(found[_IFLA_IFNAME]),
+            mac=_mac(found.get(_IFLA_ADDRESS, b"")),
+            mtu=struct.unpack("=I", found[_IFLA_MTU])[0],
+            up=bool(flags & _IFF_UP),
+            kind=_text(info.get(_INFO_KIND, b"")),
+            alias=_text(found.get(_IFLA_IFALIAS, b"")),
+            peer=int.from_bytes(found.get(_IFLA_LINK, b""), sys.byteorder),
+            peer_netns=struct.unpack("=i", there)[0] if there is not None else None,
+            group=int.from_bytes(found.get(_IFLA_GROUP, b""), sys.byteorder),
+        )
 
 
 def _route(body: bytes) -> Route:
-    family, bits, _, _, _, _, _, kind = struct.unpack_from("=BBBBBBBB", body)
-    found = attributes(body[12:])
-    packed = found.get(_RTA_DST, bytes(_BITS[family] // 8))
-    gateway = ip_address(found[_RTA_GATEWAY]) if _RTA_GATEWAY in found else None
-    if gateway is None and any(a in found for a in (_RTA_VIA, _RTA_MULTIPATH, _RTA_NH_ID)):
-        gateway = ip_address(bytes(_BITS[family] // 8))  # some gateway: not on-link is all that is asked
-    index = struct.unpack("=I", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
-    destination = ip_network((packed, bits), strict=False)
-    metric = struct.unpack("=I", found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
-    return Route(destination, gateway, index, kind == _UNICAST, metric)
+    with KNOWN_SHAPE:
+        family, bits, _, _, _, _, _, kind = struct.unpack_from("=BBBBBBBB", body)
+        found = attributes(body[12:])
+        packed = found.get(_RTA_DST, bytes(_BITS[family] // 8))
+        gateway = ip_address(found[_RTA_GATEWAY]) if _RTA_GATEWAY in found else None
+        if gateway is None and any(a in found for a in (_RTA_VIA, _RTA_MULTIPATH, _RTA_NH_ID)):
+            gateway = ip_address(bytes(_BITS[family] // 8))  # some gateway: not on-link is all that is asked
+        index = struct.unpack("=I", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
+        destination = ip_network((packed, bits), strict=False)
+        metric = struct.unpack("=I", found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
+        return Route(destination, gateway, index, kind == _UNICAST, metric)
 
 
 def _text(data: bytes) -> str:

@@ -61,7 +61,7 @@ def judge(endpoints: Sequence[Endpoint], rules: Callable[[str], Network | None],
     judges = _Judges(rules)
     found = tuple(
         flow
-        for flow in map(read_open_flow, conntrack.entries())
+        for flow in conntrack.entries(read_open_flow)
         if flow is not None
         and not mine.isdisjoint((holders.get(_source(flow), ""), holders.get(_destination(flow), "")))
     )

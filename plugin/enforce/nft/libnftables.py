@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from calico_rkt.plugin.errors import CniError, Code
@@ -178,4 +180,32 @@ def _objects(query: str, flags: int) -> tuple[dict[str, Any], ...]:
         found = json.loads(text)
     except ValueError as reason:
         raise NftError(Code.POLICY, f"nftables gives no whole answer to `{query}`", str(reason)) from reason
-    return tuple(o for o in found["nftables"] if "metainfo" not in o)
+    with known_shape(query):
+        return tuple(o for o in found["nftables"] if "metainfo" not in o and _is_object(o))
+
+
+@contextmanager
+def known_shape(query: str) -> Iterator[None]:
+    """Around what takes a listing apart: one of another shape is an NftError, as one that is cut short."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as reason:
+        words = f"nftables answers `{query}` in a shape that is not known here"
+        raise NftError(Code.POLICY, words, f"{type(reason).__name__}: {reason}") from reason
+
+
+_TEXTS = ("family", "table", "name", "chain", "hook", "type", "policy", "comment")
+
+
+def _is_object(listed: Mapping[str, Any]) -> bool:
+    """True; ValueError where it is not one thing of the kernel's, said as all of them are."""
+    ((kind, body),) = listed.items()
+    texts = [body[k] for k in _TEXTS if k in body and not (k == "type" and kind in ("set", "map"))]
+    parts = body.get("expr", []) if kind == "rule" else body.get("elem", [])
+    needed = ("family", *(("table",) if kind != "table" else ()), "chain" if kind == "rule" else "name")
+    named = all(k in body for k in needed)
+    if not named or not all(isinstance(t, str) for t in texts) or not isinstance(parts, list):
+        raise ValueError(kind)
+    if kind == "rule" and not all(isinstance(s, dict) and len(s) == 1 for s in parts):
+        raise ValueError(kind)
+    return True

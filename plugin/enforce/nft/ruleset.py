@@ -14,7 +14,7 @@ from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.enforce.nft.kernel_numbers import INET, text
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.netlink import attribute, attributes
+from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
 
 _GET_CHAIN, _GET_RULE, _GET_SET, _GET_ELEMENT = (10 << 8 | kind for kind in (4, 7, 10, 13))
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_*; below NFTA_* of linux/netfilter/nf_tables.h."""
@@ -56,6 +56,11 @@ class Ruleset:
 
 def read_ruleset(socket: netlink.Socket) -> Ruleset:
     """The table inet calico_rkt of the socket's namespace; empty where there is none."""
+    with KNOWN_SHAPE:
+        return _read(socket)
+
+
+def _read(socket: netlink.Socket) -> Ruleset:
     chains = {}
     for body in _dump(socket, _GET_CHAIN, b""):
         found = attributes(body[4:])
@@ -82,7 +87,8 @@ def read_ruleset(socket: netlink.Socket) -> Ruleset:
 
 def keys_of(socket: netlink.Socket, name: str) -> frozenset[bytes]:
     """The keys of one set or map; none where it is not there."""
-    return frozenset(content.key for content in _elements(socket, text(name)))
+    with KNOWN_SHAPE:
+        return frozenset(content.key for content in _elements(socket, text(name)))
 
 
 def _chain(found: dict[int, bytes]) -> tuple[tuple[int, bytes], ...]:

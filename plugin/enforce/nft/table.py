@@ -107,12 +107,14 @@ def _present() -> frozenset[tuple[str, str]]:
     """Every element of the table as elements.pairs() writes it; empty without a table."""
     if not _table_exists():
         return frozenset()
-    return frozenset(
-        (body["name"], _element(element))
-        for found in libnftables.list_json(f"list table inet {TABLE}")
-        for body in (found.get("set") or found.get("map") or {},)
-        for element in body.get("elem", ())
-    )
+    query = f"list table inet {TABLE}"
+    with libnftables.known_shape(query):
+        return frozenset(
+            (body["name"], _element(element))
+            for found in libnftables.list_json(query)
+            for body in (found.get("set") or found.get("map") or {},)
+            for element in body.get("elem", ())
+        )
 
 
 def _element(found: Any) -> str:  # noqa: ANN401 - nft's JSON

@@ -43,7 +43,7 @@ from calico_rkt.plugin.enforce.nft.libnftables import NftError
 from calico_rkt.plugin.enforce.nft.messages import Element
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.netlink import attribute, attributes
+from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
 from calico_rkt.plugin.link.sockets import process_in_netns
 
 _GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_ELEMENT, _GET_GENERATION = (10 << 8 | kind for kind in (1, 4, 7, 13, 16))
@@ -84,7 +84,8 @@ class Socket(netlink.Socket):
     def generation(self) -> int:
         """The number of the ruleset as it is now; every transaction that changes something has the next."""
         answer = self.get(_GET_GENERATION, INET)
-        return int.from_bytes(attributes(answer[4:])[_GENERATION], "big")
+        with KNOWN_SHAPE:
+            return int.from_bytes(attributes(answer[4:])[_GENERATION], "big")
 
     def flags(self, table: str, family: bytes = INET) -> Flags | None:
         """What a table says of itself, by default one of inet; None where it is not there."""
@@ -109,10 +110,11 @@ class Socket(netlink.Socket):
             raise
         if CHAIN_HOOK not in found or int.from_bytes(found.get(CHAIN_POLICY, b""), "big") != ACCEPT:
             return None
-        at = attributes(found[CHAIN_HOOK])
-        priority = int.from_bytes(at[HOOK_PRIORITY], "big", signed=True)
-        kind = found.get(CHAIN_TYPE, b"").rstrip(b"\0").decode(errors="replace")
-        return Hook(kind, int.from_bytes(at[HOOK_NUMBER], "big"), priority)
+        with KNOWN_SHAPE:
+            at = attributes(found[CHAIN_HOOK])
+            priority = int.from_bytes(at[HOOK_PRIORITY], "big", signed=True)
+            kind = found.get(CHAIN_TYPE, b"").rstrip(b"\0").decode(errors="replace")
+            return Hook(kind, int.from_bytes(at[HOOK_NUMBER], "big"), priority)
 
     def leads_to(self, table: str, name: str, key: bytes) -> str:
         """The chain that a map's key goes to; empty where the key, the map or the table is not there."""

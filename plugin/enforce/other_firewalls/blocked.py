@@ -41,7 +41,9 @@ def findings() -> tuple[Finding, ...]:
                 held = f"table {family} {name} is held by another process (nft's flag owner) and can not be judged"
                 unread.append(Finding(held, f"look whether it drops forwarded packets: nft list table {family} {name}"))
                 continue
-            found += from_nft(libnftables.list_json(f"list table {family} {name}"))
+            query = f"list table {family} {name}"
+            with libnftables.known_shape(query):
+                found += from_nft(libnftables.list_json(query))
         except libnftables.NftError as reason:
             unread.append(
                 Finding(f"table {family} {name} can not be read: {reason.msg}", f"nft list table {family} {name}")

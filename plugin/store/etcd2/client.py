@@ -10,6 +10,7 @@ wanted to write stands there; every value that somebody could take for another's
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from calico_rkt.plugin.store.members import (
     tls_refusal,
 )
 
+_SHOWN = 200
+_NOT_IT = (etcd.EtcdCompareFailed, etcd.EtcdKeyNotFound)
 _NOT_NOW = (300, 301)
 """etcd's error codes for a cluster that can't answer at the moment: no quorum, no leader."""
 
@@ -99,7 +102,7 @@ class Client:
     def create(self, key: str, value: str) -> bool:
         """Write a key that must not exist; False where it does, with another value."""
         try:
-            self._call(lambda m: m.write(quote(key), value, prevExist=False))
+            self._call(lambda m: m.write(quote(key), value, prevExist=False), etcd.EtcdAlreadyExist)
         except etcd.EtcdAlreadyExist:
             return self._stands(key, value)
         return True
@@ -107,15 +110,15 @@ class Client:
     def swap(self, key: str, old: str, new: str) -> bool:
         """Write a key that has the value old; False where it has not, or is not there."""
         try:
-            self._call(lambda m: m.write(quote(key), new, prevValue=old))
-        except (etcd.EtcdCompareFailed, etcd.EtcdKeyNotFound):
+            self._call(lambda m: m.write(quote(key), new, prevValue=old), *_NOT_IT)
+        except _NOT_IT:
             return self._stands(key, new)
         return True
 
     def delete(self, node: Etcd2Node) -> bool:
         """Delete a key that is still as it was read."""
         try:
-            self._call(lambda m: m.delete(quote(node.key), prevIndex=node.index))
+            self._call(lambda m: m.delete(quote(node.key), prevIndex=node.index), *_NOT_IT)
         except etcd.EtcdCompareFailed:
             return False
         except etcd.EtcdKeyNotFound:
@@ -125,7 +128,7 @@ class Client:
     def delete_value(self, key: str, value: str) -> bool:
         """Delete a key that has this value; False where it has not, or is not there."""
         try:
-            self._call(lambda m: m.delete(quote(key), prevValue=value))
+            self._call(lambda m: m.delete(quote(key), prevValue=value), *_NOT_IT)
         except etcd.EtcdCompareFailed:
             return False
         except etcd.EtcdKeyNotFound:
@@ -134,23 +137,20 @@ class Client:
 
     def delete_folder(self, key: str) -> None:
         """Delete a folder if it is there and empty."""
-        try:
-            self._call(lambda m: m.delete(quote(key), dir=True))
-        except (etcd.EtcdKeyNotFound, etcd.EtcdDirNotEmpty):
-            return
+        stays = etcd.EtcdKeyNotFound, etcd.EtcdDirNotEmpty
+        with suppress(*stays):
+            self._call(lambda m: m.delete(quote(key), dir=True), *stays)
 
     def close(self) -> None:
         for client in self._clients.values():
             client.http.clear()
 
     def _read(self, key: str, *, recursive: bool = False) -> Iterator[Etcd2Node]:
-        try:
-            found = self._call(lambda m: m.read(quote(key), quorum=True, recursive=recursive))
-        except etcd.EtcdKeyNotFound:
-            return
-        for n in found.leaves:
-            if not n.dir:
-                yield Etcd2Node(n.key, n.value or "", n.modifiedIndex, n.createdIndex)
+        def ask(member: _Member) -> list[Etcd2Node]:
+            return _nodes(member.read(quote(key), quorum=True, recursive=recursive))
+
+        with suppress(etcd.EtcdKeyNotFound):
+            yield from self._call(ask, etcd.EtcdKeyNotFound)
 
     def _stands(self, key: str, value: str) -> bool:
         """Whether a write that was answered with a refusal had happened before, its answer lost."""
@@ -159,8 +159,8 @@ class Client:
         found = self.get(key)
         return found is not None and found.value == value
 
-    def _call(self, ask: Callable[[_Member], Any]) -> Any:  # noqa: ANN401 - python-etcd has no types
-        """What the first member says that can answer; etcd's own refusals are its exceptions."""
+    def _call(self, ask: Callable[[_Member], Any], *expected: type[Exception]) -> Any:  # noqa: ANN401 - no types
+        """What the first member says that can answer; refusals that are expected of etcd are its exceptions."""
         if not self._checked:
             _check_files(self.access)
             self._checked = True
@@ -174,7 +174,12 @@ class Client:
                 self._uncertain = self._uncertain or not e.refused
                 raise
 
-        return self._members.first_answer(asked)
+        try:
+            return self._members.first_answer(asked)
+        except etcd.EtcdException as e:
+            if isinstance(e, expected):
+                raise
+            raise refuses_request(", ".join(self.access.endpoints), str(e)) from e
 
     def _ask(self, url: str, ask: Callable[[_Member], Any]) -> Any:  # noqa: ANN401 - as above
         """One request to one member."""
@@ -202,6 +207,21 @@ class Client:
                     f"start etcd with --enable-v2; it answered: {str(payload.get('cause', ''))[:100].strip()}",
                 ) from e
             raise refuses_request(url, str(e)) from e
+        except (LookupError, TypeError, ValueError, AttributeError) as e:
+            raise CniError(
+                Code.DATASTORE, f"{url} answers in another shape than etcd's v2 API has", f"{type(e).__name__}: {e}"
+            ) from e
+
+
+def _nodes(found: Any) -> list[Etcd2Node]:  # noqa: ANN401 - python-etcd has no types
+    """The keys of an answer, those of folders left out; TypeError where one is none of etcd's."""
+    nodes = [Etcd2Node(n.key, n.value or "", n.modifiedIndex, n.createdIndex) for n in found.leaves if not n.dir]
+    for node in nodes:
+        if not (isinstance(node.key, str) and isinstance(node.value, str)):
+            raise TypeError(f"key {node.key!r} with value {node.value!r}"[:_SHOWN])
+        if not (isinstance(node.index, int) and isinstance(node.created, int)):
+            raise TypeError(f"key {node.key} with the indexes {node.index!r} and {node.created!r}"[:_SHOWN])
+    return nodes
 
 
 def _is_refusal(cause: Exception | None) -> bool:

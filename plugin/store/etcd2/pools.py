@@ -29,6 +29,12 @@ def pools_for(client: Client, ipam: Ipam, *, masquerade: bool) -> tuple[Etcd2Poo
         if not _pool_of(subnet, pools):
             _make(client, subnet, masquerade=masquerade)
             pools = read_pools(client, (s.version for s in subnets))
+            if not _pool_of(subnet, pools):
+                raise CniError(
+                    Code.DATASTORE,
+                    f"subnet {subnet} has no pool in Calico's datastore, and none can be made",
+                    f"what stands under the key {keys.pool(subnet)} is no pool: delete or mend it, and try again",
+                )
     return pools
 
 

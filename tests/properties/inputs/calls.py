@@ -129,5 +129,5 @@ CALLS = Door(
         encoded(changed(_CONFS)) | encoded(changed(_CONFS)) | damaged(CONFS) | st.just(json.dumps(_WHOLE).encode()),
     ),
     _enter,
-    share=370,
+    share=230,
 )

@@ -1,0 +1,57 @@
+"""Answers of a kernel that are cut short, or have another shape: each is an error that callers know."""
+
+import struct
+from errno import EBADMSG
+
+import pytest
+
+from calico_rkt.plugin.link import conntrack, netlink, state
+from calico_rkt.plugin.publish.open_flows import read_open_flow
+
+HEAD = struct.pack("=BBHiII", 0, 0, 1, 7, 1, 0)
+NAME = netlink.attribute(3, b"eth0\0")
+FLOW = struct.pack("=BBH", 2, 0, 0)
+
+
+class Kernel(netlink.Socket):
+    """Answers with these bytes."""
+
+    def __init__(self, data):
+        self._sequence, self._socket, self._data = 1, self, data
+
+    def recv(self, _):
+        return self._data
+
+    def send(self, _):
+        pass
+
+
+def test_an_attribute_that_goes_beyond_its_message_is_an_error():
+    whole = NAME + netlink.number(4, 1500)
+    assert set(netlink.attributes(whole)) == {3, 4}
+    with pytest.raises(netlink.NetlinkError, match="an attribute of 8 bytes where 6 are left") as e:
+        netlink.attributes(whole[:-2])
+    assert e.value.errno == EBADMSG
+
+
+def test_a_message_that_goes_beyond_its_datagram_is_an_error():
+    message = netlink.message(16, 2, HEAD + NAME)
+    with pytest.raises(netlink.NetlinkError, match="a message of"):
+        list(Kernel(message[:-4])._receive())
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (state.interface_in, HEAD[:6]),
+        (state.interface_in, HEAD + NAME),  # no MTU
+        (state.way_in, struct.pack("=BBBBBBBBI", 7, 32, 0, 0, 254, 0, 0, 1, 0)),  # no family of ours
+        (state.way_in, struct.pack("=BBBBBBBBI", 2, 99, 0, 0, 254, 0, 0, 1, 0)),
+        (state.ends_in, b"\0"),
+        (conntrack.ends, FLOW),
+        (read_open_flow, FLOW),
+    ],
+)
+def test_what_a_reader_does_not_find_is_an_error_that_says_so(read, body):
+    with pytest.raises(netlink.NetlinkError, match="has a shape that is not known here"):
+        read(body)
