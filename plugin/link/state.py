@@ -134,8 +134,9 @@ def groups(socket: netlink.Socket, kind: str = "veth") -> Iterator[tuple[str, in
     """Name, index and group of every interface of a kind, all where none is given: less to read than interfaces()."""
     only = attribute(_IFLA_LINKINFO, attribute(_INFO_KIND, kind.encode()), nested=True) if kind else b""
     for body in socket.dump(_GETLINK, _ifinfomsg() + only):
-        group = int.from_bytes(netlink.first(body, _IFLA_GROUP, 16), sys.byteorder)
-        yield _text(netlink.first(body, _IFLA_IFNAME, 16)), _INDEX.unpack_from(body, 4)[0], group
+        with KNOWN_SHAPE:
+            group = int.from_bytes(netlink.first(body, _IFLA_GROUP, 16), sys.byteorder)
+            yield _text(netlink.first(body, _IFLA_IFNAME, 16)), _INDEX.unpack_from(body, 4)[0], group
 
 
 def addresses(socket: netlink.Socket) -> Iterator[tuple[int, Address, Net]]:

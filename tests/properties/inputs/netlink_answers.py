@@ -110,13 +110,13 @@ def _asked_of_nft(socket: transactions.Socket) -> None:
 _ASKED: dict[str, Callable[[netlink.Socket], object]] = {
     "interfaces": state.interfaces,
     "veths": state.veths,
+    "groups": lambda s: list(state.groups(s)),
     "interface": lambda s: state.interface(s, "up0"),
     "interface_at": lambda s: state.interface_at(s, 2),
     "addresses": lambda s: list(state.addresses(s)),
     "routes": lambda s: list(state.routes(s)),
     "unreachable": lambda s: list(state.unreachable(s)),
     "source_rules": lambda s: list(state.source_rules(s)),
-    "neighbours": lambda s: list(state.neighbours(s)),
     "lookup": lambda s: state.lookup(s, _ADDRESS),
     "ruleset": read_ruleset,
     "keys": lambda s: keys_of(s, "all4"),
@@ -149,7 +149,7 @@ def _enter(told: tuple[str, str, int]) -> None:
 
 NETLINK = Door(
     "netlink's answers",
-    "links, addresses, routes, neighbours, the ruleset and flows as another or a broken kernel tells of them",
+    "links, addresses, routes, the ruleset and flows as another or a broken kernel tells of them",
     st.tuples(
         st.sampled_from(sorted(_ASKED)),
         st.sampled_from(["bytes", "bytes", "lengths", "cut", "shrunk", "shrunk", "ended", "whole"]),
