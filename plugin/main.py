@@ -72,7 +72,7 @@ def _call(arguments: list[str]) -> int:
         return 0
     from calico_rkt.plugin.calls import call
     from calico_rkt.plugin.cni.request import read_stdin
-    from calico_rkt.plugin.process import signals, streams, trace
+    from calico_rkt.plugin.process import locks, signals, streams, trace
 
     stdin = read_stdin(sys.stdin.buffer)
     if arguments[:1] == ["--undo"]:  # the launcher holds all back that would end it
@@ -80,10 +80,11 @@ def _call(arguments: list[str]) -> int:
 
         return call.run_call(os.environ, stdin, _say, act=undoing_add(arguments[1] if len(arguments) > 1 else ""))
     signals.listen()
-    if not arguments:
-        return call.run_call(os.environ, stdin, _say)
-    with trace.collecting() as phases:
-        status = call.run_call(os.environ, stdin, _say)
+    with locks.at_most(locks.CALLS):
+        if not arguments:
+            return call.run_call(os.environ, stdin, _say)
+        with trace.collecting() as phases:
+            status = call.run_call(os.environ, stdin, _say)
     streams.warn(trace.table(phases()))
     return status
 

@@ -6,12 +6,13 @@ import os
 import shlex
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding, Place
 from calico_rkt.plugin.doctor.host import Host
 from calico_rkt.plugin.install.manifest import MANIFEST, nearest
+from calico_rkt.plugin.process.lock_holders import command_of, holders
+from calico_rkt.plugin.process.locks import CALLS
 from calico_rkt.plugin.process.log import log_file
 from calico_rkt.plugin.store.folders import folders
 
@@ -114,41 +115,19 @@ def _is_private(folder: Path) -> bool:
 
 
 def locks(_: Host) -> Check:
-    """Locks that one process has held for seconds: calls wait for it, for as long as it takes."""
-    held = set(_holders())
+    """Locks that one process has held for seconds: calls wait for it, and fail then."""
+    run_dir = folders()[0]
+    ours = [str(p) for p in (run_dir / "policy.lock", run_dir / "flows.lock", *sorted((run_dir / "locks").glob("*")))]
+    held = set(holders(ours))
     if held:
         time.sleep(_HELD)
-        held &= set(_holders())
+        held &= set(holders(ours))
     for lock, pid in sorted(held):
-        try:
-            who = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        except OSError:
-            who = "which can't be seen from here"
-        message = f"process {pid} holds this lock for {_HELD:.0f} s and more: {who[:120]}"
-        follows = "every call that needs it waits until then"
+        message = f"process {pid} holds this lock for {_HELD:.0f} s and more: {command_of(pid)}"
+        follows = f"every call that needs it waits until then, and fails after {CALLS:.0f} s"
         yield Finding("CR937", WARNING, message, follows, f"ps -o pid,etime,stat,wchan:20,args -p {pid}", Place(lock))
     if not held:
         yield "no lock is held for long"
-
-
-def _holders() -> Iterator[tuple[str, int]]:
-    """Who has a lock of ours for itself alone, by /proc/locks."""
-    run_dir = folders()[0]
-    known: dict[str, str] = {}
-    for path in (run_dir / "policy.lock", run_dir / "flows.lock", *sorted((run_dir / "locks").glob("*"))):
-        try:
-            found = path.stat()
-        except OSError:
-            continue
-        known[f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"] = str(path)
-    try:
-        lines = Path("/proc/locks").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        words = line.split()
-        if words[1:2] == ["FLOCK"] and words[3:4] == ["WRITE"] and words[5] in known:
-            yield known[words[5]], int(words[4])
 
 
 def clock(_: Host) -> Check:

@@ -17,6 +17,8 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.process.signals import is_undoing_in_haste, stop_if_asked
 
+CALLS, ANYBODY = 60.0, 120.0
+"""Seconds that a call, and whoever is none, waits for locks at most: runtimes give up after minutes, people before."""
 _LOOKS = 0.02
 """Seconds between two looks at whether a call that waits was asked to end."""
 _IN_HASTE = 5.0
@@ -24,6 +26,20 @@ _IN_HASTE = 5.0
 _MOST_GIVEN_UP = 64
 """Threads that may wait for nobody; with so many, further callers look again and again instead."""
 _given_up: set[threading.Event] = set()
+_HERE = threading.local()
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """All that this thread waits for locks takes no longer, and ends with CniError 11 then.
+
+    What it has to take back afterwards has some seconds more for each lock.
+    """
+    _HERE.left = seconds
+    try:
+        yield
+    finally:
+        del _HERE.left
 
 
 @contextmanager
@@ -49,7 +65,7 @@ def flows_lock(run_dir: Path) -> Iterator[None]:
 def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator[None]:
     """Hold the lock of one attachment; waits for whoever works on it. A killed holder lets go by itself.
 
-    patience: seconds to wait at most before CniError 11; 0 waits for as long as it takes.
+    patience: seconds to wait at most before CniError 11; 0: what at_most() says, or ANYBODY.
 
     There are 256 lock files, chosen by hash, so they need no cleaning: two attachments that share one only wait.
     """
@@ -98,20 +114,39 @@ def _held(fd: int, how: int, patience: float, path: str, meanwhile: Callable[[],
         return fd
     waiter = _waiter(fd, how)
     begun = time.monotonic()
-    while not waiter.answered.wait(_LOOKS):
-        try:
-            stop_if_asked()
+    try:
+        while not waiter.answered.wait(_LOOKS):
+            _wait_on(path, patience, time.monotonic() - begun)
             if meanwhile is not None:
                 meanwhile()
-            most = patience or (_IN_HASTE if is_undoing_in_haste() else 0)
-            if most and time.monotonic() > begun + most:
-                raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {most:.0f} s")
-        except BaseException:
-            waiter.give_up()
-            raise
+    except BaseException:
+        waiter.give_up()
+        raise
+    finally:
+        if hasattr(_HERE, "left"):
+            _HERE.left -= time.monotonic() - begun
     if waiter.error is not None:
         raise waiter.error
     return fd
+
+
+def _wait_on(path: str, patience: float, waited: float) -> None:
+    """CniError 11 where a call that has waited so long should wait no more."""
+    most = min(patience or ANYBODY, max(getattr(_HERE, "left", ANYBODY), _IN_HASTE))
+    if is_undoing_in_haste():
+        most = patience or _IN_HASTE
+    try:
+        stop_if_asked()
+    except CniError as e:
+        raise CniError(e.code, f"{e.msg}, while it waited for {path}", _holders_of(path)) from e
+    if waited > most:
+        raise CniError(Code.TRY_AGAIN, f"somebody held {path} for {most:.0f} s", _holders_of(path))
+
+
+def _holders_of(path: str) -> str:
+    from calico_rkt.plugin.process.lock_holders import in_words  # for who waits in vain alone
+
+    return in_words(path)
 
 
 def _waiter(fd: int, how: int) -> _Waiter | _Looker:

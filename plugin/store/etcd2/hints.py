@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -17,6 +18,7 @@ from calico_rkt.compiler import atomic
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.plugin.process.log import LOG
 
+_SECONDS, _PAUSE = 2.0, 0.005
 MOST = 256
 """Free addresses that are remembered of one look through a full pool."""
 
@@ -87,7 +89,7 @@ class Hints:
             atomic.make_folder(self._path.parent, 0o700)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "r+", encoding="utf-8") as file:
-                fcntl.flock(fd, fcntl.LOCK_EX)
+                _lock(fd)
                 before = file.read()
                 known = _parse(before)
                 answer = act(known)
@@ -100,6 +102,18 @@ class Hints:
         except OSError as e:
             LOG.info("%s: %s", self._path, e.strerror)
             return act(_Known())
+
+
+def _lock(fd: int) -> None:
+    """BlockingIOError where somebody holds it for seconds, such as a process that was stopped."""
+    until = time.monotonic() + _SECONDS
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)
 
 
 def _parse(text: str) -> _Known:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -16,6 +19,13 @@ from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.process import locks, signals
 
 KEY = Key("web", "c1", "eth0")
+HOLDS = """
+import fcntl, os, signal, sys
+held = open(sys.argv[1], "w")
+fcntl.flock(held, fcntl.LOCK_EX)
+print(flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
 
 
 @contextmanager
@@ -107,3 +117,48 @@ def test_patience_ends(tmp_path):
     ):
         pytest.fail("it is held")
     assert caught.value.code == Code.TRY_AGAIN
+
+
+@pytest.mark.usefixtures("way")
+def test_all_waits_of_a_call_together_take_no_longer_than_it_may(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_IN_HASTE", 0.1)
+    with held(tmp_path / "policy.lock"), held(tmp_path / "flows.lock"), locks.at_most(0.3):
+        begun = time.monotonic()
+        for lock in (locks.policy_lock, locks.flows_lock, locks.policy_lock):
+            with pytest.raises(CniError) as caught, lock(tmp_path):
+                pytest.fail("it is held")
+            assert caught.value.code == Code.TRY_AGAIN
+    assert time.monotonic() - begun < 20, "each wait is not as long as all of them"
+
+
+@pytest.mark.usefixtures("way")
+def test_nobody_waits_for_ever(tmp_path, monkeypatch):
+    """Not where no patience is named, and neither what takes something back."""
+    monkeypatch.setattr(locks, "ANYBODY", 0.2)
+    with held(tmp_path / "policy.lock"):
+        for undoing in (contextlib.nullcontext, signals.undoing):
+            with undoing(), pytest.raises(CniError) as caught, locks.policy_lock(tmp_path):
+                pytest.fail("it is held")
+            assert caught.value.code == Code.TRY_AGAIN
+
+
+def test_who_waits_in_vain_is_told_who_holds_it_and_that_it_is_stopped(tmp_path):
+    path = tmp_path / "policy.lock"
+    with subprocess.Popen([sys.executable, "-c", HOLDS, path], stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        os.waitid(os.P_PID, holder.pid, os.WSTOPPED | os.WNOWAIT)
+        try:
+            with pytest.raises(CniError) as caught, locks.policy_lock(tmp_path, patience=0.1):
+                pytest.fail("it is held")
+            assert f"process {holder.pid} holds it: {sys.executable}" in caught.value.details
+            assert f"it is stopped: kill -CONT {holder.pid}" in caught.value.details
+            with (
+                signals.watched(lambda: "not done within 60 s"),
+                pytest.raises(CniError) as caught,
+                locks.policy_lock(tmp_path),
+            ):
+                pytest.fail("it is held")
+            assert caught.value.msg == f"not done within 60 s, while it waited for {path}"
+            assert str(holder.pid) in caught.value.details
+        finally:
+            holder.kill()
