@@ -118,7 +118,8 @@ class NftablesEnforcer:
                 table.set_ranges(store.ranges())
                 members = adding_all([elements_of(e) for e in store.endpoints(conf.name)], frozenset({network_id}))
                 try:
-                    table.apply_scripts([ready, members])
+                    table.apply_scripts([ready])
+                    table.admit(members)
                 except NftError as e:
                     if not e.busy:
                         raise

@@ -14,6 +14,7 @@ from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
+from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.publish.changes import Files, NetworkState, ProfileChange, change_to, judged_state
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Profiles
@@ -50,7 +51,7 @@ class Local:
         return change_to(new, self.store.published, lambda _: ("", 0))
 
     def apply(self, changes: Sequence[ProfileChange]) -> None:
-        """Files beside, one nft transaction, rename. A half-done apply is completed later.
+        """Files beside, one swap in nftables, rename. A half-done apply is completed later.
 
         What is published is in force: a host that is found open or closed is restored. A newer build's table is left
         alone.
@@ -64,12 +65,23 @@ class Local:
             self.store.stage({c.new.network_id: c.new.text for c in changes})
             try:
                 if table.base_present():
-                    table.apply_scripts([ready, local.members_script(self.store, {c.new.network_id for c in changes})])
+                    table.apply_scripts([ready])
             except CniError:
                 self.store.abort()  # nothing of it is in force, and nothing may complete it later
                 raise
             self._written(changes)
+            self._admit({c.new.network_id for c in changes})
         local.restore_closed(self.store)
+
+    def _admit(self, network_ids: Collection[str]) -> None:
+        """A restore may have left their endpoints closed; where one's element leads elsewhere, all is built anew."""
+        if not table.base_present():
+            return
+        try:
+            table.admit(local.members_script(self.store, network_ids))
+        except CniError as e:
+            LOG.warning("endpoints of %s: %s: building all of the table", ", ".join(sorted(network_ids)), e.msg)
+            local.restore_policy(self.store)
 
     def _written(self, changes: Sequence[ProfileChange]) -> None:
         """The published files are those of what the kernel has by now."""

@@ -14,6 +14,32 @@ OPENED = "network: web\ningress: []\negress:\n  - {action: Allow, protocol: TCP,
 """Another policy than CLOSED, which lets no packet through that is sent."""
 
 
+def in_force(rules: list[str]) -> list[str]:
+    """A ruleset as it decides: rules that a chain is led to aside, while it is swapped, stand in their own place."""
+    bodies: dict[str, list[str]] = {}
+    order: list[tuple[str, str]] = []
+    name = ""
+    for line in rules:
+        if line.startswith("\tchain "):
+            name = line.split()[1]
+            bodies[name] = []
+        order.append((name, line))
+        if name:
+            bodies[name].append(line)
+        if line == "\t}":
+            name = ""
+    found: list[str] = []
+    for name, line in order:
+        aside = bodies.get(f"next-{name}", [])
+        led = len(bodies.get(name, ())) > 1 and bodies[name][1].strip() == f"goto next-{name}"
+        if name.startswith("next-") or (led and line not in (bodies[name][0], "\t}")):
+            continue
+        found.append(line)
+        if led and line == bodies[name][0]:
+            found += aside[1:-1]
+    return found
+
+
 class Command(Scenario):
     """An act of people: exit status 0, or words and 2."""
 
@@ -65,7 +91,7 @@ class Apply(Command):
         self.base = self.looks[0]
 
     def rules(self, looked: Looked) -> list[str]:
-        return self.host.world.in_force(looked)
+        return in_force(self.host.world.in_force(looked))
 
     def wanted(self, number: int) -> None:
         self.host.lab.override("web", self.policies[number])

@@ -52,6 +52,7 @@ NUMBERS = {
     "tgkill": 234, "waitid": 247, "pidfd_open": 434, "getpgrp": 111, "getpgid": 121, "close_range": 436,
     "restart_syscall": 219, "ppoll": 271, "pselect6": 270, "capget": 125, "fchdir": 81, "getxattr": 191,
     "lgetxattr": 192, "times": 100, "getrusage": 98,
+    "membarrier": 324,
 }  # fmt: skip
 NAMES = {number: name for name, number in NUMBERS.items()}
 HARMLESS = frozenset(
@@ -66,6 +67,7 @@ HARMLESS = frozenset(
     epoll_ctl newfstatat readlinkat faccessat set_robust_list epoll_pwait eventfd2 epoll_create1 accept4 dup3
     pipe2 prlimit64 getrandom statx rseq faccessat2 getresuid getresgid sched_getaffinity tgkill waitid pidfd_open
     getpgrp getpgid close_range restart_syscall ppoll pselect6 capget fchdir getxattr lgetxattr times getrusage
+    membarrier
     """,
     )
 )

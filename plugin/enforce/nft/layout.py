@@ -21,6 +21,9 @@ CHAIN = "layout"
 CLOSED = "closed: calico-rkt restore"
 """The only line of a table that was put in place to close a host: everything is to be restored."""
 
+UNFINISHED = "unfinished: calico-rkt restore"
+"""The last line of a table whose endpoints are to be let in yet: they are closed until then, as after CLOSED."""
+
 _HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 _PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
 _BASE_CHAIN = re.compile(
@@ -98,16 +101,17 @@ def lines(measure: Measure) -> tuple[str, ...]:
     )
 
 
-def measure_script(measure: Measure) -> str:
+def measure_script(measure: Measure, *, finished: bool = True) -> str:
     """The script that writes a build's lines; a part of its base."""
     chain = f"inet {TABLE} {CHAIN}"
-    rules = (f'add rule {chain} return comment "{line}"\n' for line in lines(measure))
+    said = lines(measure) if finished else (*lines(measure), UNFINISHED)
+    rules = (f'add rule {chain} return comment "{line}"\n' for line in said)
     return f"add chain {chain}\nflush chain {chain}\n{''.join(rules)}"
 
 
 def read_measure(said: Iterable[str]) -> Measure | None:
     """The measure that a table's own lines give; FIRST where it has none, None where they make no sense."""
-    found = tuple(said)
+    found = tuple(line for line in said if line != UNFINISHED)
     if not found:
         return FIRST
     if found == (CLOSED,):

@@ -48,10 +48,11 @@ def _standing(socket: transactions.Socket) -> Standing:
         return Standing.NONE
     if flags.owner:
         return Standing.HELD
-    said = layout.read_measure(socket.comments(TABLE, layout.CHAIN))
+    comments = socket.comments(TABLE, layout.CHAIN)
+    said = layout.read_measure(comments)
     if said is None or flags.dormant or not _fits(socket, said):
         return Standing.BROKEN
-    if said == layout.SHUT:
+    if said == layout.SHUT or (layout.UNFINISHED in comments and said == measure()):
         return Standing.CLOSED
     if said == measure():
         return Standing.WHOLE

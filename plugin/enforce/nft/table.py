@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.ir.model import ToHost
-from calico_rkt.plugin.enforce.nft import elements, libnftables, messages, transactions
-from calico_rkt.plugin.enforce.nft.base import base_script
+from calico_rkt.plugin.enforce.nft import elements, layout, libnftables, messages, transactions
+from calico_rkt.plugin.enforce.nft.base import base_script, measure
 from calico_rkt.plugin.enforce.nft.closing import BESIDE, HeldTableError, close_first
-from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements, checked_id
+from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE, EndpointElements, checked_id
 from calico_rkt.plugin.enforce.nft.ruleset import keys_of
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
+from calico_rkt.plugin.enforce.nft.swap import let_packets_pass, swap
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link.groups import group_of
 
@@ -165,30 +167,71 @@ def set_ranges(ranges: Iterable[Net]) -> None:
 
 
 def apply_scripts(texts: Iterable[str]) -> None:
-    """Swap several networks' sets and chains in one transaction.
+    """Swap several networks' sets and chains at once; a packet meets the old ones or the new ones (swap.py).
 
     texts: what the nftables target wrote, followed by elements.to_host_script().
     """
-    libnftables.run_nft("".join(texts))
+    swap("".join(texts))
+
+
+def admit(script: str) -> None:
+    """Put elements of elements.adding_all() in place; an NftError is busy where one leads elsewhere."""
+    libnftables.run_nft(script)
 
 
 def build_table(endpoints: Sequence[EndpointElements], networks: Mapping[str, str], ranges: Iterable[Net]) -> None:
-    """Build the whole table anew, in one transaction: what was there counts for nothing, no packet sees it half done.
+    """Build the whole table anew: what was there counts for nothing, no packet sees it half done.
 
     networks: by id, the script of each network (as for apply_scripts) whose published profile is fit for use. In
     the order of ids, so the first may build what the others' go on with.
     Endpoints of any other network are closed (elements.adding_all).
     Where the host is open it is closed first; NewerTableError where the table is a newer build's.
+
+    No flow of ours begins meanwhile; those that are established go on. Where chains that are hooked in go and come, a
+    packet between the two at that moment is judged by none, and sets may look empty (swap.py): so a gate stands beside
+    the table until all of it is in place. Who is ended on the way leaves a table that says it is closed.
     """
-    if close_first() is Standing.NEWER:
+    found = close_first()
+    if found is Standing.NEWER:
         raise NewerTableError
-    script = _empty() + elements.ranges_script(ranges) + "".join(networks[i] for i in sorted(networks))
-    libnftables.run_nft(script + elements.adding_all(endpoints, frozenset(networks)))
+    unfinished = layout.measure_script(measure(), finished=False)
+    script = f"{_GONE}{base_script()}{unfinished}{elements.ranges_script(ranges)}"
+    script += "".join(networks[i] for i in sorted(networks)) + elements.adding_all(endpoints, frozenset(networks))
+    was_whole, finished = found is Standing.WHOLE, layout.measure_script(measure())
+    libnftables.run_nft(_GATE + (unfinished if was_whole else ""))
+    let_packets_pass()
+    try:
+        libnftables.run_nft(script)
+    except CniError:
+        with suppress(CniError):
+            libnftables.run_nft((finished if was_whole else "") + _NO_GATE)
+        raise
+    let_packets_pass()
+    try:
+        libnftables.run_nft(finished + _NO_GATE)
+    except libnftables.NftError as e:
+        if not e.missing:
+            raise
+        libnftables.run_nft(_NO_GATE)  # somebody flushed all of it meanwhile, and it is closed or built anew
 
 
-def _empty() -> str:
-    gone = "".join(f"add table inet {name}\ndelete table inet {name}\n" for name in (TABLE, BESIDE))
-    return f"{gone}{base_script()}"
+_GONE = f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
+_NO_GATE = f"add table inet {BESIDE}\ndelete table inet {BESIDE}\n"
+_GATE = f"""\
+{_NO_GATE}table inet {BESIDE} {{
+    chain forward {{
+        type filter hook forward priority filter - 1; policy accept;
+        ct state established accept
+        iifname "{OURS}" drop
+        oifname "{OURS}" drop
+    }}
+    chain input {{
+        type filter hook input priority filter - 1; policy accept;
+        iifname "{OURS}" ct state invalid,related,new drop
+    }}
+}}
+"""
+"""The script of what lets no flow of ours begin."""
 
 
 def remove_network(network_id: str) -> bool:

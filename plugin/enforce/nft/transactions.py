@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EEXIST, ENOENT, ERESTART
@@ -33,6 +33,7 @@ from calico_rkt.plugin.enforce.nft.kernel_numbers import (
     HOOK_PRIORITY,
     INET,
     RULE_CHAIN,
+    RULE_HANDLE,
     RULE_TABLE,
     RULE_USERDATA,
     TABLE_NAME,
@@ -46,7 +47,9 @@ from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
 from calico_rkt.plugin.link.sockets import process_in_netns
 
-_GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_ELEMENT, _GET_GENERATION = (10 << 8 | kind for kind in (1, 4, 7, 13, 16))
+_GET_TABLE, _GET_CHAIN, _GET_RULE, _DELETE_RULE, _GET_ELEMENT, _GET_GENERATION = (
+    10 << 8 | kind for kind in (1, 4, 7, 8, 13, 16)
+)
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_*."""
 FAMILIES = {name: struct.pack("=BBH", number, 0, 0) for name, number in (("ip", 2), ("inet", 1), ("ip6", 10))}
 """The head of a message about something of a family, by the family's name."""
@@ -146,6 +149,15 @@ class Socket(netlink.Socket):
                 return found
         raise CniError(Code.TRY_AGAIN, f"the rules of chain {chain} changed {_ATTEMPTS} times while they were read")
 
+    def deleting(self, table: str, chain: str, part: bytes) -> bytes:
+        """The message that deletes the first rule of a chain, which has to have this in it."""
+        first = next(iter(self._rules(table, chain)), b"")
+        if part not in first:
+            raise CniError(Code.TRY_AGAIN, f"somebody else changed chain {chain} meanwhile")
+        place = attribute(RULE_TABLE, text(table)) + attribute(RULE_CHAIN, text(chain))
+        handle = attribute(RULE_HANDLE, attributes(first[4:])[RULE_HANDLE])
+        return netlink.message(_DELETE_RULE, netlink.REQUEST, INET + place + handle)
+
     def commit(self, messages: Sequence[bytes]) -> None:
         """One transaction that changes something for sure, or NetlinkError and nothing of it."""
         problem = self.transaction([wire.begin(self.known), *messages, wire.end()])
@@ -216,6 +228,12 @@ def rule_counts(table: str, chains: Iterable[str]) -> dict[str, int]:
     """
     with held() as socket:
         return {chain: socket.count(table, chain) for chain in chains}
+
+
+def delete_rules(table: str, firsts: Mapping[str, bytes]) -> None:
+    """Delete the first rule of each of these chains of an inet table, all or none; each has to have its bytes in it."""
+    with held() as socket:
+        socket.commit([socket.deleting(table, chain, part) for chain, part in firsts.items()])
 
 
 def _socket() -> Socket:
