@@ -17,6 +17,7 @@ from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.review.wording import packet_values, place
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.assemble import Workspace
@@ -31,7 +32,7 @@ from calico_rkt.plugin.attest.reading import Seen, read_kernel
 from calico_rkt.plugin.attest.record import keep
 from calico_rkt.plugin.commands.attest_clusters import in_clusters
 from calico_rkt.plugin.enforce.nft.table import close_first
-from calico_rkt.plugin.errors import CniError
+from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import host_ends
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.locks import policy_lock
@@ -54,6 +55,7 @@ exit status: 0 equal; 1 different: each with a packet, the rule in the kernel an
 input that can't be read; 3 not proven: what could not be decided, and why"""
 
 _PATIENCE = 10.0
+_ATTEMPTS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,12 +91,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    workspace, revision = _workspace(args)
-    world = build_world(workspace, felix=JUDGED)
-    networks = {n.id: n for n in world.networks.values() if world.confs[n.name].datastore_type == LOCAL}
-    found = _with(_attested(Wanted(networks, ())), in_clusters(world.confs, world.networks))
-    networks = {n.id: n for n in world.networks.values()}
-    total = hashlib.sha256("".join(f"{i} {digest(n)}\n" for i, n in sorted(networks.items())).encode()).hexdigest()
+    for _ in range(_ATTEMPTS):
+        workspace, revision = _workspace(args)
+        world = build_world(workspace, felix=JUDGED)
+        networks = {n.id: n for n in world.networks.values() if world.confs[n.name].datastore_type == LOCAL}
+        found = _with(_attested(Wanted(networks, ())), in_clusters(world.confs, world.networks))
+        total = _digest_of(world)
+        # What was reviewed may have been changed and applied while the kernel was looked at.
+        if found.status == EQUAL or total == _digest_of(build_world(_workspace(args)[0], felix=JUDGED)):
+            break
+    else:
+        found = dataclasses.replace(found, differences=(), open=(*found.open, "the files are being changed"))
     if args.record:
         counts = len(found.differences), len(found.open)
         keep(folders()[0], _outcome(found), digest=f"sha256:{total}", differences=counts[0], open_=counts[1])
@@ -104,6 +111,11 @@ def _run(args: argparse.Namespace) -> int:
     else:
         write_stdout(_text(found, f"sha256:{total}", revision))
     return ended(found.status, workspace)
+
+
+def _digest_of(world: World) -> str:
+    networks = {n.id: n for n in world.networks.values()}
+    return hashlib.sha256("".join(f"{i} {digest(n)}\n" for i, n in sorted(networks.items())).encode()).hexdigest()
 
 
 def _with(found: Attestation, more: Attestation) -> Attestation:
@@ -140,8 +152,14 @@ def _attested(reviewed: Wanted) -> Attestation:
         found = _judged(reviewed, store)
         if found.status == EQUAL:
             return found
-        with policy_lock(store.run_dir, patience=_PATIENCE, meanwhile=close_first):
-            looked = _looked(reviewed, store)
+        try:
+            with policy_lock(store.run_dir, patience=_PATIENCE, meanwhile=close_first):
+                looked = _looked(reviewed, store)
+        except CniError as e:
+            if e.code != Code.TRY_AGAIN:
+                raise
+            under_way = "; ".join(filter(None, (f"a change is under way: {e.msg}", e.details)))
+            return dataclasses.replace(found, differences=(), open=(*found.open, under_way))
     finally:
         store.close()
     return _of(*looked)

@@ -1,0 +1,53 @@
+"""Changes that are under way while the kernel is attested: told as such, and never as a difference."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.clients.support.caller import Caller
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, until
+from tests.faults.holder import POLICY, Holder
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+WEB = conf("web", pool("10.1.0.0/24"))
+OTHER = "network: web\ningress: []\n"
+
+
+@pytest.fixture
+def host(bare_lab: Lab) -> Lab:
+    bare_lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+    Caller(bare_lab).add(WEB, "c1", bare_lab.netns("c1"))
+    return bare_lab
+
+
+def begun(host: Lab) -> subprocess.Popen[bytes]:
+    """An attest that has seen a difference, and waits for who holds the lock."""
+    pipe = subprocess.PIPE
+    made = subprocess.Popen(host.command(f"{PLUGINS}/calico", "attest"), stdout=pipe, stderr=pipe, env=environment())
+    until(lambda: "->" in host.out("cat", "/proc/locks"), "it waits")
+    return made
+
+
+def test_files_that_were_changed_while_it_looked_are_read_again(host: Lab) -> None:
+    holder = Holder(host, POLICY, (), stopped=False)
+    host.override("web", OTHER)
+    attest = begun(host)
+    host.override("web", "network: web\n")
+    holder.end()
+    out, _ = attest.communicate(timeout=120)
+    assert attest.returncode == 0, out
+    assert out.startswith(b"equal"), out
+
+
+def test_a_change_that_goes_on_and_on_is_not_proven_and_no_difference(host: Lab) -> None:
+    holder = Holder(host, POLICY, (), stopped=True)
+    host.override("web", OTHER)
+    out, _ = begun(host).communicate(timeout=120)
+    assert b"not proven: a change is under way: somebody held /run/calico-rkt/policy.lock" in out, out
+    assert f"kill -CONT {holder.pid}".encode() in out, out
+    assert b"differs" not in out
+    holder.end()
