@@ -43,7 +43,7 @@ _SYNC_WAKE_UP = struct.pack("=Q", 1)
 _CONTINUE = 1
 _PIDFD_OPEN, _PIDFD_GETFD, _OF_A_THREAD = 434, 438, os.O_EXCL
 _LIBC = ctypes.CDLL(None, use_errno=True)
-KILL = "kill"
+KILL, STOP = "kill", "stop"
 SECONDS_TO_END = 20.0
 """For what a program that was ended has left running."""
 _FAMILIES = {16: "netlink", 1: "unix", 2: "inet", 10: "inet"}
@@ -53,7 +53,8 @@ _SUBSYSTEMS = {0: "batch", 10: "nft", 1: "ctnetlink", 2: "ctnetlink-exp"}
 
 @dataclass
 class Plan:
-    """What to do at the effect of that number, or the next of that kind: KILL, an error, or a word of effects.py."""
+    """What to do at the effect of that number, or the next of that kind: KILL, STOP (until goes_on()), an error, or a
+    word of effects.py."""
 
     at: int = -1
     act: int | str = KILL
@@ -89,6 +90,8 @@ class Supervisor:
         self._plan, self._watch = Plan(), Watch()
         self._first, self._asked = 0, ""
         self._over = threading.Event()
+        self._held: tuple[int, int] | None = None
+        """The effect that is held, and the thread that asks for it."""
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def command(self, *argv: str) -> list[str]:
@@ -121,6 +124,22 @@ class Supervisor:
         with self._lock:
             self._counting = False
             return self._watch
+
+    def seen_one(self) -> bool:
+        """Whether the plan has been carried out."""
+        with self._lock:
+            return bool(self._watch.done)
+
+    def goes_on(self, *, kill: bool) -> None:
+        """Who was stopped goes on with its effect, or is ended before it."""
+        with self._lock:
+            held, self._held = self._held, None
+        if held is not None:
+            for one in {self._first, held[1]}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL if kill else signal.SIGCONT)
+            if not kill:
+                self._answer(held[0], 0, 0, _CONTINUE)
 
     def close(self) -> None:
         """The program has ended, or its effects fail from here on; what it started may end first."""
@@ -172,6 +191,11 @@ class Supervisor:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(thread, signal.SIGKILL)
                     return
+                elif act == STOP:
+                    self._held = ident, thread
+                    for one in {thread, self._first}:
+                        os.kill(one, signal.SIGSTOP)
+                    return
                 elif act == REFUSED:
                     call.spoil()
                 elif isinstance(act, int):
@@ -179,6 +203,9 @@ class Supervisor:
                 elif act:
                     value, error = call.carried_out(act, self._asked)
                     flags = 0
+        self._answer(ident, value, error, flags)
+
+    def _answer(self, ident: int, value: int, error: int, flags: int) -> None:
         try:
             fcntl.ioctl(self._listener, _SEND, _ANSWER.pack(ident, value, error, flags))
         except OSError as e:
