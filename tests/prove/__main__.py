@@ -12,7 +12,7 @@ from importlib import import_module
 
 from tests.prove.result import PAGE, keep
 
-HARNESSES = {"attest": 1800, "bad_input": 3600, "wire": 1800, "faults": 3600, "histories": 600}
+HARNESSES = {"attest": 1800, "bad_input": 3600, "wire": 1800, "faults": 3600, "histories": 600, "over_time": 900}
 """Each is a module of this folder with run(seed, seconds) -> Result; for how many seconds it goes on by itself."""
 
 
