@@ -125,7 +125,7 @@ def make_room(store: Store, is_in_the_way: Callable[[Endpoint], bool]) -> tuple[
 
 
 def _free(
-    endpoints: Iterable[Endpoint], store: Store, *, patience: float = 0
+    endpoints: Iterable[Endpoint], store: Store, *, patience: float = _PATIENCE
 ) -> tuple[tuple[Endpoint, ...], tuple[CniError, ...]]:
     freed, failed = [], []
     for endpoint in endpoints:
