@@ -13,13 +13,22 @@ import pytest
 
 from tests.faults.histories.trying import prepared, seed_to_try, try_histories
 
-pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 HISTORIES = int(os.environ.get("CALICO_HISTORIES", "6"))
 
 
-def test_every_history_is_as_the_model_has_it(binary: Path):
+def tried(binary: Path, number: int) -> None:
     histories = prepared(binary)
     try:
-        try_histories(histories, HISTORIES, seed_to_try())
+        try_histories(histories, number, seed_to_try())
     finally:
         histories.end()
+
+
+def test_one_history_is_as_the_model_has_it(binary: Path):
+    tried(binary, 1)
+
+
+@pytest.mark.slow
+def test_every_history_is_as_the_model_has_it(binary: Path):
+    tried(binary, HISTORIES)
