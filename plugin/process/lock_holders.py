@@ -28,8 +28,8 @@ def holders(paths: Iterable[str], kinds: tuple[str, ...] = ("WRITE",)) -> Iterat
 def command_of(pid: int) -> str:
     """What a process was started as, or that it can't be seen."""
     with suppress(OSError):
-        words = (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        return words[:_SHOWN]
+        words = (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return " ".join(words.split())[:_SHOWN]
     return "which can't be seen from here"
 
 

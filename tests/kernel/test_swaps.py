@@ -88,7 +88,7 @@ def flood(lab):
 def test_a_swap_of_two_policies_lets_nothing_through_that_both_deny_and_loses_nothing_that_both_allow(flood, policy):
     table.build_table(flood.ends, flood.scripts(POLICIES[policy]), ())
     with flood:
-        for number in range(60):
+        for number in range(30):
             ready = flood.scripts(POLICIES[policy], number)["b"]
             table.apply_scripts([ready])
     assert flood.came[DENIED] == 0, f"{flood.came} of {flood.sent}"
@@ -102,7 +102,7 @@ def test_a_table_that_is_built_anew_lets_nothing_through_that_is_denied(flood, p
     ranges = w.nets("10.65.0.0/24", "10.66.0.0/16")
     table.build_table(flood.ends, flood.scripts(POLICIES[policy]), ranges)
     with flood:
-        for _ in range(30):
+        for _ in range(15):
             table.build_table(flood.ends, flood.scripts(POLICIES[policy]), ranges)
     assert flood.came[DENIED] == 0, f"{flood.came} of {flood.sent}"
     assert flood.came[ALLOWED] > 0
