@@ -1,5 +1,4 @@
-"""A warm process: `plan NAME` keeps what the host's files would change now, `swap NAME` does it as apply does; a line
-of its answer each.
+"""A warm process: `plan NAME` and `swap NAME` as lines in; what files would change, kept, or done as apply does, out.
 
 What is left out of `apply` is its interpreter's start, the compiling and the review, which decide on no packet.
 """
