@@ -33,7 +33,7 @@ class Flood:
 
     def __init__(self, lab) -> None:
         self.world = w.World(lab)
-        self.a, self.b = self.world.end(), self.world.end()
+        self.a, self.b = self.world.end("a"), self.world.end("b")
         assert self.a.address[4] == DENIED
         self.ends = [self.a.elements("a"), self.b.elements("b")]
         self._stop = threading.Event()

@@ -189,15 +189,19 @@ def build_table(endpoints: Sequence[EndpointElements], networks: Mapping[str, st
 
     No flow of ours begins meanwhile; those that are established go on. Where chains that are hooked in go and come, a
     packet between the two at that moment is judged by none, and sets may look empty (swap.py): so a gate stands beside
-    the table until all of it is in place. Who is ended on the way leaves a table that says it is closed.
+    the table until all of it is in place. Who is ended on the way leaves a table that says it is closed. A table of an
+    older layout is replaced without a gate, in one transaction: an update of the program closes nothing.
     """
     found = close_first()
     if found is Standing.NEWER:
         raise NewerTableError
-    unfinished = layout.measure_script(measure(), finished=False)
-    script = f"{_GONE}{base_script()}{unfinished}{elements.ranges_script(ranges)}"
+    finished, unfinished = layout.measure_script(measure()), layout.measure_script(measure(), finished=False)
+    gated = found is not Standing.OLDER
+    script = f"{_GONE}{base_script()}{unfinished if gated else finished}{elements.ranges_script(ranges)}"
     script += "".join(networks[i] for i in sorted(networks)) + elements.adding_all(endpoints, frozenset(networks))
-    was_whole, finished = found is Standing.WHOLE, layout.measure_script(measure())
+    if not gated:
+        return libnftables.run_nft(script + _NO_GATE)
+    was_whole = found is Standing.WHOLE
     libnftables.run_nft(_GATE + (unfinished if was_whole else ""))
     let_packets_pass()
     try:
@@ -213,6 +217,7 @@ def build_table(endpoints: Sequence[EndpointElements], networks: Mapping[str, st
         if not e.missing:
             raise
         libnftables.run_nft(_NO_GATE)  # somebody flushed all of it meanwhile, and it is closed or built anew
+    return None
 
 
 _GONE = f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
