@@ -82,6 +82,12 @@ def rules_differ(name: str, wanted: Sequence[Rule], found: Sequence[Rule], peers
     return None
 
 
+def without_empty(rules: Sequence[Rule], peers: MakePeers) -> tuple[Rule, ...]:
+    """The rules that can match something: the others may be written as nothing."""
+    of = peers(rules)
+    return tuple(rule for rule in rules if _product(rule, of).size)
+
+
 def by_label(_: Iterable[Rule]) -> Peers:
     """Peers for a cluster, where an endpoint may carry any labels: only an OR of has() may be split."""
     return _label_peers

@@ -10,7 +10,7 @@ from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets.budget import STEPS, Budget, UndecidedError
 from calico_rkt.compiler.packets.compare import decided_apart, told_apart
 from calico_rkt.compiler.packets.wording import packet_words
-from calico_rkt.compiler.targets.by_rule import by_label, by_member, difference, rules_differ
+from calico_rkt.compiler.targets.by_rule import by_label, by_member, difference, rules_differ, without_empty
 from calico_rkt.compiler.targets.readback import ReadBack
 
 Rules = tuple[Rule, ...]
@@ -40,7 +40,8 @@ def differs(network: Network, back: ReadBack, *, on_cluster: bool) -> str | None
 def _in_another_form(name: str, wanted: Rules, found: Rules, words: str) -> str | None:
     """The difference where Logs are not the same at the same places, or what is between two is decided otherwise."""
     parts = [
-        [(k, tuple(run)) for k, run in groupby(rules, lambda r: r.action is Action.LOG)] for rules in (wanted, found)
+        [(k, tuple(run)) for k, run in groupby(without_empty(rules, by_member), lambda r: r.action is Action.LOG)]
+        for rules in (wanted, found)
     ]
     if [kind for kind, _ in parts[0]] != [kind for kind, _ in parts[1]]:
         return words

@@ -43,6 +43,12 @@ def test_the_plan_is_maps_and_is_proven():
     assert write_proven(NETWORK, "nftables").count("vmap {") > 4
 
 
+def test_a_log_that_can_match_nobody_may_be_written_as_nothing():
+    nobody = Rule(Action.LOG, Match(source=Side(selector=has("db"), not_selector=has("db"))))
+    network = Network("web", "web", ingress=(*(Rule(Action.ALLOW),) * 25, nobody))
+    assert "log" not in write_proven(network, "nftables")
+
+
 def _layers_upside_down(match):
     return 9 - LAYER(match)
 
