@@ -78,7 +78,8 @@ class Model(RuleBasedStateMachine):
         for one in NAMES:
             self.host.netns(one)
 
-    # For the acts
+    # For the acts. What may come next depends on what was drawn alone, and on nothing that a busy machine may change:
+    # else a history could not be tried again.
 
     def did(self, act: str) -> None:
         """Count it, for the figures."""

@@ -77,10 +77,12 @@ class People(Calls):
         new.chmod(0o755)
         new.rename(place)
 
-    @precondition(lambda self: not self.full and not self.had_podman)
+    @precondition(lambda self: not self.full)
     @rule()
     def podman(self) -> None:
         """The real one beside the others, once: it has its own folder of confs and its own container."""
+        if self.had_podman:
+            return
         self.did("a container of podman")
         type(self).had_podman = True
         podman = Podman(self.host.lab)
