@@ -9,6 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from tests.clients.support.agent import Agent
 from tests.clients.support.lab import PLUGINS, environment
+from tests.clients.support.warm_process import Warm
 from tests.faults.histories.calls import name
 from tests.faults.histories.clock import SHIFTS
 from tests.faults.histories.model import NAMES, ROOMY, Is
@@ -70,6 +71,8 @@ class Histories(People):
         for one in NAMES:
             self.host.netns(one)
             self.known[one] = Is.ABSENT
+        self.host.helper.close()  # it has the state file of before open, and no process outlives a reboot
+        self.host.helper = Warm(lab)
         self.host.senders.drop("first")
         lab.run("ip", "netns", "del", "first")
         self.host.attach("first")
