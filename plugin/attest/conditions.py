@@ -14,7 +14,7 @@ from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.ruleset import Set
 from calico_rkt.plugin.attest.verdict_maps import VerdictMap, in_range, kind_and_number, range_of
 
-_STATES = {Kind.INVALID: 1, Kind.REPLY: 2, Kind.ERROR: 4, Kind.NEW: 8}
+_STATES = {Kind.INVALID: 1, Kind.REPLY: 2, Kind.LATER: 2, Kind.ERROR: 4, Kind.NEW: 8}
 _UNTRACKED, _NOT_TRACKED = 64, frozenset({*range(130, 138), 143})
 _TRANSPORTS = {"tcp": (TCP,), "udp": (UDP,), "sctp": (SCTP,), "th": (TCP, UDP, SCTP)}
 _ICMPS = {"icmp": (4, ICMP), "icmpv6": (6, ICMPV6)}
@@ -104,6 +104,8 @@ def _meta(key: str, packet: Packet, hook: str) -> Value:
         "protocol": _ETHERTYPE[packet.version],
         "l4proto": packet.protocol,
     }
+    if key == "mark" and packet.mark is not None:
+        return packet.mark
     if key in ("iifname", "iif") and hook != "output":
         return packet.iif or ("lo" if hook == "output" else "")
     if key in ("oifname", "oif") and hook in ("forward", "output", "postrouting"):

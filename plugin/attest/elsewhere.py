@@ -63,6 +63,21 @@ def elsewhere(rules: KernelRules, wanted: Wanted) -> Found:
     return Found(tuple(differences), tuple(dict.fromkeys(open_)))
 
 
+def marks(rules: KernelRules) -> bool:
+    """Whether any rule may give packets a mark; iptables' own targets, of which nft says nothing, may."""
+    if rules.unread:
+        return True
+    statements = (
+        (kind, value)
+        for table in rules.tables.values()
+        for chain in table.chains.values()
+        for rule in chain.rules
+        for statement in rule.statements
+        for kind, value in statement.items()
+    )
+    return any(kind == "xt" or (kind == "mangle" and "mark" in str(value)) for kind, value in statements)
+
+
 def _below(table: Table, chain: Chain) -> Iterator[str]:
     """A chain below IP (netdev, bridge, arp): anything but an accept may concern frames of ours."""
     where = f" on {chain.device}" if chain.device else ""

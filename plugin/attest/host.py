@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from calico_rkt.compiler.conf.netconf import Address
+from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.attest.oracle import Known, Wanted, right
 from calico_rkt.plugin.attest.outcome import Difference
 from calico_rkt.plugin.attest.packet import Packet
@@ -24,6 +25,30 @@ def way_out() -> tuple[str, dict[int, Address]]:
             if default is not None and index == default.index and not a.is_link_local
         }
     return (links.get(default.index, "uplink") if default is not None else "uplink"), found
+
+
+def surroundings(wanted: Wanted) -> Wanted:
+    """The same with what this host has around its endpoints: interfaces, its addresses, and where routes lead."""
+    with host_socket() as socket:
+        links = [i.name for i in state.interfaces(socket)]
+        own = tuple(dict.fromkeys(a for _, a, _ in state.addresses(socket)))
+        nowhere = tuple(state.unreachable(socket))
+        ways = frozenset(
+            r.destination.version for r in state.routes(socket) if r.unicast and not r.destination.prefixlen
+        )
+    known = {*wanted.by_ifname, wanted.uplink, "lo"}
+    open_ = {n.version for n in wanted.ranges if not any(n.version == u.version and _within(n, u) for u in nowhere)}
+    return replace(
+        wanted,
+        others=tuple(n for n in links if n not in known),
+        locals=own,
+        guarded=frozenset({4, 6} - open_),
+        way_out=ways,
+    )
+
+
+def _within(net: Net, other: Net) -> bool:
+    return net[0] in other and net[-1] in other
 
 
 _MOST = 20

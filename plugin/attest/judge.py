@@ -1,45 +1,34 @@
 """The kernel as it was read and what is wanted in; the attestation out.
 
 First everything is compared as it stands: guards by their text, sets and maps element by element, networks' chains as
-sets of packets. What is alike there is equal, with no packet sent. Each thing that is not alike is a suspicion, and
-packets that could show it are led through the kernel's rules and through the reviewed ones: one that fares differently
-is the witness. Where none does, the suspicion stays open, and says so.
+sets of packets. What is alike there is equal, with no packet sent. Each thing that is not alike is a suspicion
+(court.py): packets that could show it are led through the kernel's rules and through the reviewed ones, and one that
+fares differently is the witness. Where none of a few does, all packets are compared at once (decide.py): either one
+fares differently, or none does, and the suspicion is told and harmless. Where that can't be decided, it stays open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 
 from calico_rkt.plugin.attest.chains import Compared, compared
-from calico_rkt.plugin.attest.elsewhere import elsewhere
+from calico_rkt.plugin.attest.court import Court, Suspicion
+from calico_rkt.plugin.attest.elsewhere import elsewhere, marks
 from calico_rkt.plugin.attest.guards import GUARDS
 from calico_rkt.plugin.attest.membership import wrong_sets
-from calico_rkt.plugin.attest.oracle import PASSING, Right, Wanted, opening_of, right
-from calico_rkt.plugin.attest.outcome import Attestation, Difference
-from calico_rkt.plugin.attest.packet import Packet
-from calico_rkt.plugin.attest.probes import Hints, packets
+from calico_rkt.plugin.attest.oracle import Wanted
+from calico_rkt.plugin.attest.outcome import Attestation
+from calico_rkt.plugin.attest.probes import Hints
 from calico_rkt.plugin.attest.reading import OURS, Seen
-from calico_rkt.plugin.attest.ruleset import Chain, KernelRule, Table
-from calico_rkt.plugin.attest.walk import End, Fate, fates
+from calico_rkt.plugin.attest.ruleset import KernelRule, Table
+from calico_rkt.plugin.attest.walk import ORDER
 from calico_rkt.plugin.link.groups import group_of
 
-_MOST = 40
-"""Suspicions for which a witness is looked for."""
-_MOST_TRIED = 100_000
-"""Packets after which none is looked for any more: half a minute."""
+_TRACKED = -200
+"""The priority at which connection tracking looks at packets: before it no rule knows what they are."""
 _NETWORK_CHAINS = ("out", "in", "host")
-
-
-@dataclass
-class Suspicion:
-    """Something of the kernel that is not as it should be; compared: where it is a network's chain that was read."""
-
-    what: str
-    hints: Hints = field(default_factory=Hints)
-    compared: Compared | None = None
-    network: str = ""
 
 
 def judge(seen: Seen, wanted: Wanted) -> Attestation:
@@ -52,17 +41,20 @@ def judge(seen: Seen, wanted: Wanted) -> Attestation:
     own = {e.ifname: group_of(e.network_id) for e in wanted.endpoints}  # whose host end is in another one: host.py
     table = replace(place or Table(OURS, {}, {}), groups={**seen.groups, **own})
     in_force = Table(OURS, {}, {}) if seen.dormant else table
-    court = _Court(in_force, wanted)
+    wanted = replace(wanted, unmarked=wanted.unmarked and not marks(seen.rules))
+    court = Court(in_force, wanted)
     if wanted.endpoints and (place is None or in_force is not table):
         words = "is not in the kernel" if place is None else "is dormant: no hook calls it"
-        suspicions: Sequence[Suspicion] = [Suspicion(f"the nftables table inet calico_rkt {words}")]
+        suspicions: Sequence[Suspicion] = [Suspicion(f"the nftables table inet calico_rkt {words}", "", by_itself=True)]
     elif place is None:
         suspicions = []
     else:
         suspicions = list(_suspicions(table, wanted))
-    for suspicion in suspicions:
-        court.try_(suspicion)
-    if not suspicions:
+        if seen.unsaid:  # what is listed is not all that there is: a comparison would be of something else
+            suspicions = [replace(s, by_itself=True) for s in suspicions]
+    if suspicions:
+        court.try_each(suspicions)
+    else:
         court.try_all()
     open_ += court.open
     open_ += [f"{words}: what it says more can't be read" for words in seen.unsaid.values()]
@@ -72,6 +64,7 @@ def judge(seen: Seen, wanted: Wanted) -> Attestation:
         (*open_, *others.open),
         _settled(wanted),
         len(wanted.networks),
+        tuple(court.alike),
         court.tried,
     )
 
@@ -88,7 +81,7 @@ def _suspicions(table: Table, wanted: Wanted) -> Iterator[Suspicion]:
         for element in wrong.elements[:20]:
             hints.of_element(element)
         _read_by(table, wrong.name, hints)
-        yield Suspicion(wrong.words, hints)
+        yield Suspicion(wrong.words, wrong.name, hints, by_itself=wrong.odd)
     yield from _networks(table, wanted)
 
 
@@ -104,12 +97,13 @@ def _guards(table: Table) -> Iterator[Suspicion]:
     for name, guard in GUARDS.items():
         chain = table.chains.get(name)
         if chain is None:
-            yield Suspicion(f"chain {name} is not there")
+            yield Suspicion(f"chain {name} is not there", name)
             continue
         have = (chain.kind, chain.hook, chain.priority, chain.policy)
         want = (guard.kind, guard.hook, guard.priority, "accept" if guard.hook else "")
         if have != want:
-            yield Suspicion(f"chain {name} has {_hook_words(*have)}, not {_hook_words(*want)}")
+            words = f"chain {name} has {_hook_words(*have)}, not {_hook_words(*want)}"
+            yield Suspicion(words, name, by_itself=have[:3] != want[:3])
         rules = [r for r in chain.rules if r.decides]
         yield from _rules_apart(name, [" ".join(r.words) for r in rules], guard.rules, rules)
     for chain in table.base_chains():
@@ -117,7 +111,8 @@ def _guards(table: Table) -> Iterator[Suspicion]:
             hints = Hints()
             for rule in chain.rules:
                 hints.of_kernel_rule(rule, table.sets)
-            yield Suspicion(f"chain {chain.name} is none of ours, and hook {chain.hook} calls it", hints)
+            words = f"chain {chain.name} is none of ours, and hook {chain.hook} calls it"
+            yield Suspicion(words, chain.name, hints, by_itself=chain.hook not in ORDER or chain.priority <= _TRACKED)
 
 
 def _hook_words(kind: str, hook: str, priority: int, policy: str) -> str:
@@ -136,9 +131,8 @@ def _rules_apart(
         gone = "; ".join(f"`{words}`" for words in want[a:b])
         come = "; ".join(f"`{words}`" for words in have[c:d])
         words = f"{come} should not be there" if not gone else f"{gone} should be there"
-        yield Suspicion(
-            f"chain {name}, rule {_number(rules, c)}: {f'{come} should be {gone}' if gone and come else words}", hints
-        )
+        words = f"chain {name}, rule {_number(rules, c)}: {f'{come} should be {gone}' if gone and come else words}"
+        yield Suspicion(words, name, hints)
 
 
 def _number(rules: Sequence[KernelRule], at: int) -> int:
@@ -155,11 +149,13 @@ def _networks(table: Table, wanted: Wanted) -> Iterator[Suspicion]:
         for kind, rules in (("out", network.egress), ("in", network.ingress)):
             name = f"{kind}-{network_id}"
             if name not in table.chains:
-                yield Suspicion(f"chain {name} is not there", Hints(networks={network_id: None}), network=network_id)
+                hints = Hints(networks={network_id: None})
+                yield Suspicion(f"chain {name} is not there", name, hints, network=network_id)
                 continue
             found = compared(table.chains[name], rules, table.sets)
             if not found.equal:
-                yield Suspicion(_chain_words(name, found), _hints_of(found, network_id, table), found, network_id)
+                hints = _hints_of(found, network_id, table)
+                yield Suspicion(_chain_words(name, found), name, hints, found, network_id)
         yield from _to_host(table, network_id, network.endpoint_to_host.value)
 
 
@@ -167,7 +163,7 @@ def _to_host(table: Table, network_id: str, verdict: str) -> Iterator[Suspicion]
     name = f"host-{network_id}"
     hints = Hints(networks={network_id: None})
     if name not in table.chains:
-        yield Suspicion(f"chain {name} is not there", hints, network=network_id)
+        yield Suspicion(f"chain {name} is not there", name, hints, network=network_id)
         return
     rules = [r for r in table.chains[name].rules if r.decides]
     have = "; ".join(" ".join(r.words) for r in rules)
@@ -175,7 +171,7 @@ def _to_host(table: Table, network_id: str, verdict: str) -> Iterator[Suspicion]
         for rule in rules:
             hints.of_kernel_rule(rule, table.sets)
         words = f"chain {name} says `{have or 'nothing'}`, and endpoint_to_host is {verdict}"
-        yield Suspicion(words, hints, network=network_id)
+        yield Suspicion(words, name, hints, network=network_id)
 
 
 def _chain_words(name: str, found: Compared) -> str:
@@ -207,87 +203,3 @@ def _hints_of(found: Compared, network_id: str, table: Table) -> Hints:
     for reviewed in found.lacking:
         hints.of_rule(reviewed)
     return hints
-
-
-class _Court:
-    """Leads packets through both, and keeps what came of it."""
-
-    def __init__(self, table: Table, wanted: Wanted) -> None:
-        self.table, self.wanted = table, wanted
-        self.differences: list[Difference] = []
-        self.open: list[str] = []
-        self.tried = self._looked_for = 0
-
-    def try_(self, suspicion: Suspicion) -> None:
-        """Look for a packet that shows it; else it is shown in its chain alone, or stays open."""
-        self._looked_for += 1
-        unknown = None
-        look = self._looked_for <= _MOST and self.tried < _MOST_TRIED
-        for packet in packets(self.wanted, suspicion.hints) if look else ():
-            verdict = self._both(packet)
-            if verdict is None:
-                continue
-            fate, should = verdict
-            if fate is None:
-                unknown = unknown or packet
-            elif fate.end is not should.end:
-                self.differences.append(shown(suspicion.what, packet, fate, should))
-                return
-        found = suspicion.compared
-        if found is not None and found.packet is not None:
-            self.differences.append(_in_its_chain(suspicion, found))
-        elif unknown is not None:
-            self.open.append(f"{suspicion.what}: what it asks of a packet is not known here, such as of {unknown}")
-        else:
-            self.open.append(
-                f"{suspicion.what}: no packet was found that fares differently, and not every one was tried"
-            )
-
-    def try_all(self) -> None:
-        """Where nothing is suspected, some packets of every kind all the same: who proves may be wrong, too."""
-        for packet in packets(self.wanted, Hints()):
-            verdict = self._both(packet)
-            if verdict is not None and (verdict[0] is None or verdict[0].end is not verdict[1].end):
-                fate, should = verdict
-                if fate is not None:
-                    self.differences.append(shown("a packet fares otherwise than its rules say", packet, fate, should))
-                    return
-
-    def _both(self, packet: Packet) -> tuple[Fate | None, Right] | None:
-        """The packet's one fate in the kernel (None: not known) and the right one; None where there is none."""
-        should = right(self.wanted, packet)
-        if should is None:
-            return None
-        before = opening_of(self.wanted, packet)
-        if before is not None and any(f.end is not End.THROUGH for f in fates(self.table, before)):
-            return None  # there is no such flow
-        self.tried += 1
-        found = fates(self.table, packet)
-        sure = len({f.end for f in found}) == 1 and found[0].end is not End.UNKNOWN
-        return (found[0] if sure else None), should
-
-
-def shown(what: str, packet: Packet, fate: Fate, should: Right) -> Difference:
-    """A difference with its witness."""
-    passes = fate.end in PASSING
-    rule = "; ".join(map(str, _named(fate.handed_on))) if passes else str(fate.where or "")
-    return Difference(what, fate.end.value, should.words, packet, None, rule, should.span)
-
-
-def _named(rules: Iterable[KernelRule]) -> list[KernelRule | Chain]:
-    """Of the rules that handed a packet on those of networks, else all: a guard that knows it is no news."""
-    found = list(rules)
-    return [r for r in found if r.chain.startswith(("out-", "in-", "host-"))] or list(found)
-
-
-def _in_its_chain(suspicion: Suspicion, found: Compared) -> Difference:
-    words = {True: "passes this chain", False: "is dropped in this chain"}
-    return Difference(
-        suspicion.what,
-        words[found.kernel_allows],
-        words[not found.kernel_allows],
-        None,
-        found.packet,
-        str(found.rule) if found.rule is not None else "the end of the chain",
-        found.reviewed.span if found.reviewed is not None else None,
-    )

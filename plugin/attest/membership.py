@@ -23,11 +23,13 @@ class Wrong:
     words: str
     elements: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+    odd: bool = False
+    """Whether it is of another kind, so that its elements may come and go by themselves."""
 
 
 def wrong_sets(table: Table, wanted: Wanted) -> Iterator[Wrong]:
     """Each set and map that is not what the records say."""
-    need, may = _elements(wanted, settled=True), _elements(wanted, settled=False)
+    need, may = wanted_elements(wanted)
     for name in sorted({*need, *SETS, *(n for n in table.sets if n in may or _is_members(n))}):
         found = table.sets.get(name)
         should = need.get(name, {})
@@ -37,7 +39,7 @@ def wrong_sets(table: Table, wanted: Wanted) -> Iterator[Wrong]:
             continue
         odd = _odd(found)
         if odd:
-            yield Wrong(name, f"{_kind(name)} {name} {odd}", tuple(should), _networks(name))
+            yield Wrong(name, f"{_kind(name)} {name} {odd}", tuple(should), _networks(name), odd=True)
         allowed = may.get(name, {})
         lacks = tuple(k for k, v in should.items() if found.elements.get(k) != v)
         extra = tuple(k for k, v in found.elements.items() if should.get(k) != v and allowed.get(k) != v)
@@ -52,9 +54,18 @@ def wrong_sets(table: Table, wanted: Wanted) -> Iterator[Wrong]:
             yield Wrong(name, words, extra, about)
 
 
-def _elements(wanted: Wanted, *, settled: bool) -> dict[str, dict[str, str]]:
-    """By set, each key with what it leads to; settled: of endpoints that have to be there, else of all others."""
-    found: dict[str, dict[str, str]] = {}
+Elements = dict[str, dict[str, str]]
+"""By set, each key with what it leads to."""
+
+
+def wanted_elements(wanted: Wanted) -> tuple[Elements, Elements]:
+    """What has to be there, and what may be, since an ADD or DEL works on it."""
+    return _elements(wanted, settled=True), _elements(wanted, settled=False)
+
+
+def _elements(wanted: Wanted, *, settled: bool) -> Elements:
+    """settled: of endpoints that have to be there, else of all others."""
+    found: Elements = {}
     for endpoint in wanted.endpoints:
         if endpoint.settled is settled:
             for name, key, to in _of(endpoint):

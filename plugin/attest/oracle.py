@@ -6,20 +6,26 @@ docs/semantics.md and docs/security.md, said as a program: nothing of the kernel
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.diagnostics import Span
+from calico_rkt.compiler.ir.evaluate import Packet as Opening
 from calico_rkt.compiler.ir.evaluate import evaluate
-from calico_rkt.compiler.ir.model import ICMPV6, UDP, Network, Rule, ToHost
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, UDP, Icmp, Network, Rule, ToHost
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.walk import End
 
+_LINK_S_GROUPS = ip_network("ff02::/16")
 PASSING = (End.THROUGH, End.TRANSLATED)
 _TO_HOST_ALWAYS = frozenset({130, 131, 132, 133, 135, 136})
 """ICMPv6 without which IPv6 does not work between a container and its host."""
+_FROM_LINK_LOCAL = frozenset({130, 131, 132, 136, 143})
+"""Of it what comes from an address of the link alone, or from none yet."""
+_ASKED = {(ICMP, 0): Icmp(8, 0), (ICMPV6, 129): Icmp(128, 0)}
+"""What an answer of ICMP was asked by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,21 @@ class Known:
 class Wanted:
     """What has to be so: networks by id as they are reviewed, endpoints as recorded, ranges that networks have here.
 
-    uplink: the interface by which the host reaches the outside; host: its own address there, by family.
+    uplink: the interface by which the host reaches the outside; host: its own address there, by family. others: further
+    interfaces that are none of endpoints; locals: all addresses of the host. By family: whether addresses of ranges
+    that nobody has lead nowhere (guarded), and all others have a route (way_out). unmarked: whether nothing on this
+    host gives packets a mark on their way.
     """
 
     networks: Mapping[str, Network]
     endpoints: Sequence[Known]
     ranges: Sequence[Net] = field(default_factory=tuple)
     uplink: str = "uplink"
+    others: Sequence[str] = ()
+    locals: Sequence[Address] = ()
+    guarded: frozenset[int] = frozenset({4, 6})
+    way_out: frozenset[int] = frozenset({4, 6})
+    unmarked: bool = True
     host: Mapping[int, Address] = field(
         default_factory=lambda: {4: ip_address("192.0.2.1"), 6: ip_address("2001:db8::1")}
     )
@@ -104,6 +118,8 @@ def right(wanted: Wanted, packet: Packet) -> Right | None:
         opened = right(wanted, before)
         if opened is None or opened.end is not End.THROUGH:
             return None  # there is no such flow, or its ends are called otherwise behind the host
+    if packet.kind is Kind.LATER:
+        return Right(End.THROUGH, "it goes on in a flow that was allowed")
     if packet.kind is Kind.REPLY:
         return Right(End.THROUGH, "it answers a flow that was allowed")
     if packet.kind is Kind.ERROR:
@@ -114,13 +130,18 @@ def right(wanted: Wanted, packet: Packet) -> Right | None:
 
 def opening_of(wanted: Wanted, packet: Packet) -> Packet | None:
     """The packet that began the flow of a reply, or of one that an error is about (UDP to port 53); None of others."""
+    if packet.kind is Kind.LATER:
+        return replace(packet, kind=Kind.NEW)
     if packet.flow is None:
         return None
     first, last = packet.flow
     ends = [wanted.by_address[a].ifname if a in wanted.by_address else _way(wanted, a) for a in (first, last)]
     if packet.kind is Kind.REPLY:
-        return Packet(Kind.NEW, first, last, packet.protocol, ends[0], ends[1], packet.dport, packet.sport)
-    return Packet(Kind.NEW, first, last, UDP, ends[0], ends[1], 49152, 53)
+        asked = _ASKED.get((packet.protocol, packet.icmp.type)) if packet.icmp is not None else None
+        opened = Packet(Kind.NEW, first, last, packet.protocol, ends[0], ends[1], packet.dport, packet.sport, asked)
+    else:
+        opened = Packet(Kind.NEW, first, last, UDP, ends[0], ends[1], 49152, 53)
+    return replace(opened, mark=packet.mark if opened.iif else None)
 
 
 def _way(wanted: Wanted, address: Address) -> str:
@@ -133,7 +154,11 @@ def _spoofed(wanted: Wanted, packet: Packet) -> str:
         return ""
     sender = wanted.by_ifname.get(packet.iif)
     if sender is not None:
-        return "" if packet.source in sender.addresses else "its source is no address of the endpoint"
+        return (
+            ""
+            if packet.source in sender.addresses or _of_the_link(packet)
+            else "its source is no address of the endpoint"
+        )
     if packet.source in wanted.by_address:
         return "its source is an endpoint's address, and it came by another interface"
     if wanted.in_range(packet.source) and not packet.routed:
@@ -141,9 +166,23 @@ def _spoofed(wanted: Wanted, packet: Packet) -> str:
     return ""
 
 
-def _judged(wanted: Wanted, packet: Packet, sender: Known | None, receiver: Known | None) -> Right | None:
+def opening_packet(wanted: Wanted, packet: Packet) -> Opening:
+    """The packet as rules of networks see it."""
     ends = (wanted.by_address.get(packet.source), wanted.by_address.get(packet.destination))
-    opening = packet.opening(*({e.network_id: ""} if e is not None else None for e in ends))
+    return packet.opening(*({e.network_id: ""} if e is not None else None for e in ends))
+
+
+def _of_the_link(packet: Packet) -> bool:
+    """Whether it is IPv6's own about neighbours and listeners, from an address of the link, or from none yet."""
+    to = packet.destination
+    if packet.version != 6 or packet.protocol != ICMPV6 or packet.icmp is None:
+        return False
+    from_link = packet.source.is_link_local or packet.source.is_unspecified
+    return from_link and packet.icmp.type in _FROM_LINK_LOCAL and (to.is_link_local or to in _LINK_S_GROUPS)
+
+
+def _judged(wanted: Wanted, packet: Packet, sender: Known | None, receiver: Known | None) -> Right | None:
+    opening = opening_packet(wanted, packet)
     if sender is not None and not packet.oif and packet.protocol == ICMPV6:
         kind = packet.icmp.type if packet.icmp is not None else -1
         if kind in _TO_HOST_ALWAYS:

@@ -46,6 +46,8 @@ class Attestation:
     open: tuple[str, ...] = ()
     endpoints: int = 0
     networks: int = 0
+    alike: tuple[str, ...] = ()
+    """What is not as it should be, and changes no packet's way: this was proven."""
     tried: int = field(default=0, compare=False)
     """Packets that went through the kernel's rules and the reviewed ones on the way."""
 

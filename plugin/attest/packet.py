@@ -17,6 +17,7 @@ class Kind(Enum):
 
     NEW = "opens a flow"
     REPLY = "answers a flow"
+    LATER = "goes on in a flow that was answered"
     ERROR = "is an error about a flow"
     INVALID = "belongs to no flow"
 
@@ -26,8 +27,8 @@ class Packet:
     """iif and oif are interfaces, empty for the host itself.
 
     flow: source and destination of the packet that began the flow, where this one is not it.
-    routed: whether the host has a route back to the source. groups: the device groups of iif and oif, None where that
-    is not known.
+    routed: whether the host has a route back to the source. mark: None where it is not known. groups: the device groups
+    of iif and oif, None where that is not known.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Packet:
     icmp: Icmp | None = None
     flow: tuple[Address, Address] | None = None
     routed: bool = True
+    mark: int | None = None
     groups: tuple[int | None, int | None] = (None, None)
 
     @property

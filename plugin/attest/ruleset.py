@@ -11,6 +11,9 @@ from calico_rkt.compiler.targets.nftables.json_words import Statement, rule_word
 from calico_rkt.plugin.attest.shapes import check_element, check_pair, check_statement
 from calico_rkt.plugin.attest.verdict_maps import VerdictMap, verdict_map
 
+REVIEWED = "reviewed"
+"""A part of a rule that nft does not know: a condition of a reviewed one, with the fields that it asks for, and whether
+a packet fits."""
 NO_VERDICT = ("match", "counter", "log", "limit", "comment")
 """Parts of a rule that let the packet go on as it is."""
 _MOST_WORDS = 60

@@ -13,13 +13,13 @@ from typing import Any
 from calico_rkt.plugin.attest import conditions
 from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Kind, Packet
-from calico_rkt.plugin.attest.ruleset import Chain, KernelRule, Table, map_element
+from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Table, map_element
 
 _DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
 _MOST = 20_000
 """Ways that one packet may take through a table; beyond, it is not known."""
-_ORDER = {"prerouting": 0, "forward": 1, "input": 1, "output": 1, "postrouting": 2}
-_NO_VERDICT = ("counter", "log", "comment", "limit", "quota")
+ORDER = {"prerouting": 0, "forward": 1, "input": 1, "output": 1, "postrouting": 2}
+_NO_VERDICT = ("counter", "log", "comment")
 
 
 class End(Enum):
@@ -64,7 +64,7 @@ def fates(table: Table, packet: Packet) -> tuple[Fate, ...]:
     hooks = hooks_of(packet)
     packet = replace(packet, groups=(table.groups.get(packet.iif), table.groups.get(packet.oif)))
     asked = (c for c in table.base_chains() if c.hook in hooks and (c.kind != "nat" or packet.kind is Kind.NEW))
-    chains = sorted(asked, key=lambda c: (_ORDER[c.hook], c.priority))
+    chains = sorted(asked, key=lambda c: (ORDER[c.hook], c.priority))
     found: dict[End, Fate] = {}
     passing: list[Fate] = [Fate(End.THROUGH)]
     handed_on: list[KernelRule] = []
@@ -134,7 +134,11 @@ def _rule(
                 return
             if held is None:
                 yield from _not_known(way, rule)
-        elif kind == "limit":
+        elif kind == REVIEWED:
+            if not (isinstance(packet, Packet) and value[1](packet)):
+                yield "on", None
+                return
+        elif kind in ("limit", "quota"):
             yield from _not_known(way, rule)
         elif kind == "vmap":
             for verdict in _looked_up(value, rule, table, packet, hook):

@@ -22,7 +22,7 @@ from calico_rkt.compiler.review.wording import packet_values, place
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.git import Git
-from calico_rkt.plugin.attest.host import all_lost, unrecorded, way_out
+from calico_rkt.plugin.attest.host import all_lost, surroundings, unrecorded, way_out
 from calico_rkt.plugin.attest.judge import judge
 from calico_rkt.plugin.attest.legacy import legacy_rules
 from calico_rkt.plugin.attest.links import beside
@@ -184,6 +184,7 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
         host={**reviewed.host, **host},
     )
     around = (*legacy_rules(), *beside({e.host_ifname for e in endpoints}, uplink)) if endpoints else ()
+    wanted = dataclasses.replace(surroundings(wanted), unmarked=not around)
     lacking = () if there or not unrecorded() else ("host ends of ours are up, and no record says whose they are",)
     problems = host_ends.host_end_differences([e for e in endpoints if e.result])
     return wanted, read_kernel(), [(e.host_ifname, words) for e, words in problems], (*around, *lacking, *store.damaged)
@@ -218,6 +219,7 @@ def _text(found: Attestation, total: str, revision: str) -> str:
             f"  reviewed  {one.reviewed}{where}",
         ]
     lines += [f"not proven: {words}" for words in found.open]
+    lines += [f"alike: {words}: no packet fares differently by it" for words in found.alike]
     head = {
         EQUAL: "equal: the kernel enforces exactly this",
         DIFFERENT: "different: the kernel enforces something else",
@@ -241,6 +243,7 @@ def _values(found: Attestation, total: str, revision: str) -> dict[str, object]:
         "endpoints": found.endpoints,
         "differences": [_difference(d) for d in found.differences],
         "not_proven": list(found.open),
+        "alike": list(found.alike),
     }
 
 

@@ -121,19 +121,31 @@ DIFFERENT = [
     (f"nft add table {T} '{{ flags dormant; }}'", f"the nftables table {T} is dormant"),
 ]
 
-OPEN = [
-    # what only other rules hide: today no packet of these endpoints fares differently
+HIDDEN = [
+    # what other rules hide: no packet of these endpoints fares differently
     (f"nft delete element {T} m4-shut '{{ SHUT_4 }}'", "set m4-shut lacks"),
     (deleted("egress", 2), "chain egress, rule 2: `drop` should be there"),
     (deleted("foreign", 2), "chain foreign, rule 2: `iifname crk* drop` should be there"),
     (deleted("strays", 2), "chain strays, rule 2: `oifname crk* drop` should be there"),
     (f"nft add element {T} endpoints '{{ WEB1 . 7 }}'", "set endpoints has what no endpoint or range here has: crk"),
     (f"nft add element {T} from_network '{{ 7 : goto out-web }}'", "map from_network has"),
+    (deleted("ingress", 2), "chain ingress, rule 2: `drop` should be there"),
     (replaced("host-shut", 1, "accept"), "chain host-shut says `accept`, and endpoint_to_host is drop"),
     (f"nft flush chain {T} host-web", "chain host-web says `nothing`, and endpoint_to_host is accept"),
     (f"nft add element {T} all4 '{{ 10.65.0.77 }}'", "set all4 has"),
-    # what is asked of a packet is not known
+    (f"nft add chain {T} prerouting '{{ policy drop; }}'", "chain prerouting has type filter hook prerouting"),
+    (f"nft delete element {T} to_host '{{ SHUT }}'", "map to_host lacks"),
+    (moved("input", 2, "ct state invalid drop"), "chain input, rule 1: `ct state 1 drop` should not be there"),
+    (
+        replaced("egress", 2, "meta nfproto ipv4 return"),
+        "chain egress, rule 2: `meta nfproto ipv4 return` should be `drop`",
+    ),
+    # nothing here gives packets a mark
     (f"nft insert rule {T} in-shut meta mark 5 return", "chain in-shut, rule 1: `mark 5 return`"),
+    (f"nft insert rule {T} input meta mark 7 accept", "chain input, rule 1: `mark 7 accept` should not be there"),
+]
+OPEN = [
+    # what is asked of a packet is not known
     (f"nft insert rule {T} in-web ct zone 3 drop", "chain in-web, rule 1"),
     # what nft leaves out of its listing
     (
@@ -276,6 +288,17 @@ def test_what_can_not_be_decided_is_not_proven_and_says_why(world, edit, words):
         world.restore()
     assert (found.status, found.differences) == (3, ()), found
     assert any(words in line for line in found.open), found
+
+
+@pytest.mark.parametrize(("edit", "words"), HIDDEN)
+def test_an_edit_that_others_hide_is_equal_and_is_told(world, edit, words):
+    change(world, edit)
+    try:
+        found = world.attest()
+    finally:
+        world.restore()
+    assert (found.status, found.differences, found.open) == (0, (), ()), found
+    assert any(words in line for line in found.alike), found
 
 
 @pytest.mark.parametrize("edit", ALIKE)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import struct
 import time
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
-from calico_rkt.compiler.ir.model import UDP
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, UDP, Icmp
 from calico_rkt.plugin.attest.oracle import opening_of
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.walk import End
 from tests.clients.support.wire import frames
-from tests.clients.support.wire.packets import SYN, SYN_ACK, Sent
+from tests.clients.support.wire.packets import ACK, SYN, SYN_ACK, Sent
 from tests.clients.support.wire.taps import Taps
 from tests.kernel.support.attested import Attested
 from tests.patience import slowness
@@ -73,7 +74,8 @@ class Wire:
         self._holder.communicate()
 
     def sendable(self, packet: Packet) -> bool:
-        return packet.iif != packet.oif
+        known = {"", self.wanted.uplink, *self.world.ends}
+        return packet.iif != packet.oif and {packet.iif, packet.oif} <= known and not packet.source.is_unspecified
 
     def fates(self, packets: list[Packet]) -> list[End]:
         """What became of each: dropped, through, or through with another source. Those that would be taken for answers
@@ -108,6 +110,9 @@ class Wire:
             if before is not None:
                 self._put(before)
                 self._arrived({})
+            if packet.kind is Kind.LATER and before is not None:
+                self._put(answer_to(before))
+                self._arrived({})
         numbers = {self._put(p): p for p in packets}
         found = self._arrived(numbers)
         return [self._end(p, found.get(n)) for n, p in numbers.items()]
@@ -120,7 +125,7 @@ class Wire:
     def _put(self, packet: Packet) -> int:
         taps = self._taps
         place = packet.iif if packet.iif in self.world.ends else "outside" if packet.iif else "host"
-        flags = SYN_ACK if packet.kind is Kind.REPLY else SYN
+        flags = {Kind.REPLY: SYN_ACK, Kind.LATER: ACK}.get(packet.kind, SYN)
         icmp = (packet.icmp.type, packet.icmp.code or 0) if packet.icmp is not None else (0, 0)
         sent = Sent(
             place, packet.source, packet.destination, packet.protocol, (packet.sport, packet.dport), icmp, flags
@@ -151,6 +156,16 @@ class Wire:
                     found[number] = packet.source if bare else ip_address(data[at : at + size])
             time.sleep(0.002)
         return found
+
+
+def answer_to(opened: Packet) -> Packet:
+    """What its receiver answers."""
+    icmp = Icmp(0, 0) if opened.protocol == ICMP else Icmp(129, 0) if opened.protocol == ICMPV6 else None
+    ends = {"source": opened.destination, "destination": opened.source, "iif": opened.oif, "oif": opened.iif}
+    flow = opened.source, opened.destination
+    return replace(
+        opened, kind=Kind.REPLY, sport=opened.dport, dport=opened.sport, icmp=icmp, flow=flow, mark=None, **ends
+    )
 
 
 def _inverse(tuple_: tuple[object, ...]) -> tuple[object, ...]:

@@ -1,0 +1,162 @@
+"""A chain and a box of packets in; the parts of the box with what the chain does to each, out. Every packet is in one.
+
+What walk.py does for one packet this does for all at once. Chains of networks that are as they were reviewed are not
+gone into: both tables let the same packets through them, so one word stands for what they say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from calico_rkt.plugin.attest import conditions
+from calico_rkt.plugin.attest.regions import Box, Space, assumed
+from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Table
+from calico_rkt.plugin.attest.walk import End
+
+_DEEPEST = 16
+_PASSED = ("counter", "log", "comment")
+_ENDS = {"accept": End.THROUGH, "drop": End.DROP, "translate": End.TRANSLATED, "unknown": End.UNKNOWN}
+_VERDICTS = {"accept": "accept", "drop": "drop", "reject": "drop", "masquerade": "translate", "snat": "translate"}
+
+
+class TooManyError(Exception):
+    """More parts than can be gone through."""
+
+
+@dataclass
+class Ways:
+    """One of the two tables, and what is the same in both: chains by name, True or False where they say one thing only.
+
+    left: how many parts may still be looked at, over all that is compared.
+    """
+
+    name: str
+    table: Table
+    alike: Mapping[str, bool | None]
+    left: list[int]
+    space: Space = field(init=False)
+
+    def through(self, chain: Chain, box: Box) -> Iterator[tuple[End, Box]]:
+        """What a chain that a hook calls does."""
+        for verdict, part in self._run(chain, box, chain.hook, 0):
+            if verdict == "back":
+                yield (End.DROP if chain.policy == "drop" else End.THROUGH), part
+            else:
+                yield _ENDS[verdict], part
+
+    def _run(self, chain: Chain, box: Box, hook: str, depth: int) -> Iterator[tuple[str, Box]]:
+        here = [box]
+        for rule in chain.rules:
+            if not rule.decides:
+                continue
+            on: list[Box] = []
+            for one in here:
+                for verdict, part in self._rule(rule, one, hook, depth):
+                    if verdict == "on":
+                        on.append(part)
+                    else:
+                        yield verdict, part
+            here = on
+            self.left[0] -= len(here)
+            if self.left[0] < 0:
+                raise TooManyError
+            if not here:
+                return
+        for one in here:
+            yield "back", one
+
+    def _rule(self, rule: KernelRule, box: Box, hook: str, depth: int) -> Iterator[tuple[str, Box]]:
+        here = [box]
+        for statement in rule.statements:
+            ((kind, value),) = statement.items()
+            if kind in _PASSED:
+                continue
+            if kind in ("match", "limit", "quota", REVIEWED):
+                fitting: list[Box] = []
+                for one in here:
+                    for held, part in self._asked(kind, value, rule, hook, one):
+                        if held:
+                            fitting.append(part)
+                        else:
+                            yield "on", part
+                here = fitting
+                continue
+            for one in here:
+                if kind == "vmap":
+                    for verdict, part in self._looked_up(value, hook, one):
+                        yield from self._verdict(verdict, part, hook, depth)
+                else:
+                    words = f"{kind} {value['target']}" if kind in ("jump", "goto") else kind
+                    yield from self._verdict(words, one, hook, depth)
+            return
+        for one in here:
+            yield "on", one
+
+    def _asked(self, kind: str, value: Any, rule: KernelRule, hook: str, box: Box) -> Iterator[tuple[bool, Box]]:  # noqa: ANN401
+        if kind == "match":
+            yield from self.space.split(self.name, value, hook, box)
+        elif kind == REVIEWED:
+            words = f"{self.name}|{rule.chain}|{rule.number}|{id(value)}"
+            yield from self.space.split_by(words, value[0], value[1], box, words)
+        else:
+            yield from assumed(box, f"{self.name}|{rule.chain}|{rule.number}|{kind}")
+
+    def _looked_up(self, value: Mapping[str, Any], hook: str, box: Box) -> Iterator[tuple[str, Box]]:
+        """The verdict of a map by name, one after the other of those that it has."""
+        data = value["data"]
+        if not isinstance(data, str) or data.removeprefix("@") not in self.table.sets:
+            yield "unknown", box
+            return
+        known, key = self.table.sets[data.removeprefix("@")].elements, value["key"]
+        here = [box]
+        for verdict in dict.fromkeys(known.values()):
+            left: list[Box] = []
+            words = f"{self.name}|{data}|{json.dumps(key, sort_keys=True)}|{verdict}"
+            for one in here:
+                parts = self.space.split_by(
+                    words,
+                    self.space.fields(key, hook),
+                    lambda p, verdict=verdict: _leads(known, key, p, hook, verdict),  # type: ignore[misc]
+                    one,
+                    words,
+                )
+                for held, part in parts:
+                    if held:
+                        yield verdict, part
+                    else:
+                        left.append(part)
+            here = left
+        for one in here:
+            yield "continue", one
+
+    def _verdict(self, words: str, box: Box, hook: str, depth: int) -> Iterator[tuple[str, Box]]:
+        kind, _, target = words.partition(" ")
+        if kind in _VERDICTS:
+            yield _VERDICTS[kind], box
+        elif kind == "return":
+            yield "back", box
+        elif kind == "continue":
+            yield "on", box
+        elif kind in ("jump", "goto") and target in self.table.chains and depth < _DEEPEST:
+            back = "on" if kind == "jump" else "back"
+            for verdict, part in self._called(target, box, hook, depth + 1):
+                yield (back if verdict == "back" else verdict), part
+        else:
+            yield "unknown", box
+
+    def _called(self, name: str, box: Box, hook: str, depth: int) -> Iterator[tuple[str, Box]]:
+        if name not in self.alike:
+            yield from self._run(self.table.chains[name], box, hook, depth)
+            return
+        allows = self.alike[name]
+        answers = assumed(box, f"chain {name}") if allows is None else [(allows, box)]
+        for allowed, part in answers:
+            yield ("back" if allowed else "drop"), part
+
+
+def _leads(known: Mapping[str, str], key: Any, packet: Any, hook: str, verdict: str) -> bool | None:  # noqa: ANN401
+    words = conditions.key_words(key, packet, hook)
+    return None if words is None else known.get(words) == verdict

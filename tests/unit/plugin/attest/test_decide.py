@@ -1,0 +1,170 @@
+"""Tables that differ from what was reviewed: all packets at once, so that one fares differently, or none does."""
+
+import json
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.targets.nftables.json_words import rule_words
+from calico_rkt.compiler.workspace.folder import open_folder
+from calico_rkt.plugin.attest.decide import decide
+from calico_rkt.plugin.attest.guards import GUARDS
+from calico_rkt.plugin.attest.oracle import Known, Wanted, right
+from calico_rkt.plugin.attest.packet import Kind, Packet
+from calico_rkt.plugin.attest.reading import OURS
+from calico_rkt.plugin.attest.reviewed import reviewed_table, statements
+from calico_rkt.plugin.attest.ruleset import KernelRule, Table
+from calico_rkt.plugin.attest.walk import End, fates
+from tests.kernel.support.attested import OVERRIDES, RANGES
+
+NAMES = [f"crk{n:012}" for n in (1, 2, 3, 4)]
+FAR = ip_address("203.0.113.9")
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("net.d")
+    (folder / "profiles").mkdir()
+    for name, text in OVERRIDES.items():
+        ipam = {"type": "host-local", "ranges": [[{"subnet": str(r)}] for r in RANGES]}
+        (folder / f"{name}.conf").write_text(
+            json.dumps({"cniVersion": "1.0.0", "name": name, "type": "calico", "ipam": ipam})
+        )
+        (folder / "profiles" / f"{name}.yaml").write_text(text)
+    networks = {n.id: n for n in build_world(open_folder(folder, {})).networks.values()}
+    endpoints = [
+        Known(f"c{n}", i, NAMES[n], (ip_address(f"10.65.0.{n + 1}"), ip_address(f"fd65::{n + 1}")), ip_masq=i == "api")
+        for n, i in enumerate(("web", "web", "api", "shut"))
+    ]
+    return Wanted(networks, tuple(endpoints), RANGES, "up0")
+
+
+def whole(wanted):
+    """The table as it should be."""
+    return reviewed_table(Table(OURS, {}, {}), wanted)
+
+
+def edited(table, chain, change):
+    rules = change(list(table.chains[chain].rules))
+    rules = tuple(replace(rule, number=n) for n, rule in enumerate(rules, 1))
+    return replace(table, chains={**table.chains, chain: replace(table.chains[chain], rules=rules)})
+
+
+def inserted(chain, at, words):
+    rule = KernelRule(OURS, chain, 0, tuple(statements(words.split())))
+    return chain, lambda table: edited(table, chain, lambda rules: [*rules[: at - 1], rule, *rules[at - 1 :]])
+
+
+def deleted(chain, at):
+    return chain, lambda table: edited(table, chain, lambda rules: [*rules[: at - 1], *rules[at:]])
+
+
+def moved(chain, at, to):
+    def change(rules):
+        rules.insert(to - 1, rules.pop(at - 1))
+        return rules
+
+    return chain, lambda table: edited(table, chain, change)
+
+
+def policy(chain):
+    return chain, lambda t: replace(t, chains={**t.chains, chain: replace(t.chains[chain], policy="drop")})
+
+
+def element(name, key, to=None):
+    def change(table):
+        found = {k: v for k, v in table.sets[name].elements.items() if k != key}
+        more = {} if to is None else {key: to}
+        return replace(table, sets={**table.sets, name: replace(table.sets[name], elements={**found, **more})})
+
+    return name, change
+
+
+def decided(wanted, edit):
+    about, change = edit
+    chains = [f"{kind}-{i}" for i in wanted.networks for kind in ("out", "in")]
+    table = change(whole(wanted))
+    return decide(table, wanted, [c for c in chains if c != about], {about}), table
+
+
+HARMLESS = {
+    "the end of egress, whom everybody misses": deleted("egress", 2),
+    "a mark that nobody gives": inserted("input", 2, "meta mark 7 accept"),
+    "a mark that nobody gives, for one network": inserted("in-shut", 1, "meta mark 7 return"),
+    "a policy that no packet comes to": policy("prerouting"),
+    "a verdict that nothing gets to": element("to_host", NAMES[3]),
+    "an order that changes nothing": moved("input", 2, 3),
+    "an end that another rule is": deleted("host-shut", 1),
+    "an address that nobody has": element("all4", "10.65.0.77", ""),
+    "a rule behind one that drops all": inserted("in-shut", 2, "tcp dport 80 return"),
+    "an interface's rule for addresses that it has not": inserted(
+        "forward", 1, f"iifname {NAMES[0]} ip saddr 10.65.0.2 drop"
+    ),
+    "what only answers have, for new ones": inserted("forward", 1, f"iifname {NAMES[3]} ct state 2 drop"),
+}
+HARMFUL = {
+    "answers of one container": (inserted("forward", 1, f"ct state 2 iifname {NAMES[0]} drop"), Kind.REPLY, False),
+    "what goes on, of a flow that was answered": (
+        inserted("known", 1, f"iifname {NAMES[1]} oifname up0 tcp dport 81 drop"), Kind.LATER, False,
+    ),
+    "errors about another's flow": (deleted("known", 8), Kind.ERROR, True),
+    "what belongs to no flow": (deleted("forward", 2), Kind.INVALID, True),
+    "jumps in another order": (moved("forward", 4, 1), None, None),
+    "a port of a forwarded flow": (inserted("forward", 1, "tcp dport 4711 drop"), Kind.NEW, False),
+    "the host's own": (inserted("input", 1, "udp dport 53 drop"), Kind.NEW, False),
+    "neighbours": (deleted("input", 4), Kind.NEW, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edit", HARMLESS.values(), ids=HARMLESS)
+def test_what_changes_no_packet_s_way_is_proven_to_change_none(wanted, edit):
+    found, _ = decided(wanted, edit)
+    assert (found.packet, found.open) == (None, [])
+
+
+@pytest.mark.parametrize(("edit", "kind", "passes"), HARMFUL.values(), ids=HARMFUL)
+def test_what_changes_one_is_shown_by_a_packet_that_fares_differently(wanted, edit, kind, passes):
+    found, table = decided(wanted, edit)
+    assert found.packet is not None, found.open
+    assert kind in (None, found.packet.kind)
+    assert passes in (None, found.kernel is not End.DROP)
+    assert [f.end for f in fates(table, found.packet)] == [found.kernel]
+    should = right(wanted, found.packet)
+    assert should is not None
+    assert should.end is not found.kernel
+
+
+def test_a_mark_that_something_on_the_host_may_give_is_not_decided(wanted):
+    found, _ = decided(replace(wanted, unmarked=False), inserted("input", 2, "meta mark 7 accept"))
+    assert found.packet is None
+    assert found.open
+
+
+def test_an_interface_that_the_host_has_not_is_said_to_be_that(wanted):
+    edit = inserted("forward", 1, "iifname eth7 drop")
+    found, _ = decided(wanted, edit)
+    assert (found.packet, found.open) == (
+        None,
+        ["only packets of an interface that this host has not would fare differently"],
+    )
+    assert decided(replace(wanted, others=("eth7",)), edit)[0].packet.iif == "eth7"
+
+
+def test_without_a_route_that_leads_nowhere_nothing_is_said_of_addresses_that_nobody_has(wanted):
+    edit = element("all4", "10.65.0.77", "")
+    assert decided(replace(wanted, guarded=frozenset()), edit)[0].packet is not None
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_guards_are_read_from_their_words_as_nft_says_them(name):
+    for line in GUARDS[name].rules:
+        assert " ".join(rule_words(statements(line.split()))) == line
+
+
+def test_a_rule_that_ends_by_what_was_counted_may_hold_or_not(wanted):
+    quota = KernelRule(OURS, "forward", 1, ({"quota": {"val": 10, "val_unit": "mbytes"}}, {"drop": None}))
+    table = edited(whole(wanted), "forward", lambda rules: [quota, *rules])
+    packet = Packet(Kind.NEW, ip_address("10.65.0.1"), FAR, 6, NAMES[0], "up0", 49152, 80)
+    assert {f.end for f in fates(table, packet)} == {End.DROP, End.THROUGH}
