@@ -198,10 +198,7 @@ class _Comparison:
     def _is_possible(self, space: Space, one: _Alive, to_itself: bool) -> bool:
         """Whether any packet can be there, by whatever interface: one of a flow that is denied can't."""
         some = islice(_packets(space, one.box, to_itself), _MOST_OF_ONE)
-        for number, packet in enumerate(some, 1):
-            if number == _MOST_OF_ONE or self._may_be(one.box, packet):
-                return True
-        return False
+        return any(n == _MOST_OF_ONE or self._may_be(one.box, packet) for n, packet in enumerate(some, 1))
 
     def _may_be(self, box: Box, packet: Packet) -> bool:
         """Whether what was assumed of networks' chains holds, and a flow that it is of would be allowed."""
