@@ -14,7 +14,7 @@ from itertools import islice, product
 
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.evaluate import evaluate
-from calico_rkt.compiler.ir.model import Action, Rule
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, Action, Rule
 from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.packets.compare import told_apart
 from calico_rkt.plugin.attest.oracle import Wanted, opening_of, opening_packet, right
@@ -27,7 +27,7 @@ from calico_rkt.plugin.attest.values import values_of
 from calico_rkt.plugin.attest.walk import ORDER, End, fates
 from calico_rkt.plugin.attest.ways import TooManyError, Ways
 
-_MOST_PARTS, _MOST_TRIED, _MOST_OF_ONE = 200_000, 20_000, 4_000
+_MOST_PARTS, _MOST_TRIED, _MOST_OF_ONE, _MOST_UNSURE = 200_000, 4_000, 4_000, 20
 
 
 @dataclass
@@ -164,7 +164,7 @@ class _Comparison:
             self._hypothetical.append("too many packets would have to be tried")
             return False
         tried = 0
-        unsure = False
+        unsure = 0
         box, other = self._of_this_host(space, one.box)
         for packet in _packets(space, box, to_itself) if box is not None else ():
             tried += 1
@@ -178,7 +178,9 @@ class _Comparison:
                 self.decided.packet = packet
                 self.decided.kernel = fates(self.tables[0], packet)[0].end
                 return True
-            unsure = unsure or found is None
+            unsure += found is None
+            if unsure > _MOST_UNSURE:
+                break
         if unsure:
             self._hypothetical.append("what it asks of a packet is not known here")
         if other and self._is_possible(space, one, to_itself):
@@ -223,6 +225,8 @@ class _Comparison:
             return None
         if ends[0] is ends[1]:
             return False
+        if packet.kind is not Kind.INVALID and packet.protocol == {4: ICMPV6, 6: ICMP}[packet.version]:
+            return None  # conntrack takes the other family's ICMP for its own: what state it has is by its bytes
         before = opening_of(self.wanted, packet)
         opened = self._opened(before) if before is not None else True
         if opened is False and packet.kind is Kind.ERROR and before is not None:
