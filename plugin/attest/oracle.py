@@ -57,14 +57,14 @@ class Wanted:
     endpoints: Sequence[Known]
     ranges: Sequence[Net] = field(default_factory=tuple)
     uplink: str = "uplink"
+    host: Mapping[int, Address] = field(
+        default_factory=lambda: {4: ip_address("192.0.2.1"), 6: ip_address("2001:db8::1")}
+    )
     others: Sequence[str] = ()
     locals: Sequence[Address] = ()
     guarded: frozenset[int] = frozenset({4, 6})
     way_out: frozenset[int] = frozenset({4, 6})
     unmarked: bool = True
-    host: Mapping[int, Address] = field(
-        default_factory=lambda: {4: ip_address("192.0.2.1"), 6: ip_address("2001:db8::1")}
-    )
 
     @cached_property
     def by_address(self) -> Mapping[Address, Known]:
