@@ -42,9 +42,11 @@ def holds(match: Mapping[str, Any], packet: Packet | Everybody, sets: Mapping[st
     value = field(match["left"], packet, hook)
     if isinstance(value, _Other) or (isinstance(value, tuple) and any(isinstance(v, _Other) for v in value)):
         return False
-    if isinstance(value, _Unknown) or (isinstance(value, tuple) and any(isinstance(v, _Unknown) for v in value)):
-        return None
     op, right = match["op"], match["right"]
+    if isinstance(value, _Unknown):
+        return None
+    if isinstance(value, tuple) and any(isinstance(v, _Unknown) for v in value):
+        return False if op == "==" and _is_missed(value, right, sets) else None
     if op == "in":
         return _any_bit(value, right)
     if op in ("<", ">", "<=", ">="):
@@ -110,8 +112,11 @@ def _meta(key: str, packet: Packet, hook: str) -> Value:
         return packet.iif or ("lo" if hook == "output" else "")
     if key in ("oifname", "oif") and hook in ("forward", "output", "postrouting"):
         return packet.oif
-    group = packet.groups["io".find(key[0])] if key in ("iifgroup", "oifgroup") else None
-    return known.get(key, _UNKNOWN) if group is None else group
+    if key == "iifgroup" and hook != "output" and packet.groups[0] is not None:
+        return packet.groups[0]
+    if key == "oifgroup" and hook in ("forward", "output", "postrouting") and packet.groups[1] is not None:
+        return packet.groups[1]
+    return known.get(key, _UNKNOWN)
 
 
 def _is_untracked(packet: Packet) -> bool:
@@ -174,6 +179,16 @@ def in_set(value: Value, known: Set) -> bool | None:
         return None if any("/" in e or "*" in e for e in known.elements) else False
     found = [_is_text(value, text) for text in known.elements if "/" in text or "-" in text or "*" in text]
     return True if True in found else None if None in found else False
+
+
+def _is_missed(value: tuple[object, ...], right: Any, sets: Mapping[str, Set]) -> bool:  # noqa: ANN401
+    """Whether no element of a named set has the parts that are known, whatever the others are."""
+    known = sets.get(right[1:]) if isinstance(right, str) and right.startswith("@") else None
+    if known is None or any("/" in e or "-" in e or "*" in e for e in known.elements):
+        return False
+    texts = [None if isinstance(part, _Unknown) else str(part) for part in value]
+    keys = (e.split(" . ") for e in known.elements)
+    return not any(all(t is None or t == part for t, part in zip(texts, key, strict=False)) for key in keys)
 
 
 def key_words(left: Any, packet: Packet | Everybody, hook: str) -> str | None:  # noqa: ANN401

@@ -99,7 +99,7 @@ class _Comparison:
             values, known = values_of(self.tables, self.wanted, version), dict[object, Field | None]()
             for kind in Kind:
                 sets = {w.name: w.table.sets for w in self.ways}
-                space = Space(values, self.wanted, kind, version, sets, known)
+                space = Space(values, self.wanted, kind, version, sets, known, self.tables[0].groups)
                 for ways in self.ways:
                     ways.space = space
                 for hooks, boxes in starts(space, self.wanted):

@@ -43,8 +43,8 @@ def wrong_sets(table: Table, wanted: Wanted) -> Iterator[Wrong]:
         allowed = may.get(name, {})
         lacks = tuple(k for k, v in should.items() if found.elements.get(k) != v)
         extra = tuple(k for k, v in found.elements.items() if should.get(k) != v and allowed.get(k) != v)
-        if name in _MAPS:  # a network's own group, though none of its endpoints is here
-            extra = tuple(k for k in extra if not _leads_home(name, k, found.elements[k]))
+        if name in _MAPS:  # of a network none of whose endpoints is here
+            extra = tuple(k for k in extra if not leads_home(name, k, found.elements[k]))
         if lacks:
             about = _networks(name, (should[k] for k in lacks))
             yield Wrong(name, f"{_kind(name)} {name} lacks {_shown(should, lacks)}", lacks, about)
@@ -92,7 +92,10 @@ def _of(endpoint: Known) -> Iterator[tuple[str, str, str]]:
         yield name, str(group), f"goto {direction}-{endpoint.network_id}"
 
 
-def _leads_home(name: str, key: str, to: str) -> bool:
+def leads_home(name: str, key: str, to: str) -> bool:
+    """Whether an element of a map leads from a network's group to that network's rules."""
+    if name not in _MAPS:
+        return False
     network_id = to.removeprefix(f"goto {_MAPS[name]}-")
     return network_id != to and str(group_of(network_id)) == key
 

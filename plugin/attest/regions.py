@@ -63,9 +63,13 @@ class Space:
         version: int,
         sets: Mapping[str, Mapping[str, Set]],
         known: dict[object, Field | None],
+        groups: Mapping[str, int],
     ) -> None:
-        """known: what conditions that ask nothing of conntrack came to, for all kinds of packets."""
-        self.wanted, self.kind, self.version, self.sets = wanted, kind, version, sets
+        """known: what conditions that ask nothing of conntrack came to, for all kinds of packets.
+
+        groups: the device groups of interfaces.
+        """
+        self.wanted, self.kind, self.version, self.sets, self.groups = wanted, kind, version, sets, groups
         names: tuple[str, ...] = ("", *values.names)
         icmp = values.icmp
         self.values: tuple[tuple[Any, ...], ...] = (
@@ -81,6 +85,7 @@ class Space:
             values.addresses,
         )
         self._known, self._of_all = dict[object, Field | None](), known
+        self._ones: dict[str, bool] = {}
         self._asked: dict[tuple[str, int, str], tuple[tuple[str, ...] | None, str]] = {}
 
     @cached_property
@@ -119,16 +124,32 @@ class Space:
             flow,
             self.routed(source),
             mark,
+            (self.groups.get(at["iif"]), self.groups.get(at["oif"])),
         )
 
     def routed(self, source: Address) -> bool:
         return source in self.wanted.by_address or not self.wanted.in_range(source)
 
-    def split(self, table: str, match: Mapping[str, Any], hook: str, box: Box) -> Iterator[tuple[bool, Box]]:
-        """The parts of a box that fulfil nft's condition, and those that don't. table: whose sets it looks into."""
+    def is_one(self, name: str) -> bool:
+        """Whether a set has the same in all tables."""
+        if name not in self._ones:
+            found = [table[name].elements if name in table else None for table in self.sets.values()]
+            self._ones[name] = all(elements == found[0] for elements in found)
+        return self._ones[name]
+
+    def split(
+        self, table: str, match: Mapping[str, Any], hook: str, chain: str, box: Box
+    ) -> Iterator[tuple[bool, Box]]:
+        """The parts of a box that fulfil nft's condition, and those that don't. table: whose sets it looks into.
+
+        chain: where it is asked. What can't be decided is one thing for both tables in one place, of one set.
+        """
         place = table, id(match), hook
         if place not in self._asked:
-            self._asked[place] = self.fields(match["left"], hook), json.dumps(match, sort_keys=True)
+            right = match["right"]
+            own = "" if not isinstance(right, str) or self.is_one(right.removeprefix("@")) else table
+            words = f"{own}|{hook}|{chain}|{json.dumps(match, sort_keys=True)}"
+            self._asked[place] = self.fields(match["left"], hook), words
         names, words = self._asked[place]
         sets = self.sets[table]
         by_flow = '"ct"' in words

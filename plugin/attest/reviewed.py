@@ -14,7 +14,7 @@ from calico_rkt.compiler.ir.evaluate import matches
 from calico_rkt.compiler.ir.model import Action, Match, Network, Rule, Side
 from calico_rkt.compiler.targets.nftables.json_words import Statement
 from calico_rkt.plugin.attest.guards import GUARDS
-from calico_rkt.plugin.attest.membership import wanted_elements
+from calico_rkt.plugin.attest.membership import leads_home, wanted_elements
 from calico_rkt.plugin.attest.oracle import Wanted, opening_packet
 from calico_rkt.plugin.attest.packet import Packet
 from calico_rkt.plugin.attest.reading import OURS
@@ -38,9 +38,10 @@ def reviewed_table(table: Table, wanted: Wanted) -> Table:
     sets = {}
     for name in {*need, *table.sets}:
         found = table.sets.get(name, Set(name, (), {}))
-        there = {k: v for k, v in found.elements.items() if may.get(name, {}).get(k) == v}
+        allowed = may.get(name, {})
+        there = {k: v for k, v in found.elements.items() if allowed.get(k) == v or leads_home(name, k, v)}
         sets[name] = replace(found, elements={**there, **need.get(name, {})})
-    return Table(OURS, chains, sets)
+    return Table(OURS, chains, sets, groups=table.groups)
 
 
 def _rules(chain: str, lines: Sequence[str]) -> tuple[KernelRule, ...]:

@@ -86,7 +86,7 @@ class Ways:
                 continue
             for one in here:
                 if kind == "vmap":
-                    for verdict, part in self._looked_up(value, hook, one):
+                    for verdict, part in self._looked_up(value, rule, hook, one):
                         yield from self._verdict(verdict, part, hook, depth)
                 else:
                     words = f"{kind} {value['target']}" if kind in ("jump", "goto") else kind
@@ -97,24 +97,26 @@ class Ways:
 
     def _asked(self, kind: str, value: Any, rule: KernelRule, hook: str, box: Box) -> Iterator[tuple[bool, Box]]:  # noqa: ANN401
         if kind == "match":
-            yield from self.space.split(self.name, value, hook, box)
+            yield from self.space.split(self.name, value, hook, rule.chain, box)
         elif kind == REVIEWED:
             words = f"{self.name}|{rule.chain}|{rule.number}|{id(value)}"
             yield from self.space.split_by(words, value[0], value[1], box, words)
         else:
             yield from assumed(box, f"{self.name}|{rule.chain}|{rule.number}|{kind}")
 
-    def _looked_up(self, value: Mapping[str, Any], hook: str, box: Box) -> Iterator[tuple[str, Box]]:
+    def _looked_up(self, value: Mapping[str, Any], rule: KernelRule, hook: str, box: Box) -> Iterator[tuple[str, Box]]:
         """The verdict of a map by name, one after the other of those that it has."""
         data = value["data"]
         if not isinstance(data, str) or data.removeprefix("@") not in self.table.sets:
             yield "unknown", box
             return
         known, key = self.table.sets[data.removeprefix("@")].elements, value["key"]
+        own = "" if self.space.is_one(data.removeprefix("@")) else self.name
+        place = f"{own}|{hook}|{rule.chain}|{data}|{json.dumps(key, sort_keys=True)}"
         here = [box]
         for verdict in dict.fromkeys(known.values()):
             left: list[Box] = []
-            words = f"{self.name}|{data}|{json.dumps(key, sort_keys=True)}|{verdict}"
+            words = f"{place}|{verdict}"
             for one in here:
                 parts = self.space.split_by(
                     words,

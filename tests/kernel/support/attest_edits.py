@@ -159,6 +159,7 @@ class Editor:
         )
         family = "ip6" if ":" in address else "ip"
         interfaces = [*self.names, "up0", '"crk*"']
+        groups = (*(group_of(i) for i in ("web", "api", "shut")), 0, 7)
         ports = ("80", "53", "22", "{ 80, 443 }", "8000-8100", "!= 25", "1-1024")
         conditions = [
             f"{family} {one(('saddr', 'daddr'))} {one(('', '!= '))}{address}",
@@ -174,9 +175,10 @@ class Editor:
                 f"iifname {one(('', '!= '))}{one(interfaces)}",
                 f"ct state {one(('new', 'established', 'invalid', 'related', 'established,related'))}",
                 "meta mark 7",
+                f"iifgroup {one(('', '!= '))}{one(groups)}",
             ]
         if chain in ("forward", "strays", "postrouting", "egress", "ingress"):
-            conditions.append(f"oifname {one(('', '!= '))}{one(interfaces)}")
+            conditions += [f"oifname {one(('', '!= '))}{one(interfaces)}", f"oifgroup {one(('', '!= '))}{one(groups)}"]
         chosen = self.chance.sample(conditions, self.chance.choice((0, 1, 1, 1, 2)))
         verdict = one((*_VERDICTS, *_VERDICTS, "counter", "log"))
         if chain.startswith(("out-", "in-")) and self.chance.random() < 0.5:

@@ -9,17 +9,22 @@ import pytest
 from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.targets.nftables.json_words import rule_words
 from calico_rkt.compiler.workspace.folder import open_folder
+from calico_rkt.plugin.attest.conditions import holds
 from calico_rkt.plugin.attest.decide import decide
 from calico_rkt.plugin.attest.guards import GUARDS
 from calico_rkt.plugin.attest.oracle import Known, Wanted, right
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.reading import OURS
 from calico_rkt.plugin.attest.reviewed import reviewed_table, statements
-from calico_rkt.plugin.attest.ruleset import KernelRule, Table
+from calico_rkt.plugin.attest.ruleset import KernelRule, Set, Table
 from calico_rkt.plugin.attest.walk import End, fates
+from calico_rkt.plugin.link.groups import group_of
 from tests.kernel.support.attested import OVERRIDES, RANGES
 
 NAMES = [f"crk{n:012}" for n in (1, 2, 3, 4)]
+ODD = ("crkodd", "veth9")
+"""Interfaces of nobody's that somebody put into the group of a network."""
+WEB, API, SHUT = (str(group_of(i)) for i in ("web", "api", "shut"))
 FAR = ip_address("203.0.113.9")
 
 
@@ -43,7 +48,9 @@ def wanted(tmp_path_factory):
 
 def whole(wanted):
     """The table as it should be."""
-    return reviewed_table(Table(OURS, {}, {}), wanted)
+    own = {e.ifname: group_of(e.network_id) for e in wanted.endpoints}
+    groups = {"up0": 0, "lo": 0, "eth7": 0, **own, **dict.fromkeys(ODD, group_of("web"))}
+    return reviewed_table(Table(OURS, {}, {}, groups=groups), wanted)
 
 
 def edited(table, chain, change):
@@ -94,7 +101,11 @@ HARMLESS = {
     "a mark that nobody gives": inserted("input", 2, "meta mark 7 accept"),
     "a mark that nobody gives, for one network": inserted("in-shut", 1, "meta mark 7 return"),
     "a policy that no packet comes to": policy("prerouting"),
-    "a verdict that nothing gets to": element("to_host", NAMES[3]),
+    "an endpoint in a group that it is not in": element("endpoints", f"{NAMES[0]} . 7", ""),
+    "an endpoint in another network's group, where it is not": element("endpoints", f"{NAMES[0]} . {API}", ""),
+    "a group that nothing is in": element("from_network", "7", "goto out-web"),
+    "the guard of interfaces to leave by, of which each has its network": deleted("strays", 2),
+    "a network's group where a rule of ours drops all": inserted("in-shut", 1, f"oifgroup {SHUT} drop"),
     "an order that changes nothing": moved("input", 2, 3),
     "an end that another rule is": deleted("host-shut", 1),
     "an address that nobody has": element("all4", "10.65.0.77", ""),
@@ -114,6 +125,12 @@ HARMFUL = {
     "jumps in another order": (moved("forward", 4, 1), None, None),
     "a port of a forwarded flow": (inserted("forward", 1, "tcp dport 4711 drop"), Kind.NEW, False),
     "the host's own": (inserted("input", 1, "udp dport 53 drop"), Kind.NEW, False),
+    "an endpoint that is in no group": (element("endpoints", f"{NAMES[0]} . {WEB}"), Kind.NEW, False),
+    "a network whose packets go nowhere": (element("from_network", WEB), Kind.NEW, False),
+    "a network that nothing gets to": (element("to_network", API), Kind.NEW, False),
+    "a network whose host is not reached": (element("network_to_host", WEB), Kind.NEW, False),
+    "a network that goes by another's rules": (element("from_network", SHUT, "goto out-web"), None, None),
+    "a group by a rule": (inserted("forward", 1, f"iifgroup {API} udp dport 53 drop"), Kind.NEW, False),
     "neighbours": (deleted("input", 4), Kind.NEW, False),
 }  # fmt: skip
 
@@ -168,3 +185,45 @@ def test_a_rule_that_ends_by_what_was_counted_may_hold_or_not(wanted):
     table = edited(whole(wanted), "forward", lambda rules: [quota, *rules])
     packet = Packet(Kind.NEW, ip_address("10.65.0.1"), FAR, 6, NAMES[0], "up0", 49152, 80)
     assert {f.end for f in fates(table, packet)} == {End.DROP, End.THROUGH}
+
+
+def test_who_is_in_a_network_s_group_and_no_endpoint_is_held_back_by_the_guards_alone(wanted):
+    here = replace(wanted, others=ODD)
+    found, _ = decided(here, deleted("foreign", 2))
+    assert found.packet is not None, found.open
+    assert found.packet.iif == "crkodd"
+    found, _ = decided(wanted, deleted("foreign", 2))  # the host has none: one may come
+    assert found.packet is None
+    assert found.open == ["only packets of an interface that this host has not would fare differently"]
+    found, _ = decided(here, element("endpoints", f"crkodd . {WEB}", ""))
+    assert found.packet is not None, found.open
+    assert "crkodd" in (found.packet.iif, found.packet.oif)
+
+
+def test_a_group_is_asked_for_where_the_kernel_knows_it():
+    packet = Packet(Kind.NEW, ip_address("10.65.0.1"), FAR, 6, "a", "b", groups=(1, 2))
+    held = {
+        (key, hook): holds({"op": "==", "left": {"meta": {"key": key}}, "right": n}, packet, {}, hook)
+        for key, n in (("iifgroup", 1), ("oifgroup", 2))
+        for hook in ("prerouting", "forward", "postrouting", "output")
+    }
+    assert [k for k, v in held.items() if v] == [
+        ("iifgroup", "prerouting"),
+        ("iifgroup", "forward"),
+        ("iifgroup", "postrouting"),
+        ("oifgroup", "forward"),
+        ("oifgroup", "postrouting"),
+        ("oifgroup", "output"),
+    ]
+    assert False not in held.values()
+
+
+def test_of_a_pair_that_is_half_known_it_is_known_that_no_element_has_the_half():
+    known = {"endpoints": Set("endpoints", ("ifname", "devgroup"), {"a . 1": ""})}
+    left = {"concat": [{"meta": {"key": "iifname"}}, {"meta": {"key": "iifgroup"}}]}
+
+    def held(ifname, op):
+        packet = Packet(Kind.NEW, ip_address("10.65.0.1"), FAR, 6, ifname, "b")
+        return holds({"op": op, "left": left, "right": "@endpoints"}, packet, known, "forward")
+
+    assert [held("a", "=="), held("z", "=="), held("z", "!=")] == [None, False, None]
