@@ -84,6 +84,7 @@ DIFFERENT = [
     (replaced("egress", 1, "iifgroup vmap @to_network"), "chain egress, rule 1"),
     # moved
     (moved("out-web", 3, "return"), "chain out-web"),
+    (moved("input", 2, "ct state invalid drop"), "chain input, rule 1: `ct state 1 drop` should not be there"),
     (moved("forward", 5, 'oifname "crk*" jump ingress'), "chain forward"),
     # a chain flushed, or changed as a whole
     (f"nft flush chain {T} in-shut", "chain in-shut"),
@@ -134,7 +135,7 @@ HIDDEN = [
     (f"nft add element {T} all4 '{{ 10.65.0.77 }}'", "set all4 has"),
     (f"nft add chain {T} prerouting '{{ policy drop; }}'", "chain prerouting has type filter hook prerouting"),
     (f"nft delete element {T} network_to_host '{{ {SHUT} }}'", "map network_to_host lacks"),
-    (moved("input", 2, "ct state invalid drop"), "chain input, rule 1: `ct state 1 drop` should not be there"),
+    (moved("foreign", 3, "iifname lo accept"), "chain foreign, rule 1: `iifname lo accept` should not be there"),
     (
         replaced("egress", 2, "meta nfproto ipv4 return"),
         "chain egress, rule 2: `meta nfproto ipv4 return` should be `drop`",
