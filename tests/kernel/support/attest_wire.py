@@ -105,15 +105,17 @@ class Wire:
 
     def _batch(self, packets: list[Packet]) -> list[End]:
         self.world.lab.run(self.world.host, ["conntrack", "-F"])
+        numbers: dict[int, Packet] = {}
         for packet in packets:
             before = opening_of(self.wanted, packet)
+            echo = None
             if before is not None:
-                self._put(before)
+                echo = self._put(before)
                 self._arrived({})
             if packet.kind is Kind.LATER and before is not None:
-                self._put(answer_to(before))
+                self._put(answer_to(before), echo)
                 self._arrived({})
-        numbers = {self._put(p): p for p in packets}
+            numbers[self._put(packet, echo)] = packet
         found = self._arrived(numbers)
         return [self._end(p, found.get(n)) for n, p in numbers.items()]
 
@@ -122,7 +124,8 @@ class Wire:
             return End.DROP
         return End.THROUGH if source == packet.source else End.TRANSLATED
 
-    def _put(self, packet: Packet) -> int:
+    def _put(self, packet: Packet, echo: int | None = None) -> int:
+        """echo: the number of what began its flow, which ICMP calls the flow by."""
         taps = self._taps
         place = packet.iif if packet.iif in self.world.ends else "outside" if packet.iif else "host"
         flags = {Kind.REPLY: SYN_ACK, Kind.LATER: ACK}.get(packet.kind, SYN)
@@ -131,7 +134,7 @@ class Wire:
             place, packet.source, packet.destination, packet.protocol, (packet.sport, packet.dport), icmp, flags
         )
         if packet.kind is not Kind.ERROR:
-            return taps.send(sent)
+            return taps.send(sent, echo)
         taps._number += 1
         taps._known[taps._number] = sent
         taps.put(place, frames.ETHERTYPES[packet.version], _error(packet, icmp, sent, taps._number))

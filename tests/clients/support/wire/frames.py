@@ -12,9 +12,9 @@ _MARK = b"\x00wire\xff"
 _ICMPV6, _SCTP_INIT = 58, 1
 
 
-def ip_packet(sent: Sent, number: int) -> bytes:
-    """The whole IP packet; number is what tells it from all others on the way."""
-    body = _body(sent, _MARK + struct.pack("!I", number), number)
+def ip_packet(sent: Sent, number: int, echo: int | None = None) -> bytes:
+    """The whole IP packet; number is what tells it from all others on the way. echo: by which ICMP calls its flow."""
+    body = _body(sent, _MARK + struct.pack("!I", number), echo if echo is not None and sent.is_icmp else number)
     return with_header(sent.source, sent.destination, sent.protocol, body)
 
 

@@ -71,11 +71,11 @@ class Taps:
         made.setblocking(False)
         return made
 
-    def send(self, packet: Sent) -> int:
-        """Put it on its sender's wire; the number by which it is known."""
+    def send(self, packet: Sent, echo: int | None = None) -> int:
+        """Put it on its sender's wire; the number by which it is known. echo: the number of what ICMP answers."""
         self._number += 1
         self._known[self._number] = packet
-        data = frames.ip_packet(packet, self._number)
+        data = frames.ip_packet(packet, self._number, echo)
         if packet.place == "host":
             self._senders[packet.version].sendto(data, (str(packet.destination), 0))
         else:
