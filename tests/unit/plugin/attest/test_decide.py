@@ -227,3 +227,10 @@ def test_of_a_pair_that_is_half_known_it_is_known_that_no_element_has_the_half()
         return holds({"op": op, "left": left, "right": "@endpoints"}, packet, known, "forward")
 
     assert [held("a", "=="), held("z", "=="), held("z", "!=")] == [None, False, None]
+
+
+def test_more_parts_than_can_be_gone_through_is_not_proven(wanted, monkeypatch):
+    monkeypatch.setattr("calico_rkt.plugin.attest.decide._MOST_PARTS", 300)
+    found, _ = decided(wanted, deleted("egress", 2))
+    assert found.packet is None
+    assert found.open == ["it takes more than can be gone through to compare all packets"]
