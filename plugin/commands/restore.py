@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.enforce import local
-from calico_rkt.plugin.enforce.differences import kernel_differences
+from calico_rkt.plugin.enforce.differences import kernel_differences, of_host_ends_alone
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
@@ -53,6 +53,7 @@ def restore_host(*, if_needed: bool = False) -> int:
         print(f"nothing to restore: the table is {found.value}, and no link of ours is open without it")
         return lacking
     store = open_local()
+    rebuild = True
     try:
         if if_needed:
             differs = kernel_differences(store)
@@ -62,7 +63,8 @@ def restore_host(*, if_needed: bool = False) -> int:
                 return lacking
             if not store.is_there():
                 return 1  # what would be built of nothing cuts off endpoints that live
-        endpoints, closed, left = restored(store)
+            rebuild = not of_host_ends_alone(store, differs)
+        endpoints, closed, left = restored(store, rebuild=rebuild)
     finally:
         store.close()
     print(f"restored {counted(endpoints, 'endpoint')}")
@@ -83,17 +85,21 @@ def _put_back() -> int:
     return lacking
 
 
-def restored(store: LocalStore) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+def restored(store: LocalStore, *, rebuild: bool = True) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """Restore until the table is whole, since a flush may come at any moment; then the host ends.
 
-    As restore_policy(), and what of the host ends could not be mended, in words.
+    rebuild: else a table that is whole stays as it is. As restore_policy(), and what of the host ends could not be
+    mended, in words.
     """
+    closed: tuple[str, ...] = ()
     with policy_lock(store.run_dir, meanwhile=table.close_first):
         local.finish_apply(store)
+        endpoints = len(store.endpoints())
         for _ in range(_ATTEMPTS):
-            endpoints, closed = local.restore_policy(store)
-            if table.close_first() is table.Standing.WHOLE:
+            if not rebuild and table.close_first() is table.Standing.WHOLE:
                 break
+            endpoints, closed = local.restore_policy(store)
+            rebuild = False
         return endpoints, closed, host_ends.mend_host_ends([e for e in store.endpoints() if e.result])
 
 

@@ -39,6 +39,14 @@ def kernel_differences(store: LocalStore) -> tuple[str, ...]:
         return (*found, f"(seen while a call may have been at work: {e.msg})")
 
 
+def of_host_ends_alone(store: LocalStore, differs: Sequence[str]) -> bool:
+    """Whether none of these words is about the table or a route that keeps a range: no rebuild would mend them.
+
+    A rebuild lets no new flow begin meanwhile, and ends to be mended are no reason for that.
+    """
+    return frozenset(differs) <= frozenset(_words([e for e in store.endpoints() if e.result]))
+
+
 def attachment_differences(store: LocalStore, endpoint: Endpoint) -> tuple[str, ...]:
     """What an attachment rests on: the base, its network's chains, its own elements, its host end and sysctls."""
     network_id = object_id(endpoint.key.network)

@@ -165,3 +165,20 @@ def test_the_ranges_of_a_network_that_was_published_before_its_first_add_are_kno
     for known in (WEB, API):
         Caller(lab).add(known, str(known["name"]), lab.netns(str(known["name"])))
     assert status(lab) == (0, [])
+
+
+def test_what_host_ends_lack_is_mended_without_a_rebuild_of_the_table(host: Lab) -> None:
+    """A rebuild lets no new flow begin meanwhile."""
+
+    def handle() -> int:
+        listed = json.loads(host.out("nft", "-j", "list", "tables", "inet"))["nftables"]
+        return next(o["table"]["handle"] for o in listed if o.get("table", {}).get("name") == "calico_rkt")
+
+    before, name = handle(), end(host, "web")
+    host.out("sh", "-ec", f"ip link set {name} down; ip link set {name} group 7")
+    done = host.run(TOOL, "restore", "--if-needed", env=environment())
+    assert (done.returncode, b"is down" in done.stderr, handle()) == (0, True, before), done
+    assert status(host) == (0, [])
+    host.out("sh", "-ec", f"ip link set {name} down; nft insert rule {T} out-web return")
+    host.out(TOOL, "restore", "--if-needed")
+    assert (status(host), handle() > before) == ((0, []), True)

@@ -26,6 +26,9 @@ from tests.kernel.support.enforce_world import inside
 pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
 
 _SO_RCVBUFFORCE = 33
+_AMONG_MAPS = 3
+"""Packets that may be lost where the table is replaced three times: a map goes at once, also for a packet that is among
+its rules (docs/decisions/096). Any time in which all are dropped is more: one is sent each millisecond."""
 WEB = conf("web", pool("10.1.0.0/24"))
 SHUT = conf("shut", pool("10.2.0.0/24"))
 NOTHING = "network: shut\ningress: []\negress: []\n"
@@ -124,7 +127,9 @@ def undisturbed(host: Lab, to: dict[str, str]) -> Iterator[None]:
         begun = there.begun(), back.begun()
         yield
     for stream, first in zip((there, back), begun, strict=True):
-        assert gaps(stream, first) == (set(), set())
+        lost, leaked = gaps(stream, first)
+        assert leaked == set()
+        assert len(lost) <= _AMONG_MAPS, lost
 
 
 def groups(host: Lab) -> set[tuple[str, int]]:
