@@ -106,3 +106,15 @@ def test_a_table_that_is_built_anew_lets_nothing_through_that_is_denied(flood, p
             table.build_table(flood.ends, flood.scripts(POLICIES[policy]), ranges)
     assert flood.came[DENIED] == 0, f"{flood.came} of {flood.sent}"
     assert flood.came[ALLOWED] > 0
+
+
+def test_a_network_that_has_no_chains_yet_comes_in_with_others_that_change(lab):
+    with w.inside(lab.host):
+        table.build_table([], {"a": w.network("a")}, ())
+        table.apply_scripts(
+            [w.network("a", into="ip daddr 10.8.0.1 drop"), w.network("new", into="ip daddr 10.8.0.2 drop")]
+        )
+        assert table.chains_present("a")
+        assert table.chains_present("new")
+        chains = {o["chain"]["name"] for o in libnftables.list_json("list chains inet") if "chain" in o}
+    assert not any(name.startswith("next-") for name in chains)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from calico_rkt.plugin.enforce.nft import libnftables, transactions
-from calico_rkt.plugin.enforce.nft.elements import TABLE
+from calico_rkt.plugin.enforce.nft.elements import CHAIN_OF_MAP, TABLE
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
 
@@ -23,7 +23,11 @@ ASIDE = "next-"
 """What a chain's name begins with while its rules are made ready."""
 _FLUSHES = re.compile(rf"^flush chain inet {TABLE} ((?:out|in)-\S+)$", re.MULTILINE)
 _NAMES = re.compile(rf"^(\s*(?:add |flush )?(?:chain|rule) (?:inet {TABLE} )?)(?=(?:out|in)-[a-z0-9])", re.MULTILINE)
-_TO_HOST = re.compile(rf"^(?:add|flush) (?:chain|rule) inet {TABLE} host-.*\n", re.MULTILINE)
+_BESIDE = re.compile(
+    rf"^(?:(?:add|flush) (?:chain|rule) inet {TABLE} host-|add element inet {TABLE} (?:{'|'.join(CHAIN_OF_MAP)}) ).*\n",
+    re.MULTILINE,
+)
+"""What needs no place aside: chains host-ID, and elements that lead to chains, which have to be there by then."""
 _MEMBARRIER, _GLOBAL = 324, 1
 _PAUSE = 0.05
 """Seconds for packets that are under way, where the kernel has no word for it."""
@@ -38,9 +42,9 @@ def swap(script: str) -> None:
     chains = tuple(dict.fromkeys(_FLUSHES.findall(script)))
     if not any(transactions.rule_counts(TABLE, chains).values()):
         return libnftables.run_nft(script)  # nothing leads to them yet
-    libnftables.run_nft(_NAMES.sub(rf"\g<1>{ASIDE}", _TO_HOST.sub("", script)))
+    libnftables.run_nft(_NAMES.sub(rf"\g<1>{ASIDE}", _BESIDE.sub("", script)))
     try:
-        libnftables.run_nft("".join(map(_led_aside, chains)) + "".join(_TO_HOST.findall(script)))
+        libnftables.run_nft("".join(map(_led_aside, chains)) + "".join(_BESIDE.findall(script)))
     except CniError:
         with suppress(CniError):  # who ended before it said what became of it may have done it
             transactions.delete_rules(TABLE, _leads(chains))
