@@ -255,7 +255,8 @@ def test_a_killed_forgetting_is_done_by_the_next_add(lab: Lab, cni: Caller) -> N
 def test_an_address_is_given_again_without_a_word_of_its_former_flows_to_others(
     lab: Lab, cni: Caller, family: int
 ) -> None:
-    # Another endpoint's flows, and those of the host, survive the forgetting.
+    # Another endpoint's flows, and those of the host, survive the forgetting, however long a busy machine takes.
+    lab.out("sysctl", "-qw", "net.netfilter.nf_conntrack_udp_timeout=600")
     lab.override("open", "network: open\ningress:\n  - action: Allow\n")
     other = conf("open", {"type": "host-local", "subnet": {4: "10.65.0.0/24", 6: "fd00:65::/64"}[family]})
     address = addresses(cni.add(other, "o1", lab.netns("o1")))[0]
