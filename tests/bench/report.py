@@ -107,7 +107,7 @@ def _bound(row: Row) -> str:
 def _machine() -> str:
     nft = subprocess.run(["nft", "--version"], capture_output=True, text=True, check=False).stdout.split("(")[0].strip()
     load = ", ".join(f"{n:.1f}" for n in os.getloadavg())
-    return f"Linux {platform.release()}, {os.cpu_count()} cores, {nft}, load {load} at its end"
+    return f"Linux {platform.release().partition('-')[0]}, {os.cpu_count()} cores, {nft}, load {load} at its end"
 
 
 def page() -> str:
