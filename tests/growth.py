@@ -6,6 +6,9 @@ import gc
 import sys
 import time
 from collections.abc import Callable
+from unittest.mock import patch
+
+from calico_rkt.compiler.packets.budget import Budget
 
 
 def growth(work: Callable[[int], object], size: int) -> float:
@@ -45,3 +48,19 @@ def calls(work: Callable[[int], object], size: int) -> int:
 def growth_in_calls(work: Callable[[int], object], size: int) -> float:
     """Calls at four times the size, over those at the size: 1 where there are four times as many."""
     return calls(work, 4 * size) / calls(work, size) / 4
+
+
+def steps(work: Callable[[int], object], size: int) -> int:
+    """How many steps of its whole budgets an analysis of that size takes."""
+    spent = 0
+    spend = Budget.spend
+
+    def counting(self: Budget, steps: int = 1) -> None:
+        nonlocal spent
+        if self.whole is None:
+            spent += steps
+        spend(self, steps)
+
+    with patch.object(Budget, "spend", counting):
+        work(size)
+    return spent

@@ -42,7 +42,8 @@ def readable(space: Space, pieces: Sequence[Box], universe: Sequence[Box], budge
     try:
         return sorted(_grown(space, pieces, universe, budget.for_words()), key=_size)
     except UndecidedError:
-        return sorted((_bare(space, p) for p in pieces), key=_size)
+        ported, icmp = protocol_cells(space, PORT_PROTOCOLS), protocol_cells(space, (ICMP, ICMPV6))
+        return sorted((_bare(space, p, ported, icmp) for p in pieces), key=_size)
 
 
 def _grown(space: Space, pieces: Sequence[Box], universe: Sequence[Box], budget: Budget) -> list[Box]:
@@ -110,10 +111,10 @@ class _Grower:
         return (*box[:PROTOCOL], protocols, *box[PROTOCOL + 1 :])
 
 
-def _bare(space: Space, box: Box) -> Box:
+def _bare(space: Space, box: Box, ported: int, icmp: int) -> Box:
     """A box of the universe that says nothing of fields that its packets do not have."""
-    free: tuple[int, ...] = (SPORT, DPORT) if not box[PROTOCOL] & protocol_cells(space, PORT_PROTOCOLS) else ()
-    free += (ICMP_TYPE, ICMP_CODE) if not box[PROTOCOL] & protocol_cells(space, (ICMP, ICMPV6)) else ()
+    free: tuple[int, ...] = (SPORT, DPORT) if not box[PROTOCOL] & ported else ()
+    free += (ICMP_TYPE, ICMP_CODE) if not box[PROTOCOL] & icmp else ()
     return tuple(space.all[d] if d in free else mask for d, mask in enumerate(box))
 
 

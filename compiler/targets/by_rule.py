@@ -83,9 +83,12 @@ def rules_differ(name: str, wanted: Sequence[Rule], found: Sequence[Rule], peers
 
 
 def without_empty(rules: Sequence[Rule], peers: MakePeers) -> tuple[Rule, ...]:
-    """The rules that can match something: the others may be written as nothing."""
+    """The rules that can match something: the others may be written as nothing.
+
+    No other field of a product can be empty.
+    """
     of = peers(rules)
-    return tuple(rule for rule in rules if _product(rule, of).size)
+    return tuple(r for r in rules if _families(r.match) and of(r.match.source) and of(r.match.destination))
 
 
 def by_label(_: Iterable[Rule]) -> Peers:

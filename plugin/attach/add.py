@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
-from types import ModuleType
 
 from calico_rkt.compiler.conf.netconf import NO_DNS, Address, Dns, Ipam, Net, NetConf
 from calico_rkt.plugin.attach import ipam_plugin
@@ -108,7 +107,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
             dns=dns if request.dns == NO_DNS else request.dns,
         )
         shown = result.to_json(conf.cni_version)
-        _finish(store, key, nonce, stored(result, said, made.table), lent=said is not None)
+        _finish(store, key, nonce, stored(result, said, made.table), lends=said is not None)
         trace.mark("record")
         if b'"portMappings"' in request.raw:  # the capability is declared: published ports may be handed over
             from calico_rkt.plugin.attach import ports
@@ -253,7 +252,9 @@ def _routes(conf: NetConf) -> tuple[Net, ...]:
 def _delegated(
     request: Request, store: Store, netns: pair.Netns, undo: ExitStack
 ) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns, Given | None]:
-    lent, key = _lent(), key_of(request)
+    from calico_rkt.plugin.attach import lent  # most ADDs hand out addresses themselves
+
+    key = key_of(request)
     if lent.give_back(store.run_dir, key):
         LOG.warning("ADD %s %s %s: what its ipam plugin had given to an attempt that ended is given back", *words(key))
     given, said = ipam_plugin.ipam_add(
@@ -270,16 +271,12 @@ def _delegated(
     return addresses, given.routes, given.dns, said
 
 
-def _finish(store: Store, key: Key, nonce: str, result: str, *, lent: bool) -> None:
+def _finish(store: Store, key: Key, nonce: str, result: str, *, lends: bool) -> None:
     store.finish(key, nonce, result)
-    if lent:
-        _lent().drop(store.run_dir, key)  # from here on the record knows whom to ask
+    if lends:
+        from calico_rkt.plugin.attach import lent
 
-
-def _lent() -> ModuleType:
-    from calico_rkt.plugin.attach import lent  # most ADDs hand out addresses themselves
-
-    return lent
+        lent.drop(store.run_dir, key)  # from here on the record knows whom to ask
 
 
 def _differs(prev_result: str, known: Endpoint) -> list[str]:

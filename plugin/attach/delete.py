@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from types import ModuleType
 
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, life_of
@@ -47,32 +46,31 @@ def cmd_del(request: Request, store: Store) -> None:
     lends = known is not None and '"ipam"' in known.result
     if known is not None:
         if lends:
-            _lent().note_recorded(store.run_dir, known)
+            from calico_rkt.plugin.attach import lent  # most DELs are of addresses that we gave ourselves
+
+            lent.note_recorded(store.run_dir, known)
         tear_down(known, store, request.netns)
     else:
         pair.delete_unrecorded(key, store.link_prefix)
         store.forget(key)
         _free_elsewhere(key, store, request.netns)
     give_back(request, known)
-    if lends:
-        _lent().drop(store.run_dir, key)
-    elif known is None or ipam_plugin.is_delegated(request.conf):
-        _drop_note(request, store)
+    if lends or known is None or ipam_plugin.is_delegated(request.conf):
+        _drop_note(request, store, given_back=lends)
     LOG.info("DEL %s %s %s%s", *words(key), "" if known else ": was not attached")
 
 
-def _drop_note(request: Request, store: Store) -> None:
-    """Of an ADD that was cut short: the conf's own ipam plugin has had its DEL, another one has it now."""
-    if ipam_plugin.is_delegated(request.conf):
-        _lent().drop(store.run_dir, key_of(request))
+def _drop_note(request: Request, store: Store, *, given_back: bool) -> None:
+    """Of what is given back, or of an ADD that was cut short: the conf's own ipam plugin has had its DEL, too.
+
+    Another one has it now.
+    """
+    from calico_rkt.plugin.attach import lent
+
+    if given_back or ipam_plugin.is_delegated(request.conf):
+        lent.drop(store.run_dir, key_of(request))
     else:
-        _lent().give_back(store.run_dir, key_of(request))
-
-
-def _lent() -> ModuleType:
-    from calico_rkt.plugin.attach import lent  # most DELs are of addresses that we gave ourselves
-
-    return lent
+        lent.give_back(store.run_dir, key_of(request))
 
 
 def discard(key: Key, store: Store, why: CniError) -> None:

@@ -15,7 +15,9 @@ from calico_rkt.plugin.attest.ruleset import Set
 from calico_rkt.plugin.attest.verdict_maps import VerdictMap, in_range, kind_and_number, range_of
 
 _STATES = {Kind.INVALID: 1, Kind.REPLY: 2, Kind.LATER: 2, Kind.ERROR: 4, Kind.NEW: 8}
-_UNTRACKED, _NOT_TRACKED = 64, frozenset({*range(130, 138), 143})
+_UNTRACKED = 64
+NOT_TRACKED = frozenset({*range(130, 138), 143})
+"""ICMPv6 that conntrack leaves alone."""
 _TRANSPORTS = {"tcp": (TCP,), "udp": (UDP,), "sctp": (SCTP,), "th": (TCP, UDP, SCTP)}
 _ICMPS = {"icmp": (4, ICMP), "icmpv6": (6, ICMPV6)}
 _NFPROTO = {4: 2, 6: 10}
@@ -121,7 +123,7 @@ def _meta(key: str, packet: Packet, hook: str) -> Value:
 
 def _is_untracked(packet: Packet) -> bool:
     """Whether connection tracking leaves a packet alone: ICMPv6 about neighbours and listeners."""
-    return packet.protocol == ICMPV6 and packet.icmp is not None and packet.icmp.type in _NOT_TRACKED
+    return packet.protocol == ICMPV6 and packet.icmp is not None and packet.icmp.type in NOT_TRACKED
 
 
 def _payload(protocol: str, name: str, packet: Packet) -> Value:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from calico_rkt.compiler.diagnostics import cut_short
 from calico_rkt.plugin.attest.chains import Compared
 from calico_rkt.plugin.attest.decide import decide
 from calico_rkt.plugin.attest.oracle import PASSING, Right, Wanted, opening_of, right
@@ -92,8 +93,7 @@ class Court:
             if should is None or should.end is found.kernel:
                 return [f"what is right for {found.packet} is said in two ways"]
             fate = next(f for f in fates(self.table, found.packet) if f.end is found.kernel)
-            more = f" and {len(suspicions) - 3} more" if len(suspicions) > 3 else ""
-            what = "; ".join(s.what for s in suspicions[:3]) + more
+            what = cut_short([s.what for s in suspicions], 3, "; ")
             self.differences.append(shown(what, found.packet, fate, should))
         elif not found.open:
             self.alike += [s.what for s in suspicions if not self._is_shown_in_its_chain(s)]

@@ -58,7 +58,7 @@ def read_kernel() -> Seen:
 
 def _groups() -> dict[str, int]:
     with host_socket() as host:
-        return {i.name: i.group for i in state.interfaces(host)}
+        return {name: group for name, _, group in state.groups(host, kind="")}
 
 
 def _listed() -> tuple[tuple[dict[str, Any], ...], dict[Place, str]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6
+from calico_rkt.plugin.attest.conditions import NOT_TRACKED
 from calico_rkt.plugin.attest.oracle import Wanted
 from calico_rkt.plugin.attest.packet import Kind
 from calico_rkt.plugin.attest.regions import FIELDS, Box, Space
@@ -20,7 +21,6 @@ FORWARDED, TO_HOST, FROM_HOST = (
     ("output", "postrouting"),
 )
 _ASKS = {4: (8, 13, 15, 17), 6: (128, 139)}
-_UNTRACKED = frozenset({*range(130, 138), 143})
 _ANSWERS = {4: (0, 14, 16, 18), 6: (129, 140)}
 _ERRORS = {4: (3, 4, 5, 11, 12), 6: tuple(range(1, 128))}
 _OWN = {4: ICMP, 6: ICMPV6}
@@ -89,11 +89,11 @@ def _contents(space: Space, box: Box) -> list[Box]:
     ported = space.mask("protocol", lambda p: p in (6, 17, 132))
     bare = space.mask("protocol", lambda p: p not in (6, 17, 132, own))
     types: Mapping[Kind, Callable[[int], bool]] = {
-        Kind.NEW: lambda t: t in _ASKS[version] or (version == 6 and t in _UNTRACKED),
+        Kind.NEW: lambda t: t in _ASKS[version] or (version == 6 and t in NOT_TRACKED),
         Kind.REPLY: lambda t: t in _ANSWERS[version],
         Kind.LATER: lambda t: t in _ASKS[version],
         Kind.ERROR: lambda t: t in _ERRORS[version],
-        Kind.INVALID: lambda t: not (version == 6 and t in _UNTRACKED) and t not in _ASKS[version],
+        Kind.INVALID: lambda t: not (version == 6 and t in NOT_TRACKED) and t not in _ASKS[version],
     }
     icmp = space.mask("icmp", lambda i: types[kind](i.type))
     first = {"first": 1, "last": 1} if kind is not Kind.ERROR else {}

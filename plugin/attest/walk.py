@@ -15,11 +15,11 @@ from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Table, map_element
 
-_DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
+DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
 _MOST = 20_000
 """Ways that one packet may take through a table; beyond, it is not known."""
 ORDER = {"prerouting": 0, "forward": 1, "input": 1, "output": 1, "postrouting": 2}
-_NO_VERDICT = ("counter", "log", "comment")
+PASSED = ("counter", "log", "comment")
 
 
 class End(Enum):
@@ -29,6 +29,10 @@ class End(Enum):
     DROP = "is dropped"
     TRANSLATED = "passes with another source"
     UNKNOWN = "is not known"
+
+
+ENDS = {"accept": End.THROUGH, "drop": End.DROP, "translate": End.TRANSLATED, "unknown": End.UNKNOWN}
+"""What it means where a base chain says it."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,7 @@ def _through(table: Table, chain: Chain, packet: Packet | Everybody, way: _Way) 
     """The fates in one base chain."""
     seen: dict[tuple[End, int], Fate] = {}
     for verdict, where in _run(table, chain, packet, chain.hook, way, 0):
-        end = {"accept": End.THROUGH, "drop": End.DROP, "translate": End.TRANSLATED, "unknown": End.UNKNOWN}.get(
-            verdict
-        )
+        end = ENDS.get(verdict)
         if end is None:  # came back: the policy decides
             fate = Fate(End.DROP, chain) if chain.policy == "drop" else Fate(End.THROUGH)
         else:
@@ -144,10 +146,10 @@ def _rule(
             for verdict in _looked_up(value, rule, table, packet, hook):
                 yield from _verdict(table, rule, verdict, packet, hook, way, depth)
             return
-        elif kind in _NO_VERDICT:
+        elif kind in PASSED:
             continue
         else:
-            yield from _verdict(table, rule, _as_words(kind, value), packet, hook, way, depth)
+            yield from _verdict(table, rule, as_words(kind, value), packet, hook, way, depth)
             return
     yield "on", None
 
@@ -157,7 +159,8 @@ def _not_known(way: _Way, rule: KernelRule) -> Iterator[_Verdict]:
     yield ("on", None) if way.left > 0 else ("unknown", rule)
 
 
-def _as_words(kind: str, value: Any) -> str:  # noqa: ANN401 - nft's JSON
+def as_words(kind: str, value: Any) -> str:  # noqa: ANN401 - nft's JSON
+    """A verdict of a rule as a map's element has it."""
     return f"{kind} {value['target']}" if kind in ("jump", "goto") else kind
 
 
@@ -197,7 +200,7 @@ def _verdict(
         yield "on", None
     elif kind in ("masquerade", "snat"):
         yield "translate", rule
-    elif kind in ("jump", "goto") and target in table.chains and depth < _DEEPEST:
+    elif kind in ("jump", "goto") and target in table.chains and depth < DEEPEST:
         back = "on" if kind == "jump" else "back"
         if target not in way.known:
             way.known[target] = list(_run(table, table.chains[target], packet, hook, way, depth + 1))

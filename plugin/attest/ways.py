@@ -14,11 +14,8 @@ from typing import Any
 from calico_rkt.plugin.attest import conditions
 from calico_rkt.plugin.attest.regions import Box, Space, assumed
 from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Table
-from calico_rkt.plugin.attest.walk import End
+from calico_rkt.plugin.attest.walk import DEEPEST, ENDS, PASSED, End, as_words
 
-_DEEPEST = 16
-_PASSED = ("counter", "log", "comment")
-_ENDS = {"accept": End.THROUGH, "drop": End.DROP, "translate": End.TRANSLATED, "unknown": End.UNKNOWN}
 _VERDICTS = {"accept": "accept", "drop": "drop", "reject": "drop", "masquerade": "translate", "snat": "translate"}
 
 
@@ -45,7 +42,7 @@ class Ways:
             if verdict == "back":
                 yield (End.DROP if chain.policy == "drop" else End.THROUGH), part
             else:
-                yield _ENDS[verdict], part
+                yield ENDS[verdict], part
 
     def _run(self, chain: Chain, box: Box, hook: str, depth: int) -> Iterator[tuple[str, Box]]:
         here = [box]
@@ -72,7 +69,7 @@ class Ways:
         here = [box]
         for statement in rule.statements:
             ((kind, value),) = statement.items()
-            if kind in _PASSED:
+            if kind in PASSED:
                 continue
             if kind in ("match", "limit", "quota", REVIEWED):
                 fitting: list[Box] = []
@@ -89,8 +86,7 @@ class Ways:
                     for verdict, part in self._looked_up(value, rule, hook, one):
                         yield from self._verdict(verdict, part, hook, depth)
                 else:
-                    words = f"{kind} {value['target']}" if kind in ("jump", "goto") else kind
-                    yield from self._verdict(words, one, hook, depth)
+                    yield from self._verdict(as_words(kind, value), one, hook, depth)
             return
         for one in here:
             yield "on", one
@@ -142,7 +138,7 @@ class Ways:
             yield "back", box
         elif kind == "continue":
             yield "on", box
-        elif kind in ("jump", "goto") and target in self.table.chains and depth < _DEEPEST:
+        elif kind in ("jump", "goto") and target in self.table.chains and depth < DEEPEST:
             back = "on" if kind == "jump" else "back"
             for verdict, part in self._called(target, box, hook, depth + 1):
                 yield (back if verdict == "back" else verdict), part

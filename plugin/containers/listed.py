@@ -9,11 +9,12 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.attach.life import Life, survey
 from calico_rkt.plugin.containers.age import since
 from calico_rkt.plugin.enforce.nft import transactions
-from calico_rkt.plugin.enforce.nft.messages import group_key
+from calico_rkt.plugin.enforce.nft.messages import group_key, own_key
 from calico_rkt.plugin.enforce.nft.ruleset import keys_of
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import state
+from calico_rkt.plugin.link.netlink import plain
 from calico_rkt.plugin.link.sockets import host_socket
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.publish.datastores import opened_local
@@ -135,15 +136,11 @@ def _enforced() -> _Enforced:
         return _Enforced(why=_NOT_ENFORCED[found])
     with transactions.held() as socket:
         if found is Standing.OLDER:  # before the third layout, each interface led to its network's chains by its name
-            return _Enforced(frozenset(map(_name, keys_of(socket, "from_endpoint"))))
+            return _Enforced(frozenset(map(plain, keys_of(socket, "from_endpoint"))))
         ends, groups = keys_of(socket, "endpoints"), keys_of(socket, "from_network")
     with host_socket() as host:
-        here = [(name.encode(), group_key(group)) for name, _, group in state.groups(host)]
-    return _Enforced(frozenset(_name(n) for n, g in here if n.ljust(16, b"\0") + g in ends and g in groups))
-
-
-def _name(key: bytes) -> str:
-    return key.rstrip(b"\0").decode(errors="replace")
+        here = [(name, group) for name, _, group in state.groups(host)]
+    return _Enforced(frozenset(n for n, g in here if own_key(n, g) in ends and group_key(g) in groups))
 
 
 def _row(

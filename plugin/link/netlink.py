@@ -278,6 +278,11 @@ def first(data: bytes, wanted: int, offset: int = 0) -> bytes:
     return b""
 
 
+def plain(data: bytes) -> str:
+    """A text as the kernel has it, filled up or ended with zeros."""
+    return data.rstrip(b"\0").decode(errors="replace")
+
+
 def attributes(data: bytes) -> dict[int, bytes]:
     """The attributes in data by number, without the flags for nesting and byte order."""
     found: dict[int, bytes] = {}
@@ -324,5 +329,5 @@ def _answer(body: bytes, flags: int, index: int) -> NetlinkError | None:
             # The refused message's header stands between the code and the words; its payload only when not capped.
             (length,) = struct.unpack_from("=I", body, 4)
             skip = 4 + (_HEADER.size if flags & _ACK_CAPPED else (length + 3) & ~3)
-            reason = attributes(body[skip:]).get(1, b"").rstrip(b"\0").decode(errors="replace")
+            reason = plain(attributes(body[skip:]).get(1, b""))
     return NetlinkError(-code, reason, index)

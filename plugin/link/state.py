@@ -12,7 +12,7 @@ from socket import AF_INET, AF_INET6, AF_UNSPEC
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
+from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes, plain
 from calico_rkt.plugin.link.sockets import host_socket
 
 PREFIX = "crk"
@@ -136,7 +136,7 @@ def groups(socket: netlink.Socket, kind: str = "veth") -> Iterator[tuple[str, in
     for body in socket.dump(_GETLINK, _ifinfomsg() + only):
         with KNOWN_SHAPE:
             group = int.from_bytes(netlink.first(body, _IFLA_GROUP, 16), sys.byteorder)
-            yield _text(netlink.first(body, _IFLA_IFNAME, 16)), _INDEX.unpack_from(body, 4)[0], group
+            yield plain(netlink.first(body, _IFLA_IFNAME, 16)), _INDEX.unpack_from(body, 4)[0], group
 
 
 def addresses(socket: netlink.Socket) -> Iterator[tuple[int, Address, Net]]:
@@ -274,12 +274,12 @@ def _interface(body: bytes) -> Interface:
         there = found.get(_IFLA_LINK_NETNSID)
         return Interface(
             index=index,
-            name=_text(found[_IFLA_IFNAME]),
+            name=plain(found[_IFLA_IFNAME]),
             mac=_mac(found.get(_IFLA_ADDRESS, b"")),
             mtu=struct.unpack("=I", found[_IFLA_MTU])[0],
             up=bool(flags & _IFF_UP),
-            kind=_text(info.get(_INFO_KIND, b"")),
-            alias=_text(found.get(_IFLA_IFALIAS, b"")),
+            kind=plain(info.get(_INFO_KIND, b"")),
+            alias=plain(found.get(_IFLA_IFALIAS, b"")),
             peer=int.from_bytes(found.get(_IFLA_LINK, b""), sys.byteorder),
             peer_netns=struct.unpack("=i", there)[0] if there is not None else None,
             group=int.from_bytes(found.get(_IFLA_GROUP, b""), sys.byteorder),
@@ -298,10 +298,6 @@ def _route(body: bytes) -> Route:
         destination = ip_network((packed, bits), strict=False)
         metric = struct.unpack("=I", found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
         return Route(destination, gateway, index, kind == _UNICAST, metric)
-
-
-def _text(data: bytes) -> str:
-    return data.rstrip(b"\0").decode(errors="replace")
 
 
 def _mac(data: bytes) -> str:

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from socket import if_indextoname
 
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.netlink import attributes
+from calico_rkt.plugin.link.netlink import attributes, plain
 
 _GROUP = 1 << 8  # NFNLGRP_NFTRACE is 9
 _TRACE = 10 << 8 | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE
@@ -132,7 +132,7 @@ def _number(data: bytes | None) -> int:
 
 
 def _text(data: bytes | None) -> str:
-    return (data or b"").rstrip(b"\0").decode(errors="replace")
+    return plain(data or b"")
 
 
 def _interface(data: bytes | None) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.host import OURS, Agent, call, conf, netns
-from tests.clients.support.strace import WAITING, served
+from tests.clients.support.strace import names as of_call
+from tests.clients.support.strace import served
 
 _TRACE = Path("/run/bench-trace")
 _PATIENCE = 10.0
@@ -38,8 +38,7 @@ def system_calls(agent: Agent, verb: str) -> int:
     for name in names:
         call(OURS, "DEL", net, name)
     netns("del", names)
-    text = "\n".join(served(_TRACE.read_text())[0])
-    return sum(name not in WAITING for name in re.findall(r"^(\w+)\(", text, re.MULTILINE))
+    return len(of_call(served(_TRACE.read_text())[0]))
 
 
 def _until(claim: Callable[[], bool]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Caller
 from tests.clients.support.lab import Lab, conf, pool, until
-from tests.clients.support.strace import WAITING, served
+from tests.clients.support.strace import names, served
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -58,9 +58,9 @@ def test_a_plain_add_and_del_stay_below_their_ceilings(lab: Lab, cni: Caller) ->
         writes = text.count("F_WRLCK, l_whence=SEEK_SET, l_start=1073741825")
         opened = text.count("F_RDLCK, l_whence=SEEK_SET, l_start=1073741824")
         asked = len(re.findall(r"^sendto\(\d+, \[", text, re.MULTILINE))
-        names = Counter(n for n in re.findall(r"^(\w+)\(", text, re.MULTILINE) if n not in WAITING)
+        made = Counter(names(calls))
         assert (opened, writes) == ((2, 2) if verb == "ADD" else (2, 1)), (
             "transactions of the state file, and those that write"
         )
         assert asked <= ASKED[verb], "messages to the kernel"
-        assert names.total() <= CALLS[verb], names
+        assert made.total() <= CALLS[verb], made

@@ -261,6 +261,15 @@ def change(world, edit):
     world.sh(world.host, world.filled_in(edit))
 
 
+def edited(world, edit):
+    """What attest says of the edit, which is taken back."""
+    change(world, edit)
+    try:
+        return world.attest()
+    finally:
+        world.restore()
+
+
 def test_a_table_that_nobody_touched_is_equal(world):
     found = world.attest()
     assert (found.differences, found.open, found.status, found.endpoints) == ((), (), 0, 4)
@@ -269,11 +278,7 @@ def test_a_table_that_nobody_touched_is_equal(world):
 
 @pytest.mark.parametrize(("edit", "words"), DIFFERENT)
 def test_an_edit_is_a_difference_with_a_packet(world, edit, words):
-    change(world, edit)
-    try:
-        found = world.attest()
-    finally:
-        world.restore()
+    found = edited(world, edit)
     assert found.status == 1, found
     shown = [d for d in found.differences if words in d.what]
     assert shown, found
@@ -283,33 +288,21 @@ def test_an_edit_is_a_difference_with_a_packet(world, edit, words):
 
 @pytest.mark.parametrize(("edit", "words"), OPEN)
 def test_what_can_not_be_decided_is_not_proven_and_says_why(world, edit, words):
-    change(world, edit)
-    try:
-        found = world.attest()
-    finally:
-        world.restore()
+    found = edited(world, edit)
     assert (found.status, found.differences) == (3, ()), found
     assert any(words in line for line in found.open), found
 
 
 @pytest.mark.parametrize(("edit", "words"), HIDDEN)
 def test_an_edit_that_others_hide_is_equal_and_is_told(world, edit, words):
-    change(world, edit)
-    try:
-        found = world.attest()
-    finally:
-        world.restore()
+    found = edited(world, edit)
     assert (found.status, found.differences, found.open) == (0, (), ()), found
     assert any(words in line for line in found.alike), found
 
 
 @pytest.mark.parametrize("edit", ALIKE)
 def test_an_edit_that_changes_no_packet_is_equal(world, edit):
-    change(world, edit)
-    try:
-        found = world.attest()
-    finally:
-        world.restore()
+    found = edited(world, edit)
     assert found.status == 0, found
 
 

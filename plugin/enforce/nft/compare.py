@@ -17,6 +17,7 @@ from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements
 from calico_rkt.plugin.enforce.nft.ruleset import Content, Ruleset
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from calico_rkt.plugin.link.groups import group_of
+from calico_rkt.plugin.link.netlink import plain
 
 _MOST = 3  # differences told of one chain
 _IFNAME = 16
@@ -183,9 +184,9 @@ def _content(name: str, content: Content) -> str:
     if _kind(name) == "map":
         words = _group(key)
     elif name == "endpoints":
-        words = f"{_ifname(key[:_IFNAME])} . {_group(key[_IFNAME:])}"
+        words = f"{plain(key[:_IFNAME])} . {_group(key[_IFNAME:])}"
     elif name.startswith("source"):
-        words = f"{_ifname(key[:_IFNAME])} . {_address(key[_IFNAME:])}"
+        words = f"{plain(key[:_IFNAME])} . {_address(key[_IFNAME:])}"
     else:
         words = _address(key)
     return f"{words} : goto {content.chain}" if content.chain else words
@@ -193,10 +194,6 @@ def _content(name: str, content: Content) -> str:
 
 def _group(key: bytes) -> str:
     return str(int.from_bytes(key, sys.byteorder))
-
-
-def _ifname(key: bytes) -> str:
-    return key.rstrip(b"\0").decode(errors="replace")
 
 
 def _address(key: bytes) -> str:

@@ -44,7 +44,12 @@ def _elements(endpoint: EndpointElements) -> Iterator[Element]:
         yield f"source{version}", name + packed
         if endpoint.ip_masq:
             yield f"masq{version}", packed
-    yield "endpoints", name + group_key(endpoint.group)
+    yield "endpoints", own_key(endpoint.host_ifname, endpoint.group)
+
+
+def own_key(ifname: str, group: int) -> bytes:
+    """The key of an interface in a device group."""
+    return ifname.encode().ljust(_IFNAME, b"\0") + group_key(group)
 
 
 def group_key(group: int) -> bytes:

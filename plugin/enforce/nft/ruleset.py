@@ -14,7 +14,7 @@ from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.enforce.nft.kernel_numbers import INET, text
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
+from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes, plain
 
 _GET_CHAIN, _GET_RULE, _GET_SET, _GET_ELEMENT = (10 << 8 | kind for kind in (4, 7, 10, 13))
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_*; below NFTA_* of linux/netfilter/nf_tables.h."""
@@ -65,7 +65,7 @@ def _read(socket: netlink.Socket) -> Ruleset:
     for body in _dump(socket, _GET_CHAIN, b""):
         found = attributes(body[4:])
         if found[_OF_TABLE] == text(TABLE) and body[0] == INET[0]:
-            chains[_word(found[_CHAIN_NAME])] = _chain(found)
+            chains[plain(found[_CHAIN_NAME])] = _chain(found)
     sets: dict[str, tuple[tuple[int, bytes], ...]] = {}
     anonymous: dict[bytes, object] = {}
     elements: dict[str, frozenset[Content]] = {}
@@ -76,12 +76,12 @@ def _read(socket: netlink.Socket) -> Ruleset:
         if int.from_bytes(found.get(_SET_FLAGS, b""), "big") & _ANONYMOUS:
             anonymous[name] = kind, content
         else:
-            sets[_word(name)], elements[_word(name)] = kind, content
+            sets[plain(name)], elements[plain(name)] = kind, content
     rules: dict[str, list[object]] = {name: [] for name in chains}
     for body in _dump(socket, _GET_RULE, attribute(_OF_TABLE, text(TABLE))):
         found = attributes(body[4:])
         rule = _expressions(found.get(_EXPRESSIONS, b""), anonymous), found.get(_USERDATA, b"")
-        rules.setdefault(_word(found[_RULE_CHAIN]), []).append(rule)
+        rules.setdefault(plain(found[_RULE_CHAIN]), []).append(rule)
     return Ruleset(chains, {c: tuple(r) for c, r in rules.items()}, sets, elements)
 
 
@@ -103,7 +103,7 @@ def _expressions(data: bytes, anonymous: dict[bytes, object]) -> tuple[object, .
     found = []
     for _, one in _pairs(data):
         expression = attributes(one)
-        name = _word(expression[_NAME])
+        name = plain(expression[_NAME])
         content: object = expression.get(_DATA, b"")
         if name in _SETS_OF:
             parts = attributes(expression[_DATA])
@@ -121,7 +121,7 @@ def _elements(socket: netlink.Socket, name: bytes) -> Iterator[Content]:
             if not any(key) and int.from_bytes(found.get(_FLAGS, b""), "big") & _END:
                 continue  # nft puts the end of no interval before all others, or leaves it out: it says nothing
             verdict = attributes(attributes(found.get(_TO, b"")).get(_VERDICT, b""))
-            chain = _word(verdict[_TO_CHAIN]) if verdict.get(_CODE) == _GOTO and _TO_CHAIN in verdict else ""
+            chain = plain(verdict[_TO_CHAIN]) if verdict.get(_CODE) == _GOTO and _TO_CHAIN in verdict else ""
             yield Content(
                 key,
                 chain,
@@ -151,7 +151,3 @@ def _pairs(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield kind & 0x3FFF, data[offset + 4 : offset + length]
         offset += (length + 3) & ~3
-
-
-def _word(data: bytes) -> str:
-    return data.rstrip(b"\0").decode(errors="replace")

@@ -44,7 +44,7 @@ from calico_rkt.plugin.enforce.nft.libnftables import NftError
 from calico_rkt.plugin.enforce.nft.messages import Element
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
+from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes, plain
 from calico_rkt.plugin.link.sockets import process_in_netns
 
 _GET_TABLE, _GET_CHAIN, _GET_RULE, _DELETE_RULE, _GET_ELEMENT, _GET_GENERATION = (
@@ -116,7 +116,7 @@ class Socket(netlink.Socket):
         with KNOWN_SHAPE:
             at = attributes(found[CHAIN_HOOK])
             priority = int.from_bytes(at[HOOK_PRIORITY], "big", signed=True)
-            kind = found.get(CHAIN_TYPE, b"").rstrip(b"\0").decode(errors="replace")
+            kind = plain(found.get(CHAIN_TYPE, b""))
             return Hook(kind, int.from_bytes(at[HOOK_NUMBER], "big"), priority)
 
     def leads_to(self, table: str, name: str, key: bytes) -> str:
@@ -131,7 +131,7 @@ class Socket(netlink.Socket):
             raise
         found = attributes(attributes(attributes(answer[4:]).get(_ELEMENTS, b"")).get(_ELEMENT, b""))
         verdict = attributes(attributes(found.get(_DATA, b"")).get(_VERDICT, b""))
-        return verdict.get(_CHAIN, b"").rstrip(b"\0").decode(errors="replace") if verdict.get(_CODE) == _GOTO else ""
+        return plain(verdict.get(_CHAIN, b"")) if verdict.get(_CODE) == _GOTO else ""
 
     def count(self, table: str, chain: str) -> int:
         """How many rules a chain has, 0 where it is not there."""
@@ -260,4 +260,4 @@ def _errors() -> Iterator[None]:
 
 def _comment(data: bytes) -> str:
     """NFTNL_UDATA_RULE_COMMENT of a rule's user data: kind 0, a length, the words and a zero."""
-    return data[2 : 2 + data[1]].rstrip(b"\0").decode(errors="replace") if data[:1] == b"\0" and len(data) > 1 else ""
+    return plain(data[2 : 2 + data[1]]) if data[:1] == b"\0" and len(data) > 1 else ""

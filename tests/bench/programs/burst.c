@@ -6,26 +6,13 @@
 #include <arpa/inet.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
+
+#include "timing.h"
 
 enum { BATCH = 100, FIRST = 1024, LAST = 65000 };
-
-static int by_time(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
-	return (left > right) - (left < right);
-}
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 int main(int argc, char **argv)
 {
@@ -58,7 +45,6 @@ int main(int argc, char **argv)
 		}
 		took[batch] = (now() - begun) / BATCH;
 	}
-	qsort(took, (size_t)(packets / BATCH), sizeof *took, by_time);
-	printf("%.1f\n", took[packets / BATCH / 10]);
+	say_tenth(took, packets / BATCH);
 	return 0;
 }

@@ -14,26 +14,14 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "timing.h"
 
 enum { BATCH = 50, BACKLOG = 128 };
 
 /* Who closes sends RST: no port waits for its next use. */
 static const struct linger at_once = { 1, 0 };
-
-static int by_time(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
-	return (left > right) - (left < right);
-}
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void serve(const char *netns, struct sockaddr_in at, int ready)
 {
@@ -82,8 +70,7 @@ int main(int argc, char **argv)
 		}
 		took[batch] = spent / BATCH;
 	}
-	qsort(took, (size_t)(wanted / BATCH), sizeof *took, by_time);
-	printf("%.1f\n", took[wanted / BATCH / 10]);
+	say_tenth(took, wanted / BATCH);
 	kill(server, SIGKILL);
 	waitpid(server, NULL, 0);
 	return 0;

@@ -1,8 +1,11 @@
-"""What strace wrote of an agent in; the system calls of each call that it served out."""
+"""What strace wrote of an agent in; the system calls of each call that it served, and their names, out."""
 
 from __future__ import annotations
 
-WAITING = ("futex", "poll")
+import re
+from collections.abc import Iterable
+
+_WAITING = ("futex", "poll")
 """How often a thread waits for others is for the machine to say."""
 
 
@@ -19,3 +22,9 @@ def served(trace: str) -> list[list[str]]:
         elif thread in open_ones and "resumed>" not in text:
             open_ones[thread].append(text)
     return found
+
+
+def names(calls: Iterable[str]) -> list[str]:
+    """The names of one call's system calls, but for waiting."""
+    found = (re.match(r"\w+(?=\()", call) for call in calls)
+    return [name[0] for name in found if name is not None and name[0] not in _WAITING]

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-import tempfile
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
-from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -17,23 +14,18 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.conf.netconf import Ipam, Range
-from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key
-from calico_rkt.plugin.store import local
-from calico_rkt.plugin.store.access import Access
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.http_line import BrokenAnswerError, Line
 from calico_rkt.plugin.store.etcd3.store import Etcd3Store
-from calico_rkt.plugin.store.journal import Journal
 from tests.properties.inputs.damage import ROOT
-from tests.properties.inputs.door import Door, foreseen
+from tests.properties.inputs.door import Door
 from tests.properties.inputs.json_damage import changed, damaged_once, torn
+from tests.properties.inputs.stores import folder, opened, questions
 
 _NET = ip_network("10.1.0.0/16")
 _IPAM = Ipam("host-local", ((Range(_NET, _NET[1], _NET[-2]),),))
-_ACCESS = Access(("http://127.0.0.1:1",))
-_NEW = Endpoint(Key("net1", "cont-a1", "eth1"), "0123456789abcdef", "/n", 4, 7, "crk0", "02:00:00:00:00:01", ())
 _OLD = Endpoint(Key("net1", "cont-a1", "eth0"), "NONCE", "/n", 4, 7, "crk1", "02:00:00:00:00:02", (_NET[45952],))
 
 
@@ -90,53 +82,21 @@ class _Etcd:
         pass
 
 
-def _add(store: Etcd3Store) -> None:
-    added = store.add(_NEW, _IPAM, ())
-    store.remove(added.key, added.nonce)
-
-
 _ASKED: dict[str, Callable[[Etcd3Store], object]] = {
-    "add": _add,
-    "remove": lambda store: store.remove(_OLD.key, _OLD.nonce),
-    "check_ready": lambda store: store.check_ready(),
-    "is_published": lambda store: store.is_published("net1"),
-    "differs": lambda store: store.differs(_OLD),
-    "warnings": lambda store: store.warnings(()),
+    **questions(_IPAM, _OLD),
     "felix": lambda store: store.felix(),
     "suspects": lambda store: store.suspects(),
-    "endpoints": lambda store: tuple(store.endpoints()),
     "pools": lambda store: store.inventory().pools(),
     "documents": lambda store: store.inventory().endpoints(),
     "profiles": lambda store: store.profiles.published("net1"),
 }
 
 
-_FOLDERS: list[Path] = []
-
-
-@contextmanager
-def _folder() -> Iterator[None]:
-    with tempfile.TemporaryDirectory(prefix="crk-etcd-") as folder:
-        _FOLDERS.append(Path(folder))
-        yield
-        _FOLDERS.pop()
-
-
 def _enter(told: tuple[str, Mapping[str, Any], Callable[[dict[str, Any]], tuple[int, bytes]]]) -> None:
     what, stored, damage = told
-    root = _FOLDERS[-1]
-    records = local.LocalStore(root / "run", root / "lib", local._verify)
-    store = Etcd3Store(root / "run", records, Journal(root / "journal"), _ACCESS, "node1")
-    try:
-        with patch.object(Gateway, "_connected", lambda *_: _Etcd(stored, damage)):
-            _ASKED[what](store)
-    except CniError as e:
-        foreseen(e)
-    finally:
-        records.remove(_NEW.key, _NEW.nonce)
-        for left in (root / "journal").glob("*"):
-            left.unlink()
-        store.close()
+    etcd = patch.object(Gateway, "_connected", lambda *_: _Etcd(stored, damage))
+    with opened(Etcd3Store) as store, etcd:
+        _ASKED[what](store)
 
 
 _WORDS = {"error": "etcdserver: requested lease not found", "code": 5, "message": "no"}
@@ -175,7 +135,7 @@ ETCD = Door(
     _told(),
     _enter,
     share=100,
-    setting=_folder,
+    setting=folder,
 )
 
 _HEADS = [

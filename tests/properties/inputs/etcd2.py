@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -20,21 +18,17 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.conf.netconf import Ipam, Range
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key
-from calico_rkt.plugin.store import local, members
-from calico_rkt.plugin.store.access import Access
+from calico_rkt.plugin.store import members
 from calico_rkt.plugin.store.etcd2 import keys
 from calico_rkt.plugin.store.etcd2.store import Etcd2Store
 from calico_rkt.plugin.store.etcd2.values import assignment_value, encode_value, endpoint_value, pool_value
-from calico_rkt.plugin.store.journal import Journal
-from tests.properties.inputs.door import Door, foreseen
+from tests.properties.inputs.door import Door
 from tests.properties.inputs.json_damage import ODD, damaged_once
+from tests.properties.inputs.stores import folder, opened, questions
 
 _NET = ip_network("10.1.0.0/28")
 _IPAM = Ipam("host-local", ((Range(_NET, _NET[1], _NET[-2]),),))
-_ACCESS = Access(("http://127.0.0.1:1",))
-_NEW = Endpoint(Key("net1", "cont-a1", "eth1"), "0123456789abcdef", "/n", 4, 7, "crk0", "02:00:00:00:00:01", ())
 _OLD = Endpoint(Key("net1", "cont-a1", "eth0"), "fedcba9876543210", "/n", 4, 7, "crk1", "02:00:00:00:00:02", (_NET[5],))
 _ID = object_id("net1")
 _ACCEPT_ALL = {"id": _ID, "inbound_rules": [{"action": "allow"}], "outbound_rules": [{"action": "allow"}]}
@@ -115,19 +109,8 @@ class _Etcd:
         return status, {"errorCode": code, "message": message, "cause": cause, "index": self.index}
 
 
-def _add(store: Etcd2Store) -> None:
-    added = store.add(_NEW, _IPAM, ())
-    store.remove(added.key, added.nonce)
-
-
 _ASKED: dict[str, Callable[[Etcd2Store], object]] = {
-    "add": _add,
-    "remove": lambda store: store.remove(_OLD.key, _OLD.nonce),
-    "check_ready": lambda store: store.check_ready(),
-    "is_published": lambda store: store.is_published("net1"),
-    "differs": lambda store: store.differs(_OLD),
-    "warnings": lambda store: store.warnings(()),
-    "endpoints": lambda store: tuple(store.endpoints()),
+    **questions(_IPAM, _OLD),
     "gateways": lambda store: store.gateways(),
     "sweep": lambda store: store.sweep(),
     "profiles": lambda store: store.profiles.published(_ID),
@@ -137,43 +120,30 @@ _ASKED: dict[str, Callable[[Etcd2Store], object]] = {
     "counts": lambda store: store.profiles.endpoint_counts(),
     "prune": lambda store: store.profiles.delete_unused(_ID, dry_run=False),
 }
-_FOLDERS: list[Path] = []
 
 
 @contextmanager
-def _folder() -> Iterator[None]:
+def _setting() -> Iterator[None]:
     """Nobody waits for a member that is to be asked again: there is but one, and its answer stays the same."""
-    with tempfile.TemporaryDirectory(prefix="crk-etcd2-") as folder, patch.object(members, "_PAUSE", 1e9):
-        _FOLDERS.append(Path(folder))
+    with folder(), patch.object(members, "_PAUSE", 1e9):
         yield
-        _FOLDERS.pop()
 
 
 def _enter(told: tuple[str, str, int]) -> None:
     what, manner, seed = told
-    chance, root = Random(seed), _FOLDERS[-1]
+    chance = Random(seed)
     stored = dict(_STORED)
     if manner == "values":
         key = chance.choice(sorted(stored))
         value = json.loads(stored[key]) if stored[key][0] in "{[" else stored[key]
         stored[key] = chance.choice(["", "{", json.dumps(damaged_once(chance.choice, value))])
     etcd = _Etcd(stored, seed, "whole" if manner == "values" else manner)
-    records = local.LocalStore(root / "run", root / "lib", local._verify)
-    store = Etcd2Store(root / "run", records, Journal(root / "journal"), _ACCESS, "node1")
-    try:
-        ask = patch.object(
-            urllib3.PoolManager, "request", lambda _, m, url, fields=None, **__: etcd.ask(m, url, fields)
-        )
-        put = "request_encode_body"
-        with ask, patch.object(urllib3.PoolManager, put, lambda _, m, url, fields=None, **__: etcd.ask(m, url, fields)):
-            _ASKED[what](store)
-    except CniError as e:
-        foreseen(e)
-    finally:
-        records.remove(_NEW.key, _NEW.nonce)
-        for left in (root / "journal").glob("*"):
-            left.unlink()
-        store.close()
+
+    def ask(_: Any, method: str, url: str, fields: Any = None, **__: Any) -> Any:
+        return etcd.ask(method, url, fields)
+
+    with opened(Etcd2Store) as store, patch.multiple(urllib3.PoolManager, request=ask, request_encode_body=ask):
+        _ASKED[what](store)
 
 
 ETCD2 = Door(
@@ -186,5 +156,5 @@ ETCD2 = Door(
     ),
     _enter,
     share=40,
-    setting=_folder,
+    setting=_setting,
 )

@@ -8,25 +8,17 @@ from calico_rkt.compiler.packets import budget
 from calico_rkt.compiler.review.matrix import given_up, matrix_of
 from calico_rkt.compiler.review.pair import HOST_DECIDES
 from tests.bench.workloads import hierarchical, rules
+from tests.growth import steps
 from tests.worlds import conf, world
 
 
-def test_deciding_and_wording_grow_with_the_rules(monkeypatch):
-    spent = []
-    spend = budget.Budget.spend
-
-    def counting(self, steps=1):
-        if self.whole is None:
-            spent.append(steps)
-        spend(self, steps)
-
-    monkeypatch.setattr(budget.Budget, "spend", counting)
+def test_deciding_and_wording_grow_with_the_rules():
     web = conf("web", ip_network("10.99.0.0/16"))
-    needed = []
-    for count in (200, 800):
-        spent.clear()
+
+    def matrix(count):
         assert not given_up(matrix_of(world([web], {"web": (rules(hierarchical(count)), ())})))
-        needed.append(sum(spent))
+
+    needed = [steps(matrix, count) for count in (200, 800)]
     assert needed[1] < 10 * needed[0], needed
 
 
