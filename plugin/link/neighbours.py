@@ -11,7 +11,7 @@ from socket import AF_INET, AF_INET6, AF_UNSPEC
 
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.plugin.link import netlink
-from calico_rkt.plugin.link.netlink import attribute, attributes
+from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
 
 _GETNEIGH, _NDA_DST, _NDA_LLADDR, _PERMANENT = 30, 1, 2, 0x80
 _NDMSG = struct.Struct("=BxxxiHBB")
@@ -29,8 +29,9 @@ class Neighbour:
 def neighbours(socket: netlink.Socket) -> Iterator[Neighbour]:
     """Every entry, of ARP and of NDP. The kernel looks through those of all namespaces for it."""
     for body in socket.dump(_GETNEIGH, _NDMSG.pack(AF_UNSPEC, 0, 0, 0, 0)):
-        if body[0] in _FAMILIES.values() and _NDA_DST in attributes(body[12:]):
-            yield _neighbour(body)
+        with KNOWN_SHAPE:
+            if body[0] in _FAMILIES.values() and _NDA_DST in attributes(body[12:]):
+                yield _neighbour(body)
 
 
 def neighbour(socket: netlink.Socket, index: int, address: Address) -> Neighbour | None:
@@ -45,7 +46,8 @@ def neighbour(socket: netlink.Socket, index: int, address: Address) -> Neighbour
 
 
 def _neighbour(body: bytes) -> Neighbour:
-    _, index, state, _, _ = _NDMSG.unpack_from(body)
-    found = attributes(body[12:])
-    mac = found.get(_NDA_LLADDR, b"").hex(":")
-    return Neighbour(ip_address(found[_NDA_DST]), index, mac, bool(state & _PERMANENT))
+    with KNOWN_SHAPE:
+        _, index, state, _, _ = _NDMSG.unpack_from(body)
+        found = attributes(body[12:])
+        mac = found.get(_NDA_LLADDR, b"").hex(":")
+        return Neighbour(ip_address(found[_NDA_DST]), index, mac, bool(state & _PERMANENT))

@@ -155,7 +155,8 @@ class Socket(netlink.Socket):
         if part not in first:
             raise CniError(Code.TRY_AGAIN, f"somebody else changed chain {chain} meanwhile")
         place = attribute(RULE_TABLE, text(table)) + attribute(RULE_CHAIN, text(chain))
-        handle = attribute(RULE_HANDLE, attributes(first[4:])[RULE_HANDLE])
+        with KNOWN_SHAPE:
+            handle = attribute(RULE_HANDLE, attributes(first[4:])[RULE_HANDLE])
         return netlink.message(_DELETE_RULE, netlink.REQUEST, INET + place + handle)
 
     def commit(self, messages: Sequence[bytes]) -> None:

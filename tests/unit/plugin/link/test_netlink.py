@@ -2,10 +2,12 @@
 
 import struct
 from errno import EBADMSG
+from ipaddress import ip_address
 
 import pytest
 
-from calico_rkt.plugin.link import conntrack, netlink, state
+from calico_rkt.plugin.enforce.nft import transactions
+from calico_rkt.plugin.link import conntrack, neighbours, netlink, state
 from calico_rkt.plugin.publish.open_flows import read_open_flow
 
 HEAD = struct.pack("=BBHiII", 0, 0, 1, 7, 1, 0)
@@ -24,6 +26,22 @@ class Kernel(netlink.Socket):
 
     def send(self, _):
         pass
+
+
+class Dumped(transactions.Socket):
+    """A kernel that has one thing of any kind."""
+
+    def __init__(self, body):
+        self._body = body
+
+    def get(self, _kind, _body):
+        return self._body
+
+    def dump(self, _kind, _body):
+        return [self._body]
+
+    def _rules(self, _table, _chain):
+        return [self._body]
 
 
 def test_an_attribute_that_goes_beyond_its_message_is_an_error():
@@ -50,6 +68,9 @@ def test_a_message_that_goes_beyond_its_datagram_is_an_error():
         (state.ends_in, b"\0"),
         (conntrack.ends, FLOW),
         (read_open_flow, FLOW),
+        (lambda body: list(neighbours.neighbours(Dumped(body))), b""),
+        (lambda body: neighbours.neighbour(Dumped(body), 7, ip_address("10.1.0.1")), FLOW),
+        (lambda body: Dumped(body).deleting("calico_rkt", "out-web", b""), FLOW),  # a rule without a handle
     ],
 )
 def test_what_a_reader_does_not_find_is_an_error_that_says_so(read, body):
