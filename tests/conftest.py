@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, settings
 from tests import leftovers
 from tests.chroots import trees
 
+_LINES_AT_ONCE = 12
+
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 """How long an example takes says how busy the machine is, and nothing about the claim."""
 settings.register_profile("gate", settings.get_profile("explore"), derandomize=True)
@@ -26,6 +28,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         _hand_on_signals()
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # who is told to end takes down what it has built
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None and not hasattr(session.config, "workerinput"):
+        session.config.pluginmanager.register(_FailuresAtOnce(terminal))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -56,6 +65,23 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
                     report.sections.append((f"{name} of {error.cmd}", text))
         error = error.__cause__ or error.__context__
     return report
+
+
+class _FailuresAtOnce:
+    """Names each failure when it happens, with its error's first lines: a run that is cut short says what it found."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.failed:
+            return
+        crash = getattr(report.longrepr, "reprcrash", None)
+        said = crash.message if crash else report.longreprtext
+        self._terminal.write_line("")
+        self._terminal.write_line(f"{report.when} of {report.nodeid} failed after {report.duration:.0f} s")
+        for line in said.splitlines()[:_LINES_AT_ONCE]:
+            self._terminal.write_line(f"    {line}")
 
 
 @pytest.fixture(scope="session", autouse=True)
