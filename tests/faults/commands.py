@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from tests.clients.support.caller import Reply
@@ -19,7 +20,7 @@ def in_force(rules: list[str]) -> list[str]:
     bodies: dict[str, list[str]] = {}
     order: list[tuple[str, str]] = []
     name = ""
-    for line in rules:
+    for line in filter(str.strip, rules):  # a chain aside leaves the empty line before it
         if line.startswith("\tchain "):
             name = line.split()[1]
             bodies[name] = []
@@ -102,7 +103,8 @@ class Apply(Command):
     def judge(self, reply: Reply) -> None:
         new, old = self.looks[1 - self.at], self.looks[self.at]
         now, before, after = (self.rules(looked) for looked in (self.host.look(), old, new))
-        assert now in (before, after), "a third policy is in force"
+        third = "\n".join(difflib.unified_diff(before, now, "before", "now", lineterm="", n=1))
+        assert now in (before, after), f"a third policy is in force:\n{third}"
         if reply.status == 0:
             assert now == after, "success, and the policy before is in force"
         elif not self.ended(reply):
