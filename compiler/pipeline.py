@@ -99,12 +99,21 @@ def compile_for_host(
     CompileError.
     """
     parsed = parse_files(files) if isinstance(files, Mapping) else files
-    compiled = compile_network(conf, policy_for(conf.name, parsed), felix=felix)
+    policy = policy_for(conf.name, parsed)
+    compiled = compile_network(conf, policy, findings=_strangers(conf, policy, known_ids), felix=felix)
     if conf.datastore_type == "local":
         write_proven(compiled.network, LOCAL, known_ids)
     elif conf.datastore_type == "etcdv2":
         write_proven(compiled.network, OLD_CALICO)
     return compiled
+
+
+def _strangers(conf: NetConf, policy: Policy, known_ids: frozenset[str] | None) -> tuple[Diagnostic, ...]:
+    if known_ids is None or conf.datastore_type != "local":
+        return ()
+    from calico_rkt.compiler.workspace.strangers import strangers  # an ADD knows no other network
+
+    return strangers(policy, known_ids)
 
 
 def felix_limits(conf: NetConf, network: Network, policy: Policy, felix: Nodes | None = None) -> tuple[Diagnostic, ...]:

@@ -54,9 +54,17 @@ class Override:
 
     def mentioned_networks(self) -> Iterator[NameRef]:
         """Every network's name that a rule or a test uses, with its place."""
+        yield from self.ruled_networks()
+        yield from self.tested_networks()
+
+    def ruled_networks(self) -> Iterator[NameRef]:
+        """The same of rules alone."""
         for item in (*(self.ingress or ()), *(self.egress or ())):
             if isinstance(item, Rule):
                 yield from (*item.match.source.networks, *item.match.destination.networks)
+
+    def tested_networks(self) -> Iterator[NameRef]:
+        """The same of tests alone."""
         for test in self.tests:
             yield from test.mentioned_networks()
 

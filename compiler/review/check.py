@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
+from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.pipeline import LOCAL, PROFILE, felix_limits, resolve_network
@@ -17,7 +18,8 @@ from calico_rkt.compiler.review.unmatched import unmatched
 from calico_rkt.compiler.targets import TARGETS
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.assemble import Workspace
-from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
+from calico_rkt.compiler.workspace.policy import findings, findings_of_tests, known_ids, policy_for
+from calico_rkt.compiler.workspace.strangers import enforced_ids, strangers
 
 
 def check_workspace(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagnostic, ...]:
@@ -26,22 +28,25 @@ def check_workspace(workspace: Workspace, progress: Progress | None = None) -> t
     found += refused_by_runtimes(workspace.confs, workspace.conf_paths)
     networks: dict[str, Network] = {}
     known_to: dict[str, frozenset[str]] = {}
+    here = frozenset(map(object_id, workspace.every_name))
     for n, conf in enumerate(workspace.confs):
         if progress is not None:
             progress(n, len(workspace.confs), conf.name)
         files = workspace.files_of(conf.name)
         policy = policy_for(conf.name, files)
         known = known_ids(policy, files, workspace.every_name)
+        local = conf.datastore_type == "local"
+        found += strangers(policy, here) if local else ()
+        found += (findings_of_tests if local else findings)(policy, files, workspace.every_name)
         try:
-            said_of = findings(policy, files, workspace.every_name)
-            network, said = resolve_network(conf, policy, said_of, felix=JUDGED)
+            network, said = resolve_network(conf, policy, felix=JUDGED)
         except CompileError as e:
             found += e.diagnostics
             continue
         found += (*said, *felix_limits(conf, network, policy))
-        for target in (PROFILE, LOCAL) if conf.datastore_type == "local" else (PROFILE,):
+        for target in (PROFILE, LOCAL) if local else (PROFILE,):
             try:
-                TARGETS[target].write(network, known_ids=known)
+                TARGETS[target].write(network, known_ids=enforced_ids(policy, here))
             except CompileError as e:
                 found += e.diagnostics
         networks[conf.name] = network

@@ -93,31 +93,42 @@ def known_ids(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> fr
 
 def findings(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tuple[Diagnostic, ...]:
     """What a reviewer should know: names of networks that no conf and no override knows."""
+    return _unknown(_mentioned(policy), files, confs)
+
+
+def findings_of_tests(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tuple[Diagnostic, ...]:
+    """The same of tests alone: strangers() tells of rules where a host enforces by itself."""
+    return _unknown(policy.override.tested_networks() if policy.override else (), files, confs)
+
+
+def _unknown(mentioned: Iterable[NameRef], files: Sequence[File], confs: Sequence[str]) -> tuple[Diagnostic, ...]:
     overrides = [f.override for f in files if f.override]
-    names = {*confs, *(o.network for o in overrides)}
     ids = {*map(object_id, confs), *(o.network_id for o in overrides)}
-    out = []
-    for name in _mentioned(policy):
-        if object_id(name.name) not in ids:
-            from difflib import get_close_matches
+    found = [n for n in mentioned if n.name != SELF and object_id(n.name) not in ids]
+    if not found:
+        return ()
+    from calico_rkt.compiler.workspace.strangers import way_out
 
-            from calico_rkt.compiler.workspace.taken import NOT_NETWORKS
-
-            near = get_close_matches(name.name, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else "no endpoint matches until there is one"
-            if name.name in NOT_NETWORKS:
-                hint = f"a rule has no word for the {name.name}: name its addresses in nets, or what it is not"
-            message = f"no conf and no override beside this one knows the network {name.name!r}"
-            out.append(warning("CR705", message, name.span, hint=hint))
-    return tuple(out)
+    names = {*confs, *(o.network for o in overrides)}
+    message = "no conf and no override beside this one knows the network {!r}"
+    later = "no endpoint matches until there is one"
+    return tuple(
+        warning("CR705", message.format(n.name), n.span, hint=way_out(n.name, n.name, names, later)) for n in found
+    )
 
 
 def _mentioned(policy: Policy) -> Iterator[NameRef]:
     """Every network's name that the override or the default rules use, but for `self`."""
+    yield from in_rules(policy)
+    yield from (n for n in (policy.override.tested_networks() if policy.override else ()) if n.name != SELF)
+
+
+def in_rules(policy: Policy) -> Iterator[NameRef]:
+    """The same of rules alone."""
     rules = (*policy.defaults.ingress, *policy.defaults.egress)
     in_defaults = (n for r in rules for side in (r.match.source, r.match.destination) for n in side.networks)
-    mentioned = (*(policy.override.mentioned_networks() if policy.override else ()), *in_defaults)
-    yield from (n for n in mentioned if n.name != SELF)
+    found = (*(policy.override.ruled_networks() if policy.override else ()), *in_defaults)
+    yield from (n for n in found if n.name != SELF)
 
 
 def unused(files: Sequence[File], confs: Sequence[str], here: str = "no conf here") -> tuple[Diagnostic, ...]:

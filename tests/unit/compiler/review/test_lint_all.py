@@ -106,7 +106,7 @@ def test_a_network_that_the_default_rules_misspell_is_told_as_one_of_an_override
     path = workspace / "profiles" / "settings.yaml"
     path.write_text(SETTINGS.replace("network: self", "network: [self, monitorin]"))
     (one,) = [d for d in told(workspace) if d.code in ("CR705", "CR540")]
-    assert (one.code, one.hint) == ("CR705", "did you mean monitoring?")
+    assert (one.code, one.hint) == ("CR540", "did you mean monitoring?")
 
 
 @pytest.mark.parametrize("name", ["host", "outside"])
@@ -114,5 +114,5 @@ def test_a_rule_about_who_is_no_network_is_told_what_to_write(workspace, name):
     (workspace / "profiles" / "web.yaml").write_text(
         f"network: web\ningress: [{{action: Allow, source: {{network: {name}}}}}]\n"
     )
-    (one,) = [d for d in told(workspace) if d.code == "CR705"]
+    (one,) = [d for d in told(workspace) if d.code == "CR540"]
     assert f"no word for the {name}" in one.hint
