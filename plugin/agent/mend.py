@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.plugin.enforce.local import finish_apply, restore_policy
+from calico_rkt.plugin.enforce.local import Restored, finish_apply, restore_policy
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.table import Standing
 from calico_rkt.plugin.errors import CniError, Code
@@ -118,8 +118,8 @@ def mend_table() -> bool:
             finish_apply(store)
             if _is_whole(store):
                 return False
-            count, closed = restore_policy(store)
-        LOG.warning("the nftables table was %s: built anew for %d endpoints%s", found.value, count, _closed(closed))
+            done = restore_policy(store)
+        LOG.warning("the nftables table was %s: built anew for %d endpoints%s", found.value, done.endpoints, _cut(done))
         ctypes.CDLL(None).malloc_trim(0)  # the script of a thousand networks and what libnftables made of it
         return True
     finally:
@@ -132,5 +132,6 @@ def _is_whole(store: LocalStore) -> bool:
     return all(table.chains_present(object_id(u.network)) for u in store.usage() if u.endpoints)
 
 
-def _closed(networks: tuple[str, ...]) -> str:
-    return f"; closed, since their profile is missing or unfit: {', '.join(networks)}" if networks else ""
+def _cut(done: Restored) -> str:
+    names = ", ".join(c.network for c in done.closed)
+    return f"; {done.cut_off} of them stay closed, since the profile is missing or unfit: {names}" if names else ""

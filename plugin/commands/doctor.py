@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.commands import options
-from calico_rkt.plugin.doctor.cures import cure, cures_of
+from calico_rkt.plugin.doctor.cures import cure, cures_of, spared
 from calico_rkt.plugin.doctor.examine import CHECKS, examine
 from calico_rkt.plugin.doctor.finding import Finding, Seen, text_of, values_of
 from calico_rkt.plugin.doctor.host import Host
+from calico_rkt.plugin.enforce.differences import kept_running
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.publish.confirm import agreed
 from calico_rkt.plugin.publish.host_confs import decided
@@ -60,7 +61,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _looked(args: argparse.Namespace) -> tuple[Seen, ...]:
-    return tuple(dict.fromkeys(examine(Host(args.confs, args.profiles))))
+    host = Host(args.confs, args.profiles)
+    seen = tuple(dict.fromkeys(examine(host)))
+    return tuple(spared(seen, kept_running(host.state.differs) if host.state else ()))
 
 
 def _findings(seen: Sequence[Seen]) -> list[Finding]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.enforce import local
-from calico_rkt.plugin.enforce.differences import kernel_differences, of_host_ends_alone
+from calico_rkt.plugin.enforce.differences import is_unfit, kept_running, kernel_differences, of_host_ends_alone
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
@@ -24,6 +24,9 @@ EPILOG = """\
 examples:
   calico-rkt restore               after somebody flushed nftables; also mends host ends and routes
   calico-rkt restore --if-needed   only where the kernel differs from what is recorded and published: for a timer
+
+A network whose published profile was edited or deleted is closed by a restore; --if-needed leaves its rules in force
+unless the table has to be built anew for another reason.
 
 Also puts confs back into /etc/cni/net.d that are kept in /etc/calico-rkt/networks and that podman deleted there.
 
@@ -53,7 +56,7 @@ def restore_host(*, if_needed: bool = False) -> int:
         print(f"nothing to restore: the table is {found.value}, and no link of ours is open without it")
         return lacking
     store = open_local()
-    rebuild = True
+    rebuild, kept = True, False
     try:
         if if_needed:
             differs = kernel_differences(store)
@@ -63,14 +66,26 @@ def restore_host(*, if_needed: bool = False) -> int:
                 return lacking
             if not store.is_there():
                 return 1  # what would be built of nothing cuts off endpoints that live
-            rebuild = not of_host_ends_alone(store, differs)
-        endpoints, closed, left = restored(store, rebuild=rebuild)
+            mendable = [line for line in differs if not is_unfit(line)]
+            if not mendable:
+                print("nothing of it is for a restore to put right: calico-rkt doctor")
+                return 1
+            rebuild = not of_host_ends_alone(store, mendable)
+            kept = not rebuild and bool(kept_running(differs))
+        done, left = restored(store, rebuild=rebuild)
     finally:
         store.close()
-    print(f"restored {counted(endpoints, 'endpoint')}")
-    _print("stays closed", (f"network {i}: its published profile is missing or unfit" for i in closed))
+    print(_words(done))
+    _print("stays closed", (f"network {c.network}, {counted(c.endpoints, 'endpoint')}: {c.why}" for c in done.closed))
     _print("not mended", left)
-    return 1 if closed or left or store.damaged or lacking else 0
+    return 1 if done.closed or kept or left or store.damaged or lacking else 0
+
+
+def _words(done: local.Restored) -> str:
+    let_in = f"restored {counted(done.endpoints - done.cut_off, 'endpoint')}"
+    if not done.cut_off:
+        return let_in
+    return f"{let_in}; {done.cut_off} stay{'s' * (done.cut_off == 1)} closed: calico-rkt doctor says what cures that"
 
 
 def _put_back() -> int:
@@ -85,22 +100,21 @@ def _put_back() -> int:
     return lacking
 
 
-def restored(store: LocalStore, *, rebuild: bool = True) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+def restored(store: LocalStore, *, rebuild: bool = True) -> tuple[local.Restored, tuple[str, ...]]:
     """Restore until the table is whole, since a flush may come at any moment; then the host ends.
 
-    rebuild: else a table that is whole stays as it is. As restore_policy(), and what of the host ends could not be
-    mended, in words.
+    rebuild: else a table that is whole stays as it is. What of the host ends could not be mended comes in words.
     """
-    closed: tuple[str, ...] = ()
+    done: local.Restored | None = None
     with policy_lock(store.run_dir, meanwhile=table.close_first):
         local.finish_apply(store)
-        endpoints = len(store.endpoints())
         for _ in range(_ATTEMPTS):
             if not rebuild and table.close_first() is table.Standing.WHOLE:
                 break
-            endpoints, closed = local.restore_policy(store)
+            done = local.restore_policy(store)
             rebuild = False
-        return endpoints, closed, host_ends.mend_host_ends([e for e in store.endpoints() if e.result])
+        left = host_ends.mend_host_ends([e for e in store.endpoints() if e.result])
+        return done or local.standing_policy(store), left
 
 
 def _print(what: str, lines: Iterable[str]) -> None:

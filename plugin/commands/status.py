@@ -18,10 +18,11 @@ from calico_rkt.compiler.workspace.confs import READERS
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, read_by
 from calico_rkt.plugin.agent.summary import METRICS, ask
 from calico_rkt.plugin.commands import options
+from calico_rkt.plugin.enforce.differences import is_unfit
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.host_confs import Decided, decided
-from calico_rkt.plugin.publish.host_state import HostState, is_unfit, look_at_host, networks_in
+from calico_rkt.plugin.publish.host_state import HostState, look_at_host, networks_in
 from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.store.folders import folders
 

@@ -6,11 +6,23 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
-from calico_rkt.plugin.doctor.finding import Finding
+from calico_rkt.plugin.doctor.finding import Finding, Seen
 
 _OURS = "calico-rkt"
+RESTORE = f"{_OURS} restore"
+
+
+def spared(seen: Iterable[Seen], running: Collection[str]) -> Iterator[Seen]:
+    """What was seen; running are networks that a restore would cut off, so that none is harmless."""
+    for one in seen:
+        if running and isinstance(one, Finding) and one.harmless and one.cure == RESTORE:
+            first = f"{one.follows}; a restore would cut off {', '.join(sorted(running))}: cure that first"
+            yield replace(one, harmless=False, follows=first)
+        else:
+            yield one
 
 
 def cures_of(found: Iterable[Finding]) -> tuple[str, ...]:

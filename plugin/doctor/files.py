@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from calico_rkt.compiler.diagnostics import Diagnostic
+from calico_rkt.plugin.doctor.cures import RESTORE
 from calico_rkt.plugin.doctor.finding import Check, Finding, Place
 from calico_rkt.plugin.doctor.host import Host
 
@@ -17,7 +18,7 @@ _FOLLOWS = {
     "CR724": "no container can be started in that network",
 }
 _CURES = {
-    "CR724": ("calico-rkt restore", True),
+    "CR724": (RESTORE, True),
     "CR706": ("rm {path}", False),
     "CR223": ("mv {path} {bare}.conf", False),
 }

@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Collection, Sequence
 
 from calico_rkt.compiler.diagnostics import counted, cut_short
+from calico_rkt.plugin.doctor.cures import RESTORE
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding, Place
 from calico_rkt.plugin.doctor.host import Host
+from calico_rkt.plugin.enforce.differences import is_unfit
 from calico_rkt.plugin.enforce.nft.table import Standing
 from calico_rkt.plugin.publish.changes import NetworkState
-from calico_rkt.plugin.publish.host_state import networks_in
+from calico_rkt.plugin.publish.host_state import HostState, networks_in
 from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.store.folders import folders
 
@@ -19,7 +21,6 @@ _SHOWN = 3
 _FORWARDING = re.compile(r"net/(ipv4/ip_forward|ipv6/conf/all/forwarding) is off\Z")
 _WITH_IT = re.compile(r"net/(ipv[46])/conf/\S+/forwarding is off\Z")
 """What goes off and on with the host's own."""
-_RESTORE = "calico-rkt restore"
 _OF_TABLE = {
     Standing.NONE: "packets of containers pass unjudged",
     Standing.BROKEN: "packets of containers may pass unjudged",
@@ -34,8 +35,26 @@ def networks(host: Host) -> Check:
     state = host.state
     for name, s in state.wrong if state else ():
         yield from _network(name, s)
-    if state and not state.wrong:
+    for s in _unpublished(state) if state else ():
+        yield from _closed(s, has_conf=s.network in host.decided.known)
+    if state and not state.wrong and not _unpublished(state):
         yield f"{counted(len(state.networks), 'network')}: what is published is what the files say"
+
+
+def _unpublished(state: HostState) -> list[NetworkState]:
+    """Networks of endpoints here for which nothing is published any more."""
+    unfit = {i for line in state.differs if is_unfit(line) for i in networks_in(line)}
+    return [s for name, s in state.networks if (name, s.state) == (LOCAL, "not published") and s.network_id in unfit]
+
+
+def _closed(s: NetworkState, *, has_conf: bool) -> Check:
+    message = f"{counted(s.endpoints, 'endpoint')} of network {s.network!r}, and nothing is published for it"
+    follows = "no restore builds its rules: they are cut off, or will be by the next one"
+    if has_conf:
+        yield Finding("CR947", ERROR, message, follows, f"calico-rkt apply {shlex.quote(s.network)}")
+    else:
+        advice = f"put the conf of {s.network} back, then calico-rkt apply; or end its containers, then calico-rkt gc"
+        yield Finding("CR947", ERROR, message, follows, advice, advice=True)
 
 
 def _network(name: str, s: NetworkState) -> Check:
@@ -91,7 +110,7 @@ def table(host: Host) -> Check:
     off = {name[:4] for name in _off(state.differs)}
     rest = [line for line in state.differs if not _FORWARDING.search(line) and not _goes_with(line, off)]
     gone = [line for line in rest if "calico-rkt gc" in line]
-    told = {s.network_id for _, s in state.wrong}  # by networks()
+    told = {s.network_id for s in (*(s for _, s in state.wrong), *_unpublished(state))}  # by networks()
     rest = [line for line in rest if line not in gone and not networks_in(line) & told]
     if state.standing in (Standing.BROKEN, Standing.CLOSED, Standing.NEWER, Standing.HELD) or (
         rest and state.standing is Standing.NONE
@@ -100,10 +119,10 @@ def table(host: Host) -> Check:
         message = f"the nftables table inet calico_rkt is {state.standing.value}"
         mends = state.standing in (Standing.BROKEN, Standing.CLOSED, Standing.NONE)
         advice = "use the newer build" if state.standing is Standing.NEWER else "end the process that holds it"
-        yield Finding("CR940", ERROR, message, follows, _RESTORE if mends else advice, harmless=mends, advice=not mends)
+        yield Finding("CR940", ERROR, message, follows, RESTORE if mends else advice, harmless=mends, advice=not mends)
     elif rest:
         follows = "a container has other rules than its network's, or none, or is not reached"
-        yield Finding("CR941", ERROR, f"the kernel differs: {_few(rest)}", follows, _RESTORE, harmless=True)
+        yield Finding("CR941", ERROR, f"the kernel differs: {_few(rest)}", follows, RESTORE, harmless=True)
     else:
         there = state.standing is not Standing.NONE
         yield "the table is as recorded and published" if there else "there is no table, and nothing needs one"

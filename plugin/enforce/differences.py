@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce.compiled import elements_of, in_force
@@ -16,8 +16,9 @@ from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.store.local import LocalStore
 
 _PATIENCE = 10.0
-UNFIT = ": its published profile is missing or unfit"
+_UNFIT = ": its published profile is missing or unfit"
 """How a line about a network ends that no restore puts right."""
+_KEEPS = "keeps the rules that are in force until a restore closes it"
 _NO_RECORDS = "host ends of ours are up, and the state file that knows them is not there"
 
 
@@ -37,6 +38,16 @@ def kernel_differences(store: LocalStore) -> tuple[str, ...]:
             return _found(store)
     except CniError as e:
         return (*found, f"(seen while a call may have been at work: {e.msg})")
+
+
+def is_unfit(line: str) -> bool:
+    """Whether a line of differences is about a network whose published profile no restore can use."""
+    return line.endswith(_UNFIT)
+
+
+def kept_running(differs: Iterable[str]) -> tuple[str, ...]:
+    """The ids of the networks whose rules of before are in force, which a rebuild would close."""
+    return tuple(line.split()[1] for line in differs if line.endswith(_KEEPS + _UNFIT))
 
 
 def of_host_ends_alone(store: LocalStore, differs: Sequence[str]) -> bool:
@@ -84,8 +95,8 @@ def _found(store: LocalStore) -> tuple[str, ...]:
 
 def _unfit(network_id: str, kept: frozenset[str]) -> str:
     """What has no profile is left as it stands in the kernel, and restored to nothing."""
-    stands = "keeps the rules that are in force until a restore closes it" if network_id in kept else "is closed"
-    return f"network {network_id} {stands}{UNFIT}"
+    stands = _KEEPS if network_id in kept else "is closed"
+    return f"network {network_id} {stands}{_UNFIT}"
 
 
 def _words(settled: Sequence[Endpoint]) -> tuple[str, ...]:

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce import forget_flows as flows
 from calico_rkt.plugin.enforce.compiled import elements_of, enforceable, in_force
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import adding_all, to_host_script
+from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
-from calico_rkt.plugin.model import Published
+from calico_rkt.plugin.model import Endpoint, Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A network whose endpoints, so many, stay closed: its published profile is missing or unfit, and why."""
+
+    network: str
+    endpoints: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came of a restore: how many endpoints are recorded, and the networks that stay closed."""
+
+    endpoints: int
+    closed: tuple[Closed, ...] = ()
+
+    @property
+    def cut_off(self) -> int:
+        """How many endpoints stay closed."""
+        return sum(c.endpoints for c in self.closed)
 
 
 def members_script(store: LocalStore, network_ids: Collection[str]) -> str:
@@ -45,8 +69,8 @@ def policy_script(*published: Published) -> str:
     return join_nftables(pieces) + "".join(to_host)
 
 
-def restore_policy(store: LocalStore) -> tuple[int, tuple[str, ...]]:
-    """Rebuild the whole table in one transaction, under the policy lock; (endpoints, networks that stay closed).
+def restore_policy(store: LocalStore) -> Restored:
+    """Rebuild the whole table in one transaction, under the policy lock.
 
     A network whose published profile is missing or unfit is used for nothing: its endpoints stay closed. Where the
     host is open it is closed before anything is read.
@@ -61,7 +85,25 @@ def restore_policy(store: LocalStore) -> tuple[int, tuple[str, ...]]:
     for network_id, reason in unfit.items():
         if reason is not None:
             LOG.error("network %s stays closed: %s: %s", network_id, reason.msg, reason.details)
-    return len(endpoints), tuple(unfit)
+    return Restored(len(endpoints), _closed(unfit, endpoints))
+
+
+def standing_policy(store: LocalStore) -> Restored:
+    """The same of a table that stays as it is: networks whose rules of before are still in force are not closed."""
+    endpoints = store.endpoints()
+    _, unfit = in_force(store, {object_id(e.key.network) for e in endpoints})
+    return Restored(
+        len(endpoints), _closed({i: why for i, why in unfit.items() if not table.chains_present(i)}, endpoints)
+    )
+
+
+def _closed(unfit: Mapping[str, CniError | None], endpoints: Sequence[Endpoint]) -> tuple[Closed, ...]:
+    found = []
+    for network_id, reason in unfit.items():
+        names = [e.key.network for e in endpoints if object_id(e.key.network) == network_id]
+        why = reason.msg if reason is not None else "nothing is published for it"
+        found.append(Closed(names[0] if names else network_id, len(names), why))
+    return tuple(found)
 
 
 def bring_to_layout(store: LocalStore) -> None:

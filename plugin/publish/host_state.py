@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.workspace.confs import Unusable
-from calico_rkt.plugin.enforce.differences import UNFIT, kernel_differences
+from calico_rkt.plugin.enforce.differences import kernel_differences
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.other_firewalls.blocked import Finding, findings
 from calico_rkt.plugin.errors import CniError
@@ -76,11 +76,6 @@ _WRONG = ("edited", "unusable", "stale", "not ours")
 def networks_in(line: str) -> frozenset[str]:
     """The ids of the networks whose chains, sets or elements a line of differs names."""
     return frozenset(a or b for a, b in _NETWORK.findall(line))
-
-
-def is_unfit(line: str) -> bool:
-    """Whether a line of differs is about a network whose published profile no restore can use."""
-    return line.endswith(UNFIT)
 
 
 def look_at_host(host: Decided) -> HostState:

@@ -48,9 +48,9 @@ def cost(act):
     answer = act()
     return answer, time.process_time() - began
 
-(endpoints, closed), restored = cost(lambda: policy.restore_policy(store))
+done, restored = cost(lambda: policy.restore_policy(store))
 differs, compared = cost(lambda: kernel_differences(store))
-print(json.dumps({"endpoints": endpoints, "closed": closed, "differs": differs, "restored": restored,
+print(json.dumps({"endpoints": done.endpoints, "closed": list(done.closed), "differs": differs, "restored": restored,
                   "compared": compared, "MB": peak()}))
 """
 

@@ -292,6 +292,7 @@ FAULTS: Mapping[str, tuple[str, Plant, tuple[str, ...]]] = {
         ("a profile is stale", "CR942", replaced(f"{OVERRIDES}/web.yaml", "Allow", "Deny")),
         ("an override does not compile", "CR946", replaced(f"{OVERRIDES}/web.yaml", "action: Allow", "action: Alow")),
         ("a profile was edited", "CR943", replaced(f"{PUBLISHED}/web.yaml", "action: Allow", "action: Deny")),
+        ("a profile was deleted", "CR947", gone(f"{PUBLISHED}/web.yaml")),
         ("a link is gone", "CR944", link_gone),
         ("a socket that nobody serves", "CR950", commanded(f"python3 -c '{_LISTEN}' {SOCKET}", f"rm -f {SOCKET}")),
         ("an agent that hangs", "CR951", stopped_agent),

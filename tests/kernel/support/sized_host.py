@@ -47,7 +47,7 @@ def build() -> None:
                 made = Endpoint(key, f"{n:08x}{e:08x}", "/n", 4, 5 * n + e, ifname, "02:00:00:00:00:01", address)
                 rows.insert_endpoint(db, made)
             rows.record_subnets(db, f"net{n}", frozenset({str(net)}), set())
-    assert restored(store)[0] == 5 * COUNT
+    assert restored(store)[0].endpoints == 5 * COUNT
 
 
 def cost(*argv: str) -> tuple[float, float, int, str]:
