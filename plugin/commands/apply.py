@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,11 @@ from calico_rkt.plugin.commands.sides import here, in_clusters
 from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import open_log
-from calico_rkt.plugin.publish.changes import ChangedMeanwhileError, ProfileChange
+from calico_rkt.plugin.publish.changes import ChangedMeanwhileError, HalfDoneError, ProfileChange
 from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown_change
 from calico_rkt.plugin.publish.datastores import DatastoreSide, opened_local, tried
 from calico_rkt.plugin.publish.host_confs import Decided, decided
+from calico_rkt.plugin.publish.local import LOCAL
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.review.snapshot import World
@@ -34,7 +36,8 @@ examples:
 Policy changes by this act alone: an ADD publishes a network's profile where there is none, and never changes one.
 
 exit status: 0 published, or nothing to change; 1 refused, or (with --dry-run) something would change, or a file is
-there that nobody uses; 2 bad usage, input that can't be read, or nobody to ask"""
+there that nobody uses; 2 bad usage, input that can't be read, a datastore that can't be changed, or nobody to ask.
+A network that was not applied is named then, while others were: each datastore is changed by itself"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,9 +79,28 @@ def _publish(args: argparse.Namespace, found: Decided, *, local: bool) -> int:
     worst = found.status()
     if not _may_apply(args, found):
         return worst
+    left = _Left(dict.fromkeys(args.networks or found.workspace.every_name))
+    act = partial(_apply, args, left)
     if local:
-        worst = max(worst, tried(lambda: here(partial(_apply, args), found.known, found.files)))
-    return max(worst, in_clusters(partial(_apply, args), found.known, found.files))
+        worst = max(worst, tried(lambda: here(act, found.known, found.files)))
+    worst = max(worst, in_clusters(act, found.known, found.files))
+    if left.names and not args.dry_run and (worst == 2 or left.some_done):
+        print(f"calico-rkt: not applied: {', '.join(left.names)}", file=sys.stderr)
+    return worst
+
+
+@dataclass(slots=True)
+class _Left:
+    """The networks that are still to be applied; some_done: others were."""
+
+    names: dict[str, None]
+    some_done: bool = False
+
+    def without(self, done: Iterable[str], *, changed: bool) -> None:
+        """These have what the files say, or how they stand was said."""
+        for name in done:
+            self.names.pop(name, None)
+        self.some_done |= changed
 
 
 def _may_apply(args: argparse.Namespace, found: Decided) -> bool:
@@ -95,13 +117,15 @@ def _may_apply(args: argparse.Namespace, found: Decided) -> bool:
     return bool(known)
 
 
-def _apply(args: argparse.Namespace, side: DatastoreSide) -> int:
+def _apply(args: argparse.Namespace, left: _Left, side: DatastoreSide) -> int:
     """Show, ask, publish; in a cluster anew where somebody else published in between."""
     wanted = [n for n in args.networks if n in side.known]
     if not (wanted if args.networks else side.known):
         return 0
     while True:
         changes = side.plan(wanted)
+        names = [c.new.network for c in changes]
+        left.without(set(wanted or side.known) - set(names), changed=False)
         if not changes:
             print(f"{counted(len(wanted or side.known), 'network')}, nothing to change")
             _end_flows(args, side, wanted or side.known)
@@ -114,8 +138,12 @@ def _apply(args: argparse.Namespace, side: DatastoreSide) -> int:
         except ChangedMeanwhileError as e:
             print(f"calico-rkt: {e.msg}; what is published now:", file=sys.stderr)
             continue
-        print(f"applied: {', '.join(c.new.network for c in changes)}")
-        _end_flows(args, side, [c.new.network for c in changes])
+        except HalfDoneError:
+            left.without(names, changed=True)
+            raise
+        left.without(names, changed=True)
+        print(f"applied: {', '.join(names)}", flush=True)
+        _end_flows(args, side, names)
         return 0
 
 
@@ -124,17 +152,19 @@ def _refused(args: argparse.Namespace, side: DatastoreSide, changes: tuple[Profi
     for change in changes:
         print(shown_change(change))
     failing = not reviewed(*_worlds(side, changes))
+    there = "" if side.datastore_type == LOCAL else f" in {side.name}"
     edited = [c.new.network for c in changes if c.edited]
     if edited and not args.take_over:
         print(
-            f"calico-rkt: {', '.join(edited)}: the published profile was edited by hand; nothing was changed. "
+            f"calico-rkt: {', '.join(edited)}: the published profile was edited by hand; nothing was changed{there}. "
             "--take-over replaces it",
             file=sys.stderr,
         )
         return 1
     if failing and not args.no_tests:
         print(
-            "calico-rkt: tests or guardrails would not hold; nothing was changed. --no-tests applies all the same",
+            f"calico-rkt: tests or guardrails would not hold; nothing was changed{there}. "
+            "--no-tests applies all the same",
             file=sys.stderr,
         )
         return 1

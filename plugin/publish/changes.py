@@ -94,6 +94,10 @@ def judged_state(
     return replace(seen, network=name, state=state)
 
 
+class HalfDoneError(CniError):
+    """What was to be published may be in force; the words say how far it came, as far as that is known."""
+
+
 class ChangedMeanwhileError(CniError):
     """A published profile of a cluster is not any more as it was shown."""
 

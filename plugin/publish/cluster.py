@@ -18,6 +18,7 @@ from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.publish.changes import (
     ChangedMeanwhileError,
     Files,
+    HalfDoneError,
     NetworkState,
     ProfileChange,
     change_to,
@@ -65,9 +66,15 @@ class Cluster:
         return change_to(new, self.store.profiles.published, self.store.profiles.stored)
 
     def apply(self, changes: Sequence[ProfileChange]) -> None:
-        """ChangedMeanwhileError when one of the profiles is not as it was shown."""
-        if not self.store.profiles.swap([(c.new, c.revision) for c in changes]):
-            raise ChangedMeanwhileError(", ".join(c.new.network for c in changes))
+        """ChangedMeanwhileError when one of the profiles is not as it was shown; HalfDoneError where no answer came."""
+        names = ", ".join(c.new.network for c in changes)
+        try:
+            done = self.store.profiles.swap([(c.new, c.revision) for c in changes])
+        except UnreachableError as e:
+            words = f"{e.msg}; whether {names} was applied is not known"
+            raise HalfDoneError(e.code, words, "; ".join(filter(None, (e.details, "calico-rkt status says it")))) from e
+        if not done:
+            raise ChangedMeanwhileError(names)
 
     def states(self) -> tuple[NetworkState, ...]:
         """Every network with a conf here, and every profile of ours in the cluster; endpoints of all nodes count."""

@@ -15,7 +15,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.publish.changes import Files, NetworkState, ProfileChange, change_to, judged_state
+from calico_rkt.plugin.publish.changes import Files, HalfDoneError, NetworkState, ProfileChange, change_to, judged_state
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Profiles
 
@@ -89,7 +89,7 @@ class Local:
             self.store.commit()
         except CniError as e:
             names = ", ".join(c.new.network for c in changes)
-            raise CniError(
+            raise HalfDoneError(
                 e.code,
                 f"the new policy of {names} is in force, but its file could not be put in place: {e.msg}",
                 "; ".join(filter(None, (e.details, "calico-rkt restore completes it, and so does the next apply"))),

@@ -1,0 +1,87 @@
+"""An apply that can't be done everywhere in; which networks were applied, which not, and the exit status, out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.clients.support.commands import states, tool
+from tests.clients.support.etcd import Etcd, cluster_conf
+from tests.clients.support.etcd_proxy import URL, Proxy
+from tests.clients.support.lab import Lab, conf, pool
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.clients,
+    pytest.mark.parametrize("lab", ["alone"], indirect=True),  # apply is a process of its own
+]
+
+AWAY = "http://127.0.0.1:2999"
+RULES = "network: {}\ningress:\n  - {{action: Allow, protocol: TCP, destination: {{ports: [80]}}}}\n  - default\n"
+
+
+def has(lab: Lab, *confs: dict[str, Any]) -> None:
+    """These networks, each with an override."""
+    for known in confs:
+        lab.write(f"/etc/cni/net.d/{known['name']}.conf", json.dumps(known))
+        lab.override(known["name"], RULES.format(known["name"]))
+
+
+def not_applied(words: bytes) -> list[str]:
+    return [line for line in words.decode().splitlines() if line.startswith("calico-rkt: not applied")]
+
+
+WEB, BACK = conf("web", pool("10.61.0.0/24")), conf("back", pool("10.62.0.0/24"))
+
+
+def test_a_cluster_that_is_away_keeps_no_other_network_from_it_and_its_own_are_named(lab: Lab) -> None:
+    has(lab, WEB, cluster_conf(AWAY, "far"), cluster_conf(AWAY, "farther", "10.2.0.0/16"))
+    done = tool(lab, "apply", "--yes")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (2, b"applied: web")
+    assert not_applied(done.stderr) == ["calico-rkt: not applied: far, farther"]
+    done = tool(lab, "apply", "--yes")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (2, b"1 network, nothing to change")
+    assert not_applied(done.stderr) == ["calico-rkt: not applied: far, farther"]
+    done = tool(lab, "apply", "--yes", "web")
+    assert (done.returncode, not_applied(done.stderr)) == (0, [])
+
+
+def test_one_that_does_not_compile_or_can_not_be_read_leaves_its_neighbours_and_they_are_named(lab: Lab) -> None:
+    has(lab, WEB, BACK)
+    lab.override("back", "network: back\ningress: [{action: Alow}]\n")
+    done = tool(lab, "apply", "--yes")
+    assert (done.returncode, not_applied(done.stderr)) == (2, ["calico-rkt: not applied: back, web"])
+    lab.override("back", "network: back\n")
+    lab.write("/etc/cni/net.d/back.conf", json.dumps(BACK | {"mtu": "a"}))
+    done = tool(lab, "apply", "--yes")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (2, b"applied: web")
+    assert not_applied(done.stderr) == ["calico-rkt: not applied: back"]
+
+
+def test_tests_that_do_not_hold_in_a_cluster_say_that_another_network_was_applied(lab: Lab, etcd: Etcd) -> None:
+    has(lab, WEB, cluster_conf(etcd))
+    shut = "tests:\n  - {name: shut, from: {network: net1}, to: {network: net1}, verdict: Deny}\n"
+    lab.override("net1", RULES.format("net1") + shut)
+    done = tool(lab, "apply", "--yes")
+    assert b"applied: web" in done.stdout
+    assert f"nothing was changed in {etcd.url}. --no-tests".encode() in done.stderr
+    assert (done.returncode, not_applied(done.stderr)) == (1, ["calico-rkt: not applied: net1"]), done
+
+
+def test_where_etcd_does_not_answer_a_write_nobody_claims_what_came_of_it(lab: Lab, etcd: Etcd, proxy: Proxy) -> None:
+    del etcd
+    has(lab, WEB, cluster_conf(URL))
+    proxy.start()
+    assert tool(lab, "apply", "--dry-run").returncode == 1
+    asked = len(proxy.log())
+    assert b"applied: web" in tool(lab, "apply", "--yes", "web").stdout
+    proxy.start(f"{asked + 2} after forever")
+    done = tool(lab, "apply", "--yes")
+    assert proxy.log()[-1] == "write", proxy.log()
+    assert (done.returncode, not_applied(done.stderr)) == (2, [])
+    assert b"whether net1 was applied is not known" in done.stderr
+    assert b"calico-rkt status says it" in done.stderr
+    proxy.start()
+    assert states(lab)["net1"] == "in step"
