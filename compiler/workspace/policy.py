@@ -107,7 +107,7 @@ def _unknown(mentioned: Iterable[NameRef], files: Sequence[File], confs: Sequenc
     found = [n for n in mentioned if n.name != SELF and object_id(n.name) not in ids]
     if not found:
         return ()
-    from calico_rkt.compiler.workspace.strangers import way_out
+    from calico_rkt.compiler.workspace.taken import way_out
 
     names = {*confs, *(o.network for o in overrides)}
     message = "no conf and no override beside this one knows the network {!r}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 
 from calico_rkt.compiler.diagnostics import Diagnostic, error
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.workspace.policy import Policy, in_rules
-from calico_rkt.compiler.workspace.taken import NOT_NETWORKS
+from calico_rkt.compiler.workspace.taken import way_out
 
 
 def strangers(policy: Policy, known_ids: Collection[str]) -> tuple[Diagnostic, ...]:
@@ -28,11 +27,3 @@ def strangers(policy: Policy, known_ids: Collection[str]) -> tuple[Diagnostic, .
 def enforced_ids(policy: Policy, here: frozenset[str]) -> frozenset[str]:
     """The ids that a selector may be about, of these networks and of those that strangers() tells anyhow."""
     return here.union(object_id(n.name) for n in in_rules(policy))
-
-
-def way_out(called: str, name: str, known: Collection[str], otherwise: str) -> str:
-    """What to write for a network of that name which nobody knows: one of known that is nearly called so, if any."""
-    if name in NOT_NETWORKS:
-        return f"a rule has no word for the {name}: name its addresses in nets, or what it is not"
-    near = get_close_matches(called, sorted(known), n=1)
-    return f"did you mean {near[0]}?" if near else otherwise

@@ -1,8 +1,9 @@
-"""The networks' names in, an error for each that already means somebody else in every review out."""
+"""The networks' names in; an error for each that means somebody else in every review, and what to write for a wrong one, out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from ipaddress import IPv4Address
 
 from calico_rkt.compiler.diagnostics import Diagnostic, error
@@ -28,3 +29,11 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def way_out(called: str, name: str, known: Collection[str], otherwise: str) -> str:
+    """What to write for a network of that name which nobody knows: one of known that is nearly called so, if any."""
+    if name in NOT_NETWORKS:
+        return f"a rule has no word for the {name}: name its addresses in nets, or what it is not"
+    near = get_close_matches(called, sorted(known), n=1)
+    return f"did you mean {near[0]}?" if near else otherwise
