@@ -1,4 +1,4 @@
-"""The networks' names in; an error for each that means somebody else in every review, and what to write for a wrong one, out."""
+"""Names of networks in; an error for each that means somebody else, and what to write for a wrong one, out."""
 
 from __future__ import annotations
 
