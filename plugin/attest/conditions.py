@@ -178,15 +178,15 @@ def in_set(value: Value, known: Set) -> bool | None:
     if " . ".join(map(str, parts)) in known.elements:
         return True
     if len(parts) > 1:
-        return None if any("/" in e or "*" in e for e in known.elements) else False
-    found = [_is_text(value, text) for text in known.elements if "/" in text or "-" in text or "*" in text]
+        return None if known.wide else False
+    found = [_is_text(value, text) for text in known.wide]
     return True if True in found else None if None in found else False
 
 
 def _is_missed(value: tuple[object, ...], right: Any, sets: Mapping[str, Set]) -> bool:  # noqa: ANN401
     """Whether no element of a named set has the parts that are known, whatever the others are."""
     known = sets.get(right[1:]) if isinstance(right, str) and right.startswith("@") else None
-    if known is None or any("/" in e or "-" in e or "*" in e for e in known.elements):
+    if known is None or known.wide:
         return False
     texts = [None if isinstance(part, _Unknown) else str(part) for part in value]
     keys = (e.split(" . ") for e in known.elements)

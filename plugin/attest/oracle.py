@@ -135,7 +135,7 @@ def opening_of(wanted: Wanted, packet: Packet) -> Packet | None:
     if packet.flow is None:
         return None
     first, last = packet.flow
-    ends = [wanted.by_address[a].ifname if a in wanted.by_address else _way(wanted, a) for a in (first, last)]
+    ends = way_to(wanted, first), way_to(wanted, last)
     if packet.kind is Kind.REPLY:
         asked = _ASKED.get((packet.protocol, packet.icmp.type)) if packet.icmp is not None else None
         opened = Packet(Kind.NEW, first, last, packet.protocol, ends[0], ends[1], packet.dport, packet.sport, asked)
@@ -144,7 +144,10 @@ def opening_of(wanted: Wanted, packet: Packet) -> Packet | None:
     return replace(opened, mark=packet.mark if opened.iif else None)
 
 
-def _way(wanted: Wanted, address: Address) -> str:
+def way_to(wanted: Wanted, address: Address) -> str:
+    """The interface by which an address is reached; none where it is the host's."""
+    if address in wanted.by_address:
+        return wanted.by_address[address].ifname
     return "" if address == wanted.host[address.version] else wanted.uplink
 
 

@@ -1,55 +1,27 @@
 """Conditions and a set of packets in; those of them that fulfil it, and those that do not, out: nothing is left open.
 
-A set of packets is a box: of each field some of its values (values.py), a bit each, and what is assumed of conditions
-that can't be decided (a mark that others set, a limit). Whether a value fulfils a condition is asked of conditions.py,
-by packets that have it: there is one meaning of conditions, and not a second one here.
+A set of packets is a box (boxes.py) of values that stand for all others (values.py). Whether a value fulfils a
+condition is asked of conditions.py, by packets that have it: there is one meaning of conditions, and no second here.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.ir.model import ICMPV6, Icmp
 from calico_rkt.plugin.attest import conditions
+from calico_rkt.plugin.attest.boxes import PLACES, Box, Field, Masks, assumed, bits, parts
 from calico_rkt.plugin.attest.oracle import Wanted
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.ruleset import Set
 from calico_rkt.plugin.attest.values import Values
 
-FIELDS = ("iif", "oif", "source", "destination", "protocol", "sport", "dport", "icmp", "first", "last")
-"""first and last: the ends of the flow that an error is about."""
 _MOST_ASKED = 100_000
-_AT = {name: n for n, name in enumerate(FIELDS)}
-Masks = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """assumed: conditions that can't be decided, by their words, and whether they hold."""
-
-    masks: Masks
-    assumed: frozenset[tuple[str, bool]] = frozenset()
-
-    def having(self, place: int, mask: int) -> Box:
-        """The part with these values of a field."""
-        return replace(self, masks=(*self.masks[:place], mask, *self.masks[place + 1 :]))
-
-
-@dataclass(frozen=True)
-class Field:
-    """A condition's fields by their place, and by the first one's values which of the second one's fulfil it.
-
-    unknown: of one field alone the values of which it can't be said.
-    """
-
-    places: tuple[int, ...]
-    fits: tuple[int, ...]
-    unknown: int = 0
 
 
 class Space:
@@ -70,39 +42,66 @@ class Space:
         groups: the device groups of interfaces.
         """
         self.wanted, self.kind, self.version, self.sets, self.groups = wanted, kind, version, sets, groups
-        names: tuple[str, ...] = ("", *values.names)
-        icmp = values.icmp
-        self.values: tuple[tuple[Any, ...], ...] = (
-            names,
-            names,
-            values.addresses,
-            values.addresses,
-            values.protocols,
-            values.ports,
-            values.ports,
-            icmp,
-            values.addresses,
-            values.addresses,
-        )
+        names, addresses = ("", *values.names), values.addresses
+        self.values: Mapping[str, tuple[Any, ...]] = {
+            "iif": names,
+            "oif": names,
+            "source": addresses,
+            "destination": addresses,
+            "protocol": values.protocols,
+            "sport": values.ports,
+            "dport": values.ports,
+            "icmp": values.icmp,
+            "first": addresses,
+            "last": addresses,
+        }
+        self._first = {name: several[0] for name, several in self.values.items()}
+        self._routed = {a: a in wanted.by_address or not wanted.in_range(a) for a in addresses}
+        self._at = {name: n for n, name in enumerate(names)}, {address: n for n, address in enumerate(addresses)}
+        self._every_name = sum(1 << n * len(addresses) for n in range(len(names)))
         self._known, self._of_all = dict[object, Field | None](), known
         self._ones: dict[str, bool] = {}
         self._asked: dict[tuple[str, int, str], tuple[tuple[str, ...] | None, str]] = {}
 
     @cached_property
     def all(self) -> Masks:
-        return tuple((1 << len(v)) - 1 for v in self.values)
+        """Of each field of a box all values."""
+        names, addresses = len(self.values["iif"]), len(self.values["source"])
+        rest = (len(self.values[n]) for n in ("protocol", "sport", "dport", "icmp", "first", "last"))
+        return tuple((1 << n) - 1 for n in (names * addresses, names * addresses, *rest))
 
     def mask(self, field: str, fits: Callable[[Any], bool]) -> int:
-        """The values of a field that are wanted."""
-        return sum(1 << n for n, value in enumerate(self.values[_AT[field]]) if fits(value))
+        """The values of a packet's field that are wanted, as a mask of the box's field that it is in."""
+        return self._lifted(field, sum(1 << n for n, value in enumerate(self.values[field]) if fits(value)))
 
     def those(self, field: str, wanted: Collection[Any]) -> int:
         """The values of a field that are among these."""
         return self.mask(field, lambda value: value in wanted)
 
+    def ends(self, pairs: Collection[tuple[str, Address]]) -> int:
+        """Interfaces, each with an address, as a mask of senders or receivers."""
+        width = len(self.values["source"])
+        return sum(1 << self._at[0][name] * width + self._at[1][address] for name, address in set(pairs))
+
+    def among(self, field: str, mask: int) -> list[Any]:
+        """The values of a field that is one of a box by itself."""
+        return [self.values[field][n] for n in bits(mask)]
+
+    def pairs(self, mask: int) -> list[tuple[str, Address]]:
+        """The interfaces and addresses of senders or receivers."""
+        names, addresses = self.values["iif"], self.values["source"]
+        return [(names[n // len(addresses)], addresses[n % len(addresses)]) for n in bits(mask)]
+
+    def _lifted(self, field: str, mask: int) -> int:
+        width = len(self.values["source"])
+        if field in ("iif", "oif"):
+            row = (1 << width) - 1
+            return sum(row << n * width for n in bits(mask))
+        return mask * self._every_name if field in ("source", "destination") else mask
+
     def packet(self, chosen: Mapping[str, Any]) -> Packet:
         """One of the packets; fields that are not chosen have their first value."""
-        at = {name: chosen.get(name, self.values[n][0]) for n, name in enumerate(FIELDS)}
+        at = {**self._first, **chosen}
         source, destination = at["source"], at["destination"]
         flow: tuple[Address, Address] | None = None
         if self.kind is Kind.REPLY:
@@ -122,13 +121,10 @@ class Space:
             at["dport"],
             icmp,
             flow,
-            self.routed(source),
+            self._routed[source],
             mark,
             (self.groups.get(at["iif"]), self.groups.get(at["oif"])),
         )
-
-    def routed(self, source: Address) -> bool:
-        return source in self.wanted.by_address or not self.wanted.in_range(source)
 
     def is_one(self, name: str) -> bool:
         """Whether a set has the same in all tables."""
@@ -148,12 +144,12 @@ class Space:
         if place not in self._asked:
             right = match["right"]
             own = "" if not isinstance(right, str) or self.is_one(right.removeprefix("@")) else table
-            words = f"{own}|{hook}|{chain}|{json.dumps(match, sort_keys=True)}"
+            words = f"{own}|{hook}|{json.dumps(match, sort_keys=True)}"
             self._asked[place] = self.fields(match["left"], hook), words
         names, words = self._asked[place]
         sets = self.sets[table]
-        by_flow = '"ct"' in words
-        return self.split_by(place, names, lambda p: conditions.holds(match, p, sets, hook), box, words, by_flow)
+        by_flow, assumption = '"ct"' in words, f"{chain}|{words}"
+        return self.split_by(words, names, lambda p: conditions.holds(match, p, sets, hook), box, assumption, by_flow)
 
     def split_by(
         self,
@@ -173,28 +169,41 @@ class Space:
         found = kept[place]
         if found is None:
             return assumed(box, assumption)
-        return _parts(found, box, assumption)
+        return parts(found, box, assumption)
 
     def _field(self, names: tuple[str, ...], holds: Callable[[Packet], bool | None]) -> Field | None:
-        places = tuple(_AT[n] for n in names)
+        places = tuple(dict.fromkeys(PLACES[n] for n in names))
         if not places:
             held = holds(self.packet({}))
-            return None if held is None else Field((), (int(held),))
-        outer = self.values[places[0]] if len(places) > 1 else (None,)
-        if len(outer) * len(self.values[places[-1]]) > _MOST_ASKED:
+            return None if held is None else Field((), ((0, int(held)),))
+        lists = [self.values[n] for n in names]
+        if len(lists[0]) * len(lists[-1]) > _MOST_ASKED and len(names) > 1:
             return None
-        fits, unknown = [], 0
-        for one in outer:
+        if len(places) == 1:
+            return self._of_one(places, names, holds)
+        found: dict[int, int] = {}
+        for at, one in enumerate(lists[0]):
             mask = 0
-            for n, value in enumerate(self.values[places[-1]]):
-                chosen = {names[-1]: value} if one is None else {names[0]: one, names[-1]: value}
-                held = holds(self.packet(chosen))
-                if held is None and one is not None:
+            for n, value in enumerate(lists[1]):
+                held = holds(self.packet({names[0]: one, names[1]: value}))
+                if held is None:
                     return None
-                unknown |= int(held is None) << n
-                mask |= int(held is True) << n
-            fits.append(mask)
-        return Field(places, tuple(fits), unknown)
+                mask |= int(held) << n
+            found[mask] = found.get(mask, 0) | 1 << at
+        lifted = ((self._lifted(names[0], outer), self._lifted(names[1], inner)) for inner, outer in found.items())
+        return Field(places, tuple(lifted))
+
+    def _of_one(self, places: tuple[int, ...], names: tuple[str, ...], holds: Callable[[Packet], bool | None]) -> Field:
+        """names: one field of a packet, or an interface and an address that are one field of a box."""
+        names = tuple(sorted(names, key=lambda n: n not in ("iif", "oif")))
+        fits, unknown = [], []
+        for n, values in enumerate(product(*(self.values[name] for name in names))):
+            held = holds(self.packet(dict(zip(names, values, strict=True))))
+            fits += [n] if held else []
+            unknown += [n] if held is None else []
+        masks = (sum(1 << n for n in found) for found in (fits, unknown))
+        fit, open_ = masks if len(names) > 1 else (self._lifted(names[0], mask) for mask in masks)
+        return Field(places, ((0, fit),), open_)
 
     def fields(self, left: Any, hook: str) -> tuple[str, ...] | None:  # noqa: ANN401 - nft's JSON
         """The fields that a condition asks for; None where it asks for more than is here."""
@@ -245,42 +254,3 @@ _META: dict[str, tuple[str, ...]] = {
     "protocol": (),
     "mark": ("iif",),
 }
-
-
-def assumed(box: Box, words: str) -> Iterator[tuple[bool, Box]]:
-    """Both, where it can't be decided and nothing was assumed before."""
-    for held in (True, False):
-        if (words, not held) not in box.assumed:
-            yield held, replace(box, assumed=box.assumed | {(words, held)})
-
-
-def _parts(found: Field, box: Box, assumption: str) -> Iterator[tuple[bool, Box]]:
-    if not found.places:
-        yield bool(found.fits[0]), box
-        return
-    inner = found.places[-1]
-    unknown = box.masks[inner] & found.unknown
-    if unknown:
-        yield from assumed(box.having(inner, unknown), assumption)
-        box = box.having(inner, box.masks[inner] & ~unknown)
-        if not box.masks[inner]:
-            return
-    if len(found.places) == 1:
-        yield from _halves(box, inner, box.masks[inner] & found.fits[0])
-        return
-    outer = found.places[0]
-    same: dict[int, int] = {}
-    for n, fits in enumerate(found.fits):
-        if box.masks[outer] >> n & 1:
-            part = fits & box.masks[inner]
-            same[part] = same.get(part, 0) | 1 << n
-    for part, mask in same.items():
-        yield from _halves(box.having(outer, mask), inner, part)
-
-
-def _halves(box: Box, place: int, mask: int) -> Iterator[tuple[bool, Box]]:
-    left = box.masks[place] & ~mask
-    if mask:
-        yield True, box.having(place, mask)
-    if left:
-        yield False, box.having(place, left)

@@ -9,7 +9,7 @@ from typing import Any
 
 from calico_rkt.compiler.targets.nftables.json_words import Statement, rule_words, value_words
 from calico_rkt.plugin.attest.shapes import check_element, check_pair, check_statement
-from calico_rkt.plugin.attest.verdict_maps import VerdictMap, verdict_map
+from calico_rkt.plugin.attest.verdict_maps import VerdictMap, range_of, verdict_map
 
 REVIEWED = "reviewed"
 """A part of a rule that nft does not know: a condition of a reviewed one, with the fields that it asks for, and whether
@@ -83,6 +83,15 @@ class Set:
     elements: Mapping[str, str]
     is_map: bool = False
     more: tuple[str, ...] = ()
+
+    @cached_property
+    def wide(self) -> tuple[str, ...]:
+        """The elements that hold more than one value, since a part is a net, a range or a pattern."""
+        return tuple(key for key in self.elements if any(map(_is_wide, key.split(" . "))))
+
+
+def _is_wide(text: str) -> bool:
+    return "/" in text or text.endswith("*") or ("-" in text and range_of(text) is not None)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6
+from calico_rkt.plugin.attest.boxes import Box
 from calico_rkt.plugin.attest.conditions import NOT_TRACKED
 from calico_rkt.plugin.attest.oracle import Wanted
 from calico_rkt.plugin.attest.packet import Kind
-from calico_rkt.plugin.attest.regions import FIELDS, Box, Space
+from calico_rkt.plugin.attest.regions import Space
 from calico_rkt.plugin.attest.values import STRANGE, is_special
 
 FORWARDED, TO_HOST, FROM_HOST = (
@@ -47,13 +48,11 @@ def starts(space: Space, wanted: Wanted) -> Iterator[tuple[tuple[str, ...], list
             return False
         return not (nobody_s and wanted.in_range(a) and a not in ours)
 
-    forward = []
-    for content in contents:
-        base = _having(content, iif=inside, source=space.mask("source", sources))
-        forward.append(_having(base, oif=others, destination=space.mask("destination", leaves)))
-        for end in wanted.endpoints:
-            to, by = space.those("destination", end.addresses), space.those("oif", (end.ifname,))
-            forward.append(_having(base, oif=by, destination=to))
+    to_ends = space.ends([(e.ifname, a) for e in wanted.endpoints for a in e.addresses if a.version == version])
+    receivers = to_ends | others & space.mask("destination", leaves)
+    forward = [
+        content.within(sender=inside & space.mask("source", sources), receiver=receivers) for content in contents
+    ]
     yield FORWARDED, [b for b in forward if all(b.masks)]
 
     def local(a: Address) -> bool:
@@ -64,22 +63,15 @@ def starts(space: Space, wanted: Wanted) -> Iterator[tuple[tuple[str, ...], list
     none = space.mask("oif", lambda n: not n)
     near = space.mask("source", lambda a: sources(a) or (version == 6 and (a.is_link_local or a.is_unspecified)))
     for content in contents:
-        base = _having(content, oif=none, destination=space.mask("destination", local))
-        to_host.append(_having(base, iif=inside, source=near))
+        base = content.within(oif=none, destination=space.mask("destination", local))
+        to_host.append(base.within(iif=inside, source=near))
         to_self = space.mask("destination", lambda a: a in here or a.is_loopback)
-        to_host.append(_having(base, iif=by_lo, source=own, destination=to_self))
+        to_host.append(base.within(iif=by_lo, source=own, destination=to_self))
     yield TO_HOST, [b for b in to_host if all(b.masks)]
     host = space.mask("iif", lambda n: not n)
     anywhere = space.mask("oif", lambda n: bool(n) and n != STRANGE)
-    sent = [_having(c, iif=host, oif=anywhere, source=own) for c in contents]
+    sent = [c.within(iif=host, oif=anywhere, source=own) for c in contents]
     yield FROM_HOST, [b for b in sent if all(b.masks)]
-
-
-def _having(box: Box, **masks: int) -> Box:
-    for name, mask in masks.items():
-        place = FIELDS.index(name)
-        box = box.having(place, box.masks[place] & mask)
-    return box
 
 
 def _contents(space: Space, box: Box) -> list[Box]:
@@ -97,8 +89,8 @@ def _contents(space: Space, box: Box) -> list[Box]:
     }
     icmp = space.mask("icmp", lambda i: types[kind](i.type))
     first = {"first": 1, "last": 1} if kind is not Kind.ERROR else {}
-    found = [_having(box, protocol=is_icmp, icmp=icmp, sport=1, dport=1, **first)]
+    found = [box.within(protocol=is_icmp, icmp=icmp, sport=1, dport=1, **first)]
     if kind is not Kind.ERROR:
-        found.append(_having(box, protocol=ported, icmp=1, **first))
-        found.append(_having(box, protocol=bare, icmp=1, sport=1, dport=1, **first))
+        found.append(box.within(protocol=ported, icmp=1, **first))
+        found.append(box.within(protocol=bare, icmp=1, sport=1, dport=1, **first))
     return [b for b in found if all(b.masks)]

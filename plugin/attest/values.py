@@ -6,16 +6,17 @@ of all that rules, sets and reviewed lines name, one value fares as any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain as joined
+from itertools import islice
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, SCTP, TCP, UDP, Icmp
 from calico_rkt.compiler.ir.resolved import nets, ports
 from calico_rkt.compiler.targets.nftables.json_words import value_words
-from calico_rkt.plugin.attest.oracle import Wanted
+from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.probes import OUTSIDE
 from calico_rkt.plugin.attest.ruleset import Table
 from calico_rkt.plugin.attest.verdict_maps import range_of
@@ -23,7 +24,7 @@ from calico_rkt.plugin.attest.verdict_maps import range_of
 STRANGE = "crk?"
 """An interface with a name of ours that nobody has recorded."""
 _HIGH = 49152
-_SPECIAL = {
+SPECIAL = {
     4: ("0.0.0.0/8", "127.0.0.0/8", "127.0.0.1", "169.254.0.0/16", "224.0.0.0/4", "224.0.0.1", "255.255.255.255"),
     6: ("::", "::1", "fe80::/10", "ff00::/8", "ff02::/16", "ff02::1"),
 }
@@ -72,8 +73,8 @@ class _Said:
         return self.addresses if isinstance(key, str) and key.endswith(("saddr", "daddr")) else None
 
 
-def values_of(tables: Iterable[Table], wanted: Wanted, version: int) -> Values:
-    """tables: those that are compared; of one family."""
+def values_of(tables: Iterable[Table], wanted: Wanted, version: int, gone: Collection[Known] = ()) -> Values:
+    """tables: those that are compared; of one family. gone: endpoints for which others stand: no value is of them."""
     said = _Said(set(), set(), set(), set(), set(), set())
     for table in tables:
         _of_table(table, said)
@@ -88,11 +89,11 @@ def values_of(tables: Iterable[Table], wanted: Wanted, version: int) -> Values:
                 said.ports |= {f"{p.lo}-{p.hi}" for p in ports((*side.ports, *side.not_ports))}
     said.addresses |= {str(a) for a in joined(wanted.by_address, wanted.locals, wanted.host.values())}
     said.addresses |= {str(n) for n in wanted.ranges}
-    names, known = _names(said.names, wanted)
+    names, known = _names(said.names - {e.ifname for e in gone}, wanted)
     return Values(
         names,
         known,
-        _addresses(said.addresses, wanted, version),
+        _addresses(said.addresses, wanted, version, {a for e in gone for a in e.addresses}),
         _numbers(said.protocols, 255, (TCP, UDP, ICMP, ICMPV6, SCTP, 47, 253)),
         _numbers(said.ports, 65535, (_HIGH, 80)),
         tuple(
@@ -144,16 +145,19 @@ def _names(said: set[str], wanted: Wanted) -> tuple[tuple[str, ...], frozenset[s
     return tuple(dict.fromkeys((*here, *made, STRANGE, "?"))), frozenset(here)
 
 
-def _addresses(said: set[str], wanted: Wanted, version: int) -> tuple[Address, ...]:
+def _addresses(said: set[str], wanted: Wanted, version: int, gone: Collection[Address]) -> tuple[Address, ...]:
     last = (1 << (32 if version == 4 else 128)) - 1
-    found = [r for r in map(range_of, (*said, *_SPECIAL[version])) if r is not None and r[0] == version]
+    found = [r for r in map(range_of, (*said, *SPECIAL[version])) if r is not None and r[0] == version]
     outside = OUTSIDE[version]
     kind = type(outside)
-    chosen = []
+    chosen: list[Address] = []
     for lo, hi in _parts(((lo, hi) for _, lo, hi in found), last):
-        chosen.append(outside if lo <= int(outside) <= hi else kind(lo))
+        if lo <= int(outside) <= hi and outside not in gone:
+            chosen.append(outside)
+        else:
+            chosen += islice((a for n in range(lo, hi + 1) if (a := kind(n)) not in gone), 1)
     mine = [a for a in wanted.by_address if a.version == version]
-    plain = (outside, *mine, wanted.host[version])
+    plain = (*({outside} - set(gone)), *mine, wanted.host[version])
     return tuple(dict.fromkeys((*plain, *sorted(chosen, key=lambda a: (not a.is_global and a not in plain, a)))))
 
 

@@ -7,15 +7,19 @@ gone into: both tables let the same packets through them, so one word stands for
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from calico_rkt.plugin.attest import conditions
-from calico_rkt.plugin.attest.regions import Box, Space, assumed
+from calico_rkt.plugin.attest.boxes import Box, assumed
+from calico_rkt.plugin.attest.packet import Kind
+from calico_rkt.plugin.attest.regions import Space
 from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Table
-from calico_rkt.plugin.attest.walk import DEEPEST, ENDS, PASSED, End, as_words
+from calico_rkt.plugin.attest.walk import DEEPEST, ENDS, ORDER, PASSED, End, as_words
 
+CHAIN = "chain "
+"""What is assumed of a network's chain begins with it, and goes on with the chain's name."""
 _VERDICTS = {"accept": "accept", "drop": "drop", "reject": "drop", "masquerade": "translate", "snat": "translate"}
 
 
@@ -43,6 +47,10 @@ class Ways:
                 yield (End.DROP if chain.policy == "drop" else End.THROUGH), part
             else:
                 yield ENDS[verdict], part
+
+    def called(self, name: str, box: Box, hook: str) -> Iterator[tuple[str, Box]]:
+        """What a chain that others call says: `back` where it hands on."""
+        return self._run(self.table.chains[name], box, hook, 1)
 
     def _run(self, chain: Chain, box: Box, hook: str, depth: int) -> Iterator[tuple[str, Box]]:
         here = [box]
@@ -150,9 +158,15 @@ class Ways:
             yield from self._run(self.table.chains[name], box, hook, depth)
             return
         allows = self.alike[name]
-        answers = assumed(box, f"chain {name}") if allows is None else [(allows, box)]
+        answers = assumed(box, f"{CHAIN}{name}") if allows is None else [(allows, box)]
         for allowed, part in answers:
             yield ("back" if allowed else "drop"), part
+
+
+def called(table: Table, hooks: Collection[str], kind: Kind) -> list[Chain]:
+    """The chains that a packet of this kind meets at these hooks, in order."""
+    found = (c for c in table.base_chains() if c.hook in hooks and (c.kind != "nat" or kind is Kind.NEW))
+    return sorted(found, key=lambda c: (ORDER[c.hook], c.priority))
 
 
 def _leads(known: Mapping[str, str], key: Any, packet: Any, hook: str, verdict: str) -> bool | None:  # noqa: ANN401

@@ -8,40 +8,16 @@ import pytest
 
 from calico_rkt.plugin.link.groups import group_of
 from tests.kernel.support.attested import Attested
+from tests.kernel.support.by_hand import T, deleted, moved, rehooked, replaced
 from tests.kernel.support.namespaces import Lab
 
 pytestmark = pytest.mark.kernel
-T = "inet calico_rkt"
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     with Lab() as lab:
         yield Attested(lab, tmp_path_factory.mktemp("attested") / "net.d")
-
-
-def replaced(chain, number, rule):
-    """Shell: replace the rule of that number in a chain."""
-    handle = f"$(nft -a list chain {T} {chain} | grep -- '# handle' | sed -n {number + 1}p | sed 's/.*handle //')"
-    return f"nft replace rule {T} {chain} handle {handle} {rule}"
-
-
-def deleted(chain, number):
-    return replaced(chain, number, "").replace("nft replace", "nft delete")
-
-
-def moved(chain, number, rule):
-    return f"{deleted(chain, number)}; nft insert rule {T} {chain} {rule}"
-
-
-def rehooked(chain, hook):
-    """Shell: the same chain with another hook, priority or policy; a chain's rules go with it."""
-    return (
-        f"nft -s list chain {T} {chain} | grep -v '[{{}};]' >/tmp/rules.$$; nft flush chain {T} {chain}; "
-        f"nft delete chain {T} {chain}; "
-        f"{{ echo 'table {T} {{ chain {chain} {{ {hook};'; cat /tmp/rules.$$; "
-        "printf '}\\n}\\n'; } | nft -f -; rm /tmp/rules.$$"
-    )
 
 
 WEB, SHUT = map(group_of, ("web", "shut"))

@@ -48,19 +48,24 @@ egress:
 }
 
 
+def reviewed(folder: Path, overrides, ranges):
+    """By id the networks of a folder that is made here: overrides by name, and ranges that all of them have."""
+    (folder / "profiles").mkdir(parents=True)
+    for name, text in overrides.items():
+        known = {"cniVersion": "1.0.0", "name": name, "type": "calico"}
+        known["ipam"] = {"type": "host-local", "ranges": [[{"subnet": str(r)}] for r in ranges]}
+        (folder / f"{name}.conf").write_text(json.dumps(known))
+        (folder / "profiles" / f"{name}.yaml").write_text(text)
+    return {n.id: n for n in build_world(open_folder(folder, {})).networks.values()}
+
+
 class Attested(w.World):
     """Two endpoints of web, one of api (masqueraded) and one of shut, both families; rules as OVERRIDES has them."""
 
     def __init__(self, lab, folder: Path, overrides=OVERRIDES) -> None:
         super().__init__(lab)
-        (folder / "profiles").mkdir(parents=True)
-        for name, text in overrides.items():
-            known = {"cniVersion": "1.0.0", "name": name, "type": "calico"}
-            known["ipam"] = {"type": "host-local", "ranges": [[{"subnet": str(r)}] for r in RANGES]}
-            (folder / f"{name}.conf").write_text(json.dumps(known))
-            (folder / "profiles" / f"{name}.yaml").write_text(text)
         self.folder = folder
-        self.networks = {n.id: n for n in build_world(open_folder(folder, {})).networks.values()}
+        self.networks = reviewed(folder, overrides, RANGES)
         self.sh(
             self.host,
             f"ip route add default via {w.OUTSIDE[4]}\nip -6 route add default via {w.OUTSIDE[6]}\n"

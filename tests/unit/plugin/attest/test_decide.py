@@ -1,99 +1,36 @@
 """Tables that differ from what was reviewed: all packets at once, so that one fares differently, or none does."""
 
-import json
 from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
-from calico_rkt.compiler.review.build import build_world
 from calico_rkt.compiler.targets.nftables.json_words import rule_words
-from calico_rkt.compiler.workspace.folder import open_folder
 from calico_rkt.plugin.attest.conditions import holds
-from calico_rkt.plugin.attest.decide import decide
 from calico_rkt.plugin.attest.guards import GUARDS
 from calico_rkt.plugin.attest.oracle import Known, Wanted, right
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.reading import OURS
-from calico_rkt.plugin.attest.reviewed import reviewed_table, statements
-from calico_rkt.plugin.attest.ruleset import KernelRule, Set, Table
+from calico_rkt.plugin.attest.reviewed import statements
+from calico_rkt.plugin.attest.ruleset import KernelRule, Set
 from calico_rkt.plugin.attest.walk import End, fates
 from calico_rkt.plugin.link.groups import group_of
-from tests.kernel.support.attested import OVERRIDES, RANGES
+from tests.kernel.support.attested import OVERRIDES, RANGES, reviewed
+from tests.table_edits import ODD, decided, deleted, edited, element, inserted, moved, policy, whole
 
 NAMES = [f"crk{n:012}" for n in (1, 2, 3, 4)]
-ODD = ("crkodd", "veth9")
-"""Interfaces of nobody's that somebody put into the group of a network."""
 WEB, API, SHUT = (str(group_of(i)) for i in ("web", "api", "shut"))
 FAR = ip_address("203.0.113.9")
 
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("net.d")
-    (folder / "profiles").mkdir()
-    for name, text in OVERRIDES.items():
-        ipam = {"type": "host-local", "ranges": [[{"subnet": str(r)}] for r in RANGES]}
-        (folder / f"{name}.conf").write_text(
-            json.dumps({"cniVersion": "1.0.0", "name": name, "type": "calico", "ipam": ipam})
-        )
-        (folder / "profiles" / f"{name}.yaml").write_text(text)
-    networks = {n.id: n for n in build_world(open_folder(folder, {})).networks.values()}
+    networks = reviewed(tmp_path_factory.mktemp("net.d"), OVERRIDES, RANGES)
     endpoints = [
         Known(f"c{n}", i, NAMES[n], (ip_address(f"10.65.0.{n + 1}"), ip_address(f"fd65::{n + 1}")), ip_masq=i == "api")
         for n, i in enumerate(("web", "web", "api", "shut"))
     ]
     return Wanted(networks, tuple(endpoints), RANGES, "up0")
-
-
-def whole(wanted):
-    """The table as it should be."""
-    own = {e.ifname: group_of(e.network_id) for e in wanted.endpoints}
-    groups = {"up0": 0, "lo": 0, "eth7": 0, **own, **dict.fromkeys(ODD, group_of("web"))}
-    return reviewed_table(Table(OURS, {}, {}, groups=groups), wanted)
-
-
-def edited(table, chain, change):
-    rules = change(list(table.chains[chain].rules))
-    rules = tuple(replace(rule, number=n) for n, rule in enumerate(rules, 1))
-    return replace(table, chains={**table.chains, chain: replace(table.chains[chain], rules=rules)})
-
-
-def inserted(chain, at, words):
-    rule = KernelRule(OURS, chain, 0, tuple(statements(words.split())))
-    return chain, lambda table: edited(table, chain, lambda rules: [*rules[: at - 1], rule, *rules[at - 1 :]])
-
-
-def deleted(chain, at):
-    return chain, lambda table: edited(table, chain, lambda rules: [*rules[: at - 1], *rules[at:]])
-
-
-def moved(chain, at, to):
-    def change(rules):
-        rules.insert(to - 1, rules.pop(at - 1))
-        return rules
-
-    return chain, lambda table: edited(table, chain, change)
-
-
-def policy(chain):
-    return chain, lambda t: replace(t, chains={**t.chains, chain: replace(t.chains[chain], policy="drop")})
-
-
-def element(name, key, to=None):
-    def change(table):
-        found = {k: v for k, v in table.sets[name].elements.items() if k != key}
-        more = {} if to is None else {key: to}
-        return replace(table, sets={**table.sets, name: replace(table.sets[name], elements={**found, **more})})
-
-    return name, change
-
-
-def decided(wanted, edit):
-    about, change = edit
-    chains = [f"{kind}-{i}" for i in wanted.networks for kind in ("out", "in")]
-    table = change(whole(wanted))
-    return decide(table, wanted, [c for c in chains if c != about], {about}), table
 
 
 HARMLESS = {

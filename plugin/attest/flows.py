@@ -1,0 +1,144 @@
+"""A box of packets in; the parts of it that there can be, since what was assumed holds and their flow is allowed, out.
+
+What is said of an answer is nothing where nobody may ask. So the packets that opened the flows are led through both
+tables, as a box, too; and into the chains of networks for which one word stood (ways.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from calico_rkt.compiler.conf.netconf import Address
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, Icmp
+from calico_rkt.plugin.attest.boxes import Box
+from calico_rkt.plugin.attest.classes import Fewer
+from calico_rkt.plugin.attest.oracle import way_to
+from calico_rkt.plugin.attest.packet import Kind
+from calico_rkt.plugin.attest.regions import Space
+from calico_rkt.plugin.attest.starts import FORWARDED, FROM_HOST, TO_HOST
+from calico_rkt.plugin.attest.walk import End
+from calico_rkt.plugin.attest.ways import CHAIN, TooManyError, Ways, called
+
+_MOST_PARTS = 100_000
+_ECHO = {4: (ICMP, 0, Icmp(8, 0)), 6: (ICMPV6, 129, Icmp(128, 0))}
+_ABOUT = (6, 17, 132, 47)
+"""Protocols of flows that an error may be about."""
+_HIGH = 49152
+
+
+class Flows:
+    """few: both tables and the host; alike: chains that are one thing in both. A bound for all that is asked."""
+
+    def __init__(self, few: Fewer, alike: Collection[str]) -> None:
+        kernel, reviewed = few.tables
+        kernel = replace(kernel, chains={**kernel.chains, **{n: reviewed.chains[n] for n in alike}})
+        self._left, self._wanted = [_MOST_PARTS], few.wanted
+        self._ways = Ways("kernel", kernel, {}, self._left), Ways("reviewed", reviewed, {}, self._left)
+
+    def possible(self, space: Space, opening: Space, box: Box) -> list[Box]:
+        """opening: the packets that open flows. Where it takes too much, the whole box: it may hold more."""
+        try:
+            held = self._as_assumed(space, box)
+            return list(dict.fromkeys(part for one in held for part in self._opened(space.kind, opening, one)))
+        except TooManyError:
+            return [box]
+
+    def _as_assumed(self, space: Space, box: Box) -> list[Box]:
+        """The parts in which the networks' chains say what was assumed of them."""
+        found, ways = [box], self._ways[1]
+        ways.space = space
+        for words, held in sorted(box.assumed):
+            name = words.removeprefix(CHAIN)
+            if name != words:
+                found = [
+                    replace(part, assumed=box.assumed)
+                    for one in found
+                    for verdict, part in ways.called(name, one, "forward")
+                    if (verdict == "back") is held
+                ]
+        return found
+
+    def _opened(self, kind: Kind, opening: Space, box: Box) -> Iterator[Box]:
+        if kind is Kind.LATER:
+            for hooks, part in _by_way(opening, Box(box.masks)):
+                for passed in self._passed(opening, hooks, part):
+                    yield replace(box, masks=passed.masks)
+        elif kind is Kind.REPLY:
+            yield from self._answered(opening, box)
+        elif kind is Kind.ERROR:
+            yield from self._erred(opening, box)
+        else:
+            yield box
+
+    def _answered(self, opening: Space, box: Box) -> Iterator[Box]:
+        protocol, kind, asked = _ECHO[opening.version]
+        own = opening.mask("protocol", lambda p: p == protocol)
+        echo = opening.mask("icmp", lambda i: i.type == kind)
+        for part in (box.within(protocol=own, icmp=~echo),):
+            yield from (part,) if all(part.masks) else ()  # what asked for these is not known
+        for part, icmp in (
+            (box.within(protocol=~own), None),
+            (box.within(protocol=own, icmp=echo), opening.those("icmp", (asked,))),
+        ):
+            if not all(part.masks):
+                continue
+            masks = self._turned(opening, part.masks[1], part.masks[0])
+            begun = Box((*masks, part.masks[2], part.masks[4], part.masks[3], icmp or 1, 1, 1))
+            for hooks, one in _by_way(opening, begun):
+                for passed in self._passed(opening, hooks, one):
+                    yield part.within(
+                        source=opening.those("source", _addresses(opening, passed.masks[1])),
+                        destination=opening.those("destination", _addresses(opening, passed.masks[0])),
+                        protocol=passed.masks[2],
+                        sport=passed.masks[4],
+                        dport=passed.masks[3],
+                    )
+
+    def _erred(self, opening: Space, box: Box) -> Iterator[Box]:
+        """Of an error any flow between its two ends is asked for."""
+        whole = opening.all
+        first, last = (opening.among("source", box.masks[n]) for n in (6, 7))
+        begun = Box((self._ends(opening, first), self._ends(opening, last), *whole[2:5], 1, 1, 1)).within(
+            protocol=opening.those("protocol", _ABOUT), sport=opening.those("sport", (_HIGH,))
+        )
+        for hooks, one in _by_way(opening, begun):
+            for passed in self._passed(opening, hooks, one):
+                yield box.within(
+                    first=opening.those("first", _addresses(opening, passed.masks[0])),
+                    last=opening.those("last", _addresses(opening, passed.masks[1])),
+                )
+
+    def _turned(self, opening: Space, *ends: int) -> Iterator[int]:
+        """Senders of receivers, and receivers of senders: each by where its address is."""
+        for mask in ends:
+            yield self._ends(opening, _addresses(opening, mask))
+
+    def _ends(self, opening: Space, addresses: Iterable[Address]) -> int:
+        return opening.ends([(way_to(self._wanted, a), a) for a in addresses])
+
+    def _passed(self, opening: Space, hooks: Collection[str], box: Box) -> list[Box]:
+        """The parts that neither table drops for sure."""
+        found = [box]
+        for ways in self._ways:
+            ways.space = opening
+            for chain in called(ways.table, hooks, Kind.NEW):
+                found = [part for one in found for end, part in ways.through(chain, one) if end is not End.DROP]
+        return list(dict.fromkeys(Box(part.masks) for part in found))
+
+
+def _addresses(space: Space, mask: int) -> set[Address]:
+    return {address for _, address in space.pairs(mask)}
+
+
+def _by_way(space: Space, box: Box) -> Iterator[tuple[Collection[str], Box]]:
+    """The parts that come from the host, that are for it, and that are forwarded, with the hooks that they pass."""
+    host = space.mask("iif", lambda n: not n)
+    none = space.mask("oif", lambda n: not n)
+    for hooks, part in (
+        (FROM_HOST, box.within(iif=host)),
+        (TO_HOST, box.within(iif=~host, oif=none)),
+        (FORWARDED, box.within(iif=~host, oif=~none)),
+    ):
+        if all(part.masks):
+            yield hooks, part
