@@ -13,6 +13,8 @@ from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
 _NAMESPACES, _CGROUPS = Path("/run/netns"), Path("/sys/fs/cgroup")
+_PATIENCE = 60.0
+"""Seconds that a killed process has to end."""
 _HOST = ("/run/calico-rkt", "/var/lib/calico-rkt", "/var/log/calico-rkt", "/etc/calico-rkt", "/opt/cni", "/etc/cni")
 """What the plugin makes on a host; a test has a host of its own for that."""
 
@@ -33,16 +35,17 @@ def children() -> set[int]:
 
 def end_children(before: set[int]) -> list[str]:
     """End the children that came since, with theirs; the command lines of those that still ran."""
-    found: list[str] = []
-    while late := children() - before:  # the children of one that is ended come here, too
-        for pid in late:
+    found: dict[int, str] = {}
+    deadline = time.monotonic() + _PATIENCE
+    while (late := children() - before) and time.monotonic() < deadline:  # children of one that is ended come here, too
+        for pid in late - found.keys():
             if line := _command(pid):
-                found.append(f"process {pid}: {line[:200]}")
+                found[pid] = f"process {pid}: {line[:200]}"
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-    return found
+        _reap(late)  # of all: a pid namespace's first process ends after those who entered it, in whatever order
+        time.sleep(0.01)
+    return [*found.values(), *(f"process {pid} does not end" for pid in late)]
 
 
 def end_namespaces() -> list[str]:

@@ -28,6 +28,7 @@ def run(folder: Path, test: str, *options: str, how: str = "true") -> tuple[int,
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -71,6 +72,28 @@ def test_what_a_test_leaves_running_is_ended_and_named(tmp_path, claim):
     assert status == 1
     assert [pid for pid in pids if runs(pid)] == []
     assert [pid for pid in pids if f"process {pid}: sleep 1000" not in out] == [], out
+
+
+STOPS_WHO_ENTERED = """
+import os, signal, subprocess, time
+from pathlib import Path
+def child(of):
+    while not (found := Path(f"/proc/{of}/task/{of}/children").read_text().split()):
+        time.sleep(0.01)
+    return found[0]
+def test_it():
+    first = child(subprocess.Popen(["unshare", "-Urpf", "sleep", "1000"]).pid)
+    entered = subprocess.Popen(["nsenter", "-t", first, "-U", "-p", "--preserve-credentials", "sleep", "2000"])
+    os.kill(int(child(entered.pid)), signal.SIGSTOP)
+    assert False
+"""
+
+
+def test_a_namespace_whose_visitors_were_stopped_is_ended_and_the_run_goes_on(tmp_path):
+    status, out = run(tmp_path, STOPS_WHO_ENTERED)
+    assert status == 1
+    assert ": nsenter" in out
+    assert "does not end" not in out
 
 
 def test_a_run_that_is_told_to_end_ends_what_it_has_started(tmp_path):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -127,12 +128,14 @@ class Lab:
         """End PID 1 of the namespace, and with it all that ran here; drop its empty cgroups."""
         assert self._holder.stdin is not None
         self._holder.stdin.close()
+        for process in self._started:
+            process.send_signal(signal.SIGCONT)  # who entered with what was stopped here stopped with it
         deadline = time.monotonic() + PATIENCE
         while self._holder.poll() is None and time.monotonic() < deadline:
             reap_entered()
             time.sleep(0.01)
         self._holder.kill()
-        self._holder.wait()
+        self._holder.wait(PATIENCE)
         for process in self._started:
             process.wait(PATIENCE)
         for pipe in (self._holder.stdout, self._holder.stderr):
