@@ -19,7 +19,7 @@ _WITHOUT_EFFECT = {
     "dataDir": "leases are kept in the datastore",
     "resolvConf": "DNS settings come from the conf's dns and the capability dns",
 }
-_NO_HOSTS = {
+NO_HOSTS = {
     4: tuple(map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32"))),
     6: tuple(map(ip_network, ("::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8"))),
 }
@@ -124,7 +124,7 @@ def _range(section: Section) -> _Placed | None:
         span = section.span("rangeEnd" if section.mapping.get("rangeEnd") else "rangeStart")
         section.error("CR209", f"the range ends at {last}, before its start {first}", span)
         return None
-    for bad in _NO_HOSTS[subnet.version]:
+    for bad in NO_HOSTS[subnet.version]:
         if int(first) <= int(bad[-1]) and int(bad[0]) <= int(last):
             section.error("CR215", f"{subnet} covers {bad}, which no container can have", node.span)
             return None

@@ -40,7 +40,10 @@ VERDICTS = {"Allow": Action.ALLOW, "Deny": Action.DENY}
 
 @dataclass(frozen=True, slots=True)
 class ExpectedEnd:
-    """One end of a test's flow: networks by name, the addresses of net, or one of END_WORDS."""
+    """One end of a test's flow: networks by name, the addresses of net, or one of END_WORDS.
+
+    Both net and the word host, as no file says it: the host by that address.
+    """
 
     networks: tuple[NameRef, ...] = ()
     net: Net | None = None

@@ -143,11 +143,12 @@ def _meant(end: ExpectedEnd, party: Party) -> Side | None:
     """The side that an end means of a party, None where it doesn't mean it.
 
     An address is whoever's can have it: its network's where one owns it, else the outside's, and in both cases
-    perhaps that of an endpoint of no network here. The host is meant only where it is named.
+    perhaps that of an endpoint of no network here. The host is meant only where it is named; with an address, by it.
     """
     if end.networks:
         named = {n.name for n in end.networks}
         return Side() if party.kind is Kind.NETWORK and {party.name, party.id} & named else None
     if end.net is not None:
-        return Side(nets=(end.net,)) if party.kind is not Kind.HOST else None
+        meant = (party.kind is Kind.HOST) == (end.word == "host")
+        return Side(nets=(end.net,)) if meant else None
     return Side() if party.kind in _WORDS[end.word] else None

@@ -119,7 +119,7 @@ def _may_apply(args: argparse.Namespace, found: Decided) -> bool:
 
 def _apply(args: argparse.Namespace, left: _Left, side: DatastoreSide) -> int:
     """Show, ask, publish; in a cluster anew where somebody else published in between."""
-    wanted = [n for n in args.networks if n in side.known]
+    wanted = [n for n in dict.fromkeys(args.networks) if n in side.known]
     if not (wanted if args.networks else side.known):
         return 0
     while True:

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from calico_rkt.compiler.cli import explain as by_files
 from calico_rkt.compiler.cli.packet import parse_packet
 from calico_rkt.compiler.cli.places import workspace_of
+from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd, parse_addresses
 from calico_rkt.compiler.ir.model import Action, Match, NameRef
@@ -19,6 +20,7 @@ from calico_rkt.compiler.text.values import BadValueError
 from calico_rkt.plugin.containers.listed import Row, has_records, listed
 from calico_rkt.plugin.containers.meant import End, Kind, meant
 from calico_rkt.plugin.enforce.nft import table
+from calico_rkt.plugin.link import netlink, state
 from calico_rkt.plugin.publish.host_confs import decided
 from calico_rkt.plugin.publish.in_force import world_in_force
 from calico_rkt.plugin.store.local import open_local
@@ -40,8 +42,11 @@ add_arguments = by_files.add_arguments
 
 def run(args: argparse.Namespace) -> int:
     """Print it; the exit status. Raises CniError and CompileError."""
-    if args.folder is not None or args.revision is not None or not _names_a_container(args):
-        return by_files.run(args)
+    if args.revision is not None or workspace_of(args).sources.kind != "host":
+        return by_files.run(args)  # a folder of confs elsewhere knows no containers, and is no host
+    own = _own_addresses()
+    if args.folder is not None or not _names_a_container(args):
+        return by_files.run(args, own)
     match = parse_packet(args.packet)
     host = decided(None, args.profiles)
     rows, _ = listed(host)
@@ -55,17 +60,27 @@ def run(args: argparse.Namespace) -> int:
     strange: list[str] = []
     found = [
         case
-        for one, source_row in _ends(world, source)
-        for other, destination_row in _ends(world, destination)
-        for case in _cases(world, (one, other), (source_row, destination_row), match, undecided, strange)
+        for one, source_row in _ends(world, source, own)
+        for other, destination_row in _ends(world, destination, own)
+        for case in _cases(
+            world,
+            (one, other),
+            (source_row, destination_row),
+            match,
+            by_files.of_host(one, other, own),
+            undecided,
+            strange,
+        )
     ]
     if not found and not undecided:
         raise CompileError([error("CR819", f"no packet goes from {source} to {destination}", hint=_WHY)])
     named = {n for case in found for n in (case.source, case.destination)}
     about = [note for note in notes if any(name == note.partition(":")[0] for name in _networks(found, named))]
     shown = [replace(c, source=_shown(c.source, source), destination=_shown(c.destination, destination)) for c in found]
+    asked = [one for end in (source, destination) if not end.rows for one, _ in _ends(world, end, own)]
+    notes_of_ends = by_files.notes_of(asked, own)
     return by_files.print_cases(
-        args.format, host.workspace, shown, undecided, [*_standing(), *dict.fromkeys(strange), *about]
+        args.format, host.workspace, shown, undecided, [*_standing(), *notes_of_ends, *dict.fromkeys(strange), *about]
     )
 
 
@@ -77,16 +92,13 @@ def _networks(found: Iterable[Case], named: set[str]) -> set[str]:
 
 
 def _names_a_container(args: argparse.Namespace) -> bool:
-    """Whether a word is none of what the files of this host know; a folder of confs elsewhere knows no containers."""
+    """Whether a word is none of what the files of this host know."""
     words = (args.source, args.destination)
     if not has_records():
         return False  # who only asks makes no file
     if any(word.startswith("container:") for word in words):
         return True
-    workspace = workspace_of(args)
-    if workspace.sources.kind != "host":
-        return False
-    known = {"outside", "host", *workspace.every_name}
+    known = {"outside", "host", *workspace_of(args).every_name}
     return any(word not in known and not _is_address(word) for word in words)
 
 
@@ -98,10 +110,15 @@ def _is_address(word: str) -> bool:
     return True
 
 
-def _ends(world: World, end: End) -> Iterator[tuple[ExpectedEnd, Row | None]]:
+def _own_addresses() -> frozenset[Net]:
+    with netlink.Socket() as socket:
+        return frozenset(ip_network(address) for _, address, _ in state.addresses(socket))
+
+
+def _ends(world: World, end: End, own: frozenset[Net]) -> Iterator[tuple[ExpectedEnd, Row | None]]:
     """What an end is to the review; a container is each of its addresses, in the network that it has it of."""
     if end.kind is not Kind.CONTAINER:
-        yield by_files.end_of(world, end.word.removeprefix("network:")), None
+        yield by_files.end_of(world, end.word.removeprefix("network:"), own), None
         return
     for row in end.rows:
         by_files.end_of(world, row.network)  # refused where it has no conf here, or none that can be used
@@ -114,20 +131,21 @@ def _cases(
     ends: tuple[ExpectedEnd, ExpectedEnd],
     rows: tuple[Row | None, Row | None],
     match: Match,
+    less: tuple[Match, ...],
     undecided: list[str],
     notes: list[str],
 ) -> Iterator[Case]:
     nets = [end.net for end in ends]
     if nets[0] is not None and nets[1] is not None and (nets[0].version != nets[1].version or nets[0] == nets[1]):
         return
-    found = _of(world, ends, rows, match, undecided)
+    found = _of(world, ends, rows, match, less, undecided)
     if not found and any(rows):
         # An address that its network's conf has no more: what holds for every endpoint of the network holds for it.
         notes.extend(
             f"{r.shown}: {', '.join(r.addresses)} is not among the addresses of {r.network}" for r in rows if r
         )
         wider = [ExpectedEnd(networks=(NameRef(r.network),)) if r else e for e, r in zip(ends, rows, strict=True)]
-        found = _of(world, (wider[0], wider[1]), rows, match, undecided)
+        found = _of(world, (wider[0], wider[1]), rows, match, less, undecided)
     yield from found
 
 
@@ -136,9 +154,10 @@ def _of(
     ends: tuple[ExpectedEnd, ExpectedEnd],
     rows: tuple[Row | None, Row | None],
     match: Match,
+    less: tuple[Match, ...],
     undecided: list[str],
 ) -> list[Case]:
-    question = Expectation("", *ends, Action.ALLOW, (match,))
+    question = Expectation("", *ends, Action.ALLOW, (match,), less)
     source, destination = (row.network if row else None for row in rows)
     return [
         c

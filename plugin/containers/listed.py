@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.attach.life import Life, survey
@@ -51,7 +52,14 @@ class Row:
 
     def is_meant(self, word: str) -> bool:
         """Whether a word of the command line means it."""
-        return bool(word) and (word in (self.network, *self.addresses) or self.is_container(word))
+        return bool(word) and (word in (self.network, *self.addresses) or self.is_container(word) or self._has(word))
+
+    def _has(self, word: str) -> bool:
+        """Whether a word is one of its addresses, however it is written."""
+        try:
+            return str(ip_address(word)) in self.addresses
+        except ValueError:
+            return False
 
     def is_container(self, word: str) -> bool:
         """Whether a word means its container: a name, an id, or the begin of that."""

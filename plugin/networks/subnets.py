@@ -8,6 +8,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
+from calico_rkt.compiler.conf.ipam import NO_HOSTS
 from calico_rkt.compiler.workspace.confs import is_conf_name
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
 from calico_rkt.plugin.errors import CniError, Code
@@ -18,13 +19,8 @@ Taken = tuple[Net, str]
 
 _FOREIGN = (Path("/etc/containers/networks"),)
 """Where other programs keep networks that may have no interface yet: podman's of netavark."""
-_NEVER = tuple(
-    map(
-        ip_network,
-        ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "::1/128", "fe80::/10", "ff00::/8"),
-    )
-)
-"""Addresses that no container can have."""
+_NEVER = (*NO_HOSTS[4], *NO_HOSTS[6], ip_network("240.0.0.0/4"))
+"""Addresses that no container can have, and those that nobody gave to anybody."""
 _USUAL = [ip_network(f"10.{second}.0.0/24") for second in range(91, 251)]
 """What is proposed, in this order."""
 
@@ -87,7 +83,7 @@ def _free_like(net: Net, taken: Sequence[Taken]) -> Net | None:
         if after + net.num_addresses > 1 << net.max_prefixlen:
             return None
         near = type(net)((after, net.prefixlen))
-        if not _meets(near, taken) and near.is_private:
+        if not _meets(near, taken) and near.is_private and not any(n.overlaps(near) for n in _NEVER):
             return near
     return None
 

@@ -93,6 +93,16 @@ def test_apply_without_a_terminal_asks_for_yes_and_changes_nothing(lab: Lab, cni
     assert states(lab) == {"web": "stale"}
 
 
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)
+def test_a_network_that_is_named_twice_is_applied_once(lab: Lab, cni: Host) -> None:
+    attached(lab, cni, "a")
+    lab.override("web", OPEN)
+    done = tool(lab, "apply", "--yes", "web", "web")
+    assert (done.returncode, done.stdout.count(b"+++ what the files say")) == (0, 1)
+    assert b"\napplied: web\n" in done.stdout
+    assert b"\n1 network, nothing to change\n" in tool(lab, "apply", "--yes", "web", "web").stdout
+
+
 def test_prune_without_a_terminal_names_what_it_would_delete_and_deletes_nothing(lab: Lab, cni: Host) -> None:
     attached(lab, cni, "a")
     cni.delete(WEB, "a", "/var/run/netns/a")

@@ -109,3 +109,10 @@ def test_podman_s_containers_have_their_names(lab: Lab) -> None:
     podman.run("web", "server", *IDLE)
     (found,) = endpoints(lab, "server", **podman.environment)
     assert (found["name"], found["network"], found["state"]) == ("server", "web", "attached")
+
+
+def test_an_address_is_meant_however_it_is_written(bare_lab: Lab) -> None:
+    both = conf("both", pool("10.61.0.0/24", "fd00:61::/64"))
+    Caller(bare_lab).add(both, "c1", bare_lab.netns("c1"))
+    for word in ("fd00:61::1", "FD00:61:0:0::1", "fd00:0061:0000:0000:0000:0000:0000:0001", "10.61.0.1"):
+        assert [e["container"] for e in endpoints(bare_lab, word)] == ["c1"], word
