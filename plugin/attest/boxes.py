@@ -7,7 +7,7 @@ interface and destination another: that each endpoint has its own address is one
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 FIELDS = ("sender", "receiver", "protocol", "sport", "dport", "icmp", "first", "last")
 """sender: iif and source; receiver: oif and destination; first, last: the ends of the flow that an error is about."""
@@ -31,14 +31,14 @@ class Box:
 
     def having(self, place: int, mask: int) -> Box:
         """The part with these values of a field."""
-        return replace(self, masks=(*self.masks[:place], mask, *self.masks[place + 1 :]))
+        return Box((*self.masks[:place], mask, *self.masks[place + 1 :]), self.assumed)
 
     def within(self, **masks: int) -> Box:
         """The part with these values, by names of fields of a box or of a packet; perhaps none."""
         found = list(self.masks)
         for name, mask in masks.items():
             found[PLACES[name]] &= mask
-        return replace(self, masks=tuple(found))
+        return Box(tuple(found), self.assumed)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def assumed(box: Box, words: str) -> Iterator[tuple[bool, Box]]:
     """Both, where it can't be decided and nothing was assumed before."""
     for held in (True, False):
         if (words, not held) not in box.assumed:
-            yield held, replace(box, assumed=box.assumed | {(words, held)})
+            yield held, Box(box.masks, box.assumed | {(words, held)})
 
 
 def _halves(box: Box, place: int, mask: int) -> Iterator[tuple[bool, Box]]:

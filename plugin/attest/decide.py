@@ -140,9 +140,13 @@ class _Comparison:
         for ways in self.ways:
             ways.space = space
         alive = [_Alive(box) for box in boxes]
-        for name in self._base(hooks, space.kind):
+        chains = self._base(hooks, space.kind)
+        last = max(n for n, name in enumerate(chains) if self._reaches(name))
+        for n, name in enumerate(chains):
             alive = [part for one in alive for part in self._both(name, one)]
-        return [one.box for one in alive if one.ends[0] is not one.ends[1]]
+            if n >= last:  # what comes now is one thing in both tables
+                alive = [one for one in alive if one.ends[0] is not one.ends[1]]
+        return [one.box for one in alive]
 
     def _both(self, name: str, alive: _Alive) -> Iterator[_Alive]:
         kernel, reviewed = (table.chains.get(name) for table in self.few.tables)

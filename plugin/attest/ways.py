@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calico_rkt.plugin.attest import conditions
+from calico_rkt.plugin.attest.asking import Question
 from calico_rkt.plugin.attest.boxes import Box, assumed
-from calico_rkt.plugin.attest.packet import Kind
+from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.regions import Space
 from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Table
 from calico_rkt.plugin.attest.walk import DEEPEST, ENDS, ORDER, PASSED, End, as_words
@@ -104,7 +105,7 @@ class Ways:
             yield from self.space.split(self.name, value, hook, rule.chain, box)
         elif kind == REVIEWED:
             words = f"{self.name}|{rule.chain}|{rule.number}|{id(value)}"
-            yield from self.space.split_by(words, value[0], value[1], box, words)
+            yield from self.space.split_by(words, Question(*value), box, words)
         else:
             yield from assumed(box, f"{self.name}|{rule.chain}|{rule.number}|{kind}")
 
@@ -114,22 +115,41 @@ class Ways:
         if not isinstance(data, str) or data.removeprefix("@") not in self.table.sets:
             yield "unknown", box
             return
-        known, key = self.table.sets[data.removeprefix("@")].elements, value["key"]
-        own = "" if self.space.is_one(data.removeprefix("@")) else self.name
+        name, key = data.removeprefix("@"), value["key"]
+        known = self.table.sets[name].elements
+        own = "" if self.space.is_one(name) else self.name
         place = f"{own}|{hook}|{rule.chain}|{data}|{json.dumps(key, sort_keys=True)}"
+        names = self.space.fields(key, hook)
+        found = self.space.sorted_by(place, names, lambda p: _verdict_of(known, key, p, hook))
+        if found is None:
+            yield from self._one_by_one(place, names, known, key, hook, box)
+            return
+        at, verdicts = found
+        for verdict, mask in verdicts.items():
+            if box.masks[at] & mask:
+                part = box.having(at, box.masks[at] & mask)
+                if verdict is None:
+                    yield from self._one_by_one(place, names, known, key, hook, part)
+                else:
+                    yield verdict, part
+
+    def _one_by_one(
+        self,
+        place: str,
+        names: tuple[str, ...] | None,
+        known: Mapping[str, str],
+        key: Any,  # noqa: ANN401 - nft's JSON
+        hook: str,
+        box: Box,
+    ) -> Iterator[tuple[str, Box]]:
+        """Each verdict of a map, asked for by itself: what is not known is assumed."""
         here = [box]
         for verdict in dict.fromkeys(known.values()):
             left: list[Box] = []
             words = f"{place}|{verdict}"
+            question = Question(names, lambda p, v=verdict: _leads(known, key, p, hook, v))  # type: ignore[misc]
             for one in here:
-                parts = self.space.split_by(
-                    words,
-                    self.space.fields(key, hook),
-                    lambda p, verdict=verdict: _leads(known, key, p, hook, verdict),  # type: ignore[misc]
-                    one,
-                    words,
-                )
-                for held, part in parts:
+                for held, part in self.space.split_by(words, question, one, words):
                     if held:
                         yield verdict, part
                     else:
@@ -169,6 +189,11 @@ def called(table: Table, hooks: Collection[str], kind: Kind) -> list[Chain]:
     return sorted(found, key=lambda c: (ORDER[c.hook], c.priority))
 
 
-def _leads(known: Mapping[str, str], key: Any, packet: Any, hook: str, verdict: str) -> bool | None:  # noqa: ANN401
+def _verdict_of(known: Mapping[str, str], key: Any, packet: Packet, hook: str) -> str | None:  # noqa: ANN401
     words = conditions.key_words(key, packet, hook)
-    return None if words is None else known.get(words) == verdict
+    return None if words is None else known.get(words, "continue")
+
+
+def _leads(known: Mapping[str, str], key: Any, packet: Packet, hook: str, verdict: str) -> bool | None:  # noqa: ANN401
+    found = _verdict_of(known, key, packet, hook)
+    return None if found is None else found == verdict

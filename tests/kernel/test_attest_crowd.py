@@ -1,4 +1,4 @@
-"""A host of seventy endpoints in six networks: edits that change nothing are equal, others have a packet, all soon."""
+"""A host of many endpoints in six networks: edits that change nothing are equal, others have a packet, all soon."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.kernel.support.crowd import Crowd
 from tests.kernel.support.namespaces import Lab
 
 pytestmark = pytest.mark.kernel
-SIZE, SECONDS = 70, 10
+SIZE, MANY, SECONDS = 70, 1000, 10
 """Endpoints; seconds of processor time."""
 WEB, API, SHUT = map(group_of, ("web", "api", "shut"))
 
@@ -83,6 +83,19 @@ HARMFUL = {
 }
 
 
+OF_MANY = {
+    "": 0,
+    "a rule that is there already": 0,
+    "a port that is closed": 0,
+    "a range in two parts": 0,
+    "the guard of strays": 0,
+    "another's address": 1,
+    "errors about another's flow": 1,
+    "an endpoint in no group": 1,
+}
+"""Edits that are tried on a host of a thousand endpoints, each with the status."""
+
+
 def test_a_host_that_nobody_touched_is_equal(crowd):
     found, seconds = crowd.attest()
     assert (found.differences, found.open, found.status, found.endpoints) == ((), (), 0, SIZE)
@@ -102,3 +115,12 @@ def test_an_edit_that_changes_one_is_a_difference_with_a_packet(crowd, edit):
     assert found.status == 1, found
     assert all(d.packet_words and d.kernel for d in found.differences), found
     assert seconds < SECONDS
+
+
+def test_so_it_is_with_a_thousand(tmp_path):
+    with Lab() as lab:
+        crowd = Crowd(lab, tmp_path / "net.d", MANY)
+        found = {"": crowd.attest()}
+        found |= {name: crowd.edited(edit) for name, edit in (HARMLESS | HARMFUL).items() if name in OF_MANY}
+    assert {name: one.status for name, (one, _) in found.items()} == OF_MANY
+    assert max(seconds for _, seconds in found.values()) < SECONDS
