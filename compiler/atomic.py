@@ -1,4 +1,4 @@
-"""Bytes in, a file that is there whole or not at all out, also after a power cut: the one writer of whole files.
+"""Bytes in, a file that is there whole or not at all out, also after a power cut; and back: no pipe is waited for.
 
 A file is written beside its place under a name that nobody else uses, is on the disk before it gets its own name, and
 has it for certain when the call returns. What a killed writer leaves begins with a dot and ends in 16 hex digits.
@@ -9,9 +9,29 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import stat
+from errno import EINVAL
 from pathlib import Path
 
 _LEFT = re.compile(r"\..+\.[0-9a-f]{16}\Z")
+
+
+class NoFileError(OSError):
+    """What stands there is a folder, a pipe, a device."""
+
+
+def read(path: Path) -> bytes:
+    """A regular file's bytes; OSError where it can't be read, NoFileError of it where something else stands there."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe's open would wait for who writes
+    try:
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            what = "is a folder, not a file" if stat.S_ISDIR(mode) else "is no regular file"
+            raise NoFileError(EINVAL, what, str(path))
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(fd)
 
 
 def replace(path: Path, data: bytes, mode: int | None = 0o600) -> None:

@@ -138,7 +138,7 @@ class Journal:
 def _read(path: Path) -> Release | str | None:
     """The release, None where it is gone meanwhile, or in words why it is none."""
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(atomic.read(path))
         texts = {name: raw[name] for name in ("node", "network", "container", "ifname", "nonce", "datastore")}
         if not all(isinstance(text, str) for text in (*texts.values(), *raw["members"])):
             raise TypeError("what should be text is none")

@@ -49,7 +49,7 @@ class ProfileFolder:
         """What the profile's file says, unverified; None without one."""
         try:
             with self._errors():
-                return self._path(network_id).read_text(encoding="utf-8")
+                return atomic.read(self._path(network_id)).decode()
         except UnicodeDecodeError as e:
             raise CniError(Code.PROFILE_UNUSABLE, f"{self._path(network_id)} is no text in UTF-8") from e
         except FileNotFoundError:
@@ -102,6 +102,9 @@ class ProfileFolder:
             raise CniError(Code.POLICY, "an earlier apply is not finished")
         for network_id, text in texts.items():
             self._verified(network_id, text)
+            path = self._path(network_id)
+            if path.is_dir() and not path.is_symlink():
+                raise CniError(Code.IO, f"{path} is a folder, and can't be replaced", f"mv {path} {path}.was")
         try:
             self._stage(texts)
         except BaseException:  # the manifest may stand already: nobody may complete what was told to have failed
@@ -162,7 +165,7 @@ class ProfileFolder:
         """The staged file and its place; a commit that was cut short has moved some there already."""
         path, fresh = self._path(network_id), self.folder / (network_id + _NEXT)
         have = fresh if fresh.exists() else path
-        if not have.exists() or _hash(have.read_bytes()) != expected:
+        if not have.exists() or _hash(atomic.read(have)) != expected:
             raise CniError(
                 Code.PROFILE_UNUSABLE,
                 f"{have} is not what was staged",
@@ -174,7 +177,7 @@ class ProfileFolder:
         path = self.folder / _MANIFEST
         try:
             with self._errors():
-                loaded = json.loads(path.read_bytes())
+                loaded = json.loads(atomic.read(path))
         except FileNotFoundError:
             return {}
         except ValueError:
@@ -218,6 +221,8 @@ class ProfileFolder:
             yield
         except FileNotFoundError:
             raise
+        except atomic.NoFileError as e:
+            raise CniError(Code.PROFILE_UNUSABLE, f"{e.filename} {e.strerror}") from e
         except OSError as e:
             words = f"{e.filename or self.folder} can't be used: {e.strerror or e}"
             if isinstance(e, PermissionError):  # netavark tells people this line alone

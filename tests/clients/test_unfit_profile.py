@@ -115,3 +115,24 @@ def test_a_network_whose_profile_was_deleted_is_cured_by_an_apply(host: Lab) -> 
     assert b"applied: web" in tool(host, "apply", "--yes", "web").stdout
     assert runs(host)
     assert tool(host, "doctor").returncode == 0
+
+
+@pytest.mark.parametrize("thing", ["mkfifo", "mkdir"])
+def test_what_is_no_file_in_its_place_hangs_nothing(host: Lab, thing: str) -> None:
+    place = f"{PUBLISHED}/web.yaml"
+    host.path(place).unlink()
+    host.out(thing, place)
+    words = b"is no regular file" if thing == "mkfifo" else b"is a folder, not a file"
+    for command in (("status",), ("restore", "--if-needed"), ("apply", "--yes"), ("doctor",)):
+        done = tool(host, *command)
+        assert done.returncode == 1, done
+    assert words in tool(host, "status").stdout
+    assert runs(host)
+    done = tool(host, "apply", "--yes", "--take-over")
+    if thing == "mkdir":
+        assert (done.returncode, f"mv {place} {place}.was".encode() in done.stderr) == (2, True), done
+        host.out("mv", place, f"{place}.was")
+        done = tool(host, "apply", "--yes")
+    assert done.returncode == 0, done
+    assert runs(host)
+    assert tool(host, "status").returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 
 from calico_rkt.plugin.model import Key
@@ -19,3 +20,12 @@ def test_a_release_is_dropped_by_the_file_that_it_was_read_from(tmp_path):
     assert [f.name for f in journal.folder.iterdir()] == ["copied.json"]
     journal.drop(found)
     assert not list(journal.folder.iterdir())
+
+
+def test_a_pipe_among_them_is_told_and_waited_for_by_nobody(tmp_path):
+    journal = Journal(tmp_path)
+    os.mkfifo(tmp_path / "a.json")
+    assert list(journal.all()) == []
+    assert journal.broken() == (
+        f"{tmp_path}/a.json can't be read, so what it gives back stays taken: is no regular file",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -97,6 +98,33 @@ def test_a_file_that_is_no_text_is_used_for_nothing(folder):
     with pytest.raises(CniError) as caught:
         folder.published("web")
     assert caught.value.code == Code.PROFILE_UNUSABLE
+
+
+@pytest.mark.parametrize(("make", "words"), [(os.mkfifo, "is no regular file"), (os.mkdir, "is a folder, not a file")])
+def test_what_is_no_file_is_waited_for_by_nobody_and_used_for_nothing(folder, make, words):
+    folder.publish(profile("Web web one"))
+    place = folder.folder / "web.yaml"
+    place.unlink()
+    make(place)
+    for act in (lambda: folder.published("web"), lambda: folder.publish(profile("Web web one"))):
+        with pytest.raises(CniError, match=words) as caught:
+            act()
+        assert caught.value.code == Code.PROFILE_UNUSABLE
+    if make is os.mkdir:
+        with pytest.raises(CniError, match="can't be replaced"):
+            folder.stage({"web": "Web web two"})
+        assert folder.pending() == ()
+    else:
+        folder.stage({"web": "Web web two"})
+        folder.commit()
+        assert folder.text("web") == "Web web two"
+
+
+def test_a_pipe_in_the_place_of_the_manifest_is_an_error(folder):
+    folder.publish(profile("Web web one"))
+    os.mkfifo(folder.folder / "apply.json")
+    with pytest.raises(CniError, match=r"apply.json is no regular file"):
+        folder.pending()
 
 
 def test_an_id_never_leads_out_of_the_folder(folder):
