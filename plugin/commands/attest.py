@@ -22,7 +22,7 @@ from calico_rkt.compiler.review.wording import packet_values, place
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.git import Git
-from calico_rkt.plugin.attest.host import all_lost, surroundings, unrecorded, way_out
+from calico_rkt.plugin.attest.host import all_lost, astray, surroundings, unrecorded, way_out
 from calico_rkt.plugin.attest.judge import judge
 from calico_rkt.plugin.attest.legacy import legacy_rules
 from calico_rkt.plugin.attest.links import beside
@@ -31,6 +31,7 @@ from calico_rkt.plugin.attest.outcome import DIFFERENT, EQUAL, Attestation, Diff
 from calico_rkt.plugin.attest.reading import Seen, read_kernel
 from calico_rkt.plugin.attest.record import keep
 from calico_rkt.plugin.commands.attest_clusters import in_clusters
+from calico_rkt.plugin.enforce.differences import guard_differences
 from calico_rkt.plugin.enforce.nft.table import close_first
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import host_ends
@@ -186,8 +187,13 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
     around = (*legacy_rules(), *beside({e.host_ifname for e in endpoints}, uplink)) if endpoints else ()
     wanted = dataclasses.replace(surroundings(wanted), unmarked=not around)
     lacking = () if there or not unrecorded() else ("host ends of ours are up, and no record says whose they are",)
-    problems = host_ends.host_end_differences([e for e in endpoints if e.result])
-    return wanted, read_kernel(), [(e.host_ifname, words) for e, words in problems], (*around, *lacking, *store.damaged)
+    settled = [e for e in endpoints if e.result]
+    problems = [(e.host_ifname, words) for e, words in host_ends.host_end_differences(settled)]
+    elsewhere = [(name, words) for name, words in astray(wanted) if name not in dict(problems)]
+    if around:  # by rules of somebody's a packet may go otherwise than one that is only asked for
+        around, elsewhere = (*around, *(words for _, words in elsewhere)), []
+    open_ = (*around, *lacking, *guard_differences(store), *store.damaged)
+    return wanted, read_kernel(), [*problems, *elsewhere], open_
 
 
 def _known(endpoint: Endpoint) -> Known:

@@ -89,7 +89,7 @@ def _found(store: LocalStore) -> tuple[str, ...]:
         *(_unfit(i, kept) for i in unfit if i in used),
         *compare.table_differences(wanted),
         *_words([e for e in endpoints if e.result]),
-        *_guards(store),
+        *guard_differences(store),
     )
 
 
@@ -103,6 +103,7 @@ def _words(settled: Sequence[Endpoint]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words for _, words in host_ends.host_end_differences(settled)))
 
 
-def _guards(store: LocalStore) -> tuple[str, ...]:
+def guard_differences(store: LocalStore) -> tuple[str, ...]:
+    """The routes that keep packets to addresses that nobody has, and that are not there."""
     gone = guard.missing_guards(store.unheld.guards())
     return tuple(f"the host has no unreachable route that keeps {net} for endpoints of ours" for net in gone)

@@ -47,11 +47,11 @@ def host(binary: Path) -> Iterator[Lab]:
     made.override("web", WEB)
     for name, known in NETWORKS.items():
         made.write(f"/etc/cni/net.d/{name}.conf", json.dumps(known))
-    names = {}
+    names, sixes = {}, {}
     for name, network in (("web1", "web"), ("web2", "web"), ("api1", "api")):
         result = Caller(made).add(NETWORKS[network], name, made.netns(name))
-        names[name] = addresses(result)[0]
-    made.addresses = names  # type: ignore[attr-defined]
+        names[name], sixes[name] = (addresses(result) * 2)[:2]  # api has one family
+    made.addresses, made.sixes = names, sixes  # type: ignore[attr-defined]
     yield made
     made.close()
 
@@ -66,7 +66,8 @@ def named(lab: Lab, text: str) -> str:
     """The text with the host end of web1 for WEB and its address for ADDRESS."""
     listed = json.loads(lab.out("ip", "-j", "link", "show", "type", "veth"))
     end = next(i["ifname"] for i in listed if " web1 " in i.get("ifalias", "") or "web1" in i.get("ifalias", ""))
-    return text.replace("WEB", end).replace("ADDRESS", lab.addresses["web1"])  # type: ignore[attr-defined]
+    four, six = lab.addresses["web1"], lab.sixes["web1"]  # type: ignore[attr-defined]
+    return text.replace("WEB", end).replace("ADDRESS", four).replace("SIX", six)
 
 
 def test_a_host_that_nobody_touched_is_equal(host: Lab) -> None:
@@ -104,6 +105,59 @@ def test_links_routes_and_forwarding_are_part_of_it(host: Lab) -> None:
         host.out("/opt/cni/bin/calico", mend)
         assert code == 1, (edit, found)
         assert any(d["kernel"] == "is lost" and d["packet"] for d in found["differences"]), (edit, found)
+    assert attest(host)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("edit", "mend"),
+    [
+        ("ip route prepend blackhole ADDRESS", "ip route del blackhole ADDRESS"),
+        ("ip -6 route add blackhole SIX metric 1", "ip -6 route del blackhole SIX metric 1"),
+        ("ip route add unreachable ADDRESS table local", "ip route del unreachable ADDRESS table local"),
+        ("ip route add local ADDRESS dev lo table local", "ip route del local ADDRESS dev lo table local"),
+    ],
+)
+def test_a_route_that_comes_before_an_endpoint_s_is_found(host: Lab, edit: str, mend: str) -> None:
+    host.out("sh", "-ec", named(host, edit))
+    code, found = attest(host)
+    host.out("sh", "-ec", named(host, mend))
+    assert code == 1, found
+    assert any(d["kernel"] == "is lost" and d["packet"] and "another way" in d["what"] for d in found["differences"])
+    assert attest(host)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("edit", "mend", "said"),
+    [
+        ("ip route del unreachable 10.1.0.0/24", "restore", "no unreachable route that keeps 10.1.0.0/24"),
+        ("ip -6 route del unreachable fd00:1::/64", "restore", "no unreachable route that keeps fd00:1::/64"),
+        (
+            "ip route del unreachable 10.1.0.0/24; ip route add blackhole 10.1.0.0/24",
+            "ip route del blackhole 10.1.0.0/24",
+            "no unreachable route that keeps 10.1.0.0/24",
+        ),
+        (
+            "sysctl -qw net.ipv4.conf.WEB.rp_filter=0",
+            "sysctl -qw net.ipv4.conf.WEB.rp_filter=1",
+            "rp_filter is 0, not 1",
+        ),
+        (
+            "sysctl -qw net.ipv4.conf.WEB.rp_filter=2",
+            "sysctl -qw net.ipv4.conf.WEB.rp_filter=1",
+            "rp_filter is 2, not 1",
+        ),
+    ],
+)
+def test_what_guards_beside_the_table_and_is_taken_away_is_not_proven(
+    host: Lab, edit: str, mend: str, said: str
+) -> None:
+    host.out("sh", "-ec", named(host, edit))
+    code, found = attest(host)
+    if mend != "restore":
+        host.out("sh", "-ec", named(host, mend))
+    host.out("/opt/cni/bin/calico", "restore")
+    assert (code, found["outcome"]) == (3, "not proven"), found
+    assert any(said in words for words in found["not_proven"]), found
     assert attest(host)[0] == 0
 
 
