@@ -121,7 +121,10 @@ def _ends(world: World, end: End, own: frozenset[Net]) -> Iterator[tuple[Expecte
         yield by_files.end_of(world, end.word.removeprefix("network:"), own), None
         return
     for row in end.rows:
-        by_files.end_of(world, row.network)  # refused where it has no conf here, or none that can be used
+        if row.network not in world.networks and row.network not in world.unreadable:
+            message = f"undecided: the network {row.network!r} of {row.shown} has no conf here"
+            raise CompileError([error("CR819", message, hint="put its conf back: calico-rkt status names it")])
+        by_files.end_of(world, row.network)  # refused where its conf can't be used
         for address in row.addresses:
             yield ExpectedEnd(net=ip_network(address)), row
 

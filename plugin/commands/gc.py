@@ -12,6 +12,7 @@ from calico_rkt.plugin.attach.garbage import collect_garbage, free_attachment
 from calico_rkt.plugin.attach.holders import holders_of
 from calico_rkt.plugin.attach.life import is_from_elsewhere
 from calico_rkt.plugin.commands import options
+from calico_rkt.plugin.enforce.differences import unrecorded
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import open_log
@@ -87,6 +88,8 @@ def _told(remarks: Iterable[str]) -> int:
 
 def _here(args: argparse.Namespace) -> int:
     with opened_local({}) as local:
+        if words := unrecorded(local.store):
+            return _told([words])
         return _all(args, local)
 
 
@@ -123,6 +126,8 @@ def _all(args: argparse.Namespace, side: DatastoreSide) -> int:
 
 def _one(args: argparse.Namespace, key: Key) -> int:
     with opened_local({}) as local:
+        if words := unrecorded(local.store):
+            raise CniError(Code.IO, words)
         status, known = _released(args, local, key), [str(e.key) for e in local.store.endpoints(key.network)]
     if status is not None:
         return status

@@ -8,7 +8,13 @@ from collections.abc import Iterable
 
 from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.enforce import local
-from calico_rkt.plugin.enforce.differences import is_unfit, kept_running, kernel_differences, of_host_ends_alone
+from calico_rkt.plugin.enforce.differences import (
+    is_unfit,
+    kept_running,
+    kernel_differences,
+    of_host_ends_alone,
+    unrecorded,
+)
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
@@ -64,8 +70,11 @@ def restore_host(*, if_needed: bool = False) -> int:
             if not differs:
                 print("the kernel has what is recorded and published: nothing to restore")
                 return lacking
-            if not store.is_there():
-                return 1  # what would be built of nothing cuts off endpoints that live
+        if words := unrecorded(store):
+            _print("nothing was restored", [words])  # what would be built of nothing cuts off endpoints that live
+            print("put it back; or end the containers, and restore then", file=sys.stderr)
+            return 1
+        if if_needed:
             mendable = [line for line in differs if not is_unfit(line)]
             if not mendable:
                 print("nothing of it is for a restore to put right: calico-rkt doctor")

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.attach.life import Life, survey
 from calico_rkt.plugin.containers.age import since
+from calico_rkt.plugin.enforce.differences import unrecorded
 from calico_rkt.plugin.enforce.nft import transactions
 from calico_rkt.plugin.enforce.nft.messages import group_key, own_key
 from calico_rkt.plugin.enforce.nft.ruleset import keys_of
@@ -82,7 +83,10 @@ def listed(host: Decided) -> tuple[list[Row], list[str]]:
     damaged: list[str] = []
     with opened_local(host.known, host.files) as local:
         policies = {s.network_id: s.state for s in local.states()}
-        found += [(e, local.name) for e in local.store.endpoints()]
+        if words := unrecorded(local.store):
+            damaged.append(words)
+        elif local.store.is_there():  # who only asks makes no file: the next would take it for all that there is
+            found += [(e, local.name) for e in local.store.endpoints()]
         damaged += local.store.damaged
     clusters = {datastore: opened for datastore, opened in own_stores().items() if datastore != LOCAL}
     for datastore, opened in clusters.items():
@@ -99,7 +103,7 @@ def listed(host: Decided) -> tuple[list[Row], list[str]]:
 
 
 def has_records() -> bool:
-    """Whether this host has recorded anything since it booted; asking makes no file, as listed() may."""
+    """Whether this host has recorded anything since it booted; asking makes no file."""
     for opened in own_stores().values():
         store = opened()
         try:

@@ -29,7 +29,7 @@ def kernel_differences(store: LocalStore) -> tuple[str, ...]:
     again under the policy lock.
     """
     if not store.is_there():
-        return (_NO_RECORDS,) if links_are_up() else ()
+        return tuple(filter(None, (unrecorded(store),)))
     found = _found(store)
     if not found:
         return ()
@@ -38,6 +38,11 @@ def kernel_differences(store: LocalStore) -> tuple[str, ...]:
             return _found(store)
     except CniError as e:
         return (*found, f"(seen while a call may have been at work: {e.msg})")
+
+
+def unrecorded(store: LocalStore) -> str:
+    """In words, where containers of ours run and no record of any is here: what goes by records would cut them off."""
+    return _NO_RECORDS if not store.is_there() and links_are_up() else ""
 
 
 def is_unfit(line: str) -> bool:

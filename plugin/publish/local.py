@@ -10,6 +10,7 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
 from calico_rkt.plugin.enforce import forget_flows, local
 from calico_rkt.plugin.enforce.compiled import compile_published, require_own_group
+from calico_rkt.plugin.enforce.differences import unrecorded
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
@@ -75,7 +76,7 @@ class Local:
 
     def _admit(self, network_ids: Collection[str]) -> None:
         """A restore may have left their endpoints closed; where one's element leads elsewhere, all is built anew."""
-        if not table.base_present():
+        if not table.base_present() or not self.store.is_there():
             return
         try:
             table.admit(local.members_script(self.store, network_ids))
@@ -164,6 +165,10 @@ class Local:
     def prune(self, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
         """Delete published profiles without endpoints; their ids, and what failed. Looks again before each."""
         gone, failed = [], []
+        if words := unrecorded(self.store):
+            raise CniError(
+                Code.IO, f"which profiles are used is not known: {words}", "put it back, or end the containers"
+            )
         with policy_lock(self.store.run_dir):
             if not dry_run:
                 local.bring_to_layout(self.store)

@@ -173,7 +173,9 @@ class LocalStore:
         return False
 
     def endpoints(self, network: str | None = None) -> tuple[Endpoint, ...]:
-        """All endpoints, sorted by key, or those of one network."""
+        """All endpoints, sorted by key, or those of one network; asking makes no file."""
+        if not self.is_there():
+            return ()
         with self._state.read() as db:
             found, held = rows.every(db, network)
         return tuple(e for key, row in found if (e := self._readable(key, row, held.get(key, ()))) is not None)
@@ -200,13 +202,17 @@ class LocalStore:
                 self.note_damage(f"{self._state.path}: a subnet can't be read and is left out: {e}")
 
     def used_ids(self) -> frozenset[str]:
-        """The ids of all networks that have an endpoint here, one that can't be read among them."""
+        """The ids of all networks that have an endpoint here, one that can't be read among them; makes no file."""
+        if not self.is_there():
+            return frozenset()
         with self._state.read() as db:
             names = [str(name) for (name,) in db.execute("SELECT DISTINCT network FROM endpoints")]
         return frozenset(map(object_id, names))
 
     def ranges(self) -> tuple[Net, ...]:
-        """The subnets that networks of this host take addresses from, sorted; those of the newest confs."""
+        """The subnets that networks of this host take addresses from, sorted; those of the newest confs. No file."""
+        if not self.is_there():
+            return ()
         with self._state.read() as db:
             texts = [text for (text,) in db.execute("SELECT DISTINCT subnet FROM subnets")]
         return tuple(sorted(set(self._nets(texts)), key=lambda n: (n.version, int(n.network_address), n.prefixlen)))

@@ -1,0 +1,66 @@
+"""A host whose state file went while its containers run in; who goes by records cuts nobody off, out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.clients.support.caller import Caller
+from tests.clients.support.commands import tool
+from tests.clients.support.lab import PUBLISHED, STATE, Lab, conf, pool
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+WEB = conf("web", pool("10.1.0.0/24"))
+WORDS = b"host ends of ours are up, and the state file that knows them is not there"
+
+
+@pytest.fixture
+def host(bare_lab: Lab) -> Lab:
+    bare_lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+    for name in ("w1", "w2"):
+        Caller(bare_lab).add(WEB, name, bare_lab.netns(name))
+    bare_lab.out("mv", STATE, "/run/state.was")
+    return bare_lab
+
+
+def runs(host: Lab) -> bool:
+    return host.run("ping", "-c", "1", "-W", "1", "10.1.0.2", inside="w1").returncode == 0
+
+
+def test_a_restore_builds_nothing_of_nothing(host: Lab) -> None:
+    for words in ((), ("--if-needed",)):
+        done = tool(host, "restore", *words)
+        assert (done.returncode, done.stdout, WORDS in done.stderr) == (1, b"", True), done
+        assert runs(host)
+    host.out("mv", "/run/state.was", STATE)
+    assert tool(host, "restore").stdout == b"restored 2 endpoints\n"
+
+
+def test_prune_deletes_no_profile(host: Lab) -> None:
+    for words in (("--dry-run",), ("--yes",)):
+        done = tool(host, "prune", *words)
+        assert (done.returncode, done.stdout, WORDS in done.stderr) == (2, b"", True), done
+    assert host.path(PUBLISHED, "web.yaml").exists()
+    assert runs(host)
+
+
+def test_ls_says_that_nobody_knows(host: Lab) -> None:
+    done = tool(host, "ls")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert WORDS in done.stderr
+    host.override("web", "network: web\ningress: [{action: Allow}]\n")
+    assert b"applied: web" in tool(host, "apply", "--yes").stdout
+    for command in ("gc", "gc --attachment web/w1/eth0", "explain w1 outside", "doctor", "status", "restore"):
+        assert tool(host, *command.split()).returncode in (1, 2), command
+        assert not host.path(STATE).exists(), command
+    assert runs(host)
+
+
+def test_without_containers_there_is_nothing_to_lose(host: Lab) -> None:
+    for name in ("w1", "w2"):
+        host.out("ip", "netns", "del", name)
+    done = tool(host, "restore")
+    assert (done.returncode, done.stdout) == (0, b"restored 0 endpoints\n"), done
+    assert tool(host, "prune", "--yes").stdout == b"deleted profile web\n"
