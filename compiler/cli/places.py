@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from calico_rkt.compiler.diagnostics import CompileError, error
+from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.folder import open_folder, open_here
 
+_SIDES = "name a folder of confs with profiles/ beside them, a git revision, or REV:DIR"
 _TWO = re.compile(r"(?P<old>[^:]+:.*?)\.{2,3}(?P<new>[^/:.][^/:]*:.*)\Z")
 """`REV:DIR..REV:DIR`."""
 
@@ -44,5 +46,18 @@ def named(text: str, args: argparse.Namespace) -> Workspace:
         return open_folder(path, os.environ, args.profiles)
     if both := _TWO.match(text):
         two_in_one(text, both["old"], both["new"], folder)
+    if path.exists() and not is_revision(text, folder):
+        raise CompileError([error("CR701", f"{text} is a file, no folder of confs", hint=_SIDES)])
     revision, colon, inside = text.partition(":")
-    return open_revision(revision, Path(inside) if colon and inside else folder, args.profiles)
+    try:
+        return open_revision(revision, Path(inside) if colon and inside else folder, args.profiles)
+    except CompileError as e:
+        taken = f"{text!r} is no folder, so it is taken for a revision"
+        if inside:
+            taken = f"{text!r} is the folder {inside}, as it is here, in the revision {revision!r}"
+        raise CompileError([_with_hint(d, taken) for d in e.diagnostics]) from e
+
+
+def _with_hint(found: Diagnostic, words: str) -> Diagnostic:
+    """What git could not be asked, with how it came to be asked."""
+    return replace(found, hint=words) if found.code == "CR713" and not found.hint else found

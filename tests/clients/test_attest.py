@@ -247,10 +247,19 @@ def record(lab: Lab) -> dict[str, Any]:
         (("-C", "/nowhere"), "/nowhere"),
         (("HEAD~99", "-C", "/opt/srv/net"), "HEAD~99"),
         (("--profiles", "/nowhere"), "/nowhere"),
+        (("/etc/passwd",), "/etc/passwd is a file, no folder of confs"),
+        (("nowhere",), "'nowhere' is no folder, so it is taken for a revision"),
+        (("main..HEAD", "-C", "/opt/srv/net"), "two revisions in one word"),
+        (("-C", ""), "an empty path"),
+        (("--record=yes",), "--record"),
+        (("/opt/srv/bad",), "not UTF-8"),
     ],
 )
 def test_what_can_not_be_read_ends_with_2_and_says_what(host: Lab, words: tuple[str, ...], said: str) -> None:
-    host.out("sh", "-ec", "mkdir -p /opt/srv/net; git -C /opt/srv init -q -b main")  # in whatever order tests run
+    host.out(
+        "sh", "-ec", "mkdir -p /opt/srv/net /opt/srv/bad; git -C /opt/srv init -q -b main"
+    )  # in whatever order tests run
+    host.out("sh", "-ec", r"printf '\377' >/opt/srv/bad/web.conf")
     done = tool(host, "attest", *words)
     assert done.returncode == 2, done
     assert said in done.stderr.decode(), done
