@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import Any
 
@@ -77,6 +78,9 @@ def test_the_first_packet_after_an_add_arrives(lab: Lab, cni: Caller, family: in
     until(lambda: "tentative" not in lab.out("ip", "-6", "address", inside="outside"), "the outside's is, too")
     network = one_address("open", family)
     address = addresses(cni.add(network, "c1", lab.netns("c1")))[0]
+    # A link that came up has its queue once a worker of the kernel (linkwatch) ran: at once, but on a busy machine.
+    until(lambda: "state UP" in lab.out("ip", "link", "show", "eth0", inside="c1"), "the container's end has its queue")
+    until(lambda: not re.search(r" crk.* state (?!UP)", lab.out("ip", "link")), "the host's end has its queue")
     outside = "192.0.2.9" if family == 4 else "2001:db8:ffff::9"
     done = lab.run("ping", "-n", "-q", "-c", "1", "-W", "20", "-I", address, outside, inside="c1")
     assert done.returncode == 0, done
