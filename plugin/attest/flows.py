@@ -6,8 +6,9 @@ tables, as a box, too; and into the chains of networks for which one word stood 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import accumulate
 
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, Icmp
@@ -20,7 +21,7 @@ from calico_rkt.plugin.attest.starts import FORWARDED, FROM_HOST, TO_HOST
 from calico_rkt.plugin.attest.walk import End
 from calico_rkt.plugin.attest.ways import CHAIN, TooManyError, Ways, called
 
-_MOST_PARTS = 100_000
+_MOST_PARTS, _MOST_ASKED = 100_000, 400_000
 _ECHO = {4: (ICMP, 0, Icmp(8, 0)), 6: (ICMPV6, 129, Icmp(128, 0))}
 _ABOUT = (6, 17, 132, 47)
 """Protocols of flows that an error may be about."""
@@ -28,13 +29,22 @@ _HIGH = 49152
 
 
 class Flows:
-    """few: both tables and the host; alike: chains that are one thing in both. A bound for all that is asked."""
+    """few: both tables and the host; alike: chains that are one thing in both, as ways.py has them.
 
-    def __init__(self, few: Fewer, alike: Collection[str]) -> None:
+    A bound for all that is asked: the longest chains keep their word.
+    """
+
+    def __init__(self, few: Fewer, alike: Mapping[str, bool | None]) -> None:
         kernel, reviewed = few.tables
-        kernel = replace(kernel, chains={**kernel.chains, **{n: reviewed.chains[n] for n in alike}})
-        self._left, self._wanted = [_MOST_PARTS], few.wanted
-        self._ways = Ways("kernel", kernel, {}, self._left), Ways("reviewed", reviewed, {}, self._left)
+        lengths = sorted((len(reviewed.chains[name].rules), name) for name in alike)
+        addresses = len(few.wanted.endpoints) + sum(length for length, _ in lengths)
+        fitting = accumulate(length * addresses for length, _ in lengths)
+        short = [name for (_, name), asked in zip(lengths, fitting, strict=True) if asked <= _MOST_ASKED]
+        self._long = {name: word for name, word in alike.items() if name not in short}
+        kernel = replace(kernel, chains={**kernel.chains, **{n: reviewed.chains[n] for n in short}})
+        left = [_MOST_PARTS]
+        self._wanted = few.wanted
+        self._ways = Ways("kernel", kernel, self._long, left), Ways("reviewed", reviewed, self._long, left)
 
     def possible(self, space: Space, opening: Space, box: Box) -> list[Box]:
         """opening: the packets that open flows. Where it takes too much, the whole box: it may hold more."""
@@ -50,7 +60,7 @@ class Flows:
         ways.space = space
         for words, held in sorted(box.assumed):
             name = words.removeprefix(CHAIN)
-            if name != words:
+            if name != words and name not in self._long:
                 found = [
                     replace(part, assumed=box.assumed)
                     for one in found

@@ -155,6 +155,19 @@ def test_a_host_is_as_large_as_it_has_networks(networks):
     assert few.tables[0].sets == whole(few.wanted).sets
 
 
+def test_a_network_of_many_rules_is_not_gone_into_for_what_others_are_asked(tmp_path):
+    rules = "".join(
+        f"  - {{action: {'Allow' if n % 3 else 'Deny'}, protocol: TCP, "
+        f"source: {{nets: [198.18.{n % 250}.{n // 250 * 8}/29]}}, destination: {{ports: [{1000 + n}]}}}}\n"
+        for n in range(1000)
+    )
+    many = reviewed(tmp_path / "net.d", OVERRIDES | MORE | {"net0": f"network: net0\ningress:\n{rules}"}, RANGES)
+    begun = time.process_time()
+    found, _ = decided(host(many, 100), HARMLESS["a rule for two of a network, of a port that it does not send to"])
+    assert (found.packet, found.open) == (None, [])
+    assert time.process_time() - begun < SECONDS
+
+
 ALONE = {
     "by a rule with its name": inserted("forward", 1, f"iifname {NAMES[9]} drop"),
     "by a rule with its address": inserted("forward", 1, "ip6 saddr fd65::9 drop"),
