@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import tempfile
@@ -94,6 +95,15 @@ def _no_files_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
     left = sorted(path.name for path in folder.iterdir())
     assert not left, f"temporary files left in {folder}: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _garbage_is_collected() -> Iterator[None]:
+    """A command's process collects none; one that a test runs in its own would leave that to all tests after it."""
+    yield
+    if not gc.isenabled():
+        gc.unfreeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="module", autouse=True)
