@@ -130,8 +130,9 @@ def test_a_second_interface_of_another_plugin_talks_with_its_own_address_only(wo
         f"ip link add port0 master br0 type veth peer name net1 netns {Path(a.ns).name}\nip link set port0 up",
     )
     world.sh(a.ns, f"ip addr add {second} dev net1 {NODAD[family]}\nip link set net1 up")
+    own, host = second.partition("/")[0], bridge.partition("/")[0]
+    assert any(w.pings(world.lab, a.ns, family, host) for _ in range(20)), "the bridge answers no neighbour"
     for on in bridged(world):
-        own, host = second.partition("/")[0], bridge.partition("/")[0]
         assert w.connects(a.ns, family, host, world.host), on
         assert w.datagram(a.ns, family, host, world.host, source=own) == own, on
         assert w.datagram(a.ns, family, host, world.host, source=a.address[family]) is None, on

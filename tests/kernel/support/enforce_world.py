@@ -144,7 +144,14 @@ class World:
             f"ip neigh add {HOST_LINK_LOCAL} dev eth0 lladdr {GATEWAY_MAC} nud permanent\n"
             f"ip -6 route add default via {HOST_LINK_LOCAL} dev eth0",
         )
+        self.has_queue(ns, "eth0")
+        self.has_queue(self.host, ifname)
         return End(ns, ifname, address)
+
+    def has_queue(self, ns, ifname):
+        """Wait for it: a link that came up sends once a worker of the kernel (linkwatch) ran; soon, not at once."""
+        up = f"ip -br link show {ifname} | grep -q ' UP '"
+        self.sh(ns, f"n=0; until {up}; do n=$((n + 1)); [ $n -lt 1000 ]; sleep 0.01; done")
 
 
 def listener(ns, family, kind=socket.SOCK_STREAM, port=None):
