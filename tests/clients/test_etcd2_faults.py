@@ -17,7 +17,7 @@ from tests.clients.support.etcd_tls import CERTIFICATES, CLIENT, SERVER
 from tests.clients.support.lab import Lab, until
 from tests.patience import slowness
 
-pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
 
 JOURNAL = "/var/lib/calico-rkt/journal"
 

@@ -16,7 +16,7 @@ from tests.clients.support.etcd_proxy import URL, Proxy
 from tests.clients.support.lab import Lab
 from tests.clients.support.warm_process import Warm
 
-pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
 
 EACH = 100
 PROCESSES = 4

@@ -16,7 +16,7 @@ NFT = TARGETS["nftables"]
 lists = st.lists(rules(), min_size=3, max_size=12).map(tuple)
 
 
-@given(found=lists, sent=st.lists(packets(), min_size=20, max_size=40))
+@given(found=lists, sent=packets(40))
 @settings(max_examples=120)
 def test_a_list_written_as_maps_decides_every_packet_alike(found, sent):
     network = Network("web", "web", ingress=found, egress=found[::-1])
