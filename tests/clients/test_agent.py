@@ -352,7 +352,7 @@ def test_garbage_on_the_socket_harms_nobody(lab: Lab, cni: Caller, agent: Agent)
     lab.out("/usr/bin/python3", "-IS", "-c", _GARBAGE, SOCKET, build)
     cni.delete(WEB, "c1", "/var/run/netns/c1")
     assert agent.counted("requests_total") == 2
-    assert agent.descriptors() <= descriptors + 1
+    until(lambda: agent.descriptors() <= descriptors + 8, "of 300 connections none is kept, of calls some sockets")
     assert "Traceback" not in log(lab)
 
 
