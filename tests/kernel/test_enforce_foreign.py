@@ -19,6 +19,8 @@ BOTH = pytest.mark.parametrize("family", [4, 6])
 BITS = {4: 32, 6: 128}
 NODAD = {4: "", 6: "nodad"}
 IP = {4: "ip", 6: "ip6"}
+_PATIENCE = 20
+"""Seconds for what has to happen; a first packet may be lost while a busy machine looks for a neighbour."""
 
 
 @pytest.fixture
@@ -98,6 +100,7 @@ def test_published_ports_and_hairpin_work_as_before(world, family):
     to = {4: server.address[4], 6: f"[{server.address[6]}]"}[family]
     with w.listener(server.ns, family) as listening:
         port = listening.getsockname()[1]
+        listening.settimeout(_PATIENCE)
         world.nft(
             f"add table {ip} published\nadd chain {ip} published pre {{ type nat hook prerouting priority dstnat; }}\n"
             f"add rule {ip} published pre {ip} daddr {host} tcp dport 8008 dnat to {to}:{port}\n"
@@ -115,7 +118,7 @@ def socket_to(ns, family, address, port):
     with w.inside(ns):
         made = socket.socket(w.FAMILY[family], socket.SOCK_STREAM)
     with made:
-        made.settimeout(1)
+        made.settimeout(_PATIENCE)
         made.connect((address, port))
         yield made
 
@@ -191,7 +194,7 @@ def test_a_transparent_proxy_on_the_host_speaks_with_its_clients_address(world, 
         for one in (proxy, upstream):
             one.setsockopt(*transparent, 1)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.settimeout(1)
+            one.settimeout(_PATIENCE)
         proxy.bind(("", 3128))
         proxy.listen(4)
         port = listening.getsockname()[1]
