@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MOST, TIMES = 3, 3
+MOST, TIMES = 3, 2
 """Failed tests that are tried again, and how often each has to pass."""
 _FAILED = Path(".pytest_cache/v/cache/lastfailed")
 

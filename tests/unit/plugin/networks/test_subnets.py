@@ -28,7 +28,10 @@ from calico_rkt.plugin.networks.subnets import free, parsed, refuse_taken
         (("127.0.0.0/24",), "no container can have addresses of 127.0.0.0/8|"),
         (("224.0.0.0/24",), "no container can have addresses of 224.0.0.0/4|"),
         (("240.0.0.0/8",), "no container can have addresses of 240.0.0.0/4|"),
-        (("::ffff:10.6.0.0/120",), "no container can have addresses of ::ffff:0:0/96|"),
+        (
+            ("::ffff:10.6.0.0/120",),
+            f"no container can have addresses of {ip_network('::ffff:0:0/96')}|",
+        ),  # as Python writes it
         (("fe80::/64",), "no container can have addresses of fe80::/10|"),
         (("10.91.0.0/31",), "10.91.0.0/31 has no room for two containers|a /24"),
         (("10.91.0.0/24", "10.92.0.0/24"), "10.92.0.0/24 is a second subnet of IPv4|one IPv4 and one IPv6"),
