@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from calico_rkt.plugin.attest.decide import decide
 from calico_rkt.plugin.attest.guards import SETS
+from calico_rkt.plugin.attest.oracle import right
 from calico_rkt.plugin.attest.reading import OURS
 from calico_rkt.plugin.attest.reviewed import reviewed_table, statements
 from calico_rkt.plugin.attest.ruleset import KernelRule, Set, Table
+from calico_rkt.plugin.attest.walk import End, fates
 from calico_rkt.plugin.link.groups import group_of
 
 ODD = ("crkodd", "veth9")
@@ -68,3 +70,14 @@ def decided(wanted, edit):
     chains = [f"{kind}-{i}" for i in wanted.networks for kind in ("out", "in")]
     table = change(whole(wanted))
     return decide(table, wanted, [c for c in chains if c != about], {about}), table
+
+
+def check_shown(found, table, wanted, kind, passes):
+    """That what an edit changes is shown by a packet that fares differently; kind, passes: None where any will do."""
+    assert found.packet is not None, found.open
+    assert kind in (None, found.packet.kind)
+    assert passes in (None, found.kernel is not End.DROP)
+    assert [f.end for f in fates(table, found.packet)] == [found.kernel]
+    should = right(wanted, found.packet)
+    assert should is not None
+    assert should.end is not found.kernel

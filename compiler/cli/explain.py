@@ -46,10 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
 
 
-def run(args: argparse.Namespace, own: Collection[Net] = ()) -> int:
-    """Print it; the exit status. own: addresses of the host, where it is this one that is asked about."""
+def run(args: argparse.Namespace) -> int:
+    """Print it; the exit status."""
     match = parse_packet(args.packet)
-    workspace = workspace_of(args)
+    return answered(args, match, workspace_of(args))
+
+
+def answered(args: argparse.Namespace, match: Match, workspace: Workspace, own: Collection[Net] = ()) -> int:
+    """The same of a workspace. own: addresses of the host, where it is this one that is asked about."""
     world = build_world(workspace)
     ends = [end_of(world, args.source, own), end_of(world, args.destination, own)]
     question = Expectation("", ends[0], ends[1], Action.ALLOW, (match,), of_host(ends[0], ends[1], own))
@@ -101,7 +105,7 @@ def notes_of(ends: Iterable[ExpectedEnd], own: Collection[Net]) -> list[str]:
 
 
 def end_of(world: World, text: str, own: Collection[Net] = ()) -> ExpectedEnd:
-    """Who is meant by a word; CR819 where nobody is. own as in run."""
+    """Who is meant by a word; CR819 where nobody is. own as in answered."""
     if text in world.unreadable:
         raise CompileError([error("CR723", f"undecided: {world.unreadable[text]}")])
     names = {n for p in world.networks.values() for n in (p.name, p.id)}

@@ -98,13 +98,13 @@ def findings(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tup
 
 def findings_of_tests(policy: Policy, files: Sequence[File], confs: Sequence[str]) -> tuple[Diagnostic, ...]:
     """The same of tests alone: strangers() tells of rules where a host enforces by itself."""
-    return _unknown(policy.override.tested_networks() if policy.override else (), files, confs)
+    return _unknown(_in_tests(policy), files, confs)
 
 
 def _unknown(mentioned: Iterable[NameRef], files: Sequence[File], confs: Sequence[str]) -> tuple[Diagnostic, ...]:
     overrides = [f.override for f in files if f.override]
     ids = {*map(object_id, confs), *(o.network_id for o in overrides)}
-    found = [n for n in mentioned if n.name != SELF and object_id(n.name) not in ids]
+    found = [n for n in mentioned if object_id(n.name) not in ids]
     if not found:
         return ()
     from calico_rkt.compiler.workspace.taken import way_out
@@ -120,7 +120,7 @@ def _unknown(mentioned: Iterable[NameRef], files: Sequence[File], confs: Sequenc
 def _mentioned(policy: Policy) -> Iterator[NameRef]:
     """Every network's name that the override or the default rules use, but for `self`."""
     yield from in_rules(policy)
-    yield from (n for n in (policy.override.tested_networks() if policy.override else ()) if n.name != SELF)
+    yield from _in_tests(policy)
 
 
 def in_rules(policy: Policy) -> Iterator[NameRef]:
@@ -129,6 +129,11 @@ def in_rules(policy: Policy) -> Iterator[NameRef]:
     in_defaults = (n for r in rules for side in (r.match.source, r.match.destination) for n in side.networks)
     found = (*(policy.override.ruled_networks() if policy.override else ()), *in_defaults)
     yield from (n for n in found if n.name != SELF)
+
+
+def _in_tests(policy: Policy) -> Iterator[NameRef]:
+    """The same of tests alone."""
+    yield from (n for n in (policy.override.tested_networks() if policy.override else ()) if n.name != SELF)
 
 
 def unused(files: Sequence[File], confs: Sequence[str], here: str = "no conf here") -> tuple[Diagnostic, ...]:

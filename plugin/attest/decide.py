@@ -27,7 +27,7 @@ from calico_rkt.plugin.attest.ruleset import Chain, Table
 from calico_rkt.plugin.attest.starts import starts
 from calico_rkt.plugin.attest.values import values_of
 from calico_rkt.plugin.attest.walk import ORDER, End
-from calico_rkt.plugin.attest.ways import TooManyError, Ways, called
+from calico_rkt.plugin.attest.ways import TooManyError, Ways, chains_at
 from calico_rkt.plugin.attest.witness import Decided, Witnesses
 
 _MOST_PARTS = 200_000
@@ -109,7 +109,7 @@ class _Comparison:
         """Names of chains that a packet meets, in order."""
         found: dict[str, tuple[int, int]] = {}
         for table in self.few.tables:
-            for chain in called(table, hooks, kind):
+            for chain in chains_at(table, hooks, kind):
                 found.setdefault(chain.name, (ORDER[chain.hook], chain.priority))
         return sorted(found, key=lambda n: found[n])
 

@@ -11,21 +11,21 @@ from dataclasses import replace
 from itertools import accumulate
 
 from calico_rkt.compiler.conf.netconf import Address
-from calico_rkt.compiler.ir.model import ICMP, ICMPV6, Icmp
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6
 from calico_rkt.plugin.attest.boxes import Box
 from calico_rkt.plugin.attest.classes import Fewer
-from calico_rkt.plugin.attest.oracle import way_to
+from calico_rkt.plugin.attest.oracle import ASKED, way_to
 from calico_rkt.plugin.attest.packet import Kind
+from calico_rkt.plugin.attest.probes import HIGH
 from calico_rkt.plugin.attest.regions import Space
 from calico_rkt.plugin.attest.starts import FORWARDED, FROM_HOST, TO_HOST
 from calico_rkt.plugin.attest.walk import End
-from calico_rkt.plugin.attest.ways import CHAIN, TooManyError, Ways, called
+from calico_rkt.plugin.attest.ways import CHAIN, TooManyError, Ways, chains_at
 
 _MOST_PARTS, _MOST_ASKED = 100_000, 400_000
-_ECHO = {4: (ICMP, 0, Icmp(8, 0)), 6: (ICMPV6, 129, Icmp(128, 0))}
-_ABOUT = (6, 17, 132, 47)
+_ECHO = {4: (ICMP, 0), 6: (ICMPV6, 129)}
+ABOUT = (6, 17, 132, 47)
 """Protocols of flows that an error may be about."""
-_HIGH = 49152
 
 
 class Flows:
@@ -82,14 +82,15 @@ class Flows:
             yield box
 
     def _answered(self, opening: Space, box: Box) -> Iterator[Box]:
-        protocol, kind, asked = _ECHO[opening.version]
+        protocol, kind = _ECHO[opening.version]
         own = opening.mask("protocol", lambda p: p == protocol)
         echo = opening.mask("icmp", lambda i: i.type == kind)
-        for part in (box.within(protocol=own, icmp=~echo),):
-            yield from (part,) if all(part.masks) else ()  # what asked for these is not known
+        unknown = box.within(protocol=own, icmp=~echo)
+        if all(unknown.masks):
+            yield unknown  # what asked for these is not known
         for part, icmp in (
             (box.within(protocol=~own), None),
-            (box.within(protocol=own, icmp=echo), opening.those("icmp", (asked,))),
+            (box.within(protocol=own, icmp=echo), opening.those("icmp", (ASKED[protocol, kind],))),
         ):
             if not all(part.masks):
                 continue
@@ -110,7 +111,7 @@ class Flows:
         whole = opening.all
         first, last = (opening.among("source", box.masks[n]) for n in (6, 7))
         begun = Box((self._ends(opening, first), self._ends(opening, last), *whole[2:5], 1, 1, 1)).within(
-            protocol=opening.those("protocol", _ABOUT), sport=opening.those("sport", (_HIGH,))
+            protocol=opening.those("protocol", ABOUT), sport=opening.those("sport", (HIGH,))
         )
         for hooks, one in _by_way(opening, begun):
             for passed in self._passed(opening, hooks, one):
@@ -132,7 +133,7 @@ class Flows:
         found = [box]
         for ways in self._ways:
             ways.space = opening
-            for chain in called(ways.table, hooks, Kind.NEW):
+            for chain in chains_at(ways.table, hooks, Kind.NEW):
                 found = [part for one in found for end, part in ways.through(chain, one) if end is not End.DROP]
         return list(dict.fromkeys(Box(part.masks) for part in found))
 

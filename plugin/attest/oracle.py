@@ -24,7 +24,7 @@ _TO_HOST_ALWAYS = frozenset({130, 131, 132, 133, 135, 136})
 """ICMPv6 without which IPv6 does not work between a container and its host."""
 _FROM_LINK_LOCAL = frozenset({130, 131, 132, 136, 143})
 """Of it what comes from an address of the link alone, or from none yet."""
-_ASKED = {(ICMP, 0): Icmp(8, 0), (ICMPV6, 129): Icmp(128, 0)}
+ASKED = {(ICMP, 0): Icmp(8, 0), (ICMPV6, 129): Icmp(128, 0)}
 """What an answer of ICMP was asked by."""
 
 
@@ -137,7 +137,7 @@ def opening_of(wanted: Wanted, packet: Packet) -> Packet | None:
     first, last = packet.flow
     ends = way_to(wanted, first), way_to(wanted, last)
     if packet.kind is Kind.REPLY:
-        asked = _ASKED.get((packet.protocol, packet.icmp.type)) if packet.icmp is not None else None
+        asked = ASKED.get((packet.protocol, packet.icmp.type)) if packet.icmp is not None else None
         opened = Packet(Kind.NEW, first, last, packet.protocol, ends[0], ends[1], packet.dport, packet.sport, asked)
     else:
         opened = Packet(Kind.NEW, first, last, UDP, ends[0], ends[1], 49152, 53)

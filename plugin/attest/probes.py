@@ -19,7 +19,8 @@ OUTSIDE = {4: ip_address("203.0.113.9"), 6: ip_address("2001:db8::9")}
 """An address of nobody here (RFC 5737, RFC 3849)."""
 _MOST_ENDS, _MOST_VALUES = 6, 12
 _MOST = 20_000
-_HIGH = 49152
+HIGH = 49152
+"""A port that a client has by itself."""
 _OWN_ICMP = {4: ICMP, 6: ICMPV6}
 
 
@@ -217,10 +218,10 @@ def _contents(hints: Hints, version: int, *, said: bool) -> Iterator[tuple[int, 
     if not said:
         echo = Icmp(8 if version == 4 else 128, 0)
         yield from (
-            (TCP, _HIGH, 80, None),
-            (UDP, _HIGH, 53, None),
+            (TCP, HIGH, 80, None),
+            (UDP, HIGH, 53, None),
             (own, 0, 0, echo),
-            (SCTP, _HIGH, 5000, None),
+            (SCTP, HIGH, 5000, None),
             (47, 0, 0, None),
         )
         if version == 6:
@@ -229,10 +230,10 @@ def _contents(hints: Hints, version: int, *, said: bool) -> Iterator[tuple[int, 
     some = list(hints.ports)[:_MOST_VALUES]
     ported = [p for p in hints.protocols if p in (TCP, UDP, SCTP)] or ([TCP, UDP] if some else [])
     for protocol in ported:
-        yield from ((protocol, _HIGH, port, None) for port in some)
+        yield from ((protocol, HIGH, port, None) for port in some)
         yield from ((protocol, port, 80, None) for port in some)
-        yield protocol, _HIGH, 80, None
-        yield protocol, _HIGH, 9, None
+        yield protocol, HIGH, 80, None
+        yield protocol, HIGH, 9, None
     yield from ((own, 0, 0, Icmp(*kind)) for kind in list(hints.icmp)[:_MOST_VALUES])
     yield from ((p, 0, 0, None) for p in hints.protocols if p not in (TCP, UDP, SCTP, ICMP, ICMPV6))
 
@@ -250,8 +251,8 @@ def _followers(wanted: Wanted, ends: Iterable[Known], outside: Sequence[Address]
             (e.ifname, "", a, wanted.host[version]),
         ):
             flow = (destination, source)
-            yield Packet(Kind.REPLY, source, destination, TCP, iif, oif, 80, _HIGH, flow=flow)
-            yield Packet(Kind.REPLY, source, destination, UDP, iif, oif, 53, _HIGH, flow=flow)
+            yield Packet(Kind.REPLY, source, destination, TCP, iif, oif, 80, HIGH, flow=flow)
+            yield Packet(Kind.REPLY, source, destination, UDP, iif, oif, 53, HIGH, flow=flow)
             yield Packet(Kind.INVALID, source, destination, own, iif, oif, icmp=reply)
             yield Packet(
                 Kind.ERROR, source, destination, own, iif, oif, icmp=error, flow=(source, destination) if oif else flow

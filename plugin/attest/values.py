@@ -17,13 +17,12 @@ from calico_rkt.compiler.ir.model import ICMP, ICMPV6, SCTP, TCP, UDP, Icmp
 from calico_rkt.compiler.ir.resolved import nets, ports
 from calico_rkt.compiler.targets.nftables.json_words import value_words
 from calico_rkt.plugin.attest.oracle import Known, Wanted
-from calico_rkt.plugin.attest.probes import OUTSIDE
+from calico_rkt.plugin.attest.probes import HIGH, OUTSIDE
 from calico_rkt.plugin.attest.ruleset import Table
 from calico_rkt.plugin.attest.verdict_maps import range_of
 
 STRANGE = "crk?"
 """An interface with a name of ours that nobody has recorded."""
-_HIGH = 49152
 SPECIAL = {
     4: ("0.0.0.0/8", "127.0.0.0/8", "127.0.0.1", "169.254.0.0/16", "224.0.0.0/4", "224.0.0.1", "255.255.255.255"),
     6: ("::", "::1", "fe80::/10", "ff00::/8", "ff02::/16", "ff02::1"),
@@ -95,7 +94,7 @@ def values_of(tables: Iterable[Table], wanted: Wanted, version: int, gone: Colle
         known,
         _addresses(said.addresses, wanted, version, {a for e in gone for a in e.addresses}),
         _numbers(said.protocols, 255, (TCP, UDP, ICMP, ICMPV6, SCTP, 47, 253)),
-        _numbers(said.ports, 65535, (_HIGH, 80)),
+        _numbers(said.ports, 65535, (HIGH, 80)),
         tuple(
             Icmp(t, c)
             for t in _numbers(said.types, 255, _ICMP_TYPES[version])

@@ -183,7 +183,7 @@ class Ways:
             yield ("back" if allowed else "drop"), part
 
 
-def called(table: Table, hooks: Collection[str], kind: Kind) -> list[Chain]:
+def chains_at(table: Table, hooks: Collection[str], kind: Kind) -> list[Chain]:
     """The chains that a packet of this kind meets at these hooks, in order."""
     found = (c for c in table.base_chains() if c.hook in hooks and (c.kind != "nat" or kind is Kind.NEW))
     return sorted(found, key=lambda c: (ORDER[c.hook], c.priority))

@@ -12,7 +12,7 @@ from itertools import islice, product
 from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6
 from calico_rkt.plugin.attest.boxes import FIELDS, Box
-from calico_rkt.plugin.attest.flows import Flows
+from calico_rkt.plugin.attest.flows import ABOUT, Flows
 from calico_rkt.plugin.attest.oracle import Wanted, opening_of, opening_packet, right
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.regions import Space
@@ -128,9 +128,7 @@ class Witnesses:
         opened = self._opened(before) if before is not None else True
         if opened is False and packet.kind is Kind.ERROR and before is not None:
             # It may be about a flow of any kind: it is not about the one that is thought of first.
-            others = (
-                replace(before, protocol=p, dport=d, icmp=None) for p in (6, 17, 132, 47) for d in space.values["dport"]
-            )
+            others = (replace(before, protocol=p, dport=d, icmp=None) for p in ABOUT for d in space.values["dport"])
             return None if any(self._opened(other) is not False for other in others) else False
         return opened
 

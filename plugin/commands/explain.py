@@ -17,6 +17,7 @@ from calico_rkt.compiler.ir.model import Action, Match, NameRef
 from calico_rkt.compiler.review.explain import Case, cases
 from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.text.values import BadValueError
+from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.plugin.containers.listed import Row, has_records, listed
 from calico_rkt.plugin.containers.meant import End, Kind, meant
 from calico_rkt.plugin.enforce.nft import table
@@ -42,12 +43,14 @@ add_arguments = by_files.add_arguments
 
 def run(args: argparse.Namespace) -> int:
     """Print it; the exit status. Raises CniError and CompileError."""
-    if args.revision is not None or workspace_of(args).sources.kind != "host":
-        return by_files.run(args)  # a folder of confs elsewhere knows no containers, and is no host
+    if args.revision is not None:
+        return by_files.run(args)
+    workspace, match = workspace_of(args), parse_packet(args.packet)
+    if workspace.sources.kind != "host":
+        return by_files.answered(args, match, workspace)  # confs elsewhere know no containers, and are no host's
     own = _own_addresses()
-    if args.folder is not None or not _names_a_container(args):
-        return by_files.run(args, own)
-    match = parse_packet(args.packet)
+    if args.folder is not None or not _names_a_container(args, workspace):
+        return by_files.answered(args, match, workspace, own)
     host = decided(None, args.profiles)
     rows, _ = listed(host)
     source, destination = (meant(word, rows, host.known) for word in (args.source, args.destination))
@@ -56,12 +59,13 @@ def run(args: argparse.Namespace) -> int:
         world, notes = world_in_force(host, store)
     finally:
         store.close()
+    ends = [list(_ends(world, end, own)) for end in (source, destination)]
     undecided: list[str] = []
     strange: list[str] = []
     found = [
         case
-        for one, source_row in _ends(world, source, own)
-        for other, destination_row in _ends(world, destination, own)
+        for one, source_row in ends[0]
+        for other, destination_row in ends[1]
         for case in _cases(
             world,
             (one, other),
@@ -77,8 +81,7 @@ def run(args: argparse.Namespace) -> int:
     named = {n for case in found for n in (case.source, case.destination)}
     about = [note for note in notes if any(name == note.partition(":")[0] for name in _networks(found, named))]
     shown = [replace(c, source=_shown(c.source, source), destination=_shown(c.destination, destination)) for c in found]
-    asked = [one for end in (source, destination) if not end.rows for one, _ in _ends(world, end, own)]
-    notes_of_ends = by_files.notes_of(asked, own)
+    notes_of_ends = by_files.notes_of([one for end in ends for one, row in end if row is None], own)
     return by_files.print_cases(
         args.format, host.workspace, shown, undecided, [*_standing(), *notes_of_ends, *dict.fromkeys(strange), *about]
     )
@@ -91,14 +94,14 @@ def _networks(found: Iterable[Case], named: set[str]) -> set[str]:
     return named | {stage.network for case in found for stage, _ in case.fate.rules}
 
 
-def _names_a_container(args: argparse.Namespace) -> bool:
+def _names_a_container(args: argparse.Namespace, workspace: Workspace) -> bool:
     """Whether a word is none of what the files of this host know."""
     words = (args.source, args.destination)
     if not has_records():
         return False  # who only asks makes no file
     if any(word.startswith("container:") for word in words):
         return True
-    known = {"outside", "host", *workspace_of(args).every_name}
+    known = {"outside", "host", *workspace.every_name}
     return any(word not in known and not _is_address(word) for word in words)
 
 

@@ -85,8 +85,7 @@ def listed(host: Decided) -> tuple[list[Row], list[str]]:
         policies = {s.network_id: s.state for s in local.states()}
         if words := unrecorded(local.store):
             damaged.append(words)
-        elif local.store.is_there():  # who only asks makes no file: the next would take it for all that there is
-            found += [(e, local.name) for e in local.store.endpoints()]
+        found += [(e, local.name) for e in local.store.endpoints()]
         damaged += local.store.damaged
     clusters = {datastore: opened for datastore, opened in own_stores().items() if datastore != LOCAL}
     for datastore, opened in clusters.items():

@@ -98,9 +98,14 @@ def standing_policy(store: LocalStore) -> Restored:
 
 
 def _closed(unfit: Mapping[str, CniError | None], endpoints: Sequence[Endpoint]) -> tuple[Closed, ...]:
+    if not unfit:
+        return ()
+    by_id: dict[str, list[str]] = {}
+    for e in endpoints:
+        by_id.setdefault(object_id(e.key.network), []).append(e.key.network)
     found = []
     for network_id, reason in unfit.items():
-        names = [e.key.network for e in endpoints if object_id(e.key.network) == network_id]
+        names = by_id.get(network_id, [])
         why = reason.msg if reason is not None else "nothing is published for it"
         found.append(Closed(names[0] if names else network_id, len(names), why))
     return tuple(found)

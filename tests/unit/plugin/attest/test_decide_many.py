@@ -7,14 +7,13 @@ from ipaddress import ip_address
 import pytest
 
 from calico_rkt.plugin.attest.classes import OF_A_CLASS, classes, fewer
-from calico_rkt.plugin.attest.oracle import Known, Wanted, right
+from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.packet import Kind
 from calico_rkt.plugin.attest.reviewed import reviewed_table
-from calico_rkt.plugin.attest.walk import End, fates
 from calico_rkt.plugin.link.groups import group_of
 from tests.kernel.support.attested import OVERRIDES, reviewed
 from tests.kernel.support.crowd import RANGES, beside
-from tests.table_edits import decided, deleted, element, inserted, moved, policy, replaced, whole
+from tests.table_edits import check_shown, decided, deleted, element, inserted, moved, policy, replaced, whole
 
 MORE = beside(5)
 SIZES = (40, 200)
@@ -136,13 +135,7 @@ def test_what_changes_one_is_shown_by_a_packet_that_fares_differently(networks, 
     edit, kind, passes = HARMFUL[name]
     begun, wanted = time.process_time(), host(networks, size)
     found, table = decided(wanted, edit)
-    assert found.packet is not None, found.open
-    assert kind in (None, found.packet.kind)
-    assert passes in (None, found.kernel is not End.DROP)
-    assert [f.end for f in fates(table, found.packet)] == [found.kernel]
-    should = right(wanted, found.packet)
-    assert should is not None
-    assert should.end is not found.kernel
+    check_shown(found, table, wanted, kind, passes)
     assert time.process_time() - begun < SECONDS
 
 
