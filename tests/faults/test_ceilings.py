@@ -5,7 +5,6 @@ What a call costs the warm agent is in tests/clients/test_counted.py. Who needs 
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections import Counter
@@ -79,18 +78,6 @@ def memory(pid: int) -> int:
     )
 
 
-def descriptors(pid: int) -> tuple[int, int]:
-    """How many a process has: netlink's sockets of its own namespace, and all others."""
-    lines = Path(f"/proc/{pid}/net/netlink").read_text().splitlines()[1:]
-    netlink = {f"socket:[{line.split()[9]}]" for line in lines}
-    found = []
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found.append(str(fd.readlink()))
-    kept = sum(1 for link in found if link in netlink)
-    return kept, len(found) - kept
-
-
 def test_an_agent_grows_by_nothing_and_sleeps_while_nobody_calls(bare_lab):
     agent = Agent(bare_lab).start()
     cni = Caller(bare_lab)
@@ -103,12 +90,12 @@ def test_an_agent_grows_by_nothing_and_sleeps_while_nobody_calls(bare_lab):
             cni.delete(WEB, "c1", netns)
 
     calls(CALLS // 2)
-    before, (_, others) = memory(agent.pid), descriptors(agent.pid)
+    before, (_, others) = memory(agent.pid), agent.descriptors()
     calls(CALLS)
     assert agent.counted("declined_total") == 0, "it has done them all"
     until(lambda: threads(agent.pid) <= always, "whoever asked for the metrics has gone")
     assert memory(agent.pid) - before <= MORE_MEMORY
-    kept, now = descriptors(agent.pid)
+    kept, now = agent.descriptors()
     assert now <= others + CALLS // 10
     assert 0 < kept <= KEPT, "sockets wait for their next use, as many as were in use at once"
     until(lambda: woken_in(agent.pid, IDLE_SECONDS) == 0, "what calls and news gave rise to is done, and nobody polls")

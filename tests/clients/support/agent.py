@@ -97,8 +97,16 @@ class Agent:
         ]
         return sum(float(line.rpartition(" ")[2]) for line in lines)
 
-    def descriptors(self) -> int:
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+    def descriptors(self) -> tuple[int, int]:
+        """How many it has: netlink's sockets of its own namespace, some of which it keeps, and all others."""
+        lines = Path(f"/proc/{self.pid}/net/netlink").read_text().splitlines()[1:]
+        netlink = {f"socket:[{line.split()[9]}]" for line in lines}
+        found = []
+        for fd in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append(str(fd.readlink()))
+        kept = sum(1 for link in found if link in netlink)
+        return kept, len(found) - kept
 
 
 def program_below(pid: int) -> int:
