@@ -5,8 +5,15 @@ Queueing disciplines with filters, XDP programs, bridges and policy routing are 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Iterator
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from calico_rkt.plugin.link.whole import whole
+
+if TYPE_CHECKING:
+    from pyroute2.iproute.linux import IPRoute
 
 _PLAIN = frozenset(
     {"noqueue", "noop", "pfifo_fast", "pfifo", "bfifo", "fq", "fq_codel", "mq", "sfq", "cake", "tbf", "htb", "codel"}
@@ -23,19 +30,28 @@ def beside(names: Collection[str], uplink: str) -> tuple[str, ...]:
 
     if not names:
         return ()
-    with IPRoute() as kernel:
-        links = {link["index"]: link for link in kernel.get_links()}
-        asked = {i: str(link.get_attr("IFLA_IFNAME")) for i, link in links.items()}
-        asked = {i: name for i, name in asked.items() if name in names or name == uplink}
-        found = [words for i, name in asked.items() for words in _link(links[i], name, ours=name in names)]
-        found += [
-            f"{asked[q['index']]} has tc's {q.get_attr('TCA_KIND')}, whose filters may drop packets or change them"
-            for q in kernel.get_qdiscs()
-            if q["index"] in asked and q.get_attr("TCA_KIND") not in _PLAIN
-        ]
-        for family, version in _FAMILIES.items():
-            found += [words for rule in kernel.get_rules(family=family) for words in _rule(rule, version)]
-    return tuple(found)
+    try:
+        with IPRoute() as kernel:
+            return tuple(_beside(kernel, names, uplink))
+    except OSError as e:
+        if e.errno != errno.EINTR:
+            raise
+        return (f"{e.strerror}: what may keep packets from their way is not known",)
+
+
+def _beside(kernel: IPRoute, names: Collection[str], uplink: str) -> Iterator[str]:
+    links = {link["index"]: link for link in whole(kernel.get_links)}
+    asked = {i: str(link.get_attr("IFLA_IFNAME")) for i, link in links.items()}
+    asked = {i: name for i, name in asked.items() if name in names or name == uplink}
+    for i, name in asked.items():
+        yield from _link(links[i], name, ours=name in names)
+    for queue in whole(kernel.get_qdiscs):
+        if queue["index"] in asked and queue.get_attr("TCA_KIND") not in _PLAIN:
+            kind = queue.get_attr("TCA_KIND")
+            yield f"{asked[queue['index']]} has tc's {kind}, whose filters may drop packets or change them"
+    for family, version in _FAMILIES.items():
+        for rule in whole(partial(kernel.get_rules, family=family)):
+            yield from _rule(rule, version)
 
 
 def _link(link: Any, name: str, *, ours: bool) -> Iterator[str]:  # noqa: ANN401 - pyroute2 has no types

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding
 from calico_rkt.plugin.doctor.host import Host
 from calico_rkt.plugin.enforce.nft import base, scratch
 from calico_rkt.plugin.errors import CniError
+from calico_rkt.plugin.link.whole import whole
 
 _UNICAST, _RA = 1, 9
 """Types and protocols of routes: RTN_UNICAST, RTPROTO_RA of linux/rtnetlink.h."""
@@ -59,11 +62,11 @@ def uplinks(host: Host) -> Check:
         return
     versions = {a.version for e in host.endpoints for a in e.addresses}
     with IPRoute() as kernel:
-        names = {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in kernel.get_links()}
+        names = {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in whole(kernel.get_links)}
         routes = [
             (4 if route["family"] == 2 else 6, names.get(route.get_attr("RTA_OIF") or 0, ""), route["proto"])
             for family in (2, 10)
-            for route in kernel.get_routes(family=family)
+            for route in whole(partial(kernel.get_routes, family=family))
             if route["dst_len"] == 0 and route["type"] == _UNICAST and not route["flags"] & 0x200
         ]
     for version, name, protocol in dict.fromkeys(routes):

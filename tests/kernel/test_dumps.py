@@ -1,0 +1,54 @@
+"""Claims about lists of what the kernel has, while it comes and goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+LOOK = """
+import json, time
+from calico_rkt.plugin.attest.links import beside
+from calico_rkt.plugin.link.whole import whole
+from pyroute2.iproute.linux import IPRoute
+from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
+
+seen, interrupted, end = set(), 0, time.monotonic() + 8
+while time.monotonic() < end and interrupted < 5:
+    seen |= set(beside(["crk1"], "eth0"))
+    with IPRoute() as kernel:
+        try:
+            kernel.get_links()
+        except NetlinkDumpInterrupted:
+            interrupted += 1
+        names = {str(link.get_attr("IFLA_IFNAME")) for link in whole(kernel.get_links)}
+        assert {"crk1", "many1", "many150"} <= names
+print(json.dumps([interrupted > 0, sorted(seen)]))
+"""
+
+
+@pytest.fixture
+def restless(lab):
+    """The host's namespace with links enough for several answers, while others come and go all the time."""
+    many = [f"link add many{n} type bridge" for n in range(1, 151)]
+    lab.run(lab.host, ["ip", "-batch", "-"], "\n".join(["link add crk1 type bridge", *many]), check=True)
+    churn = (
+        "while :; do echo link add brief type bridge; echo link del brief type bridge; done | ip -batch - >/dev/null"
+    )
+    argv = ["nsenter", f"--net=/run/netns/{lab.host}", "sh", "-c", churn]
+    with subprocess.Popen(argv, start_new_session=True) as process:
+        try:
+            yield lab
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_what_is_beside_our_links_is_found_while_others_come_and_go(restless):
+    interrupted, seen = json.loads(restless.python(restless.host, LOOK))
+    assert interrupted, "no list was cut short: nothing was tried"
+    assert [words for words in seen if "come and go" not in words] == []
