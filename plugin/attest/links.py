@@ -5,15 +5,13 @@ Queueing disciplines with filters, XDP programs, bridges and policy routing are 
 
 from __future__ import annotations
 
-import errno
+import struct
+import sys
 from collections.abc import Collection, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
-from calico_rkt.plugin.link.whole import whole
-
-if TYPE_CHECKING:
-    from pyroute2.iproute.linux import IPRoute
+from calico_rkt.plugin.link import netlink
+from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attributes, first, plain
+from calico_rkt.plugin.link.sockets import host_socket
 
 _PLAIN = frozenset(
     {"noqueue", "noop", "pfifo_fast", "pfifo", "bfifo", "fq", "fq_codel", "mq", "sfq", "cake", "tbf", "htb", "codel"}
@@ -22,48 +20,71 @@ _PLAIN = frozenset(
 _OWN_RULES = frozenset({(0, 255), (32766, 254), (32767, 253)})
 """Priority and table of the rules that every host has: local, main, default."""
 _FAMILIES = {2: "IPv4", 10: "IPv6"}
+_GETLINK, _GETRULE, _GETQDISC = 18, 34, 38
+_IFINFOMSG, _TCMSG, _RULE = struct.Struct("=BxHiII"), struct.Struct("=BxxxiIII"), struct.Struct("=BBBBBBBBI")
+_IFLA_IFNAME, _IFLA_MASTER, _IFLA_EXT_MASK, _IFLA_XDP = 3, 10, 29, 43
+_SKIP_STATS = 8
+_IFLA_XDP_ATTACHED, _TCA_KIND, _FRA_PRIORITY, _FRA_TABLE = 2, 1, 6, 15
+_ATTEMPTS = 20
+"""A list is asked for again where something came or went while it was read; what any of them has is told."""
+_RESTLESS = "come and go faster than they can be listed: what may keep packets from their way is not known"
 
 
 def beside(names: Collection[str], uplink: str) -> tuple[str, ...]:
     """names: host ends of ours; nothing where there are none."""
-    from pyroute2.iproute.linux import IPRoute  # 0.2 s, and only who attests comes here
-
-    if not names:
-        return ()
-    try:
-        with IPRoute() as kernel:
-            return tuple(_beside(kernel, names, uplink))
-    except OSError as e:
-        if e.errno != errno.EINTR:
-            raise
-        return (f"{e.strerror}: what may keep packets from their way is not known",)
+    return tuple(dict.fromkeys(_beside({*names, uplink}, names))) if names else ()
 
 
-def _beside(kernel: IPRoute, names: Collection[str], uplink: str) -> Iterator[str]:
-    links = {link["index"]: link for link in whole(kernel.get_links)}
-    asked = {i: str(link.get_attr("IFLA_IFNAME")) for i, link in links.items()}
-    asked = {i: name for i, name in asked.items() if name in names or name == uplink}
-    for i, name in asked.items():
-        yield from _link(links[i], name, ours=name in names)
-    for queue in whole(kernel.get_qdiscs):
-        if queue["index"] in asked and queue.get_attr("TCA_KIND") not in _PLAIN:
-            kind = queue.get_attr("TCA_KIND")
-            yield f"{asked[queue['index']]} has tc's {kind}, whose filters may drop packets or change them"
-    for family, version in _FAMILIES.items():
-        for rule in whole(partial(kernel.get_rules, family=family)):
-            yield from _rule(rule, version)
+def _beside(asked: Collection[str], ours: Collection[str]) -> Iterator[str]:
+    with host_socket() as socket:
+        links, _ = _listed(
+            socket, _GETLINK, _IFINFOMSG.pack(0, 0, 0, 0, 0) + netlink.number(_IFLA_EXT_MASK, _SKIP_STATS)
+        )
+        by_index = {}
+        for body in links:
+            with KNOWN_SHAPE:
+                name = plain(first(body, _IFLA_IFNAME, _IFINFOMSG.size))
+                if name in asked:
+                    by_index[_IFINFOMSG.unpack_from(body)[2]] = name
+                    yield from _link(attributes(body[_IFINFOMSG.size :]), name, ours=name in ours)
+        queues, whole = _listed(socket, _GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0))
+        for body in queues:
+            with KNOWN_SHAPE:
+                name = by_index.get(_TCMSG.unpack_from(body)[1], "")
+                kind = plain(first(body, _TCA_KIND, _TCMSG.size))
+            if name and kind not in _PLAIN:
+                yield f"{name} has tc's {kind}, whose filters may drop packets or change them"
+        if not whole:
+            yield f"interfaces {_RESTLESS}"
+        for family, version in _FAMILIES.items():
+            rules, whole = _listed(socket, _GETRULE, _RULE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))
+            for body in rules:
+                yield from _rule(body, version)
+            if not whole:
+                yield f"{version}'s ip rules {_RESTLESS}"
 
 
-def _link(link: Any, name: str, *, ours: bool) -> Iterator[str]:  # noqa: ANN401 - pyroute2 has no types
-    xdp = link.get_attr("IFLA_XDP")
-    if xdp is not None and xdp.get_attr("IFLA_XDP_ATTACHED"):
+def _listed(socket: netlink.Socket, kind: int, body: bytes) -> tuple[list[bytes], bool]:
+    found: list[bytes] = []
+    for _ in range(_ATTEMPTS):
+        more, whole = socket.dump_once(kind, body)
+        found += more
+        if whole:
+            return more, True
+    return found, False
+
+
+def _link(found: dict[int, bytes], name: str, *, ours: bool) -> Iterator[str]:
+    if any(attributes(found.get(_IFLA_XDP, b"")).get(_IFLA_XDP_ATTACHED, b"")):
         yield f"{name} has an XDP program, which may drop packets or change them"
-    if ours and link.get_attr("IFLA_MASTER"):
+    if ours and any(found.get(_IFLA_MASTER, b"")):
         yield f"{name} is a port of another interface: its packets may pass below netfilter"
 
 
-def _rule(rule: Any, version: str) -> Iterator[str]:  # noqa: ANN401
-    table = rule.get_attr("FRA_TABLE") or rule["table"]
-    priority = rule.get_attr("FRA_PRIORITY") or 0
+def _rule(body: bytes, version: str) -> Iterator[str]:
+    with KNOWN_SHAPE:
+        found = attributes(body[_RULE.size :])
+        table = int.from_bytes(found.get(_FRA_TABLE, body[4:5]), sys.byteorder)
+        priority = int.from_bytes(found.get(_FRA_PRIORITY, b""), sys.byteorder)
     if (priority, table) not in _OWN_RULES:
         yield f"{version}'s ip rule {priority} (table {table}) may route packets of endpoints by another way"

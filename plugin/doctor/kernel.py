@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding
 from calico_rkt.plugin.doctor.host import Host
 from calico_rkt.plugin.enforce.nft import base, scratch
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.link.whole import whole
+from calico_rkt.plugin.link import state
+from calico_rkt.plugin.link.sockets import host_socket
 
-_UNICAST, _RA = 1, 9
-"""Types and protocols of routes: RTN_UNICAST, RTPROTO_RA of linux/rtnetlink.h."""
+_RA = 9
+"""What made a route: RTPROTO_RA of linux/rtnetlink.h."""
 
 
 def library(host: Host) -> Check:
@@ -56,18 +55,15 @@ def _pair() -> None:
 
 def uplinks(host: Host) -> Check:
     """The interfaces of default routes: whether what comes in there is forwarded, and the route stays."""
-    from pyroute2.iproute.linux import IPRoute
-
     if not host.endpoints:
         return
     versions = {a.version for e in host.endpoints for a in e.addresses}
-    with IPRoute() as kernel:
-        names = {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in whole(kernel.get_links)}
+    with host_socket() as socket:
+        names = {link.index: link.name for link in state.interfaces(socket)}
         routes = [
-            (4 if route["family"] == 2 else 6, names.get(route.get_attr("RTA_OIF") or 0, ""), route["proto"])
-            for family in (2, 10)
-            for route in whole(partial(kernel.get_routes, family=family))
-            if route["dst_len"] == 0 and route["type"] == _UNICAST and not route["flags"] & 0x200
+            (route.destination.version, names.get(route.index, ""), route.protocol)
+            for route in state.routes(socket)
+            if not route.destination.prefixlen and route.unicast
         ]
     for version, name, protocol in dict.fromkeys(routes):
         if not name or version not in versions:

@@ -66,13 +66,17 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route of the main table; gateway is None on-link, index the interface it leaves by (0 for several)."""
+    """A route of the main table; gateway is None on-link, index the interface it leaves by (0 for several).
+
+    protocol: what made it, as RTPROTO_* of linux/rtnetlink.h.
+    """
 
     destination: Net
     gateway: Address | None
     index: int
     unicast: bool = True
     metric: int = 0
+    protocol: int = 0
 
 
 def interface(socket: netlink.Socket, name: str) -> Interface | None:
@@ -288,7 +292,7 @@ def _interface(body: bytes) -> Interface:
 
 def _route(body: bytes) -> Route:
     with KNOWN_SHAPE:
-        family, bits, _, _, _, _, _, kind = struct.unpack_from("=BBBBBBBB", body)
+        family, bits, _, _, _, protocol, _, kind = struct.unpack_from("=BBBBBBBB", body)
         found = attributes(body[12:])
         packed = found.get(_RTA_DST, bytes(_BITS[family] // 8))
         gateway = ip_address(found[_RTA_GATEWAY]) if _RTA_GATEWAY in found else None
@@ -297,7 +301,7 @@ def _route(body: bytes) -> Route:
         index = struct.unpack("=I", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
         destination = ip_network((packed, bits), strict=False)
         metric = struct.unpack("=I", found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
-        return Route(destination, gateway, index, kind == _UNICAST, metric)
+        return Route(destination, gateway, index, kind == _UNICAST, metric, protocol)
 
 
 def _mac(data: bytes) -> str:
