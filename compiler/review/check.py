@@ -46,7 +46,7 @@ def check_workspace(workspace: Workspace, progress: Progress | None = None) -> t
         found += (*said, *felix_limits(conf, network, policy))
         for target in (PROFILE, LOCAL) if local else (PROFILE,):
             try:
-                TARGETS[target].write(network, known_ids=enforced_ids(policy, here))
+                TARGETS[target].check(network, known_ids=enforced_ids(policy, here))
             except CompileError as e:
                 found += e.diagnostics
         networks[conf.name] = network

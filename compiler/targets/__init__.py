@@ -17,17 +17,24 @@ from calico_rkt.compiler.targets.readback import ReadBack, wanted
 class Target:
     """One output of the compiler. known_ids (the ids of all networks here) matters to nftables only.
 
+    checker refuses what writer refuses, with the same words, and makes no text.
+
     on_cluster: whether its endpoints may be others', with any labels; else each has its network's label and no other.
     """
 
     name: str
     writer: Callable[[Network, frozenset[str] | None], str]
+    checker: Callable[[Network, frozenset[str] | None], None]
     reader: Callable[[str], ReadBack]
     on_cluster: bool
 
     def write(self, network: Network, *, known_ids: frozenset[str] | None = None) -> str:
         """The text; CompileError (CR5xx) naming each rule that the target can not say."""
         return self.writer(network, known_ids)
+
+    def check(self, network: Network, *, known_ids: frozenset[str] | None = None) -> None:
+        """Raise what write() would raise: who only asks whether it can be said need not wait for the text."""
+        self.checker(network, known_ids)
 
     def read(self, text: str) -> ReadBack:
         """What the text says, by the target's own semantics; CompileError where it is none of the target's."""
@@ -53,6 +60,12 @@ def _write_v3(network: Network, _: frozenset[str] | None) -> str:
     return write_calico_v3(network)
 
 
+def _check_v3(network: Network, _: frozenset[str] | None) -> None:
+    from calico_rkt.compiler.targets.calico_v3.write import check_calico_v3
+
+    check_calico_v3(network)
+
+
 def _read_v3(text: str) -> ReadBack:
     from calico_rkt.compiler.targets.calico_v3.read import read_calico_v3
 
@@ -63,6 +76,12 @@ def _write_v1(network: Network, _: frozenset[str] | None) -> str:
     from calico_rkt.compiler.targets.calico_v1.write import write_calico_v1
 
     return write_calico_v1(network)
+
+
+def _check_v1(network: Network, _: frozenset[str] | None) -> None:
+    from calico_rkt.compiler.targets.calico_v1.write import check_calico_v1
+
+    check_calico_v1(network)
 
 
 def _read_v1(text: str) -> ReadBack:
@@ -77,6 +96,12 @@ def _write_nftables(network: Network, known_ids: frozenset[str] | None) -> str:
     return write_nftables(network, known_ids=known_ids)
 
 
+def _check_nftables(network: Network, known_ids: frozenset[str] | None) -> None:
+    from calico_rkt.compiler.targets.nftables.write import check_nftables
+
+    check_nftables(network, known_ids=known_ids)
+
+
 def _read_nftables(text: str) -> ReadBack:
     from calico_rkt.compiler.targets.nftables.read import read_nftables
 
@@ -87,9 +112,9 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         target.name: target
         for target in (
-            Target("calico-v3", _write_v3, _read_v3, on_cluster=True),
-            Target("calico-v1", _write_v1, _read_v1, on_cluster=True),
-            Target("nftables", _write_nftables, _read_nftables, on_cluster=False),
+            Target("calico-v3", _write_v3, _check_v3, _read_v3, on_cluster=True),
+            Target("calico-v1", _write_v1, _check_v1, _read_v1, on_cluster=True),
+            Target("nftables", _write_nftables, _check_nftables, _read_nftables, on_cluster=False),
         )
     }
 )

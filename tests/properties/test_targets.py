@@ -131,6 +131,20 @@ def test_a_target_says_a_network_exactly_or_refuses_it(target, network, sent):
             assert evaluate(meant, packet).allowed is evaluate(found, packet).allowed, packet
 
 
+@pytest.mark.parametrize("target", TARGETS)
+@given(network=networks, known=st.sampled_from([None, frozenset(), frozenset(IDS)]))
+@settings(max_examples=300)
+def test_a_check_refuses_what_is_not_written_in_the_same_words(target, network, known):
+    def said(act):
+        try:
+            act(network, known_ids=known)
+        except CompileError as e:
+            return e.diagnostics
+        return ()
+
+    assert said(TARGETS[target].check) == said(TARGETS[target].write)
+
+
 @given(network=networks)
 @settings(max_examples=200)
 def test_a_published_profile_gives_its_network_back(network):

@@ -44,6 +44,19 @@ def write_calico_v1(network: Network) -> str:
     Raises CompileError for what the model has no words for: Log, negations, selectors other than has() and
     their OR, ports of protocols other than TCP and UDP, an endpoint_to_host of one's own.
     """
+    check_calico_v1(network)
+    return render_template(
+        "calico_v1/profile.json.j2",
+        id=json.dumps(network.id),
+        lists=[("inbound_rules", _objects(network.ingress)), ("outbound_rules", _objects(network.egress))],
+        name=json.dumps(network.name),
+        digest=json.dumps(digest(network)),
+        version=json.dumps(__version__),
+    )
+
+
+def check_calico_v1(network: Network) -> None:
+    """Raise what write_calico_v1() would raise."""
     if network.endpoint_to_host is not ToHost.DROP:
         raise_errors(
             [
@@ -55,14 +68,6 @@ def write_calico_v1(network: Network) -> str:
             ]
         )
     check_limits(network, _check)
-    return render_template(
-        "calico_v1/profile.json.j2",
-        id=json.dumps(network.id),
-        lists=[("inbound_rules", _objects(network.ingress)), ("outbound_rules", _objects(network.egress))],
-        name=json.dumps(network.name),
-        digest=json.dumps(digest(network)),
-        version=json.dumps(__version__),
-    )
 
 
 def parts(rules: Iterable[Rule]) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from calico_rkt.compiler.ir.canonical import (
     digest,
     rule_object,
 )
-from calico_rkt.compiler.ir.model import ICMP, ICMPV6, USUAL_LOG_LIMIT, Network, Rule, ToHost
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, USUAL_LOG_LIMIT, Match, Network, Rule, ToHost
 from calico_rkt.compiler.ir.resolved import nets
 from calico_rkt.compiler.ir.selector_parser import LONGEST_SELECTOR
 from calico_rkt.compiler.targets.limits import check_limits, refuse
@@ -47,10 +47,7 @@ def write_calico_v3(network: Network) -> str:
     Raises CompileError where Calico v3 has no words for a rule: a negated list beyond the limit, a direction
     of more than 1,024 rules.
     """
-    check_limits(network, _check)
-    ingress, egress = _split(network.ingress), _split(network.egress)
-    raise_errors(_count("ingress", network.ingress, ingress))
-    raise_errors(_count("egress", network.egress, egress))
+    ingress, egress = _written(network)
     annotations = {
         ANNOTATION_VERSION: __version__,
         ANNOTATION_DIGEST: digest(network),
@@ -70,6 +67,20 @@ def write_calico_v3(network: Network) -> str:
             for key, rules in (("ingress", ingress), ("egress", egress))
         ],
     )
+
+
+def check_calico_v3(network: Network) -> None:
+    """Raise what write_calico_v3() would raise."""
+    _written(network)
+
+
+def _written(network: Network) -> tuple[Sequence[Rule], Sequence[Rule]]:
+    """The rules of both directions as they are written; raises CompileError where Calico v3 has no words for them."""
+    check_limits(network, _check)
+    ingress, egress = _split(network.ingress), _split(network.egress)
+    raise_errors(_count("ingress", network.ingress, ingress))
+    raise_errors(_count("egress", network.egress, egress))
+    return ingress, egress
 
 
 def scalar(value: str | int) -> str:
@@ -121,7 +132,12 @@ def _count(direction: str, rules: Sequence[Rule], written: Sequence[Rule]) -> It
 
 
 def _split(rules: Sequence[Rule]) -> list[Rule]:
-    return [part for rule in rules for part in _parts(rule)]
+    return [part for rule in rules for part in (_parts(rule) if _is_long(rule.match) else (rule,))]
+
+
+def _is_long(m: Match) -> bool:
+    sides = (m.source, m.destination)
+    return any(len(side.nets) > MOST_NETS or len(side.ports) > MOST_PORTS for side in sides)
 
 
 def _parts(rule: Rule) -> Iterator[Rule]:

@@ -100,15 +100,7 @@ def join_nftables(pieces: Iterable[Piece]) -> str:
 
 def nftables_piece(network: Network, *, known_ids: frozenset[str] | None = None) -> Piece:
     """A network's part of a text; raises CompileError where it can't be written, as write_nftables()."""
-    keys = sorted(labels_of(selectors_of((*network.ingress, *network.egress))))
-    strange = {key: why for key in keys if (why := _why_strange(key, known_ids))}
-
-    def labels(where: str, rule: Rule) -> Iterator[Diagnostic]:
-        for key in sorted(labels_of(selectors_of([rule]))) if strange else ():
-            if key in strange:
-                yield refuse("CR540", where, rule, f"{strange[key]} {key}", hint=_HINT)
-
-    check_limits(network, labels)
+    keys = check_nftables(network, known_ids=known_ids)
     mark = digest(network)
     chains = (
         _Chain(
@@ -126,6 +118,20 @@ def nftables_piece(network: Network, *, known_ids: frozenset[str] | None = None)
     )
     sets = (*_all_sets(chains), *_sets(sorted({network.id, *keys})))
     return Piece(json.dumps(network.name), sets, chains)
+
+
+def check_nftables(network: Network, *, known_ids: frozenset[str] | None = None) -> Sequence[str]:
+    """Raise what write_nftables() would raise; the labels that the rules name, sorted."""
+    keys = sorted(labels_of(selectors_of((*network.ingress, *network.egress))))
+    strange = {key: why for key in keys if (why := _why_strange(key, known_ids))}
+
+    def labels(where: str, rule: Rule) -> Iterator[Diagnostic]:
+        for key in sorted(labels_of(selectors_of([rule]))) if strange else ():
+            if key in strange:
+                yield refuse("CR540", where, rule, f"{strange[key]} {key}", hint=_HINT)
+
+    check_limits(network, labels)
+    return keys
 
 
 def rule_of_each_line(rules: Sequence[Rule], network: Network) -> tuple[Rule | None, ...]:

@@ -52,6 +52,19 @@ def test_an_override_with_tests_needs_what_reads_it_and_no_more():
     assert not found & NEEDLESS
 
 
+def test_a_check_asks_what_targets_refuse_and_makes_no_text():
+    program = (
+        "import sys\n"
+        "from calico_rkt.compiler.cli.commands import review\n"
+        "status = review('check', ['-C', sys.argv[1]])\n"
+        "assert 'calico_rkt.compiler.targets.nftables.write' in sys.modules\n"
+        "assert 'jinja2' not in sys.modules\n"
+        "sys.exit(status)"
+    )
+    folder = ROOT / "docs" / "examples" / "two-networks"
+    subprocess.run([sys.executable, "-c", program, folder], stdout=subprocess.DEVNULL, check=True)
+
+
 def test_what_reads_back_otherwise_is_compared_by_meaning():
     program = (
         "import sys\n"

@@ -166,6 +166,8 @@ def test_more_than_1024_rules_a_direction_are_refused_with_the_count():
     span = Span("web.yaml", 7, 1, 2)
     many = tuple(allow(protocol=1 + i % 255) for i in range(1025))
     with pytest.raises(CompileError, match="egress has 1,025 rules, Calico takes 1,024"):
+        V3.check(Network("web", "web", egress=many))
+    with pytest.raises(CompileError, match="egress has 1,025 rules, Calico takes 1,024"):
         write_calico_v3(Network("web", "web", egress=many))
     long = replace(allow(ip_version=4, source=Side(nets=hosts(257))), span=span)
     with pytest.raises(CompileError, match=r"ingress has 513 rules \(1,026 with long lists split\)") as caught:
@@ -198,7 +200,9 @@ def test_all_problems_are_reported_at_once_each_with_its_rule_and_line():
 )
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_no_target_can_say_is_refused_by_each(target, match, code):
-    assert code in codes(Network("web", "web", ingress=(Rule(Action.ALLOW, match),)), TARGETS[target].write)
+    network = Network("web", "web", ingress=(Rule(Action.ALLOW, match),))
+    assert code in codes(network, TARGETS[target].write)
+    assert codes(network, TARGETS[target].check) == codes(network, TARGETS[target].write)
 
 
 def test_a_selector_longer_than_calico_takes_is_refused():
