@@ -51,21 +51,6 @@ def _within(net: Net, other: Net) -> bool:
     return net[0] in other and net[-1] in other
 
 
-def astray(wanted: Wanted) -> Iterator[tuple[str, str]]:
-    """Interfaces of endpoints whose addresses the host's routes lead elsewhere, by a route that comes before theirs."""
-    with host_socket() as socket:
-        links = {i.name: i.index for i in state.interfaces(socket)}
-        asked = [(e.ifname, a) for e in wanted.endpoints if e.settled and e.ifname in links for a in e.addresses]
-        for at in range(0, len(asked), _AT_ONCE):
-            some = asked[at : at + _AT_ONCE]
-            _, answers = socket.exchange(b"", [state.asked_way(address) for _, address in some])
-            for (ifname, address), answer in zip(some, answers, strict=True):
-                if not state.leads_by(answer, links[ifname]):
-                    yield ifname, f"the host's route to {address} leads another way than by {ifname}"
-
-
-_AT_ONCE = 100
-"""Questions to the kernel in one go."""
 _MOST = 20
 """Things of the host for which a packet is looked for."""
 

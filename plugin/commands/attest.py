@@ -22,7 +22,7 @@ from calico_rkt.compiler.review.wording import packet_values, place
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.git import Git
-from calico_rkt.plugin.attest.host import all_lost, astray, surroundings, unrecorded, way_out
+from calico_rkt.plugin.attest.host import all_lost, surroundings, unrecorded, way_out
 from calico_rkt.plugin.attest.judge import judge
 from calico_rkt.plugin.attest.legacy import legacy_rules
 from calico_rkt.plugin.attest.links import beside
@@ -189,11 +189,8 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
     lacking = () if there or not unrecorded() else ("host ends of ours are up, and no record says whose they are",)
     settled = [e for e in endpoints if e.result]
     problems = [(e.host_ifname, words) for e, words in host_ends.host_end_differences(settled)]
-    elsewhere = [(name, words) for name, words in astray(wanted) if name not in dict(problems)]
-    if around:  # by rules of somebody's a packet may go otherwise than one that is only asked for
-        around, elsewhere = (*around, *(words for _, words in elsewhere)), []
     open_ = (*around, *lacking, *guard_differences(store), *store.damaged)
-    return wanted, read_kernel(), [*problems, *elsewhere], open_
+    return wanted, read_kernel(), problems, open_
 
 
 def _known(endpoint: Endpoint) -> Known:

@@ -10,11 +10,15 @@ from ipaddress import ip_network
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.link import messages, netlink, state, sysctls
+from calico_rkt.plugin.link import ip_rules, messages, netlink, state, sysctls
 from calico_rkt.plugin.link.groups import group_of
 from calico_rkt.plugin.link.neighbours import neighbours
+from calico_rkt.plugin.link.sockets import host_socket
 from calico_rkt.plugin.link.state import Interface
 from calico_rkt.plugin.model import Endpoint
+
+_AT_ONCE = 100
+"""Questions to the kernel in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,12 @@ class Host:
 
 
 def host_end_differences(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, str], ...]:
-    """Each with an endpoint that it is about; a few dumps, whatever their number."""
+    """Each with an endpoint that it is about; a few dumps, and one question to the kernel an address."""
     host = _look()
-    return tuple((e, problem) for e in endpoints for problem in _problems(host, e))
+    found = {e: tuple(_problems(host, e)) for e in endpoints}
+    with host_socket() as socket:
+        elsewhere = tuple(_led_elsewhere(socket, host, [e for e, problems in found.items() if not problems]))
+    return (*((e, problem) for e, problems in found.items() for problem in problems), *elsewhere)
 
 
 def mend_host_ends(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
@@ -125,6 +132,21 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
         if pinned != endpoint.mac:
             yield f"the host's {name} takes {pinned} for {address}, which is {endpoint.mac}"
     yield from sysctls.problems(name, versions)
+
+
+def _led_elsewhere(socket: netlink.Socket, host: Host, endpoints: Sequence[Endpoint]) -> Iterator[tuple[Endpoint, str]]:
+    """Endpoints whose addresses the host's routes lead elsewhere, by a route that comes before theirs.
+
+    Not asked where rules of somebody's choose tables of routes: what packets meet is more than one question.
+    """
+    versions = [v for v in (4, 6) if not ip_rules.policy_rules(socket, v)[0]]
+    asked = [(e, a) for e in endpoints for a in e.addresses if a.version in versions]
+    for at in range(0, len(asked), _AT_ONCE):
+        some = asked[at : at + _AT_ONCE]
+        _, answers = socket.exchange(b"", [state.asked_way(address) for _, address in some])
+        for (endpoint, address), answer in zip(some, answers, strict=True):
+            if not state.leads_by(answer, host.by_nonce[endpoint.nonce].index):
+                yield endpoint, f"the host's route to {address} leads another way than by {endpoint.host_ifname}"
 
 
 def _mend(socket: netlink.Socket, link: Interface, endpoint: Endpoint) -> None:

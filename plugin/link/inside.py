@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.cni.result import has_table
-from calico_rkt.plugin.link import messages, netlink, state, sysctls
+from calico_rkt.plugin.link import ip_rules, messages, netlink, state, sysctls
 from calico_rkt.plugin.link.neighbours import neighbour
 from calico_rkt.plugin.model import Endpoint
 
@@ -55,7 +55,7 @@ def _metric(
 def tidy(addresses: Sequence[Address]) -> None:
     """Take away the rules that send these sources to a table of ours: they stay when the link goes."""
     with netlink.Socket() as socket:
-        rules = [r for r in state.source_rules(socket) if r[0] in addresses and r[1] >= _SECOND]
+        rules = [r for r in ip_rules.source_rules(socket) if r[0] in addresses and r[1] >= _SECOND]
         socket.batch(messages.rules_gone(rules))
 
 
@@ -96,7 +96,7 @@ def check(endpoint: Endpoint, routes: Sequence[Net], gateways: Mapping[int, Addr
                 words = f"the container takes {found.mac} for {gateways[version]}"
                 problems.append(f"{words}, which is {messages.HOST_MAC}")
         if endpoint.result and has_table(endpoint.result):
-            ruled = {address for address, table in state.source_rules(socket) if table >= _SECOND}
+            ruled = {address for address, table in ip_rules.source_rules(socket) if table >= _SECOND}
             problems += [
                 f"the container has no rule for what comes from {a}" for a in endpoint.addresses if a not in ruled
             ]

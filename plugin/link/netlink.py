@@ -36,6 +36,7 @@ _NESTED, _TYPE = 0x8000, 0x3FFF
 _BUFFER = 1 << 18
 _AT_ONCE = 1 << 15
 _ATTEMPTS = 5
+_LOOKS = 20
 
 
 class NetlinkError(OSError):
@@ -205,6 +206,16 @@ class Socket:
             if whole:
                 break
         return found
+
+    def listed(self, kind: int, body: bytes) -> tuple[list[bytes], bool]:
+        """The same, and whether it stood still at last: where it never did, what any of many looks found."""
+        every: list[bytes] = []
+        for _ in range(_LOOKS):
+            found, whole = self.dump_once(kind, body)
+            if whole:
+                return found, True
+            every += found
+        return every, False
 
     def dump_once(self, kind: int, body: bytes) -> tuple[list[bytes], bool]:
         """The bodies of all objects of a dump, and whether nothing changed while it was read."""

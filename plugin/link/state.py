@@ -21,7 +21,7 @@ PREFIX = "crk"
 ALIAS = "calico-rkt"
 """The first word of a host end's alias; the nonce of the attachment is the second."""
 
-_GETLINK, _GETADDR, _GETROUTE, _GETRULE, _GETNSID = 18, 22, 26, 34, 90
+_GETLINK, _GETADDR, _GETROUTE, _GETNSID = 18, 22, 26, 90
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 5, 18, 20
 _IFLA_GROUP, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 27, 29, 37
 _NETNSA_NSID = 1
@@ -29,7 +29,6 @@ _INFO_KIND, _SKIP_STATS = 1, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 9, 15, 18, 30
-_FRA_SRC, _FRA_PRIORITY, _FRA_TABLE = 2, 6, 15
 _UNICAST, _UNREACHABLE, _MAIN, _CLONED, _FIB_MATCH = 1, 7, 254, 0x200, 0x2000
 _IFF_UP = 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
@@ -219,17 +218,6 @@ def unreachable(socket: netlink.Socket) -> Iterator[Net]:
             with KNOWN_SHAPE:
                 if answer[7] == _UNREACHABLE:
                     yield _route(answer).destination
-
-
-def source_rules(socket: netlink.Socket) -> Iterator[tuple[Address, int]]:
-    """Every rule that sends what comes from one address to a table, in the order of the table's own number."""
-    for family, bits in _BITS.items():
-        for body in socket.dump(_GETRULE, struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)):
-            with KNOWN_SHAPE:
-                found = attributes(body[12:])
-                table, order = (found.get(a, bytes(4)) for a in (_FRA_TABLE, _FRA_PRIORITY))
-                if body[0] == family and body[2] == bits and _FRA_SRC in found and table == order:
-                    yield ip_address(found[_FRA_SRC]), struct.unpack("=I", table)[0]
 
 
 def owner(host_ifname: str) -> str | None:

@@ -182,3 +182,30 @@ def test_what_host_ends_lack_is_mended_without_a_rebuild_of_the_table(host: Lab)
     host.out("sh", "-ec", f"ip link set {name} down; nft insert rule {T} out-web return")
     host.out(TOOL, "restore", "--if-needed")
     assert (status(host), handle() > before) == ((0, []), True)
+
+
+def test_a_route_that_comes_before_an_endpoint_s_own_is_told_and_is_its_owner_s_to_take_away(host: Lab) -> None:
+    address = json.loads(host.out("ip", "-j", "route", "show", "dev", end(host, "web")))[0]["dst"]
+    host.out("ip", "route", "prepend", "blackhole", address)
+    try:
+        words = f"the host's route to {address} leads another way than by {end(host, 'web')}"
+        assert status(host) == (1, [words])
+        assert (check(host, WEB), check(host, API)) == (1, 0)
+        restored = host.run(TOOL, "restore", env=environment())
+        assert words in restored.stderr.decode(), restored
+        assert status(host) == (1, [words])
+    finally:
+        host.out("ip", "route", "del", "blackhole", address)
+    assert status(host) == (0, [])
+    assert check(host, WEB) == 0
+
+
+def test_where_rules_of_somebody_s_choose_tables_the_host_s_route_is_not_judged(host: Lab) -> None:
+    address = json.loads(host.out("ip", "-j", "route", "show", "dev", end(host, "web")))[0]["dst"]
+    host.out("ip", "rule", "add", "to", address, "lookup", "100")
+    host.out("ip", "route", "prepend", "blackhole", address)
+    try:
+        assert status(host) == (0, [])
+    finally:
+        host.out("ip", "route", "del", "blackhole", address)
+        host.out("ip", "rule", "del", "to", address, "lookup", "100")

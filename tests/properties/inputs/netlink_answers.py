@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from calico_rkt.plugin.enforce.nft import transactions
 from calico_rkt.plugin.enforce.nft.ruleset import keys_of, read_ruleset
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.link import conntrack, netlink, state
+from calico_rkt.plugin.link import conntrack, ip_rules, netlink, state
 from calico_rkt.plugin.publish.open_flows import read_open_flow
 from tests.properties.inputs.door import Door, foreseen
 from tests.properties.inputs.kernel_said import DATAGRAMS
@@ -116,7 +116,8 @@ _ASKED: dict[str, Callable[[netlink.Socket], object]] = {
     "addresses": lambda s: list(state.addresses(s)),
     "routes": lambda s: list(state.routes(s)),
     "unreachable": lambda s: list(state.unreachable(s)),
-    "source_rules": lambda s: list(state.source_rules(s)),
+    "source_rules": lambda s: list(ip_rules.source_rules(s)),
+    "policy_rules": lambda s: [ip_rules.policy_rules(s, version) for version in (4, 6)],
     "lookup": lambda s: state.lookup(s, _ADDRESS),
     "ruleset": read_ruleset,
     "keys": lambda s: keys_of(s, "all4"),
