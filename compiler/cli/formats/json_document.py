@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from calico_rkt.compiler.cli.formats.json_text import json_text
+
 VERSION = 1
 """Counts up where a key goes or changes its meaning; new keys may come at any time. docs/commands.md."""
 
@@ -22,7 +24,7 @@ def document(command: str, body: Mapping[str, object], read: Mapping[str, object
     head: dict[str, object] = {"format": f"calico-rkt.{command}", "version": VERSION}
     if read is not None:
         head["read"] = read
-    return json.dumps({**head, **body}, indent=2) + "\n"
+    return json_text({**head, **body}) + "\n"
 
 
 def json_line(command: str, body: Mapping[str, object]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from hashlib import sha256
 from urllib.parse import quote
 
 from calico_rkt import __version__
+from calico_rkt.compiler.cli.formats.json_text import json_text
 from calico_rkt.compiler.diagnostics import Diagnostic, Severity, printable
 from calico_rkt.compiler.review.codes import DIFFERENCES, FINDINGS, is_finding
 
@@ -34,7 +34,7 @@ def sarif(diagnostics: tuple[Diagnostic, ...]) -> str:
         "results": [_result(d, codes.index(d.code), _fingerprint(d, seen)) for d in diagnostics],
     }
     document = {"version": "2.1.0", "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "runs": [run]}
-    return json.dumps(document, indent=2) + "\n"
+    return json_text(document) + "\n"
 
 
 def _rule(code: str) -> dict[str, object]:
