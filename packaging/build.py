@@ -102,6 +102,16 @@ def extension() -> Iterator[tuple[str, Path]]:
         yield "yaml/_yaml.py", YAML
 
 
+def template_code() -> Iterator[tuple[str, bytes]]:
+    """What stands beside each template, as (name inside, bytes), sorted: to make it anew takes a process 5 ms."""
+    from calico_rkt.compiler.targets.built_templates import SUFFIX, code_of
+    from calico_rkt.compiler.targets.printing import environment
+
+    folder = ROOT / "templates"
+    for name in sorted(str(path.relative_to(folder)) for path in folder.rglob("*.j2")):
+        yield f"calico_rkt/templates/{name}{SUFFIX}", code_of(environment(), name)
+
+
 def stripped(path: Path) -> bytes:
     """A shared object without what only debuggers read: a seventh of its bytes."""
     with TemporaryDirectory() as folder:
@@ -147,7 +157,7 @@ def application(build: str) -> bytes:
             if path.suffix == ".py":
                 archive.writestr(zipfile.ZipInfo(name + "c", EPOCH), bytecode(name, path))
         texts = ((f"licenses/{name}", text) for name, text in licences((*DEPENDENCIES, *AT_LEISURE)))
-        for name, data in (*leisure_archives(), *share(), *texts):
+        for name, data in (*template_code(), *leisure_archives(), *share(), *texts):
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
         archive.writestr(
             zipfile.ZipInfo(MATERIALS, EPOCH), materials(__version__, distributions((*DEPENDENCIES, *AT_LEISURE)))

@@ -21,13 +21,16 @@ def render_template(template: str, /, **values: object) -> str:
 
     In `.html.j2` every value is escaped but what is Markup; elsewhere the writers quote for their own format.
     """
-    return _environment().get_template(template).render(**values)
+    return environment().get_template(template).render(**values)
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Jinja2 as all templates are read by it."""
     # Readers live in the same package and must not cost Jinja2's import.
     from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
+
+    from calico_rkt.compiler.targets.built_templates import BuiltTemplates
 
     return Environment(
         autoescape=select_autoescape(("html.j2",)),
@@ -37,4 +40,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         auto_reload=False,
+        bytecode_cache=BuiltTemplates(),
     )

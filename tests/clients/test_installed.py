@@ -1,4 +1,4 @@
-"""What is installed reads YAML by the C parser out of its own file, and gives the same answers without."""
+"""What is installed: YAML is read by the C parser out of its own file, and templates are compiled."""
 
 from __future__ import annotations
 
@@ -49,3 +49,20 @@ def test_without_it_the_answers_are_the_same(binary: Path, tmp_path: Path, witho
     assert "CR106" in with_it.stdout
     lame = run(_START + WITHOUT[without] + "import yaml; assert not yaml.__with_libyaml__; " + _CHECK, *arguments)
     assert (lame.returncode, lame.stdout) == (with_it.returncode, with_it.stdout), lame.stderr
+
+
+def test_templates_are_not_compiled_anew(binary: Path) -> None:
+    program = (
+        "from calico_rkt.compiler.targets.printing import environment\n"
+        "found = environment()\n"
+        "found.compile = None\n"
+        "for name in sys.argv[1:]:\n"
+        "    found.get_template(name)\n"
+        "print('taken')\n"
+    )
+    start = "calico_rkt/templates/"
+    inside = zipfile.ZipFile(binary).namelist()
+    names = [n.removeprefix(start) for n in inside if n.startswith(start) and n.endswith(".j2")]
+    done = run(_START + "\n" + program, str(binary), *names)
+    assert names
+    assert done.stdout == "taken\n", done.stderr

@@ -19,7 +19,10 @@ PLAIN = {
     *(f"calico_rkt.compiler.workspace{m}" for m in ("", ".confs", ".files", ".host", ".overrides")),
     *(f"calico_rkt.compiler.workspace{m}" for m in (".place", ".policy", ".single", ".standing", ".unread")),
     *(f"calico_rkt.compiler.targets{m}" for m in ("", ".calico_v3", ".calico_v3.write", ".calico_v3.read")),
-    *(f"calico_rkt.compiler.targets{m}" for m in (".limits", ".printing", ".readback", ".yaml_values")),
+    *(
+        f"calico_rkt.compiler.targets{m}"
+        for m in (".built_templates", ".limits", ".printing", ".readback", ".yaml_values")
+    ),
 }
 WITH_AN_OVERRIDE = {f"calico_rkt.compiler.grammar.{m}" for m in ("overrides", "expectations")}
 NEEDLESS = {"asyncio", "difflib", "logging", "netaddr", "socket", "sqlite3", "subprocess", "xml", "zipfile"}

@@ -60,11 +60,11 @@ def plant(monkeypatch):
         text = printing.template_text(name)
         assert old in text
         monkeypatch.setattr(printing, "template_text", lambda _: text.replace(old, new))
-        printing._environment.cache_clear()
+        printing.environment.cache_clear()
 
     yield planted
     monkeypatch.undo()
-    printing._environment.cache_clear()
+    printing.environment.cache_clear()
 
 
 @pytest.mark.parametrize("target", TARGETS)

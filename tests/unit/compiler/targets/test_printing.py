@@ -7,7 +7,9 @@ import jinja2
 import pytest
 
 import calico_rkt
+from calico_rkt import templates
 from calico_rkt.compiler.targets import TARGETS, printing
+from calico_rkt.compiler.targets.built_templates import SUFFIX, code_of
 
 ROOT = Path(calico_rkt.__file__).parent
 
@@ -40,3 +42,35 @@ def test_reading_back_does_not_cost_the_import_of_jinja2():
 def test_a_value_that_a_template_misses_is_an_error():
     with pytest.raises(jinja2.UndefinedError):
         printing.render_template("calico_v3/profile.yaml.j2", id="web")
+
+
+NAMES = sorted(str(path.relative_to(ROOT / "templates")) for path in (ROOT / "templates").rglob("*.j2"))
+
+
+def code(environment, name):
+    return environment.get_template(name).root_render_func.__code__
+
+
+def built(monkeypatch, code_beside):
+    """An environment that finds this beside each template, as if the build had put it there."""
+    found = {name + SUFFIX: code_beside(name) for name in NAMES}
+    real = templates.data
+    monkeypatch.setattr(templates, "data", lambda name: found[name] if name in found else real(name))
+    return printing.environment.__wrapped__()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_code_that_the_build_makes_is_taken_and_is_the_template_s(monkeypatch, name):
+    environment = built(monkeypatch, lambda name: code_of(printing.environment(), name))
+    monkeypatch.setattr(environment, "compile", lambda *_: pytest.fail("it is compiled anew"))
+    assert code(environment, name) == code(printing.environment(), name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda c: c[:-20], lambda c: b"j3" + c[2:], lambda _: code_of(printing.environment(), NAMES[1])],
+    ids=["cut short", "of another Jinja2", "of another text"],
+)
+def test_code_of_anything_else_is_not_taken(monkeypatch, change):
+    environment = built(monkeypatch, lambda name: change(code_of(printing.environment(), name)))
+    assert code(environment, NAMES[0]) == code(printing.environment(), NAMES[0])
