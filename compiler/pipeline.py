@@ -25,13 +25,21 @@ PROFILE, LOCAL, OLD_CALICO = "calico-v3", "nftables", "calico-v1"
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A network, its text on one target, and its digest; diagnostics are warnings and notes only."""
+    """A network, its text on one target, and its digest; diagnostics are warnings and notes only.
+
+    written is the network in the form of the text, which is what the digest is of: the same where the text says it rule
+    by rule.
+    """
 
     network: Network
+    written: Network
     text: str
-    digest: str
     policy: Policy
     diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return digest(self.written)
 
 
 def resolve_network(
@@ -68,21 +76,27 @@ def compile_network(
     """
     network, diagnostics = resolve_network(conf, policy, findings, felix=felix)
     try:
-        text = write_proven(network, target, known_ids)
+        written, text = _proven(network, target, known_ids)
     except CompileError as e:
         raise CompileError((*diagnostics, *e.diagnostics)) from e
-    return Compiled(network, text, digest(network), policy, diagnostics)
+    return Compiled(network, written, text, policy, diagnostics)
 
 
 def write_proven(network: Network, target: str, known_ids: frozenset[str] | None = None) -> str:
     """The network's text on a target; CR601 where that text, read back, is another policy."""
-    text = TARGETS[target].write(network, known_ids=known_ids)
+    return _proven(network, target, known_ids)[1]
+
+
+def _proven(network: Network, target: str, known_ids: frozenset[str] | None) -> tuple[Network, str]:
+    """The network in the target's form, and its text."""
+    written = TARGETS[target].form(network)
+    text = TARGETS[target].writer(written, known_ids)
     difference = TARGETS[target].differs(network, text)
     if difference is not None:
         hint = "this is a fault of the compiler; nothing was written"
         message = f"what {target} says of network {network.name!r} is not what its rules say: {difference}"
         raise CompileError([error("CR601", message, hint=hint)])
-    return text
+    return written, text
 
 
 def compile_for_host(
@@ -102,9 +116,9 @@ def compile_for_host(
     policy = policy_for(conf.name, parsed)
     compiled = compile_network(conf, policy, findings=_strangers(conf, policy, known_ids), felix=felix)
     if conf.datastore_type == "local":
-        write_proven(compiled.network, LOCAL, known_ids)
+        write_proven(compiled.written, LOCAL, known_ids)
     elif conf.datastore_type == "etcdv2":
-        write_proven(compiled.network, OLD_CALICO)
+        write_proven(compiled.written, OLD_CALICO)
     return compiled
 
 

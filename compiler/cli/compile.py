@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from calico_rkt.compiler.pipeline import LOCAL, compile_network
+    from calico_rkt.compiler.pipeline import LOCAL, PROFILE, compile_network
     from calico_rkt.compiler.workspace.policy import findings, known_ids, policy_for
     from calico_rkt.compiler.workspace.single import policy_beside
 
@@ -87,13 +87,15 @@ def _run(args: argparse.Namespace) -> int:
     elif not args.explain:
         write_stdout(compiled.text)
     if args.explain:
-        from calico_rkt.compiler.review.rule_lines import explain, explain_maps
+        from calico_rkt.compiler.review.rule_lines import explain, explain_maps, explain_merged
 
         folder = single.overrides.folder if not single.overrides.absent else ""
         write_stdout(f"overrides: {folder or 'none'}\n")
         if conf.datastore_type != "local":
             write_stdout(f"{conf.name}: {CALICO}\n")
         write_stdout(explain(compiled.network, policy.override, policy.defaults, felix=conf.datastore_type != "local"))
+        if args.target == PROFILE:
+            write_stdout(explain_merged(compiled.network))
         if args.target == LOCAL:
             write_stdout(explain_maps(compiled.network))
     return 0

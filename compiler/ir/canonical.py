@@ -13,6 +13,10 @@ ANNOTATION_DIGEST = "calico-rkt.org/digest"
 ANNOTATION_VERSION = "calico-rkt.org/compiler"
 ANNOTATION_LOG_LIMIT = "calico-rkt.org/log-limit"
 ANNOTATION_TO_HOST = "calico-rkt.org/endpoint-to-host"
+ANNOTATION_FORM = "calico-rkt.org/form"
+
+LINES, MERGED = 1, 2
+"""How a profile's lists are written: rule by rule as in the files (no annotation says so); long ones merged."""
 
 API_VERSION, KIND = "projectcalico.org/v3", "Profile"
 """What a profile of today's Calico says it is."""

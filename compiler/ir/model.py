@@ -123,7 +123,8 @@ USUAL_LOG_LIMIT = LogLimit()
 class Network:
     """A network's policy: its own name, its id on every target, and the rules of both directions.
 
-    No match is deny. labels_to_apply is derived: an endpoint of the network carries {id: ""}.
+    No match is deny. labels_to_apply is derived: an endpoint of the network carries {id: ""}. form is that of a profile
+    (ir/canonical.py): the rules of a later one may say in few what the files say in many.
     """
 
     name: str
@@ -132,3 +133,4 @@ class Network:
     egress: tuple[Rule, ...] = ()
     endpoint_to_host: ToHost = ToHost.DROP
     log_limit: LogLimit = USUAL_LOG_LIMIT
+    form: int = 1

@@ -56,21 +56,23 @@ def _side(side: Side) -> Side:
         return side
     return replace(
         side,
-        nets=_nets(side.nets),
-        not_nets=_nets(side.not_nets),
-        ports=_ports(side.ports),
-        not_ports=_ports(side.not_ports),
+        nets=joined_nets(side.nets),
+        not_nets=joined_nets(side.not_nets),
+        ports=joined_ports(side.ports),
+        not_ports=joined_ports(side.not_ports),
     )
 
 
-def _nets(nets: Iterable[Net | NameRef]) -> tuple[Net, ...]:
+def joined_nets(nets: Iterable[Net | NameRef]) -> tuple[Net, ...]:
+    """The fewest CIDRs for the same addresses, in order, IPv4 before IPv6; names are left out."""
     given = tuple(nets)
     v4 = collapse_addresses(n for n in given if isinstance(n, IPv4Network))
     v6 = collapse_addresses(n for n in given if isinstance(n, IPv6Network))
     return (*sorted(v4), *sorted(v6))
 
 
-def _ports(ports: Iterable[PortRange | NameRef]) -> tuple[PortRange, ...]:
+def joined_ports(ports: Iterable[PortRange | NameRef]) -> tuple[PortRange, ...]:
+    """The fewest ranges for the same ports, in order; names are left out."""
     out: list[PortRange] = []
     for port in sorted(p for p in ports if isinstance(p, PortRange)):
         if out and port.lo <= out[-1].hi + 1:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.grammar.defaults import DefaultRules
 from calico_rkt.compiler.grammar.overrides import Override
 from calico_rkt.compiler.grammar.rules import Item, UseDefault
-from calico_rkt.compiler.ir.canonical import port_object
+from calico_rkt.compiler.ir.canonical import MOST_RULES, port_object
 from calico_rkt.compiler.ir.model import PROTOCOL_NAMES, Icmp, Network, Rule, Side
 from calico_rkt.compiler.text.fields import Form
 
+_FEW = 3
+"""So many nets and ports of a merged rule are said; the profile has them all."""
 _IPS = {None: "", 4: "IPv4 ", 6: "IPv6 "}
 
 
@@ -33,6 +35,31 @@ def explain_maps(network: Network) -> str:
             lines += ["", f"{direction} in nftables: {' '.join(filter(None, (front(part), key(part))))}".rstrip(": ")]
             lines += [f"{t:<{width}}  <- {_places(e.rules)}" for t, e in zip(texts, part.elements, strict=True)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def explain_merged(network: Network) -> str:
+    """Where a list is longer than Calico takes: each rule as it is written, with the lines that it says.
+
+    Then each line that is left out, with those that decide its packets as it would. Empty where all rules are written
+    one by one.
+    """
+    from calico_rkt.compiler.targets.calico_v3.form import merged
+
+    lines = []
+    for direction, rules in (("ingress", network.ingress), ("egress", network.egress)):
+        if (found := merged(rules)) is None:
+            continue
+        head = f"{direction} in calico-v3: {len(rules):,} rules in {len(found.written):,}, since Calico takes"
+        lines += ["", f"{head} {MOST_RULES:,}"]
+        lines += _table([(describe(one.rule, _FEW), _places(one.of)) for one in found.written])
+        if found.left_out:
+            lines += ["", f"left out of {direction}, since it decides nothing, whatever labels an endpoint has:"]
+            lines += _table([(describe(r.rule), f"{_place(r.rule.span)}; {_covered(r.by)}") for r in found.left_out])
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _covered(rules: tuple[Rule, ...]) -> str:
+    return f"covered by {_places(rules)}" if rules else "no packet can match it"
 
 
 def explain(network: Network, override: Override | None, defaults: DefaultRules, *, felix: bool = False) -> str:
@@ -79,9 +106,13 @@ def _meaning(direction: str, override: Override | None, items: tuple[Item, ...] 
 
 
 def _numbered(rules: tuple[Rule, ...]) -> list[str]:
-    texts = [f"  {number:>3}  {describe(rule)}" for number, rule in enumerate(rules, 1)]
+    return _table([(describe(rule), _place(rule.span)) for rule in rules])
+
+
+def _table(found: list[tuple[str, str]]) -> list[str]:
+    texts = [f"  {number:>3}  {words}" for number, (words, _) in enumerate(found, 1)]
     width = min(100, max(map(len, texts), default=0))
-    return [f"{t:<{width}}  <- {_place(r.span)}" for t, r in zip(texts, rules, strict=True)]
+    return [f"{text:<{width}}  <- {place}" for text, (_, place) in zip(texts, found, strict=True)]
 
 
 def _places(rules: Iterable[Rule]) -> str:
@@ -93,8 +124,8 @@ def _place(span: Span | None) -> str:
     return f"{span.path}:{span.line}" if span else "nowhere"
 
 
-def describe(rule: Rule) -> str:
-    """A resolved rule in one line of words.
+def describe(rule: Rule, most: int | None = None) -> str:
+    """A resolved rule in one line of words; most: so many nets and ports of a side are said, and how many more.
 
     >>> from calico_rkt.compiler.ir.model import Action, Match, PortRange
     >>> describe(Rule(Action.ALLOW, Match(protocol=6, destination=Side(ports=(PortRange(80, 81),)))))
@@ -110,8 +141,8 @@ def describe(rule: Rule) -> str:
         words.append(f"all protocols but {_protocol(m.not_protocol)}")
     words += [f"type {_icmp(m.icmp)}"] if m.icmp else []
     words += [f"not type {_icmp(m.not_icmp)}"] if m.not_icmp else []
-    words += _side("from", m.source)
-    words += _side("to", m.destination)
+    words += _side("from", m.source, most)
+    words += _side("to", m.destination, most)
     return " ".join(words) if len(words) > 1 else f"{rule.action.value} everything"
 
 
@@ -123,7 +154,13 @@ def _icmp(icmp: Icmp) -> str:
     return str(icmp.type) if icmp.code is None else f"{icmp.type} code {icmp.code}"
 
 
-def _side(preposition: str, side: Side) -> list[str]:
+def _some(values: Sequence[object], most: int | None) -> str:
+    more = len(values) - (len(values) if most is None else most)
+    said = ", ".join(map(str, values[:most]))
+    return f"{said} and {more} more" if more > 0 else said
+
+
+def _side(preposition: str, side: Side, most: int | None) -> list[str]:
     parts = []
     if side.selector is not None:
         parts.append(f"endpoints with {side.selector}")
@@ -131,10 +168,10 @@ def _side(preposition: str, side: Side) -> list[str]:
         every = str(side.not_selector) == "all()"
         parts.append("whoever is no endpoint" if every else f"whoever is no endpoint with {side.not_selector}")
     if side.nets:
-        parts.append(f"{'in ' if parts else ''}{', '.join(map(str, side.nets))}")
+        parts.append(f"{'in ' if parts else ''}{_some(side.nets, most)}")
     if side.not_nets:
-        parts.append(f"{'' if parts else 'anything '}outside {', '.join(map(str, side.not_nets))}")
+        parts.append(f"{'' if parts else 'anything '}outside {_some(side.not_nets, most)}")
     for name, ports in (("port", side.ports), ("any port but", side.not_ports)):
         if ports:
-            parts.append(f"{name} {', '.join(str(port_object(p)) for p in ports if not hasattr(p, 'name'))}")
+            parts.append(f"{name} {_some([port_object(p) for p in ports if not hasattr(p, 'name')], most)}")
     return [f"{preposition} {' '.join(parts)}"] if parts else []

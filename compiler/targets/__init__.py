@@ -20,6 +20,7 @@ class Target:
     checker refuses what writer refuses, with the same words, and makes no text.
 
     on_cluster: whether its endpoints may be others', with any labels; else each has its network's label and no other.
+    form: the network as it is written, where that may be in fewer rules than it has.
     """
 
     name: str
@@ -27,10 +28,11 @@ class Target:
     checker: Callable[[Network, frozenset[str] | None], None]
     reader: Callable[[str], ReadBack]
     on_cluster: bool
+    form: Callable[[Network], Network] = lambda network: network
 
     def write(self, network: Network, *, known_ids: frozenset[str] | None = None) -> str:
         """The text; CompileError (CR5xx) naming each rule that the target can not say."""
-        return self.writer(network, known_ids)
+        return self.writer(self.form(network), known_ids)
 
     def check(self, network: Network, *, known_ids: frozenset[str] | None = None) -> None:
         """Raise what write() would raise: who only asks whether it can be said need not wait for the text."""
@@ -61,9 +63,15 @@ def _write_v3(network: Network, _: frozenset[str] | None) -> str:
 
 
 def _check_v3(network: Network, _: frozenset[str] | None) -> None:
-    from calico_rkt.compiler.targets.calico_v3.write import check_calico_v3
+    from calico_rkt.compiler.targets.calico_v3.form import check_in_form
 
-    check_calico_v3(network)
+    check_in_form(network)
+
+
+def _form_v3(network: Network) -> Network:
+    from calico_rkt.compiler.targets.calico_v3.form import in_form
+
+    return in_form(network)
 
 
 def _read_v3(text: str) -> ReadBack:
@@ -112,7 +120,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         target.name: target
         for target in (
-            Target("calico-v3", _write_v3, _check_v3, _read_v3, on_cluster=True),
+            Target("calico-v3", _write_v3, _check_v3, _read_v3, on_cluster=True, form=_form_v3),
             Target("calico-v1", _write_v1, _check_v1, _read_v1, on_cluster=True),
             Target("nftables", _write_nftables, _check_nftables, _read_nftables, on_cluster=False),
         )

@@ -8,10 +8,10 @@ What can not be split (negations, ICMP types, the protocol) has to be equal as i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
-from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.canonical import LINES, digest
 from calico_rkt.compiler.ir.model import ICMP, Match, Network, Rule, Side
 from calico_rkt.compiler.ir.resolved import nets, ports, versions
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
@@ -41,7 +41,12 @@ class _Product:
 
 
 def difference(network: Network, back: ReadBack) -> str | None:
-    """The first thing beside its rules that back does not say as network does, in words; None when they agree."""
+    """The first thing beside its rules that back does not say as network does, in words; None when they agree.
+
+    Rules in a form of their own have a digest of their own.
+    """
+    if back.form != LINES:
+        network = replace(network, ingress=back.ingress, egress=back.egress)
     for what, wanted, found in (
         ("id", network.id, back.id),
         ("label", (network.id,), back.labels),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from calico_rkt.compiler.ir.canonical import LINES
 from calico_rkt.compiler.ir.evaluate import Packet, Verdict, evaluate
 from calico_rkt.compiler.ir.model import Action, Network, Rule
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
@@ -22,33 +23,39 @@ def differs(network: Network, back: ReadBack, *, on_cluster: bool) -> str | None
     """The first difference in words; None where there is none.
 
     Rule by rule, and over all packets: lists that say the same rule by rule allow the same, and where one of
-    the two comparisons were wrong the other would still see it. What one host enforces may be written in another form
-    (maps): there the packets count, and the place of each Log.
+    the two comparisons were wrong the other would still see it. What one host enforces (maps), and a profile that says
+    so, may be written in another form: there the packets count, and the place of each Log.
     """
     found = difference(network, back)
+    peers = by_label if on_cluster else by_member
     for name in ("ingress", "egress"):
         lists: tuple[Rules, Rules] = getattr(network, name), getattr(back, name)
-        words = rules_differ(name, *lists, by_label if on_cluster else by_member)
-        if words and not on_cluster:
-            words = _in_another_form(name, *lists, words)
+        words = rules_differ(name, *lists, peers)
+        if words and (not on_cluster or back.form != LINES):
+            words = in_another_form(name, *lists, words, on_cluster=on_cluster)
         elif witness := _witness(name, *lists, on_cluster=on_cluster):
             words = f"{words or 'the rules read back alike'}; {witness}"
         found = found or words
     return found
 
 
-def _in_another_form(name: str, wanted: Rules, found: Rules, words: str) -> str | None:
-    """The difference where Logs are not the same at the same places, or what is between two is decided otherwise."""
+def in_another_form(name: str, wanted: Rules, found: Rules, words: str, *, on_cluster: bool) -> str | None:
+    """The difference where Logs are not the same at the same places, or what is between two is decided otherwise.
+
+    words begin what is said of it. UndecidedError where labels can't be told apart in bounds.
+    """
+    peers = by_label if on_cluster else by_member
     parts = [
-        [(k, tuple(run)) for k, run in groupby(without_empty(rules, by_member), lambda r: r.action is Action.LOG)]
+        [(k, tuple(run)) for k, run in groupby(without_empty(rules, peers), lambda r: r.action is Action.LOG)]
         for rules in (wanted, found)
     ]
     if [kind for kind, _ in parts[0]] != [kind for kind, _ in parts[1]]:
         return words
     for (logs, a), (_, b) in zip(*parts, strict=True):
-        if logs and (differ := rules_differ(name, a, b, by_member)):
+        if logs and (differ := rules_differ(name, a, b, peers)):
             return differ
-        if not logs and (packet := decided_apart(a, b, labels_of(selectors_of((*a, *b))), Budget(_MOST))):
+        ids = frozenset() if on_cluster else labels_of(selectors_of((*a, *b)))
+        if not logs and (packet := decided_apart(a, b, ids, Budget(_MOST))):
             said = [_fate(evaluate(rules, packet)) for rules in (a, b)]
             return f"{words}; for example {name} {said[0]} {_words(packet)}, and the text {said[1]} it"
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calico_rkt.compiler.diagnostics import CompileError, error
-from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.canonical import LINES, digest
 from calico_rkt.compiler.ir.model import LogLimit, Network, Rule, ToHost
 
 
@@ -13,7 +13,8 @@ from calico_rkt.compiler.ir.model import LogLimit, Network, Rule, ToHost
 class ReadBack:
     """A text read back. labels are the label keys (v1: tags) that its endpoints carry.
 
-    name and digest are empty, and endpoint_to_host and log_limit are None, where the text does not say them.
+    name and digest are empty, and endpoint_to_host and log_limit are None, where the text does not say them. form is
+    that of the rules, as the text says it.
     """
 
     id: str
@@ -24,6 +25,7 @@ class ReadBack:
     digest: str = ""
     endpoint_to_host: ToHost | None = None
     log_limit: LogLimit | None = None
+    form: int = LINES
 
 
 def wanted(network: Network) -> ReadBack:
@@ -37,6 +39,7 @@ def wanted(network: Network) -> ReadBack:
         digest=digest(network),
         endpoint_to_host=network.endpoint_to_host,
         log_limit=network.log_limit,
+        form=network.form,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.canonical import LINES, digest
 from calico_rkt.compiler.ir.evaluate import Packet as Opening
 from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.ids import object_id
@@ -19,6 +19,7 @@ from calico_rkt.compiler.pipeline import resolve_network
 from calico_rkt.compiler.review.rule_lines import describe
 from calico_rkt.compiler.review.wording import place
 from calico_rkt.compiler.targets.by_rule import by_member, origins
+from calico_rkt.compiler.targets.calico_v3.form import in_form
 from calico_rkt.compiler.targets.nftables.write import rule_of_each_line
 from calico_rkt.compiler.workspace.policy import Policy, policy_for
 from calico_rkt.plugin.enforce.nft import table
@@ -85,9 +86,10 @@ class Lines:
         policy = policy_for(conf.name, self._host.files.get(conf.name, ()))
         try:
             network, _ = resolve_network(conf, policy)
+            same = digest(in_form(network)) == digest(published)
         except CompileError:
             return _Network(published)
-        return _Network(published, network, policy) if digest(network) == digest(published) else _Network(published)
+        return _Network(published, network, policy) if same else _Network(published)
 
     @cached_property
     def _live(self) -> dict[str, str]:
@@ -114,12 +116,17 @@ class _Network:
 
     @cached_property
     def _rules(self) -> dict[str, tuple[Rule | None, ...]]:
-        """By direction the rule of each line in the kernel: the files' own, where they say the same; None of a map."""
+        """By direction the rule of each line in the kernel: the files' own, where they say the same.
+
+        None of a map, and of a line that says several of the files' rules: which of them decides, the packet says.
+        """
         found = {}
         for direction in DIRECTIONS.values():
             written: tuple[Rule, ...] = getattr(self.published, direction)
-            own = dict(zip(map(id, written), written, strict=True))
-            if self.files is not None:
+            own: dict[int, Rule | None] = dict(zip(map(id, written), written, strict=True))
+            if self.files is not None and self.published.form != LINES:
+                own = dict.fromkeys(own)
+            elif self.files is not None:
                 came_from = origins(getattr(self.files, direction), written, by_member)
                 own |= {id(rule): source or rule for rule, source in zip(written, came_from, strict=True)}
             lines = rule_of_each_line(written, self.published)

@@ -11,9 +11,11 @@ from itertools import chain
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.ir.canonical import (
     ANNOTATION_DIGEST,
+    ANNOTATION_FORM,
     ANNOTATION_LOG_LIMIT,
     ANNOTATION_NETWORK,
     ANNOTATION_TO_HOST,
+    LINES,
     digest,
 )
 from calico_rkt.compiler.ir.model import (
@@ -60,6 +62,9 @@ def read_calico_v3(text: str) -> ReadBack:
     limit = re.fullmatch(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", annotations.get(ANNOTATION_LOG_LIMIT, "10/50"))
     if limit is None:
         raise _bad(f"{ANNOTATION_LOG_LIMIT} is {annotations[ANNOTATION_LOG_LIMIT]!r}")
+    form = annotations.get(ANNOTATION_FORM, str(LINES))
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", form):
+        raise _bad(f"{ANNOTATION_FORM} is {form!r}")
     name = _text(metadata.get("name"), "metadata.name")
     return ReadBack(
         id=name,
@@ -70,6 +75,7 @@ def read_calico_v3(text: str) -> ReadBack:
         digest=annotations.get(ANNOTATION_DIGEST, ""),
         endpoint_to_host=ToHost(to_host),
         log_limit=LogLimit(int(limit[1]), int(limit[2])),
+        form=int(form),
     )
 
 
@@ -106,7 +112,7 @@ def verify_calico_v3(text: str) -> Network:
 
 def _network(back: ReadBack) -> Network:
     to_host, limit = back.endpoint_to_host or ToHost.DROP, back.log_limit or USUAL_LOG_LIMIT
-    return Network(back.name, back.id, back.ingress, back.egress, to_host, limit)
+    return Network(back.name, back.id, back.ingress, back.egress, to_host, limit, back.form)
 
 
 def _rules(value: Value, where: str) -> tuple[Rule, ...]:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import product
-from typing import Any, TypeVar
+from typing import Any
 
 from calico_rkt import __version__
 from calico_rkt.compiler.diagnostics import Diagnostic, error, raise_errors
 from calico_rkt.compiler.ir.canonical import (
     ANNOTATION_DIGEST,
+    ANNOTATION_FORM,
     ANNOTATION_LOG_LIMIT,
     ANNOTATION_NETWORK,
     ANNOTATION_TO_HOST,
     ANNOTATION_VERSION,
+    LINES,
     MOST_NETS,
     MOST_PORTS,
     MOST_RULES,
     digest,
     rule_object,
 )
-from calico_rkt.compiler.ir.model import ICMP, ICMPV6, USUAL_LOG_LIMIT, Match, Network, Rule, ToHost
+from calico_rkt.compiler.ir.model import ICMP, ICMPV6, USUAL_LOG_LIMIT, Network, Rule, ToHost
 from calico_rkt.compiler.ir.resolved import nets
 from calico_rkt.compiler.ir.selector_parser import LONGEST_SELECTOR
+from calico_rkt.compiler.targets.calico_v3.parts import split
 from calico_rkt.compiler.targets.limits import check_limits, refuse
 from calico_rkt.compiler.targets.printing import render_template
 
@@ -38,11 +39,10 @@ _PLAIN = re.compile(
     re.ASCII,
 )
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_T = TypeVar("_T")
 
 
 def write_calico_v3(network: Network) -> str:
-    """The profile's text. Long nets and ports become several rules with the same meaning.
+    """The profile's text, in the form that the network has. Long nets and ports become several rules.
 
     Raises CompileError where Calico v3 has no words for a rule: a negated list beyond the limit, a direction
     of more than 1,024 rules.
@@ -57,6 +57,8 @@ def write_calico_v3(network: Network) -> str:
         annotations[ANNOTATION_TO_HOST] = network.endpoint_to_host.value
     if network.log_limit != USUAL_LOG_LIMIT:
         annotations[ANNOTATION_LOG_LIMIT] = str(network.log_limit)
+    if network.form != LINES:
+        annotations[ANNOTATION_FORM] = str(network.form)
     return render_template(
         "calico_v3/profile.yaml.j2",
         id=scalar(network.id),
@@ -76,11 +78,16 @@ def check_calico_v3(network: Network) -> None:
 
 def _written(network: Network) -> tuple[Sequence[Rule], Sequence[Rule]]:
     """The rules of both directions as they are written; raises CompileError where Calico v3 has no words for them."""
-    check_limits(network, _check)
-    ingress, egress = _split(network.ingress), _split(network.egress)
+    check_rules(network)
+    ingress, egress = split(network.ingress), split(network.egress)
     raise_errors(_count("ingress", network.ingress, ingress))
     raise_errors(_count("egress", network.egress, egress))
     return ingress, egress
+
+
+def check_rules(network: Network) -> None:
+    """Raise CompileError with all that Calico v3 has no words for, however many rules there are."""
+    check_limits(network, _check)
 
 
 def scalar(value: str | int) -> str:
@@ -127,37 +134,15 @@ def _count(direction: str, rules: Sequence[Rule], written: Sequence[Rule]) -> It
             "CR524",
             f"{direction} has {len(rules):,} rules{more}, Calico takes {MOST_RULES:,} a direction",
             written[MOST_RULES].span,
-            hint="put the addresses of rules with the same action and ports into one rule",
+            hint=f"{_merged(rules)}put the addresses of rules with the same action and ports into one rule",
         )
 
 
-def _split(rules: Sequence[Rule]) -> list[Rule]:
-    return [part for rule in rules for part in (_parts(rule) if _is_long(rule.match) else (rule,))]
+def _merged(rules: Sequence[Rule]) -> str:
+    from calico_rkt.compiler.targets.calico_v3.plan import plan  # it loads the packet algebra, and few need it
 
-
-def _is_long(m: Match) -> bool:
-    sides = (m.source, m.destination)
-    return any(len(side.nets) > MOST_NETS or len(side.ports) > MOST_PORTS for side in sides)
-
-
-def _parts(rule: Rule) -> Iterator[Rule]:
-    source, destination = rule.match.source, rule.match.destination
-    for from_nets, to_nets, from_ports, to_ports in product(
-        _chunks(source.nets, MOST_NETS),
-        _chunks(destination.nets, MOST_NETS),
-        _chunks(source.ports, MOST_PORTS),
-        _chunks(destination.ports, MOST_PORTS),
-    ):
-        match = replace(
-            rule.match,
-            source=replace(source, nets=from_nets, ports=from_ports),
-            destination=replace(destination, nets=to_nets, ports=to_ports),
-        )
-        yield replace(rule, match=match)
-
-
-def _chunks(values: tuple[_T, ...], most: int) -> list[tuple[_T, ...]]:
-    return [values[i : i + most] for i in range(0, len(values), most)] or [()]
+    fewest = len(plan(rules).written)
+    return f"merged as far as they go they are {fewest:,}: " if fewest > MOST_RULES else ""
 
 
 def _view(rule: Rule) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """Published profiles in, the tags and rules that etcd holds of them out, and back. Imports Jinja2 and YAML.
 
-The digest stands in the rules' key `calico_rkt`, with the network's own name and, where the one-address rules of the
-model are more than ours, how many each of ours became.
+The digest stands in the rules' key `calico_rkt`, with the network's own name; where the one-address rules of the model
+are more than ours, how many each of ours became; and the form of ours where that is not the first.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
-from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.canonical import LINES, digest
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.pipeline import OLD_CALICO, write_proven
 from calico_rkt.compiler.targets.calico_v1.rejoin import Parts, verify_calico_v1
@@ -21,7 +23,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.etcd2.values import OURS, encode_value, json_object
 
-_PARTS = "parts"
+_PARTS, _FORM = "parts", "form"
 
 
 def network_of(profile: Published) -> Network:
@@ -39,6 +41,8 @@ def rules_value(network: Network) -> str:
     lists = (parts(network.ingress), parts(network.egress))
     if any(number != 1 for parts in lists for number in parts):
         rules[OURS][_PARTS] = "|".join(",".join(map(str, parts)) for parts in lists)
+    if network.form != LINES:
+        rules[OURS][_FORM] = str(network.form)
     return encode_value(rules)
 
 
@@ -52,7 +56,8 @@ def read(network_id: str, tags: str, rules: str, revision: int) -> Published:
             raise CniError(
                 Code.PROFILE_UNUSABLE, f"the profile {network_id} in Calico's datastore says that it is {network.id}"
             )
-        return Published(network_id, network.name, write_calico_v3(network), digest(network), revision)
+        text = write_calico_v3(replace(network, form=_form(found)))
+        return Published(network_id, network.name, text, digest(network), revision)
     except CompileError as e:
         words = e.diagnostics[0].message
         raise CniError(
@@ -67,9 +72,18 @@ def as_text(tags: str, rules: str) -> str:
     return json.dumps({"tags": _loaded(tags), "rules": _loaded(rules)}, indent=2) + "\n"
 
 
-def _parts(rules: object) -> Parts | None:
+def _form(rules: object) -> int:
+    said = _note(rules, _FORM)
+    return int(said) if isinstance(said, str) and re.fullmatch(r"[1-9][0-9]{0,4}", said) else LINES
+
+
+def _note(rules: object, key: str) -> object:
     ours = rules.get(OURS) if isinstance(rules, dict) else None
-    said = ours.get(_PARTS) if isinstance(ours, dict) else None
+    return ours.get(key) if isinstance(ours, dict) else None
+
+
+def _parts(rules: object) -> Parts | None:
+    said = _note(rules, _PARTS)
     if not isinstance(said, str) or said.count("|") != 1:
         return None
     ingress, egress = (_numbers(one) for one in said.split("|"))

@@ -18,7 +18,8 @@ PLAIN = {
     *(f"calico_rkt.compiler.passes{m}" for m in ("", ".lower", ".families", ".merge", ".resolve")),
     *(f"calico_rkt.compiler.workspace{m}" for m in ("", ".confs", ".files", ".host", ".overrides")),
     *(f"calico_rkt.compiler.workspace{m}" for m in (".place", ".policy", ".single", ".standing", ".unread")),
-    *(f"calico_rkt.compiler.targets{m}" for m in ("", ".calico_v3", ".calico_v3.write", ".calico_v3.read")),
+    *(f"calico_rkt.compiler.targets{m}" for m in ("", ".calico_v3")),
+    *(f"calico_rkt.compiler.targets.calico_v3.{m}" for m in ("form", "parts", "read", "write")),
     *(
         f"calico_rkt.compiler.targets{m}"
         for m in (".built_templates", ".limits", ".printing", ".readback", ".yaml_values")

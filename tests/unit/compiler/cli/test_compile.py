@@ -212,3 +212,37 @@ def test_a_locale_without_utf_8_is_no_traceback(folder):
     done = run("net.conf", env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+def test_explain_says_of_a_merged_list_what_each_rule_says_and_what_is_left_out(folder):
+    """Longer than Calico takes: five hundred nets, and three ports of one, twice."""
+    line = "  - {{action: {}, protocol: TCP, source: {{nets: [{}]}}, destination: {{ports: [{}]}}}}\n"
+    nets = [line.format("Allow", f"10.{n >> 7}.{2 * n & 255}.0/24", 80) for n in range(520)]
+    ports = [line.format("Deny", "11.0.0.0/8", port) for port in (22, 23, 25)]
+    (folder / "profiles" / "web.yaml").write_text("network: web\ningress:\n" + "".join((*nets, *ports, *nets)))
+    said = run("net.conf", "--explain").stdout
+    merged = said.partition("\ningress in calico-v3: ")[2].splitlines()
+    assert merged[0] == "1,043 rules in 4, since Calico takes 1,024"
+    assert [row.partition("  <- ")[0].strip().split("  ")[-1] for row in merged[1:5]] == [
+        "Allow IPv4 TCP from 10.0.0.0/24, 10.0.2.0/24, 10.0.4.0/24 and 253 more to port 80",
+        "Allow IPv4 TCP from 10.2.0.0/24, 10.2.2.0/24, 10.2.4.0/24 and 253 more to port 80",
+        "Allow IPv4 TCP from 10.4.0.0/24, 10.4.2.0/24, 10.4.4.0/24 and 5 more to port 80",
+        "Deny IPv4 TCP from 11.0.0.0/8 to port 22:23, 25",
+    ]
+    places = [row.partition("  <- ")[2] for row in merged[1:5]]
+    assert places[2:] == [
+        ", ".join(f"profiles/web.yaml:{n}" for n in range(515, 523)),
+        "profiles/web.yaml:523, profiles/web.yaml:524, profiles/web.yaml:525",
+    ]
+    assert merged[6] == "left out of ingress, since it decides nothing, whatever labels an endpoint has:"
+    assert [row.partition("  <- ")[2] for row in merged[7:9]] == [
+        "profiles/web.yaml:526; covered by profiles/web.yaml:3",
+        "profiles/web.yaml:527; covered by profiles/web.yaml:4",
+    ]
+    assert len(merged) == 7 + 520
+    assert 'form: "2"' in run("net.conf").stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_explain_says_nothing_of_merging_where_nothing_is_merged():
+    assert "calico-v3" not in run("net.conf", "--explain").stdout

@@ -164,7 +164,10 @@ def test_a_negated_list_that_is_too_long_is_refused_not_split():
 
 def test_more_than_1024_rules_a_direction_are_refused_with_the_count():
     span = Span("web.yaml", 7, 1, 2)
-    many = tuple(allow(protocol=1 + i % 255) for i in range(1025))
+    many = tuple(
+        allow(ip_version=4, protocol=6, source=Side(nets=(net,)), destination=Side(ports=(PortRange(1 + i, 1 + i),)))
+        for i, net in enumerate(hosts(1025))
+    )
     with pytest.raises(CompileError, match="egress has 1,025 rules, Calico takes 1,024"):
         V3.check(Network("web", "web", egress=many))
     with pytest.raises(CompileError, match="egress has 1,025 rules, Calico takes 1,024"):

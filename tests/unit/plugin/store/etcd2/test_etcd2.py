@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from calico_rkt.compiler.conf.netconf import Range
-from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.canonical import MERGED, digest
 from calico_rkt.compiler.ir.model import Action, Match, Network, PortRange, Rule, Side
 from calico_rkt.compiler.ir.selector import any_of, has
 from calico_rkt.compiler.packets.compare import newly_allowed
@@ -92,7 +92,7 @@ def many(name="web"):
     return net(name, (one, other, Rule(Action.DENY, split)), (ALL,))
 
 
-@pytest.mark.parametrize("network", [net("web", (ALL,), ()), net("web", (), ()), many()])
+@pytest.mark.parametrize("network", [net("web", (ALL,), ()), net("web", (), ()), many(), replace(many(), form=MERGED)])
 def test_a_profile_is_read_back_with_its_own_digest(network):
     rules = profiles.rules_value(network)
     found = profiles.read("web", '["web"]', rules, 7)
