@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from calico_rkt.compiler.conf.netconf import NetConf
@@ -71,8 +72,10 @@ class Local:
                 self.store.abort()  # nothing of it is in force, and nothing may complete it later
                 raise
             self._written(changes)
-            self._admit({c.new.network_id for c in changes})
-        local.restore_closed(self.store)
+            with _in_force(changes):
+                self._admit({c.new.network_id for c in changes})
+        with _in_force(changes):
+            local.restore_closed(self.store)
 
     def _admit(self, network_ids: Collection[str]) -> None:
         """A restore may have left their endpoints closed; where one's element leads elsewhere, all is built anew."""
@@ -89,10 +92,9 @@ class Local:
         try:
             self.store.commit()
         except CniError as e:
-            names = ", ".join(c.new.network for c in changes)
             raise HalfDoneError(
                 e.code,
-                f"the new policy of {names} is in force, but its file could not be put in place: {e.msg}",
+                f"the new policy of {_names(changes)} is in force, but its file could not be put in place: {e.msg}",
                 "; ".join(filter(None, (e.details, "calico-rkt restore completes it, and so does the next apply"))),
             ) from e
 
@@ -180,11 +182,16 @@ class Local:
                 except CniError as e:
                     failed.append(e)
             if not dry_run:
-                kept = self.store.used_ids() | set(self.store.published_ids())
-                forget_flows.drop_guards(
-                    self.store, [n for n in self.store.unheld.networks() if object_id(n) not in kept]
-                )
+                try:
+                    self._drop_guards()
+                except CniError as e:  # what has gone is told all the same
+                    failed.append(e)
         return tuple(gone), tuple(failed)
+
+    def _drop_guards(self) -> None:
+        """Those of networks that have neither a profile nor endpoints any more."""
+        kept = self.store.used_ids() | set(self.store.published_ids())
+        forget_flows.drop_guards(self.store, [n for n in self.store.unheld.networks() if object_id(n) not in kept])
 
     def _deleted(self, network_id: str) -> bool:
         """Whether the profile went; it stays where something in the kernel still refers to its chains."""
@@ -228,6 +235,23 @@ class Local:
 
     def _known_ids(self) -> frozenset[str]:
         return frozenset({*(object_id(n) for n in (*self.known, *self.files)), *self.store.published_ids()})
+
+
+@contextmanager
+def _in_force(changes: Sequence[ProfileChange]) -> Iterator[None]:
+    """Who asked is told that the change holds, whatever the kernel says to what is asked of it afterwards."""
+    try:
+        yield
+    except CniError as e:
+        raise HalfDoneError(
+            e.code,
+            f"the new policy of {_names(changes)} is in force; what was to be looked at after it could not be: {e.msg}",
+            "; ".join(filter(None, (e.details, "calico-rkt status says how the host stands"))),
+        ) from e
+
+
+def _names(changes: Sequence[ProfileChange]) -> str:
+    return ", ".join(c.new.network for c in changes)
 
 
 def _closed_first() -> None:
