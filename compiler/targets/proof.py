@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
 from calico_rkt.compiler.ir.canonical import LINES
@@ -32,14 +33,34 @@ def differs(network: Network, back: ReadBack, *, on_cluster: bool) -> str | None
         lists: tuple[Rules, Rules] = getattr(network, name), getattr(back, name)
         words = rules_differ(name, *lists, peers)
         if words and (not on_cluster or back.form != LINES):
-            words = in_another_form(name, *lists, words, on_cluster=on_cluster)
+            words = _in_another_form(name, *lists, words, on_cluster=on_cluster)
         elif witness := _witness(name, *lists, on_cluster=on_cluster):
             words = f"{words or 'the rules read back alike'}; {witness}"
         found = found or words
     return found
 
 
-def in_another_form(name: str, wanted: Rules, found: Rules, words: str, *, on_cluster: bool) -> str | None:
+def same_policy(one: Network, other: Network) -> bool:
+    """Whether two networks are one policy, be it in two forms: all packets fare alike, whatever labels their ends have.
+
+    Logs are the same ones at the same places. What can't be decided in bounds is not the same.
+    """
+    if replace(one, ingress=(), egress=(), form=LINES) != replace(other, ingress=(), egress=(), form=LINES):
+        return False
+    try:
+        return not any(
+            _another_policy(name, getattr(one, name), getattr(other, name)) for name in ("ingress", "egress")
+        )
+    except UndecidedError:
+        return False
+
+
+def _another_policy(name: str, one: Rules, other: Rules) -> str | None:
+    words = rules_differ(name, one, other, by_label)
+    return words and _in_another_form(name, one, other, words, on_cluster=True)
+
+
+def _in_another_form(name: str, wanted: Rules, found: Rules, words: str, *, on_cluster: bool) -> str | None:
     """The difference where Logs are not the same at the same places, or what is between two is decided otherwise.
 
     words begin what is said of it. UndecidedError where labels can't be told apart in bounds.

@@ -34,6 +34,7 @@ examples:
   calico-rkt apply --yes -C ./net.d       from another folder, without asking
 
 Policy changes by this act alone: an ADD publishes a network's profile where there is none, and never changes one.
+A profile that says the same in an older form (status names it) is written anew without a question.
 
 exit status: 0 published, or nothing to change; 1 refused, or (with --dry-run) something would change, or a file is
 there that nobody uses; 2 bad usage, input that can't be read, a datastore that can't be changed, or nobody to ask.
@@ -123,28 +124,53 @@ def _apply(args: argparse.Namespace, left: _Left, side: DatastoreSide) -> int:
     if not (wanted if args.networks else side.known):
         return 0
     while True:
-        changes = side.plan(wanted)
-        names = [c.new.network for c in changes]
-        left.without(set(wanted or side.known) - set(names), changed=False)
+        planned = side.plan(wanted)
+        left.without(set(wanted or side.known) - {c.new.network for c in planned}, changed=False)
+        older, changes = [tuple(c for c in planned if c.same_policy is same) for same in (True, False)]
+        if older and not _written_anew(args, left, side, older):
+            continue
         if not changes:
-            print(f"{counted(len(wanted or side.known), 'network')}, nothing to change")
+            if not older:
+                print(f"{counted(len(wanted or side.known), 'network')}, nothing to change")
             _end_flows(args, side, wanted or side.known)
-            return 0
+            return 1 if older and args.dry_run else 0
         refused = _refused(args, side, changes)
         if refused:
             return refused
-        try:
-            side.apply(changes)
-        except ChangedMeanwhileError as e:
-            print(f"calico-rkt: {e.msg}; what is published now:", file=sys.stderr)
-            continue
-        except HalfDoneError:
-            left.without(names, changed=True)
-            raise
+        if _done(left, side, changes):
+            names = [c.new.network for c in changes]
+            print(f"applied: {', '.join(names)}", flush=True)
+            _end_flows(args, side, names)
+            return 0
+
+
+def _written_anew(
+    args: argparse.Namespace, left: _Left, side: DatastoreSide, changes: tuple[ProfileChange, ...]
+) -> bool:
+    """Write profiles of an older form anew: nobody is asked, as no packet fares otherwise. False as in _done()."""
+    names = ", ".join(c.new.network for c in changes)
+    if args.dry_run:
+        print(f"in an older form, with the same packets: {names}; apply writes that anew without asking")
+        return True
+    done = _done(left, side, changes)
+    if done:
+        print(f"written anew in this build's form, with the same packets: {names}", flush=True)
+    return done
+
+
+def _done(left: _Left, side: DatastoreSide, changes: tuple[ProfileChange, ...]) -> bool:
+    """Whether they are published; False where somebody else published in between."""
+    names = [c.new.network for c in changes]
+    try:
+        side.apply(changes)
+    except ChangedMeanwhileError as e:
+        print(f"calico-rkt: {e.msg}; what is published now:", file=sys.stderr)
+        return False
+    except HalfDoneError:
         left.without(names, changed=True)
-        print(f"applied: {', '.join(names)}", flush=True)
-        _end_flows(args, side, names)
-        return 0
+        raise
+    left.without(names, changed=True)
+    return True
 
 
 def _refused(args: argparse.Namespace, side: DatastoreSide, changes: tuple[ProfileChange, ...]) -> int:

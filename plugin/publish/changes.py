@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
+from calico_rkt.plugin.publish.forms import Form, form_of
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.overrides import File
@@ -25,7 +26,8 @@ Stored = Callable[[str], tuple[str, int]]
 class NetworkState:
     """One network; why says more.
 
-    state is "in step", "stale", "edited", "not ours", "no conf", "not published" or "unusable".
+    state is "in step", "stale", "edited", "not ours", "no conf", "not published" or "unusable"; and where what is
+    published is what the files say, in another form than this build writes it in, "older form" or "newer form".
     loaded: whether the kernel's chains carry the published digest; None when the network has no chains there.
     """
 
@@ -42,7 +44,8 @@ class ProfileChange:
     """A network whose files compile to something else than what is published; old is None when nothing is.
 
     edited: what is published was edited by hand, or is not ours; live is its text then, where it can be shown.
-    revision: the datastore's count of the profile's changes, where it has one.
+    revision: the datastore's count of the profile's changes, where it has one. same_policy: what is published says the
+    same in an older form, so that nobody need be asked.
     """
 
     new: Published
@@ -50,10 +53,11 @@ class ProfileChange:
     edited: bool = False
     live: str = ""
     revision: int = 0
+    same_policy: bool = False
 
 
 def change_to(new: Published, published: Callable[[str], Published | None], stored: Stored) -> ProfileChange | None:
-    """What publishing this would change; None where the same is published.
+    """What publishing this would change; None where the same is published, be it in a form that is newer than this.
 
     published: the profile in force, by its id. stored: what stands there where that is not one of ours, or was edited,
     and its revision. CniError 106 where another network has this id.
@@ -73,7 +77,12 @@ def change_to(new: Published, published: Callable[[str], Published | None], stor
         )
     if old is not None and old.digest == new.digest:
         return None
-    return ProfileChange(new, old, revision=old.revision if old is not None else 0)
+    if old is None:
+        return ProfileChange(new, None)
+    form = form_of(old, new)
+    if form is Form.NEWER:
+        return None
+    return ProfileChange(new, old, revision=old.revision, same_policy=form is Form.OLDER)
 
 
 def judged_state(
@@ -90,8 +99,16 @@ def judged_state(
         new = compiled(known[name])
     except CniError as e:
         return replace(seen, network=name, state="unusable", why=e.msg)
-    state = "not published" if published is None else "in step" if new.digest == published.digest else "stale"
-    return replace(seen, network=name, state=state)
+    if published is None or new.digest == published.digest:
+        return replace(seen, network=name, state="not published" if published is None else "in step")
+    form = form_of(published, new)
+    return replace(seen, network=name, state=form.value, why=_OF_A_FORM.get(form, ""))
+
+
+_OF_A_FORM = {
+    Form.OLDER: "same packets; calico-rkt apply writes it anew, without asking",
+    Form.NEWER: "same packets; a newer build wrote it, and this one leaves it as it is",
+}
 
 
 class HalfDoneError(CniError):
