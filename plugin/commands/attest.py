@@ -31,7 +31,7 @@ from calico_rkt.plugin.attest.outcome import DIFFERENT, EQUAL, Attestation, Diff
 from calico_rkt.plugin.attest.reading import Seen, read_kernel
 from calico_rkt.plugin.attest.record import keep
 from calico_rkt.plugin.commands.attest_clusters import in_clusters
-from calico_rkt.plugin.enforce.differences import guard_differences
+from calico_rkt.plugin.enforce.differences import guard_differences, strays
 from calico_rkt.plugin.enforce.nft.table import close_first
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import host_ends
@@ -186,7 +186,10 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
     )
     around = (*legacy_rules(), *beside({e.host_ifname for e in endpoints}, uplink)) if endpoints else ()
     wanted = dataclasses.replace(surroundings(wanted), unmarked=not around)
-    lacking = () if there or not unrecorded() else ("host ends of ours are up, and no record says whose they are",)
+    if there:
+        lacking = strays(store)
+    else:
+        lacking = ("host ends of ours are up, and no record says whose they are",) if unrecorded() else ()
     settled = [e for e in endpoints if e.result]
     problems = [(e.host_ifname, words) for e, words in host_ends.host_end_differences(settled)]
     open_ = (*around, *lacking, *guard_differences(store), *store.damaged)

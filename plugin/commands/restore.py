@@ -13,6 +13,7 @@ from calico_rkt.plugin.enforce.differences import (
     kept_running,
     kernel_differences,
     of_host_ends_alone,
+    strays,
     unrecorded,
 )
 from calico_rkt.plugin.enforce.nft import table
@@ -122,7 +123,7 @@ def restored(store: LocalStore, *, rebuild: bool = True) -> tuple[local.Restored
                 break
             done = local.restore_policy(store)
             rebuild = False
-        left = host_ends.mend_host_ends([e for e in store.endpoints() if e.result])
+        left = (*host_ends.mend_host_ends([e for e in store.endpoints() if e.result]), *strays(store))
         return done or local.standing_policy(store), left
 
 

@@ -45,6 +45,11 @@ def unrecorded(store: LocalStore) -> str:
     return _NO_RECORDS if not store.is_there() and links_are_up() else ""
 
 
+def strays(store: LocalStore) -> tuple[str, ...]:
+    """Host ends of ours that no record knows, in words; none where a record can't be read, which is told itself."""
+    return () if store.damaged else host_ends.strays(store.endpoints)
+
+
 def is_unfit(line: str) -> bool:
     """Whether a line of differences is about a network whose published profile no restore can use."""
     return line.endswith(_UNFIT)
@@ -60,7 +65,9 @@ def of_host_ends_alone(store: LocalStore, differs: Sequence[str]) -> bool:
 
     A rebuild lets no new flow begin meanwhile, and ends to be mended are no reason for that.
     """
-    return frozenset(differs) <= frozenset(_words([e for e in store.endpoints() if e.result]))
+    endpoints = store.endpoints()
+    ends = (*_words([e for e in endpoints if e.result]), *strays(store))
+    return frozenset(differs) <= frozenset(ends)
 
 
 def attachment_differences(store: LocalStore, endpoint: Endpoint) -> tuple[str, ...]:
@@ -94,6 +101,7 @@ def _found(store: LocalStore) -> tuple[str, ...]:
         *(_unfit(i, kept) for i in unfit if i in used),
         *compare.table_differences(wanted),
         *_words([e for e in endpoints if e.result]),
+        *strays(store),
         *guard_differences(store),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from errno import EBUSY, EEXIST, ENODEV
 from ipaddress import ip_network
@@ -59,6 +59,23 @@ def mend_host_ends(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
                     words = e.msg if isinstance(e, CniError) else e.strerror
                     failed.append(f"{endpoint.host_ifname} could not be mended: {words}")
     return (*failed, *(words for _, words in host_end_differences(tuple(wrong.values()))))
+
+
+def strays(recorded: Callable[[], Iterable[Endpoint]]) -> tuple[str, ...]:
+    """Host ends of this host's own datastore that are of none of the recorded, in words: nobody knows what they may.
+
+    A record comes before its link and goes after it. So a link is asked for before the records are, and after.
+    """
+    with host_socket() as socket:
+        ends = [i for i in state.veths(socket) if i.name.startswith(state.PREFIX) and i.nonce]
+        known = {e.nonce for e in recorded()} if ends else set()
+        found = [i for i in ends if i.nonce not in known]
+        still = [i for i in found if (now := state.interface(socket, i.name)) is not None and now.nonce == i.nonce]
+    return tuple(
+        f"{end.name} is a host end of ours that no record knows, so its packets are dropped: a DEL of its container "
+        f"takes it away, or ip link del {end.name}"
+        for end in still
+    )
 
 
 def put_into_groups(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:

@@ -209,3 +209,23 @@ def test_where_rules_of_somebody_s_choose_tables_the_host_s_route_is_not_judged(
     finally:
         host.out("ip", "route", "del", "blackhole", address)
         host.out("ip", "rule", "del", "to", address, "lookup", "100")
+
+
+def test_a_host_end_that_no_record_knows_is_told_by_status_restore_and_attest(host: Lab) -> None:
+    alias = "calico-rkt 0123456789abcdef eth0 web ghost"
+    host.out("ip", "link", "add", "crk0000000000aa", "type", "veth", "peer", "name", "ghost0")
+    host.out("ip", "link", "set", "crk0000000000aa", "alias", alias)
+    host.out("ip", "link", "set", "crk0000000000aa", "up")
+    try:
+        words = "crk0000000000aa is a host end of ours that no record knows"
+        code, found = status(host)
+        assert (code, [words in line for line in found]) == (1, [True]), found
+        for command in (["restore"], ["restore", "--if-needed"]):
+            done = host.run(TOOL, *command, env=environment())
+            assert (done.returncode, words in done.stderr.decode()) == (1, True), done
+        attested = host.run(TOOL, "attest", env=environment())
+        assert (attested.returncode, f"not proven: {words}" in attested.stdout.decode()) == (3, True), attested
+        assert (check(host, WEB), check(host, API)) == (0, 0)
+    finally:
+        host.out("ip", "link", "del", "crk0000000000aa")
+    assert status(host) == (0, [])
