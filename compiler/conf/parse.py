@@ -215,7 +215,7 @@ def _etcd(plugin: Section, environ: Mapping[str, str]) -> tuple[str, tuple[str, 
 def _variable(environ: Mapping[str, str], name: str) -> Scalar:
     """A variable of the environment as a string of a conf; its place is its name."""
     text = environ.get(name, "").strip()
-    return Scalar(text, plain=False, span=Span(f"${name}", 1, 1, len(text) + 1, text))
+    return Scalar(text, plain=False, place=Span(f"${name}", 1, 1, len(text) + 1, text))
 
 
 def _is_local(plugin: Section) -> bool:

@@ -218,11 +218,11 @@ class _Builder:
         if not word.startswith('"'):
             if word in ("NaN", "Infinity", "-Infinity"):
                 self._tell(error("CR124", f"{word} is no number in JSON", span))
-            return Scalar(word, plain=True, span=span)
+            return Scalar(word, plain=True, place=span)
         if "\\" not in word:
-            return Scalar(word[1:-1], plain=False, span=span)
+            return Scalar(word[1:-1], plain=False, place=span)
         text: str = json.loads(word)
         if re.search(_SURROGATE, text):  # in UTF-8 only an escape can say one
             hint = "characters above U+FFFF are written as two escapes"
             self._tell(error("CR125", "half a surrogate pair, which is no character", span, hint=hint))
-        return Scalar(text, plain=False, span=span)
+        return Scalar(text, plain=False, place=span)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from itertools import islice
+from typing import Any, Protocol
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
 
@@ -24,13 +25,31 @@ _HIDDEN = re.compile(
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 
 
+class Places(Protocol):
+    """Who knows the text of a file, and makes the span from a reader's own marks of a beginning and an end."""
+
+    def span(self, start: Any, end: Any, /) -> Span: ...  # noqa: ANN401 - the reader's own
+
+
+Place = Span | tuple[Places, Any, Any]
+"""A span, or what it is made of when somebody asks: of most values in a file nobody does."""
+
+
+def _span(place: Place) -> Span:
+    return place if isinstance(place, Span) else place[0].span(place[1], place[2])
+
+
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """A word, number or quoted string; plain is False where it stood in quotes. Equality ignores the place."""
 
     text: str
     plain: bool
-    span: Span = field(compare=False)
+    place: Place = field(compare=False, repr=False)
+
+    @property
+    def span(self) -> Span:
+        return _span(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +57,11 @@ class Sequence:
     """A list; the span covers its first line."""
 
     items: tuple[Node, ...]
-    span: Span = field(compare=False)
+    place: Place = field(compare=False, repr=False)
+
+    @property
+    def span(self) -> Span:
+        return _span(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +69,11 @@ class Mapping:
     """Keys and values in the order of the file, each key once; the span covers its first line."""
 
     entries: tuple[tuple[Scalar, Node], ...]
-    span: Span = field(compare=False)
+    place: Place = field(compare=False, repr=False)
+
+    @property
+    def span(self) -> Span:
+        return _span(self.place)
 
     def get(self, key: str) -> Node | None:
         """The value of the key, None where it is missing."""

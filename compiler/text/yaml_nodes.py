@@ -20,6 +20,7 @@ from calico_rkt.compiler.text.nodes import (
     MOST_REPORTED,
     Mapping,
     Node,
+    Place,
     Scalar,
     Sequence,
     decode,
@@ -95,52 +96,54 @@ class _Composer:
             self.problems.append(error("CR106", f"not YAML: {e}", path=self.path))
         if self.problems:
             raise CompileError(self.problems)
-        return root or Scalar("", plain=True, span=Span(self.path, 1, 1, 2, self.lines[0]))
+        return root or Scalar("", plain=True, place=Span(self.path, 1, 1, 2, self.lines[0]))
 
     def _compose(self) -> Node | None:
         stack = self.open
         roots: list[Node] = []
-        events: Iterator[Any] = yaml.parse(self.text, Loader=_LOADER)
-        for event in events:
+        siblings = roots
+        for event in iter(_LOADER(self.text).get_event, None):
             kind = type(event)
             if kind is yaml.ScalarEvent:
-                self._refuse_extras(event)
-                span = self._span(event.start_mark, event.end_mark)
-                if span.end_column == span.column + 1 and not event.value:
-                    span = self._nothing(span)
-                node: Node = Scalar(event.value, not event.style, span)
+                if event.anchor is not None or event.tag is not None:
+                    self._refuse_extras(event)
+                place: Place = (self, event.start_mark, event.end_mark) if event.value else self._empty(event)
+                node: Node = Scalar(event.value, not event.style, place)
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-                self._refuse_extras(event)
-                stack.append((event, []))
+                if event.anchor is not None or event.tag is not None:
+                    self._refuse_extras(event)
+                siblings = []
+                stack.append((event, siblings))
                 if len(stack) > DEEPEST:
                     message = f"lists and mappings are nested more than {DEEPEST} deep"
-                    self._tell(error("CR112", message, self._span(event.start_mark, event.end_mark)))
+                    self._tell(error("CR112", message, self.span(event.start_mark, event.end_mark)))
                     return None
                 continue
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 start, children = stack.pop()
                 node = self._collection(start, children, event)
+                siblings = stack[-1][1] if stack else roots
             elif kind is yaml.AliasEvent:
-                span = self._span(event.start_mark, event.end_mark)
+                span = self.span(event.start_mark, event.end_mark)
                 if event.anchor not in self.aliases:
                     self.aliases.add(event.anchor)
                     hint = "write the value out, or name it under definitions:"
                     self._tell(error("CR108", f"the alias *{event.anchor} is not read here", span, hint=hint))
-                node = Scalar("", plain=True, span=span)
+                node = Scalar("", plain=True, place=span)
             else:
                 if kind is yaml.DocumentStartEvent and roots:
-                    span = self._span(event.start_mark, event.end_mark)
+                    span = self.span(event.start_mark, event.end_mark)
                     hint = "one file holds one document: split it at this line"
                     self._tell(error("CR111", "a second YAML document starts here", span, hint=hint))
                     return None
                 continue
-            (stack[-1][1] if stack else roots).append(node)
+            siblings.append(node)
         return roots[0] if roots else None
 
     def _collection(self, start: Any, children: list[Node], end: Any) -> Node:  # noqa: ANN401 - PyYAML's events
-        span = self._span(start.start_mark, end.end_mark)
-        if isinstance(start, yaml.SequenceStartEvent):
-            return Sequence(tuple(children), span)
+        place = (self, start.start_mark, end.end_mark)
+        if type(start) is yaml.SequenceStartEvent:
+            return Sequence(tuple(children), place)
         entries: list[tuple[Scalar, Node]] = []
         seen: dict[str, Scalar] = {}
         for key, value in zip(children[::2], children[1::2], strict=True):
@@ -151,9 +154,10 @@ class _Composer:
                 hint = "write the keys out, or name the value under definitions:"
                 self._tell(error("CR110", "merge keys (<<) are not read here", key.span, hint=hint))
                 continue
-            self._once(key, seen)
+            if (first := seen.setdefault(key.text, key)) is not key:
+                self._tell(duplicate_key(key, first), self.twice)
             entries.append((key, value))
-        return Mapping(tuple(entries), span)
+        return Mapping(tuple(entries), place)
 
     def _tell(self, problem: Diagnostic, where: list[Diagnostic] | None = None) -> None:
         """Keep a problem, if it is one of the first of its kind."""
@@ -161,23 +165,19 @@ class _Composer:
         if self.told[problem.code] <= MOST_REPORTED:
             (self.problems if where is None else where).append(problem)
 
-    def _once(self, key: Scalar, seen: dict[str, Scalar]) -> None:
-        first = seen.setdefault(key.text, key)
-        if first is not key:
-            self._tell(duplicate_key(key, first), self.twice)
-
     def _refuse_extras(self, event: Any) -> None:  # noqa: ANN401 - PyYAML's events
         if event.anchor is not None:
             hint = "write the value out where it is used, or name it under definitions:"
-            span = self._span(event.start_mark, event.end_mark)
+            span = self.span(event.start_mark, event.end_mark)
             self._tell(error("CR108", f"the anchor &{event.anchor} is not read here", span, hint=hint))
         if event.tag is not None:
-            span = self._span(event.start_mark, event.end_mark)
+            span = self.span(event.start_mark, event.end_mark)
             hint = "take the tag away: the field that reads a value knows what it wants"
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self._tell(error("CR109", f"the tag {tag} is not read here", span, hint=hint))
 
-    def _span(self, start: Any, end: Any) -> Span:  # noqa: ANN401 - PyYAML's marks
+    def span(self, start: Any, end: Any) -> Span:  # noqa: ANN401 - PyYAML's marks
+        """The place from one mark to another, in the line of the first."""
         if start.line >= len(self.lines):
             # libyaml counts a line more where the last one has no end.
             number, line = len(self.lines), self.lines[-1]
@@ -186,8 +186,14 @@ class _Composer:
         last = end.column if end.line == start.line else len(line)
         return Span(self.path, start.line + 1, start.column + 1, max(last, start.column + 1) + 1, line)
 
-    def _nothing(self, span: Span) -> Span:
-        """The place of a value that is not there: right behind its colon, whichever blanks the parser has passed."""
+    def _empty(self, event: Any) -> Span:  # noqa: ANN401 - PyYAML's event
+        """The place of empty quotes, or of a value that is not there.
+
+        That is right behind its colon, whichever blanks the parser has passed.
+        """
+        span = self.span(event.start_mark, event.end_mark)
+        if span.end_column > span.column + 1:
+            return span
         for number in range(span.line, 0, -1):
             line = self.lines[number - 1]
             before = line[: span.column - 1] if number == span.line else line
@@ -202,11 +208,11 @@ class _Composer:
         if "could not find expected ':'" in str(e.problem):
             # Noticed in the next line, or behind the last.
             mark = e.context_mark or mark
-        span = self._span(mark, mark)
+        span = self.span(mark, mark)
         if "flow" in str(e.context) or "found unexpected end of stream" in str(e.problem):
             # What was opened and never closed helps more than the place where that was noticed.
             opening = self.open[-1][0].start_mark if self.open and self.open[-1][0].flow_style else e.context_mark
-            span = self._span(opening, opening) if opening else span
+            span = self.span(opening, opening) if opening else span
         before = span.text[: span.column]
         if "\t" in before and not before.strip():
             tabs = [

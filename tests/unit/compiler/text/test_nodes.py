@@ -166,7 +166,7 @@ def test_json_values_have_their_places():
         (False, 2, 2, 23),
         (True, 2, 25, 29),
     ]
-    assert node.get("b").get("c") == Scalar("true", plain=True, span=items[0].span)
+    assert node.get("b").get("c") == Scalar("true", plain=True, place=items[0].span)
 
 
 @pytest.mark.parametrize(
