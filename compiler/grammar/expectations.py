@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -84,7 +84,7 @@ def parse_tests(section: Field, problems: Problems) -> tuple[Expectation, ...]:
 
 
 def parse_expectations(
-    node: Node, what: str, keys: Iterable[str], verdict: Action | None, problems: Problems
+    node: Node, what: str, keys: Collection[str], verdict: Action | None, problems: Problems
 ) -> tuple[Expectation, ...]:
     """A list of expectations that all have the verdict, or each its own where that is None."""
     out: list[Expectation] = []
@@ -101,7 +101,7 @@ def parse_expectations(
 
 
 def _expectation(
-    node: Node, what: str, keys: Iterable[str], verdict: Action | None, problems: Problems
+    node: Node, what: str, keys: Collection[str], verdict: Action | None, problems: Problems
 ) -> Expectation | None:
     found = fields_of(node, keys, what, problems)
     if not found and not isinstance(node, Mapping):

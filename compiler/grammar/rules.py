@@ -41,6 +41,7 @@ DEFAULT = "default"
 RULE_KEYS = (
     "action", "ipVersion", "protocol", "notProtocol", "icmp", "notICMP", "source", "destination", "metadata",
 )  # fmt: skip
+_ACTIONS = {a.value: a for a in Action}
 _NOT_IN_RULES: Reasons = {
     "http": ("HTTP is matched by Calico's application layer policy, which a profile's endpoints do not have",
              "say it with protocol and ports"),
@@ -63,6 +64,7 @@ def parse_rules(field: Field, form: Form, problems: Problems) -> tuple[Item, ...
     items = items_of(field.value, field.key.text, problems)
     if form is Form.V3 and len(items) > MOST_RULES:
         problems.error("CR326", f"{len(items)} rules; Calico takes {MOST_RULES} a direction", field.key.span)
+    reader = _RuleReader(form, problems)
     for item in items:
         if isinstance(item, Scalar):
             marker = _default(item, form, problems)
@@ -72,7 +74,7 @@ def parse_rules(field: Field, form: Form, problems: Problems) -> tuple[Item, ...
                 out.append(marker)
             continue
         before = len(problems.found)
-        rule = _RuleReader(form, problems).rule(item)
+        rule = reader.rule(item)
         if rule is not None and not any(d.is_error for d in problems.found[before:]):
             out.append(rule)
     return tuple(out)
@@ -91,7 +93,7 @@ def _default(item: Scalar, form: Form, problems: Problems) -> UseDefault | None:
 
 
 class _RuleReader:
-    """Reads one rule; form says whose grammar holds, problems takes what is wrong."""
+    """Reads rules; form says whose grammar holds, problems takes what is wrong."""
 
     def __init__(self, form: Form, problems: Problems) -> None:
         self.form, self.problems = form, problems
@@ -129,14 +131,13 @@ class _RuleReader:
         text = text_of(field.value, "action", self.problems)
         if text is None:
             return None
-        known = {a.value: a for a in Action}
-        if text.text in known:
-            return known[text.text]
+        if text.text in _ACTIONS:
+            return _ACTIONS[text.text]
         if text.text == "Pass":
             reason = "Pass is refused: in a profile Calico's dataplanes disagree on what it does"
             self.problems.error("CR306", reason, text.span, "leave the rule out, or say Allow or Deny")
         else:
-            self.problems.error("CR305", f"no action {text.text!r}", text.span, did_you_mean(text.text, known))
+            self.problems.error("CR305", f"no action {text.text!r}", text.span, did_you_mean(text.text, _ACTIONS))
         return None
 
     def _icmp(self, field: Field | None, protocol: int | None) -> Icmp | None:

@@ -17,6 +17,7 @@ from calico_rkt.compiler.text.values import is_everything, parse_net, parse_netw
 DEFINITION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 SIDE_KEYS = ("nets", "notNets", "selector", "notSelector", "ports", "notPorts")
+_OUR_SIDE_KEYS = (*SIDE_KEYS, "network")
 _NOT_IN_SIDES: Reasons = {
     "namespaceSelector": ("a network's endpoints have no namespaces, so this selects nobody or everybody",
                           "use selector on labels, or network: NAME"),
@@ -36,10 +37,9 @@ class SideReader:
         if field is None:
             return ANY_SIDE
         name = field.key.text
-        keys = SIDE_KEYS if self.form is Form.V3 else (*SIDE_KEYS, "network")
         found = fields_of(
             field.value,
-            keys,
+            SIDE_KEYS if self.form is Form.V3 else _OUR_SIDE_KEYS,
             name,
             self.problems,
             refused=_NOT_IN_SIDES,
@@ -60,26 +60,27 @@ class SideReader:
             networks=self._networks(found.get("network")),
         )
 
-    def _list(self, field: Field | None, most: int) -> tuple[Scalar, ...]:
+    def _list(self, field: Field, most: int) -> list[Scalar]:
         """The members of a list of nets or ports."""
-        if field is None:
-            return ()
         name, items = field.key.text, items_of(field.value, field.key.text, self.problems)
         if self.form is Form.V3 and len(items) > most:
             self.problems.error("CR326", f"{len(items)} {name}; Calico takes {most} in one field", field.key.span)
         if self.form is not Form.V3 and isinstance(field.value, Sequence) and not field.value.items:
             self._says_nothing(field)
-        return tuple(t for i in items if (t := text_of(i, f"an item of {name}", self.problems)))
+        texts = (i if isinstance(i, Scalar) else text_of(i, f"an item of {name}", self.problems) for i in items)
+        return [text for text in texts if text is not None]
 
     def _says_nothing(self, field: Field) -> None:
         hint = "leave the key out if nothing is to be constrained"
         self.problems.error("CR322", f"an empty {field.key.text} constrains nothing in Calico", field.key.span, hint)
 
     def _nets(self, field: Field | None) -> tuple[Net | NameRef, ...]:
+        if field is None:
+            return ()
         out: list[Net | NameRef] = []
         for text in self._list(field, MOST_NETS):
             found = self._reference(text) or parsed(text, parse_net, self.problems)
-            if found is None or field is None:
+            if found is None:
                 continue
             if not isinstance(found, NameRef):
                 self._check_net(field, text, found, out)
@@ -97,6 +98,8 @@ class SideReader:
             self.problems.error("CR317", f"{name} mixes IPv4 and IPv6, which Calico refuses", text.span, hint)
 
     def _ports(self, field: Field | None) -> tuple[PortRange | NameRef, ...]:
+        if field is None:
+            return ()
         out: list[PortRange | NameRef] = []
         for text in self._list(field, MOST_PORTS):
             found = self._reference(text)
@@ -135,10 +138,11 @@ class SideReader:
         """`network: X` or `network: [X, Y]`, which is an OR."""
         if field is None:
             return ()
+        texts: list[Scalar]
         if isinstance(field.value, Sequence):
             texts = self._list(field, 0)
         elif isinstance(field.value, Scalar):
-            texts = (field.value,)
+            texts = [field.value]
         else:
             self.problems.error("CR302", f"network must be a name, not {node_kind(field.value)}", field.value.span)
             return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from enum import Enum
@@ -71,7 +71,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def fields_of(
     node: Node,
-    known: Iterable[str],
+    known: Collection[str],
     what: str,
     problems: Problems,
     *,
@@ -88,19 +88,19 @@ def fields_of(
             "CR303" if is_null(node) else "CR302", f"{what} must be a mapping, not {node_kind(node)}", node.span
         )
         return {}
-    names = tuple(known)
     out: dict[str, Field] = {}
     for key, value in node.entries:
-        if key.text in refused:
-            reason, way_out = refused[key.text]
-            problems.error("CR307", f"{key.text} is not supported: {reason}", key.span, way_out)
-        elif key.text not in names:
-            problems.error("CR301", f"{what} has no key {key.text!r}", key.span, did_you_mean(key.text, names))
+        name = key.text
+        if name in refused:
+            reason, way_out = refused[name]
+            problems.error("CR307", f"{name} is not supported: {reason}", key.span, way_out)
+        elif name not in known:
+            problems.error("CR301", f"{what} has no key {name!r}", key.span, did_you_mean(name, known))
         elif is_null(value):
             if not null_is_missing:
-                problems.error("CR303", f"{key.text} is null", key.span, "leave the key out, or give it a value")
+                problems.error("CR303", f"{name} is null", key.span, "leave the key out, or give it a value")
         else:
-            out[key.text] = Field(key, value)
+            out[name] = Field(key, value)
     return out
 
 
@@ -112,9 +112,11 @@ def items_of(node: Node, what: str, problems: Problems) -> tuple[Node, ...]:
             "CR303" if is_null(node) else "CR302", f"{what} must be a list, not {node_kind(node)}", node.span, hint
         )
         return ()
-    for item in node.items:
-        if is_null(item):
-            problems.error("CR303", f"an item of {what} is null", item.span)
+    nulls = [item for item in node.items if is_null(item)]
+    if not nulls:
+        return node.items
+    for item in nulls:
+        problems.error("CR303", f"an item of {what} is null", item.span)
     return tuple(i for i in node.items if not is_null(i))
 
 

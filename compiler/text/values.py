@@ -34,6 +34,8 @@ _ZEROS_BEFORE = r"0+[1-9]|0+[0-9]*[89][0-9]*"
 _OCTAL = r"(?<![0-9a-fA-F:])0[0-9]"
 _MASK = r"[0-9]{1,3}(\.[0-9]{1,3}){3}"
 _RANGE_WITH_DASH = r"([0-9]+)\s*-\s*([0-9]+)"
+_OCTET_OF = {str(n): n for n in range(256)}
+_LENGTH_OF = {str(n): n for n in range(33)}
 _BY_NAME = {name: number for number, name in PROTOCOL_NAMES.items()}
 _OTHER_NAMES = {"icmp6": "ICMPv6", "ipv6-icmp": "ICMPv6", "icmpv6": "ICMPv6"}
 
@@ -124,6 +126,8 @@ def parse_protocol(text: str) -> int:
 
 def parse_net(text: str) -> Net:
     """A strict CIDR: address, slash, prefix length, and no bit set behind the prefix."""
+    if (usual := _usual_net(text)) is not None:
+        return usual
     found = cidr_of(text)
     if found is None:
         raise _no_cidr(text)
@@ -134,6 +138,21 @@ def parse_net(text: str) -> Net:
     if found.ip != net.network_address:
         raise BadValueError("CR314", f"{text} has bits set behind its prefix of {net.prefixlen}", _either(found))
     return net
+
+
+def _usual_net(text: str) -> IPv4Network | None:
+    """The IPv4 network of a text as nearly all are written; None for all others, right or wrong, which take longer."""
+    address, _, length = text.partition("/")
+    octets = address.split(".")
+    if length not in _LENGTH_OF or len(octets) != 4:
+        return None
+    first = 0
+    for octet in octets:
+        if octet not in _OCTET_OF:
+            return None
+        first = first << 8 | _OCTET_OF[octet]
+    free = 32 - _LENGTH_OF[length]
+    return IPv4Network((first, 32 - free)) if first >> free << free == first else None
 
 
 def _either(found: IPv4Interface | IPv6Interface) -> str:
