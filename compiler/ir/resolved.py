@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NoReturn
 
-from calico_rkt.compiler.ir.model import NameRef, Net, PortRange, Side
+from calico_rkt.compiler.ir.model import ANY_SIDE, NameRef, Net, PortRange, Side
 
 
 def nets(values: Iterable[Net | NameRef]) -> tuple[Net, ...]:
@@ -25,8 +25,13 @@ def versions(*sides: Side) -> frozenset[int]:
 
 def is_resolved(side: Side) -> bool:
     """Whether no name stands in the side any more."""
-    named = (*side.nets, *side.not_nets, *side.ports, *side.not_ports)
-    return not side.networks and not any(isinstance(value, NameRef) for value in named)
+    if side is ANY_SIDE:
+        return True
+    for values in (side.networks, side.nets, side.not_nets, side.ports, side.not_ports):
+        for value in values:
+            if isinstance(value, NameRef):
+                return False
+    return True
 
 
 def _unresolved(name: NameRef) -> NoReturn:

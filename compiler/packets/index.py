@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import or_
 
 from calico_rkt.compiler.packets.space import Box
 
@@ -20,12 +22,14 @@ class Index:
 
     def __init__(self, boxes: Sequence[Box]) -> None:
         self.boxes = boxes
+        self._all = (1 << len(boxes)) - 1
         self._sides = []
-        self._cells: list[tuple[int, list[int]]] = []
+        self._cells: list[tuple[int, int, list[int]]] = []
         for d in range(len(boxes[0]) if boxes else 0):
             width = max(b[d].bit_length() for b in boxes)
             if width <= _FEW:
-                self._cells.append((d, [_holding(boxes, d, cell) for cell in range(width)]))
+                used = reduce(or_, (b[d] for b in boxes))
+                self._cells.append((d, used, [_holding(boxes, d, cell) for cell in range(width)]))
                 continue
             lows = _running([_low(b[d]) for b in boxes])
             highs = _running([-b[d].bit_length() for b in boxes])
@@ -34,16 +38,19 @@ class Index:
 
     def near(self, box: Box) -> int:
         """The boxes that may meet it."""
-        found = (1 << len(self.boxes)) - 1
+        found = self._all
         for d, (lows, low_sets), (highs, high_sets) in self._sides:
-            up_to = bisect_right(lows, box[d].bit_length() - 1)
-            down_to = bisect_left(highs, -_low(box[d]))
-            found &= low_sets[up_to] & high_sets[down_to]
-        for d, sets in self._cells:
-            there = 0
-            for cell in positions(box[d] & (1 << len(sets)) - 1):
-                there |= sets[cell]
-            found &= there
+            mask = box[d]
+            if (up_to := bisect_right(lows, mask.bit_length() - 1)) < len(lows):
+                found &= low_sets[up_to]
+            if (down_to := bisect_left(highs, -_low(mask))) < len(highs):
+                found &= high_sets[down_to]
+        for d, used, sets in self._cells:
+            if (here := box[d] & used) != used:  # where they are all cells that a box has, each box meets them
+                there = 0
+                for cell in positions(here):
+                    there |= sets[cell]
+                found &= there
         return found
 
 

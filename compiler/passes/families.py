@@ -36,6 +36,8 @@ def families(network: Network, _: Definitions | None) -> tuple[Network, tuple[Di
 
 
 def _split(rule: Rule, found: list[Diagnostic]) -> Iterable[Rule]:
+    if (alone := _of_one_family(rule.match)) is not None:
+        return (Rule(rule.action, alone, rule.span),)
     positive = _positive(rule.match)
     negative = _negative(rule.match)
     left = frozenset.intersection(BOTH, *positive.values(), *negative.values())
@@ -50,6 +52,17 @@ def _split(rule: Rule, found: list[Diagnostic]) -> Iterable[Rule]:
     if left != wanted and not _narrowing_is_clear(rule, positive, negative, found):
         return ()
     return tuple(replace(rule, match=_of_family(rule.match, version)) for version in sorted(left))
+
+
+def _of_one_family(m: Match) -> Match | None:
+    """The match with its family, where its nets say the same one and nothing else says any: most are so."""
+    if m.protocol in (ICMP, ICMPV6) or m.source.not_nets or m.destination.not_nets:
+        return None
+    named = {0 if isinstance(n, NameRef) else n.version for n in (*m.source.nets, *m.destination.nets)}
+    version = named.pop() if named else 0
+    if named or not version or m.ip_version not in (None, version):
+        return None
+    return Match(version, m.protocol, m.not_protocol, m.icmp, m.not_icmp, m.source, m.destination)
 
 
 def _narrowing_is_clear(

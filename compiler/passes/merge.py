@@ -52,7 +52,7 @@ def _rule(rule: Rule, found: list[Diagnostic]) -> Rule:
 
 
 def _side(side: Side) -> Side:
-    if max(len(side.nets), len(side.ports), len(side.not_ports)) <= 1 and not side.not_nets:
+    if len(side.nets) <= 1 and len(side.ports) <= 1 and len(side.not_ports) <= 1 and not side.not_nets:
         return side
     return replace(
         side,

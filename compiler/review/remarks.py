@@ -11,6 +11,8 @@ from calico_rkt.compiler.grammar.overrides import File
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS, Action, NameRef, Net, Rule, Side
 
 _Defined = Mapping[str, tuple[Net, ...]]
+_WHOLE = 1 << 128
+"""All addresses of a family; a prefix that is a bit longer has half as many."""
 _EVERY = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -50,6 +52,8 @@ def _one_family(promise: Expectation) -> Iterator[Diagnostic]:
 
 def _every_address(rule: Rule, defined: _Defined) -> Iterator[Diagnostic]:
     m = rule.match
+    if not (m.source.nets or m.destination.nets):
+        return
     sides = {"source": _resolved(m.source, defined), "destination": _resolved(m.destination, defined)}
     for name, found in sides.items():
         whole = {v for v in (4, 6) if _is_every(found, v)}
@@ -72,6 +76,8 @@ def _resolved(side: Side, defined: _Defined) -> tuple[Net, ...]:
 
 
 def _is_every(found: Sequence[Net], version: int) -> bool:
+    if sum(_WHOLE >> n.prefixlen for n in found if n.version == version) < _WHOLE:
+        return False
     if version == 4:
         return any(n.prefixlen == 0 for n in collapse_addresses(n for n in found if isinstance(n, IPv4Network)))
     return any(n.prefixlen == 0 for n in collapse_addresses(n for n in found if isinstance(n, IPv6Network)))

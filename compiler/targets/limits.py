@@ -29,8 +29,10 @@ def refuse(code: str, where: str, rule: Rule, why: str, hint: str = "") -> Diagn
 
 def _common(where: str, rule: Rule) -> Iterator[Diagnostic]:
     m = rule.match
+    resolved = True
     for side in (m.source, m.destination):
         if not is_resolved(side):
+            resolved = False
             yield refuse("CR501", where, rule, "a name in it is not resolved")
         if (side.ports or side.not_ports) and m.protocol not in PORT_PROTOCOLS:
             yield refuse("CR502", where, rule, "ports need a protocol that has them: TCP, UDP or SCTP")
@@ -38,7 +40,7 @@ def _common(where: str, rule: Rule) -> Iterator[Diagnostic]:
         yield refuse(
             "CR503", where, rule, "an ICMP type needs protocol ICMP with ipVersion 4, or ICMPv6 with ipVersion 6"
         )
-    if not (is_resolved(m.source) and is_resolved(m.destination)):
+    if not resolved:
         return
     found = versions(m.source, m.destination)
     if found and found != {m.ip_version}:
