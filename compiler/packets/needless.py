@@ -8,7 +8,7 @@ from calico_rkt.compiler.ir.model import Action, Rule
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.space import Box, Space, meet, without
-from calico_rkt.compiler.packets.subtract import pieces_left
+from calico_rkt.compiler.packets.subtract import narrowed, pieces_left
 
 _STEPS = 20_000
 """So many steps one rule may cost; it is kept where that is not enough."""
@@ -73,25 +73,36 @@ class _List:
 
     def before(self, n: int, budget: Budget) -> set[int] | None:
         """The rules before rule n that together match all its packets; None where some are left to it."""
-        used: set[int] = set()
-        if next(self._left(n, budget, used), None) is not None:
+        if next(self._left(n, budget), None) is not None:
             return None
+        used: set[int] = set()
+        for box, near in self._earlier(n):
+            for _ in pieces_left(box, near, self.boxes, budget, used):
+                pass
         return {self.owner[i] for i in used}
 
     def behind(self, n: int, budget: Budget) -> set[int] | None:
         """The rules behind rule n that do what it does with all that is left to it; None where another one does not."""
         used: set[int] = set()
-        for piece in self._left(n, budget, set()):
+        for piece in self._left(n, budget):
             near = self.index.near(piece) & self.present & (-1 << self.first[n + 1])
             if not self._alike(piece, list(positions(near)), self.actions[n], budget, used):
                 return None
         return {self.owner[i] for i in used}
 
-    def _left(self, n: int, budget: Budget, used: set[int]) -> Iterator[Box]:
+    def _left(self, n: int, budget: Budget) -> Iterator[Box]:
+        """What of rule n's packets no rule before it matches, as disjoint boxes."""
+        for box, near in self._earlier(n):
+            budget.spend(len(near))
+            narrow, rest = narrowed(box, near, self.boxes)
+            if narrow is not None:
+                yield from pieces_left(narrow, rest, self.boxes, budget, set())
+
+    def _earlier(self, n: int) -> Iterator[tuple[Box, list[int]]]:
+        """Each of rule n's boxes, and the positions of those before them that may meet it."""
         start = self.first[n]
         for box in self.boxes[start : self.first[n + 1]]:
-            near = self.index.near(box) & self.present & (1 << start) - 1
-            yield from pieces_left(box, list(positions(near)), self.boxes, budget, used)
+            yield box, list(positions(self.index.near(box) & self.present & (1 << start) - 1))
 
     def _alike(self, box: Box, later: Sequence[int], action: Action, budget: Budget, used: set[int]) -> bool:
         """Whether the first of later that match the box's packets have the action, all of them; used gets these."""

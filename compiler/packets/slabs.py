@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
+from math import prod
 from operator import or_
 
 from calico_rkt.compiler.ir.model import Action
@@ -47,10 +48,10 @@ def differing(a: Sequence[Step], b: Sequence[Step], matters: Matters, budget: Bu
     if not boxes:
         return None
     masks = [{box[d] for box in boxes} for d in range(len(boxes[0]))]
-    along, across = sorted(range(len(masks)), key=lambda d: -len(masks[d]))[:2]
-    parts = [{0: (0,)} if d in (along, across) else _parts(found) for d, found in enumerate(masks)]
-    beside = {mask: mask.bit_count() for mask in masks[across]} | {reduce(or_, masks[across]): 1}
-    most = _AT_LEAST + _A_BOX * len(boxes)
+    along, *others = sorted(range(len(masks)), key=lambda d: -len(masks[d]))
+    parts = [{0: (0,)} if d == along else _parts(found) for d, found in enumerate(masks)]
+    across = _across(boxes, masks, parts, along, others)
+    parts[across] = {0: (0,)}
     known: dict[Box, list[Box]] = {}
     groups: dict[Box, tuple[list[_Part], list[_Part]]] = {}
     for n, steps in enumerate((a, b)):
@@ -59,9 +60,6 @@ def differing(a: Sequence[Step], b: Sequence[Step], matters: Matters, budget: Bu
                 rest = tuple(0 if d in (along, across) else mask for d, mask in enumerate(box))
                 if rest not in known:
                     known[rest] = list(product(*(p[mask] for p, mask in zip(parts, rest, strict=True))))
-                most -= len(known[rest]) * beside[box[across]]
-                if most < 0:
-                    raise TooManyError
                 for group in known[rest]:
                     groups.setdefault(group, ([], []))[n].append((action, box[along], box[across]))
     for group, lists in groups.items():
@@ -70,6 +68,26 @@ def differing(a: Sequence[Step], b: Sequence[Step], matters: Matters, budget: Bu
             at = {along: where[0], across: where[1]}
             return tuple(at.get(d, mask) for d, mask in enumerate(group))
     return None
+
+
+def _across(
+    boxes: Sequence[Box],
+    masks: Sequence[set[int]],
+    parts: Sequence[Mapping[int, tuple[int, ...]]],
+    along: int,
+    others: Sequence[int],
+) -> int:
+    """The dimension in which slabs lie side by side: the first of others that takes few steps. Raises TooManyError."""
+    most = _AT_LEAST + _A_BOX * len(boxes)
+    sizes = [{mask: len(found) for mask, found in of.items()} for of in parts]
+    for across in others:
+        beside = {mask: mask.bit_count() for mask in masks[across]} | {reduce(or_, masks[across]): 1}
+        counted = [
+            beside if d == across else dict.fromkeys(masks[d], 1) if d == along else s for d, s in enumerate(sizes)
+        ]
+        if sum(prod(of[mask] for of, mask in zip(counted, box, strict=True)) for box in boxes) <= most:
+            return across
+    raise TooManyError
 
 
 def _in_a_group(a: Sequence[_Part], b: Sequence[_Part], matters: Matters) -> tuple[int, int] | None:
