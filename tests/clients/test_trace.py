@@ -246,6 +246,29 @@ def test_files_that_say_something_else_than_what_is_in_force_are_not_blamed(host
     assert last["rule"].startswith("Deny UDP")
 
 
+def test_a_list_that_was_published_merged_names_the_line_that_decides(host: Lab) -> None:
+    """Longer than Calico takes: what the kernel has says many lines at once, and the packet says which it is."""
+    line = "  - {{action: {}, protocol: UDP, source: {{nets: [{}]}}, destination: {{ports: [{}]}}}}\n"
+    nets = [f"10.{n >> 7}.{2 * n & 255}.0/24" for n in range(1100)]
+    lines = [line.format("Deny" if n == 700 else "Allow", net, 53) for n, net in enumerate(nets)]
+    lines.insert(500, line.format("Deny", f"{WEB}/32", 53))
+    host.override("back", "network: back\ningress:\n" + "".join(lines))
+    try:
+        assert calico(host, "apply", "--yes", "back").returncode == 0
+        assert (
+            "ingress in calico-v3: 1,101 rules in "
+            in calico(host, "compile", "/etc/cni/net.d/back.conf", "--explain").stdout
+        )
+        found = traced(host, "w1", "b1", sending=lambda: send(host, "w1", "udp", BACK, 53))
+        assert stages(found.one)[-1] == ("ingress of back", f"{YAML}:503")
+        assert found.one["fate"] == "dropped"
+        explained = calico(host, "explain", "w1" * 6, "b1" * 6, "udp/53")
+        assert f"{YAML}:503" in explained.stdout, explained
+    finally:
+        host.override("back", BACK_YAML)
+        assert calico(host, "apply", "--yes", "back").returncode == 0
+
+
 def test_nothing_that_came_is_told_apart_from_what_came_to_others(host: Lab) -> None:
     found = traced(host, "w1", "b1", sending=lambda: None, seconds=0.3)
     assert "arrived at this host at all" in found.end["words"][0]

@@ -39,7 +39,7 @@ from calico_rkt.compiler.packets.subtract import narrowed, pieces_left
 from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups_of_classes
 
 _MOST = 8
-"""Elements for one rule; where the cutting makes more, the rules stay lines."""
+"""Elements for one rule, or for one member of its longest list; where the cutting makes more, the rules stay lines."""
 _AT_LEAST, _STEPS = 20_000, 40
 """Pairs of boxes that are looked at for one rule; where it takes more, the elements would be too many, too."""
 _DIMENSIONS = (SOURCE, DESTINATION, SPORT, DPORT, ICMP_TYPE, ICMP_CODE)
@@ -111,6 +111,12 @@ class _TooManyError(Exception):
     """More than the lines would be."""
 
 
+def _members(rule: Rule) -> int:
+    """The members of its longest list: a rule that says what many lines would counts as these."""
+    sides = (rule.match.source, rule.match.destination)
+    return max(1, *(len(values) for side in sides for values in (side.nets, side.ports)))
+
+
 _Piece = tuple[Box, Rule]
 _Key = tuple[int, int, int | None, int, int]
 """Layer, family, protocol, masks of FROM and TO."""
@@ -120,7 +126,7 @@ class _Run:
     def __init__(self, space: Space, run: Sequence[Rule]) -> None:
         self.space = space
         self.count = len(run)
-        self.left = _MOST * len(run)
+        self.left = _MOST * sum(map(_members, run))
         self.budget = Budget(_AT_LEAST + _STEPS * len(run))
         self.boxes: list[Box] = []
         self.owners: list[Rule] = []

@@ -43,6 +43,21 @@ def test_the_plan_is_maps_and_is_proven():
     assert write_proven(NETWORK, "nftables").count("vmap {") > 4
 
 
+def test_rules_of_long_lists_are_maps_as_the_lines_would_be_that_they_stand_for():
+    """As Calico's merged profiles have them; a map's elements are counted against the members, not the rules."""
+    many = [tuple(IPv4Network((0x0A000000 + (n << 16) + (m << 9), 24)) for m in range(100)) for n in range(30)]
+    rules = tuple(
+        Rule(
+            Action.DENY if n % 3 else Action.ALLOW,
+            _match(6, source=Side(nets), destination=Side(ports=(PortRange(n + 1, n + 1),))),
+        )
+        for n, nets in enumerate(many)
+    )
+    (found,) = planning.plan(rules, 20)
+    assert len(found.elements) == 3000
+    assert write_proven(Network("web", "web", ingress=rules), "nftables").count("vmap {") == 1
+
+
 def test_a_log_that_can_match_nobody_may_be_written_as_nothing():
     nobody = Rule(Action.LOG, Match(source=Side(selector=has("db"), not_selector=has("db"))))
     network = Network("web", "web", ingress=(*(Rule(Action.ALLOW),) * 25, nobody))
