@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
+
 from calico_rkt.compiler.ir.model import Match, Side
 from calico_rkt.compiler.ir.resolved import nets, ports
 from calico_rkt.compiler.packets.space import V6, net_range
@@ -19,6 +23,20 @@ def outline(match: Match) -> Outline:
     port = (min(p.lo for p in given), max(p.hi for p in given)) if given else (0, 65535)
     family = {4: (0, V6 - 1), 6: (V6, _LAST)}.get(match.ip_version or 0, (0, _LAST))
     return (*_addresses(match.source, family), *_addresses(match.destination, family), *protocol, *port)
+
+
+class Ranges:
+    """Many ranges in, whether any of them meets another one out, without a look at each."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+        in_order = sorted(ranges)
+        self._firsts = [first for first, _ in in_order]
+        self._lasts = list(accumulate((last for _, last in in_order), max))
+
+    def meet(self, first: int, last: int) -> bool:
+        """Whether a range of them has a value from first to last."""
+        begun = bisect_right(self._firsts, last)
+        return begun > 0 and self._lasts[begun - 1] >= first
 
 
 def apart(a: Outline, b: Outline) -> bool:

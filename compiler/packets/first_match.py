@@ -38,19 +38,21 @@ def first_of(box: Box, index: Index, budget: Budget) -> Iterator[tuple[Box, int 
     pending = [(box, list(positions(index.near(box))), 0)]
     while pending:
         piece, near, start = pending.pop()
-        budget.spend()
         asked = start + _LOOKS
         n = start
+        looks = 1
         while n < len(near):
-            budget.spend()
+            looks += 1
             other = boxes[near[n]]
             common = meet(piece, other)
             n += 1
             if common is not None:
+                budget.spend(looks)
                 yield common, near[n - 1]
                 pending += [(p, near, n) for p in without(piece, other)]
                 break
             if n == asked and len(near) - n > _LOOKS:
                 near, n, asked = list(positions(index.near(piece) & (-1 << near[n]))), 0, -1
         else:
+            budget.spend(looks)
             yield piece, None

@@ -59,13 +59,16 @@ Cidr = tuple[int, int]
 """A first address, IPv6 above IPv4, and how many bits behind it are free."""
 
 
-def prefixes(space: Space, dimension: int, needed: int, allowed: int) -> list[Cidr]:
-    """Few CIDRs that hold the addresses of all cells of needed, and of none that is not in allowed."""
+def prefixes(space: Space, dimension: int, needed: int, allowed: int, most: int) -> list[Cidr]:
+    """Few CIDRs that hold the addresses of all cells of needed, and of none that is not in allowed.
+
+    Where there are more than most, these are some of them, and still more than most.
+    """
     want, may = list(ranges(space, dimension, needed)), list(ranges(space, dimension, allowed | needed))
     starts, v6 = [lo for lo, _ in may], bisect_left(want, (V6, V6))
     out: list[Cidr] = []
-    _cover(want[:v6], 0, may, starts, out)
-    _cover(want[v6:], V6, may, starts, out)
+    _cover(want[:v6], 0, may, starts, out, most)
+    _cover(want[v6:], V6, may, starts, out, most)
     return out
 
 
@@ -76,13 +79,14 @@ def net_of(cidr: Cidr) -> Net:
 
 
 def _cover(
-    want: list[tuple[int, int]], offset: int, may: list[tuple[int, int]], starts: list[int], out: list[Cidr]
+    want: list[tuple[int, int]], offset: int, may: list[tuple[int, int]], starts: list[int], out: list[Cidr], most: int
 ) -> None:
     """Put the CIDRs for want, ranges of one family, into out: the widest inside may, no wider than what they hold.
 
-    offset is where the family begins, starts are the beginnings of may's ranges; all are in order and apart.
+    offset is where the family begins, starts are the beginnings of may's ranges; all are in order and apart. It ends
+    where out has more than most.
     """
-    if not want:
+    if not want or len(out) > most:
         return
     first, last = want[0][0] - offset, want[-1][1] - offset
     free = (first ^ last).bit_length()
@@ -98,8 +102,8 @@ def _cover(
         lo, hi = low[-1]
         low[-1] = lo, middle - 1
         high.insert(0, (middle, hi))
-    _cover(low, offset, may, starts, out)
-    _cover(high, offset, may, starts, out)
+    _cover(low, offset, may, starts, out, most)
+    _cover(high, offset, may, starts, out, most)
 
 
 def example(space: Space, box: Box) -> Packet:

@@ -90,6 +90,8 @@ class _Grower:
                     near = list(positions(self.others.near(inside)))
                     self.budget.spend(1 + len(near) + len(self.found))
                     for n in near:
+                        if not self.others.boxes[n][d] & inside[d] & ~bad:
+                            continue
                         other = meet(inside, self.others.boxes[n])
                         if other is not None and not self.space.nobodys(other):
                             bad |= other[d]

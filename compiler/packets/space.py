@@ -52,8 +52,8 @@ class Space:
 
     def nobodys(self, box: Box) -> bool:
         """Whether all its packets go from one address to itself: it is one endpoint's, so none of them is sent."""
-        source, destination = (self._only(d, box[d]) for d in (SOURCE, DESTINATION))
-        return source is not None and source == destination
+        source = self._only(SOURCE, box[SOURCE])
+        return source is not None and source == self._only(DESTINATION, box[DESTINATION])
 
     def unsent(self, box: Box) -> bool:
         """Whether none of its packets is one that is sent and opens a flow."""
@@ -161,13 +161,20 @@ class Space:
 
 def meet(a: Box, b: Box) -> Box | None:
     """The packets of both; None where there is none."""
-    out = []
-    for x, y in zip(a, b):  # noqa: B905 - half of an analysis is spent here, and most boxes part at once
-        both = x & y
-        if not both:
-            return None
-        out.append(both)
-    return tuple(out)
+    # Dimension by dimension: a third of an analysis is spent here, and most boxes part at once.
+    if (
+        (source := a[0] & b[0])
+        and (destination := a[1] & b[1])
+        and (protocol := a[2] & b[2])
+        and (sport := a[3] & b[3])
+        and (dport := a[4] & b[4])
+        and (kind := a[5] & b[5])
+        and (code := a[6] & b[6])
+        and (start := a[7] & b[7])
+        and (end := a[8] & b[8])
+    ):
+        return source, destination, protocol, sport, dport, kind, code, start, end
+    return None
 
 
 def without(a: Box, b: Box) -> list[Box]:

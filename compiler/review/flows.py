@@ -30,6 +30,9 @@ from calico_rkt.compiler.packets.space import (
 )
 
 _Range = tuple[int, int]
+_Way = tuple[tuple[Net, ...], list[Cidr], list[Cidr]]
+"""Addresses as a family, or as nets, and the holes in it."""
+_FEW = 16
 _MOST = 8
 """Values of one list that a line shows; the plain values hold all."""
 LAST_PORT, LAST_ICMP = 65535, 255
@@ -141,16 +144,34 @@ def flow(space: Space, box: Box, universe: Sequence[Box]) -> Flow:
 
 
 def _addresses(space: Space, dimension: int, needed: int, allowed: int) -> Addresses:
-    """The shortest way to say addresses that hold all cells of needed, and none that is not in allowed."""
+    """The shortest way to say addresses that hold all cells of needed, and none that is not in allowed.
+
+    Ways of up to so many nets are tried, then ways of more: most that could be said in thousands are said in few.
+    """
+    most = _FEW
+    while (found := _shortest(space, dimension, needed, allowed, most)) is None:
+        most *= _FEW
+    return found
+
+
+def _shortest(space: Space, dimension: int, needed: int, allowed: int, most: int) -> Addresses | None:
+    """The same; None where it has more than so many nets."""
     v4 = (1 << bisect_left(space.cuts[dimension], V6)) - 1
     everything = space.all[dimension]
-    found: list[tuple[tuple[Net, ...], list[Cidr], list[Cidr]]] = []
+    found: list[_Way] = []
     for base, nets in ((v4, (_V4,)), (everything & ~v4, (_V6,)), (everything, ())):
         if not needed & ~base:
-            found.append((nets, [], prefixes(space, dimension, base & ~allowed, base & ~needed)))
-    found.append(((), prefixes(space, dimension, needed, allowed), []))
-    family, cidrs, holes = min(found, key=lambda f: len(f[0]) + len(f[1]) + len(f[2]) + bool(f[2]))
+            found.append((nets, [], prefixes(space, dimension, base & ~allowed, base & ~needed, most)))
+    found.append(((), prefixes(space, dimension, needed, allowed, most), []))
+    family, cidrs, holes = shortest = min(found, key=_length)
+    if _length(shortest) > most:
+        return None
     return Addresses((*family, *map(net_of, cidrs)), tuple(map(net_of, holes)))
+
+
+def _length(way: _Way) -> int:
+    family, cidrs, holes = way
+    return len(family) + len(cidrs) + len(holes) + bool(holes)
 
 
 def _protocols(found: Sequence[_Range]) -> str:

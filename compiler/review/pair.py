@@ -8,7 +8,7 @@ from functools import cached_property
 
 from calico_rkt.compiler.ir.model import ICMPV6, Action, Icmp, Match, Network, Rule, ToHost
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
-from calico_rkt.compiler.packets.bounds import Outline, apart, outline
+from calico_rkt.compiler.packets.bounds import Outline, Ranges, apart, outline
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.first_match import FirstMatch
 from calico_rkt.compiler.packets.index import Index, positions
@@ -48,6 +48,11 @@ class Stage:
         """The rules that allow something, each with its outline."""
         both = zip(self.rules, self.outlines, strict=True)
         return tuple((r, o) for r, o in both if r.action is Action.ALLOW)
+
+    @cached_property
+    def allowed(self) -> tuple[Ranges, Ranges]:
+        """Where the sources of what it allows are, and where the destinations are, each for itself."""
+        return Ranges(o[:2] for _, o in self.allowing), Ranges(o[2:4] for _, o in self.allowing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,9 @@ def view(
     def stage(direction: str, network: Network) -> Stage:
         words = f"{direction} of {network.name}"
         rules = network.ingress if direction == "ingress" else network.egress
-        return known.setdefault(words, Stage(words, rules, network.name))
+        if words not in known:
+            known[words] = Stage(words, rules, network.name)
+        return known[words]
 
     ends = {source.kind, destination.kind}
     if Kind.NETWORK not in ends:
@@ -239,7 +246,16 @@ def closed(v: View, ids: frozenset[str]) -> bool:
     """
     if not v.source.several & v.destination.several:
         return False
-    return any(not any(_concerns(rule, o, v, ids) for rule, o in stage.allowing) for stage in v.stages)
+    return any(
+        not (_may_pass(v, stage) and any(_concerns(rule, o, v, ids) for rule, o in stage.allowing))
+        for stage in v.stages
+    )
+
+
+def _may_pass(v: View, stage: Stage) -> bool:
+    """False where what the stage allows is from nobody or to nobody of the view."""
+    ends = zip((v.source, v.destination), stage.allowed, strict=True)
+    return all(not end.ranges or any(there.meet(*r) for r in end.ranges) for end, there in ends)
 
 
 def _concerns(rule: Rule, o: Outline, v: View, ids: frozenset[str]) -> bool:
