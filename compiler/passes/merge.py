@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import Diagnostic, error
@@ -65,10 +65,41 @@ def _side(side: Side) -> Side:
 
 def joined_nets(nets: Iterable[Net | NameRef]) -> tuple[Net, ...]:
     """The fewest CIDRs for the same addresses, in order, IPv4 before IPv6; names are left out."""
-    given = tuple(nets)
-    v4 = collapse_addresses(n for n in given if isinstance(n, IPv4Network))
-    v6 = collapse_addresses(n for n in given if isinstance(n, IPv6Network))
-    return (*sorted(v4), *sorted(v6))
+    found: dict[_Cidr, Net] = {
+        (n.version, int(n.network_address), n.prefixlen): n for n in nets if not isinstance(n, NameRef)
+    }
+    out: list[_Cidr] = []
+    for net in sorted(found):
+        if out and _holds(out[-1], net):
+            continue
+        out.append(net)
+        while len(out) > 1 and (both := _together(*out[-2:])) is not None:
+            out[-2:] = [both]
+    return tuple(found.get(net) or _net(net) for net in out)
+
+
+_Cidr = tuple[int, int, int]
+"""A net's version, its first address, and the length of its prefix."""
+
+
+def _holds(wide: _Cidr, net: _Cidr) -> bool:
+    (version, first, length), (other, address, _) = wide, net
+    return version == other and (first ^ address) >> _BITS[version] - length == 0
+
+
+def _together(low: _Cidr, high: _Cidr) -> _Cidr | None:
+    """The net that these two are the halves of; None where there is none."""
+    version, first, length = low
+    half = 1 << _BITS[version] - length
+    return (version, first, length - 1) if high == (version, first | half, length) and not first & half else None
+
+
+def _net(net: _Cidr) -> Net:
+    version, first, length = net
+    return IPv4Network((first, length)) if version == 4 else IPv6Network((first, length))
+
+
+_BITS = {4: 32, 6: 128}
 
 
 def joined_ports(ports: Iterable[PortRange | NameRef]) -> tuple[PortRange, ...]:

@@ -70,4 +70,4 @@ def _formed(network: Network, by: Callable[[Sequence[Rule]], Plan | None]) -> Ne
 
 def _too_long(rules: Sequence[Rule]) -> bool:
     """Whether it is more rules than Calico takes in a direction, counted as they are written."""
-    return sum(map(count, rules)) > MOST_RULES
+    return len(rules) > MOST_RULES or sum(map(count, rules)) > MOST_RULES

@@ -141,13 +141,12 @@ class _Merger:
         return [(self._rule(group), tuple(sorted(group.members))) for group in found]
 
     def _alone(self, n: int, rule: Rule) -> _Group:
-        m = rule.match
-        bare = replace(
-            m, source=replace(m.source, nets=(), ports=()), destination=replace(m.destination, nets=(), ports=())
-        )
+        m, sides = rule.match, (rule.match.source, rule.match.destination)
+        rest = (rule.action, m.ip_version, m.protocol, m.not_protocol, m.icmp, m.not_icmp)
+        negations = tuple((s.not_nets, s.not_ports, s.selector, s.not_selector) for s in sides)
         values = (nets(m.source.nets), nets(m.destination.nets), ports(m.source.ports), ports(m.destination.ports))
         numbers = tuple(said.of(value) for said, value in zip(self.said, values, strict=True))
-        return _Group(self.alike.of((rule.action, bare)), numbers, (n,))
+        return _Group(self.alike.of((rest, negations)), numbers, (n,))
 
     def _fields(self, groups: Sequence[_Group]) -> list[int]:
         """Those first of which the groups would be the fewest: what a list goes through most is united first."""
