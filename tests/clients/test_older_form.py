@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.bench.workloads import hierarchical, override
 from tests.clients.support.caller import Caller
 from tests.clients.support.commands import states, status, tool
 from tests.clients.support.etcd import RESOURCES, Etcd, cluster_conf, left_in, resource
@@ -86,6 +89,27 @@ def test_in_a_cluster(lab: Lab, cni: Caller, etcd: Etcd) -> None:
     for name in ("a", "b"):
         cni.delete(network, name, f"/var/run/netns/{name}")
     assert (lab.left(), left_in(etcd)) == ({}, {})
+
+
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)
+def test_two_thousand_lines_are_applied_changed_and_proven(lab: Lab, cni: Caller) -> None:
+    """Where Calico's limit refused them; a change of one line is shown as what it is, and not as a list anew."""
+    lines = hierarchical(2000)
+    lab.write("/etc/cni/net.d/web.conf", json.dumps(LOCAL))
+    lab.override("web", override(lines, "web"))
+    done = tool(lab, "apply", "--yes")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, b"applied: web"), done
+    cni.add(LOCAL, "a", lab.netns("a"))
+    assert states(lab) == {"web": "in step"}
+    assert tool(lab, "attest").returncode == 0
+    opened = [replace(lines[0], action="Allow", net=IPv4Network("192.0.2.0/24")), *lines]
+    lab.override("web", override(opened, "web"))
+    assert states(lab) == {"web": "stale"}
+    done = tool(lab, "apply", "--yes")
+    assert b"192.0.2.0/24" in done.stdout.partition(b"newly allowed")[2], done
+    assert b"newly denied" not in done.stdout
+    assert tool(lab, "attest").returncode == 0
+    cni.delete(LOCAL, "a", "/var/run/netns/a")
 
 
 def test_what_is_asked_about_is_asked_about_beside_it(lab: Lab) -> None:
