@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import IO
 
 from calico_rkt.compiler.text.nodes import LARGEST
 
+_HASHES = {40: hashlib.sha1, 64: hashlib.sha256}
+"""By the length of an object's name, which is the hash of what it is, how long, and its bytes."""
 REGULAR, EXECUTABLE, LINK, FOLDER, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o040000, 0o160000
 
 
@@ -48,13 +51,18 @@ class Objects:
             raise OSError(EIO, f"its object {name[:10]} is not in this clone (is it a partial one?) or is damaged")
         size = int(parts[2])
         data = stdout.read(min(size, most))
+        found = _HASHES[len(name)](b"%s %d\0" % (parts[1], size), usedforsecurity=False)
+        found.update(data)
         left = size + 1 - len(data)
         while left:
-            more = len(stdout.read(min(left, 1 << 20)))
+            more = stdout.read(min(left, 1 << 20))
             if not more:  # git ended in the middle of it: what it has of the object is damaged
                 self.close()
-                raise OSError(EIO, f"its object {name[:10]} is damaged: git fsck says more")
-            left -= more
+                raise _damaged(name)
+            left -= len(more)
+            found.update(more if left else more[:-1])  # behind the object git writes a newline
+        if found.hexdigest() != name:  # git does not look
+            raise _damaged(name)
         return data
 
     def has(self, commit: str) -> bool:
@@ -93,6 +101,10 @@ class Objects:
             stderr=subprocess.DEVNULL,
         )
         return self._process
+
+
+def _damaged(name: str) -> OSError:
+    return OSError(EIO, f"its object {name[:10]} is damaged: git fsck says more")
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

@@ -26,6 +26,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
     pool_resource,
     resource,
     section,
+    texts,
 )
 from calico_rkt.plugin.store.statefile import boot_id
 
@@ -90,8 +91,8 @@ def document(of: Mapping[str, Any]) -> WorkloadEndpoint:
         interface=str(spec.get("endpoint", "")),
         host_interface=str(spec.get("interfaceName", "")),
         mac=str(spec.get("mac", "")),
-        addresses=tuple(spec.get("ipNetworks") or ()),
-        profiles=tuple(spec.get("profiles") or ()),
+        addresses=texts(spec, "ipNetworks"),
+        profiles=texts(spec, "profiles"),
         namespace=str(metadata.get("namespace") or keys.NAMESPACE),
         orchestrator=str(spec.get("orchestrator") or keys.ORCHESTRATOR),
         labels=tuple(sorted(section(metadata, "labels").items())),

@@ -22,7 +22,7 @@ from calico_rkt.plugin.store.etcd3.ops import (
     unchanged,
     untouched_since,
 )
-from calico_rkt.plugin.store.etcd3.resources import profile_digest, profile_network, resource, section
+from calico_rkt.plugin.store.etcd3.resources import profile_digest, profile_network, resource, section, texts
 
 _MOST = 100
 """Profiles that one transaction swaps: etcd takes 128 operations."""
@@ -136,6 +136,5 @@ def _are_there(answer: Answer, wanted: Sequence[Published]) -> bool:
     )
 
 
-def _profiles_of(kv: Kv) -> list[str]:
-    found = section(resource(kv.value), "spec").get("profiles")
-    return [str(name) for name in found] if isinstance(found, list) else []
+def _profiles_of(kv: Kv) -> tuple[str, ...]:
+    return texts(section(resource(kv.value), "spec"), "profiles")

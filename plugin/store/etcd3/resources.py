@@ -51,6 +51,12 @@ def section(of: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return dict(of)
 
 
+def texts(of: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The texts of a list within a resource; none where there is no list, whatever stands in its place."""
+    found = of.get(name)
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
 def notes_of(of: Mapping[str, Any]) -> dict[str, str]:
     return {k: v for k, v in section(of, "metadata", "annotations").items() if isinstance(v, str)}
 

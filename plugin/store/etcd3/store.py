@@ -38,6 +38,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
     read_endpoint,
     resource,
     section,
+    texts,
 )
 from calico_rkt.plugin.store.etcd3.view import View, look_at_cluster, refuse_unready
 from calico_rkt.plugin.store.folders import folders
@@ -204,7 +205,7 @@ class Etcd3Store(ClusterStore):
         want = endpoint_resource(endpoint, self.node, boot_id(), datetime.now(UTC))["spec"]
         have = section(resource(found[0].value), "spec")
         problems = of_fields(name, want, have, "profiles")
-        if want["profiles"][0] not in (have.get("profiles") or ()):
+        if want["profiles"][0] not in texts(have, "profiles"):
             problems.append(f"Calico's endpoint {name} is not under the profile {want['profiles'][0]}")
         if not profile:
             problems.append(f"Calico has no profile {object_id(key.network)}")

@@ -8,6 +8,29 @@ import pytest
 from calico_rkt.compiler.workspace.git_objects import Objects
 
 
+def test_an_object_in_the_place_of_another_is_damaged(tmp_path):
+    def git(*words, data=b""):
+        return subprocess.run(["git", *words], cwd=tmp_path, input=data, check=True, capture_output=True).stdout.strip()
+
+    for form in ("sha1", "sha256"):
+        git("init", "-q", f"--object-format={form}", form)
+        here = tmp_path / form
+        one, other = (
+            git("-C", form, "hash-object", "-w", "--stdin", data=text).decode()
+            for text in (b"ingress: []\n", b"ingress: [default]\n" + b"# long\n" * 200_000)
+        )
+        objects = Objects(here, os.environ, ())
+        assert (objects.read(one), objects.read(other, 5)) == (b"ingress: []\n", b"ingre")
+        objects.close()
+        paths = [here / ".git" / "objects" / name[:2] / name[2:] for name in (one, other)]
+        paths[0].unlink()
+        paths[0].write_bytes(paths[1].read_bytes())
+        with pytest.raises(OSError, match="damaged"):
+            objects.read(one)
+        assert objects.read(other, 5) == b"ingre"
+        objects.close()
+
+
 @pytest.mark.parametrize("whole", [5_000, 500_000])
 def test_an_object_that_ends_in_the_middle_is_damaged(tmp_path, whole):
     def git(*words, data=b""):
