@@ -6,7 +6,7 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.review.build import build_world, world_of
 from calico_rkt.compiler.review.snapshot import World
-from calico_rkt.compiler.targets.calico_v3.form import in_form
+from calico_rkt.compiler.targets.calico_v3.form import digest_in_form
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.publish.host_confs import Decided
 from calico_rkt.plugin.publish.local import LOCAL
@@ -32,7 +32,7 @@ def world_in_force(host: Decided, store: LocalStore) -> tuple[World, tuple[str, 
             continue
         if published is None:
             notes.append(f"{name}: not published yet; this is what the files say")
-        elif digest(published) != digest(in_form(network)):
+        elif digest(published) != digest_in_form(network):
             networks[name] = published
             notes.append(f"{name}: what is in force is not what the files say (no lines are named): calico-rkt apply")
     return world_of(host.workspace, networks, files.known), tuple(notes)

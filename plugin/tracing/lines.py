@@ -19,7 +19,7 @@ from calico_rkt.compiler.pipeline import resolve_network
 from calico_rkt.compiler.review.rule_lines import describe
 from calico_rkt.compiler.review.wording import place
 from calico_rkt.compiler.targets.by_rule import by_member, origins
-from calico_rkt.compiler.targets.calico_v3.form import in_form
+from calico_rkt.compiler.targets.calico_v3.form import digest_in_form
 from calico_rkt.compiler.targets.nftables.write import rule_of_each_line
 from calico_rkt.compiler.workspace.policy import Policy, policy_for
 from calico_rkt.plugin.enforce.nft import table
@@ -86,9 +86,9 @@ class Lines:
         policy = policy_for(conf.name, self._host.files.get(conf.name, ()))
         try:
             network, _ = resolve_network(conf, policy)
-            same = digest(in_form(network)) == digest(published)
         except CompileError:
             return _Network(published)
+        same = digest_in_form(network) == digest(published)
         return _Network(published, network, policy) if same else _Network(published)
 
     @cached_property

@@ -19,7 +19,7 @@ from calico_rkt.compiler.ir.resolved import nets, ports
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.needless import needless
-from calico_rkt.compiler.packets.space import Box, Space, meet
+from calico_rkt.compiler.packets.space import Space, meet
 from calico_rkt.compiler.passes.merge import joined_nets, joined_ports
 from calico_rkt.compiler.targets.calico_v3.parts import parts
 
@@ -217,23 +217,27 @@ class _Numbers:
 
 def _meeting(rules: Sequence[Rule], space: Space) -> list[list[int]]:
     """For each rule the earlier ones of the other action that match one of its packets. UndecidedError: too many."""
-    boxes: list[Box] = []
-    owner: list[int] = []
-    for n, rule in enumerate(rules):
-        found = space.boxes(rule)
-        boxes += found
-        owner += [n] * len(found)
+    each = [space.boxes(rule) for rule in rules]
+    boxes = [box for found in each for box in found]
+    owner = [n for n, found in enumerate(each) for _ in found]
     budget = Budget(_AT_LEAST + _STEPS * len(rules))
     index = Index(boxes)
     allowing = sum(1 << i for i, n in enumerate(owner) if rules[n].action is Action.ALLOW)
-    meeting: list[set[int]] = [set() for _ in rules]
-    for i, (box, n) in enumerate(zip(boxes, owner, strict=True)):
+    meeting: list[list[int]] = []
+    first = 0
+    for n, own in enumerate(each):
         other = ~allowing if rules[n].action is Action.ALLOW else allowing
-        for k in positions(index.near(box) & other & (1 << i) - 1):
-            budget.spend()
-            if owner[k] not in meeting[n] and meet(box, boxes[k]) is not None:
-                meeting[n].add(owner[k])
-    return [sorted(found) for found in meeting]
+        near = 0
+        for box in own:
+            near |= index.near(box)
+        found: list[int] = []
+        for k in positions(near & other & (1 << first) - 1):
+            budget.spend(len(own))
+            if found[-1:] != [owner[k]] and any(meet(box, boxes[k]) is not None for box in own):
+                found.append(owner[k])
+        meeting.append(found)
+        first += len(own)
+    return meeting
 
 
 _JOINED: dict[str, Callable[[Iterable[Any]], tuple[object, ...]]] = {"nets": joined_nets, "ports": joined_ports}

@@ -26,7 +26,7 @@ from calico_rkt.compiler.ir.canonical import (
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, USUAL_LOG_LIMIT, Network, Rule, ToHost
 from calico_rkt.compiler.ir.resolved import nets
 from calico_rkt.compiler.ir.selector_parser import LONGEST_SELECTOR
-from calico_rkt.compiler.targets.calico_v3.parts import split
+from calico_rkt.compiler.targets.calico_v3.parts import count, split
 from calico_rkt.compiler.targets.limits import check_limits, refuse
 from calico_rkt.compiler.targets.printing import render_template
 
@@ -80,8 +80,8 @@ def _written(network: Network) -> tuple[Sequence[Rule], Sequence[Rule]]:
     """The rules of both directions as they are written; raises CompileError where Calico v3 has no words for them."""
     check_rules(network)
     ingress, egress = split(network.ingress), split(network.egress)
-    raise_errors(_count("ingress", network.ingress, ingress))
-    raise_errors(_count("egress", network.egress, egress))
+    raise_errors(too_many("ingress", network.ingress, ingress))
+    raise_errors(too_many("egress", network.egress, egress))
     return ingress, egress
 
 
@@ -127,22 +127,20 @@ def _too_long(where: str, rule: Rule, field: str, length: int, most: int) -> Dia
     return refuse("CR520", where, rule, f"{field} has {length} entries, Calico takes {most} and they can't be split")
 
 
-def _count(direction: str, rules: Sequence[Rule], written: Sequence[Rule]) -> Iterator[Diagnostic]:
+def too_many(
+    direction: str, rules: Sequence[Rule], written: Sequence[Rule], *, merged: bool = False
+) -> Iterator[Diagnostic]:
+    """The error of a direction that is written as more rules than Calico takes; none where it takes them."""
     if len(written) > MOST_RULES:
-        more = f" ({len(written):,} with long lists split)" if len(written) > len(rules) else ""
+        lines = sum(map(count, rules))
+        more = f" ({lines:,} with long lists split)" if lines > len(rules) else ""
+        fewest = f"merged as far as they go they are {len(written):,}: " if merged else ""
         yield error(
             "CR524",
             f"{direction} has {len(rules):,} rules{more}, Calico takes {MOST_RULES:,} a direction",
             written[MOST_RULES].span,
-            hint=f"{_merged(rules)}put the addresses of rules with the same action and ports into one rule",
+            hint=f"{fewest}put the addresses of rules with the same action and ports into one rule",
         )
-
-
-def _merged(rules: Sequence[Rule]) -> str:
-    from calico_rkt.compiler.targets.calico_v3.plan import plan  # it loads the packet algebra, and few need it
-
-    fewest = len(plan(rules).written)
-    return f"merged as far as they go they are {fewest:,}: " if fewest > MOST_RULES else ""
 
 
 def _view(rule: Rule) -> dict[str, Any]:
