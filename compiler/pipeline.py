@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf.netconf import NetConf
@@ -13,6 +13,7 @@ from calico_rkt.compiler.ir.model import Action, Network
 from calico_rkt.compiler.passes import run_passes
 from calico_rkt.compiler.passes.lower import lower
 from calico_rkt.compiler.targets import TARGETS
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.compiler.workspace.policy import Policy, parse_files, policy_for
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.section import Section
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.text.json_nodes import parse_json
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence
+from calico_rkt.compiler.values import dataclass
 
 CONF_SUFFIXES = (".conf", ".conflist", ".json")
 """How the names of conf files end: rkt reads the first, podman the second, containerd, nerdctl and Nomad all three."""

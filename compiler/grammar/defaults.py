@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from calico_rkt.compiler.grammar.rules import parse_rules
 from calico_rkt.compiler.ir.model import Rule
 from calico_rkt.compiler.text.fields import Form, Problems, fields_of
 from calico_rkt.compiler.text.nodes import Mapping, Node
+from calico_rkt.compiler.values import dataclass
 
 BUILT_IN = ("same-network", "isolated", "open", "no-metadata")
 """The default rule sets that come with the project; the first is the default."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 
 from calico_rkt.compiler.diagnostics import Span
@@ -27,6 +27,7 @@ from calico_rkt.compiler.text.values import (
     parsed,
     value_of,
 )
+from calico_rkt.compiler.values import dataclass
 
 WHAT_KEYS = ("protocol", "port", "icmp")
 TEST_KEYS = ("name", "from", "to", *WHAT_KEYS, "except", "verdict")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span
@@ -16,6 +16,7 @@ from calico_rkt.compiler.text.fields import Field, Form, Problems, did_you_mean,
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, is_null
 from calico_rkt.compiler.text.values import BadValueError, parse_network
 from calico_rkt.compiler.text.yaml_nodes import parse_yaml
+from calico_rkt.compiler.values import dataclass
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.definitions import Definitions

@@ -6,8 +6,6 @@ into CRDs), so nothing behind this module would notice a bad one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.grammar.headers import read_icmp
 from calico_rkt.compiler.grammar.sides import SideReader
@@ -32,6 +30,7 @@ from calico_rkt.compiler.text.fields import (
 )
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar
 from calico_rkt.compiler.text.values import BadValueError, parse_protocol, value_of
+from calico_rkt.compiler.values import dataclass
 
 SELF = "self"
 """In a default rule set, the network that the set is used for."""

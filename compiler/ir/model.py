@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.selector import Selector
+from calico_rkt.compiler.values import dataclass
 
 Net = IPv4Network | IPv6Network
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from calico_rkt.compiler.values import dataclass
 
 MAX_KEY = 512
 """Characters in one label name (Calico's tokenizer)."""

@@ -6,11 +6,11 @@ The door is TARGETS here; each target is a folder (calico_v3/, calico_v1/, nftab
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.readback import ReadBack, wanted
+from calico_rkt.compiler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.ir.canonical import LINES, digest
 from calico_rkt.compiler.ir.model import LogLimit, Network, Rule, ToHost
+from calico_rkt.compiler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
 from enum import Enum
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, error, warning
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence, is_null
+from calico_rkt.compiler.values import dataclass
 
 Reasons = MappingType[str, tuple[str, str]]
 _NOTHING: Reasons = {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import PurePath
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.conf.shape import CONF_SUFFIXES, TYPE, shape_of
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, warning
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.compiler.workspace.files import entries_of, read_file
 from calico_rkt.compiler.workspace.place import Place
 

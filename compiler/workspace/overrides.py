@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.compiler.workspace.confs import Unusable
 from calico_rkt.compiler.workspace.files import SUFFIXES, entries_of, is_there, nested, read_all, unnamed_in
 from calico_rkt.compiler.workspace.place import Place

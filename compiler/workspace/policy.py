@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from calico_rkt import profiles
@@ -13,6 +13,7 @@ from calico_rkt.compiler.grammar.rules import SELF
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.text.fields import Problems
 from calico_rkt.compiler.text.yaml_nodes import parse_yaml
+from calico_rkt.compiler.values import dataclass
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.definitions import Definition, Definitions

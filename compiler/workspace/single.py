@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, read_confs
 from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_file
 from calico_rkt.compiler.workspace.host import is_host_folder, unused_beside

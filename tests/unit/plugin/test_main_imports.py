@@ -24,7 +24,7 @@ OURS = (
     *("calico_rkt.compiler", "calico_rkt.plugin", "calico_rkt.templates", "calico_rkt.profiles"),
     *(f"calico_rkt.compiler.conf{m}" for m in ("", ".netconf", ".parse", ".ipam", ".section", ".shape")),
     *(f"calico_rkt.compiler.ir{m}" for m in ("", ".model", ".ids", ".selector", ".canonical")),
-    *(f"calico_rkt.compiler.{m}" for m in ("atomic", "diagnostics", "text", "text.nodes", "text.json_nodes")),
+    *(f"calico_rkt.compiler.{m}" for m in ("atomic", "diagnostics", "values", "text", "text.nodes", "text.json_nodes")),
 )
 """Modules of the compiler that an ADD may import; of the plugin all but the clients of other datastores."""
 

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[4]
 CONF = '{"name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.1.0.0/16"}}'
 PLAIN = {
     *("calico_rkt", "calico_rkt.templates", "calico_rkt.profiles", "calico_rkt.compiler"),
-    *(f"calico_rkt.compiler.{m}" for m in ("diagnostics", "pipeline", "ir.selector_parser")),
+    *(f"calico_rkt.compiler.{m}" for m in ("diagnostics", "pipeline", "values", "ir.selector_parser")),
     *(f"calico_rkt.compiler.cli{m}" for m in ("", ".naming", ".process", ".compile", ".formats", ".formats.findings")),
     *(f"calico_rkt.compiler.conf{m}" for m in ("", ".netconf", ".parse", ".ipam", ".section", ".shape")),
     *(f"calico_rkt.compiler.text{m}" for m in ("", ".nodes", ".json_nodes", ".yaml_nodes", ".yaml_python")),
