@@ -16,8 +16,9 @@ from tests.bench.workloads import hierarchical, override
 from tests.clients.support.caller import Caller
 from tests.clients.support.commands import states, status, tool
 from tests.clients.support.etcd import RESOURCES, Etcd, cluster_conf, left_in, resource
+from tests.clients.support.etcd2 import V1, OldEtcd, old_conf, old_left_in
 from tests.clients.support.lab import PLUGINS, Lab, conf, pool
-from tests.older_form import LINES, PUBLISHED
+from tests.older_form import BY_HAND, LINES, PUBLISHED
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -39,6 +40,12 @@ def stored(etcd: Etcd) -> dict[str, Any]:
 
 def form(text: str) -> str | None:
     found: str | None = yaml.safe_load(text)["metadata"]["annotations"].get("calico-rkt.org/form")
+    return found
+
+
+def note(old: OldEtcd) -> dict[str, str]:
+    """What of ours stands beside the rules in a cluster of 2015."""
+    found: dict[str, str] = old.values()[f"{V1}/policy/profile/web/rules"]["calico_rkt"]
     return found
 
 
@@ -89,6 +96,23 @@ def test_in_a_cluster(lab: Lab, cni: Caller, etcd: Etcd) -> None:
     for name in ("a", "b"):
         cni.delete(network, name, f"/var/run/netns/{name}")
     assert (lab.left(), left_in(etcd)) == ({}, {})
+
+
+@pytest.mark.parametrize("lab", ["alone"], indirect=True)
+def test_in_a_cluster_of_2015(lab: Lab, cni: Caller, old: OldEtcd) -> None:
+    """Which has no Log, and an address a rule; the form is noted where the digest is."""
+    network = old_conf(old, "web", "10.61.0.0/24")
+    without_log = [text.replace(f"{text.splitlines()[2]}\n", "") for text in (BY_HAND, LINES)]
+    with_files(lab, network)
+    lab.override("web", without_log[0])
+    assert tool(lab, "apply", "--yes").returncode == 0
+    assert "form" not in note(old)
+    lab.override("web", without_log[1])
+    nobody_is_asked(lab)
+    assert note(old)["form"] == "2"
+    cni.add(network, "a", lab.netns("a"))
+    cni.delete(network, "a", "/var/run/netns/a")
+    assert (lab.left(), old_left_in(old)) == ({}, [])
 
 
 @pytest.mark.parametrize("lab", ["alone"], indirect=True)
@@ -156,11 +180,14 @@ def test_the_build_of_before_attaches_to_both_forms_in_a_cluster(lab: Lab, etcd:
     older = Caller(lab, f"{PLUGINS}/before")
     network = cluster_conf(etcd, "web", "10.61.0.0/24")
     with_files(lab, network)
-    made = yaml.safe_load(PUBLISHED)
-    etcd.put(KEY, resource("Profile", "web", made["spec"], annotations=made["metadata"]["annotations"]))
-    older.add(network, "a", lab.netns("a"))
-    nobody_is_asked(lab)
-    older.add(network, "b", lab.netns("b"))
-    for name in ("a", "b"):
-        older.delete(network, name, f"/var/run/netns/{name}")
+    merged = tool(lab, "compile", "/etc/cni/net.d/web.conf").stdout.decode()
+    for number, text in enumerate((PUBLISHED, merged)):
+        made = yaml.safe_load(text)
+        etcd.put(KEY, resource("Profile", "web", made["spec"], annotations=made["metadata"]["annotations"]))
+        for name in ("a", "b"):
+            older.add(network, f"{name}{number}", lab.netns(f"{name}{number}"))
+        for name in ("a", "b"):
+            older.delete(network, f"{name}{number}", f"/var/run/netns/{name}{number}")
+        assert stored(etcd)["spec"] == made["spec"]
+    assert form(merged) == "2"
     assert (lab.left(), left_in(etcd)) == ({}, {})
