@@ -16,7 +16,11 @@ READ = (
 )
 """What is written by people, and read here."""
 KEPT_HERE = (
-    (f"{RUN_DIR}/state.sqlite*", "leases and endpoints of this host; gone after a boot, as containers are"),
+    (f"{RUN_DIR}/state.log", "leases and endpoints of this host; gone after a boot, as containers are"),
+    (
+        f"{RUN_DIR}/state.sqlite*",
+        "those of builds before the log; here, what keeps such a build from beginning",
+    ),
     (
         f"{RUN_DIR}/lent/*.json",
         "addresses of another ipam plugin whose ADD has not ended yet, or was cut short: gc gives those back",

@@ -25,6 +25,7 @@ from calico_rkt.plugin.agent.summary import METRICS
 from calico_rkt.plugin.agent.workers import Workers
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG, share_log
+from calico_rkt.plugin.store import statefile
 from calico_rkt.plugin.store.folders import folders
 
 DRAIN = 30.0
@@ -89,6 +90,8 @@ class Agent:
         Conversation(connection, self._identity, self._metrics, lambda: self._stopping, self._saw).hold()
 
     def _saw(self, conf: NetConf) -> None:
+        """A call is answered and over."""
+        statefile.tidy()
         if conf.datastore_type != "local":
             self._finisher.saw(conf)
 

@@ -300,7 +300,7 @@ def _mac_in(prev_result: str, known: Endpoint) -> str:
 
 
 def _no_record_on_error(undo: ExitStack, store: Store, key: Key, nonce: str) -> None:
-    """What a disk says has failed may stand there all the same: sqlite's last write only tidies its journal."""
+    """What a disk says has failed may stand there all the same: it was ended between two of its steps."""
     if isinstance(store, LocalStore):
         _on_error(undo, "take the record back", lambda: store.remove(key, nonce))
 

@@ -58,6 +58,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
             "restore": _here("restore", "rebuild the nftables table from leases and published profiles"),
             "agent": _here("agent", "serve CNI calls from a warm process, until SIGTERM"),
             "install": _here("install", "put the plugin and all that belongs to it onto this host"),
+            "downgrade": _here("downgrade", "give this host's records to an older build, before it is put back"),
             "uninstall": _here("uninstall", "take back what install put"),
         },
     }

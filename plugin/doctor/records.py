@@ -88,10 +88,10 @@ def readable(host: Host) -> Check:
     run_dir = folders()[0]
     problem = host.state_problem
     if problem is not None and _is_private(run_dir):
-        path = run_dir / "state.sqlite"
+        path = next((p for p in (run_dir / "state.log", run_dir / "state.sqlite") if str(p) in problem.msg), run_dir)
         follows = "which addresses are in use is not known, so no container can be attached or removed"
         cure = f"once no container is attached (ip link | grep crk): mv {path} {path}.was"
-        place = Place(str(path)) if str(path) in problem.msg else None
+        place = Place(str(path)) if path != run_dir else None
         words = f"{problem.msg}{': ' if problem.details else ''}{problem.details.strip()}"
         yield Finding(
             "CR932", ERROR, words, follows, cure if place else "look at it: calico-rkt status", place, advice=True
@@ -117,7 +117,8 @@ def _is_private(folder: Path) -> bool:
 def locks(_: Host) -> Check:
     """Locks that one process has held for seconds: calls wait for it, and fail then."""
     run_dir = folders()[0]
-    ours = [str(p) for p in (run_dir / "policy.lock", run_dir / "flows.lock", *sorted((run_dir / "locks").glob("*")))]
+    single = (run_dir / name for name in ("policy.lock", "flows.lock", "state.log"))
+    ours = [str(p) for p in (*single, *sorted((run_dir / "locks").glob("*")))]
     held = set(holders(ours))
     if held:
         time.sleep(_HELD)
@@ -134,7 +135,7 @@ def clock(_: Host) -> Check:
     """A clock that was set back: what is written now is older than what is there."""
     run_dir, lib_dir = folders()
     ahead: list[tuple[float, str]] = []
-    for path in (run_dir / "state.sqlite", Path(MANIFEST), *sorted((lib_dir / "profiles").glob("*.yaml"))):
+    for path in (run_dir / "state.log", Path(MANIFEST), *sorted((lib_dir / "profiles").glob("*.yaml"))):
         try:
             ahead.append((path.stat().st_mtime - time.time(), str(path)))
         except OSError:

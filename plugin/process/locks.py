@@ -80,6 +80,17 @@ def chain_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator[None
         yield
 
 
+def lock_open_file(fd: int, path: str, patience: float) -> None:
+    """Have the file at path, which is open, alone. CniError 11 after so many seconds: fd is to be closed then.
+
+    The lock is that of all who have this open file, and goes with the last of them.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(_held(os.dup(fd), fcntl.LOCK_EX, patience, path, None))
+
+
 def _stripe(key: Key) -> str:
     return hashlib.sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
 

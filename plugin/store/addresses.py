@@ -1,38 +1,21 @@
 """Range sets and what is in use in, the next free addresses out: the allocator of the local datastore.
 
-One table of used intervals spans all networks, since an address is unique on the host; neighbours are merged, so
-"the next free address from here" is one look at an index, however full a range is.
+What is in use follows from the endpoints of all networks, since an address is unique on the host (log/used.py).
 """
 
 from __future__ import annotations
 
-import sqlite3
+import json
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Address, IPv6Address
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range
 from calico_rkt.plugin.errors import CniError, Code
-
-SCHEMA = """
-CREATE TABLE used (first TEXT PRIMARY KEY, last TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE cursors (network TEXT, range_set INTEGER, last TEXT NOT NULL, PRIMARY KEY (network, range_set))
-    WITHOUT ROWID;
-"""
+from calico_rkt.plugin.store.log.tables import CURSORS, Tables
+from calico_rkt.plugin.store.log.texts import decode_address, encode_address, text_of
 
 
-def encode_address(address: Address) -> str:
-    """The address as text that sorts as addresses do: the family's digit, a colon, its bytes in hex."""
-    return f"{address.version}:{address.packed.hex()}"
-
-
-def decode_address(text: str) -> Address:
-    """The address that encode() was given."""
-    packed = bytes.fromhex(text[2:])
-    return IPv4Address(packed) if text[0] == "4" else IPv6Address(packed)
-
-
-def choose(db: sqlite3.Connection, network: str, ipam: Ipam, requested: Sequence[Address]) -> tuple[Address, ...]:
-    """One free address of each range set, requested ones first; nothing is marked used yet.
+def choose(tables: Tables, network: str, ipam: Ipam, requested: Sequence[Address]) -> tuple[Address, ...]:
+    """One free address of each range set, requested ones first; only what was given last is noted.
 
     CniError: 103 a requested address is in no range, 102 it is taken, 101 a set has none left.
     """
@@ -43,69 +26,16 @@ def choose(db: sqlite3.Connection, network: str, ipam: Ipam, requested: Sequence
         if asked is not None:
             chosen.append(asked)
             continue
-        found = _next(db, network, number, ranges, ipam.exclude, taken=chosen)
+        found = _next(tables, network, number, ranges, ipam.exclude, taken=chosen)
         if found is None:
-            raise _exhausted(db, network, ranges)
+            raise _exhausted(tables, network, ranges)
         chosen.append(found)
-        db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (network, number, encode_address(found)))
+        tables.put(CURSORS, text_of([network, number]), text_of(encode_address(found)))
     return tuple(chosen)
 
 
-def rebuild(db: sqlite3.Connection) -> None:
-    """Make the used intervals anew from the addresses that endpoints hold, which are what counts; drop the cursors."""
-    db.execute("DELETE FROM used")
-    db.execute("DELETE FROM cursors")
-    for (text,) in db.execute("SELECT address FROM addresses ORDER BY address").fetchall():
-        try:
-            mark_used(db, decode_address(text))
-        except (ValueError, TypeError, IndexError):
-            continue  # its record is named where it is read
-
-
-def mark_used(db: sqlite3.Connection, address: Address) -> None:
-    """Join a free address to the used intervals beside it."""
-    key = encode_address(address)
-    first, last = key, key
-    below, above = _beside(address, -1), _beside(address, 1)
-    if below is not None:
-        interval = _around(db, encode_address(below))
-        if interval is not None:
-            first = interval[0]
-    if above is not None:
-        row = db.execute("SELECT last FROM used WHERE first = ?", (encode_address(above),)).fetchone()
-        if row is not None:
-            last = row[0]
-            db.execute("DELETE FROM used WHERE first = ?", (encode_address(above),))
-    db.execute("INSERT OR REPLACE INTO used VALUES (?, ?)", (first, last))
-
-
-def mark_free(db: sqlite3.Connection, address: Address) -> None:
-    """Cut a used address out of its interval."""
-    key = encode_address(address)
-    row = _around(db, key)
-    if row is None:
-        return
-    first, last = row
-    db.execute("DELETE FROM used WHERE first = ?", (first,))
-    below, above = _beside(address, -1), _beside(address, 1)
-    if first < key and below is not None:
-        db.execute("INSERT INTO used VALUES (?, ?)", (first, encode_address(below)))
-    if key < last and above is not None:
-        db.execute("INSERT INTO used VALUES (?, ?)", (encode_address(above), last))
-
-
-def in_use(db: sqlite3.Connection, first: Address, last: Address) -> int:
-    """How many addresses from first to last are used, whatever their network."""
-    low, high = encode_address(first), encode_address(last)
-    rows = list(db.execute("SELECT first, last FROM used WHERE first BETWEEN ? AND ?", (low, high)))
-    before = _around(db, low)
-    if before is not None and before not in rows:
-        rows.append(before)
-    return sum(min(int(decode_address(b)), int(last)) - max(int(decode_address(a)), int(first)) + 1 for a, b in rows)
-
-
 def _next(
-    db: sqlite3.Connection,
+    tables: Tables,
     network: str,
     number: int,
     ranges: Sequence[Range],
@@ -113,17 +43,25 @@ def _next(
     taken: Sequence[Address],
 ) -> Address | None:
     """Next-fit: the first free address after the one handed out last, round all ranges of the set."""
-    row = db.execute("SELECT last FROM cursors WHERE network = ? AND range_set = ?", (network, number)).fetchone()
-    cursor = decode_address(row[0]) if row else None
+    cursor = _cursor(tables, network, number)
     reserved = {r.gateway for r in ranges if r.gateway is not None} | set(taken)
     for first, last in _pieces(ranges, cursor):
         candidate: Address | None = first
         while candidate is not None and int(candidate) <= int(last):
-            jump = _blocked_until(db, candidate, exclude)
+            jump = _blocked_until(tables, candidate, exclude)
             if jump is None and candidate not in reserved:
                 return candidate
             candidate = _beside(candidate if jump is None else jump, 1)
     return None
+
+
+def _cursor(tables: Tables, network: str, number: int) -> Address | None:
+    """What was given last of a range set; one that can't be read is as good as none."""
+    found = tables.get(CURSORS, text_of([network, number]))
+    try:
+        return None if found is None else decode_address(json.loads(found))
+    except (ValueError, TypeError, IndexError):
+        return None
 
 
 def _pieces(ranges: Sequence[Range], cursor: Address | None) -> Iterator[tuple[Address, Address]]:
@@ -139,13 +77,12 @@ def _pieces(ranges: Sequence[Range], cursor: Address | None) -> Iterator[tuple[A
     yield here.first, cursor
 
 
-def _blocked_until(db: sqlite3.Connection, address: Address, exclude: Sequence[Net]) -> Address | None:
+def _blocked_until(tables: Tables, address: Address, exclude: Sequence[Net]) -> Address | None:
     """The last address of the used interval or the excluded net that address lies in; None when it is free."""
     for net in exclude:
         if address in net:
             return net.broadcast_address
-    row = _around(db, encode_address(address))
-    return decode_address(row[1]) if row else None
+    return tables.held.until(address)
 
 
 def by_set(network: str, ipam: Ipam, requested: Sequence[Address]) -> dict[int, Address]:
@@ -186,8 +123,8 @@ def within(inner: Net, outer: Net) -> bool:
     return same and int(outer[0]) <= int(inner[0]) and int(inner[-1]) <= int(outer[-1])
 
 
-def _exhausted(db: sqlite3.Connection, network: str, ranges: Sequence[Range]) -> CniError:
-    used = sum(in_use(db, r.first, r.last) for r in ranges)
+def _exhausted(tables: Tables, network: str, ranges: Sequence[Range]) -> CniError:
+    used = sum(tables.held.used.count(r.first, r.last) for r in ranges)
     return CniError(
         Code.POOL_EXHAUSTED,
         f"network {network!r} has no free address left in {_listed(ranges)}",
@@ -201,12 +138,6 @@ def _listed(ranges: Sequence[Range]) -> str:
 
 def _holds(r: Range, address: Address) -> bool:
     return r.first.version == address.version and int(r.first) <= int(address) <= int(r.last)
-
-
-def _around(db: sqlite3.Connection, key: str) -> tuple[str, str] | None:
-    """The used interval that holds key."""
-    row = db.execute("SELECT first, last FROM used WHERE first <= ? ORDER BY first DESC LIMIT 1", (key,)).fetchone()
-    return (row[0], row[1]) if row is not None and row[1] >= key else None
 
 
 def _beside(address: Address, step: int) -> Address | None:

@@ -1,10 +1,8 @@
-"""Endpoints and profiles of one host in, a sqlite file under /run and readable profiles under /var/lib out."""
+"""Endpoints and profiles of one host in, a log under /run and readable profiles under /var/lib out."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from ipaddress import ip_network
@@ -19,6 +17,7 @@ from calico_rkt.plugin.process.kept import kept
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import addresses, rows, statefile, unheld
 from calico_rkt.plugin.store.folders import RECORDS, RECORDS_OF, folders
+from calico_rkt.plugin.store.log.tables import Tables
 from calico_rkt.plugin.store.profiles import ProfileFolder
 
 
@@ -35,7 +34,7 @@ class Usage:
 class LocalStore:
     """The Store of one host. Any thread and any process may use it at the same time; every call is one transaction.
 
-    run_dir holds state.sqlite, which ends with the boot; lib_dir holds profiles/, which outlives it. verify
+    run_dir holds state.log, which ends with the boot; lib_dir holds profiles/, which outlives it. verify
     turns a published text into its Network or raises CompileError. warm leaves the file open at close(), for the
     next store of this process. leaves_flows: who gives addresses back forgets no flows of theirs (flows.py).
     """
@@ -65,14 +64,14 @@ class LocalStore:
         """What this store met that can't be read and was left out, in words, once each."""
 
     def endpoint(self, key: Key) -> Endpoint | None:
-        with self._state.read() as db:
-            self._look(db, key.network)
-            return rows.endpoint_of(db, key)
+        with self._state.read() as tables:
+            self._look(tables, key.network)
+            return rows.endpoint_of(tables, key)
 
-    def _look(self, db: sqlite3.Connection, network: str) -> None:
+    def _look(self, tables: Tables, network: str) -> None:
         """What an ADD asks next: unrecorded() and is_settled()."""
-        self._seen[network] = rows.subnets_of(db, network)
-        self._guarded[network] = unheld.key(db, network)
+        self._seen[network] = rows.subnets_of(tables, network)
+        self._guarded[network] = unheld.key(tables, network)
 
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         """Record the endpoint, with addresses out of ipam's ranges where it brings none of its own.
@@ -80,13 +79,13 @@ class LocalStore:
         CniError: 107 recorded already, 101 no free address, 102 an address is taken, 103 one is in no range.
         """
         key = endpoint.key
-        with self._state.write() as db:
-            if rows.is_recorded(db, key):
+        with self._state.write() as tables:
+            if rows.is_recorded(tables, key):
                 raise CniError(
                     Code.ATTACHMENT_EXISTS,
                     f"{key.ifname} of container {key.container} is attached to network {key.network!r} already",
                 )
-            return self._added(db, endpoint, ipam, requested, rows.subnets_of(db, key.network))
+            return self._added(tables, endpoint, ipam, requested, rows.subnets_of(tables, key.network))
 
     def add_plain(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint | None:
         """Look at the attachment and add() it in one transaction.
@@ -94,80 +93,56 @@ class LocalStore:
         None, and nothing done, where an ADD has more to think of: it is recorded already, or a range is new.
         """
         subnets = _subnets(ipam)
-        with self._state.write() as db:
-            self._look(db, endpoint.key.network)
+        with self._state.write() as tables:
+            self._look(tables, endpoint.key.network)
             known = self._seen[endpoint.key.network]
-            if rows.is_recorded(db, endpoint.key) or not subnets <= known:
+            if rows.is_recorded(tables, endpoint.key) or not subnets <= known:
                 return None
-            return self._added(db, endpoint, ipam, requested, known)
+            return self._added(tables, endpoint, ipam, requested, known)
 
     def _added(
         self,
-        db: sqlite3.Connection,
+        tables: Tables,
         endpoint: Endpoint,
         ipam: Ipam,
         requested: Sequence[Address],
         known: set[str],
     ) -> Endpoint:
         network = endpoint.key.network
-        chosen = endpoint.addresses or self._chosen(db, network, ipam, requested)
+        chosen = endpoint.addresses or addresses.choose(tables, network, ipam, requested)
         if not chosen:
             raise CniError(Code.INVALID_CONF, f"network {network!r} has no range to take an address from")
         for address in endpoint.addresses or requested:
-            rows.refuse_taken(db, address)
+            rows.refuse_taken(tables, address)
         added = replace(endpoint, addresses=tuple(chosen))
-        rows.insert_endpoint(db, added)
-        self._flows_left = any(unheld.is_marked(db, a) for a in chosen)
+        rows.insert_endpoint(tables, added)
+        self._flows_left = any(unheld.is_marked(tables, a) for a in chosen)
         if ipam.ranges:
-            rows.record_subnets(db, network, _subnets(ipam), known)
+            rows.record_subnets(tables, network, _subnets(ipam), known)
         return added
-
-    def _chosen(
-        self, db: sqlite3.Connection, network: str, ipam: Ipam, requested: Sequence[Address]
-    ) -> tuple[Address, ...]:
-        """Free addresses. The table that finds them follows from the records, and is made anew when it is wrong."""
-        try:
-            chosen = addresses.choose(db, network, ipam, requested)
-            if not any(rows.holder_of(db, a) for a in chosen if a not in requested):
-                return chosen
-            why = "it offers an address that is taken"
-        except (ValueError, TypeError, IndexError) as e:
-            why = str(e)
-        self.note_damage(f"{self._state.path}: the list of used addresses is damaged, and is made anew: {why}")
-        addresses.rebuild(db)
-        chosen = addresses.choose(db, network, ipam, requested)
-        for address in chosen:
-            rows.refuse_taken(db, address)
-        return chosen
 
     def finish(self, key: Key, nonce: str, result: str) -> None:
         """Record the result of a finished ADD; CniError 11 when its record was taken away meanwhile."""
-        with self._state.write() as db:
-            if not rows.finish(db, key, nonce, result):
+        with self._state.write() as tables:
+            if not rows.finish(tables, key, nonce, result):
                 raise CniError(Code.TRY_AGAIN, f"the attachment of {key.container} was removed while it was made")
 
     def remove(self, key: Key, nonce: str) -> bool:
         """Forget an endpoint and free its addresses, when its nonce is still this one."""
-        with self._state.write() as db:
-            found = rows.endpoint_of(db, key)
+        with self._state.write() as tables:
+            found = rows.endpoint_of(tables, key)
             if found is None or found.nonce != nonce:
                 return False
-            for address in found.addresses:
-                db.execute("DELETE FROM addresses WHERE address = ?", (addresses.encode_address(address),))
-                addresses.mark_free(db, address)
-            unheld.mark_flows_left(db, found.addresses if self._leaves_flows else ())
-            rows.delete(db, key)
+            unheld.mark_flows_left(tables, found.addresses if self._leaves_flows else ())
+            rows.delete(tables, key)
         return True
 
     def discard(self, key: Key) -> None:
         """Forget an endpoint whose record can't be read; its addresses are free."""
-        with self._state.write() as db:
-            found = rows.addresses_of(db, key)
-            rows.delete(db, key, "addresses")
-            addresses.rebuild(db)
-            for text in found if self._leaves_flows else ():
-                with suppress(ValueError, TypeError, IndexError):
-                    unheld.mark_flows_left(db, [addresses.decode_address(text)])
+        with self._state.write() as tables:
+            found = rows.addresses_of(tables, key)
+            rows.delete(tables, key)
+            unheld.mark_flows_left(tables, found if self._leaves_flows else ())
 
     def forget(self, key: Key) -> bool:  # noqa: ARG002 - everything here is recorded
         return False
@@ -176,14 +151,14 @@ class LocalStore:
         """All endpoints, sorted by key, or those of one network; asking makes no file."""
         if not self.is_there():
             return ()
-        with self._state.read() as db:
-            found, held = rows.every(db, network)
-        return tuple(e for key, row in found if (e := self._readable(key, row, held.get(key, ()))) is not None)
+        with self._state.read() as tables:
+            read = [e for entry in rows.every(tables, network) if (e := self._readable(*entry)) is not None]
+        return tuple(sorted(read, key=lambda e: e.key))
 
-    def _readable(self, key: Key, row: Sequence[str | int], held: Sequence[str]) -> Endpoint | None:
+    def _readable(self, name: str, value: str, result: str | None) -> Endpoint | None:
         """One record of many: one that is damaged is named and left out, the others go on."""
         try:
-            return rows.from_row(key, row, held)
+            return rows.from_entry(name, value, result)
         except CniError as e:
             self.note_damage(f"{self._state.path}: {e.msg}")
             return None
@@ -205,36 +180,34 @@ class LocalStore:
         """The ids of all networks that have an endpoint here, one that can't be read among them; makes no file."""
         if not self.is_there():
             return frozenset()
-        with self._state.read() as db:
-            names = [str(name) for (name,) in db.execute("SELECT DISTINCT network FROM endpoints")]
+        with self._state.read() as tables:
+            names = set(rows.counts(tables)[0])
         return frozenset(map(object_id, names))
 
     def ranges(self) -> tuple[Net, ...]:
         """The subnets that networks of this host take addresses from, sorted; those of the newest confs. No file."""
         if not self.is_there():
             return ()
-        with self._state.read() as db:
-            texts = [text for (text,) in db.execute("SELECT DISTINCT subnet FROM subnets")]
+        with self._state.read() as tables:
+            texts = {text for _, subnets in rows.subnets(tables) for text in subnets}
         return tuple(sorted(set(self._nets(texts)), key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
 
     def is_there(self) -> bool:
         """Whether this host has ever recorded anything since it booted; asking makes no file."""
-        return self._state.path.exists()
+        return self._state.is_there()
+
+    def to_older_builds(self) -> bool:
+        """Give all records to builds before the log, which read nothing of this one; False where there are none."""
+        return self._state.to_older_builds()
 
     def usage(self) -> tuple[Usage, ...]:
-        """What each network of this host has, sorted by name; costs a count in sqlite, whatever their number."""
-        with self._state.read() as db:
-            subnets: dict[str, list[str]] = {}
-            for network, text in db.execute("SELECT network, subnet FROM subnets ORDER BY network, subnet"):
-                subnets.setdefault(network, []).append(text)
-            counts = (
-                dict(db.execute(f"SELECT network, COUNT(*) FROM {table} GROUP BY network"))  # noqa: S608 - ours
-                for table in ("endpoints", "addresses")
-            )
-            endpoints, held = counts
-        networks = sorted(n for n in {*subnets, *endpoints, *held} if isinstance(n, str))
+        """What each network of this host has, sorted by name; no record is read for it."""
+        with self._state.read() as tables:
+            subnets = dict(rows.subnets(tables))
+            endpoints, held = rows.counts(tables)
         return tuple(
-            Usage(n, endpoints.get(n, 0), held.get(n, 0), tuple(self._nets(subnets.get(n, ())))) for n in networks
+            Usage(n, endpoints.get(n, 0), held.get(n, 0), tuple(self._nets(subnets.get(n, ()))))
+            for n in sorted({*subnets, *endpoints, *held})
         )
 
     def unrecorded(self, network: str, ranges: Sequence[Range]) -> tuple[Range, ...]:
@@ -244,8 +217,8 @@ class LocalStore:
         """
         known = self._seen.get(network)
         if known is None:
-            with self._state.read() as db:
-                known = rows.subnets_of(db, network)
+            with self._state.read() as tables:
+                known = rows.subnets_of(tables, network)
         return tuple(r for r in ranges if str(r.subnet) not in known)
 
     def is_settled(self, network: str, guards: str) -> bool:
@@ -326,7 +299,7 @@ def own_stores() -> dict[str, Callable[[], LocalStore]]:
 
 @lru_cache(maxsize=8)
 def _paths(run_dir: Path, lib_dir: Path) -> tuple[Path, Path]:
-    return run_dir / "state.sqlite", lib_dir / "profiles"
+    return run_dir / "state.log", lib_dir / "profiles"
 
 
 @kept

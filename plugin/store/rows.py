@@ -1,106 +1,129 @@
-"""Rows of a host's state file in, the endpoints that they record out, and back; in the transaction of who asks."""
+"""Entries of a host's tables in, the endpoints that they record out, and back; in the transaction of who asks."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import TypedDict
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
-from calico_rkt.plugin.store import addresses
+from calico_rkt.plugin.store.log.tables import ENDPOINTS, RESULTS, SUBNETS, Tables
+from calico_rkt.plugin.store.log.texts import decode_address, encode_address, text_of
 from calico_rkt.plugin.store.protocol import DamagedRecordError, checked_ifname
 
-_FIELDS = "nonce, netns, netns_dev, netns_inode, host_ifname, mac, ip_masq, result, home_dev, home_inode, members, node"
-_RECORDS = "endpoints LEFT JOIN origins USING (network, container, ifname, nonce)"
-"""An older program knows no origins, and may have left one: of another nonce."""
-_OF_KEY = "network = ? AND container = ? AND ifname = ?"
+FIELDS = (
+    *("nonce", "netns", "netns_dev", "netns_inode", "host_ifname", "mac", "ip_masq"),
+    *("home_dev", "home_inode", "members", "node"),
+)
+"""What stands behind an endpoint's addresses, in this order."""
 
 
-def _words(key: Key) -> tuple[str, str, str]:
-    return key.network, key.container, key.ifname
+def key_of(network: object, container: object, ifname: object) -> str:
+    """What an endpoint is called in its table."""
+    return text_of([network, container, ifname])
 
 
-def endpoint_of(db: sqlite3.Connection, key: Key) -> Endpoint | None:
-    """An attachment as it is recorded, or None; DamagedRecordError where its row can't be read."""
-    row = db.execute(
-        f"SELECT {_FIELDS} FROM {_RECORDS} WHERE {_OF_KEY}",  # noqa: S608 - our own words
-        _words(key),
-    ).fetchone()
-    if row is None:
-        return None
-    return from_row(key, row, addresses_of(db, key))
+def _key(key: Key) -> str:
+    return key_of(key.network, key.container, key.ifname)
 
 
-def is_recorded(db: sqlite3.Connection, key: Key) -> bool:
-    """Whether there is a row, readable or not."""
-    row = db.execute(f"SELECT 1 FROM endpoints WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
-    return row.fetchone() is not None
+def value_of(held: Sequence[object], fields: Sequence[object] | None) -> str:
+    """What stands there for it: its addresses as encode_address() writes them, and FIELDS."""
+    return f"{text_of(held)}\t{text_of(fields)}"
 
 
-def addresses_of(db: sqlite3.Connection, key: Key) -> list[str]:
-    """The addresses that an endpoint holds, in their order, as they are written."""
-    found = db.execute(
-        f"SELECT address FROM addresses WHERE {_OF_KEY} ORDER BY position",  # noqa: S608 - our own words
-        _words(key),
-    )
-    return [text for (text,) in found]
+def endpoint_of(tables: Tables, key: Key) -> Endpoint | None:
+    """An attachment as it is recorded, or None; DamagedRecordError where its entry can't be read."""
+    name = _key(key)
+    value = tables.get(ENDPOINTS, name)
+    return None if value is None else from_entry(name, value, tables.get(RESULTS, name))
 
 
-def every(
-    db: sqlite3.Connection, network: str | None
-) -> tuple[list[tuple[Key, Sequence[str | int]]], dict[Key, list[str]]]:
-    """The rows of all endpoints, or of one network's, sorted by key, and the addresses of each; see from_row()."""
-    where, values = ("", ()) if network is None else (" WHERE network = ?", (network,))
-    order = " ORDER BY network, container, ifname"
-    held: dict[Key, list[str]] = {}
-    for address, *key in db.execute(
-        f"SELECT address, network, container, ifname FROM addresses{where}{order}, position",  # noqa: S608 - as above
-        values,
-    ):
-        held.setdefault(Key(*key), []).append(address)
-    found = db.execute(
-        f"SELECT network, container, ifname, {_FIELDS} FROM {_RECORDS}{where}{order}",  # noqa: S608 - as above
-        values,
-    )
-    return [(Key(*row[:3]), row[3:]) for row in found], held
+def is_recorded(tables: Tables, key: Key) -> bool:
+    """Whether there is an entry, readable or not."""
+    return tables.get(ENDPOINTS, _key(key)) is not None
 
 
-def finish(db: sqlite3.Connection, key: Key, nonce: str, result: str) -> bool:
-    """Write an ADD's result into its row, where that still has this nonce; whether it has."""
-    done = db.execute(
-        f"UPDATE endpoints SET result = ? WHERE {_OF_KEY} AND nonce = ?",  # noqa: S608 - our own words
-        (result, *_words(key), nonce),
-    )
-    return bool(done.rowcount)
+def addresses_of(tables: Tables, key: Key) -> list[Address]:
+    """The addresses that an endpoint holds, those of them that can be read."""
+    value = tables.get(ENDPOINTS, _key(key)) or "[]"
+    found = []
+    for text in json.loads(value.partition("\t")[0]):
+        try:
+            found.append(decode_address(text))
+        except (ValueError, TypeError, IndexError):
+            continue
+    return found
 
 
-def delete(db: sqlite3.Connection, key: Key, *more: str) -> None:
-    """Delete an endpoint's row and its origin, and what more tables have of it."""
-    for table in ("endpoints", "origins", *more):
-        db.execute(f"DELETE FROM {table} WHERE {_OF_KEY}", _words(key))  # noqa: S608 - our own words
+def every(tables: Tables, network: str | None) -> Iterator[tuple[str, str, str | None]]:
+    """What from_entry() takes, of all endpoints or of one network's."""
+    start = "" if network is None else f"[{text_of(network)},"
+    results = tables.of(RESULTS)
+    for name, value in tables.of(ENDPOINTS).items():
+        if name.startswith(start):
+            yield name, value, results.get(name)
 
 
-def from_row(key: Key, row: Sequence[str | int], held: Iterable[str]) -> Endpoint:
-    """The endpoint of a row and its addresses; CniError where they are not what insert_endpoint() writes."""
-    nonce, netns, dev, inode, host_ifname, mac, ip_masq, result, *origin = row
-    texts = (*_words(key), nonce, netns, host_ifname, mac, result)
+def network_of(name: str) -> str:
+    """The network in an endpoint's key, whatever else that says."""
+    if name.startswith('["') and "\\" not in name:
+        return name[2 : name.index('"', 2)]
+    return str(json.loads(name)[0])
+
+
+def counts(tables: Tables) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """How many endpoints, and how many addresses, each network has; those that can't be read among them."""
+    return Counter(map(network_of, tables.of(ENDPOINTS))), Counter(map(network_of, tables.held.holders.values()))
+
+
+def finish(tables: Tables, key: Key, nonce: str, result: str) -> bool:
+    """Record an ADD's result, where the endpoint still has this nonce; whether it has."""
+    name = _key(key)
+    value = tables.get(ENDPOINTS, name)
+    if value is None or (_fields(value) or [None])[0] != nonce:
+        return False
+    tables.put(RESULTS, name, text_of([nonce, result]))
+    return True
+
+
+def delete(tables: Tables, key: Key) -> None:
+    """Drop an endpoint and its result; its addresses are nobody's then."""
+    tables.drop(ENDPOINTS, _key(key))
+    tables.drop(RESULTS, _key(key))
+
+
+def _fields(value: str) -> list[object] | None:
+    found: list[object] | None = json.loads(value.partition("\t")[2])
+    return found
+
+
+def from_entry(name: str, value: str, result: str | None) -> Endpoint:
+    """The endpoint of an entry and its result; DamagedRecordError where they are not what insert_endpoint() writes."""
+    parts = json.loads(name)
+    key = Key(*parts)
     try:
+        held, _, rest = value.partition("\t")
+        nonce, netns, dev, inode, host_ifname, mac, ip_masq, *origin = json.loads(rest)
+        of, said = json.loads(result) if result is not None else (nonce, "")
+        texts = (*parts, nonce, netns, host_ifname, mac, said)
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("a text is none")
         return Endpoint(
             key=key,
-            nonce=str(nonce),
-            netns=str(netns),
+            nonce=nonce,
+            netns=netns,
             netns_dev=int(dev),
             netns_inode=int(inode),
             host_ifname=checked_ifname(host_ifname),
-            mac=str(mac),
-            addresses=tuple(addresses.decode_address(text) for text in held),
+            mac=mac,
+            addresses=tuple(decode_address(text) for text in json.loads(held)),
             ip_masq=bool(ip_masq),
-            result=str(result),
+            result=said if of == nonce else "",
             **_origin(*origin),
         )
     except (ValueError, TypeError, IndexError) as e:
@@ -123,46 +146,51 @@ def _origin(dev: object, inode: object, members: object, node: object) -> _Origi
     }
 
 
-def insert_endpoint(db: sqlite3.Connection, e: Endpoint) -> None:
-    key = _words(e.key)
-    values = (e.nonce, e.netns, e.netns_dev, e.netns_inode, e.host_ifname, e.mac, e.ip_masq, e.result)
-    db.execute("INSERT INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*key, *values))
-    origin = (e.nonce, *e.home, "\n".join(e.members), e.node)
-    db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *origin))
-    for position, address in enumerate(e.addresses):
-        db.execute("INSERT INTO addresses VALUES (?, ?, ?, ?, ?)", (addresses.encode_address(address), *key, position))
-        addresses.mark_used(db, address)
+def insert_endpoint(tables: Tables, e: Endpoint) -> None:
+    """Record an endpoint, and its result where it has one."""
+    name = _key(e.key)
+    origin = (*e.home, "\n".join(e.members), e.node)
+    fields = (e.nonce, e.netns, e.netns_dev, e.netns_inode, e.host_ifname, e.mac, int(e.ip_masq), *origin)
+    tables.put(ENDPOINTS, name, value_of([encode_address(a) for a in e.addresses], fields))
+    if e.result:
+        tables.put(RESULTS, name, text_of([e.nonce, e.result]))
 
 
-def holder_of(db: sqlite3.Connection, address: Address) -> tuple[str, str, str] | None:
-    found: tuple[str, str, str] | None = db.execute(
-        "SELECT network, container, ifname FROM addresses WHERE address = ?", (addresses.encode_address(address),)
-    ).fetchone()
-    return found
-
-
-def refuse_taken(db: sqlite3.Connection, address: Address) -> None:
-    holder = holder_of(db, address)
+def refuse_taken(tables: Tables, address: Address) -> None:
+    """CniError 102 where an endpoint has the address."""
+    holder = tables.held.holders.get(encode_address(address))
     if holder is not None:
-        network, container, ifname = holder
+        network, container, ifname = json.loads(holder)
         raise CniError(
             Code.ADDRESS_TAKEN,
             f"{address} is taken by {ifname} of container {container} in network {network!r}",
         )
 
 
-def record_subnets(db: sqlite3.Connection, network: str, wanted: frozenset[str], known: set[str]) -> None:
+def record_subnets(tables: Tables, network: str, wanted: frozenset[str], known: set[str]) -> None:
     """Note a conf's subnets, beside those known; one that it names no more goes when no endpoint is in it."""
-    for text in wanted - known:
-        db.execute("INSERT INTO subnets VALUES (?, ?)", (network, text))
-    for text in known - wanted:
-        subnet: Net = ip_network(text)
-        bounds = addresses.encode_address(subnet[0]), addresses.encode_address(subnet[-1])
-        if not db.execute(
-            "SELECT 1 FROM addresses WHERE address BETWEEN ? AND ? AND network = ?", (*bounds, network)
-        ).fetchone():
-            db.execute("DELETE FROM subnets WHERE network = ? AND subnet = ?", (network, text))
+    stays = {text for text in known - wanted if _is_used(tables, network, text)}
+    if stays | wanted != known:
+        tables.put(SUBNETS, text_of(network), text_of(sorted(stays | wanted)))
 
 
-def subnets_of(db: sqlite3.Connection, network: str) -> set[str]:
-    return {text for (text,) in db.execute("SELECT subnet FROM subnets WHERE network = ?", (network,))}
+def _is_used(tables: Tables, network: str, subnet: str) -> bool:
+    """Whether an endpoint of this network has an address there; what is no subnet has none."""
+    try:
+        net: Net = ip_network(subnet)
+    except ValueError:
+        return False
+    first, last = encode_address(net[0]), encode_address(net[-1])
+    start = f"[{text_of(network)},"
+    return any(first <= a <= last and key.startswith(start) for a, key in tables.held.holders.items())
+
+
+def subnets_of(tables: Tables, network: str) -> set[str]:
+    """What a network took addresses from, as it is written."""
+    return {text for text in json.loads(tables.get(SUBNETS, text_of(network)) or "[]") if isinstance(text, str)}
+
+
+def subnets(tables: Tables) -> Iterator[tuple[str, list[str]]]:
+    """The same of all networks, with what is no text among it."""
+    for name, value in tables.of(SUBNETS).items():
+        yield json.loads(name), [str(text) for text in json.loads(value)]

@@ -1,262 +1,212 @@
-"""A path in, transactions on the sqlite file there out; whatever is wrong with the file is one clear CniError."""
+"""A path in, transactions on the log of records there out; whatever is wrong with the file is one clear CniError."""
 
 from __future__ import annotations
 
 import logging
 import os
-import secrets
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.store import addresses
+from calico_rkt.plugin.store.log.file import LogFile, put_anew, whole
+from calico_rkt.plugin.store.log.older import KEPT, is_there
+from calico_rkt.plugin.store.log.records import DamagedLogError
+from calico_rkt.plugin.store.log.tables import Tables
 
 log = logging.getLogger(__name__)
 
-APPLICATION_ID = 0x63726B74
-SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_ADDED = {
-    "guards": "network TEXT, net TEXT, PRIMARY KEY (network, net)",
-    "guarded": "network TEXT PRIMARY KEY, key TEXT NOT NULL",
-    "flows_left": "address TEXT PRIMARY KEY",
-    "flows_unsure": "net TEXT PRIMARY KEY",
-    "origins": (
-        "network TEXT, container TEXT, ifname TEXT, nonce TEXT, home_dev INTEGER, home_inode INTEGER, "
-        "members TEXT, node TEXT, PRIMARY KEY (network, container, ifname)"
-    ),
-}
-"""Tables that a file of this version may lack: an older program made it. It never looks at them."""
-_TABLES = ("endpoints", "addresses", "used", "cursors", "subnets", *_ADDED)
-_SCHEMA = f"""
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-BEGIN;
-CREATE TABLE boot (id TEXT NOT NULL);
-CREATE TABLE endpoints (
-    network TEXT, container TEXT, ifname TEXT, nonce TEXT NOT NULL,
-    netns TEXT NOT NULL, netns_dev INTEGER NOT NULL, netns_inode INTEGER NOT NULL,
-    host_ifname TEXT NOT NULL, mac TEXT NOT NULL, ip_masq INTEGER NOT NULL, result TEXT NOT NULL,
-    PRIMARY KEY (network, container, ifname)) WITHOUT ROWID;
-CREATE TABLE addresses (
-    address TEXT PRIMARY KEY, network TEXT NOT NULL, container TEXT NOT NULL, ifname TEXT NOT NULL,
-    position INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX addresses_by_key ON addresses (network, container, ifname, position);
-CREATE TABLE subnets (network TEXT, subnet TEXT, PRIMARY KEY (network, subnet)) WITHOUT ROWID;
-{addresses.SCHEMA}
-COMMIT;
-"""
-_KEPT = "it is left as it is, since it says which addresses are in use; move it away when no container is attached"
+_BEHIND, _IN_A_CALL = (4, 500), (1, 2000)
+"""When a log is written anew, behind a call or in it; see LogFile.is_overdue()."""
 
 
 class StateFile:
     """The state file of this host, opened when it is first needed, usable from any thread.
 
     It belongs to one boot: containers don't outlive a reboot, and where /run does, the records of an earlier boot
-    are dropped. A file that is damaged, foreign or of another version is never replaced.
+    count for nothing. A file that is damaged, foreign or of another version is never replaced. What an older build has
+    left is taken over by who comes first, reading or writing (log/takeover.py).
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._place, self._folder = path, str(path), str(path.parent)
         self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
-        self._identity = (0, 0, 0)
-        self._left = (0, 0, 0)
-        """How the file was when this process had written to it: what it knows of its pages is true until it changes."""
+        self._file: LogFile | None = None
+        self._process, self._user = _forks, os.geteuid()
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Iterator[Tables]:
         """One transaction that changes something: all of it, or on any error nothing."""
-        with self._alone(), self._errors():
-            db = self._open()
-            db.execute("BEGIN IMMEDIATE")
+        with self._alone(), self._errors(), self._locked() as (file, found):
+            tables = file.tables
+            tables.begin()
             try:
-                self._check_version(db)
-                yield db
-                db.execute("COMMIT")
-                self._left = self._as_left()
+                yield tables
+                if tables.lines:
+                    file.append(found)
             except BaseException:
-                # A full disk makes sqlite roll back by itself.
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+                if not tables.undo():
+                    file.forget()
                 raise
+            tables.begin()
+            self._shrink(file, *_IN_A_CALL)
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """One view of the file that later writes don't change."""
+    def read(self) -> Iterator[Tables]:
+        """One view of the file that later writes don't change. It takes no lock, and makes no file."""
         with self._alone(), self._errors():
-            db = self._open()
-            db.execute("BEGIN")
             try:
-                self._check_version(db)
-                yield db
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+                tables = self._looked()
+            except DamagedLogError:  # or somebody wrote just now
+                with self._locked() as (file, _):
+                    tables = file.tables
+            yield tables
+
+    def tidy(self) -> None:
+        """Write the log anew where it is much longer than it needs to be: for who has time."""
+        if self._file is not None and self._file.is_overdue(*_BEHIND):
+            with self._alone(), self._errors(), self._locked() as (file, _):
+                self._shrink(file, *_BEHIND)
+
+    def to_older_builds(self) -> bool:
+        """Give all records to builds that know no log (log/takeover.py); False where there are none."""
+        from calico_rkt.plugin.store.log import takeover
+
+        if not self.is_there():
+            return False
+        with self._alone(), self._errors(), self._locked() as (file, _):
+            takeover.hand_back(self.path, boot_id(), file.tables)
+            self._close()
+        return True
+
+    def is_there(self) -> bool:
+        """Whether this host has recorded anything since it booted, by this build or an older one; makes no file."""
+        return os.access(self._place, os.F_OK) or is_there(self.path)
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
         with self._lock:
             self._close()
 
-    def _open(self) -> sqlite3.Connection:
-        """The connection to the file that is at path now: it may have been removed behind a long-lived agent."""
-        try:
-            stat = self.path.stat()
-        except FileNotFoundError:
-            self._create()
-            stat = self.path.stat()
-        if not stat.st_size:
-            raise CniError(Code.IO, f"the state file {self.path} is empty", _KEPT)
-        self._check_folder()
-        identity = (os.getpid(), stat.st_dev, stat.st_ino)
-        if self._db is not None and identity == self._identity:
-            if _stamp(stat) != self._left:
-                self._db.execute("PRAGMA shrink_memory")  # what is on disk counts, not what was read of it before
-            return self._db
-        self._close()
-        self._db = _connect(self.path)
-        self._identity = identity
-        try:
-            self._check(self._db)
-            _add_tables(self._db)
-            self._forget_other_boots(self._db)
-        except BaseException:
-            self._close()
-            raise
-        return self._db
+    def _looked(self) -> Tables:
+        """The tables as they are now."""
+        while True:
+            try:
+                found = os.stat(self._place)  # noqa: PTH116 - each ADD and DEL
+                self._check_folder()
+                file = self._opened()
+                if file.is_at(found):
+                    return file.look(found)
+                self._close()
+            except FileNotFoundError:
+                self._close()
+                if not self._settled(make=False):
+                    return Tables()
 
-    def _as_left(self) -> tuple[int, int, int]:
+    @contextmanager
+    def _locked(self) -> Iterator[tuple[LogFile, os.stat_result]]:
+        """The file, which nobody else writes to, and what stands at its path: both are one, and all of it is known."""
+        file, found = self._taken()
         try:
-            return _stamp(self.path.stat())
-        except OSError:
-            return 0, 0, 0
+            yield file, found
+        finally:
+            if self._file is file:
+                file.unlock()
+
+    def _taken(self) -> tuple[LogFile, os.stat_result]:
+        while True:
+            try:
+                file = self._opened()
+                file.lock(_BUSY_SECONDS)
+                found = os.stat(self._place)  # noqa: PTH116 - as above
+                self._check_folder()
+                if file.is_at(found):
+                    file.look(found)
+                    if not file.is_old:
+                        file.cut(found)
+                        return file, found
+                    log.info("%s is of an earlier boot: its records are dropped", self.path)
+                    os.close(put_anew(self.path, whole(boot_id(), Tables())[0]))
+                self._close()
+            except FileNotFoundError:
+                self._close()
+                self._settled(make=True)
+            except BaseException:
+                self._close()
+                raise
+
+    def _opened(self) -> LogFile:
+        """The open file; what a fork has left of its parent's is not used."""
+        if self._process != _forks:
+            self._close()
+            self._process = _forks
+        if self._file is None:
+            self._file = LogFile(self._place, boot_id())
+        return self._file
+
+    def _settled(self, *, make: bool) -> bool:
+        from calico_rkt.plugin.store.log import takeover
+
+        if make:
+            atomic.make_folder(self.path.parent, 0o700)
+            self._check_folder()
+        return takeover.settled(self.path, boot_id(), make=make)
+
+    def _shrink(self, file: LogFile, times: int, least: int) -> None:
+        if file.is_overdue(times, least):
+            try:
+                file.shrink()
+            except OSError as e:  # what was to be recorded is
+                log.info("%s stays as long as it is: %s", self.path, e.strerror)
 
     def _close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
-    def _create(self) -> None:
-        """Make the file beside its place and put it there whole: nobody ever sees it half made."""
-        atomic.make_folder(self.path.parent, 0o700)
-        self._check_folder()
-        fresh = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
-        try:
-            os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            db = _connect(fresh)
-            try:
-                db.executescript(_SCHEMA)
-                db.execute("INSERT INTO boot VALUES (?)", (boot_id(),))
-            finally:
-                db.close()
-            try:
-                os.link(fresh, self.path)
-            except FileExistsError:
-                log.debug("%s was made by somebody else meanwhile", self.path)
-        finally:
-            for suffix in ("", "-journal"):
-                fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _check_folder(self) -> None:
-        stat = self.path.parent.stat()
-        if stat.st_uid != os.geteuid() or stat.st_mode & 0o022:
+        found = os.stat(self._folder)  # noqa: PTH116 - as above
+        if found.st_uid != self._user or found.st_mode & 0o022:
             raise CniError(
                 Code.IO,
                 f"others may write to {self.path.parent}, which holds the state file",
                 f"chown root {self.path.parent} && chmod 700 {self.path.parent}",
             )
 
-    def _check(self, db: sqlite3.Connection) -> None:
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        if application != APPLICATION_ID:
-            raise CniError(Code.IO, f"{self.path} is no state file of calico-rkt", _KEPT)
-        self._check_version(db)
-
-    def _check_version(self, db: sqlite3.Connection) -> None:
-        """Asked in each transaction, since a newer program may have come while this one runs."""
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version != SCHEMA_VERSION:
-            raise CniError(
-                Code.IO, f"the state file {self.path} has version {version}, this program knows {SCHEMA_VERSION}", _KEPT
-            )
-
-    def _forget_other_boots(self, db: sqlite3.Connection) -> None:
-        """Drop the records of an earlier boot.
-
-        Looked at again in the transaction that drops: of calls that come at once after a boot, another one may have
-        dropped them and recorded its own by then.
-        """
-        boot = boot_id()
-        if self._boot_of(db) == boot:
-            return
-        db.execute("BEGIN IMMEDIATE")
-        if self._boot_of(db) != boot:
-            log.info("%s is of an earlier boot: its records are dropped", self.path)
-            for table in _TABLES:
-                db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
-            db.execute("UPDATE boot SET id = ?", (boot,))
-        db.execute("COMMIT")
-
-    def _boot_of(self, db: sqlite3.Connection) -> str:
-        """The boot that the records are of; a file that does not say it exactly once is damaged, not old."""
-        found = db.execute("SELECT id FROM boot").fetchall()
-        if len(found) != 1 or not isinstance(found[0][0], str):
-            raise CniError(Code.IO, f"the state file {self.path} does not say which boot it is of", _KEPT)
-        return found[0][0]
-
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """The turn of this thread; nobody waits longer for it than one waits for another process."""
         if not self._lock.acquire(timeout=_BUSY_SECONDS):
-            raise self._locked()
+            from calico_rkt.plugin.process.lock_holders import in_words  # for who waits in vain alone
+
+            words = f"the state file {self.path} was locked for {_BUSY_SECONDS:.0f} s"
+            raise CniError(Code.TRY_AGAIN, words, in_words(self._place))
         try:
             yield
         finally:
             self._lock.release()
 
-    def _locked(self) -> CniError:
-        return CniError(Code.TRY_AGAIN, f"the state file {self.path} was locked for {_BUSY_SECONDS:.0f} s")
-
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as e:
-            if getattr(e, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                raise self._locked() from e
-            self._close()
-            raise CniError(Code.IO, f"the state file {self.path} can't be used: {e}", _KEPT) from e
+        except DamagedLogError as e:
+            raise CniError(Code.IO, f"the state file {self.path} can't be used: {e}", KEPT) from e
         except OSError as e:
             raise CniError(Code.IO, f"the state file {self.path} can't be used: {e.strerror or e}") from e
 
 
-def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
-def _add_tables(db: sqlite3.Connection) -> None:
-    if db.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (next(reversed(_ADDED)),)).fetchone() == (0,):
-        made = (f"CREATE TABLE IF NOT EXISTS {name} ({columns}) WITHOUT ROWID;" for name, columns in _ADDED.items())
-        db.executescript(f"BEGIN IMMEDIATE; {' '.join(made)} COMMIT;")
-
-
 _warm: dict[Path, StateFile] = {}
 _warm_lock = threading.Lock()
+_forks = 0
 
 
 def warm(path: Path) -> StateFile:
-    """The one StateFile of this process for a path, which stays open between calls.
-
-    Threads wait for each other at its lock, in turn; with connections of their own they would wait in sqlite, which
-    sleeps and looks again.
-    """
+    """The one StateFile of this process for a path, which stays open between calls."""
     found = _warm.get(path)
     if found is not None:
         return found
@@ -264,22 +214,20 @@ def warm(path: Path) -> StateFile:
         return _warm.setdefault(path, StateFile(path))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open an existing file; isolation_level None leaves transactions to us, and a lock of our own the threads.
-
-    A journal that stays: no files made and removed in each transaction, and on a full disk the room that giving an
-    address back needs is there already. (A WAL's shared memory is mapped, which a full tmpfs answers with SIGBUS.)
-    """
-    uri = f"file:{quote(str(path))}?mode=rw"
-    db = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode = PERSIST")
-    except BaseException:
-        db.close()
-        raise
-    return db
+def tidy() -> None:
+    """Write what this process has open anew where that is due; behind a call's answer."""
+    for state in tuple(_warm.values()):
+        state.tidy()
 
 
 def boot_id() -> str:
     """The kernel's id of this boot."""
     return _BOOT_ID.read_text().strip()
+
+
+def _forked() -> None:
+    global _forks  # noqa: PLW0603 - a fork has its parent's files, and their locks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_forked)

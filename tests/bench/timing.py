@@ -9,7 +9,8 @@ from ipaddress import ip_network
 
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store import local
-from calico_rkt.plugin.store.addresses import encode_address
+from calico_rkt.plugin.store.log.tables import CURSORS
+from calico_rkt.plugin.store.log.texts import encode_address, text_of
 from calico_rkt.plugin.store.rows import insert_endpoint
 from tests.bench.host import OURS, PEER, call, netns
 
@@ -55,14 +56,14 @@ def fill(network: str, subnet: str, leases: int) -> None:
     store = local.open_local()
     hosts = ip_network(subnet).hosts()
     taken = {a for e in store.endpoints(network) for a in e.addresses}
-    with store._state.write() as db:
+    with store._state.write() as tables:
         last = None
         for i, address in zip(range(leases), (a for a in hosts if a not in taken), strict=False):
             key, last = Key(network, f"full{i}", "eth0"), address
             mac = "02:00:00:00:00:00"
-            insert_endpoint(db, Endpoint(key, "0" * 16, "/run/netns/none", 0, 0, f"crk{i:012x}", mac, (address,)))
+            insert_endpoint(tables, Endpoint(key, "0" * 16, "/run/netns/none", 0, 0, f"crk{i:012x}", mac, (address,)))
         assert last is not None
-        db.execute("INSERT OR REPLACE INTO cursors VALUES (?, 0, ?)", (network, encode_address(last)))
+        tables.put(CURSORS, text_of([network, 0]), text_of(encode_address(last)))
     store.close()
 
 

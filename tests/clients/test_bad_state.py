@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from tests import state_log
 from tests.clients.support.caller import Caller, addresses
 from tests.clients.support.lab import HOST_V4, OVERRIDES, PLUGINS, STATE, Lab, conf, environment
 
@@ -15,11 +17,7 @@ IPAM = {"type": "host-local", "subnet": "10.1.0.0/24"}
 WEB = conf("web", IPAM)
 MARK = "/run/lab/a-shell-ran"
 
-_DAMAGE = """
-import sqlite3, sys
-with sqlite3.connect(sys.argv[1]) as db:
-    db.execute(f"UPDATE endpoints SET {sys.argv[3]} = ? WHERE container = 'c1'", (sys.argv[2],))
-"""
+C1 = '["web","c1","eth0"]'
 ENVIRONMENT, IO, INTERNAL, EXHAUSTED, TAKEN, LINK, EXISTS = 4, 5, 100, 101, 102, 104, 107
 """CNI's codes, and this plugin's own from 100 on (plugin/cni/result.py)."""
 
@@ -81,7 +79,7 @@ def test_an_interface_that_exists_stays_as_it_was(lab: Lab, cni: Caller) -> None
 
 
 @pytest.mark.parametrize("command", ["ADD", "DEL", "CHECK"])
-@pytest.mark.parametrize("content", [b"garbage" * 1000, b"SQLite format 3\0" + b"\xff" * 5000, b"x"])
+@pytest.mark.parametrize("content", [b"garbage" * 1000, b"calico-rkt-state 1 " + b"\xff" * 5000, b"x"])
 def test_a_corrupt_state_file(lab: Lab, cni: Caller, command: str, content: bytes) -> None:
     netns = lab.netns("c1")
     lab.write(STATE, content)
@@ -92,13 +90,17 @@ def test_a_corrupt_state_file(lab: Lab, cni: Caller, command: str, content: byte
     nothing_happened(lab)
 
 
+def _with_result(value: str, result: str) -> str:
+    return json.dumps([json.loads(value)[0], result])
+
+
 @pytest.mark.parametrize("result", ["{", '{"interfaces": [], "ips": 5}'])
 def test_a_recorded_result_that_is_damaged_is_its_attachment_s_fault_alone(lab: Lab, cni: Caller, result: str) -> None:
     cni.add(WEB, netns=lab.netns("c1"))
     cni.add(WEB, "c2", netns=lab.netns("c2"))
 
     def damage() -> None:
-        lab.out("/usr/bin/python3", "-IS", "-c", _DAMAGE, STATE, result, "result")
+        state_log.change(lab.path(STATE), lambda e: e.update({("r", C1): _with_result(e[("r", C1)], result)}))
 
     damage()
     for command, keys in (("CHECK", {"prevResult": {"cniVersion": "1.0.0"}}), ("ADD", {})):
@@ -117,7 +119,7 @@ def test_a_recorded_result_that_is_damaged_is_its_attachment_s_fault_alone(lab: 
 def test_a_del_takes_an_attachment_away_whose_record_can_not_be_read(lab: Lab, cni: Caller) -> None:
     cni.add(WEB, netns=lab.netns("c1"))
     (other,) = addresses(cni.add(WEB, "c2", netns=lab.netns("c2")))
-    lab.out("/usr/bin/python3", "-IS", "-c", _DAMAGE, STATE, "no name", "host_ifname")
+    state_log.change(lab.path(STATE), lambda e: e.update({("e", C1): state_log.with_field(e[("e", C1)], 4, "no name")}))
     done = lab.run(f"{PLUGINS}/calico", "gc", "--attachment", "web/c1/eth0", env=environment())
     assert done.returncode == 2
     assert b"is damaged" in done.stderr
@@ -133,12 +135,12 @@ def test_a_del_takes_an_attachment_away_whose_record_can_not_be_read(lab: Lab, c
 def test_what_is_wrong_with_the_records_of_clusters_stops_no_local_network(lab: Lab, cni: Caller) -> None:
     cni.add(WEB, netns=lab.netns("c1"))
     lab.out("install", "-d", "-m", "700", "/run/calico-rkt/etcd")
-    lab.write("/run/calico-rkt/etcd/state.sqlite", "no database")
+    lab.write("/run/calico-rkt/etcd/state.log", "no log")
     cni.delete(WEB, "never", netns="/var/run/netns/c1")
     done = lab.run(f"{PLUGINS}/calico", "status", "--no-agent", env=environment())
     assert done.returncode == 1, done
     assert b"\nweb " in done.stdout
-    assert b"warning: the state file /run/calico-rkt/etcd/state.sqlite can't be used" in done.stdout
+    assert b"warning: the state file /run/calico-rkt/etcd/state.log can't be used" in done.stdout
     cni.delete(WEB, netns="/var/run/netns/c1")
     assert lab.left() == {}
 

@@ -20,8 +20,8 @@ from tests.clients.support.strace import names, served
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 WARM = 4
-CALLS = {"ADD": 198, "DEL": 145}
-"""System calls; two thirds of them are sqlite's."""
+CALLS = {"ADD": 80, "DEL": 56}
+"""System calls; eleven of them are the log's at ADD, seven at DEL."""
 ASKED = {"ADD": 7, "DEL": 3}
 """Sends to netlink sockets: at ADD the ruleset's generation, what is taken, the pair, what is inside (twice), the
 elements, the host's end up; at DEL the generation, the host's end, the elements: another thread takes the link."""
@@ -55,12 +55,11 @@ def test_a_plain_add_and_del_stay_below_their_ceilings(lab: Lab, cni: Caller) ->
     assert agent.counted("declined_total") == 0
     for verb, calls in zip(("ADD", "DEL"), served(trace.read_text()), strict=False):
         text = "\n".join(calls)
-        writes = text.count("F_WRLCK, l_whence=SEEK_SET, l_start=1073741825")
-        opened = text.count("F_RDLCK, l_whence=SEEK_SET, l_start=1073741824")
+        looked, locked = text.count("state.log"), len(re.findall(r"^flock\(\d+, LOCK_EX", text, re.MULTILINE))
         asked = len(re.findall(r"^sendto\(\d+, \[", text, re.MULTILINE))
         made = Counter(names(calls))
-        assert (opened, writes) == ((2, 2) if verb == "ADD" else (2, 1)), (
-            "transactions of the state file, and those that write"
+        assert (looked, locked) == ((2, 3) if verb == "ADD" else (2, 2)), (
+            "transactions of the state file, and those that write beside the attachment's lock"
         )
         assert asked <= ASKED[verb], "messages to the kernel"
         assert made.total() <= CALLS[verb], made

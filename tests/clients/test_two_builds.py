@@ -1,4 +1,4 @@
-"""The build of before (af6d52e) and this one on one host, under traffic: up to device groups, back, and in turn."""
+"""The build of before (af6d52e) and this one on one host, under traffic: up to this one, back, and never in turn."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ import pytest
 from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from calico_rkt.plugin.link.groups import group_of
+from tests import state_log
 from tests.clients.support.agent import Agent
-from tests.clients.support.caller import Caller, addresses
-from tests.clients.support.lab import PLUGINS, Lab, conf, pool, until
+from tests.clients.support.caller import Caller, Reply, addresses
+from tests.clients.support.lab import PLUGINS, STATE, Lab, conf, pool, until
 from tests.kernel.support.enforce_world import inside
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
 
+IO, POLICY = 5, 105
 _SO_RCVBUFFORCE = 33
 _AMONG_MAPS = 3
 """Packets that may be lost where the table is replaced three times: a map goes at once, also for a packet that is among
@@ -111,6 +113,19 @@ def started(host: Lab, caller: Caller) -> dict[str, str]:
     return {name: addresses(caller.add(network, name, host.netns(name)))[0] for name, network in kinds}
 
 
+def refused(reply: Reply) -> None:
+    """In clear words: another build's records are not guessed at."""
+    error = reply.refused(IO)
+    assert "has version 2, this program knows 1" in error["msg"], error
+
+
+def back(host: Lab) -> None:
+    """As the runbook says it: the records, then the table."""
+    said = host.out(f"{PLUGINS}/calico", "downgrade")
+    assert "given to older builds" in said
+    host.out(f"{PLUGINS}/before", "restore")
+
+
 def gaps(stream: Stream, begun: int) -> tuple[set[int], set[int]]:
     """The numbers of the packets that were lost where they may go, and of those that came where they may not."""
     passed, leaked = stream.arrived()
@@ -154,7 +169,7 @@ def test_a_host_of_the_build_of_before_is_brought_to_groups_without_a_gap_and_ba
         assert not re.search("group|chain|set |map |table", differs), differs
         if agent is not None:
             agent.kill()
-        host.out(f"{PLUGINS}/before", "restore")
+        back(host)
         assert now(host) is Standing.OLDER
         older.delete(WEB, "late", "/var/run/netns/late")
         older.add(WEB, "later", host.netns("later"))
@@ -167,20 +182,22 @@ def test_a_host_of_the_build_of_before_is_brought_to_groups_without_a_gap_and_ba
     assert host.left() == {}
 
 
-def test_the_build_of_before_adds_nothing_to_a_table_of_groups_and_neither_closes_nor_undoes_it(host: Lab) -> None:
+def test_the_build_of_before_refuses_what_it_can_not_read_and_neither_closes_nor_undoes_it(host: Lab) -> None:
     older, newer = Caller(host, f"{PLUGINS}/before"), Caller(host)
     to = started(host, newer)
     with undisturbed(host, to):
         for n in range(3):
             for network in (WEB, SHUT):
-                older("ADD", network, f"n{n}", host.netns(f"n{n}")).refused()
+                refused(older("ADD", network, f"n{n}", host.netns(f"n{n}")))
                 newer.add(network, f"n{n}", f"/var/run/netns/n{n}")
-                older.delete(network, f"n{n}", f"/var/run/netns/n{n}")
+                refused(older("DEL", network, f"n{n}", f"/var/run/netns/n{n}"))
+                newer.delete(network, f"n{n}", f"/var/run/netns/n{n}")
                 host.out("ip", "netns", "del", f"n{n}")
             assert now(host) is Standing.WHOLE
     assert {name for name, _ in groups(host)} == {"a", "b", "c"}
-    differs = host.run(f"{PLUGINS}/calico", "restore", "--if-needed").stderr.decode().splitlines()
-    assert all("set endpoints has what no endpoint of ours has" in line for line in differs), "all that a DEL leaves"
+    assert host.run(f"{PLUGINS}/before", "restore").returncode, "it would build a table of nothing"
+    done = host.run(f"{PLUGINS}/calico", "restore", "--if-needed")
+    assert (done.returncode, done.stderr) == (0, b""), done
     for name, network in (("a", WEB), ("b", WEB), ("c", SHUT)):
         newer.delete(network, name, f"/var/run/netns/{name}")
     assert host.left() == {}
@@ -205,7 +222,7 @@ def test_an_apply_and_a_prune_by_this_build_bring_a_table_of_before_to_groups(ho
         host.out(f"{PLUGINS}/calico", "apply", "--yes", "web")
         assert now(host) is Standing.WHOLE
         assert groups(host) == {("a", group_of("web")), ("b", group_of("web")), ("c", group_of("shut"))}
-    host.out(f"{PLUGINS}/before", "restore")
+    back(host)
     older.delete(SHUT, "c", "/var/run/netns/c")
     assert now(host) is Standing.OLDER
     assert "shut" in host.out(f"{PLUGINS}/calico", "prune", "--yes")
@@ -218,7 +235,77 @@ def test_a_host_that_this_build_closed_is_restored_by_the_build_of_before(host: 
     host.out("nft", "flush", "ruleset")
     with inside(f"/proc/{host.pid}/ns/net"):
         assert close_first() is Standing.CLOSED
+    refused(older("ADD", WEB, "late", host.netns("late")))
+    assert now(host) is Standing.CLOSED
+    host.out("ip", "netns", "del", "late")
+    host.out(f"{PLUGINS}/calico", "downgrade")
     older.add(WEB, "late", host.netns("late"))
     assert now(host) is Standing.OLDER
     with undisturbed(host, to):
         time.sleep(0.1)
+
+
+def everybody(host: Lab) -> dict[str, str]:
+    """Who has which address, by what this build has recorded."""
+    rows = [row.split(" ", 2) for row in state_log.rows(host.path(STATE).read_bytes()) if row.startswith("address ")]
+    assert len({address for _, address, _ in rows}) == len(rows)
+    return {json.loads(key)[1]: address for _, address, key in rows}
+
+
+def test_records_are_taken_over_beside_an_agent_of_before_which_refuses_then_and_serves_again(host: Lab) -> None:
+    agent = Agent(host, binary=f"{PLUGINS}/before").start()
+    older, newer = Caller(host, f"{PLUGINS}/before"), Caller(host)
+    given = started(host, older)
+    assert agent.counted("declined_total") == 0
+    given["d"] = addresses(newer.add(WEB, "d", host.netns("d")))[0]
+    assert everybody(host).keys() == given.keys()
+    links = host.links()
+    refused(older("ADD", WEB, "e", host.netns("e")))
+    for name in ("a", "d", "e"):
+        refused(older("DEL", WEB, name, f"/var/run/netns/{name}"))
+    assert host.links() == links, "a DEL that says no has taken nothing"
+    for name in ("a", "b", "d"):
+        assert host.run("ping", "-c", "1", "-W", "3", given[name]).returncode == 0
+    back(host)
+    given["e"] = addresses(older.add(WEB, "e", "/var/run/netns/e"))[0]
+    assert len(set(given.values())) == 5
+    older.delete(WEB, "d", "/var/run/netns/d")
+    older.delete(WEB, "a", "/var/run/netns/a")
+    assert agent.is_running()
+    newer.add(WEB, "d", "/var/run/netns/d")
+    assert everybody(host).keys() == {"b", "c", "d", "e"}
+    agent.kill()
+    for name, network in (("b", WEB), ("d", WEB), ("e", WEB), ("c", SHUT)):
+        newer.delete(network, name, f"/var/run/netns/{name}")
+    assert host.left() == {}
+
+
+def test_while_records_are_taken_over_and_given_back_no_address_is_given_twice(host: Lab) -> None:
+    agent = Agent(host, binary=f"{PLUGINS}/before").start()
+    older, newer = Caller(host, f"{PLUGINS}/before"), Caller(host)
+    given = started(host, older)
+    names = [f"n{n}" for n in range(24)]
+    for name in names:
+        host.netns(name)
+    told: dict[str, Reply] = {}
+
+    def calls() -> None:
+        for name in names:
+            told[name] = older("ADD", WEB, name, f"/var/run/netns/{name}")
+
+    busy = threading.Thread(target=calls)
+    busy.start()
+    for n in range(3):
+        until(lambda n=n: len(told) > 6 * n + 2, "it is at work")  # type: ignore[misc]
+        given[f"late{n}"] = addresses(newer.add(WEB, f"late{n}", host.netns(f"late{n}")))[0]
+        back(host)
+    busy.join()
+    for name, reply in told.items():
+        if reply.status == 0:
+            given[name] = addresses(reply.json)[0]
+        else:
+            assert reply.refused()["code"] in (IO, POLICY), reply
+    assert len(set(given.values())) == len(given) > 6
+    newer.add(WEB, "last", host.netns("last"))
+    assert everybody(host).keys() == {*given, "last"}, "what was answered is recorded, and what was refused is not"
+    agent.kill()

@@ -14,17 +14,13 @@ RUN = "/run/calico-rkt"
 POLICY, POLICY_SHARED, FLOWS, ATTACHMENTS = "policy", "policy, shared", "flows", "attachments"
 LOCKS = (POLICY, POLICY_SHARED, FLOWS, ATTACHMENTS, STATE)
 _PROGRAM = """
-import fcntl, os, signal, sqlite3, sys, time
+import fcntl, os, signal, sys, time
 how, *paths = sys.argv[1:]
-if how == "rows":
-    held = sqlite3.connect(paths[0], isolation_level=None, timeout=60)
-    held.execute("BEGIN IMMEDIATE")
-else:
-    held = []
-    for path in paths:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        held.append(open(path, "a"))
-        fcntl.flock(held[-1], fcntl.LOCK_SH if how == "shared" else fcntl.LOCK_EX)
+held = []
+for path in paths:
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    held.append(open(path, "a"))
+    fcntl.flock(held[-1], fcntl.LOCK_SH if how == "shared" else fcntl.LOCK_EX)
 print(os.getpid(), flush=True)
 while True:
     time.sleep(60)
@@ -42,7 +38,7 @@ class Holder:
             ATTACHMENTS: sorted({f"{RUN}/locks/{_stripe(network, name)}" for name in names}),
             STATE: [STATE],
         }[lock]
-        how = {POLICY_SHARED: "shared", STATE: "rows"}.get(lock, "alone")
+        how = "shared" if lock == POLICY_SHARED else "alone"
         log = lab.path(f"/run/lab/holder-{os.getpid()}")
         with log.open("wb") as out:
             self._process = lab.start("/usr/bin/python3", "-IS", "-c", _PROGRAM, how, *paths, log=out)

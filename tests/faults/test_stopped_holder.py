@@ -16,7 +16,7 @@ import pytest
 from calico_rkt.plugin.errors import Code
 from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Caller, Reply
-from tests.clients.support.lab import PLUGINS, STATE, Lab, conf, environment, pool, until, variables
+from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, until, variables
 from tests.faults.holder import LOCKS, Holder
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients, pytest.mark.slow]
@@ -95,7 +95,7 @@ class Beside:
         for (verb, _), reply in replies.items():
             if reply.status:
                 error = reply.refused(Code.TRY_AGAIN, *(_OF_CHECK if verb == "CHECK" else ()))
-                if error["code"] == Code.TRY_AGAIN and self._lock != STATE:
+                if error["code"] == Code.TRY_AGAIN:
                     assert str(self._holder.pid) in error.get("details", ""), (self._lock, reply)
         for words, reply in told.items():
             assert reply.status in (0, 1, 2), (self._lock, words, reply)

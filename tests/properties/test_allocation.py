@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import pairwise
 
 from hypothesis import given
@@ -12,14 +11,12 @@ from hypothesis import strategies as st
 from calico_rkt.compiler.conf.netconf import Ipam, Range
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.store import addresses
+from calico_rkt.plugin.store.log.tables import Tables
+from calico_rkt.plugin.store.log.texts import decode_address, encode_address, text_of
+from calico_rkt.plugin.store.log.used import Used
 
+FAMILY = {4: IPv4Address, 6: IPv6Address}
 SUBNETS = {4: ip_network("10.1.0.0/27"), 6: ip_network("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffe0/123")}
-
-
-def database():
-    db = sqlite3.connect(":memory:", isolation_level=None)
-    db.executescript(addresses.SCHEMA)
-    return db
 
 
 def part(version, first, last):
@@ -40,14 +37,16 @@ steps = st.lists(
 )
 
 
-@given(steps)
-def test_what_is_handed_out_is_free_allowed_and_never_withheld(script):
-    db, held = database(), []
+@given(steps, st.booleans())
+def test_what_is_handed_out_is_free_allowed_and_never_withheld(script, asked_before):
+    tables, held = Tables(), []
+    if asked_before:
+        assert tables.held.used.intervals() == []
     for what, value in script:
         if what == "free":
             if held:
                 gone = held.pop(value % len(held))
-                addresses.mark_free(db, gone)
+                tables.drop("e", text_of(str(gone)))
         else:
             allowed = [
                 {a for r in s for a in map(type(r.first), range(int(r.first), int(r.last) + 1))}
@@ -57,7 +56,7 @@ def test_what_is_handed_out_is_free_allowed_and_never_withheld(script):
             if len(set.union(*allowed)) < sum(map(len, allowed)):
                 continue  # the conf's reader refuses range sets that overlap
             try:
-                got = addresses.choose(db, "web", value, ())
+                got = addresses.choose(tables, "web", value, ())
             except CniError:
                 assert min(len(s - set(held)) for s in allowed) == 0
                 continue
@@ -65,30 +64,36 @@ def test_what_is_handed_out_is_free_allowed_and_never_withheld(script):
             for address, of in zip(got, allowed, strict=True):
                 assert address in of
                 assert address not in held
-                addresses.mark_used(db, address)
+                tables.put("e", text_of(str(address)), f"{text_of([encode_address(address)])}\tnull")
                 held.append(address)
-        rows = db.execute("SELECT first, last FROM used ORDER BY first").fetchall()
-        spans = [(addresses.decode_address(a), addresses.decode_address(b)) for a, b in rows]
+        spans = [(FAMILY[v](a), FAMILY[v](b)) for v, a, b in tables.held.used.intervals()]
         assert sorted(map(str, held)) == sorted(str(type(a)(n)) for a, b in spans for n in range(int(a), int(b) + 1))
         for (_, last), (first, _) in pairwise(spans):
             assert last.version != first.version or int(first) > int(last) + 1
         whole = SUBNETS[4]
-        assert addresses.in_use(db, whole[0], whole[-1]) == len([a for a in held if a.version == 4])
+        assert tables.held.used.count(whole[0], whole[-1]) == len([a for a in held if a.version == 4])
+
+
+@given(st.lists(st.tuples(st.sampled_from([4, 6]), st.integers(0, 40)), unique=True))
+def test_what_is_in_use_is_the_same_taken_at_once_and_one_by_one(taken):
+    one_by_one = Used()
+    for version, number in taken:
+        one_by_one.take(version, number)
+        one_by_one.take(version, number)
+    assert Used(taken).intervals() == one_by_one.intervals()
 
 
 @given(st.ip_addresses(), st.ip_addresses())
 def test_encoded_addresses_sort_as_addresses_do(one, two):
-    assert addresses.decode_address(addresses.encode_address(one)) == one
-    assert (addresses.encode_address(one) < addresses.encode_address(two)) == (
-        (one.version, int(one)) < (two.version, int(two))
-    )
+    assert decode_address(encode_address(one)) == one
+    assert (encode_address(one) < encode_address(two)) == ((one.version, int(one)) < (two.version, int(two)))
 
 
 def test_the_next_address_is_the_one_after_the_last_handed_out():
-    db = database()
+    tables = Tables()
     of = Ipam("host-local", ((part(4, 1, 4),),))
     order = []
     for _ in range(9):
-        (got,) = addresses.choose(db, "web", of, ())
+        (got,) = addresses.choose(tables, "web", of, ())
         order.append(int(got) - int(ip_address("10.1.0.0")))
     assert order == [1, 2, 3, 4, 1, 2, 3, 4, 1]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import tempfile
-from contextlib import closing
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store import local
 from calico_rkt.plugin.store.journal import Journal, Release
+from tests import state_log
 
 NET = ip_network("10.1.0.0/24")
 OF = Ipam("host-local", ((Range(NET, NET[1], NET[-2]),),))
@@ -57,38 +56,44 @@ def build(root):
     return store, journal
 
 
-VALUES = st.sampled_from([None, "", "x", "4:zz", "4:", 7, b"\xff\x00", "10.1.0.0/99", "9" * 40, "crk0\n", "../../x"])
-FIELDS = st.sampled_from(
+VALUES = st.sampled_from([None, "", "x", "4:zz", "4:", 7, {"hex": "ff00"}, "10.1.0.0/99", "9" * 9, "crk0\n", "../../x"])
+WHO = ("e", f'["{VICTIM}","c","eth0"]')
+
+
+def put(table, key, value=None):
+    """An entry whose value, or where it has none whose key, is damaged so."""
+
+    def damage(found, to):
+        if value is None:
+            found[table, json.dumps(to)] = "null"
+        else:
+            found[table, key] = value(to)
+
+    return damage
+
+
+def field(number):
+    return lambda found, to: found.update({WHO: state_log.with_field(found[WHO], number, to)})
+
+
+ENTRIES = st.sampled_from(
     [
-        *(
-            ("endpoints", f)
-            for f in ("nonce", "netns", "netns_dev", "netns_inode", "host_ifname", "mac", "ip_masq", "result")
-        ),
-        ("addresses", "address"),
-        ("addresses", "position"),
-        ("subnets", "subnet"),
-        ("used", "first"),
-        ("used", "last"),
-        ("cursors", "last"),
-        ("guards", "net"),
-        ("guarded", "key"),
-        ("flows_left", "address"),
-        ("flows_unsure", "net"),
-        *(("origins", f) for f in ("nonce", "home_dev", "members", "node")),
+        *map(field, range(11)),
+        lambda found, to: found.update({WHO: state_log.with_field(found[WHO], -1, [to])}),
+        lambda found, _: found.update({WHO: found[WHO].partition("\t")[0] + "\tnull"}),
+        put("r", WHO[1], lambda to: json.dumps([f"{VICTIM}-c", to])),
+        put("r", WHO[1], lambda to: json.dumps([to, "{}"])),
+        put("s", f'"{VICTIM}"', lambda to: json.dumps([to])),
+        put("c", f'["{VICTIM}",0]', json.dumps),
+        put("c", '["one",0]', json.dumps),
+        put("g", f'"{VICTIM}"', lambda to: json.dumps(["key", [to]])),
+        put("g", f'"{VICTIM}"', lambda to: json.dumps([to, [str(NET)]])),
+        put("l", None),
+        put("u", None),
     ]
 )
 FILES = st.sampled_from(["profile", "journal", "manifest"])
 MANNERS = st.sampled_from(["truncate", "flip", "empty", "folder", "type", "owner", "link"])
-
-
-def damage_row(path, table, field, value):
-    where = f" WHERE network = '{VICTIM}'" if table in ("endpoints", "addresses", "subnets", "cursors") else ""
-    with closing(sqlite3.connect(path)) as db, db:
-        try:
-            db.execute(f"UPDATE {table} SET {field} = ?{where}", (value,))
-        except sqlite3.IntegrityError:
-            return False  # sqlite itself keeps that out
-    return True
 
 
 def damage_file(path, manner, at):
@@ -130,14 +135,14 @@ def goes_on(store, journal):
     assert store.unpublish("two")
 
 
-@settings(max_examples=30)
-@given(FIELDS, VALUES)
-def test_a_damaged_row_stops_nothing_else(where, value):
+@settings(max_examples=60)
+@given(ENTRIES, VALUES)
+def test_a_damaged_entry_stops_nothing_else(damage, value):
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         store, journal = build(root)
-        if damage_row(root / "run" / "state.sqlite", *where, value):
-            goes_on(store, journal)
+        state_log.change(root / "run" / "state.log", lambda found: damage(found, value))
+        goes_on(store, journal)
         store.close()
 
 

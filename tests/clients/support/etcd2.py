@@ -6,6 +6,7 @@ import json
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from tests import state_log
 from tests.clients.support.etcd import NODE, Etcd, cluster_conf
 from tests.clients.support.lab import Lab
 
@@ -15,15 +16,8 @@ PROFILE = f"{V1}/policy/profile/net1"
 TAGS, RULES = f"{PROFILE}/tags", f"{PROFILE}/rules"
 POOLS = f"{V1}/ipam/v4/pool/"
 ASSIGNED = f"{V1}/ipam/v4/assignment/10.1.0.0-16"
-STATE = "/run/calico-rkt/etcdv2/state.sqlite"
+STATE = "/run/calico-rkt/etcdv2/state.log"
 """This host's records of what it has in such clusters."""
-
-
-_CONTAINERS = """
-import sqlite3, sys
-for (container,) in sqlite3.connect(sys.argv[1]).execute("SELECT container FROM endpoints"):
-    print(container)
-"""
 
 
 class OldEtcd(Etcd):
@@ -119,4 +113,5 @@ def records(lab: Lab) -> list[str]:
     """This host's own records of attachments in such clusters."""
     if not lab.path(STATE).exists():
         return []
-    return lab.out("/usr/bin/python3", "-IS", "-c", _CONTAINERS, STATE).split()
+    found = state_log.entries(lab.path(STATE).read_bytes())
+    return sorted(json.loads(key)[1] for table, key in found if table == "e")

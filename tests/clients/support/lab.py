@@ -13,23 +13,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from tests import state_log
 from tests.leftovers import reap_entered
 
 HOST_V4, OUTSIDE_V4 = "192.0.2.1", "192.0.2.9"
 HOST_V6, OUTSIDE_V6 = "2001:db8:ffff::1", "2001:db8:ffff::9"
 PLUGINS = "/opt/cni/bin"
 REFERENCE_PLUGINS = "/usr/lib/cni"
-STATE = "/run/calico-rkt/state.sqlite"
-_HOLDINGS = ("endpoints", "addresses", "used")
-"""Its tables whose rows belong to an attachment each; the others remember networks."""
-_ROWS = """
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-for table in sys.argv[2:]:
-    for row in db.execute(f"SELECT * FROM {table}"):
-        print(table, row)
-"""
-"""Run in the lab: sqlite takes /proc/PID/root for a link to the host's own root."""
+STATE = "/run/calico-rkt/state.log"
 OVERRIDES = "/etc/calico-rkt/profiles"
 PUBLISHED = "/var/lib/calico-rkt/profiles"
 PATIENCE = 90.0
@@ -239,11 +230,9 @@ class Lab:
         ]
 
     def _rows(self) -> list[str]:
-        """Rows of the datastore's tables of attachments and their addresses."""
+        """What this host has recorded of attachments and their addresses."""
         state = self.path(STATE)
-        if not state.exists():
-            return []
-        return self.out("/usr/bin/python3", "-IS", "-c", _ROWS, STATE, *_HOLDINGS).splitlines()
+        return state_log.rows(state.read_bytes()) if state.exists() else []
 
     def _host_local(self) -> list[str]:
         """Addresses that the reference host-local plugin still holds (delegated IPAM)."""

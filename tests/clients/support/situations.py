@@ -81,11 +81,12 @@ SITUATIONS: Mapping[str, Made] = {
     ),
     "The disk is full": shell(_FULL, "umount /var/lib/calico-rkt"),
     "The state file is damaged": shell(
-        "ip netns add c3; head -c 9000 /dev/zero | tr '\\0' x >/run/calico-rkt/state.sqlite"
+        "ip netns add c3; head -c 9000 /dev/zero | tr '\\0' x >/run/calico-rkt/state.log"
     ),
     "The clock was set back": fault("the clock was set back"),
     "The agent hangs": fault("an agent that hangs"),
     "After an upgrade the agent is still the old one": fault("an agent of another build"),
+    "An older build is to be put back": shell("true"),
     "After a downgrade nothing can be attached": shell(f"ip netns add c3; {_NEWER}"),
     "A process holds our lock": fault("a lock is held"),
     "podman deleted a network's conf": shell("rm /etc/cni/net.d/10-web.conflist"),

@@ -7,8 +7,9 @@ import signal
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from tests import state_log
 from tests.clients.support.agent import Agent
-from tests.clients.support.lab import PLUGINS, environment
+from tests.clients.support.lab import PLUGINS, STATE, environment
 from tests.clients.support.warm_process import Warm
 from tests.faults.histories.calls import name
 from tests.faults.histories.clock import SHIFTS
@@ -17,12 +18,6 @@ from tests.faults.histories.people import People
 from tests.faults.histories.stopped import Stopped
 
 _FULL = "mount -o remount,size=$(($(df --output=used -k {0} | tail -1)))k {0}"
-_REBOOTED = """
-import sqlite3
-db = sqlite3.connect("/run/calico-rkt/state.sqlite")
-db.execute("UPDATE boot SET id = 'another'")
-db.commit()
-"""
 _WHO = ("ADD", "DEL", "apply", "restore", "gc", "prune")
 
 
@@ -65,7 +60,7 @@ class Histories(People):
         lab.out("sh", "-c", "ip route flush type unreachable; ip -6 route flush type unreachable; nft flush ruleset")
         lab.out("nft", "-f", "/run/lab/watchers")
         if kept:
-            lab.out("/usr/bin/python3", "-IS", "-c", _REBOOTED)
+            state_log.change(lab.path(STATE), boot="another")
         else:
             lab.out("rm", "-rf", "/run/calico-rkt")
         for one in NAMES:

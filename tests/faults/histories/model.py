@@ -137,8 +137,8 @@ class Model(RuleBasedStateMachine):
             return
         type(self).steps += 1
         assert not any(self.host.passed().values()), f"open: {self.host.passed()}"
-        rows = [r for r in self.host.look()["rows"] if " endpoints " in r]
-        recorded = {r.split("'")[3] for r in rows} - {"first"}
+        rows = [r for r in self.host.look()["rows"] if " endpoint " in r]
+        recorded = {r.split('"')[3] for r in rows} - {"first"}
         sure = {one for one, what in self.known.items() if what in (Is.ATTACHED, Is.DEAD)}
         may = sure | {one for one, what in self.known.items() if what is Is.EITHER}
         assert sure <= recorded <= may, f"recorded {recorded}, the model has {self.known}"
@@ -161,5 +161,5 @@ class Model(RuleBasedStateMachine):
         assert self.tool("apply", "--yes") == 0
         left = {kind: lines for kind, lines in self.host.look().items() if kind in ("links", "rows")}
         assert len([x for x in left["links"] if x.startswith("crk")]) == 1, left
-        assert len([r for r in left["rows"] if " endpoints " in r]) == 1, left
+        assert len([r for r in left["rows"] if " endpoint " in r]) == 1, left
         type(self).broken = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -16,11 +15,13 @@ import urllib.request
 from base64 import b64decode, b64encode
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[3]))
+from tests.state_log import rows as rows_of
+
 RUN = Path("/run/calico-rkt")
 ETCD = "http://127.0.0.1:2379"
 LEASES = Path("/var/lib/cni/networks")
 RESOURCES, IPAM = "/calico/resources/v3/projectcalico.org/", "/calico/ipam/v2/"
-TABLES = ("endpoints", "addresses", "used")
 FOLDERS = ("/run/calico-rkt", "/var/lib/calico-rkt", "/var/log/calico-rkt")
 PROFILES = Path("/var/lib/calico-rkt/profiles")
 ATTEMPTS = 5
@@ -48,17 +49,7 @@ def rules() -> list[str]:
 
 
 def rows() -> list[str]:
-    return sorted(row for state in RUN.glob("**/state.sqlite") for row in rows_of(state))
-
-
-def rows_of(state: Path) -> list[str]:
-    db = sqlite3.connect(state, timeout=60)
-    try:
-        return [
-            f"{state.parent.name} {table} {row}" for table in TABLES for row in db.execute(f"SELECT * FROM {table}")
-        ]
-    finally:
-        db.close()
+    return sorted(f"{log.parent.name} {row}" for log in RUN.glob("**/state.log") for row in rows_of(log.read_bytes()))
 
 
 def hashed(value: object) -> str:

@@ -38,15 +38,15 @@ def build() -> None:
         (confs / f"net{n}.conf").write_text(text)
         conf, _ = parse_conf(text.encode())
         store.publish(compile_published(conf))
-    with store._state.write() as db:
+    with store._state.write() as tables:
         for n in range(COUNT):
             net = ip_network(f"10.{n // 250}.{n % 250}.0/24")
             for e in range(5):
                 key, ifname = Key(f"net{n}", f"c{n}-{e}", "eth0"), f"crk{n:06x}{e:06x}"
                 address = (ip_address(net[e + 2]),)
                 made = Endpoint(key, f"{n:08x}{e:08x}", "/n", 4, 5 * n + e, ifname, "02:00:00:00:00:01", address)
-                rows.insert_endpoint(db, made)
-            rows.record_subnets(db, f"net{n}", frozenset({str(net)}), set())
+                rows.insert_endpoint(tables, made)
+            rows.record_subnets(tables, f"net{n}", frozenset({str(net)}), set())
     assert restored(store)[0].endpoints == 5 * COUNT
 
 

@@ -35,7 +35,7 @@ def test_the_launcher_and_python_give_the_same_version_answer(tmp_path):
 
 
 def test_a_python_without_a_module_of_its_own_library_is_an_error_in_cni_json(tmp_path):
-    code = "import sys; sys.modules['sqlite3'] = None; from calico_rkt.plugin.main import main; sys.exit(main())"
+    code = "import sys; sys.modules['fcntl'] = None; from calico_rkt.plugin.main import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

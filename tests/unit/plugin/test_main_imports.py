@@ -14,7 +14,7 @@ LISTED = """
     array ast atexit base64 binascii bisect calico_rkt collections contextlib copy copyreg ctypes dataclasses datetime
     dis enum errno fcntl fnmatch functools hashlib heapq hmac importlib inspect ipaddress itertools json keyword
     linecache locale logging math ntpath opcode operator pathlib queue random re reprlib secrets select selectors signal
-    socket sqlite3 stat string struct subprocess textwrap threading token tokenize traceback types typing urllib
+    socket stat string struct subprocess textwrap threading token tokenize traceback types typing urllib
     warnings weakref
 """
 """Packages that an ADD may import, besides those whose names begin with an underscore."""
@@ -53,6 +53,7 @@ def test_attaching_imports_nothing_that_is_not_listed():
     assert {name for name in more if not name.startswith("_")} <= {*LISTED.split(), *OF_PATHLIB}
     assert {m for m in found if m.startswith("calico_rkt.compiler.")} <= set(OURS)
     assert not {m for m in found if m.startswith("calico_rkt.plugin.store.etcd")}
+    assert "calico_rkt.plugin.store.log.takeover" not in found, "only a host without a log has need of it"
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["compile", str(EXAMPLE / "web.conf")], ["check", "-C", str(EXAMPLE)]])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
-import sqlite3
+import os
+import threading
 from contextlib import closing
 from ipaddress import ip_address, ip_network
 
@@ -15,6 +17,7 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import statefile
 from calico_rkt.plugin.store.local import LocalStore
+from tests import state_log
 
 KEY = Key("web", "c1", "eth0")
 
@@ -31,7 +34,7 @@ def store(tmp_path, request):
 
 @pytest.fixture
 def path(store):
-    return store.run_dir / "state.sqlite"
+    return store.run_dir / "state.log"
 
 
 def refused(store):
@@ -44,12 +47,12 @@ def test_the_folder_and_the_file_are_for_root_alone(path):
     assert path.parent.stat().st_mode & 0o777 == 0o700
     files = sorted(path.parent.iterdir())
     assert [(p.name, p.stat().st_mode & 0o777) for p in files] == [
+        ("state.log", 0o600),
         ("state.sqlite", 0o600),
-        ("state.sqlite-journal", 0o600),
     ]
 
 
-@pytest.mark.parametrize("content", [b"", b"not a database, but long enough to look at" * 99, b"SQLite format 3\0"])
+@pytest.mark.parametrize("content", [b"", b"not a log, but long enough to look at" * 99, b"calico-rkt-state 1 "])
 def test_a_damaged_file_is_an_error_and_stays_as_it_is(store, path, content):
     path.write_bytes(content)
     error = refused(store)
@@ -60,9 +63,25 @@ def test_a_damaged_file_is_an_error_and_stays_as_it_is(store, path, content):
 
 def test_a_file_damaged_in_the_middle_is_an_error(store, path):
     data = bytearray(path.read_bytes())
-    data[4096:] = b"\xff" * (len(data) - 4096)
+    data[100:110] = b"\xff" * 10
     path.write_bytes(data)
-    assert refused(store).code == Code.IO
+    assert "damaged" in refused(store).msg
+    with pytest.raises(CniError):
+        store.remove(KEY, "aa")
+    assert path.read_bytes() == data
+
+
+def test_the_beginning_of_a_record_that_was_answered_to_nobody_is_cut_off_by_who_writes_next(store, path):
+    whole = path.read_bytes()
+    store.finish(KEY, "aa", "{}")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1])
+    assert store.endpoint(KEY).result == ""
+    assert path.read_bytes() == data[:-1], "who reads changes nothing"
+    store.finish(KEY, "aa", "{}")
+    assert path.read_bytes() == data
+    assert data.startswith(whole)
+    assert store.endpoint(KEY).result == "{}"
 
 
 def test_a_folder_in_the_place_of_the_file_is_an_error(store, path):
@@ -71,20 +90,22 @@ def test_a_folder_in_the_place_of_the_file_is_an_error(store, path):
     assert refused(store).code == Code.IO
 
 
-def test_somebody_elses_database_is_an_error(store, path):
+def test_a_pipe_in_the_place_of_the_file_is_an_error_and_nobody_waits(store, path):
     path.unlink()
-    db = sqlite3.connect(path)
-    db.execute("CREATE TABLE t (a)")
-    db.commit()
-    db.close()
-    assert "no state file" in refused(store).msg
+    os.mkfifo(path)
+    assert "no regular file" in refused(store).msg
 
 
-def test_another_version_is_an_error_that_names_both(store, path):
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 7")
-    db.close()
-    assert "version 7, this program knows 1" in refused(store).msg
+def test_somebody_elses_file_is_an_error(store, path):
+    path.write_bytes(b"#!/bin/sh\n" + b"true\n" * 100)
+    assert "does not begin as a state file of calico-rkt" in refused(store).msg
+
+
+def test_another_version_is_an_error_that_says_so(store, path):
+    path.write_bytes(path.read_bytes().replace(b"calico-rkt-state 1", b"calico-rkt-state 7", 1))
+    error = refused(store)
+    assert "version 7, this program knows 1" in error.msg
+    assert "move it away" in error.details
 
 
 def test_a_folder_that_others_write_to_is_refused(store, path):
@@ -124,8 +145,7 @@ def test_calls_that_come_at_once_after_a_boot_keep_each_other_s_records(tmp_path
         with closing(LocalStore(run_dir, run_dir, verify=pytest.fail)) as before:
             held = (ip_address("10.1.0.1"),)
             before.add(Endpoint(KEY, "aa", "/n", 4, 7, "crk0", "02:00", held), Ipam("dhcp"), ())
-        with closing(sqlite3.connect(run_dir / "state.sqlite")) as db, db:
-            db.execute("UPDATE boot SET id = 'an earlier one'")
+        state_log.change(run_dir / "state.log", boot="an earlier one")
         barrier, told = several.Barrier(6), several.Queue()
         calls = [several.Process(target=_called_after_boot, args=(run_dir, barrier, n, told)) for n in range(6)]
         for call in calls:
@@ -137,36 +157,37 @@ def test_calls_that_come_at_once_after_a_boot_keep_each_other_s_records(tmp_path
         with closing(LocalStore(run_dir, run_dir, verify=pytest.fail)) as after:
             recorded = after.endpoints()
         assert {e.key.container: str(e.addresses[0]) for e in recorded} == {f"c{n}": a for n, a in answers.items()}
-        (run_dir / "state.sqlite").unlink()
+        (run_dir / "state.log").unlink()
 
 
-@pytest.mark.parametrize("damage", ["DELETE FROM boot", "UPDATE boot SET id = x'00'", "INSERT INTO boot VALUES ('b')"])
-def test_a_file_that_does_not_say_its_boot_loses_no_record(store, path, damage):
-    store._state.close()
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute(damage)
-    assert "which boot" in refused(store).msg
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT COUNT(*) FROM endpoints").fetchone() == (1,)
+def test_a_file_that_does_not_say_its_boot_loses_no_record(store, path):
+    data = bytearray(path.read_bytes())
+    data[25] ^= 1
+    path.write_bytes(data)
+    assert "begin" in refused(store).msg
+    assert path.read_bytes() == data
+
+
+WHO = ("e", '["web","c1","eth0"]')
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE endpoints SET netns_inode = 'seven'",
-        "UPDATE endpoints SET nonce = x'0102'",
-        "UPDATE endpoints SET network = x'ff', container = 7",
-        "UPDATE addresses SET address = '4:zz'",
-        "UPDATE addresses SET address = ''",
-        "UPDATE addresses SET address = 17",
-        "INSERT INTO subnets VALUES ('web', 'no net')",
-        "INSERT INTO subnets VALUES ('', x'00')",
+        lambda e: e.update({WHO: state_log.with_field(e[WHO], 3, "seven")}),
+        lambda e: e.update({WHO: state_log.with_field(e[WHO], 0, {"hex": "0102"})}),
+        lambda e: e.update({("e", '[{"hex":"ff"},7,"eth0"]'): e.pop(WHO)}),
+        lambda e: e.update({WHO: state_log.with_field(e[WHO], -1, ["4:zz"])}),
+        lambda e: e.update({WHO: state_log.with_field(e[WHO], -1, [""])}),
+        lambda e: e.update({WHO: state_log.with_field(e[WHO], -1, [17])}),
+        lambda e: e.update({WHO: '["4:0a010001"]\tnull'}),
+        lambda e: e.update({("s", '"web"'): '["no net"]'}),
+        lambda e: e.update({("s", '""'): '[{"hex":"00"}]'}),
     ],
 )
 def test_one_damaged_record_is_named_and_the_others_go_on(store, path, damage, caplog, monkeypatch):
     monkeypatch.setattr(LOG, "propagate", True)
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute(damage)
+    state_log.change(path, damage)
     other = Endpoint(Key("db", "c2", "eth0"), "bb", "/n", 4, 8, "crk1", "02:01", (ip_address("10.2.0.1"),))
     store.add(other, Ipam("dhcp"), ())
     assert other in store.endpoints()
@@ -182,13 +203,16 @@ def test_a_file_that_was_replaced_under_a_long_lived_process_is_opened_again(sto
     assert store.endpoint(KEY) is not None
     path.unlink()
     assert store.endpoint(KEY) is None
+    assert not store.is_there()
+    store.add(Endpoint(KEY, "bb", "/n", 4, 7, "crk0", "02:00", (ip_address("10.1.0.1"),)), Ipam("dhcp"), ())
+    assert store.endpoint(KEY).nonce == "bb"
     assert path.exists()
 
 
 def test_an_error_inside_of_a_transaction_takes_all_of_it_back(store):
     def half_way():
-        with store._state.write() as db:
-            db.execute("DELETE FROM endpoints")
+        with store._state.write() as tables:
+            tables.drop(*WHO)
             raise RuntimeError("half way")
 
     with pytest.raises(RuntimeError, match="half way"):
@@ -196,13 +220,78 @@ def test_an_error_inside_of_a_transaction_takes_all_of_it_back(store):
     assert store.endpoint(KEY) is not None
 
 
-def test_a_locked_file_asks_to_try_again(store, path, monkeypatch):
+def test_a_locked_file_asks_to_try_again_and_is_read_all_the_same(store, path, monkeypatch):
     monkeypatch.setattr(statefile, "_BUSY_SECONDS", 0.01)
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(CniError) as caught:
-        store.remove(KEY, "aa")
-    assert caught.value.code == Code.TRY_AGAIN
-    other.execute("ROLLBACK")
-    other.close()
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(CniError) as caught:
+            store.remove(KEY, "aa")
+        assert caught.value.code == Code.TRY_AGAIN
+        assert str(path) in caught.value.msg
+        assert store.endpoint(KEY).nonce == "aa"
+    monkeypatch.setattr(statefile, "_BUSY_SECONDS", 10)
     assert store.remove(KEY, "aa")
+
+
+def test_what_looks_damaged_is_looked_at_again_when_nobody_writes(store, path):
+    whole = path.stat().st_size
+    told = []
+    with path.open("r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.seek(0, os.SEEK_END)
+        other.write(b"\xff" * 40)
+        other.flush()
+        reader = threading.Thread(target=lambda: told.append(store.endpoint(KEY)))
+        reader.start()
+        reader.join(0.2)
+        assert told == [], "it waits for who writes"
+        other.truncate(whole)
+    reader.join(20)
+    assert [e.nonce for e in told] == ["aa"]
+
+
+def test_who_waited_in_vain_keeps_nobody_waiting(store, path, monkeypatch):
+    """The thread that still waits in the kernel gets the lock at last, and lets it go."""
+    monkeypatch.setattr(statefile, "_BUSY_SECONDS", 0.01)
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        for _ in range(3):
+            with pytest.raises(CniError):
+                store.remove(KEY, "aa")
+    monkeypatch.setattr(statefile, "_BUSY_SECONDS", 10)
+    assert store.remove(KEY, "aa")
+
+
+def test_a_log_much_longer_than_it_needs_to_be_is_written_anew_and_others_notice(store, path):
+    other = LocalStore(store.run_dir, store.lib_dir, verify=pytest.fail)
+    assert other.endpoint(KEY).nonce == "aa"
+    for n in range(400):
+        store.finish(KEY, "aa", f'"{n}"')
+    long = path.stat().st_size
+    store._state.tidy()
+    assert path.stat().st_size == long, "it needs no more than some hundreds of lines too many"
+    for n in range(400):
+        store.finish(KEY, "aa", f'"{n}"')
+    store._state.tidy()
+    assert path.stat().st_size < 2000
+    assert other.endpoint(KEY).result == store.endpoint(KEY).result == '"399"'
+    other.finish(KEY, "aa", "{}")
+    assert store.endpoint(KEY).result == "{}"
+    assert sorted(p.name for p in path.parent.iterdir()) == ["state.log", "state.sqlite"]
+    other.close()
+
+
+def test_a_forked_process_has_an_open_file_and_a_lock_of_its_own(store):
+    several = multiprocessing.get_context("fork")
+    told = several.Queue()
+
+    def child():
+        told.put(store.remove(KEY, "aa"))
+
+    with store._state.read():
+        pass
+    process = several.Process(target=child)
+    process.start()
+    assert told.get(timeout=20)
+    process.join(20)
+    assert store.endpoint(KEY) is None

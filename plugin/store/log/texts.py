@@ -1,0 +1,24 @@
+"""Values in, the texts that stand for them in a log out, and back."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Address, IPv6Address
+
+from calico_rkt.compiler.conf.netconf import Address
+
+
+def text_of(value: object) -> str:
+    """JSON as it stands in a log: ASCII on one line."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def encode_address(address: Address) -> str:
+    """The address as text that sorts as addresses do: the family's digit, a colon, its bytes in hex."""
+    return f"{address.version}:{address.packed.hex()}"
+
+
+def decode_address(text: str) -> Address:
+    """The address that encode_address() was given."""
+    packed = bytes.fromhex(text[2:])
+    return IPv4Address(packed) if text[0] == "4" else IPv6Address(packed)
