@@ -15,6 +15,7 @@ from tests.faults.cases import Case
 from tests.faults.commands import Apply, FirstAdd, GcCommand, Import, Prune, Restore
 from tests.faults.effects import CHILD, OF_A_CHILD
 from tests.faults.host import AGENT, ALONE, LAUNCHER, WatchedHost
+from tests.faults.records import Downgrade, TakeOver
 from tests.faults.supervisor import Plan
 from tests.faults.tries import tried
 from tests.faults.verbs import Add, Check, Del, Gc, Scenario
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 COMMANDS = (Apply, Prune, Restore, Import)
 ACTS = [
     *((act, mode, LOCAL) for act in (Add, Del) for mode in (ALONE, AGENT, LAUNCHER)),
-    *((act, ALONE, LOCAL) for act in (FirstAdd, Check, Gc, GcCommand, *COMMANDS)),
+    *((act, ALONE, LOCAL) for act in (FirstAdd, Check, Gc, GcCommand, TakeOver, Downgrade, *COMMANDS)),
     *((act, mode, ETCD3) for act in (Add, Del) for mode in (ALONE, AGENT)),
     *((act, ALONE, ETCD3) for act in (FirstAdd, Check, Gc, GcCommand, *COMMANDS)),
     *((act, ALONE, ETCD2) for act in (Add, Del, FirstAdd, Check, Gc, GcCommand, Apply, Prune, Import)),
@@ -38,6 +39,8 @@ QUICK: dict[Act, int] = {
     (Del, AGENT, LOCAL): 4,
     (Add, ALONE, LOCAL): 3,
     (Restore, ALONE, LOCAL): 2,
+    (TakeOver, ALONE, LOCAL): 6,
+    (Downgrade, ALONE, LOCAL): 4,
     (Add, ALONE, ETCD3): 4,
     (Del, ALONE, ETCD3): 3,
     (Apply, ALONE, ETCD3): 2,
