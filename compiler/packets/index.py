@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 
@@ -28,8 +28,8 @@ class Index:
         for d in range(len(boxes[0]) if boxes else 0):
             width = max(b[d].bit_length() for b in boxes)
             if width <= _FEW:
-                used = reduce(or_, (b[d] for b in boxes))
-                self._cells.append((d, used, [_holding(boxes, d, cell) for cell in range(width)]))
+                at = _at([b[d] for b in boxes])
+                self._cells.append((d, reduce(or_, at), [_holding(at, cell) for cell in range(width)]))
                 continue
             lows = _running([_low(b[d]) for b in boxes])
             highs = _running([-b[d].bit_length() for b in boxes])
@@ -74,15 +74,22 @@ def runs(bits: int) -> Iterator[tuple[int, int]]:
         at += skip + length
 
 
-def _holding(boxes: Sequence[Box], dimension: int, cell: int) -> int:
-    return sum(1 << i for i, b in enumerate(boxes) if b[dimension] >> cell & 1)
+def _at(keys: Iterable[int]) -> dict[int, int]:
+    """For each key the positions where it stands, as a bit set."""
+    at: dict[int, int] = {}
+    for i, key in enumerate(keys):
+        at[key] = at.get(key, 0) | 1 << i
+    return at
+
+
+def _holding(at: Mapping[int, int], cell: int) -> int:
+    """The positions of the masks that have the cell."""
+    return reduce(or_, (bits for mask, bits in at.items() if mask >> cell & 1), 0)
 
 
 def _running(keys: list[int]) -> tuple[list[int], list[int]]:
     """The distinct keys in order, and for each count of them the boxes whose key is among so many."""
-    at: dict[int, int] = {}
-    for i, key in enumerate(keys):
-        at[key] = at.get(key, 0) | 1 << i
+    at = _at(keys)
     distinct, sets = sorted(at), [0]
     for key in distinct:
         sets.append(sets[-1] | at[key])

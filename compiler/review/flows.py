@@ -33,6 +33,7 @@ _Range = tuple[int, int]
 _Way = tuple[tuple[Net, ...], list[Cidr], list[Cidr]]
 """Addresses as a family, or as nets, and the holes in it."""
 _FEW = 16
+"""Nets of the ways that are tried first."""
 _MOST = 8
 """Values of one list that a line shows; the plain values hold all."""
 LAST_PORT, LAST_ICMP = 65535, 255
