@@ -127,8 +127,7 @@ class StateFile:
                 if file.is_at(found):
                     file.look(found)
                     if not file.is_old:
-                        file.cut(found)
-                        return file, found
+                        return file, file.cut(found)
                     log.info("%s is of an earlier boot: its records are dropped", self.path)
                     os.close(put_anew(self.path, whole(boot_id(), Tables())[0]))
                 self._close()
@@ -215,9 +214,12 @@ def warm(path: Path) -> StateFile:
 
 
 def tidy() -> None:
-    """Write what this process has open anew where that is due; behind a call's answer."""
+    """Write what this process has open anew where that is due; behind a call's answer, so that nothing fails for it."""
     for state in tuple(_warm.values()):
-        state.tidy()
+        try:
+            state.tidy()
+        except CniError as e:
+            log.info("%s stays as long as it is: %s", state.path, e.msg)
 
 
 def boot_id() -> str:

@@ -96,10 +96,15 @@ class LogFile:
         self._stamp = _UNKNOWN
         self._start()
 
-    def cut(self, found: os.stat_result) -> None:
-        """Take off what an ended writer left behind the last whole record; under the lock, after look()."""
-        if self._is_writable and found.st_size > self._at.at:
-            os.ftruncate(self._fd, self._at.at)
+    def cut(self, found: os.stat_result) -> os.stat_result:
+        """Take off what an ended writer left behind the last whole record; under the lock, after look().
+
+        What its path is then: the room kept behind the end goes with it.
+        """
+        if not self._is_writable or found.st_size <= self._at.at:
+            return found
+        os.ftruncate(self._fd, self._at.at)
+        return os.fstat(self._fd)
 
     def append(self, found: os.stat_result) -> None:
         """Put the lines of the tables' transaction on the disk, under the lock, after look() and cut().

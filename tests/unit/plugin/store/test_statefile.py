@@ -84,6 +84,33 @@ def test_the_beginning_of_a_record_that_was_answered_to_nobody_is_cut_off_by_who
     assert store.endpoint(KEY).result == "{}"
 
 
+def _spare(path):
+    """Bytes that are allocated behind a file's end."""
+    found = path.stat()
+    return (found.st_blocks << 9) - found.st_size
+
+
+def test_room_to_give_back_is_kept_also_where_an_ended_writer_s_beginning_was_cut_off(store, path):
+    assert _spare(path) >= 16 << 10
+    with path.open("ab") as other:
+        other.write(b"\x01\x00")
+    another = Endpoint(Key("web", "c2", "eth0"), "bb", "/n", 4, 7, "crk1", "02:01", (ip_address("10.1.0.2"),))
+    store.add(another, Ipam("dhcp"), ())
+    assert _spare(path) >= 16 << 10
+
+
+def test_who_tidies_behind_a_call_fails_for_nothing(store, path, monkeypatch):
+    monkeypatch.setattr(statefile, "_BEHIND", (1 << 20, 0))
+    state = statefile.warm(path)
+    with state.read() as tables:
+        assert tables.of("e")
+    path.write_bytes(b"no log" * 100)
+    statefile.tidy()
+    assert "can't be used" in refused(store).msg
+    state.close()
+    del statefile._warm[path]
+
+
 def test_a_folder_in_the_place_of_the_file_is_an_error(store, path):
     path.unlink()
     path.mkdir()
