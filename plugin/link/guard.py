@@ -106,5 +106,8 @@ def missing_guards(nets: Collection[Net]) -> tuple[Net, ...]:
 
 
 def _do(messages: Iterable[bytes]) -> list[netlink.NetlinkError | None]:
-    with host_socket() as host:
-        return [answer for batch in netlink.chunks(messages) for answer in host.batch(batch)]
+    try:
+        with host_socket() as host:
+            return [answer for batch in netlink.chunks(messages) for answer in host.batch(batch)]
+    except OSError as e:
+        raise CniError(Code.LINK, f"unreachable routes can't be asked for: {e.strerror}") from e

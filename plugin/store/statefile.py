@@ -114,8 +114,8 @@ class StateFile:
         try:
             yield file, found
         finally:
-            if self._file is file:
-                file.unlock()
+            if self._file is file and not file.unlock():
+                self._close()
 
     def _taken(self) -> tuple[LogFile, os.stat_result]:
         while True:

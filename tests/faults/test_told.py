@@ -1,7 +1,8 @@
-"""Who changes policy is told what became of it, also where the kernel does not answer after the change."""
+"""What became of a change is told, and no lock is kept, also where the kernel does not answer after the change."""
 
 from __future__ import annotations
 
+from errno import ENOLCK
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from tests.faults.cases import Case
 from tests.faults.commands import Apply, Prune
 from tests.faults.effects import errors_of
-from tests.faults.host import ALONE, WatchedHost
-from tests.faults.verbs import Scenario
+from tests.faults.host import AGENT, ALONE, WatchedHost
+from tests.faults.verbs import Del, Scenario
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -45,6 +46,20 @@ def test_an_apply_whose_policy_is_in_force_says_so_where_a_question_fails_after_
     assert asked, kinds[put:]
     for number, at in enumerate(some(asked)):
         assert act.try_one(Case(at, kinds[at], errors_of(kinds[at])[0]), number), "the fault came to be"
+
+
+def test_an_agent_keeps_no_lock_that_it_could_not_give_back(binary: Path):
+    """The kernel may have no memory for that: whoever comes next would wait in vain, for ever."""
+    made = WatchedHost(binary, "calico-rkt-lab-faults-told", AGENT)
+    try:
+        act = Del(made)
+        kinds = kinds_of(act)
+        at = max(at for at, kind in enumerate(kinds) if kind.startswith("flock ") and kind.endswith("/state.log"))
+        assert act.try_one(Case(at, kinds[at], ENOLCK), 0), "the fault came to be"
+        made.attach("another")
+        made.detach("another")
+    finally:
+        made.close()
 
 
 def test_a_prune_names_what_it_deleted_where_it_fails_after_that(host: WatchedHost):

@@ -61,9 +61,13 @@ class LogFile:
         """Have it alone. CniError 11 after so many seconds; this is to be closed then."""
         lock_open_file(self._fd, self.path, patience)
 
-    def unlock(self) -> None:
-        """Let others have it."""
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
+    def unlock(self) -> bool:
+        """Let others have it; False where the kernel has no memory for that, and this is to be closed."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        except OSError:
+            return False
+        return True
 
     def look(self, found: os.stat_result) -> Tables:
         """The tables as they are now; found: what its path is. DamagedLogError; a torn end is none."""
