@@ -39,12 +39,30 @@ _ATTEMPTS = 5
 _LOOKS = 20
 
 
+_WHERE = "netlink"
+"""The place that errors of these sockets name, as those of files do: else people are told that stdout has failed."""
+
+
 class NetlinkError(OSError):
     """A message that the kernel refused. index counts the messages of the batch from 0; strerror has the reason."""
 
     def __init__(self, errno: int, reason: str, index: int) -> None:
         super().__init__(errno, reason or os.strerror(errno))
-        self.index = index
+        self.index, self.filename = index, _WHERE
+
+
+class _Named:
+    """Use as a context around a call of the socket: its error names the place."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(error, OSError):
+            error.filename = _WHERE
+
+
+_NAMED = _Named()
 
 
 class _KnownShape:
@@ -74,7 +92,8 @@ class Socket:
 
     def __init__(self, protocol: int = ROUTE, groups: int = 0, *, buffer: int = 0) -> None:
         """groups: the multicast groups to hear; buffer: so many bytes may wait to be read, whatever others may have."""
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        with _NAMED:
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         for option in (_CAP_ACK, _EXT_ACK, _STRICT):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
@@ -147,7 +166,7 @@ class Socket:
         count = last - first + 1 - len(questions)
         if not questions:
             _FLAGS.pack_into(data, before + 6, flags | REQUEST | ACK)
-        self._socket.send(data)
+        self._put(data)
         answers: list[bytes | NetlinkError | None] = [None] * (count + len(questions))
         ended = False
         while not ended:
@@ -176,7 +195,7 @@ class Socket:
             # Older kernels than 6.10 answer no begin and no end: the last message between them speaks for all.
             asked = ACK if number == self._sequence - 1 else 0
             _HEADER.pack_into(data, offset, length, kind, flags | asked, number, 0)
-        self._socket.send(data)
+        self._put(data)
         failed: NetlinkError | None = None
         while True:
             for kind, flags, sequence, body in self._receive():
@@ -250,11 +269,16 @@ class Socket:
 
     def _send(self, kind: int, flags: int, body: bytes) -> None:
         self._sequence += 1
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
+        self._put(_HEADER.pack(_HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
+
+    def _put(self, data: bytes | bytearray) -> None:
+        with _NAMED:
+            self._socket.send(data)
 
     def _receive(self) -> Iterator[tuple[int, int, int, bytes]]:
         """One datagram's messages: type, flags, sequence number, body."""
-        data = self._socket.recv(_BUFFER)
+        with _NAMED:
+            data = self._socket.recv(_BUFFER)
         for offset, length in _offsets(data):
             if offset + length > len(data):
                 raise _other_shape(f"a message of {length} bytes where {len(data) - offset} are left")

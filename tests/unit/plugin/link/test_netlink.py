@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from calico_rkt.compiler.cli.process import guarded
 from calico_rkt.plugin.enforce.nft import transactions
 from calico_rkt.plugin.link import conntrack, neighbours, netlink, state
 from calico_rkt.plugin.publish.open_flows import read_open_flow
@@ -76,3 +77,16 @@ def test_a_message_that_goes_beyond_its_datagram_is_an_error():
 def test_what_a_reader_does_not_find_is_an_error_that_says_so(read, body):
     with pytest.raises(netlink.NetlinkError, match="has a shape that is not known here"):
         read(body)
+
+
+def test_an_error_of_a_socket_names_its_place_as_one_of_a_file_does(capsys):
+    """Else a command says that its own output can't be written."""
+    gone = netlink.Socket()
+    gone.close()
+
+    def refused():
+        raise netlink.NetlinkError(1, "", 0)
+
+    for act in (lambda: gone.get(18, b""), lambda: netlink.Socket(77), refused):
+        assert guarded("calico-rkt status", act) == 2
+        assert capsys.readouterr().err.startswith("calico-rkt status: netlink: ")
