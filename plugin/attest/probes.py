@@ -11,6 +11,7 @@ from typing import Any
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, SCTP, TCP, UDP, Icmp, Rule
 from calico_rkt.compiler.ir.resolved import nets, ports
+from calico_rkt.compiler.packets.opening import OPENING
 from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.ruleset import KernelRule, Set
@@ -234,7 +235,8 @@ def _contents(hints: Hints, version: int, *, said: bool) -> Iterator[tuple[int, 
         yield from ((protocol, port, 80, None) for port in some)
         yield protocol, HIGH, 80, None
         yield protocol, HIGH, 9, None
-    yield from ((own, 0, 0, Icmp(*kind)) for kind in list(hints.icmp)[:_MOST_VALUES])
+    opening = [kind for kind in hints.icmp if kind[0] in OPENING[own]]  # the others are answers, errors or invalid
+    yield from ((own, 0, 0, Icmp(*kind)) for kind in opening[:_MOST_VALUES])
     yield from ((p, 0, 0, None) for p in hints.protocols if p not in (TCP, UDP, SCTP, ICMP, ICMPV6))
 
 

@@ -74,8 +74,16 @@ class Wire:
         self._holder.communicate()
 
     def sendable(self, packet: Packet) -> bool:
+        """Whether it can be put on a wire here: no route of this host leads an endpoint's address by another's end."""
         known = {"", self.wanted.uplink, *self.world.ends}
-        return packet.iif != packet.oif and {packet.iif, packet.oif} <= known and not packet.source.is_unspecified
+        held = self.wanted.by_address.get(packet.destination)
+        elsewhere = held is not None and packet.oif not in ("", held.ifname)
+        return (
+            packet.iif != packet.oif
+            and {packet.iif, packet.oif} <= known
+            and not elsewhere
+            and not packet.source.is_unspecified
+        )
 
     def fates(self, packets: list[Packet]) -> list[End]:
         """What became of each: dropped, through, or through with another source. Those that would be taken for answers
