@@ -76,6 +76,8 @@ DAY = f"""
 2 prune
 0 prune --yes
 2 detach web
+0 downgrade
+2 downgrade --now
 0 netavark info
 1 netavark create
 ! {TOLD_TO_END}
