@@ -180,7 +180,7 @@ class Local:
                     if dry_run or (network_id not in self.store.used_ids() and self._deleted(network_id)):
                         gone.append(network_id)
                 except CniError as e:
-                    failed.append(e)
+                    failed.append(CniError(e.code, f"profile {network_id} may be deleted or not: {e.msg}", e.details))
             if not dry_run:
                 try:
                     self._drop_guards()
