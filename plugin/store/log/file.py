@@ -158,7 +158,9 @@ class LogFile:
         Its lock is nobody's afterwards.
         """
         data, reader = whole(self._boot, self.tables)
-        fd = put_anew(Path(self.path), data)
+        endpoints = self.tables.of(ENDPOINTS)
+        longest = max(map(len, endpoints), default=0)
+        fd = put_anew(Path(self.path), data, _ROOM + (_ROOM_EACH + 2 * longest) * len(endpoints))
         os.close(self._fd)
         found = os.fstat(fd)
         self._fd, self._identity, self._stamp = fd, (found.st_dev, found.st_ino), _stamp(found)
@@ -175,13 +177,18 @@ def whole(boot: str, tables: Tables) -> tuple[bytes, records.Reader]:
     return b"".join(parts), reader
 
 
-def put_anew(path: Path, data: bytes) -> int:
-    """Put a log in the place of what is at path, under its lock; an open descriptor. OSError leaves what is there."""
+def put_anew(path: Path, data: bytes, room: int = 0) -> int:
+    """Put a log in the place of what is at path, under its lock; an open descriptor. OSError leaves what is there.
+
+    room: bytes that are kept free on the disk behind it.
+    """
     atomic.sweep(path)  # who writes one beside it has the lock
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         fd = write_new(fresh, data)
         try:
+            if room:
+                _fallocate(fd, len(data), room)
             fresh.replace(path)
         except BaseException:
             os.close(fd)
