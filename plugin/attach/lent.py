@@ -57,7 +57,12 @@ def note(run_dir: Path, key: Key, request: Request, netns: Netns) -> None:
     ipam = program.loaded(request.raw).get("ipam", {})
     path = tuple(str(Path.cwd() / folder) for folder in request.path)
     place = (netns.dev, netns.inode)
-    _write(run_dir, Lent(key, str(Path(request.netns).absolute()), place, request.conf.cni_version, ipam, path))
+    try:
+        _write(run_dir, Lent(key, str(Path(request.netns).absolute()), place, request.conf.cni_version, ipam, path))
+    except CniError:  # it may stand there, only not for sure; nothing was asked for yet
+        with suppress(CniError):
+            drop(run_dir, key)
+        raise
 
 
 def note_recorded(run_dir: Path, endpoint: Endpoint) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import ENOLCK
+from errno import ENOLCK, ENOSPC
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,8 @@ from tests.faults.cases import Case
 from tests.faults.commands import Apply, Prune
 from tests.faults.effects import errors_of
 from tests.faults.host import AGENT, ALONE, WatchedHost
-from tests.faults.verbs import Del, Scenario
+from tests.faults.verbs import Add, Del, Scenario
+from tests.faults.worlds import DELEGATED
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -58,6 +59,17 @@ def test_an_agent_keeps_no_lock_that_it_could_not_give_back(binary: Path):
         assert act.try_one(Case(at, kinds[at], ENOLCK), 0), "the fault came to be"
         made.attach("another")
         made.detach("another")
+    finally:
+        made.close()
+
+
+def test_an_add_that_can_t_note_what_it_asks_another_plugin_for_leaves_no_note(binary: Path):
+    made = WatchedHost(binary, "calico-rkt-lab-faults-told", ALONE, DELEGATED)
+    try:
+        act = Add(made)
+        kinds = kinds_of(act)
+        noted = next(at for at, kind in enumerate(kinds) if kind.startswith("fsync ") and kind.endswith("/lent"))
+        assert act.try_one(Case(noted, kinds[noted], ENOSPC), 0), "the fault came to be"
     finally:
         made.close()
 
