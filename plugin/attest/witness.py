@@ -13,7 +13,7 @@ from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6
 from calico_rkt.plugin.attest.boxes import FIELDS, Box
 from calico_rkt.plugin.attest.flows import ABOUT, Flows
-from calico_rkt.plugin.attest.oracle import Wanted, opening_of, opening_packet, right
+from calico_rkt.plugin.attest.oracle import Wanted, opening_of, opening_packet, right, way_to
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.regions import Space
 from calico_rkt.plugin.attest.ruleset import Table
@@ -55,13 +55,18 @@ class Witnesses:
 
     def _in(self, space: Space, opening: Space, box: Box, to_itself: bool) -> bool:
         some = list(islice(packets(space, box, to_itself), _FEW + 1))
-        found = self._tried(space, box, some[:_FEW])
+        found = self._tried(space, box, sorted(some[:_FEW], key=self._strangeness))
         if found is not None or len(some) <= _FEW:
             return found is True
         return any(
             self._tried(space, box, packets(space, part, to_itself)) is True
             for part in self.flows.possible(space, opening, box)
         )
+
+    def _strangeness(self, packet: Packet) -> int:
+        """Least where it can be sent and looked at: a route of this host leads it so, and its flow has two ends."""
+        astray = packet.oif != way_to(self.wanted, packet.destination)
+        return 2 * astray + any(a.is_unspecified for a in packet.flow or ())
 
     def _tried(self, space: Space, box: Box, candidates: Iterable[Packet]) -> bool | None:
         """True: one fares differently; None: all were tried, and none does; False: that is not known."""

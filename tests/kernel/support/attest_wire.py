@@ -82,7 +82,7 @@ class Wire:
             packet.iif != packet.oif
             and {packet.iif, packet.oif} <= known
             and not elsewhere
-            and not packet.source.is_unspecified
+            and not any(a.is_unspecified for a in (packet.source, *(packet.flow or ())))
         )
 
     def fates(self, packets: list[Packet]) -> list[End]:

@@ -77,7 +77,8 @@ class Taps:
         self._known[self._number] = packet
         data = frames.ip_packet(packet, self._number, echo)
         if packet.place == "host":
-            self._senders[packet.version].sendto(data, (str(packet.destination), 0))
+            with contextlib.suppress(PermissionError):  # the host's own, dropped on its way out
+                self._senders[packet.version].sendto(data, (str(packet.destination), 0))
         else:
             self.put(packet.place, frames.ETHERTYPES[packet.version], data)
         return self._number
