@@ -132,7 +132,7 @@ def _matrix(report: Report, folder: Path) -> None:
     ):
         command = [ours(), "matrix", "-C", str(folder / name), "--format", "json"]
         figures = [timed(command) for _ in range(ROUNDS)]
-        undecided = figures[0].output.count('"undecided"')
+        undecided = figures[0].output.count('"reach": "undecided"')
         report.say(Fact(what, statistics.median(run.seconds for run in figures), most))
         report.say(Fact("... pairs that are not decided", undecided, 0, ""))
 

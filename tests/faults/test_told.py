@@ -9,10 +9,10 @@ import pytest
 
 from tests.faults.cases import Case
 from tests.faults.commands import Apply, Prune
-from tests.faults.effects import errors_of
+from tests.faults.effects import SHORT, errors_of
 from tests.faults.host import AGENT, ALONE, WatchedHost
 from tests.faults.verbs import Add, Del, Scenario
-from tests.faults.worlds import DELEGATED
+from tests.faults.worlds import DELEGATED, ETCD2
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -70,6 +70,19 @@ def test_an_add_that_can_t_note_what_it_asks_another_plugin_for_leaves_no_note(b
         kinds = kinds_of(act)
         noted = next(at for at, kind in enumerate(kinds) if kind.startswith("fsync ") and kind.endswith("/lent"))
         assert act.try_one(Case(noted, kinds[noted], ENOSPC), 0), "the fault came to be"
+    finally:
+        made.close()
+
+
+def test_an_add_whose_record_can_t_be_written_gives_back_what_the_cluster_gave(binary: Path):
+    made = WatchedHost(binary, "calico-rkt-lab-faults-told", ALONE, ETCD2)
+    try:
+        act = Add(made)
+        kinds = kinds_of(act)
+        written = [at for at, kind in enumerate(kinds) if kind.startswith("write ") and kind.endswith("/state.log")]
+        assert len(written) > 2, "both families' addresses are recorded"
+        for number, at in enumerate(written):
+            assert act.try_one(Case(at, kinds[at], SHORT), number), "the fault came to be"
     finally:
         made.close()
 

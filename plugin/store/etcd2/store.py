@@ -164,10 +164,10 @@ class Etcd2Store(ClusterStore):
         try:
             return self._records.add(replace(endpoint, addresses=(*endpoint.addresses, address)), ipam, ())
         except CniError as e:
+            if endpoint.addresses:  # what is taken by now is known by its record alone
+                self._records.add(endpoint, ipam, ())
             if e.code != Code.ADDRESS_TAKEN:
                 raise
-            if endpoint.addresses:
-                self._records.add(endpoint, ipam, ())
             return None
 
     def _assign(self, endpoint: Endpoint, address: Address, pools: Sequence[Etcd2Pool]) -> bool:
