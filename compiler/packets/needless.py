@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from calico_rkt.compiler.ir.model import Action, Rule
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.index import Index, positions
-from calico_rkt.compiler.packets.space import Box, Space, meet, without
-from calico_rkt.compiler.packets.subtract import narrowed, pieces_left
+from calico_rkt.compiler.packets.space import Box, Space
+from calico_rkt.compiler.packets.subtract import first_among, narrowed, pieces_left
 
 _STEPS = 20_000
 """So many steps one rule may cost; it is kept where that is not enough."""
@@ -106,19 +106,8 @@ class _List:
 
     def _alike(self, box: Box, later: Sequence[int], action: Action, budget: Budget, used: set[int]) -> bool:
         """Whether the first of later that match the box's packets have the action, all of them; used gets these."""
-        pending = [(box, 0)]
-        while pending:
-            piece, start = pending.pop()
-            budget.spend()
-            for n in range(start, len(later)):
-                budget.spend()
-                if meet(piece, self.boxes[later[n]]) is None:
-                    continue
-                if self.actions[self.owner[later[n]]] is not action:
-                    return False
-                used.add(later[n])
-                pending += [(p, n + 1) for p in without(piece, self.boxes[later[n]])]
-                break
-            else:
+        for _, first in first_among(box, later, self.boxes, budget):
+            if first is None or self.actions[self.owner[first]] is not action:
                 return False
+            used.add(first)
         return True

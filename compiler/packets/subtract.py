@@ -68,13 +68,10 @@ def narrowed(box: Box, blockers: Sequence[int], boxes: Sequence[Box]) -> tuple[B
     return box, rest
 
 
-def another_fate(
-    box: Box, wanted: bool, later: Sequence[int], boxes: Sequence[Box], allows: Sequence[bool], budget: Budget
-) -> Box | None:
-    """A piece of box that later (positions in order) allow and wanted does not, or the reverse; None where all agree.
-
-    allows[i] says whether box i allows what it matches first; what none matches is denied.
-    """
+def first_among(
+    box: Box, later: Sequence[int], boxes: Sequence[Box], budget: Budget
+) -> Iterator[tuple[Box, int | None]]:
+    """Disjoint pieces that make up box, each with the first of later (positions in order) that holds it; None: none."""
     pending = [(box, 0)]
     while pending:
         piece, start = pending.pop()
@@ -82,13 +79,22 @@ def another_fate(
         for n in range(start, len(later)):
             budget.spend()
             common = meet(piece, boxes[later[n]])
-            if common is None:
-                continue
-            if allows[later[n]] is not wanted:
-                return common
-            pending += [(p, n + 1) for p in without(piece, boxes[later[n]])]
-            break
+            if common is not None:
+                yield common, later[n]
+                pending += [(p, n + 1) for p in without(piece, boxes[later[n]])]
+                break
         else:
-            if wanted:
-                return piece
+            yield piece, None
+
+
+def another_fate(
+    box: Box, wanted: bool, later: Sequence[int], boxes: Sequence[Box], allows: Sequence[bool], budget: Budget
+) -> Box | None:
+    """A piece of box that later (positions in order) allow and wanted does not, or the reverse; None where all agree.
+
+    allows[i] says whether box i allows what it matches first; what none matches is denied.
+    """
+    for piece, first in first_among(box, later, boxes, budget):
+        if (first is not None and allows[first]) is not wanted:
+            return piece
     return None

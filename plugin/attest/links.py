@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterator
 
-from calico_rkt.plugin.link import ip_rules, netlink
+from calico_rkt.plugin.link import ip_rules, state
 from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attributes, first, plain
 from calico_rkt.plugin.link.sockets import host_socket
 
@@ -16,10 +16,9 @@ _PLAIN = frozenset(
     {"noqueue", "noop", "pfifo_fast", "pfifo", "bfifo", "fq", "fq_codel", "mq", "sfq", "cake", "tbf", "htb", "codel"}
 )
 """Disciplines that only queue, or keep to a rate."""
-_GETLINK, _GETQDISC = 18, 38
+_GETQDISC = 38
 _IFINFOMSG, _TCMSG = struct.Struct("=BxHiII"), struct.Struct("=BxxxiIII")
-_IFLA_IFNAME, _IFLA_MASTER, _IFLA_EXT_MASK, _IFLA_XDP = 3, 10, 29, 43
-_SKIP_STATS = 8
+_IFLA_IFNAME, _IFLA_MASTER, _IFLA_XDP = 3, 10, 43
 _IFLA_XDP_ATTACHED, _TCA_KIND = 2, 1
 _RESTLESS = "come and go faster than they can be listed: what may keep packets from their way is not known"
 
@@ -31,8 +30,7 @@ def beside(names: Collection[str], uplink: str) -> tuple[str, ...]:
 
 def _beside(asked: Collection[str], ours: Collection[str]) -> Iterator[str]:
     with host_socket() as socket:
-        asking = _IFINFOMSG.pack(0, 0, 0, 0, 0) + netlink.number(_IFLA_EXT_MASK, _SKIP_STATS)
-        links, _ = socket.listed(_GETLINK, asking)
+        links, _ = socket.listed(*state.every_link())
         by_index = {}
         for body in links:
             with KNOWN_SHAPE:

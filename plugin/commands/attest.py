@@ -187,7 +187,7 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
     around = (*legacy_rules(), *beside({e.host_ifname for e in endpoints}, uplink)) if endpoints else ()
     wanted = dataclasses.replace(surroundings(wanted), unmarked=not around)
     if there:
-        lacking = strays(store)
+        lacking = strays(store, endpoints)
     else:
         lacking = ("host ends of ours are up, and no record says whose they are",) if unrecorded() else ()
     settled = [e for e in endpoints if e.result]

@@ -123,7 +123,8 @@ def restored(store: LocalStore, *, rebuild: bool = True) -> tuple[local.Restored
                 break
             done = local.restore_policy(store)
             rebuild = False
-        left = (*host_ends.mend_host_ends([e for e in store.endpoints() if e.result]), *strays(store))
+        endpoints = store.endpoints()
+        left = (*host_ends.mend_host_ends([e for e in endpoints if e.result]), *strays(store, endpoints))
         return done or local.standing_policy(store), left
 
 

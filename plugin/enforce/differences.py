@@ -45,9 +45,12 @@ def unrecorded(store: LocalStore) -> str:
     return _NO_RECORDS if not store.is_there() and links_are_up() else ""
 
 
-def strays(store: LocalStore) -> tuple[str, ...]:
-    """Host ends of ours that no record knows, in words; none where a record can't be read, which is told itself."""
-    return () if store.damaged else host_ends.strays(store.endpoints)
+def strays(store: LocalStore, endpoints: Iterable[Endpoint]) -> tuple[str, ...]:
+    """Host ends of ours that no record knows, in words; none where a record can't be read, which is told itself.
+
+    endpoints: those that the store has just given.
+    """
+    return () if store.damaged else host_ends.strays(endpoints, store.endpoints)
 
 
 def is_unfit(line: str) -> bool:
@@ -66,7 +69,7 @@ def of_host_ends_alone(store: LocalStore, differs: Sequence[str]) -> bool:
     A rebuild lets no new flow begin meanwhile, and ends to be mended are no reason for that.
     """
     endpoints = store.endpoints()
-    ends = (*_words([e for e in endpoints if e.result]), *strays(store))
+    ends = (*_words([e for e in endpoints if e.result]), *strays(store, endpoints))
     return frozenset(differs) <= frozenset(ends)
 
 
@@ -101,7 +104,7 @@ def _found(store: LocalStore) -> tuple[str, ...]:
         *(_unfit(i, kept) for i in unfit if i in used),
         *compare.table_differences(wanted),
         *_words([e for e in endpoints if e.result]),
-        *strays(store),
+        *strays(store, endpoints),
         *guard_differences(store),
     )
 

@@ -36,10 +36,13 @@ class Host:
 def host_end_differences(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, str], ...]:
     """Each with an endpoint that it is about; a few dumps, and one question to the kernel an address."""
     host = _look()
-    found = {e: tuple(_problems(host, e)) for e in endpoints}
-    with host_socket() as socket:
-        elsewhere = tuple(_led_elsewhere(socket, host, [e for e, problems in found.items() if not problems]))
-    return (*((e, problem) for e, problems in found.items() for problem in problems), *elsewhere)
+    found = [(e, tuple(_problems(host, e))) for e in endpoints]
+    right = [e for e, problems in found if not problems]
+    elsewhere: tuple[tuple[Endpoint, str], ...] = ()
+    if right:
+        with host_socket() as socket:
+            elsewhere = tuple(_led_elsewhere(socket, host, right))
+    return (*((e, problem) for e, problems in found for problem in problems), *elsewhere)
 
 
 def mend_host_ends(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
@@ -61,15 +64,20 @@ def mend_host_ends(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
     return (*failed, *(words for _, words in host_end_differences(tuple(wrong.values()))))
 
 
-def strays(recorded: Callable[[], Iterable[Endpoint]]) -> tuple[str, ...]:
-    """Host ends of this host's own datastore that are of none of the recorded, in words: nobody knows what they may.
+def strays(endpoints: Iterable[Endpoint], recorded: Callable[[], Iterable[Endpoint]]) -> tuple[str, ...]:
+    """Host ends of this host's own datastore that no record is of, in words: nobody knows what they may.
 
-    A record comes before its link and goes after it. So a link is asked for before the records are, and after.
+    endpoints: as they were recorded a moment ago; recorded: what reads them once more, where a link is of none of them.
+    A record comes before its link and goes after it. So that link is asked for before the records are, and after.
     """
+    known = {e.nonce for e in endpoints}
     with host_socket() as socket:
-        ends = [i for i in state.veths(socket) if i.name.startswith(state.PREFIX) and i.nonce]
-        known = {e.nonce for e in recorded()} if ends else set()
-        found = [i for i in ends if i.nonce not in known]
+        ends = state.veths(socket)
+        found = [i for i in ends if i.name.startswith(state.PREFIX) and i.nonce and i.nonce not in known]
+        if not found:
+            return ()
+        known = {e.nonce for e in recorded()}
+        found = [i for i in found if i.nonce not in known]
         still = [i for i in found if (now := state.interface(socket, i.name)) is not None and now.nonce == i.nonce]
     return tuple(
         f"{end.name} is a host end of ours that no record knows, so its packets are dropped: a DEL of its container "

@@ -121,9 +121,14 @@ def peer_lives(socket: netlink.Socket, end: Interface) -> bool:
     return True
 
 
+def every_link() -> netlink.Question:
+    """The question whose answers are all links, each as the kernel tells of it."""
+    return _GETLINK, _ifinfomsg()
+
+
 def interfaces(socket: netlink.Socket) -> tuple[Interface, ...]:
     """Every interface of the socket's namespace."""
-    return tuple(map(_interface, socket.dump(_GETLINK, _ifinfomsg())))
+    return tuple(map(_interface, socket.dump(*every_link())))
 
 
 def veths(socket: netlink.Socket) -> tuple[Interface, ...]:
@@ -240,7 +245,7 @@ def host_networks() -> tuple[tuple[Net, str], ...]:
     link has.
     """
     with netlink.Socket() as socket:
-        links = {i.index: i for i in map(_interface, socket.dump(_GETLINK, _ifinfomsg()))}
+        links = {i.index: i for i in interfaces(socket)}
         found: set[tuple[Net, str]] = set()
         for index, address, _ in addresses(socket):
             if not address.is_link_local and index in links and not links[index].nonce:

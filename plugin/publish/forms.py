@@ -24,7 +24,7 @@ class Form(Enum):
 def form_of(published: Published, new: Published) -> Form:
     """Both texts were verified. The same policy: all packets fare alike, whatever labels their ends have, and Logs."""
     old, now = verify_calico_v3(published.text), verify_calico_v3(new.text)
-    if old.form >= now.form and old.form <= MERGED:
+    if now.form <= old.form <= MERGED:
         return Form.OTHER
     from calico_rkt.compiler.targets.proof import same_policy  # most profiles are of one form
 

@@ -71,10 +71,11 @@ class Local:
             except CniError:
                 self.store.abort()  # nothing of it is in force, and nothing may complete it later
                 raise
-            self._written(changes)
-            with _in_force(changes):
+            with _in_force(changes, *_NOT_WRITTEN):
+                self.store.commit()
+            with _in_force(changes, *_NOT_LOOKED_AT):
                 self._admit({c.new.network_id for c in changes})
-        with _in_force(changes):
+        with _in_force(changes, *_NOT_LOOKED_AT):
             local.restore_closed(self.store)
 
     def _admit(self, network_ids: Collection[str]) -> None:
@@ -86,17 +87,6 @@ class Local:
         except CniError as e:
             LOG.warning("endpoints of %s: %s: building all of the table", ", ".join(sorted(network_ids)), e.msg)
             local.restore_policy(self.store)
-
-    def _written(self, changes: Sequence[ProfileChange]) -> None:
-        """The published files are those of what the kernel has by now."""
-        try:
-            self.store.commit()
-        except CniError as e:
-            raise HalfDoneError(
-                e.code,
-                f"the new policy of {_names(changes)} is in force, but its file could not be put in place: {e.msg}",
-                "; ".join(filter(None, (e.details, "calico-rkt restore completes it, and so does the next apply"))),
-            ) from e
 
     def _refuse_clashes(self, changes: Sequence[ProfileChange]) -> None:
         """A network that is new here may have no other's device group."""
@@ -237,21 +227,29 @@ class Local:
         return frozenset({*(object_id(n) for n in (*self.known, *self.files)), *self.store.published_ids()})
 
 
+_NOT_WRITTEN = (
+    ", but its file could not be put in place",
+    "calico-rkt restore completes it, and so does the next apply",
+)
+_NOT_LOOKED_AT = (
+    "; what was to be looked at after it could not be",
+    "calico-rkt status says how the host stands",
+)
+"""What did not follow a change that is in force, and what to do then."""
+
+
 @contextmanager
-def _in_force(changes: Sequence[ProfileChange]) -> Iterator[None]:
-    """Who asked is told that the change holds, whatever the kernel says to what is asked of it afterwards."""
+def _in_force(changes: Sequence[ProfileChange], lacks: str, cure: str) -> Iterator[None]:
+    """Who asked is told that the change holds, whatever becomes of what comes after it."""
     try:
         yield
     except CniError as e:
+        names = ", ".join(c.new.network for c in changes)
         raise HalfDoneError(
             e.code,
-            f"the new policy of {_names(changes)} is in force; what was to be looked at after it could not be: {e.msg}",
-            "; ".join(filter(None, (e.details, "calico-rkt status says how the host stands"))),
+            f"the new policy of {names} is in force{lacks}: {e.msg}",
+            "; ".join(filter(None, (e.details, cure))),
         ) from e
-
-
-def _names(changes: Sequence[ProfileChange]) -> str:
-    return ", ".join(c.new.network for c in changes)
 
 
 def _closed_first() -> None:

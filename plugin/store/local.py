@@ -181,7 +181,7 @@ class LocalStore:
         if not self.is_there():
             return frozenset()
         with self._state.read() as tables:
-            names = set(rows.counts(tables)[0])
+            names = rows.networks(tables)
         return frozenset(map(object_id, names))
 
     def ranges(self) -> tuple[Net, ...]:

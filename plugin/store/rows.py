@@ -76,6 +76,11 @@ def network_of(name: str) -> str:
     return str(json.loads(name)[0])
 
 
+def networks(tables: Tables) -> set[str]:
+    """The names of all networks that have an endpoint, one that can't be read among them."""
+    return set(map(network_of, tables.of(ENDPOINTS)))
+
+
 def counts(tables: Tables) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """How many endpoints, and how many addresses, each network has; those that can't be read among them."""
     return Counter(map(network_of, tables.of(ENDPOINTS))), Counter(map(network_of, tables.held.holders.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, closing
 from errno import ENOLCK, ENOSPC
 from pathlib import Path
 
@@ -11,27 +12,22 @@ from tests.faults.cases import Case
 from tests.faults.commands import Apply, Prune
 from tests.faults.effects import SHORT, errors_of
 from tests.faults.host import AGENT, ALONE, WatchedHost
-from tests.faults.verbs import Add, Del, Scenario
-from tests.faults.worlds import DELEGATED, ETCD2
+from tests.faults.tries import recorded
+from tests.faults.verbs import Add, Del
+from tests.faults.worlds import DELEGATED, ETCD2, LOCAL, World
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 
+def watched(binary: Path, mode: str = ALONE, world: World = LOCAL) -> AbstractContextManager[WatchedHost]:
+    """A host that is gone at the end."""
+    return closing(WatchedHost(binary, "calico-rkt-lab-faults-told", mode, world))
+
+
 @pytest.fixture
 def host(binary: Path):
-    made = WatchedHost(binary, "calico-rkt-lab-faults-told", ALONE)
-    yield made
-    made.close()
-
-
-def kinds_of(act: Scenario) -> list[str]:
-    """The effects of a run without a fault: the first one warms what stays warm."""
-    for _ in range(2):
-        act.prepare()
-        reply, watch = act.run(None)
-        act.judge(reply)
-        act.tidy()
-    return watch.kinds
+    with watched(binary) as made:
+        yield made
 
 
 def some(asked: list[int]) -> list[int]:
@@ -41,7 +37,7 @@ def some(asked: list[int]) -> list[int]:
 
 def test_an_apply_whose_policy_is_in_force_says_so_where_a_question_fails_after_it(host: WatchedHost):
     act = Apply(host)
-    kinds = kinds_of(act)
+    kinds = recorded(act)
     put = max(at for at, kind in enumerate(kinds) if kind.startswith("rename"))  # the published file is in place
     asked = [at for at, kind in enumerate(kinds) if at > put and kind.startswith("sendto nft")]
     assert asked, kinds[put:]
@@ -51,45 +47,36 @@ def test_an_apply_whose_policy_is_in_force_says_so_where_a_question_fails_after_
 
 def test_an_agent_keeps_no_lock_that_it_could_not_give_back(binary: Path):
     """The kernel may have no memory for that: whoever comes next would wait in vain, for ever."""
-    made = WatchedHost(binary, "calico-rkt-lab-faults-told", AGENT)
-    try:
+    with watched(binary, AGENT) as made:
         act = Del(made)
-        kinds = kinds_of(act)
+        kinds = recorded(act)
         at = max(at for at, kind in enumerate(kinds) if kind.startswith("flock ") and kind.endswith("/state.log"))
         assert act.try_one(Case(at, kinds[at], ENOLCK), 0), "the fault came to be"
         made.attach("another")
         made.detach("another")
-    finally:
-        made.close()
 
 
 def test_an_add_that_can_t_note_what_it_asks_another_plugin_for_leaves_no_note(binary: Path):
-    made = WatchedHost(binary, "calico-rkt-lab-faults-told", ALONE, DELEGATED)
-    try:
+    with watched(binary, ALONE, DELEGATED) as made:
         act = Add(made)
-        kinds = kinds_of(act)
+        kinds = recorded(act)
         noted = next(at for at, kind in enumerate(kinds) if kind.startswith("fsync ") and kind.endswith("/lent"))
         assert act.try_one(Case(noted, kinds[noted], ENOSPC), 0), "the fault came to be"
-    finally:
-        made.close()
 
 
 def test_an_add_whose_record_can_t_be_written_gives_back_what_the_cluster_gave(binary: Path):
-    made = WatchedHost(binary, "calico-rkt-lab-faults-told", ALONE, ETCD2)
-    try:
+    with watched(binary, ALONE, ETCD2) as made:
         act = Add(made)
-        kinds = kinds_of(act)
+        kinds = recorded(act)
         written = [at for at, kind in enumerate(kinds) if kind.startswith("write ") and kind.endswith("/state.log")]
         assert len(written) > 2, "both families' addresses are recorded"
         for number, at in enumerate(written):
             assert act.try_one(Case(at, kinds[at], SHORT), number), "the fault came to be"
-    finally:
-        made.close()
 
 
 def test_a_prune_names_what_it_deleted_where_it_fails_after_that(host: WatchedHost):
     act = Prune(host)
-    kinds = kinds_of(act)
+    kinds = recorded(act)
     gone = max(at for at, kind in enumerate(kinds) if kind.startswith("unlink"))
     after = [
         at

@@ -52,9 +52,9 @@ def tried(
     host, scenario = _ready(plugin, mode, made, world)
     try:
         found.scenario = f"{scenario.name} {world.name} {mode}"
-        recorded = _recorded(scenario)
-        found.effects, found.kinds = len(recorded), len(set(recorded))
-        cases = every(recorded)
+        kinds = recorded(scenario)
+        found.effects, found.kinds = len(kinds), len(set(kinds))
+        cases = every(kinds)
         chosen = sample(cases, most, turn) if most else different(cases, turn)
         found.cases, found.chosen = len(cases), len(chosen)
         for number, case in enumerate(chosen):
@@ -70,7 +70,7 @@ def tried(
                 say(found.broken[-1])
                 host.close()
                 host, scenario = _ready(plugin, mode, made, world)
-                _recorded(scenario)
+                recorded(scenario)
     finally:
         host.close()
     return found
@@ -87,7 +87,7 @@ def _ready(
         raise
 
 
-def _recorded(scenario: Scenario) -> list[str]:
+def recorded(scenario: Scenario) -> list[str]:
     """The effects of the second run without a fault: the first one warms what stays warm."""
     kinds: list[str] = []
     for _ in range(2):

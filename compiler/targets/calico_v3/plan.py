@@ -79,7 +79,10 @@ def _planned(run: Sequence[Rule], *, leave_out: bool) -> Plan:
     try:
         space = Space(run)
         covers = needless(space, run, Budget(_AT_LEAST + _STEPS * len(run))) if leave_out else {}
-        kept = [n for n in range(len(run)) if n not in covers] or [0]  # Logs around it must not become neighbours
+        covers = dict(covers)
+        if len(covers) == len(run):
+            del covers[0]  # Logs around it must not become neighbours
+        kept = [n for n in range(len(run)) if n not in covers]
         groups = _Merger([run[n] for n in kept], space).groups()
     except UndecidedError:
         return Plan(tuple(_as_they_are(run)), ())
@@ -88,7 +91,7 @@ def _planned(run: Sequence[Rule], *, leave_out: bool) -> Plan:
         for rule, members in groups
         for part in parts(rule)
     )
-    left_out = tuple(LeftOut(run[n], tuple(run[m] for m in by)) for n, by in covers.items() if n not in kept)
+    left_out = tuple(LeftOut(run[n], tuple(run[m] for m in by)) for n, by in covers.items())
     return Plan(written, left_out)
 
 
