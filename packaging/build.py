@@ -28,8 +28,9 @@ SKIPPED = ("etcd/tests/", "urllib3/contrib/emscripten/")
 DATA = {".py", ".md", ".j2", ".css", ".js", ".yaml", ".typed"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CFLAGS = (
-    "-std=c11 -O2 -Wall -Wextra -Werror -Wformat=2 -Wconversion -D_GNU_SOURCE -D_FORTIFY_SOURCE=2"
-    " -fstack-protector-strong -fstack-clash-protection -fPIE -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections"
+    "-std=c11 -O2 -Wall -Wextra -Werror -Wconversion -D_GNU_SOURCE -DALONE -ffreestanding -nostdlib -static-pie -fPIE"
+    " -fvisibility=hidden -fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables"
+    " -fstack-protector-strong -mstack-protector-guard=global -fstack-clash-protection -Wl,-z,now,-z,noexecstack"
 )
 LAUNCHER = ROOT / "plugin" / "agent"
 """Where launcher*.c and their header are."""

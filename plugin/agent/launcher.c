@@ -12,12 +12,11 @@
  * nonce and answers code 11; the other verbs may be repeated safely, and are.
  *
  * The bytes on the socket are described in agent/wire.py. launcher_agent.c is this end of it; launcher_process.c has
- * what is said to people and runtimes, and python3 in our place.
+ * what is said to people and runtimes, and python3 in our place; launcher_alone.c stands in for a C library.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,7 +31,7 @@ static int answer_version(void)
 {
 	const char *text = "{\"cniVersion\":\"" NEWEST "\",\"supportedVersions\":[" VERSIONS "]}\n";
 
-	return fputs(text, stdout) < 0 || fflush(stdout) != 0;
+	return write_all(1, text, strlen(text), SECONDS_FOR_ANSWER) != 0;
 }
 
 static int read_conf(size_t *length)
@@ -87,14 +86,18 @@ static int serve(int argc, char **argv, int traced)
 	int fd, status;
 
 	if (read_conf(&length) != 0) /* first: the agent waits for nobody who writes slowly */
-		return fail("the network conf on stdin can not be read", strerror(errno));
+		return fail("the network conf on stdin can not be read", why(errno));
+	if (describe(&call, length, traced) != 0) {
+		tell(traced, "the agent can not be asked");
+		return run_python_anew(argc, argv, length);
+	}
 	fd = connected();
 	if (fd < 0) {
 		tell(traced, "no agent");
 		return run_python_anew(argc, argv, length);
 	}
 	tell(traced, "connected to the agent");
-	if (describe(&call, length, traced) != 0 || send_call(fd, &call) != 0) {
+	if (send_call(fd, &call) != 0) {
 		tell(traced, "the agent could not be asked");
 		return run_python_anew(argc, argv, length);
 	}
@@ -134,13 +137,12 @@ static int is_called(const char *name, const char *started_as)
 static int compile_profile(int argc, char **argv)
 {
 	static char command[] = "compile";
-	char **args = calloc((size_t)argc + 2, sizeof(*args));
+	char *args[argc + 2];
 
-	if (!args)
-		return fail("out of memory", "");
 	args[0] = argv[0];
 	args[1] = command;
-	memcpy(args + 2, argv + 1, (size_t)(argc - 1) * sizeof(*args));
+	for (int i = 1; i <= argc; i++)
+		args[i + 1] = argv[i];
 	return run_python(argc + 1, args);
 }
 

@@ -12,6 +12,7 @@
 #define LARGEST_STATUS 255 /* of a larger one the kernel keeps a part, which may say that all is well */
 #define SECONDS_TO_ANSWER 90 /* longer than the agent's own deadline */
 #define SECONDS_FOR_WARNINGS 1
+#define SECONDS_FOR_ANSWER 8
 
 enum { LOST = -1, IN_VAIN = -2 }; /* no answer came; one came, and was or may have been passed on to nobody */
 enum kind { TAKEN = 'T', DECLINED = 'D', ANSWER = 'R' };
@@ -33,8 +34,15 @@ extern char conf[LARGEST_CONF + 1]; /* what was read of stdin */
 
 /* launcher_process.c */
 extern int is_call; /* one of a runtime, not a command of people */
-extern double started; /* in milliseconds, as now() has them */
-double now(void);
+extern long started; /* in microseconds, as now() has them */
+struct text {
+	char *bytes;
+	size_t room, length; /* length counts what had no room, too */
+};
+
+long now(void);
+void append(struct text *to, const char *more); /* no zero behind it */
+const char *why(int error);
 int write_all(int fd, const char *bytes, size_t length, int seconds);
 void tell(int traced, const char *what);
 int fail(const char *msg, const char *details);

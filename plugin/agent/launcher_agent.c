@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -29,11 +28,12 @@ int connected(void)
 	struct sockaddr_un place = { .sun_family = AF_UNIX };
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	int n = snprintf(place.sun_path, sizeof(place.sun_path), "%s/agent.sock",
-			 folder && *folder ? folder : "/run/calico-rkt");
+	struct text path = { .bytes = place.sun_path, .room = sizeof(place.sun_path) };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || n < 0 || (size_t)n >= sizeof(place.sun_path))
+	append(&path, folder && *folder ? folder : "/run/calico-rkt");
+	append(&path, "/agent.sock");
+	if (fd < 0 || path.length >= path.room)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -159,16 +159,13 @@ int receive(int fd, void *to, size_t length)
  */
 int pass_on(int fd, const struct frame *frame, int is_add)
 {
-	char *text, byte;
+	static char text[LARGEST_ANSWER];
+	char byte;
 	size_t length = (size_t)frame->out_length + frame->err_length;
 	int matters = is_add && frame->status == 0, status = (int)frame->status;
 
-	if (frame->status > LARGEST_STATUS || length > LARGEST_ANSWER || !(text = malloc(length + 1)))
+	if (frame->status > LARGEST_STATUS || length > sizeof(text) || receive(fd, text, length) != 0)
 		return LOST;
-	if (receive(fd, text, length)) {
-		free(text);
-		return LOST;
-	}
 	ending_signals(SIG_BLOCK);
 	if (matters && send(fd, "", 0, MSG_NOSIGNAL) < 0) {
 		status = LOST; /* the agent waits no more */
@@ -182,6 +179,5 @@ int pass_on(int fd, const struct frame *frame, int is_add)
 	} else {
 		write_all(2, text + frame->out_length, frame->err_length, SECONDS_FOR_WARNINGS);
 	}
-	free(text);
 	return status;
 }

@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,27 +13,70 @@
 #include "launcher.h"
 
 int is_call;
-double started;
+long started;
 
 static int own = -1; /* this program's own file, whatever is put in its place while we work */
 
-double now(void)
+long now(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+void append(struct text *to, const char *more)
+{
+	for (; *more; more++, to->length++)
+		if (to->length < to->room)
+			to->bytes[to->length] = *more;
+}
+
+static void append_number(struct text *to, long number, int digits)
+{
+	char each[24];
+	size_t at = sizeof(each) - 1;
+
+	each[at] = 0;
+	for (; at && (number || digits > 0); number /= 10, digits--)
+		each[--at] = (char)('0' + number % 10);
+	append(to, each + at);
+}
+
+/* The words of an error that reading stdin, starting python3 or making a file in memory may end with. */
+const char *why(int error)
+{
+	static char other[40];
+	struct text text = { .bytes = other, .room = sizeof(other) - 1 };
+
+	if (error == EISDIR)
+		return "Is a directory";
+	if (error == EBADF)
+		return "Bad file descriptor";
+	if (error == EIO)
+		return "Input/output error";
+	if (error == EACCES)
+		return "Permission denied";
+	if (error == ENOEXEC)
+		return "Exec format error";
+	if (error == ENOMEM)
+		return "Cannot allocate memory";
+	if (error == EMFILE || error == ENFILE)
+		return "Too many open files";
+	append(&text, "error ");
+	append_number(&text, error, 1);
+	return other;
 }
 
 /* All of it within some seconds, or -1: a pipe that nobody reads must not hold us for ever. */
 int write_all(int fd, const char *bytes, size_t length, int seconds)
 {
-	const double until = now() + seconds * 1e3;
+	const long until = now() + seconds * 1000000L;
 
 	while (length) {
 		struct pollfd room = { .fd = fd, .events = POLLOUT };
-		const double left = until - now();
-		const int ready = poll(&room, 1, left > 0 ? (int)left : 0);
+		const long left = until - now();
+		const int ready = poll(&room, 1, left > 0 ? (int)(left / 1000) : 0);
 		ssize_t n;
 
 		if (ready < 0 && errno == EINTR)
@@ -55,18 +97,36 @@ void tell(int traced, const char *what)
 {
 	static int unread;
 	char line[100];
-	int length = traced && !unread ? snprintf(line, sizeof(line), "launcher: %7.3f ms  %s\n", now() - started, what) : 0;
+	struct text text = { .bytes = line, .room = sizeof(line) };
+	const long took = traced ? now() - started : 0;
 
-	if (length > 0 && write_all(2, line, (size_t)length, SECONDS_FOR_WARNINGS) != 0)
-		unread = 1;
+	if (!traced || unread)
+		return;
+	append(&text, "launcher: ");
+	for (long ten = 100000; ten > 1000 && took < ten; ten /= 10)
+		append(&text, " ");
+	append_number(&text, took / 1000, 1);
+	append(&text, ".");
+	append_number(&text, took % 1000, 3);
+	append(&text, " ms  ");
+	append(&text, what);
+	append(&text, "\n");
+	unread = write_all(2, line, text.length, SECONDS_FOR_WARNINGS) != 0;
 }
 
 int fail(const char *msg, const char *details)
 {
-	if (getenv("CNI_COMMAND"))
-		printf("{\"cniVersion\":\"" NEWEST "\",\"code\":5,\"msg\":\"%s\",\"details\":\"%s\"}\n", msg, details);
-	else
-		fprintf(stderr, "calico: %s: %s\n", msg, details);
+	const int called = getenv("CNI_COMMAND") != NULL;
+	char line[400];
+	struct text text = { .bytes = line, .room = sizeof(line) };
+
+	append(&text, called ? "{\"cniVersion\":\"" NEWEST "\",\"code\":5,\"msg\":\"" : "calico: ");
+	append(&text, msg);
+	append(&text, called ? "\",\"details\":\"" : ": ");
+	append(&text, details);
+	append(&text, called ? "\"}\n" : "\n");
+	write_all(called ? 1 : 2, line, text.length < text.room ? text.length : text.room,
+		  called ? SECONDS_FOR_ANSWER : SECONDS_FOR_WARNINGS);
 	return 1;
 }
 
@@ -115,18 +175,19 @@ void set_up(void)
 int run_python(int argc, char **argv)
 {
 	static char *const places[] = { "/usr/bin/python3", "/usr/local/bin/python3" };
-	char **args = calloc((size_t)argc + 5, sizeof(*args)), self[40];
+	char *args[argc + 5], self[40] = "";
+	struct text path = { .bytes = self, .room = sizeof(self) - 1 };
 	int problem = ENOENT;
 
 	if (own < 0)
 		return fail("can not open the plugin's own file", "/proc is needed, and a free descriptor");
-	if (!args)
-		return fail("out of memory", "");
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", own);
+	append(&path, "/proc/self/fd/");
+	append_number(&path, own, 1);
 	args[1] = "-IS"; /* nothing of the user's or the site's is imported: all is in this file */
 	args[2] = "-Xutf8"; /* whatever the locale */
 	args[3] = self;
-	for (int i = 1; i < argc; i++)
+	args[4] = NULL;
+	for (int i = 1; i <= argc; i++)
 		args[3 + i] = argv[i];
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
@@ -137,9 +198,8 @@ int run_python(int argc, char **argv)
 		execv(places[i], args);
 		problem = errno == ENOENT ? problem : errno;
 	}
-	free(args);
 	if (problem != ENOENT)
-		return fail("python3 can not be started", strerror(problem));
+		return fail("python3 can not be started", why(problem));
 	return fail("python3 (3.11 or newer) is needed and was not found", "looked at /usr/bin/python3, /usr/local/bin/python3");
 }
 
@@ -157,6 +217,6 @@ int run_python_anew(int argc, char **argv, size_t length)
 		done += (size_t)n;
 	}
 	if (fd < 0 || done < length || lseek(fd, 0, SEEK_SET) != 0 || dup2(fd, 0) < 0)
-		return fail("no memory to hand the network conf on", strerror(errno));
+		return fail("no memory to hand the network conf on", why(errno));
 	return run_python(argc, argv);
 }
