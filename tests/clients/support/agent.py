@@ -26,6 +26,9 @@ sys.stdout.write(got.decode())
 """
 
 
+_AROUND = {"nsenter", "strace"}
+
+
 class Agent:
     """`calico agent` as PID `pid` of this test's own namespace; the lab's end is its end at the latest."""
 
@@ -58,7 +61,7 @@ class Agent:
 
     @property
     def pid(self) -> int:
-        """Of the Python process: the last of the children of the nsenter that was started."""
+        """Of the Python process, below the nsenter that was started."""
         assert self.process is not None
         return program_below(self.process.pid)
 
@@ -110,19 +113,14 @@ class Agent:
 
 
 def program_below(pid: int) -> int:
-    """The last of the first children of a process that is a program of its own, and no fork of its parent."""
-    while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        words = [_words(each) for each in (pid, int(children[0]))]
-        if words[0] == words[1] or not words[1]:
+    """The program that a process was started for: below what enters namespaces or traces, above its own children, which
+    come and go."""
+    while Path(f"/proc/{pid}/exe").readlink().name in _AROUND:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if not children:
             break
         pid = int(children[0])
     return pid
-
-
-def _words(pid: int) -> bytes:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
 
 
 def settled(lab: Lab) -> dict[str, list[str]]:
