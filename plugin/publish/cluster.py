@@ -100,7 +100,7 @@ class Cluster:
     def prune(self, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:
         """Delete profiles of ours that no endpoint of the cluster is under; their ids, and what failed."""
         gone, failed = [], []
-        for network_id in self.store.profiles.published_ids():
+        for network_id in self.store.profiles.prunable_ids():
             try:
                 if self.store.profiles.delete_unused(network_id, dry_run=dry_run):
                     gone.append(network_id)

@@ -113,8 +113,11 @@ class ClusterProfiles(Profiles, Protocol):
     def swap(self, changes: Sequence[tuple[Published, int]]) -> bool:
         """Put all these in force, where each still has the revision given (0: there is none); or none."""
 
+    def prunable_ids(self) -> tuple[str, ...]:
+        """published_ids(), and those of which only a part was published: what delete_unused() may take."""
+
     def delete_unused(self, network_id: str, *, dry_run: bool) -> bool:
-        """Delete a profile that no endpoint is under."""
+        """Delete a profile, or a part of one, that no endpoint is under."""
 
     def endpoint_counts(self) -> dict[str, int]:
         """How many endpoints of the whole cluster are under each profile."""

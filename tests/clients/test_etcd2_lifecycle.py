@@ -154,6 +154,23 @@ def test_prune_takes_profiles_that_no_endpoint_of_the_cluster_uses(
     assert {RULES, TAGS} <= set(old.leaves())
 
 
+def test_prune_takes_the_tags_of_a_profile_whose_publishing_was_cut_short(
+    lab: Lab, cni: Caller, old: OldEtcd, conf: dict[str, Any]
+) -> None:
+    cni.add(conf, "a", lab.netns("a"))
+    for network, tags in (("cut", ["cut"]), ("theirs", ["theirs", "more"]), ("used", ["used"])):
+        old.set(f"{V1}/policy/profile/{network}/tags", tags)
+    (endpoint,) = old.endpoints().values()
+    old.set(f"{HOSTS}node9/workload/rkt/w/endpoint/e", endpoint | {"profile_ids": ["used"]})
+    assert tool(lab, "prune", "--dry-run").stdout == b"would delete profile cut\n"
+    assert tool(lab, "prune", "--yes").stdout == b"deleted profile cut\n"
+    left = {
+        key.removeprefix(f"{V1}/policy/profile/") for key in old.leaves() if key.startswith(f"{V1}/policy/profile/")
+    }
+    assert left == {"net1/tags", "net1/rules", "theirs/tags", "used/tags"}
+    assert tool(lab, "prune", "--yes").stdout == b""
+
+
 def test_a_prune_that_was_cut_short_is_made_good_by_the_next_add(
     lab: Lab, cni: Caller, old: OldEtcd, conf: dict[str, Any]
 ) -> None:

@@ -73,9 +73,16 @@ class Etcd2Profiles:
         return _published(network_id, self.look(network_id))
 
     def published_ids(self) -> tuple[str, ...]:
-        suffix = "/rules"
-        found = (n for n in self._client.tree(keys.PROFILES) if n.key.endswith(suffix) and _notes(n).get("digest"))
-        return tuple(sorted(n.key.removeprefix(f"{keys.PROFILES}/").removesuffix(suffix) for n in found))
+        return tuple(sorted(i for i, stored in self._all().items() if stored.digest))
+
+    def prunable_ids(self) -> tuple[str, ...]:
+        return tuple(sorted(i for i, stored in self._all().items() if stored.digest or _is_begun(i, stored)))
+
+    def _all(self) -> dict[str, Stored]:
+        """Everybody's profiles, by their ids."""
+        found = {n.key: n for n in self._client.tree(keys.PROFILES)}
+        ids = {key.removeprefix(f"{keys.PROFILES}/").partition("/")[0] for key in found}
+        return {i: Stored(found.get(keys.tags(i)), found.get(keys.rules(i))) for i in ids}
 
     def stored(self, network_id: str) -> tuple[str, int]:
         from calico_rkt.plugin.store.etcd2 import profiles
@@ -155,13 +162,12 @@ class Etcd2Profiles:
         sees that the profile is gone.
         """
         found = self.look(network_id)
-        if found.rules is None or self.endpoint_counts().get(network_id):
+        if not (found.rules or found.tags) or self.endpoint_counts().get(network_id):
             return False
         if dry_run:
             return True
-        if found.tags is not None:
-            self._client.delete(found.tags)
-        deleted = self._client.delete(found.rules)
+        tagless = found.tags is None or self._client.delete(found.tags)
+        deleted = self._client.delete(found.rules) if found.rules else tagless and self.look(network_id).rules is None
         if not deleted or self.endpoint_counts().get(network_id):
             LOG.info("the profile %s is in use or was changed meanwhile: what it lost is put back", network_id)
             for node in (found.tags, found.rules if deleted else None):
@@ -177,6 +183,11 @@ class Etcd2Profiles:
             for network_id in profiles_of(node.value) if keys.is_endpoint(node.key) else ():
                 counts[network_id] = counts.get(network_id, 0) + 1
         return counts
+
+
+def _is_begun(network_id: str, stored: Stored) -> bool:
+    """Whether there are tags as create() writes them, and nothing that it writes after them."""
+    return stored.rules is None and stored.tags is not None and stored.tags.value == _tags(network_id)
 
 
 def _published(network_id: str, found: Stored) -> Published | None:

@@ -46,6 +46,8 @@ class Etcd3Profiles:
         found = self._gateway.read(get_prefix(keys.PROFILES)).found[0]
         return tuple(kv.key.removeprefix(keys.PROFILES) for kv in found if profile_digest(kv.value))
 
+    prunable_ids = published_ids
+
     def stored(self, network_id: str) -> tuple[str, int]:
         """What stands there, edited or not, as calicoctl prints it, and its revision."""
         from calico_rkt.plugin.store.etcd3 import profiles
