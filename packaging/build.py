@@ -35,6 +35,10 @@ CFLAGS = (
 LAUNCHER = ROOT / "plugin" / "agent"
 """Where launcher*.c and their header are."""
 MAIN = ROOT / "packaging" / "zip_main.py"
+START = ROOT / "packaging" / "zip_start.py"
+INDEX = ROOT / "packaging" / "zip_index.py"
+INDEXED = "{magic} {whole:012} {at:012} {length:012}"
+"""The zip's comment: which Python can read the index of all files; the zip's length, and where in it the index is."""
 SHARE = ROOT / "packaging" / "share"
 MATERIALS = "sbom.cdx.json"
 """The bill of materials, in the file and beside it."""
@@ -77,7 +81,7 @@ def leisure_archives() -> Iterator[tuple[str, bytes]]:
                 if inside.startswith(f"{name}/"):
                     archive.writestr(zipfile.ZipInfo(inside, EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
                     if path.suffix == ".py":
-                        compiled = bytecode(inside, path)
+                        compiled = bytecode(inside, path.read_bytes())
                         archive.writestr(zipfile.ZipInfo(inside + "c", EPOCH), compiled, zipfile.ZIP_DEFLATED)
         yield f"{name}/archive.zip", out.getvalue()
         yield f"{name}/__init__.py", LEISURE.read_bytes()
@@ -87,9 +91,9 @@ def _wanted(name: str, path: Path) -> bool:
     return path.is_file() and path.suffix in DATA and "__pycache__" not in name and not name.startswith(SKIPPED)
 
 
-def bytecode(name: str, path: Path) -> bytes:
+def bytecode(name: str, source: bytes) -> bytes:
     """A .pyc whose time stamp is the zip entry's; zipimport falls back to the source under another Python."""
-    code = SourceFileLoader(name, name).source_to_code(path.read_bytes(), name)
+    code = SourceFileLoader(name, name).source_to_code(source, name)
     # zipimport compares this field with the entry's DOS time, taken as local time: zero matches none and
     # makes it reread the source, so the pyc is marked as unchecked (PEP 552, flags 0b01).
     return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
@@ -135,7 +139,8 @@ def build_id() -> str:
     """32 hex digits that stand for every byte of every source: an agent serves launchers of its own build only."""
     digest = hashlib.sha256(sys.version.encode())
     launcher = ((path.name, path) for path in sorted(LAUNCHER.glob("launcher*.[ch]")))
-    for name, path in (*launcher, ("__main__.py", MAIN), *files(), *extension(), ("leisure", LEISURE), *leisure()):
+    own = ((path.name, path) for path in (MAIN, START, INDEX, LEISURE))
+    for name, path in (*launcher, *own, *files(), *extension(), *leisure()):
         digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:32]
 
@@ -149,21 +154,52 @@ def application(build: str) -> bytes:
 
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo("__main__.py", EPOCH), MAIN.read_text().replace("@build@", build))
+        main = MAIN.read_text().replace("@build@", build).encode()
+        archive.writestr(zipfile.ZipInfo("__main__.py", EPOCH), main)
+        archive.writestr(zipfile.ZipInfo("__main__.pyc", EPOCH), bytecode("__main__.py", main))
         for name, path in (*files(), *extension()):
             if path.suffix == ".so":
                 archive.writestr(zipfile.ZipInfo(name, EPOCH), stripped(path))
                 continue
             archive.writestr(zipfile.ZipInfo(name, EPOCH), path.read_bytes())
             if path.suffix == ".py":
-                archive.writestr(zipfile.ZipInfo(name + "c", EPOCH), bytecode(name, path))
+                archive.writestr(zipfile.ZipInfo(name + "c", EPOCH), bytecode(name, path.read_bytes()))
         texts = ((f"licenses/{name}", text) for name, text in licences((*DEPENDENCIES, *AT_LEISURE)))
         for name, data in (*template_code(), *leisure_archives(), *share(), *texts):
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
         archive.writestr(
             zipfile.ZipInfo(MATERIALS, EPOCH), materials(__version__, distributions((*DEPENDENCIES, *AT_LEISURE)))
         )
-    return out.getvalue()
+        archive.writestr(zipfile.ZipInfo("index", EPOCH), index(archive))
+        at, length = places(archive)["index"]
+        magic = importlib.util.MAGIC_NUMBER.hex()
+        archive.comment = INDEXED.format(magic=magic, whole=0, at=at, length=length).encode()
+    whole = INDEXED.format(magic=magic, whole=len(out.getvalue()), at=at, length=length).encode()
+    return out.getvalue()[: -len(whole)] + whole
+
+
+def index(archive: zipfile.ZipFile) -> bytes:
+    """What a CNI call finds the files by, so that it need not read the zip's directory: their places, and who reads it.
+
+    Sources are not among them: they are for another Python, and for tracebacks.
+    """
+    code = compile(INDEX.read_bytes(), INDEX.name, "exec", dont_inherit=True)
+    found = {name: place for name, place in places(archive).items() if not name.endswith(".py")}
+    return marshal.dumps((code, found))
+
+
+def places(archive: zipfile.ZipFile) -> dict[str, tuple[int, int]]:
+    """Where each file in the archive begins, and its length; they are stored as they are."""
+    found = {}
+    for info in archive.infolist():
+        head = info.header_offset + zipfile.sizeFileHeader + len(info.filename.encode()) + len(info.extra)
+        found[info.filename] = head, info.file_size
+    return found
+
+
+def start() -> str:
+    """What the launcher has Python run for a CNI call."""
+    return "\n".join(line for line in START.read_text().splitlines() if line and not line.startswith("#"))
 
 
 def definitions(build: str) -> Iterator[str]:
@@ -175,7 +211,7 @@ def definitions(build: str) -> Iterator[str]:
     from calico_rkt.plugin.cni.result import NEWEST
 
     versions = ",".join(json.dumps(version) for version in SUPPORTED_VERSIONS)
-    for name, text in (("BUILD", build), ("VERSIONS", versions), ("NEWEST", NEWEST)):
+    for name, text in (("BUILD", build), ("VERSIONS", versions), ("NEWEST", NEWEST), ("START", start())):
         yield f"-D{name}={json.dumps(text)}"
     yield f"-DLARGEST_CONF={LARGEST_CONF}"
     yield f"-DLARGEST_ENVIRON={LARGEST_ENVIRON}"

@@ -32,7 +32,7 @@ if not os.path.exists(os.path.join(os.path.dirname(os.__file__), "sqlite3")):
     refuse("is without the standard library (python3-minimal is not enough): apt-get install python3")
 
 import calico_rkt
-from calico_rkt.plugin.main import main
+from calico_rkt.plugin.main import process
 
 calico_rkt.BUILD = "@build@"
 if sys.argv[0].startswith("/proc/self/fd/"):  # the launcher's open file: what is read of it later is of this build
@@ -40,4 +40,4 @@ if sys.argv[0].startswith("/proc/self/fd/"):  # the launcher's open file: what i
     os.set_inheritable(calico_rkt.FILE, False)
     sys.argv[0] = os.readlink(sys.argv[0])
     sys.argv[0] = sys.argv[0].removesuffix(" (deleted)")
-sys.exit(main())
+process()

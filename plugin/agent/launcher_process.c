@@ -175,9 +175,10 @@ void set_up(void)
 int run_python(int argc, char **argv)
 {
 	static char *const places[] = { "/usr/bin/python3", "/usr/local/bin/python3" };
-	char *args[argc + 5], self[40] = "";
+	static char with[] = "-c", start[] = START;
+	char *args[argc + 7], self[40] = "";
 	struct text path = { .bytes = self, .room = sizeof(self) - 1 };
-	int problem = ENOENT;
+	int problem = ENOENT, n = 3;
 
 	if (own < 0)
 		return fail("can not open the plugin's own file", "/proc is needed, and a free descriptor");
@@ -185,10 +186,12 @@ int run_python(int argc, char **argv)
 	append_number(&path, own, 1);
 	args[1] = "-IS"; /* nothing of the user's or the site's is imported: all is in this file */
 	args[2] = "-Xutf8"; /* whatever the locale */
-	args[3] = self;
-	args[4] = NULL;
+	if (is_call) /* a tenth less than by the zip's directory: packaging/zip_index.py */
+		args[n++] = with, args[n++] = start;
+	args[n++] = self;
+	args[n] = NULL;
 	for (int i = 1; i <= argc; i++)
-		args[3 + i] = argv[i];
+		args[n++] = argv[i];
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
 	if (is_call)

@@ -49,6 +49,17 @@ def test_a_python_without_a_module_of_its_own_library_is_an_error_in_cni_json(tm
     assert "Traceback" in (tmp_path / "log").read_text()
 
 
+_LATE = "import atexit; atexit.register(print, 'torn down'); from calico_rkt.plugin.main import process; process()"
+
+
+@pytest.mark.parametrize(("env", "torn_down"), [({"CNI_COMMAND": "VERSION"}, False), ({}, True)])
+def test_a_call_ends_when_it_has_answered(env, torn_down):
+    done = subprocess.run([sys.executable, "-c", _LATE], capture_output=True, env=env, check=False)
+    assert done.returncode == 2 * torn_down
+    assert (b"torn down" in done.stdout) == torn_down
+    assert torn_down or json.loads(done.stdout)["cniVersion"]
+
+
 def test_without_a_command_it_says_what_it_is():
     done = run()
     assert done.returncode == 2

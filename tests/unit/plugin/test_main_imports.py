@@ -12,7 +12,7 @@ HEAVY = {"jinja2", "yaml", "netaddr", "etcd", "etcd3gw", "pyroute2", "asyncio"}
 
 LISTED = """
     array ast atexit base64 binascii bisect calico_rkt collections contextlib copy copyreg ctypes dataclasses datetime
-    dis enum errno fcntl fnmatch functools hashlib heapq hmac importlib inspect ipaddress itertools json keyword
+    dis enum errno fcntl fnmatch functools gc hashlib heapq hmac importlib inspect ipaddress itertools json keyword
     linecache locale logging math ntpath opcode operator pathlib queue random re reprlib secrets select selectors signal
     socket stat string struct subprocess textwrap threading token tokenize traceback types typing urllib
     warnings weakref
