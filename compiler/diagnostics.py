@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import field
 from enum import Enum
 
-from calico_rkt.compiler.values import dataclass
+from calico_rkt.compiler.values import dataclass, field
 
 
 class Severity(Enum):

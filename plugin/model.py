@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from calico_rkt.compiler.conf.netconf import Address
+from calico_rkt.compiler.values import dataclass
 
 CLUSTER_PREFIX = "cali"
 """What the names of host ends begin with on a cluster: Felix knows them by it."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from calico_rkt.compiler.diagnostics import Span
-from calico_rkt.compiler.values import dataclass
+from calico_rkt.compiler.values import dataclass, field
 
 SUPPORTED_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 """CNI spec versions; a conf without cniVersion means the first."""

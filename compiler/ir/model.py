@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.selector import Selector
-from calico_rkt.compiler.values import dataclass
+from calico_rkt.compiler.values import dataclass, field
 
 Net = IPv4Network | IPv6Network
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from itertools import islice
 from typing import Any, Protocol
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
-from calico_rkt.compiler.values import dataclass
+from calico_rkt.compiler.values import dataclass, field
 
 LARGEST = 8 * 1024 * 1024
 """Bytes of one file."""

@@ -6,11 +6,11 @@ import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
 from calico_rkt.compiler.conf.netconf import NO_DNS, Address, Dns, Ipam, Net, NetConf
+from calico_rkt.compiler.values import replace
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.delete import ask_delegate, give_back, key_of, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.attach import ipam_plugin, lent
 from calico_rkt.plugin.attach.delete import ask_delegate, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey

@@ -11,12 +11,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from calico_rkt.compiler import atomic
 from calico_rkt.compiler.conf.netconf import Ipam, NetConf
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import identity
 from calico_rkt.plugin.cni import program

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from ipaddress import ip_interface
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address, Dns
+from calico_rkt.compiler.values import replace
 from calico_rkt.plugin.errors import CniError, Code
 
 VALID_ATTACHMENTS = ("cni.dev/valid-attachments", "cni.dev/attachments")

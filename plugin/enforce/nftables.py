@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf, Range
 from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce import compiled, local
 from calico_rkt.plugin.enforce import forget_flows as flows
 from calico_rkt.plugin.enforce.compiled import elements_of

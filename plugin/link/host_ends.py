@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from errno import EBUSY, EEXIST, ENODEV
 from ipaddress import ip_network
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import ip_rules, messages, netlink, state, sysctls
 from calico_rkt.plugin.link.groups import group_of

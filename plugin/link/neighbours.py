@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from errno import ENOENT
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 
 from calico_rkt.compiler.conf.netconf import Address
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
 

@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.errors import CniError, Code
 
 T = TypeVar("T")

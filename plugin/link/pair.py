@@ -7,13 +7,13 @@ import json
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from errno import EEXIST
 from ipaddress import IPv4Address, IPv6Address
 from socket import if_nametoindex
 from types import MappingProxyType
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.values import dataclass, field
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import conntrack, inside, messages, netlink, removal, state, sysctls
 from calico_rkt.plugin.link.netns import Netns, open_netns, run_in

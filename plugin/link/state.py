@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from errno import EHOSTUNREACH, ENODEV, ENOENT
 from ipaddress import ip_address, ip_interface, ip_network
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes, plain
 from calico_rkt.plugin.link.sockets import host_socket

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
+from calico_rkt.compiler.values import dataclass, replace
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key, Published
 from calico_rkt.plugin.process.kept import kept

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TypeVar
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.log.tables import FLOWS_LEFT, FLOWS_UNSURE, GUARDS, Tables
 from calico_rkt.plugin.store.log.texts import decode_address, encode_address, text_of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.ir.model import ToHost
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.link.groups import group_of
 
 TABLE = "calico_rkt"

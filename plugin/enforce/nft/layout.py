@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft.elements import TABLE
 
 VERSION = 3

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from errno import ENOENT
 
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.enforce.nft.kernel_numbers import INET, text
 from calico_rkt.plugin.errors import CniError, Code

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.ir.model import ToHost
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft import elements, layout, libnftables, messages, transactions
 from calico_rkt.plugin.enforce.nft.base import base_script, measure
 from calico_rkt.plugin.enforce.nft.closing import BESIDE, HeldTableError, close_first

@@ -18,9 +18,9 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from errno import EEXIST, ENOENT, ERESTART
 
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft import messages as wire
 from calico_rkt.plugin.enforce.nft.kernel_numbers import (
     ACCEPT,

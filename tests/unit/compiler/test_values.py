@@ -156,6 +156,50 @@ def test_what_is_not_known_is_refused(field):
         values.dataclass(frozen=False, slots=True)
 
 
+def test_a_field_and_a_change_may_be_said_without_pythons_own():
+    class Said:
+        a: int
+        b: tuple = values.field(default=(), compare=False, repr=False)
+        c: dict = values.field(default_factory=dict, hash=False)
+
+    made = values.dataclass(frozen=True, slots=True)(Said)
+    assert [(f.name, f.compare, f.repr, f.hash) for f in dataclasses.fields(made)] == [
+        ("a", True, True, None),
+        ("b", False, False, None),
+        ("c", True, True, False),
+    ]
+    first = made(1)
+    changed = values.replace(first, b=(2,))
+    assert (changed, changed.b, changed.c is first.c) == (first, (2,), True)
+    assert dataclasses.replace(first, a=3) == values.replace(first, a=3) == made(3)
+    with pytest.raises(TypeError):
+        values.replace(first, z=1)
+
+
+def test_what_pythons_own_refuses_is_refused():
+    for told, kinds, defaults in (
+        ("non-default argument 'b' follows", {"a": "int", "b": "int"}, {"a": 1}),
+        ("mutable default .* for field a", {"a": "list"}, {"a": []}),
+        ("no argument by place", {"a": "ClassVar[int]"}, {"a": 1}),
+    ):
+        cls = type("Odd", (), {"__annotations__": kinds, **defaults})
+        with pytest.raises((TypeError, ValueError), match=told):
+            values.dataclass(frozen=True, slots=True)(cls)
+    with pytest.raises(TypeError, match="derives from"):
+        values.dataclass(frozen=True, slots=True)(type("More", (ours["Plain"],), {}))
+
+
+def test_pythons_own_is_not_imported_for_a_class_and_its_values():
+    program = (
+        "import sys\n"
+        "from calico_rkt.compiler import values\n"
+        "from calico_rkt.plugin.model import Key\n"
+        "assert Key('a', 'b', 'c') == values.replace(Key('x', 'b', 'c'), network='a')\n"
+        "assert not {'dataclasses', 'inspect'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_they_come_back_from_a_pickle():
     program = (
         "import pickle\n"
