@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -153,8 +154,9 @@ class WatchedHost:
 
     def _agent_over(self) -> None:
         if self._agent is not None:
-            os.kill(program_below(self._agent.pid), signal.SIGKILL)  # of nsenter, whose child it is
-            self._agent.wait()
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it was ended at an effect, and is going
+                os.kill(program_below(self._agent.pid), signal.SIGKILL)  # of nsenter, whose child it is
+            self._agent.wait(HANGS)
         if self._supervisor is not None:
             self._supervisor.close()
         self._agent = self._supervisor = None
