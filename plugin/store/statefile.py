@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.store.log.file import LogFile, put_anew, whole
+from calico_rkt.plugin.store.log.file import LogFile, locked, put_anew, whole
 from calico_rkt.plugin.store.log.older import KEPT, is_there
 from calico_rkt.plugin.store.log.records import DamagedLogError
 from calico_rkt.plugin.store.log.tables import Tables
@@ -118,10 +119,15 @@ class StateFile:
                 self._close()
 
     def _taken(self) -> tuple[LogFile, os.stat_result]:
+        until = time.monotonic() + _BUSY_SECONDS
         while True:
             try:
                 file = self._opened()
-                file.lock(_BUSY_SECONDS)
+                if not file.lock():
+                    waited_for = self._waited_for(until)
+                    if waited_for is None:
+                        continue
+                    file = waited_for
                 found = os.stat(self._place)  # noqa: PTH116 - as above
                 self._check_folder()
                 if file.is_at(found):
@@ -137,6 +143,20 @@ class StateFile:
             except BaseException:
                 self._close()
                 raise
+
+    def _waited_for(self, until: float) -> LogFile | None:
+        """The file, locked, when its turn has come: other threads read it meanwhile. None where it is no longer it."""
+        self._lock.release()
+        try:
+            fd = locked(self._place, max(until - time.monotonic(), 0.01))
+        finally:
+            self._lock.acquire()
+        file = self._opened()
+        if file.lock_by(fd):
+            return file
+        os.close(fd)
+        self._close()
+        return None
 
     def _opened(self) -> LogFile:
         """The open file; what a fork has left of its parent's is not used."""

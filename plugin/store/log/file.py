@@ -57,9 +57,21 @@ class LogFile:
         """Whether it is still what stands at its path."""
         return (found.st_dev, found.st_ino) == self._identity
 
-    def lock(self, patience: float) -> None:
-        """Have it alone. CniError 11 after so many seconds; this is to be closed then."""
-        lock_open_file(self._fd, self.path, patience)
+    def lock(self) -> bool:
+        """Have it alone, if nobody has it now."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def lock_by(self, fd: int) -> bool:
+        """Have it alone by a descriptor of locked(), which is this one's then; False where that is another file's."""
+        if not self.is_at(os.fstat(fd)):
+            return False
+        os.close(self._fd)
+        self._fd = fd
+        return True
 
     def unlock(self) -> bool:
         """Let others have it; False where the kernel has no memory for that, and this is to be closed."""
@@ -165,6 +177,17 @@ class LogFile:
         found = os.fstat(fd)
         self._fd, self._identity, self._stamp = fd, (found.st_dev, found.st_ino), _stamp(found)
         self._reader = reader
+
+
+def locked(path: str, patience: float) -> int:
+    """A descriptor of the log at path, which nobody else has locked. CniError 11 after so many seconds."""
+    fd, _ = _opened(path)
+    try:
+        lock_open_file(fd, path, patience)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def whole(boot: str, tables: Tables) -> tuple[bytes, records.Reader]:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
 
 from calico_rkt.plugin.process import lock_holders
 
@@ -31,3 +36,40 @@ def test_this_process_is_not_told_of_itself(tmp_path):
     with (tmp_path / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert not lock_holders.in_words(str(tmp_path / "lock"))
+
+
+_WAITS = """
+import fcntl, sys
+held = open(sys.argv[1], "w")
+fcntl.flock(held, fcntl.LOCK_EX)
+print(flush=True)
+if sys.argv[2:]:
+    fcntl.flock(open(sys.argv[2], "w"), fcntl.LOCK_EX)
+sys.stdin.read()
+"""
+
+
+def test_who_holds_a_lock_and_waits_for_another_is_told_with_whom_it_waits_for(tmp_path):
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    with ExitStack() as ends:
+
+        def holds(*paths):
+            pipe = subprocess.PIPE
+            process = ends.enter_context(
+                subprocess.Popen([sys.executable, "-c", _WAITS, *map(str, paths)], stdin=pipe, stdout=pipe)
+            )
+            ends.callback(process.kill)
+            process.stdout.readline()
+            return process.pid
+
+        root = holds(outer)
+        between = holds(inner, outer)
+        os.kill(root, signal.SIGSTOP)
+        words = ""
+        deadline = time.monotonic() + 60
+        while words.count("process") < 2 and time.monotonic() < deadline:
+            words = lock_holders.in_words(str(inner))
+    assert words.startswith(f"process {between} holds it: {sys.executable} -c")
+    assert f"; that one waits for process {root}: {sys.executable} -c" in words
+    assert words.endswith(f"it is stopped: kill -CONT {root} lets it go on, kill -KILL {root} ends it")
+    assert words.count("process") == 2

@@ -18,6 +18,7 @@ from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import statefile
 from calico_rkt.plugin.store.local import LocalStore
 from tests import state_log
+from tests.clients.support.lab import until
 
 KEY = Key("web", "c1", "eth0")
 
@@ -287,6 +288,44 @@ def test_who_waited_in_vain_keeps_nobody_waiting(store, path, monkeypatch):
                 store.remove(KEY, "aa")
     monkeypatch.setattr(statefile, "_BUSY_SECONDS", 10)
     assert store.remove(KEY, "aa")
+
+
+def test_who_reads_in_a_process_does_not_wait_for_a_thread_of_it_that_waits_for_another_process(store, path):
+    store.endpoint(KEY)
+    done = []
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writers = [
+            threading.Thread(target=lambda n=n: done.append(store.finish(KEY, "aa", f'"{n}"'))) for n in range(3)
+        ]
+        for writer in writers:
+            writer.start()
+        until(
+            lambda: len([t for t in threading.enumerate() if t.name == "lock"]) == 3, "all wait in the kernel's queue"
+        )
+        read = []
+        reader = threading.Thread(target=lambda: read.append(store.endpoint(KEY)))
+        reader.start()
+        reader.join(5)
+        assert [e.result for e in read] == [""]
+        assert done == []
+    for writer in writers:
+        writer.join(20)
+    assert done == [None] * 3
+    assert store.endpoint(KEY).result in ('"0"', '"1"', '"2"')
+
+
+def test_who_waits_for_a_file_that_is_replaced_meanwhile_writes_to_the_new_one(store):
+    store.endpoint(KEY)
+    other = LocalStore(store.run_dir, store.lib_dir, verify=pytest.fail)
+    writer = threading.Thread(target=store.finish, args=(KEY, "aa", '"late"'))
+    with other._state._alone(), other._state._locked() as (file, _):
+        writer.start()
+        until(lambda: "lock" in {t.name for t in threading.enumerate()}, "it waits")
+        file.shrink()
+    writer.join(20)
+    assert other.endpoint(KEY).result == '"late"'
+    other.close()
 
 
 def test_a_log_much_longer_than_it_needs_to_be_is_written_anew_and_others_notice(store, path):
