@@ -42,7 +42,13 @@ def run(seed: int, seconds: float) -> Result:
                 print(f"  {words}", flush=True)
     total = sum(one.faults for one in found.values())
     of = sum(one.chosen for one in found.values())
-    figures = {f"faults, of {of:,} that differ": total} | {_words(found[n]): found[n].faults for n in sorted(found)}
+    figures = {
+        f"faults, of {of:,} that differ": total,
+        "... that did not come to be: another effect came in the place of theirs": sum(
+            f.missed for f in found.values()
+        ),
+        **{_words(found[n]): found[n].faults for n in sorted(found)},
+    }
     return Result(
         "faults", CLAIM, "tests/faults/test_every_step.py", seed, round(time.monotonic() - begun), figures, wrong
     )
