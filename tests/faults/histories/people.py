@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -58,20 +59,21 @@ class People(Calls):
     def update(self, asked: list[tuple[str, str, str]], next_agent: bool) -> None:
         """Another build takes the file's place while calls are at work; the agent ends after them, or is not asked."""
         self.did("update of the file under calls")
-        putting = threading.Timer(0.05, self._put_another_build)
-        putting.start()
-        self.together(asked)
-        putting.join()
+        with ThreadPoolExecutor(1) as beside:
+            put = beside.submit(self._put_another_build, 0.05)
+            self.together(asked)
+            put.result()
         if next_agent and self.has_agent and not self.stopped:
             self.call("STATUS", "")
             until(lambda: not self.has_agent, "an agent whose file was replaced ends")
             self.agent = Agent(self.host.lab).start()
 
-    def _put_another_build(self) -> None:
+    def _put_another_build(self, after: float) -> None:
+        time.sleep(after)
         place = self.host.lab.path(PLUGINS, "calico")
         whole = place.read_bytes()
         build = whole.rpartition(_MARK)[2][:32]
-        assert whole.count(build) == 2, "in the launcher, and in what Python runs"
+        assert whole.count(build) == 3, "in the launcher, and in what Python runs and compiled"
         new = place.with_name(".calico.new")
         new.write_bytes(whole.replace(build, secrets.token_hex(16).encode()))
         new.chmod(0o755)
