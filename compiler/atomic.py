@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
 from errno import EINVAL
 from pathlib import Path
@@ -98,7 +97,7 @@ def sync(folder: Path) -> None:
 
 
 def _written(path: Path, data: bytes, mode: int | None) -> Path:
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fresh = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else 0o600)
     try:
         with os.fdopen(fd, "wb") as file:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+from calico_rkt.compiler.typed import Any
 
 
 class CniError(Exception):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import NoReturn
 
+from calico_rkt.compiler.typed import NoReturn
 from calico_rkt.plugin.errors import CniError, Code
 
 NETAVARK = ("create", "setup", "teardown", "info")

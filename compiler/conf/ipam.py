@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import IPv4Network, ip_address, ip_network
-from typing import NamedTuple
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range, Route
 from calico_rkt.compiler.conf.section import Section, json_kind
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, Sequence, cidr_of
+from calico_rkt.compiler.values import dataclass
 
 RANGE_KEYS = ("subnet", "rangeStart", "rangeEnd", "gateway")
 IPAM_KEYS = ("type", "ranges", "routes", "exclude", "guard", *RANGE_KEYS)
@@ -26,7 +26,8 @@ NO_HOSTS = {
 """Addresses that no container can have: this network, loopback, link-local, multicast, broadcast, v4-mapped."""
 
 
-class _Placed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Placed:
     """A range and where its subnet stands."""
 
     range: Range

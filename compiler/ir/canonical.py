@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from typing import Any
 
+from calico_rkt.compiler.digest import sha256
 from calico_rkt.compiler.ir.model import PROTOCOL_NAMES, USUAL_LOG_LIMIT, Icmp, Network, PortRange, Rule, Side
+from calico_rkt.compiler.typed import Any
 
 ANNOTATION_NETWORK = "calico-rkt.org/network"
 ANNOTATION_DIGEST = "calico-rkt.org/digest"
@@ -37,7 +37,7 @@ def digest(network: Network) -> str:
     if network.log_limit != USUAL_LOG_LIMIT:
         meaning["log_limit"] = str(network.log_limit)
     text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return "sha256:" + sha256(text.encode()).hexdigest()
 
 
 def rule_object(rule: Rule) -> dict[str, Any]:

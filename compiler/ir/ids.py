@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
+
+from calico_rkt.compiler.digest import sha256
 
 LONGEST = 63
 NETWORK_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
@@ -38,6 +39,6 @@ def segment_id(name: str) -> str:
 
 
 def _hashed(name: str) -> str:
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     cleaned = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[: LONGEST - 9].strip("-")
     return f"{cleaned or 'x'}-{digest}"

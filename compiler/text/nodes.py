@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from itertools import islice
-from typing import Any, Protocol
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span, error
+from calico_rkt.compiler.typed import Any, Protocol
 from calico_rkt.compiler.values import dataclass, field
 
 LARGEST = 8 * 1024 * 1024
@@ -28,7 +28,7 @@ _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 class Places(Protocol):
     """Who knows the text of a file, and makes the span from a reader's own marks of a beginning and an end."""
 
-    def span(self, start: Any, end: Any, /) -> Span: ...  # noqa: ANN401 - the reader's own
+    def span(self, start: Any, end: Any, /) -> Span: ...
 
 
 Place = Span | tuple[Places, Any, Any]

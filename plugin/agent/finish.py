@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.plugin.calls.dispatch import open_store
@@ -12,10 +14,17 @@ from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.publish.host_confs import confs_there
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
-from calico_rkt.plugin.store.protocol import Releasing
 
 _PAUSE, _LONGEST = 5.0, 300.0
 """Seconds between attempts while something waits: at first, and what they double up to while nothing gets done."""
+
+
+@runtime_checkable
+class Releasing(Protocol):
+    """A datastore that may be away when something is given back to it, so that this is noted and done later."""
+
+    def finish_releases(self, *, every: bool = False) -> Sequence[object]:
+        """Do what was noted; what there was of it. CniError while the datastore is still away."""
 
 
 class Finisher:

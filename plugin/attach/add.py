@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from ipaddress import ip_interface, ip_network
@@ -50,7 +50,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
     key, conf = key_of(request), request.conf
     enforcer = enforcer_of(store)
     with pair.open_netns(request.netns, request.netns_fd) as netns, ExitStack() as undo:
-        nonce = request.nonce or secrets.token_hex(8)
+        nonce = request.nonce or os.urandom(8).hex()
         draft = Endpoint(
             key=key,
             nonce=nonce,

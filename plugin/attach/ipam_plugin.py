@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
-from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address, Dns, Ipam, NetConf
+from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import replace
 from calico_rkt.plugin.cni import program
 from calico_rkt.plugin.cni.capabilities import VALID_ATTACHMENTS

@@ -6,16 +6,16 @@ has recorded no DEL may ever come, so `gc` runs it. One file each, beside the re
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from calico_rkt.compiler import atomic
 from calico_rkt.compiler.conf.netconf import Ipam, NetConf
+from calico_rkt.compiler.digest import sha256
+from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import identity
@@ -140,7 +140,7 @@ def noted(run_dir: Path, network: str | None = None) -> Iterator[Lent]:
 
 def _path(run_dir: Path, key: Key) -> Path:
     said = json.dumps([key.network, key.container, key.ifname])
-    return run_dir / _FOLDER / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.json"
+    return run_dir / _FOLDER / f"{sha256(said.encode()).hexdigest()[:16]}.json"
 
 
 def _read(path: Path) -> Lent | None:

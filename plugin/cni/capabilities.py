@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import ip_interface
-from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address, Dns
+from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import replace
 from calico_rkt.plugin.errors import CniError, Code
 

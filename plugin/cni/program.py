@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from calico_rkt.compiler.typed import Any
 from calico_rkt.plugin.errors import CniError, Code
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 _SHOWN = 500
 
@@ -29,6 +32,8 @@ def run(who: str, argv: Sequence[str], environ: Mapping[str, str], conf: bytes, 
     who: what errors call it, such as "ipam plugin 'dhcp'". handed: descriptors that it gets, too.
     CniError as the plugin gave it, or 108 where it can't be run or ends without a CNI error.
     """
+    import subprocess  # here, not above: most calls run nobody else
+
     try:
         done = subprocess.run(argv, input=conf, capture_output=True, check=False, env=environ, pass_fds=handed)
     except OSError as e:
@@ -52,7 +57,7 @@ def shown(text: bytes) -> str:
     return text[-_SHOWN:].decode(errors="replace").strip()
 
 
-def _error(who: str, command: str, done: subprocess.CompletedProcess[bytes]) -> CniError:
+def _error(who: str, command: str, done: CompletedProcess[bytes]) -> CniError:
     """The plugin's own error where it gave one as CNI asks, else what it left behind."""
     said = loaded(done.stdout)
     code, msg = said.get("code"), said.get("msg")

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, BinaryIO
 
 from calico_rkt.compiler.conf.netconf import NO_DNS, SUPPORTED_VERSIONS, Address, Dns, Ipam, NetConf
 from calico_rkt.compiler.conf.parse import ETCD_VARIABLES, parse_conf
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, render_diagnostics
+from calico_rkt.compiler.typed import Any, BinaryIO
 from calico_rkt.compiler.values import dataclass, replace
 from calico_rkt.plugin.cni.capabilities import given_dns, listed_attachments, wishes
 from calico_rkt.plugin.errors import CniError, Code

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any
 
 from calico_rkt.compiler.conf.netconf import NO_DNS, SUPPORTED_VERSIONS, Dns
+from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.errors import CniError, Code
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
@@ -15,6 +14,7 @@ from calico_rkt.plugin.link.groups import clash, group_of
 from calico_rkt.plugin.model import Endpoint, Published
 from calico_rkt.plugin.store.local import LocalStore
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.overrides import File
     from calico_rkt.compiler.targets.felix import Nodes

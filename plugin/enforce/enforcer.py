@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, NetConf
+from calico_rkt.compiler.typed import Protocol
 from calico_rkt.plugin.enforce.nftables import NftablesEnforcer
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.store.local import LocalStore

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from errno import ECANCELED
-from typing import Generic, TypeVar
 
+from calico_rkt.compiler.typed import Generic, TypeVar
 from calico_rkt.plugin.link.sockets import process_in_netns
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from errno import EINVAL, ENOENT, EOPNOTSUPP
 from pathlib import Path
 from socket import AF_INET, AF_INET6, AF_UNSPEC
-from typing import TypeVar
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.typed import TypeVar
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.sockets import host_socket

@@ -7,10 +7,11 @@ network that was pruned and comes back. Two networks of one host with the same n
 
 from __future__ import annotations
 
-import hashlib
-import secrets
+import os
 from collections.abc import Collection
 from functools import lru_cache
+
+from calico_rkt.compiler.digest import sha256
 
 NETWORKS = range(1 << 16, 1 << 30)
 """Behind the numbers that people and /etc/iproute2/group use, before those of removals."""
@@ -21,13 +22,13 @@ REMOVALS = range(1 << 30, 1 << 31)
 @lru_cache(maxsize=1 << 14)
 def group_of(network_id: str) -> int:
     """The number of a network's group."""
-    found = hashlib.sha256(f"calico-rkt network {network_id}".encode()).digest()
+    found = sha256(f"calico-rkt network {network_id}".encode()).digest()
     return NETWORKS.start + int.from_bytes(found[:8], "big") % len(NETWORKS)
 
 
 def removal_group() -> int:
     """A random one, since other groups are somebody's."""
-    return REMOVALS.start + secrets.randbelow(len(REMOVALS))
+    return REMOVALS.start + int.from_bytes(os.urandom(4), "big") % len(REMOVALS)
 
 
 def clash(network_id: str, others: Collection[str]) -> str | None:

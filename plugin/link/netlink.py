@@ -8,7 +8,8 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from errno import EBADMSG
 from types import TracebackType
-from typing import Self
+
+from calico_rkt.compiler.typed import Self
 
 ROUTE, NETFILTER = 0, 12
 """Protocol numbers of netlink sockets (linux/netlink.h)."""

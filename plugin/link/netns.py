@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeVar
 
+from calico_rkt.compiler.typed import TypeVar
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.errors import CniError, Code
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from errno import EEXIST
@@ -13,6 +12,7 @@ from socket import if_nametoindex
 from types import MappingProxyType
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.digest import sha256
 from calico_rkt.compiler.values import dataclass, field
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import conntrack, inside, messages, netlink, removal, state, sysctls
@@ -86,12 +86,12 @@ class TakenError(CniError):
 def host_ifname(key: Key, prefix: str = state.PREFIX) -> str:
     """The host end's name: prefix and hex digits that depend on network, container and interface together."""
     joined = json.dumps([key.network, key.container, key.ifname]).encode()
-    return prefix + hashlib.sha256(joined).hexdigest()[: _LONGEST_NAME - len(prefix)]
+    return prefix + sha256(joined).hexdigest()[: _LONGEST_NAME - len(prefix)]
 
 
 def random_mac() -> str:
     """A random unicast MAC of the locally administered kind."""
-    first, *rest = secrets.token_bytes(6)
+    first, *rest = os.urandom(6)
     return bytes([(first & 0xFC) | 0x02, *rest]).hex(":")
 
 

@@ -6,7 +6,8 @@ A runtime sends the same conf for every container of a network, and a warm proce
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+
+from calico_rkt.compiler.typed import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")

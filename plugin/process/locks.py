@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import threading
 import time
@@ -13,6 +12,7 @@ from errno import EROFS
 from pathlib import Path
 
 from calico_rkt.compiler import atomic
+from calico_rkt.compiler.digest import sha256
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Key
 from calico_rkt.plugin.process.signals import is_undoing_in_haste, stop_if_asked
@@ -92,7 +92,7 @@ def lock_open_file(fd: int, path: str, patience: float) -> None:
 
 
 def _stripe(key: Key) -> str:
-    return hashlib.sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
+    return sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
 
 
 @contextmanager

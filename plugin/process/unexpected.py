@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import traceback
 
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process.log import LOG, open_log
@@ -21,6 +20,8 @@ def as_cni_error(error: Exception) -> CniError:
     """
     if isinstance(error, CniError):
         return error
+    import traceback  # here, not above: it should never be needed
+
     if not LOG.handlers:
         open_log("info")
     LOG.info("%s", "".join(traceback.format_exception(error)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from calico_rkt.compiler import atomic
 from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
+from calico_rkt.compiler.digest import sha256
 from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.plugin.errors import CniError, Code
@@ -231,4 +231,4 @@ class ProfileFolder:
 
 
 def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return sha256(data).hexdigest()

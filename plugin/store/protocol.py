@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net
+from calico_rkt.compiler.typed import Protocol
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key, Published
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from calico_rkt.compiler.bundle.resources import IPPool, WorkloadEndpoint
 
@@ -75,14 +76,6 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
-
-
-@runtime_checkable
-class Releasing(Protocol):
-    """A datastore that may be away when something is given back to it, so that this is noted and done later."""
-
-    def finish_releases(self, *, every: bool = False) -> Sequence[object]:
-        """Do what was noted; what there was of it. CniError while the datastore is still away."""
 
 
 class Profiles(Protocol):

@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
-from typing import TypedDict
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.typed import TypedDict
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.log.tables import ENDPOINTS, RESULTS, SUBNETS, Tables

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from ipaddress import ip_network
-from typing import TypeVar
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.compiler.typed import TypeVar
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.log.tables import FLOWS_LEFT, FLOWS_UNSURE, GUARDS, Tables

@@ -7,10 +7,10 @@ table's own measure whether it is whole, also one that an older or a newer build
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
+from calico_rkt.compiler.digest import sha256
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft.elements import TABLE
 
@@ -74,7 +74,7 @@ SHUT = Measure(0, "", {"prerouting": 1, "forward": 1}, {"prerouting": _EARLY, "f
 
 def measure_of(template: bytes, rules: Mapping[str, int]) -> Measure:
     """The measure of a table that this build makes of its base's template."""
-    return Measure(VERSION, hashlib.sha256(template).hexdigest()[:12], rules, _hooks(template.decode()))
+    return Measure(VERSION, sha256(template).hexdigest()[:12], rules, _hooks(template.decode()))
 
 
 def may_be_hooked(said: Measure) -> tuple[Mapping[str, Hook], ...]:

@@ -10,8 +10,8 @@ import ctypes
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
+from calico_rkt.compiler.typed import Any
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.process.child import ChildEndedError, done_by_child

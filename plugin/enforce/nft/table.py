@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.ir.model import ToHost
+from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft import elements, layout, libnftables, messages, transactions
 from calico_rkt.plugin.enforce.nft.base import base_script, measure
@@ -119,7 +119,7 @@ def _present() -> frozenset[tuple[str, str]]:
         )
 
 
-def _element(found: Any) -> str:  # noqa: ANN401 - nft's JSON
+def _element(found: Any) -> str:
     if isinstance(found, list):  # a map's key and verdict
         ((verb, where),) = found[1].items()
         name = f'"{found[0]}"' if isinstance(found[0], str) else found[0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from contextlib import suppress
 from errno import EINVAL, ENOSPC, ENOSYS, EOPNOTSUPP, EROFS
 from pathlib import Path
@@ -206,7 +205,7 @@ def put_anew(path: Path, data: bytes, room: int = 0) -> int:
     room: bytes that are kept free on the disk behind it.
     """
     atomic.sweep(path)  # who writes one beside it has the lock
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fresh = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         fd = write_new(fresh, data)
         try:

@@ -11,11 +11,9 @@ EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "two-networks"
 HEAVY = {"jinja2", "yaml", "netaddr", "etcd", "etcd3gw", "pyroute2", "asyncio"}
 
 LISTED = """
-    array ast atexit base64 binascii bisect calico_rkt collections contextlib copy copyreg ctypes dataclasses datetime
-    dis enum errno fcntl fnmatch functools gc hashlib heapq hmac importlib inspect ipaddress itertools json keyword
-    linecache locale logging math ntpath opcode operator pathlib queue random re reprlib secrets select selectors signal
-    socket stat string struct subprocess textwrap threading token tokenize traceback types typing urllib
-    warnings weakref
+    array atexit binascii bisect calico_rkt collections contextlib copyreg ctypes enum errno fcntl fnmatch functools gc
+    ipaddress itertools json keyword linecache logging math ntpath operator pathlib re reprlib select selectors signal
+    socket stat string struct textwrap threading token tokenize traceback types urllib warnings weakref
 """
 """Packages that an ADD may import, besides those whose names begin with an underscore."""
 OF_PATHLIB = {"glob", "grp", "pwd"} if sys.version_info >= (3, 13) else set()
@@ -24,7 +22,10 @@ OURS = (
     *("calico_rkt.compiler", "calico_rkt.plugin", "calico_rkt.templates", "calico_rkt.profiles"),
     *(f"calico_rkt.compiler.conf{m}" for m in ("", ".netconf", ".parse", ".ipam", ".section", ".shape")),
     *(f"calico_rkt.compiler.ir{m}" for m in ("", ".model", ".ids", ".selector", ".canonical")),
-    *(f"calico_rkt.compiler.{m}" for m in ("atomic", "diagnostics", "values", "text", "text.nodes", "text.json_nodes")),
+    *(
+        f"calico_rkt.compiler.{m}"
+        for m in ("atomic", "diagnostics", "digest", "typed", "values", "text", "text.nodes", "text.json_nodes")
+    ),
 )
 """Modules of the compiler that an ADD may import; of the plugin all but the clients of other datastores."""
 
