@@ -154,8 +154,9 @@ class WatchedHost:
 
     def _agent_over(self) -> None:
         if self._agent is not None:
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it was ended at an effect, and is going
-                os.kill(program_below(self._agent.pid), signal.SIGKILL)  # of nsenter, whose child it is
+            if self._agent.poll() is None:
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended at an effect, it is going
+                    os.kill(program_below(self._agent.pid), signal.SIGKILL)  # of nsenter, whose child it is
             self._agent.wait(HANGS)
         if self._supervisor is not None:
             self._supervisor.close()
