@@ -118,6 +118,16 @@ def read_whole(stream: BinaryIO, most: int) -> bytes:
     return data
 
 
+def say_done(words: str) -> None:
+    """A line about what was done: on stdout, and on stderr where that can't be written. OSError all the same."""
+    try:
+        print(words, flush=True)
+    except OSError:
+        with contextlib.suppress(OSError):
+            print(words, file=sys.stderr)
+        raise
+
+
 def write_stdout(text: str) -> None:
     """Text to stdout as UTF-8, whatever the locale."""
     sys.stdout.flush()

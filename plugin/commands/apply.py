@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from calico_rkt.compiler.cli.process import coloured
+from calico_rkt.compiler.cli.process import coloured, say_done
 from calico_rkt.compiler.diagnostics import counted, render_diagnostics
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
 from calico_rkt.plugin.commands import options
@@ -139,7 +139,7 @@ def _apply(args: argparse.Namespace, left: _Left, side: DatastoreSide) -> int:
             return refused
         if _done(left, side, changes):
             names = [c.new.network for c in changes]
-            print(f"applied: {', '.join(names)}", flush=True)
+            say_done(f"applied: {', '.join(names)}")
             _end_flows(args, side, names)
             return 0
 
@@ -154,7 +154,7 @@ def _written_anew(
         return True
     done = _done(left, side, changes)
     if done:
-        print(f"written anew in this build's form, with the same packets: {names}", flush=True)
+        say_done(f"written anew in this build's form, with the same packets: {names}")
     return done
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from calico_rkt.compiler.bundle.read import LARGEST, read_bundle
 from calico_rkt.compiler.bundle.resources import Bundle
+from calico_rkt.compiler.cli.process import say_done
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.commands import options
@@ -107,7 +108,7 @@ def _bring_in(
     if not args.yes and not agreed(f"Bring in {what}?"):
         return 1
     carry_out_import(wanted, side)
-    print(f"brought into {side.name}: {what}")
+    say_done(f"brought into {side.name}: {what}")
     return 0
 
 

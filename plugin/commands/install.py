@@ -7,6 +7,7 @@ import os
 import sys
 
 import calico_rkt
+from calico_rkt.compiler.cli.process import say_done
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.install import manifest, one_folder, systemd
@@ -96,7 +97,7 @@ def _install(wanted: Wanted, plan: Plan, known: manifest.Manifest, *, dry: bool,
     failed = systemd.run(after)
     for words in failed:
         print(f"calico-rkt: installed, but {words}", file=sys.stderr)
-    print(f"installed {what}: {len(changes)} files and links; calico-rkt uninstall takes them back")
+    say_done(f"installed {what}: {len(changes)} files and links; calico-rkt uninstall takes them back")
     return 1 if failed else 0
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from calico_rkt.compiler.cli.process import say_done
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.networks.plan import New, Plan, planned
@@ -61,7 +62,7 @@ def write(plan: Plan, args: argparse.Namespace) -> int:
         if not agreed("Write this?"):
             return 1
     put(plan)
-    print("written")
+    say_done("written")
     if plan.needs:
         print(f"\n{plan.words} needs, which is not this program's to write:")
         print("".join(f"    {line}\n" for line in plan.needs), end="")

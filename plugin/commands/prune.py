@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
+from calico_rkt.compiler.cli.process import say_done
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.commands.sides import here, in_clusters
 from calico_rkt.plugin.process.log import open_log
@@ -49,8 +50,8 @@ def _prune(args: argparse.Namespace, side: DatastoreSide) -> int:
         if unused and not agreed(f"Delete {len(unused)} profile{'s' if len(unused) > 1 else ''} of {side.name}?"):
             return 1
     gone, failed = side.prune(dry_run=False)
-    for network_id in gone:
-        print(f"deleted profile {network_id}")
+    if gone:
+        say_done("\n".join(f"deleted profile {network_id}" for network_id in gone))
     for error in failed:
         complain(error)
     return 2 if failed else 0

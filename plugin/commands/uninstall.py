@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from calico_rkt.compiler.cli.process import say_done
 from calico_rkt.compiler.diagnostics import counted
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.commands.install import add_root, root_of
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"calico-rkt: {words}", file=sys.stderr)
     for path, words in left:
         print(f"calico-rkt: {path} is left: it {words}; --changed takes it, too", file=sys.stderr)
-    print(f"removed {len(gone)} files and links; profiles, leases and overrides stay as they are")
+    say_done(f"removed {len(gone)} files and links; profiles, leases and overrides stay as they are")
     return 1 if left or failed else 0
 
 

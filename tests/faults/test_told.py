@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, closing
-from errno import ENOLCK, ENOSPC
+from errno import EIO, ENOBUFS, ENOLCK, ENOSPC
 from pathlib import Path
 
 import pytest
 
 from tests.faults.cases import Case
-from tests.faults.commands import Apply, Prune
+from tests.faults.commands import Apply, Import, Prune
 from tests.faults.effects import SHORT, errors_of
 from tests.faults.host import AGENT, ALONE, WatchedHost
 from tests.faults.tries import recorded
@@ -43,6 +43,29 @@ def test_an_apply_whose_policy_is_in_force_says_so_where_a_question_fails_after_
     assert asked, kinds[put:]
     for number, at in enumerate(some(asked)):
         assert act.try_one(Case(at, kinds[at], errors_of(kinds[at])[0]), number), "the fault came to be"
+
+
+@pytest.mark.parametrize("command", [Apply, Import])
+def test_a_policy_that_is_in_force_is_told_of_also_where_stdout_can_t_be_written(
+    host: WatchedHost, command: type[Apply]
+):
+    act = command(host)
+    kinds = recorded(act)
+    put = max(at for at, kind in enumerate(kinds) if kind.startswith("rename"))
+    written = [at for at, kind in enumerate(kinds) if at > put and kind == "write pipe"]
+    assert written, kinds[put:]
+    for number, at in enumerate(written):
+        assert act.try_one(Case(at, kinds[at], EIO), number), "the fault came to be"
+
+
+def test_an_apply_that_gets_half_of_an_answer_asks_anew_and_leaves_nothing_aside(host: WatchedHost):
+    """The kernel begins no list of rules on a socket that has not read all of the one before."""
+    act = Apply(host)
+    kinds = recorded(act)
+    lists = [at + 1 for at, kind in enumerate(kinds) if kind == "sendto nft 7"]
+    assert {kinds[at] for at in lists} == {"recvfrom netlink"}
+    for number, at in enumerate(lists):
+        assert act.try_one(Case(at, kinds[at], ENOBUFS), number), "the fault came to be"
 
 
 def test_an_agent_keeps_no_lock_that_it_could_not_give_back(binary: Path):

@@ -18,7 +18,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from errno import EEXIST, ENOENT, ERESTART
+from errno import EBADMSG, EEXIST, ENOENT, ERESTART
 
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft import messages as wire
@@ -182,7 +182,14 @@ _current: list[Socket] = []
 def held() -> Iterator[Socket]:
     """The socket of this process in this thread's namespace, nobody else's meanwhile; errors are NftError."""
     with _LOCK, _errors():
-        yield _socket()
+        socket = _socket()
+        try:
+            yield socket
+        except BaseException as e:
+            if not isinstance(e, netlink.NetlinkError) or e.errno == EBADMSG:
+                _current.clear()
+                socket.close()  # half of an answer may be left in it, and the kernel begins no other list then
+            raise
 
 
 def add_elements(elements: Iterable[Element], network_id: str = "") -> bool:

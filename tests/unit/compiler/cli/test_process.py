@@ -243,3 +243,13 @@ def test_a_file_has_no_colour_though_it_is_forced():
     assert (
         shell(f"FORCE_COLOR=1 {PROGRAM} matrix -C net.d -o who.txt; cat who.txt; rm who.txt").stdout.count("\x1b") == 0
     )
+
+
+def test_what_was_done_is_told_on_stderr_where_stdout_is_full():
+    code = (
+        "from calico_rkt.compiler.cli.process import *; import sys; sys.exit(guarded('x', lambda: say_done('done: a')))"
+    )
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - it is no path
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["done: a", "x: the output can't be written: No space left on device"]
