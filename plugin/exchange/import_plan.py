@@ -19,7 +19,7 @@ from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.targets.felix import ANY, unfit
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
-from calico_rkt.plugin.publish.changes import ProfileChange
+from calico_rkt.plugin.publish.changes import HalfDoneError, ProfileChange
 from calico_rkt.plugin.publish.datastores import DatastoreSide
 
 
@@ -59,6 +59,7 @@ def carry_out_import(plan: ImportPlan, side: DatastoreSide) -> None:
     """Make the pools, then publish all profiles at once, and read back that what is there is what was brought.
 
     ChangedMeanwhileError or CniError 11 where a profile changed since it was shown; pools that were made stay.
+    HalfDoneError where the profiles are in force and could not be read back.
     """
     there = side.inventory()
     if there is not None:
@@ -67,7 +68,11 @@ def carry_out_import(plan: ImportPlan, side: DatastoreSide) -> None:
     if plan.changes:
         side.apply(plan.changes)
     for change in plan.changes:
-        found = side.profiles.published(change.new.network_id)
+        try:
+            found = side.profiles.published(change.new.network_id)
+        except CniError as e:
+            words = f"the profile of {change.new.network} was put in force, and can't be read back: {e.msg}"
+            raise HalfDoneError(e.code, words, e.details) from e
         if found is None or found.digest != change.new.digest:
             raise CniError(
                 Code.TRY_AGAIN, f"the profile of {change.new.network} was changed right after it was brought in"

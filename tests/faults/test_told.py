@@ -10,11 +10,11 @@ import pytest
 
 from tests.faults.cases import Case
 from tests.faults.commands import Apply, Import, Prune
-from tests.faults.effects import SHORT, errors_of
+from tests.faults.effects import LOST, SHORT, errors_of
 from tests.faults.host import AGENT, ALONE, WatchedHost
 from tests.faults.tries import recorded
 from tests.faults.verbs import Add, Del
-from tests.faults.worlds import DELEGATED, ETCD2, LOCAL, World
+from tests.faults.worlds import DELEGATED, ETCD2, ETCD3, LOCAL, World
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -56,6 +56,14 @@ def test_a_policy_that_is_in_force_is_told_of_also_where_stdout_can_t_be_written
     assert written, kinds[put:]
     for number, at in enumerate(written):
         assert act.try_one(Case(at, kinds[at], EIO), number), "the fault came to be"
+
+
+def test_an_import_that_can_t_read_back_what_it_brought_in_says_that_it_is_in_force(binary: Path):
+    with watched(binary, ALONE, ETCD3) as made:
+        act = Import(made)
+        kinds = recorded(act)
+        read = max(at for at, kind in enumerate(kinds) if kind.startswith("sendto http POST"))
+        assert act.try_one(Case(read, kinds[read], LOST), 0), "the fault came to be"
 
 
 def test_an_apply_that_gets_half_of_an_answer_asks_anew_and_leaves_nothing_aside(host: WatchedHost):
