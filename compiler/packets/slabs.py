@@ -5,11 +5,13 @@ decides is its mask without what was decided before. So ten thousand nets of a p
 comparing boxes one with another takes many for each.
 
 Slabs that lie side by side in a second dimension (port by port) are a group. A box through all of a group is looked at
-once: in each slab those that are not in all of them only take their part away.
+once: in each slab those that are not in all of them only take their part away. Where many boxes go through the same few
+slabs (what holds for any port, in a class of ports) these slabs are a block: they are groups of their own.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -36,6 +38,8 @@ _AT_LEAST, _A_BOX = 200_000, 100
 """So many steps, and so many more for each box, are taken; where it would be more, boxes are compared."""
 _FEW = 24
 """So many masks are cut into what none of them tells apart; where there are more, the cells stand for it."""
+_MOST_BLOCKS = 64
+"""So many masks are looked at for what many boxes go through."""
 
 
 class TooManyError(Exception):
@@ -51,17 +55,18 @@ def differing(a: Sequence[Step], b: Sequence[Step], matters: Matters, budget: Bu
     along, *others = sorted(range(len(masks)), key=lambda d: -len(masks[d]))
     parts = [{0: (0,)} if d == along else _parts(found) for d, found in enumerate(masks)]
     across = _across(boxes, masks, parts, along, others)
-    parts[across] = {0: (0,)}
+    blocks = _blocks(Counter(box[across] for box in boxes))
+    parts[across] = {mask: tuple(block for block in blocks if block & mask) for mask in masks[across]}
     known: dict[Box, list[Box]] = {}
     groups: dict[Box, tuple[list[_Part], list[_Part]]] = {}
     for n, steps in enumerate((a, b)):
         for action, found in steps:
             for box in found:
-                rest = tuple(0 if d in (along, across) else mask for d, mask in enumerate(box))
+                rest = tuple(0 if d == along else mask for d, mask in enumerate(box))
                 if rest not in known:
                     known[rest] = list(product(*(p[mask] for p, mask in zip(parts, rest, strict=True))))
                 for group in known[rest]:
-                    groups.setdefault(group, ([], []))[n].append((action, box[along], box[across]))
+                    groups.setdefault(group, ([], []))[n].append((action, box[along], box[across] & group[across]))
     for group, lists in groups.items():
         budget.spend(1 + len(lists[0]) + len(lists[1]))
         if (where := _in_a_group(*lists, matters)) is not None:
@@ -81,13 +86,30 @@ def _across(
     most = _AT_LEAST + _A_BOX * len(boxes)
     sizes = [{mask: len(found) for mask, found in of.items()} for of in parts]
     for across in others:
-        beside = {mask: mask.bit_count() for mask in masks[across]} | {reduce(or_, masks[across]): 1}
+        blocks = _blocks(Counter(box[across] for box in boxes))
+        beside = {mask: sum(_steps(mask, block) for block in blocks) for mask in masks[across]}
         counted = [
             beside if d == across else dict.fromkeys(masks[d], 1) if d == along else s for d, s in enumerate(sizes)
         ]
         if sum(prod(of[mask] for of, mask in zip(counted, box, strict=True)) for box in boxes) <= most:
             return across
     raise TooManyError
+
+
+def _steps(mask: int, block: int) -> int:
+    """How often a box is looked at in a block: once where it goes through all of it."""
+    common = mask & block
+    return 1 if common == block else common.bit_count()
+
+
+def _blocks(counts: Counter[int]) -> list[int]:
+    """Disjoint masks of all slabs, as few as go: what many boxes go through is one, or several where it overlaps."""
+    whole = reduce(or_, counts)
+    blocks = [whole]
+    for mask, count in counts.most_common(_MOST_BLOCKS):
+        if count * (mask.bit_count() - 1) > counts[whole]:
+            blocks = [part for block in blocks for part in (block & mask, block & ~mask) if part]
+    return blocks
 
 
 def _in_a_group(a: Sequence[_Part], b: Sequence[_Part], matters: Matters) -> tuple[int, int] | None:

@@ -22,18 +22,35 @@ def explain_maps(network: Network) -> str:
 
     Empty where all rules are lines.
     """
-    from calico_rkt.compiler.targets.nftables.maps import elements, front, key
+    from calico_rkt.compiler.targets.nftables.maps import elements, front, key, leads
+    from calico_rkt.compiler.targets.nftables.parts import Map
     from calico_rkt.compiler.targets.nftables.write import planned
 
-    lines = []
-    for direction, rules in (("ingress", network.ingress), ("egress", network.egress)):
+    lines: list[str] = []
+    for direction, rules, chain in (("ingress", network.ingress, "in"), ("egress", network.egress, "out")):
+        count, name = 0, f"{chain}-{network.id}"
+        behind: list[tuple[str, Rule | Map]] = []
         for part in planned(rules):
-            if isinstance(part, Rule):
+            if isinstance(part, Rule | Map):
+                behind.append((direction, part))
                 continue
-            texts = [f"  {element}" for element in elements(part)]
+            lines += [
+                "",
+                f"{direction} in nftables, by ports:",
+                *(f"  {lead}" for lead in leads(part, name, count + 1)),
+            ]
+            for n, led in enumerate(part.chains, count + 1):
+                behind += ((f"{direction}, {name}/{n},", found) for found in led.parts)
+            count += len(part.chains)
+        for where, one in behind:
+            if isinstance(one, Rule):
+                if where != direction:
+                    lines += ["", f"{where} in nftables: a line  <- {_place(one.span)}"]
+                continue
+            texts = [f"  {element}" for element in elements(one)]
             width = max(map(len, texts))
-            lines += ["", f"{direction} in nftables: {' '.join(filter(None, (front(part), key(part))))}".rstrip(": ")]
-            lines += [f"{t:<{width}}  <- {_places(e.rules)}" for t, e in zip(texts, part.elements, strict=True)]
+            lines += ["", f"{where} in nftables: {' '.join(filter(None, (front(one), key(one))))}".rstrip(": ")]
+            lines += [f"{t:<{width}}  <- {_places(e.rules)}" for t, e in zip(texts, one.elements, strict=True)]
     return "".join(f"{line}\n" for line in lines)
 
 

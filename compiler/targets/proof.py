@@ -19,6 +19,9 @@ Rules = tuple[Rule, ...]
 _MOST = 100 * STEPS
 """What was written in another form has to be decided: whoever chose the form kept far below this."""
 
+_THE_REST = Rule(Action.DENY)
+"""What becomes of packets that no rule matches."""
+
 
 def differs(network: Network, back: ReadBack, *, on_cluster: bool) -> str | None:
     """The first difference in words; None where there is none.
@@ -33,7 +36,8 @@ def differs(network: Network, back: ReadBack, *, on_cluster: bool) -> str | None
         lists: tuple[Rules, Rules] = getattr(network, name), getattr(back, name)
         words = rules_differ(name, *lists, peers)
         if words and (not on_cluster or back.form != LINES):
-            words = _in_another_form(name, *lists, words, on_cluster=on_cluster)
+            ended = name in back.ended
+            words = _in_another_form(name, *lists, words, on_cluster=on_cluster, ended=ended)
         elif witness := _witness(name, *lists, on_cluster=on_cluster):
             words = f"{words or 'the rules read back alike'}; {witness}"
         found = found or words
@@ -60,10 +64,13 @@ def _another_policy(name: str, one: Rules, other: Rules) -> str | None:
     return words and _in_another_form(name, one, other, words, on_cluster=True)
 
 
-def _in_another_form(name: str, wanted: Rules, found: Rules, words: str, *, on_cluster: bool) -> str | None:
+def _in_another_form(
+    name: str, wanted: Rules, found: Rules, words: str, *, on_cluster: bool, ended: bool = False
+) -> str | None:
     """The difference where Logs are not the same at the same places, or what is between two is decided otherwise.
 
-    words begin what is said of it. UndecidedError where labels can't be told apart in bounds.
+    words begin what is said of it. ended: what the last of them leave may be denied by a rule. UndecidedError where
+    labels can't be told apart in bounds.
     """
     peers = by_label if on_cluster else by_member
     parts = [
@@ -76,6 +83,8 @@ def _in_another_form(name: str, wanted: Rules, found: Rules, words: str, *, on_c
         if logs and (differ := rules_differ(name, a, b, peers)):
             return differ
         ids = frozenset() if on_cluster else labels_of(selectors_of((*a, *b)))
+        if ended and a is parts[0][-1][1]:
+            a, b = (*a, _THE_REST), (*b, _THE_REST)  # noqa: PLW2901
         if not logs and (packet := decided_apart(a, b, ids, Budget(_MOST))):
             said = [_fate(evaluate(rules, packet)) for rules in (a, b)]
             return f"{words}; for example {name} {said[0]} {_words(packet)}, and the text {said[1]} it"

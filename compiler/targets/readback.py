@@ -13,7 +13,8 @@ class ReadBack:
     """A text read back. labels are the label keys (v1: tags) that its endpoints carry.
 
     name and digest are empty, and endpoint_to_host and log_limit are None, where the text does not say them. form is
-    that of the rules, as the text says it.
+    that of the rules, as the text says it. ended are the directions where a chain of some packets has its own end: what
+    its rules leave is denied there by a rule, as everything is in the end.
     """
 
     id: str
@@ -25,6 +26,7 @@ class ReadBack:
     endpoint_to_host: ToHost | None = None
     log_limit: LogLimit | None = None
     form: int = LINES
+    ended: tuple[str, ...] = ()
 
 
 def wanted(network: Network) -> ReadBack:

@@ -5,8 +5,9 @@ The chain is turned into rules by the target's own reader, and compared as sets 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.ir.evaluate import Packet as Opening
@@ -15,6 +16,7 @@ from calico_rkt.compiler.ir.model import Action, Match, Rule
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.packets.compare import told_apart
+from calico_rkt.compiler.targets.nftables.leads import led, read_leads
 from calico_rkt.compiler.targets.nftables.read_rule import Drop, read_line
 from calico_rkt.plugin.attest.ruleset import Chain, KernelRule
 
@@ -25,6 +27,15 @@ _END = Rule(Action.ALLOW)
 def _likeness(rule: Rule) -> tuple[Action, Match]:
     """A reviewed rule about both families may be written as two, one a family."""
     return rule.action, replace(rule.match, ip_version=None)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is decided of the packets that come by; the rule as it is written; and the kernel's line that says it."""
+
+    rule: Rule
+    written: Rule
+    by: KernelRule
 
 
 @dataclass(frozen=True)
@@ -49,23 +60,27 @@ class Compared:
         return self.packet is None and not self.unread and not self.undecided
 
 
-def compared(chain: Chain, wanted: tuple[Rule, ...], sets: Collection[str]) -> Compared:
-    """sets: the names of the table's sets, into which rules may look."""
-    found: list[tuple[Rule, KernelRule]] = []
+def compared(
+    chain: Chain, wanted: tuple[Rule, ...], sets: Collection[str], chains: Mapping[str, Chain] = MappingProxyType({})
+) -> Compared:
+    """sets: the names of the table's sets, into which rules may look; chains: those that ports may be led to."""
+    found: list[_Found] = []
     unread = []
     for rule in chain.rules:
         if not rule.decides:
             continue
         try:
-            read = read_line(list(rule.words), set(sets))
+            found += _read(rule, set(sets), chains)
         except CompileError:
             unread.append(rule)
-            continue
-        found += ((Rule(Action.DENY) if isinstance(one, Drop) else one, rule) for one in read)
-    rules = (*(r for r, _ in found), _END)
-    reviewed, there = set(map(_likeness, wanted)), set(map(_likeness, rules))
+    rules = (*(f.rule for f in found), _END)
+    reviewed, there = set(map(_likeness, wanted)), {_likeness(f.written) for f in found}
     # A map's elements are parts of rules: none of them need be one that somebody wrote.
-    apart = (k for r, k in found if _likeness(r) not in reviewed and r.match != Match() and k.verdict_map is None)
+    apart = (
+        f.by
+        for f in found
+        if _likeness(f.written) not in reviewed and f.written.match != Match() and f.by.verdict_map is None
+    )
     suspects = tuple(apart)
     lacking = tuple(r for r in wanted if _likeness(r) not in there)
     if unread:
@@ -79,5 +94,21 @@ def compared(chain: Chain, wanted: tuple[Rule, ...], sets: Collection[str]) -> C
     if packet is None:
         return Compared()
     by_kernel, by_review = evaluate(rules, packet), evaluate(wanted, packet)
-    decides = next((k for r, k in found if r is by_kernel.rule), None)
+    decides = next((f.by for f in found if f.rule is by_kernel.rule), None)
     return Compared(packet, by_kernel.allowed, decides, by_review.rule, (), suspects, lacking)
+
+
+def _read(rule: KernelRule, sets: set[str], chains: Mapping[str, Chain]) -> Iterator[_Found]:
+    """What a line says, and where it leads away by ports what the lines there say; CompileError of unknown words."""
+    words = list(rule.words)
+    if "goto" not in words:
+        for read in read_line(words, sets):
+            said = Rule(Action.DENY) if isinstance(read, Drop) else read
+            yield _Found(said, said, rule)
+        return
+    for lead in read_leads(words):
+        there = chains[lead.chain].rules if lead.chain in chains else ()
+        found = [f for other in there if other.decides for f in _read(other, sets, {})]
+        # Who is led to the end of a chain, or to none, is handed on as by the end of the first one.
+        for one in (*found, _Found(_END, _END, rule)):
+            yield from (_Found(said, one.written, one.by) for said, _ in led(lead, [one.rule]))

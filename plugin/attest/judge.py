@@ -152,7 +152,7 @@ def _networks(table: Table, wanted: Wanted) -> Iterator[Suspicion]:
                 hints = Hints(networks={network_id: None})
                 yield Suspicion(f"chain {name} is not there", name, hints, network=network_id)
                 continue
-            found = compared(table.chains[name], rules, table.sets)
+            found = compared(table.chains[name], rules, table.sets, table.chains)
             if not found.equal:
                 hints = _hints_of(found, network_id, table)
                 yield Suspicion(_chain_words(name, found), name, hints, found, network_id)

@@ -54,7 +54,8 @@ class Lines:
 
     def of(self, chain: str, number: int, opening: Opening) -> Decision | None:
         """What a rule of chain out-ID, in-ID or host-ID is to a packet; None where the chain is none of these."""
-        kind, _, network_id = chain.partition("-")
+        main, led, _ = chain.partition("/")
+        kind, _, network_id = main.partition("-")
         if kind not in (*DIRECTIONS, "host") or not network_id:
             return None
         if network_id not in self._networks:
@@ -71,7 +72,7 @@ class Lines:
                 "",
                 "its published profile can't be used, or others' rules are in force: calico-rkt status",
             )
-        return network.decision(stage, DIRECTIONS[kind], number, opening)
+        return network.decision(stage, DIRECTIONS[kind], None if led else number, opening)
 
     def _network(self, network_id: str) -> _Network | None:
         try:
@@ -104,11 +105,12 @@ class _Network:
     files: Network | None = None
     policy: Policy | None = None
 
-    def decision(self, stage: str, direction: str, number: int, opening: Opening) -> Decision:
+    def decision(self, stage: str, direction: str, number: int | None, opening: Opening) -> Decision:
+        """number: of a line in the direction's own chain; None in one for some ports: the packet says which line."""
         rules = self._rules[direction]
         note = "" if self.files else STALE
-        rule = rules[number] if number < len(rules) else None
-        if rule is None and number < len(rules):
+        rule = rules[number] if number is not None and number < len(rules) else None
+        if rule is None and (number is None or number < len(rules)):
             rule = evaluate(getattr(self.files or self.published, direction), opening).rule
         if rule is None:
             return Decision(stage, *self._nothing_allows(), note)

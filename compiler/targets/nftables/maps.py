@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from calico_rkt.compiler.ir.model import ICMP, SCTP, TCP, UDP, Action
 from calico_rkt.compiler.packets.space import DESTINATION, DPORT, ICMP_CODE, ICMP_TYPE, SOURCE, SPORT, V6
+from calico_rkt.compiler.targets.nftables.parts import Map, Ports
 from calico_rkt.compiler.targets.nftables.peers import Lookup, set_names
-from calico_rkt.compiler.targets.nftables.plan import Map
 
 _KEYS = {
     SOURCE: "{ip} saddr",
@@ -28,7 +28,7 @@ def words(found: Map) -> str:
 
     >>> from calico_rkt.compiler.ir.model import Rule
     >>> from calico_rkt.compiler.targets.nftables.peers import Lookup
-    >>> from calico_rkt.compiler.targets.nftables.plan import Element
+    >>> from calico_rkt.compiler.targets.nftables.parts import Element
     >>> elements = (Element(((80, 80),), (Rule(Action.ALLOW),)), Element(((81, 90),), (Rule(Action.DENY),)))
     >>> print(words(Map(4, 6, Lookup(), Lookup(), (DPORT,), elements)))
     tcp dport vmap {
@@ -40,6 +40,18 @@ def words(found: Map) -> str:
         return _VERDICTS[found.elements[0].action]
     lines = "".join(f"{_INDENT}    {element},\n" for element in elements(found))
     return f"{key(found)} vmap {{\n{lines}{_INDENT}}}"
+
+
+def words_of_ports(found: Ports, chain: str, first: int) -> str:
+    """`tcp dport vmap { 22 : goto in-web/1, ... }`; the chains are numbered from first on."""
+    lines = "".join(f"{_INDENT}    {element},\n" for element in leads(found, chain, first))
+    return f"{_TRANSPORTS[found.protocol]} dport vmap {{\n{lines}{_INDENT}}}"
+
+
+def leads(found: Ports, chain: str, first: int) -> Iterator[str]:
+    """Each element of what leads away: `80-90 : goto in-web/2`."""
+    ports = sorted((ports, n) for n, one in enumerate(found.chains, first) for ports in one.ports)
+    return (f"{_number(*port)} : goto {chain}/{n}" for port, n in ports)
 
 
 def front(found: Map) -> str:

@@ -7,16 +7,19 @@ like this: each rule's packets without those that an earlier rule of the other a
 out of what follows: rules are cut only by what is written with them or behind them.
 
 A Log stays a line at its place, and so does what is negated in a way that a map can't say; the runs are between these.
+
+Nets of any protocol that cut many rules about ports of any peer would make an element for each pair. There the ports
+of these rules lead to chains of their own, a class of ports each: what is left of the list is written in its order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import groupby, product
 from math import prod
 
-from calico_rkt.compiler.ir.model import Action, Match, Rule
+from calico_rkt.compiler.ir.model import SCTP, TCP, UDP, Action, Match, Rule
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.index import Index, positions
@@ -36,12 +39,22 @@ from calico_rkt.compiler.packets.space import (
     meet,
 )
 from calico_rkt.compiler.packets.subtract import narrowed, pieces_left
-from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups_of_classes
+from calico_rkt.compiler.targets.nftables.joined import both_families, joined
+from calico_rkt.compiler.targets.nftables.parts import Chain, Element, Map, Ports
+from calico_rkt.compiler.targets.nftables.peers import lookups_of_classes
+from calico_rkt.compiler.targets.nftables.port_classes import port_classes
 
 _MOST = 8
 """Elements for one rule, or for one member of its longest list; where the cutting makes more, the rules stay lines."""
 _AT_LEAST, _STEPS = 20_000, 40
 """Pairs of boxes that are looked at for one rule; where it takes more, the elements would be too many, too."""
+_IN_A_CLASS, _BETWEEN = 32, 8
+"""Rules about ports that a packet to one of a class's ports walks; and of others between two of them, as lines."""
+_FEW_CUTS = 1000
+"""Up to so many elements more than rules a map is read as well as a chain."""
+_LINE, _CHAIN, _ELEMENT, _NET = 30, 60, 14, 7
+"""Microseconds that the kernel and nft take to load a line, a chain, an element of two dimensions, one of one."""
+_TRANSPORTS = (TCP, UDP, SCTP)
 _DIMENSIONS = (SOURCE, DESTINATION, SPORT, DPORT, ICMP_TYPE, ICMP_CODE)
 _MANY = 100
 """Up to so many elements people look for their rule's own; of more, neighbours are joined."""
@@ -49,39 +62,15 @@ _RANGES = _DIMENSIONS[:4]
 """Where an element may hold more than one value; an ICMP type is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """A box of packets and its fate: first and last value in each of its map's dimensions, and the rules behind it."""
+def plan(rules: Sequence[Rule], few: int) -> Iterator[Rule | Map | Ports]:
+    """The rules, runs of more than few as maps where that is shorter; the order is the one to write in.
 
-    values: tuple[tuple[int, int], ...]
-    rules: tuple[Rule, ...]
-
-    @property
-    def action(self) -> Action:
-        """What becomes of the packets: all of its rules say the same."""
-        return self.rules[0].action
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """Packets of a family (None: both) and protocol (None: any) between such peers, by dimensions of packets.space.
-
-    Without a dimension it has one element, which is all these packets.
+    Ports stand only where nothing but maps comes behind: who is led away does not come back.
     """
-
-    version: int | None
-    protocol: int | None
-    source: Lookup
-    destination: Lookup
-    dimensions: tuple[int, ...]
-    elements: tuple[Element, ...]
-
-
-def plan(rules: Iterable[Rule], few: int) -> Iterator[Rule | Map]:
-    """The rules, runs of more than few as maps where that is shorter; the order is the one to write in."""
     for mappable, run in groupby(rules, key=_mappable):
         found = tuple(run)
-        yield from (_maps(found) if mappable and len(found) > few else None) or found
+        whole = len(found) == len(rules)
+        yield from (_maps(found, by_ports=whole) if mappable and len(found) > few else None) or found
 
 
 def _mappable(rule: Rule) -> bool:
@@ -96,15 +85,56 @@ def _layer(m: Match) -> int:
     sides = (m.source, m.destination)
     chosen = any(side.selector is not None or side.not_selector is not None for side in sides)
     wide = not any(side.nets for side in sides)
-    return 2 + 4 * (m.protocol is None) + 2 * wide + chosen
+    kind = 2 * (m.protocol is None) + wide
+    return 2 + 2 * kind + (kind > 0) + chosen
 
 
-def _maps(run: Sequence[Rule]) -> list[Map] | None:
+_LED = 4
+"""The layer of what is led away by its port: behind nets of a protocol, before all that is wider."""
+
+
+def _maps(run: Sequence[Rule], *, by_ports: bool = False) -> list[Map | Ports] | None:
     try:
         space = Space(run, labels_of(selectors_of(run)))
-        return _Run(space, run).maps()
+        found = _Run(space, run)
+        if by_ports:
+            found.lead_away(_led(run, found))
+        return found.maps()
     except (UndecidedError, _TooManyError):
         return None
+
+
+def _led(run: Sequence[Rule], found: _Run) -> list[Ports]:
+    """The rules about ports, by protocol in chains of their own, where cutting would make more of them."""
+    cuts, out = found.cuts(), []
+    others = [(n, rule) for n, rule in enumerate(run) if _layer(rule.match) > _LED and not _is_about_ports(rule)]
+    for protocol in _TRANSPORTS:
+        about = [(n, rule) for n, rule in enumerate(run) if rule.match.protocol == protocol and _is_about_ports(rule)]
+        if cuts[protocol] <= _FEW_CUTS:
+            continue
+        beside = [(n, rule) for n, rule in others if rule.match.protocol in (None, protocol)]
+        classes = port_classes([rule for _, rule in about], _IN_A_CLASS)
+        each = sum(_CHAIN + _NET * len(beside) + _LINE * len(one.rules) for one in classes)
+        if each < _ELEMENT * (cuts[protocol] + len(about)):
+            chains = (Chain(one.ports, _in_order([*(about[n] for n in one.rules), *beside])) for one in classes)
+            out.append(Ports(protocol, tuple(chains)))
+    return out
+
+
+def _is_about_ports(rule: Rule) -> bool:
+    """Of a destination's ports and no nets: what else is asked of them is asked in a line."""
+    m = rule.match
+    return m.protocol in _TRANSPORTS and bool(m.destination.ports) and not (m.source.nets or m.destination.nets)
+
+
+def _in_order(rules: Sequence[tuple[int, Rule]]) -> tuple[Rule | Map, ...]:
+    """Rules by their positions: those about ports as lines in their place, many between two of them as maps."""
+    parts: list[Rule | Map | Ports] = []
+    in_order = (rule for _, rule in sorted(rules, key=lambda found: found[0]))
+    for is_line, run in groupby(in_order, key=_is_about_ports):
+        between = tuple(run)
+        parts += (None if is_line or len(between) <= _BETWEEN else _maps(between)) or between
+    return tuple(part for part in parts if not isinstance(part, Ports))
 
 
 class _TooManyError(Exception):
@@ -131,32 +161,53 @@ class _Run:
         self.boxes: list[Box] = []
         self.owners: list[Rule] = []
         self.layers: list[int] = []
+        self.led: list[Ports] = []
         for rule in run:
             found = space.boxes(rule)
             self.boxes += found
             self.owners += [rule] * len(found)
             self.layers += [_layer(rule.match)] * len(found)
+        self.index = Index(self.boxes)
         # A packet without ports and ICMP stands for all packets in a rule about any protocol: the others are cut alike.
         self.bare = space.universe[2][PROTOCOL]
 
-    def maps(self) -> list[Map]:
-        groups = self._groups()
-        out = _both_families([m for key in sorted(groups, key=_order) for m in self._maps_of(key, groups[key])])
-        if len(out) > self.count // 2:
-            raise _TooManyError
+    def cuts(self) -> Counter[int | None]:
+        """How often what is wider takes a part of rules about ports, by protocol."""
+        against, out = self._against(), Counter[int | None]()
+        wider = sum(1 << n for n, rule in enumerate(self.owners) if not _is_about_ports(rule))
+        for n, (box, rule, layer) in enumerate(zip(self.boxes, self.owners, self.layers, strict=True)):
+            if _is_about_ports(rule):
+                near = self.index.near(box) & against[layer, rule.action] & wider & (1 << n) - 1
+                out[rule.match.protocol] += near.bit_count()
         return out
+
+    def lead_away(self, led: Sequence[Ports]) -> None:
+        """Rules about ports of these protocols are written in their chains only."""
+        self.led = [*led]
+        protocols = {one.protocol for one in led}
+        for n, rule in enumerate(self.owners):
+            if rule.match.protocol in protocols and _is_about_ports(rule):
+                self.layers[n] = _LED
+
+    def maps(self) -> list[Map | Ports]:
+        groups = self._groups()
+        keys = sorted(groups, key=_order)
+        first, last = ([k for k in keys if (k[0] < _LED) is early] for early in (True, False))
+        written = [both_families(m for key in some for m in self._maps_of(key, groups[key])) for some in (first, last)]
+        if sum(map(len, written)) > self.count // 2:
+            raise _TooManyError
+        return [*written[0], *self.led, *written[1]]
 
     def _groups(self) -> dict[_Key, list[_Piece]]:
         """What each rule decides, by what stands in front of a map."""
         groups: dict[_Key, list[_Piece]] = {}
         origins: dict[_Key, set[tuple[int, int]]] = {}
-        index = Index(self.boxes)
         against, beside = self._against(), self._beside()
         for n, (box, rule, layer) in enumerate(zip(self.boxes, self.owners, self.layers, strict=True)):
-            if rule.match.protocol is None and box[PROTOCOL] & ~self.bare:
+            if layer == _LED or (rule.match.protocol is None and box[PROTOCOL] & ~self.bare):
                 continue
             peers = box[FROM], box[TO]
-            near = index.near(box) & (against[layer, rule.action] | beside[layer, peers]) & (1 << n) - 1
+            near = self.index.near(box) & (against[layer, rule.action] | beside[layer, peers]) & (1 << n) - 1
             for piece in self._left_of(box, list(positions(near)), self.boxes):
                 key = (
                     layer,
@@ -218,36 +269,12 @@ class _Run:
                 raise _TooManyError
             elements += (Element(values, (rule,)) for values in product(*each))
         if len(elements) > _MANY and used[0] in _RANGES:
-            elements = _joined(elements)
+            elements = joined(elements)
         elements.sort(key=lambda e: e.values)
         for one in lookups_of_classes(self.space.classes, source):
             for other in lookups_of_classes(self.space.classes, destination):
                 yield Map(version, protocol, one, other, used, tuple(elements))
 
 
-def _joined(elements: Iterable[Element]) -> list[Element]:
-    """Elements of one fate that lie side by side in the first dimension as one: the kernel has fewer to load."""
-    out: list[Element] = []
-    for one in sorted(elements, key=lambda e: (e.values[1:], e.values)):
-        last = out[-1] if out else one
-        (lo, behind), (start, hi) = last.values[0], one.values[0]
-        if (last.action, last.values[1:], behind + 1) == (one.action, one.values[1:], start):
-            out[-1] = Element(((lo, hi), *one.values[1:]), (*last.rules, *one.rules))
-        else:
-            out.append(one)
-    return out
-
-
 def _order(key: _Key) -> tuple[int, ...]:
     return tuple(-1 if part is None else part for part in key)
-
-
-def _both_families(maps: Iterable[Map]) -> list[Map]:
-    """Two maps that say the same of IPv4 and IPv6, and look at no address, as one of both."""
-    out: dict[tuple[object, ...], Map] = {}
-    for one in maps:
-        plain = one.source == one.destination == Lookup() and not set(one.dimensions) & {SOURCE, DESTINATION}
-        what = (one.protocol, one.dimensions, tuple((e.values, e.action) for e in one.elements))
-        key: tuple[object, ...] = what if plain else (one.version, one.source, one.destination, *what)
-        out[key] = replace(one, version=None) if key in out else one
-    return list(out.values())

@@ -5,23 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import CompileError
-from calico_rkt.compiler.ir.model import USUAL_LOG_LIMIT, LogLimit, Rule, ToHost
+from calico_rkt.compiler.ir.model import USUAL_LOG_LIMIT, Action, LogLimit, Rule, ToHost
 from calico_rkt.compiler.targets.nftables.read_rule import Drop, read_limit, read_line
 from calico_rkt.compiler.targets.readback import ReadBack, unreadable
+
+if TYPE_CHECKING:  # few texts have what leads ports to chains
+    from calico_rkt.compiler.targets.nftables.leads import Lead
 
 _TOKEN = re.compile(r'"[^"\n]*"|[{};,\n]|!=|[^\s{};,"]+')
 _TABLE = ["table", "inet", "calico_rkt"]
 _TYPES = {"m4": "ipv4_addr", "m6": "ipv6_addr", "all4": "ipv4_addr", "all6": "ipv6_addr"}
-_MARK = re.compile(r"(sha256:[0-9a-f]{64})(?: host=(\w+))?")
+_MARK = re.compile(r"(sha256:[0-9a-f]{64})(?: host=(\w+))?(?: chains=([1-9][0-9]*))?")
 
 
 @dataclass(slots=True)
 class _Found:
     sets: set[str] = field(default_factory=set)
     flushed: set[str] = field(default_factory=set)
-    rules: dict[str, list[Rule]] = field(default_factory=dict)
+    rules: dict[str, list[Rule | Lead]] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
     limits: set[LogLimit] = field(default_factory=set)
 
@@ -106,6 +110,11 @@ def _chain(name: str, lines: Iterator[list[str]], found: _Found) -> None:
             raise _bad(f"the chain {name} goes on after its end")
         if "limit" in line:
             found.limits.add(read_limit(line[line.index("limit") :]) or USUAL_LOG_LIMIT)
+        if "goto" in line:
+            from calico_rkt.compiler.targets.nftables.leads import read_leads
+
+            rules += read_leads(line)
+            continue
         for rule in read_line(line, found.sets):
             if isinstance(rule, Drop):
                 found.marks[name] = rule.comment
@@ -116,7 +125,7 @@ def _chain(name: str, lines: Iterator[list[str]], found: _Found) -> None:
 
 
 def _read_back(found: _Found) -> ReadBack:
-    names = sorted(found.rules)
+    names = sorted(name for name in found.rules if "/" not in name)
     if len(names) != 2 or names[0].removeprefix("in-") != names[1].removeprefix("out-") or names[0] == names[1]:
         raise _bad(f"not one chain in-ID and one out-ID, but {', '.join(names) or 'no chain'}")
     into, out = names
@@ -124,6 +133,9 @@ def _read_back(found: _Found) -> ReadBack:
     marks = [_MARK.fullmatch(found.marks.get(name, "")) for name in names]
     if marks[0] is None or marks[1] is None or marks[0][1] != marks[1][1] or marks[0][2] is not None:
         raise _bad("the chains' comments do not hold one digest")
+    for name, mark in zip(names, marks, strict=True):
+        if mark is not None:
+            _numbered(name, int(mark[3] or 0), mark[1], found)
     if marks[1][2] not in {known.value for known in ToHost}:
         raise _bad(f"{out} says host={marks[1][2]}")
     if not {f"m4-{network_id}", f"m6-{network_id}"} <= found.sets:
@@ -132,13 +144,41 @@ def _read_back(found: _Found) -> ReadBack:
         raise _bad(f"Log rules have several limits: {', '.join(sorted(map(str, found.limits)))}")
     return ReadBack(
         id=network_id,
-        ingress=tuple(found.rules[into]),
-        egress=tuple(found.rules[out]),
+        ingress=tuple(_inlined(into, found)),
+        egress=tuple(_inlined(out, found)),
         labels=(network_id,),
         digest=marks[0][1],
         endpoint_to_host=ToHost(marks[1][2]),
         log_limit=next(iter(found.limits), None),
+        ended=tuple(way for way, name in (("ingress", into), ("egress", out)) if f"{name}/1" in found.rules),
     )
+
+
+def _numbered(name: str, count: int, digest: str, found: _Found) -> None:
+    """The chains that a chain's ports lead to are as many as its comment says, and of the same digest."""
+    mine = {other for other in found.rules if other.partition("/")[0] == name and other != name}
+    if mine != {f"{name}/{n}" for n in range(1, count + 1)} or any(found.marks.get(m) != digest for m in mine):
+        raise _bad(f"the chain {name} does not say which chains belong to it")
+
+
+def _inlined(name: str, found: _Found) -> Iterator[Rule]:
+    """The rules of a chain, those of a chain that some ports lead to in the place where they are led away."""
+    for part in found.rules[name]:
+        if isinstance(part, Rule):
+            yield part
+            continue
+        rules = [rule for rule in found.rules.get(part.chain, ()) if isinstance(rule, Rule)]
+        if (
+            part.chain.partition("/")[0] != name
+            or part.chain == name
+            or len(rules) < len(found.rules.get(part.chain, "?"))
+        ):
+            raise _bad(f"{name} leads to {part.chain}")
+        if any(rule.action is Action.LOG for rule in rules):
+            raise _bad(f"a Log in {part.chain}, where only some come by")
+        from calico_rkt.compiler.targets.nftables.leads import led
+
+        yield from (rule for rule, _ in led(part, (*rules, Rule(Action.DENY))))
 
 
 def _bad(message: str) -> CompileError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import Diagnostic
@@ -23,7 +23,7 @@ from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups, set_name
 from calico_rkt.compiler.targets.printing import render_template
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.targets.nftables.plan import Map
+    from calico_rkt.compiler.targets.nftables.parts import Map, Ports
 
 _TRANSPORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 _ID = re.compile(r"[a-z0-9][-a-z0-9.]*\Z")
@@ -102,17 +102,14 @@ def nftables_piece(network: Network, *, known_ids: frozenset[str] | None = None)
     """A network's part of a text; raises CompileError where it can't be written, as write_nftables()."""
     keys = check_nftables(network, known_ids=known_ids)
     mark = digest(network)
+    sent = "What its endpoints send; return hands on to the receiver's chain."
+    host = f"{mark} host={network.endpoint_to_host.value}"
     chains = (
-        _Chain(
-            f"out-{network.id}",
-            "What its endpoints send; return hands on to the receiver's chain.",
-            tuple(_lines(network.egress, network)),
-            f"{mark} host={network.endpoint_to_host.value}",
-        ),
-        _Chain(
-            f"in-{network.id}",
-            "What its endpoints receive; return lets it in.",
-            tuple(_lines(network.ingress, network)),
+        *_chains(_Chain(f"out-{network.id}", sent, (), host), network.egress, network, mark),
+        *_chains(
+            _Chain(f"in-{network.id}", "What its endpoints receive; return lets it in.", (), mark),
+            network.ingress,
+            network,
             mark,
         ),
     )
@@ -168,27 +165,55 @@ def _all_sets(chains: Iterable[_Chain]) -> Iterator[tuple[str, str]]:
         yield "all6", "ipv6_addr"
 
 
-def _lines(rules: Sequence[Rule], network: Network) -> Iterator[_Line]:
-    within = f"limit rate {network.log_limit.rate}/second burst {network.log_limit.burst} packets"
-    verdicts = {
-        Action.ALLOW: "return",
-        Action.DENY: "drop",
-        Action.LOG: f'{within} log prefix "calico-rkt {network.id}: "',
-    }
+def _chains(chain: _Chain, rules: Sequence[Rule], network: Network, mark: str) -> Iterator[_Chain]:
+    """A direction's chain, then those that its ports lead to: in-ID/1, in-ID/2, ..."""
+    lines: list[_Line] = []
+    more: list[_Chain] = []
     for part in planned(rules):
         if isinstance(part, Rule):
-            yield from _lines_of(part, verdicts[part.action])
+            lines += _lines_of(part, _verdict(part.action, network))
         else:
-            yield _line_of_map(part)
+            lines.append(_line_of_many(part, chain.name, len(more) + 1))
+            more += (
+                _Chain(
+                    f"{chain.name}/{n}", f"Of {chain.name}: for some ports.", tuple(_lines(one.parts, network)), mark
+                )
+                for n, one in enumerate(getattr(part, "chains", ()), len(more) + 1)
+            )
+    comment = f"{chain.comment} chains={len(more)}" if more else chain.comment
+    return iter((replace(chain, lines=tuple(lines), comment=comment), *more))
 
 
-def planned(rules: Sequence[Rule]) -> Iterable[Rule | Map]:
-    """The rules as they are written: a rule as lines, or a map in the place of many rules."""
+def _lines(parts: Iterable[Rule | Map], network: Network) -> Iterator[_Line]:
+    for part in parts:
+        if isinstance(part, Rule):
+            yield from _lines_of(part, _verdict(part.action, network))
+        else:
+            yield _line_of_many(part)
+
+
+def _verdict(action: Action, network: Network) -> str:
+    if action is Action.LOG:
+        within = f"limit rate {network.log_limit.rate}/second burst {network.log_limit.burst} packets"
+        return f'{within} log prefix "calico-rkt {network.id}: "'
+    return "return" if action is Action.ALLOW else "drop"
+
+
+def planned(rules: Sequence[Rule]) -> Iterable[Rule | Map | Ports]:
+    """The rules as they are written: a rule as lines, a map in the place of many, or what leads ports to chains."""
     if len(rules) <= FEW:
         return rules  # an ordinary ADD need not import what makes maps
     from calico_rkt.compiler.targets.nftables.plan import plan
 
     return plan(rules, FEW)
+
+
+def _line_of_many(found: Map | Ports, chain: str = "", first: int = 1) -> _Line:
+    """A map, or the map that leads to chains of this one, numbered from first on."""
+    from calico_rkt.compiler.targets.nftables.maps import words_of_ports
+    from calico_rkt.compiler.targets.nftables.parts import Map
+
+    return _line_of_map(found) if isinstance(found, Map) else _Line("ip", words_of_ports(found, chain, first))
 
 
 def _line_of_map(found: Map) -> _Line:

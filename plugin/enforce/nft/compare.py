@@ -81,7 +81,7 @@ def _chains(expected: Ruleset, text: str, actual: Ruleset, wanted: Wanted, asked
 
 
 def _network_of(chain: str) -> str:
-    kind, _, network_id = chain.partition("-")
+    kind, _, network_id = chain.partition("/")[0].partition("-")
     return network_id if kind in ("out", "in", "host") else ""
 
 

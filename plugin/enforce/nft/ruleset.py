@@ -6,7 +6,7 @@ What netlink gives is compared, not what nft prints: nft leaves out what it take
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from errno import ENOENT
 
 from calico_rkt.compiler.values import dataclass
@@ -62,10 +62,8 @@ def read_ruleset(socket: netlink.Socket) -> Ruleset:
 
 def _read(socket: netlink.Socket) -> Ruleset:
     chains = {}
-    for body in _dump(socket, _GET_CHAIN, b""):
-        found = attributes(body[4:])
-        if found[_OF_TABLE] == text(TABLE) and body[0] == INET[0]:
-            chains[plain(found[_CHAIN_NAME])] = _chain(found)
+    for found in _chains(socket):
+        chains[plain(found[_CHAIN_NAME])] = _chain(found)
     sets: dict[str, tuple[tuple[int, bytes], ...]] = {}
     anonymous: dict[bytes, object] = {}
     elements: dict[str, frozenset[Content]] = {}
@@ -89,6 +87,24 @@ def keys_of(socket: netlink.Socket, name: str) -> frozenset[bytes]:
     """The keys of one set or map; none where it is not there."""
     with KNOWN_SHAPE:
         return frozenset(content.key for content in _elements(socket, text(name)))
+
+
+def chain_names(socket: netlink.Socket) -> frozenset[str]:
+    """The names of all chains of the table; none where it is not there."""
+    with KNOWN_SHAPE:
+        return frozenset(plain(found[_CHAIN_NAME]) for found in _chains(socket))
+
+
+def _chains(socket: netlink.Socket) -> Iterator[dict[int, bytes]]:
+    for body in _dump(socket, _GET_CHAIN, b""):
+        found = attributes(body[4:])
+        if found[_OF_TABLE] == text(TABLE) and body[0] == INET[0]:
+            yield found
+
+
+def parts_of(chains: Collection[str], socket: netlink.Socket) -> frozenset[str]:
+    """The chains that ports are led to from these, by the table in the kernel: in-web/1, in-web/2 of in-web."""
+    return frozenset(name for name in chain_names(socket) if "/" in name and name.partition("/")[0] in chains)
 
 
 def _chain(found: dict[int, bytes]) -> tuple[tuple[int, bytes], ...]:

@@ -16,13 +16,17 @@ from contextlib import suppress
 
 from calico_rkt.plugin.enforce.nft import libnftables, transactions
 from calico_rkt.plugin.enforce.nft.elements import CHAIN_OF_MAP, TABLE
+from calico_rkt.plugin.enforce.nft.ruleset import parts_of
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.process.log import LOG
 
 ASIDE = "next-"
 """What a chain's name begins with while its rules are made ready."""
 _FLUSHES = re.compile(rf"^flush chain inet {TABLE} ((?:out|in)-\S+)$", re.MULTILINE)
-_NAMES = re.compile(rf"^(\s*(?:add |flush )?(?:chain|rule) (?:inet {TABLE} )?)(?=(?:out|in)-[a-z0-9])", re.MULTILINE)
+_NAMES = re.compile(
+    rf"(^\s*(?:add |flush )?(?:chain|rule) (?:inet {TABLE} )?|^ *[0-9-]+ : goto )(?=(?:out|in)-[a-z0-9])", re.MULTILINE
+)
+"""The names of chains: where they are made and filled, and where an element of a map leads a port to one of them."""
 _BESIDE = re.compile(
     rf"^(?:(?:add|flush) (?:chain|rule) inet {TABLE} host-|add element inet {TABLE} (?:{'|'.join(CHAIN_OF_MAP)}) ).*\n",
     re.MULTILINE,
@@ -78,12 +82,15 @@ def _tidied(script: str, chains: Sequence[str]) -> None:
     libnftables.run_nft(_FLUSHES.sub(lead, script))
     transactions.delete_rules(TABLE, _leads(chains))
     let_packets_pass()
-    _take_away(chains)
+    with transactions.held() as socket:
+        before = parts_of(chains, socket).difference(chains)
+    _take_away(chains, sorted(before))
 
 
-def _take_away(chains: Sequence[str]) -> None:
-    verbs = ("flush", "delete")
-    libnftables.run_nft("".join(f"{v} chain inet {TABLE} {ASIDE}{c}\n" for v in verbs for c in chains))
+def _take_away(chains: Sequence[str], before: Sequence[str] = ()) -> None:
+    """What is aside of these chains, and chains that ports were led to before and are no more."""
+    names = [*(f"{ASIDE}{c}" for c in chains), *before]
+    libnftables.run_nft("".join(f"{v} chain inet {TABLE} {c}\n" for v in ("flush", "delete") for c in names))
 
 
 def let_packets_pass() -> None:

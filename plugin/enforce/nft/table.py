@@ -14,7 +14,7 @@ from calico_rkt.plugin.enforce.nft import elements, layout, libnftables, message
 from calico_rkt.plugin.enforce.nft.base import base_script, measure
 from calico_rkt.plugin.enforce.nft.closing import BESIDE, HeldTableError, close_first
 from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE, EndpointElements, checked_id
-from calico_rkt.plugin.enforce.nft.ruleset import keys_of
+from calico_rkt.plugin.enforce.nft.ruleset import keys_of, parts_of
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from calico_rkt.plugin.enforce.nft.swap import let_packets_pass, swap
 from calico_rkt.plugin.errors import CniError, Code
@@ -147,9 +147,16 @@ def why_not_in_force() -> str:
 
 
 def chains_present(network_id: str) -> bool:
-    """True when a network's three chains are there, none of them is empty, and its device group leads to them."""
-    if 0 in transactions.rule_counts(TABLE, _chains(network_id)).values():
-        return False
+    """True when a network's three chains are there, none of them is empty, and its device group leads to them.
+
+    Nor is a chain empty that ports lead to: the last rule of theirs says how many there are.
+    """
+    with transactions.held() as socket:
+        comments = {chain: socket.comments(TABLE, chain) for chain in _chains(network_id)}
+        ends = ((chain, _COMMENT.match(found[-1])) for chain, found in comments.items() if found)
+        parts = (f"{chain}/{n}" for chain, end in ends if end for n in range(1, int(end[3] or 0) + 1))
+        if not all(comments.values()) or not all(socket.count(TABLE, part) for part in parts):
+            return False
     key = messages.group_key(group_of(network_id))
     with transactions.held() as socket:
         return all(
@@ -249,7 +256,8 @@ def remove_network(network_id: str) -> bool:
     with transactions.held() as socket:
         if any(keys_of(socket, name) for name in sets):
             return False
-    lines = [f"{verb} chain inet {TABLE} {c}" for verb in ("flush", "delete") for c in _chains(network_id)]
+        chains = (*_chains(network_id), *sorted(parts_of(_chains(network_id), socket)))
+    lines = [f"{verb} chain inet {TABLE} {c}" for verb in ("flush", "delete") for c in chains]
     found = True
     try:
         libnftables.run_nft(elements.unmapping(network_id) + "\n".join(lines) + "\n")
@@ -268,7 +276,7 @@ def remove_network(network_id: str) -> bool:
     return found
 
 
-_COMMENT = re.compile(r"(sha256:[0-9a-f]{64})(?: host=(drop|return|accept))?\Z")
+_COMMENT = re.compile(r"(sha256:[0-9a-f]{64})(?: host=(drop|return|accept))?(?: chains=([0-9]{1,5}))?\Z")
 
 
 def live_networks() -> tuple[LiveNetwork, ...]:
@@ -278,7 +286,7 @@ def live_networks() -> tuple[LiveNetwork, ...]:
     listed = libnftables.list_json(f"list table inet {TABLE}", elements=False)
     last: dict[str, Any] = {o["chain"]["name"]: {} for o in listed if "chain" in o}
     last |= {o["rule"]["chain"]: o["rule"] for o in listed if "rule" in o}
-    ids = {name.partition("-")[2] for name in last if name.startswith(("out-", "in-"))}
+    ids = {name.partition("-")[2] for name in last if name.startswith(("out-", "in-")) and "/" not in name}
     return tuple(_live(i, *(last.get(c, {}) for c in _chains(i))) for i in sorted(ids))
 
 

@@ -11,6 +11,7 @@ from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange
 from calico_rkt.compiler.ir.selector import has
 from calico_rkt.compiler.pipeline import write_proven
 from calico_rkt.compiler.targets.nftables import plan as planning
+from calico_rkt.compiler.targets.nftables.peers import Lookup
 
 TEN = IPv4Network("10.0.0.0/8")
 
@@ -74,7 +75,7 @@ def _layers_upside_down(match):
         (planning._Run, "_against", lambda _: dict.fromkeys(((n, a) for n in range(20) for a in Action), 0)),
         (planning, "_layer", lambda _: 0),
         (planning, "_layer", _layers_upside_down),
-        (planning, "lookups_of_classes", lambda *_: (planning.Lookup(),)),
+        (planning, "lookups_of_classes", lambda *_: (Lookup(),)),
         (planning, "_DIMENSIONS", planning._DIMENSIONS[:2]),
         (planning, "_DIMENSIONS", planning._DIMENSIONS[1:]),
     ],
