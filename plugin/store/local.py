@@ -76,10 +76,13 @@ class LocalStore:
     def add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint:
         """Record the endpoint, with addresses out of ipam's ranges where it brings none of its own.
 
+        A record of the same nonce is replaced: the endpoint has other addresses by now, or more.
         CniError: 107 recorded already, 101 no free address, 102 an address is taken, 103 one is in no range.
         """
         key = endpoint.key
         with self._state.write() as tables:
+            if endpoint.addresses and rows.nonce_of(tables, key) == endpoint.nonce:
+                rows.delete(tables, key)
             if rows.is_recorded(tables, key):
                 raise CniError(
                     Code.ATTACHMENT_EXISTS,

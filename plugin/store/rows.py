@@ -88,12 +88,16 @@ def counts(tables: Tables) -> tuple[Mapping[str, int], Mapping[str, int]]:
 
 def finish(tables: Tables, key: Key, nonce: str, result: str) -> bool:
     """Record an ADD's result, where the endpoint still has this nonce; whether it has."""
-    name = _key(key)
-    value = tables.get(ENDPOINTS, name)
-    if value is None or (_fields(value) or [None])[0] != nonce:
+    if nonce_of(tables, key) != nonce:
         return False
-    tables.put(RESULTS, name, text_of([nonce, result]))
+    tables.put(RESULTS, _key(key), text_of([nonce, result]))
     return True
+
+
+def nonce_of(tables: Tables, key: Key) -> object:
+    """The nonce that an endpoint is recorded with; None where there is none."""
+    value = tables.get(ENDPOINTS, _key(key))
+    return None if value is None else (_fields(value) or [None])[0]
 
 
 def delete(tables: Tables, key: Key) -> None:

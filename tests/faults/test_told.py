@@ -12,6 +12,7 @@ from tests.faults.cases import Case
 from tests.faults.commands import Apply, Import, Prune
 from tests.faults.effects import LOST, SHORT, errors_of
 from tests.faults.host import AGENT, ALONE, WatchedHost
+from tests.faults.supervisor import KILL
 from tests.faults.tries import recorded
 from tests.faults.verbs import Add, Del
 from tests.faults.worlds import DELEGATED, ETCD2, ETCD3, LOCAL, World
@@ -103,6 +104,7 @@ def test_an_add_whose_record_can_t_be_written_gives_back_what_the_cluster_gave(b
         assert len(written) > 2, "both families' addresses are recorded"
         for number, at in enumerate(written):
             assert act.try_one(Case(at, kinds[at], SHORT), number), "the fault came to be"
+            assert act.try_one(Case(at, kinds[at], KILL), 1), "a DEL knows what there is to give back"
 
 
 def test_a_prune_names_what_it_deleted_where_it_fails_after_that(host: WatchedHost):

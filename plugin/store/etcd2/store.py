@@ -160,12 +160,9 @@ class Etcd2Store(ClusterStore):
 
     def _record(self, endpoint: Endpoint, ipam: Ipam, address: Address) -> Endpoint | None:
         """The host's record with one more address; None when another record of this host has it."""
-        self._records.remove(endpoint.key, endpoint.nonce)
         try:
             return self._records.add(replace(endpoint, addresses=(*endpoint.addresses, address)), ipam, ())
         except CniError as e:
-            if endpoint.addresses:  # what is taken by now is known by its record alone
-                self._records.add(endpoint, ipam, ())
             if e.code != Code.ADDRESS_TAKEN:
                 raise
             return None
