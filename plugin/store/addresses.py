@@ -82,7 +82,7 @@ def _blocked_until(tables: Tables, address: Address, exclude: Sequence[Net]) -> 
     for net in exclude:
         if address in net:
             return net.broadcast_address
-    return tables.held.until(address)
+    return tables.until(address)
 
 
 def by_set(network: str, ipam: Ipam, requested: Sequence[Address]) -> dict[int, Address]:

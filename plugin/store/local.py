@@ -9,7 +9,6 @@ from pathlib import Path
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range
 from calico_rkt.compiler.ir.ids import object_id
-from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.values import dataclass, replace
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key, Published
@@ -19,6 +18,10 @@ from calico_rkt.plugin.store import addresses, rows, statefile, unheld
 from calico_rkt.plugin.store.folders import RECORDS, RECORDS_OF, folders
 from calico_rkt.plugin.store.log.tables import Tables
 from calico_rkt.plugin.store.profiles import ProfileFolder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from calico_rkt.compiler.ir.model import Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from pathlib import Path
 from calico_rkt.compiler import atomic
 from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.digest import sha256
-from calico_rkt.compiler.ir.canonical import digest
-from calico_rkt.compiler.ir.model import Network
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from calico_rkt.compiler.ir.model import Network
 
 _ID = re.compile(r"[a-z0-9][-.a-z0-9]{0,62}\Z")
 _PUBLISHED, _NEXT = ".yaml", ".yaml.next"
@@ -188,6 +190,10 @@ class ProfileFolder:
 
     def _verified(self, network_id: str, text: str) -> Published:
         network = self._network(network_id, text)
+        from calico_rkt.compiler.ir.canonical import (
+            digest,  # here, not above: an ADD to a network in force asks for none
+        )
+
         return Published(network_id, network.name, text, digest(network))
 
     def _network(self, network_id: str, text: str) -> Network:

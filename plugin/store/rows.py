@@ -167,7 +167,7 @@ def insert_endpoint(tables: Tables, e: Endpoint) -> None:
 
 def refuse_taken(tables: Tables, address: Address) -> None:
     """CniError 102 where an endpoint has the address."""
-    holder = tables.held.holders.get(encode_address(address))
+    holder = tables.holder(address)
     if holder is not None:
         network, container, ifname = json.loads(holder)
         raise CniError(

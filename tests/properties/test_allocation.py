@@ -83,6 +83,27 @@ def test_what_is_in_use_is_the_same_taken_at_once_and_one_by_one(taken):
     assert Used(taken).intervals() == one_by_one.intervals()
 
 
+@given(
+    st.lists(
+        st.lists(st.sampled_from([ip_address(f"10.1.0.{n}") for n in range(6)] + [ip_address("fd00::1")]), max_size=2)
+    ),
+    st.sampled_from([ip_address(f"10.1.0.{n}") for n in range(6)] + [ip_address("fd00::1")]),
+)
+def test_the_first_question_is_answered_as_all_others(held, asked):
+    tables = []
+    for _ in range(4):
+        made = Tables()
+        for n, addresses_of in enumerate(held):
+            value = text_of([encode_address(a) for a in addresses_of])
+            made.put("e", text_of(["web", f'"{encode_address(asked)}"', str(n)]), f"{value}\t{text_of(['4:0a010001'])}")
+        tables.append(made)
+    first, second, third, fourth = tables
+    assert fourth.held
+    assert first.until(asked) == fourth.until(asked) == fourth.held.until(asked)
+    assert second.holder(asked) == fourth.holder(asked) == fourth.held.holders.get(encode_address(asked))
+    assert [third.until(asked) for _ in range(2)] == [fourth.until(asked)] * 2
+
+
 @given(st.ip_addresses(), st.ip_addresses())
 def test_encoded_addresses_sort_as_addresses_do(one, two):
     assert decode_address(encode_address(one)) == one

@@ -7,9 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from calico_rkt.compiler.conf.netconf import Address, Net
-from calico_rkt.compiler.ir.model import ToHost
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.link.groups import group_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from calico_rkt.compiler.ir.model import ToHost
 
 TABLE = "calico_rkt"
 TRACING = f"{TABLE}_trace"

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from calico_rkt.compiler.conf.netconf import Net
-from calico_rkt.compiler.ir.model import ToHost
 from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft import elements, layout, libnftables, messages, transactions
@@ -19,6 +18,10 @@ from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from calico_rkt.plugin.enforce.nft.swap import let_packets_pass, swap
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link.groups import group_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from calico_rkt.compiler.ir.model import ToHost
 
 __all__ = ["HeldTableError", "LiveNetwork", "Standing", "close_first", "standing"]
 
@@ -296,4 +299,6 @@ def _live(network_id: str, out: dict[str, Any], into: dict[str, Any], host: dict
     sent, received = _COMMENT.match(out.get("comment", "")), _COMMENT.match(into.get("comment", ""))
     if not sent or not sent[2] or not received or sent[1] != received[1] or host.get("expr") != [{sent[2]: None}]:
         return LiveNetwork(network_id)
+    from calico_rkt.compiler.ir.model import ToHost  # here, not above: no ADD asks for it
+
     return LiveNetwork(network_id, sent[1], ToHost(sent[2]))

@@ -21,7 +21,8 @@ from calico_rkt.plugin.store.log.tables import ENDPOINTS, Tables
 _KEEP_SIZE = 1
 _ROOM, _ROOM_EACH = 16 << 10, 160
 """Bytes kept free behind a log, and for each endpoint beside its key: all can be given back on a full disk."""
-_AT_ONCE = 16 << 20
+_MORE = 64 << 10
+"""Bytes that are read at once beyond a file's size: somebody may be writing."""
 _Stamp = tuple[int, int, int]
 _UNKNOWN: _Stamp = (-1, 0, 0)
 
@@ -87,7 +88,7 @@ class LogFile:
             if stamp[0] <= self._stamp[0] or (self._reader is not None and stamp[0] < self._reader.at):
                 self._start()  # written over, cut: what is on the disk counts, not what was read of it before
             try:
-                self._read()
+                self._read(found.st_size)
             except BaseException:
                 self.forget()
                 raise
@@ -95,9 +96,9 @@ class LogFile:
             self._stamp = stamp if whole else _UNKNOWN
         return self.tables
 
-    def _read(self) -> None:
+    def _read(self, size: int) -> None:
         at = self._reader.at if self._reader else 0
-        data, begin = _from(self._fd, at), 0
+        data, begin = _from(self._fd, at, size), 0
         if self._reader is None:
             self.is_old = records.read_head(data) != self._boot
             if self.is_old:
@@ -243,13 +244,13 @@ def _opened(path: str) -> tuple[int, bool]:
         return os.open(path, os.O_RDONLY | how), False
 
 
-def _from(fd: int, at: int) -> bytes:
-    """All bytes of a file from one on."""
+def _from(fd: int, at: int, size: int) -> bytes:
+    """All bytes of a file from one on; size: of the file, as far as is known. A buffer for more costs more to have."""
     parts = []
-    while part := os.pread(fd, _AT_ONCE, at):
+    while part := os.pread(fd, wanted := max(size - at, 0) + _MORE, at):
         parts.append(part)
         at += len(part)
-        if len(part) < _AT_ONCE:
+        if len(part) < wanted:
             break
     return b"".join(parts) if len(parts) != 1 else parts[0]
 

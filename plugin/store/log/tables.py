@@ -74,6 +74,7 @@ class Tables:
         self._tables: dict[str, dict[str, str]] = {letter: {} for letter in TABLES}
         self._unread: dict[str, list[str | bytes]] = {letter: [] for letter in TABLES}
         self._held: Held | None = None
+        self._has_looked = False
         self._before: list[tuple[str, str, str | None]] = []
         self._can_undo = True
         self.lines: list[str] = []
@@ -86,6 +87,26 @@ class Tables:
         if self._held is None:
             self._held = Held(endpoints)
         return self._held
+
+    def holder(self, address: Address) -> str | None:
+        """The key of the endpoint that has an address; None where none has."""
+        text = encode_address(address)
+        return None if self._is_seen_free(text) else self.held.holders.get(text)
+
+    def until(self, address: Address) -> Address | None:
+        """The last address in use of those from this one on without a gap; None where it is free."""
+        return None if self._is_seen_free(encode_address(address)) else self.held.until(address)
+
+    def _is_seen_free(self, text: str) -> bool:
+        """Whether no endpoint's value has the address in it at all.
+
+        A process of its own mostly asks for one: to look takes less than to make `held`, which others ask.
+        """
+        if self._held is not None or self._has_looked:
+            return False
+        self._has_looked = True
+        quoted = f'"{text}"'
+        return not any(quoted in value for value in self.of(ENDPOINTS).values())
 
     def get(self, table: str, key: str) -> str | None:
         return self.of(table).get(key)
@@ -100,7 +121,7 @@ class Tables:
         """Take note of what a record of the log has put and dropped. DamagedLogError for a table of others."""
         try:
             if body.startswith(_SECTION):
-                self._unread[chr(body[1])].append(body[3:])
+                self._unread[chr(body[1])].append(body)
             else:
                 for line in body.decode("ascii").split("\n")[:-1]:
                     self._unread[line[1]].append(line)
@@ -119,10 +140,10 @@ class Tables:
                     else:
                         entries[key] = value
                 elif self._held is None:
-                    lines = read.decode("ascii").split("\n")[:-1]
+                    lines = read.decode("ascii").split("\n")[1:-1]
                     entries.update(line.split("\t", 1) for line in lines)  # type: ignore[misc] # a pair, or ValueError
                 else:
-                    for line in read.decode("ascii").split("\n")[:-1]:
+                    for line in read.decode("ascii").split("\n")[1:-1]:
                         self._set(table, *line.split("\t", 1))
         except (ValueError, TypeError) as e:
             raise DamagedLogError(f"an entry of table {table!r} is none: {e}") from e

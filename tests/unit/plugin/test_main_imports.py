@@ -21,7 +21,7 @@ OF_PATHLIB = {"glob", "grp", "pwd"} if sys.version_info >= (3, 13) else set()
 OURS = (
     *("calico_rkt.compiler", "calico_rkt.plugin", "calico_rkt.templates", "calico_rkt.profiles"),
     *(f"calico_rkt.compiler.conf{m}" for m in ("", ".netconf", ".parse", ".ipam", ".section", ".shape")),
-    *(f"calico_rkt.compiler.ir{m}" for m in ("", ".model", ".ids", ".selector", ".canonical")),
+    *(f"calico_rkt.compiler.ir{m}" for m in ("", ".ids")),
     *(
         f"calico_rkt.compiler.{m}"
         for m in ("atomic", "diagnostics", "digest", "typed", "values", "text", "text.nodes", "text.json_nodes")
