@@ -55,7 +55,7 @@ def table_differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ..
         actual = ruleset.read_ruleset(socket)
         shut = socket.flags(BESIDE) is not None
     asked = frozenset(only)
-    beside = (f"the nftables table inet {BESIDE} drops all of ours",) if shut else ()
+    beside = (f"the nftables table inet {BESIDE} stands beside it and drops packets of ours",) if shut else ()
     return (*beside, *_chains(expected, text, actual, wanted, asked), *_sets(expected, actual, wanted, asked))
 
 

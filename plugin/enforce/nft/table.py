@@ -199,20 +199,18 @@ def build_table(endpoints: Sequence[EndpointElements], networks: Mapping[str, st
 
     No flow of ours begins meanwhile; those that are established go on. Where chains that are hooked in go and come, a
     packet between the two at that moment is judged by none, and sets may look empty (swap.py): so a gate stands beside
-    the table until all of it is in place. Who is ended on the way leaves a table that says it is closed. A table of an
-    older layout is replaced without a gate, in one transaction: an update of the program closes nothing.
+    the table until all of it is in place. Who is ended on the way leaves a table that says it is closed. Beside a table
+    of an older layout it is the new table's twin that stands meanwhile: an update of the program closes nothing.
     """
     found = close_first()
     if found is Standing.NEWER:
         raise NewerTableError
     finished, unfinished = layout.measure_script(measure()), layout.measure_script(measure(), finished=False)
-    gated = found is not Standing.OLDER
-    script = f"{_GONE}{base_script()}{unfinished if gated else finished}{elements.ranges_script(ranges)}"
+    script = f"{_GONE}{base_script()}{unfinished}{elements.ranges_script(ranges)}"
     script += "".join(networks[i] for i in sorted(networks)) + elements.adding_all(endpoints, frozenset(networks))
-    if not gated:
-        return libnftables.run_nft(script + _NO_GATE)
     was_whole = found is Standing.WHOLE
-    libnftables.run_nft(_GATE + (unfinished if was_whole else ""))
+    gate = _OF_TABLE.sub(f"inet {BESIDE}", script) if found is Standing.OLDER else _GATE
+    libnftables.run_nft(gate + (unfinished if was_whole else ""))
     let_packets_pass()
     try:
         libnftables.run_nft(script)
@@ -230,6 +228,7 @@ def build_table(endpoints: Sequence[EndpointElements], networks: Mapping[str, st
     return None
 
 
+_OF_TABLE = re.compile(rf"\binet {TABLE}\b")
 _GONE = f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
 _NO_GATE = f"add table inet {BESIDE}\ndelete table inet {BESIDE}\n"
 _GATE = f"""\
