@@ -225,7 +225,6 @@ def build_table(endpoints: Sequence[EndpointElements], networks: Mapping[str, st
         if not e.missing:
             raise
         libnftables.run_nft(_NO_GATE)  # somebody flushed all of it meanwhile, and it is closed or built anew
-    return None
 
 
 _OF_TABLE = re.compile(rf"\binet {TABLE}\b")
