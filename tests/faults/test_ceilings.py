@@ -20,8 +20,8 @@ from tests.faults.host import WEB, WatchedHost
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 MOST = {
-    "ADD": {"all": 88, "fdatasync": 0, "sendto route": 7, "sendto nft": 47, "socket": 5, "clone3": 0},
-    "DEL": {"all": 63, "fdatasync": 0, "sendto route": 2, "sendto nft": 39, "socket": 4, "clone3": 1},
+    "ADD": {"all": 69, "fdatasync": 0, "sendto route": 7, "sendto nft": 29, "socket": 4, "clone3": 0},
+    "DEL": {"all": 45, "fdatasync": 0, "sendto route": 2, "sendto nft": 21, "socket": 4, "clone3": 1},
 }
 """Effects of one call by a process of its own, receiving not counted. Most of nftables' are questions: whether the host
 is closed is asked rule by rule; at ADD, too, whether the network's device group leads to each of its three chains."""

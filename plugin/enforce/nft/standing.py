@@ -29,10 +29,12 @@ def look_at_table() -> tuple[int, Standing]:
     with transactions.held() as socket:
         for _ in range(_ATTEMPTS):
             before = socket.generation()
-            if socket.vouched and socket.known == before:
+            if socket.whole and socket.known == before:
                 return before, Standing.WHOLE
             found = _standing(socket)
             if socket.generation() == before:
+                if found is Standing.WHOLE:
+                    socket.saw_whole(before)
                 return before, found
     raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was looked at")
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from errno import EBADMSG, EEXIST, ENOENT, ERESTART
+from types import TracebackType
 
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft import messages as wire
@@ -81,6 +81,8 @@ class Socket(netlink.Socket):
         self.place = where
         self.known: int | None = None
         """The generation of the ruleset after our last transaction or look, while nobody else's came between."""
+        self.whole = False
+        """Whether the table was seen to be whole in that generation, but for networks' chains."""
         self.vouched: frozenset[str] = frozenset()
         """The networks whose rules were seen to be whole in that generation."""
 
@@ -172,24 +174,39 @@ class Socket(netlink.Socket):
 
     def forget(self) -> None:
         """Look at the rules again before anything is said of them."""
-        self.known, self.vouched = None, frozenset()
+        self.known, self.whole, self.vouched = None, False, frozenset()
+
+    def saw_whole(self, generation: int) -> None:
+        """The table was seen to be whole in this generation of the ruleset: what was seen in another is over."""
+        if self.known != generation:
+            self.known, self.vouched = generation, frozenset()
+        self.whole = True
 
 
 _current: list[Socket] = []
 
 
-@contextmanager
-def held() -> Iterator[Socket]:
+class held:  # noqa: N801 - used as a function, which takes longer, twice an attach
     """The socket of this process in this thread's namespace, nobody else's meanwhile; errors are NftError."""
-    with _LOCK, _errors():
-        socket = _socket()
+
+    def __enter__(self) -> Socket:
+        _LOCK.acquire()
         try:
-            yield socket
+            self._socket = _socket()
         except BaseException as e:
-            if not isinstance(e, netlink.NetlinkError) or e.errno == EBADMSG:
-                _current.clear()
-                socket.close()  # half of an answer may be left in it, and the kernel begins no other list then
+            _LOCK.release()
+            if isinstance(e, OSError):
+                raise _error(e) from e
             raise
+        return self._socket
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if error is not None and (not isinstance(error, netlink.NetlinkError) or error.errno == EBADMSG):
+            _current.clear()
+            self._socket.close()  # half of an answer may be left in it, and the kernel begins no other list then
+        _LOCK.release()
+        if isinstance(error, OSError):
+            raise _error(error) from error
 
 
 def add_elements(elements: Iterable[Element], network_id: str = "") -> bool:
@@ -225,8 +242,8 @@ def vouch(network_id: str, look: Callable[[], CniError | None]) -> None:
         raise problem
     with held() as socket:
         if socket.generation() == before:
-            socket.vouched = frozenset({network_id}) | (socket.vouched if socket.known == before else frozenset())
-            socket.known = before
+            socket.saw_whole(before)
+            socket.vouched |= {network_id}
 
 
 def rule_counts(table: str, chains: Iterable[str]) -> dict[str, int]:
@@ -256,14 +273,10 @@ def _socket() -> Socket:
     return _current[0]
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        words = os.strerror(e.errno or 0)
-        details = words if e.strerror in (None, words) else f"{words}: {e.strerror}"
-        raise NftError(Code.POLICY, f"nftables refused a change: {words}", details) from e
+def _error(e: OSError) -> NftError:
+    words = os.strerror(e.errno or 0)
+    details = words if e.strerror in (None, words) else f"{words}: {e.strerror}"
+    return NftError(Code.POLICY, f"nftables refused a change: {words}", details)
 
 
 def _comment(data: bytes) -> str:
