@@ -14,6 +14,9 @@ from calico_rkt.plugin.process.trace import Phases
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histograms' buckets, in seconds."""
 
+_MOST_DONE = 64
+"""Calls that are not counted yet."""
+
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[Labels, float]
 
@@ -33,6 +36,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._done: list[tuple[str, int, float, Phases]] = []
         self._requests: dict[tuple[str, int], int] = {}
         self._times: dict[tuple[str, str], _Histogram] = {}
         self._declined = 0
@@ -40,8 +44,15 @@ class Metrics:
 
     def done(self, command: str, code: int, seconds: float, phases: Phases) -> None:
         """One call was answered; code is that of its error, 0 for none."""
-        command = command if command in COMMANDS else "none"
-        with self._lock:
+        self._done.append((command if command in COMMANDS else "none", code, seconds, phases))
+        if len(self._done) >= _MOST_DONE:
+            with self._lock:
+                self._count()
+
+    def _count(self) -> None:
+        """Count what was done: many calls at once, or before somebody asks, since that takes some time for each."""
+        while self._done:
+            command, code, seconds, phases = self._done.pop()
             self._requests[command, code] = self._requests.get((command, code), 0) + 1
             for phase, took in (*phases, ("all", seconds)):
                 found = self._times.get((command, phase))
@@ -62,6 +73,7 @@ class Metrics:
     def text(self, gauges: Iterable[tuple[str, str, Iterable[Sample]]]) -> str:
         """All of it. gauges: (name without prefix, what it says, its samples), asked for at this moment."""
         with self._lock:
+            self._count()
             requests = [((("verb", v), ("code", str(c))), float(n)) for (v, c), n in sorted(self._requests.items())]
             times = {key: (list(h.buckets), h.seconds) for key, h in sorted(self._times.items())}
             declined, restores = self._declined, self._restores

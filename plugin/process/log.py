@@ -6,10 +6,10 @@ should say on stderr goes to whoever asked for it.
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +23,7 @@ DEFAULT_FILE = "/var/log/calico-rkt/calico-rkt.log"
 _HERE = threading.local()
 _SAYING = logging.Formatter("calico: %(levelname)s: %(message)s")
 _shared: list[logging.Handler] = []
+_process = os.getpid()
 
 
 def log_file() -> Path:
@@ -42,22 +43,9 @@ def open_log(level: str) -> None:
 
 def share_log() -> None:
     """Start logging for many calls at once: open_log() then sets its thread's level only."""
-    from logging.handlers import WatchedFileHandler  # logrotate moves the file away under a process that lives long
-
-    class Watched(WatchedFileHandler):
-        """Its folder may go, too; a line that can't be written is lost, and no call fails for it."""
-
-        def emit(self, record: logging.LogRecord) -> None:
-            with suppress(OSError):
-                super().emit(record)
-
-        def _open(self) -> io.TextIOWrapper:
-            atomic.make_folder(Path(self.baseFilename).parent, 0o755)
-            return super()._open()
-
     LOG.setLevel(logging.DEBUG)
     _shared.append(_ToCaller())
-    _set_up(Watched, _shared[0])
+    _set_up(_Watched, _shared[0])
     LOG.addFilter(_is_wanted)
 
 
@@ -72,10 +60,41 @@ def said_to_caller() -> Iterator[Callable[[], str]]:
         _HERE.said, _HERE.level = None, logging.INFO
 
 
-def _set_up(file: type[logging.FileHandler], to_stderr: logging.Handler) -> None:
+class _Watched(logging.Handler):
+    """The file at a path, looked at before each line: logrotate moves it away under a process that lives long.
+
+    Its folder may go, too. A line that can't be written is lost, and no call fails for it.
+    """
+
+    def __init__(self, path: Path, encoding: str, errors: str) -> None:
+        super().__init__()
+        self._path, self._place, self._coding = path, str(path), (encoding, errors)
+        self._fd, self._identity = -1, (0, 0)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            try:
+                found = os.stat(self._place)  # noqa: PTH116 - each line
+            except FileNotFoundError:
+                atomic.make_folder(self._path.parent, 0o755)
+                found = None
+            if found is None or (found.st_dev, found.st_ino) != self._identity:
+                self._open()
+            os.write(self._fd, f"{self.format(record)}\n".encode(*self._coding))
+
+    def _open(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._fd = os.open(self._place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        found = os.fstat(self._fd)
+        self._identity = found.st_dev, found.st_ino
+
+
+def _set_up(file: type[logging.FileHandler | _Watched], to_stderr: logging.Handler) -> None:
     LOG.propagate = False
     # No line says where it was made, by which thread or process of many, and each record would ask.
-    logging.logThreads = logging.logMultiprocessing = False
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
     logging._srcfile = None  # noqa: SLF001 - as the logging HOWTO has it
     logging.raiseExceptions = False  # a full disk under the log must not write tracebacks to stderr
     LOG.handlers.clear()
@@ -84,13 +103,29 @@ def _set_up(file: type[logging.FileHandler], to_stderr: logging.Handler) -> None
         atomic.make_folder(path.parent, 0o755)
         os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640))  # whatever the umask
         to_file = file(path, encoding="utf-8", errors="backslashreplace")
-        to_file.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
+        to_file.setFormatter(_Line("%(asctime)s %(process)d %(levelname)s %(message)s"))
         LOG.addHandler(to_file)
     except OSError as e:
         streams.warn(f"calico: no log file: {e}\n")
     to_stderr.setLevel(logging.WARNING)
     to_stderr.setFormatter(_SAYING)
     LOG.addHandler(to_stderr)
+
+
+class _Line(logging.Formatter):
+    """A line of the file; what is the same for all of a second is made once for it."""
+
+    _second, _text = -1, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.process = _process
+        return super().format(record)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{self._text},{int(record.msecs):03d}"
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:
@@ -116,5 +151,11 @@ class _ToCaller(logging.Handler):
             streams.warn(line)
 
 
+def _forked() -> None:
+    global _process  # noqa: PLW0603 - a fork's lines say so
+    _process = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)
 logging.lastResort = _ToStderr(logging.WARNING)  # what is said before open_log()
 logging.lastResort.setFormatter(_SAYING)
