@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import time
@@ -26,9 +27,12 @@ from calico_rkt.plugin.process.trace import Phases
 
 DEADLINE = 60.0
 """Seconds after which an ADD that is not done is taken back. The launcher waits for longer."""
-_TO_COME = struct.pack("ll", 2, 0)  # struct timeval: a call arrives in one piece, or its launcher has gone
-_TO_CONFIRM = struct.pack("ll", 10, 0)
+_TO_CONFIRM = 10_000
+"""Milliseconds for the word that the runtime has its answer."""
+_BELIEVED = 4
+"""So often a launcher that was told TAKEN is not looked for: a plain ADD is over then, and its answer finds out."""
 _PEER = struct.Struct("=iII")
+_TRUSTED = (0, os.geteuid())
 _OURS = ("CALICO_", "ETCD_")
 """Variables that decide where state and datastore are: a call with others than the agent's is not for it."""
 
@@ -66,12 +70,12 @@ class Conversation:
         self._stopping, self._over = stopping, over
         self._conf: NetConf | None = None
         self._until = time.monotonic() + DEADLINE
+        self._believed, self._gone = 0, False
         self._answered = False
         self._code = 0
 
     def hold(self) -> None:
         """Read the call, do it or decline it."""
-        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TO_COME)
         if not self._is_trusted():
             return
         begun = time.perf_counter()
@@ -92,7 +96,7 @@ class Conversation:
 
     def _is_trusted(self) -> bool:
         pid, uid, _ = _PEER.unpack(self._connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-        if uid not in (0, os.geteuid()):
+        if uid not in _TRUSTED:
             LOG.warning("process %d of user %d asked the agent: not served", pid, uid)
             return False
         return True
@@ -131,6 +135,7 @@ class Conversation:
         trace.mark("request")
         if not self._send(wire.frame(wire.TAKEN)):
             raise DeclinedError("its launcher waits no more")
+        self._believed = _BELIEVED
         trace.mark("taken")
         self._conf = request.conf
         return replace(request, nonce=call.nonce, netns_fd=call.netns_fd)
@@ -151,9 +156,11 @@ class Conversation:
 
         After this it can't say so any more, which it notices: what is taken back is never believed to be attached.
         """
-        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TO_CONFIRM)
+        word = select.poll()
+        word.register(self._connection, select.POLLIN)
         with suppress(OSError):
-            return self._connection.recv(1) == b"A"
+            if word.poll(_TO_CONFIRM):
+                return self._connection.recv(1, socket.MSG_DONTWAIT) == b"A"
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RD)
             return self._connection.recv(1, socket.MSG_DONTWAIT) == b"A"
@@ -169,10 +176,12 @@ class Conversation:
     def _reason_to_stop(self) -> str:
         if time.monotonic() > self._until:
             return f"not done within {DEADLINE:.0f} s"
-        with suppress(OSError):
-            if self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
-                return "whoever asked for it has gone"
-        return self._stopping()
+        if self._believed:
+            self._believed -= 1
+        elif not self._gone:
+            with suppress(OSError):
+                self._gone = self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        return "whoever asked for it has gone" if self._gone else self._stopping()
 
     def _record(self, command: str, call: Call, phases: Phases, seconds: float) -> None:
         self._metrics.done(command, self._code, seconds, phases)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import os
+import select
 import socket
 import struct
 from collections.abc import Mapping
@@ -26,6 +27,9 @@ _HEADER = struct.Struct("=8s32s16s6Q4I")
 _FRAME = struct.Struct("=4I")
 _TRACED, _HAS_NETNS = 1, 2
 _AT_ONCE = 1 << 16
+_TO_COME = 2_000
+"""Milliseconds: a call arrives in one piece, or its launcher has gone."""
+_ROOM = socket.CMSG_SPACE(4 * array.array("i").itemsize)
 
 Place = tuple[int, int]
 """Device and inode."""
@@ -87,8 +91,9 @@ def _receive(connection: socket.socket, descriptors: array.array[int]) -> Call:
 
 
 def _first(connection: socket.socket, descriptors: array.array[int]) -> bytes:
+    _wait(connection)
     try:
-        data, control, _, _ = connection.recvmsg(_AT_ONCE, socket.CMSG_SPACE(4 * descriptors.itemsize))
+        data, control, _, _ = connection.recvmsg(_AT_ONCE, _ROOM, socket.MSG_DONTWAIT)
     except OSError as e:
         raise BrokenCallError(str(e)) from e
     for level, kind, payload in control:
@@ -100,13 +105,21 @@ def _first(connection: socket.socket, descriptors: array.array[int]) -> bytes:
 
 
 def _more(connection: socket.socket) -> bytes:
+    _wait(connection)
     try:
-        data = connection.recv(_AT_ONCE)
+        data = connection.recv(_AT_ONCE, socket.MSG_DONTWAIT)
     except OSError as e:
         raise BrokenCallError(str(e)) from e
     if not data:
         raise BrokenCallError("closed in the middle of a call")
     return data
+
+
+def _wait(connection: socket.socket) -> None:
+    """Until something is to be read, or for as long as a call may take to come; then reading fails."""
+    comes = select.poll()
+    comes.register(connection, select.POLLIN)
+    comes.poll(_TO_COME)
 
 
 def _named(entry: str) -> tuple[str, str]:

@@ -58,7 +58,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
             netns_dev=netns.dev,
             netns_inode=netns.inode,
             host_ifname=pair.host_ifname(key, store.link_prefix),
-            mac=request.mac or pair.random_mac(),
+            mac=request.mac or pair.random_mac(nonce),
             addresses=(),
             ip_masq=conf.ip_masq,
             home=own_netns(),

@@ -47,7 +47,7 @@ def serve(request: Request, answer: Callable[[Result], None]) -> None:
 def _close_first(request: Request) -> None:
     """Before any lock and any file: a host whose table is gone or not whole is open for as long as this takes."""
     try:
-        close_first()
+        close_first(remember=True)
     except CniError as e:
         if request.command == "ADD":
             raise

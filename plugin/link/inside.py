@@ -15,6 +15,8 @@ _SECOND = 2048
 """Metrics above IPv6's usual 1024: the first network of a container keeps the default route. Tables, and the order of
 the rules that lead to them, are numbered so, too: before the main table's 32766."""
 _WORST_METRIC = (1 << 32) - 1
+_MANY = 32
+"""Routes, each of which the kernel may refuse, and say so."""
 
 
 def furnish(
@@ -26,7 +28,7 @@ def furnish(
     """
     if any(a.version == 6 for a in addresses):
         sysctls.enable_ipv6_inside(ifname)
-    with netlink.Socket() as socket:
+    with netlink.Socket(brief=len(routes) < _MANY) as socket:
         metric = _metric(socket, index, addresses, routes, gateways)
         table = _SECOND + index if metric else 0
         try:
@@ -47,8 +49,11 @@ def _metric(
 ) -> int:
     """0 for a container's first network; else one behind every route that is there already."""
     versions = sorted({a.version for a in addresses})
+    found = tuple(state.routes(socket, tuple(versions)))
+    if not found:
+        return 0
     wanted = {*routes, *(messages.alone(gateways[v]) for v in versions)}
-    there = [r.metric for r in state.routes(socket, tuple(versions)) if r.destination in wanted]
+    there = [r.metric for r in found if r.destination in wanted]
     return min(max(_SECOND + index, *(m + 1 for m in there)), _WORST_METRIC) if there else 0
 
 

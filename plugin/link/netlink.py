@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from errno import EBADMSG
+from errno import EBADMSG, ENODEV
 from types import TracebackType
 
 from calico_rkt.compiler.typed import Self
@@ -30,11 +31,13 @@ _NUMBER = struct.Struct("=HHI")
 _PADDING = (b"", b"\0", b"\0\0", b"\0\0\0")
 _ERROR, _DONE, _DELLINK = 2, 3, 17
 _INDEX = struct.Struct("=Bxxxi")  # ifinfomsg up to the index
+_CODE = struct.Struct("=i")  # nlmsgerr up to the error
 _ACK_CAPPED, _ACK_TLVS, _MULTI, _DUMP_INTR = 0x100, 0x200, 0x2, 0x10
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK, _STRICT = 270, 10, 11, 12
 _RCVBUFFORCE = 33
+_GET_INDEX, _IFREQ = 0x8933, 40  # SIOCGIFINDEX, and the size of what it takes
 _NESTED, _TYPE = 0x8000, 0x3FFF
-_BUFFER = 1 << 18
+_BUFFER = 1 << 16  # a dump comes in pieces of 32 KB; what is larger than 128 KB is given back to the system each time
 _AT_ONCE = 1 << 15
 _ATTEMPTS = 5
 _LOOKS = 20
@@ -50,20 +53,6 @@ class NetlinkError(OSError):
     def __init__(self, errno: int, reason: str, index: int) -> None:
         super().__init__(errno, reason or os.strerror(errno))
         self.index, self.filename = index, _WHERE
-
-
-class _Named:
-    """Use as a context around a call of the socket: its error names the place."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if isinstance(error, OSError):
-            error.filename = _WHERE
-
-
-_NAMED = _Named()
 
 
 class _KnownShape:
@@ -91,13 +80,20 @@ Question = tuple[int, bytes]
 class Socket:
     """A netlink socket of the calling thread's network namespace; it stays there wherever the thread goes."""
 
-    def __init__(self, protocol: int = ROUTE, groups: int = 0, *, buffer: int = 0) -> None:
-        """groups: the multicast groups to hear; buffer: so many bytes may wait to be read, whatever others may have."""
-        with _NAMED:
+    def __init__(self, protocol: int = ROUTE, groups: int = 0, *, buffer: int = 0, brief: bool = False) -> None:
+        """groups: the multicast groups to hear; buffer: so many bytes may wait to be read, whatever others may have.
+
+        brief: for a few messages, then it is closed: fewer system calls make it, and dumps give more than they should.
+        """
+        try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-        for option in (_CAP_ACK, _EXT_ACK, _STRICT):
+        except OSError as e:
+            e.filename = _WHERE
+            raise
+        for option in (_EXT_ACK,) if brief else (_EXT_ACK, _STRICT, _CAP_ACK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        if not brief:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         if buffer:
             self._socket.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, buffer)
         if groups:
@@ -115,6 +111,17 @@ class Socket:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def has_link(self, name: str) -> bool:
+        """Whether the namespace has an interface of that name, asked with one system call."""
+        try:
+            fcntl.ioctl(self._socket, _GET_INDEX, name.encode().ljust(_IFREQ, b"\0"))
+        except OSError as e:
+            if e.errno == ENODEV:
+                return False
+            e.filename = _WHERE
+            raise
+        return True
 
     def links_gone(self) -> list[int]:
         """Of a socket that listens to LINK_GROUP: the indexes of links that have gone, of one event that is there."""
@@ -168,7 +175,7 @@ class Socket:
         if not questions:
             _FLAGS.pack_into(data, before + 6, flags | REQUEST | ACK)
         self._put(data)
-        answers: list[bytes | NetlinkError | None] = [None] * (count + len(questions))
+        answers: list[bytes | NetlinkError | None] = [None] * (last - first + 1)
         ended = False
         while not ended:
             for kind, flags, sequence, body in self._receive():
@@ -273,18 +280,29 @@ class Socket:
         self._put(_HEADER.pack(_HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
 
     def _put(self, data: bytes | bytearray) -> None:
-        with _NAMED:
+        try:
             self._socket.send(data)
+        except OSError as e:
+            e.filename = _WHERE
+            raise
 
-    def _receive(self) -> Iterator[tuple[int, int, int, bytes]]:
+    def _receive(self) -> list[tuple[int, int, int, bytes]]:
         """One datagram's messages: type, flags, sequence number, body."""
-        with _NAMED:
+        try:
             data = self._socket.recv(_BUFFER)
-        for offset, length in _offsets(data):
-            if offset + length > len(data):
-                raise _other_shape(f"a message of {length} bytes where {len(data) - offset} are left")
-            _, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
-            yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
+        except OSError as e:
+            e.filename = _WHERE
+            raise
+        found, offset, end = [], 0, len(data)
+        while offset + 16 <= end:
+            length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+            if offset + length > end:
+                raise _other_shape(f"a message of {length} bytes where {end - offset} are left")
+            if length < 16:
+                break
+            found.append((kind, flags, sequence, data[offset + 16 : offset + length]))
+            offset += (length + 3) & ~3
+        return found
 
 
 def message(kind: int, flags: int, body: bytes) -> bytes:
@@ -357,7 +375,7 @@ def _offsets(data: bytes | bytearray) -> Iterator[tuple[int, int]]:
 def _answer(body: bytes, flags: int, index: int) -> NetlinkError | None:
     """An NLMSG_ERROR's or NLMSG_DONE's body: None for success, else the errno with the kernel's own words."""
     with KNOWN_SHAPE:
-        (code,) = struct.unpack_from("=i", body)
+        (code,) = _CODE.unpack_from(body)
         if code >= 0:
             return None
         reason = ""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from errno import EEXIST
 from ipaddress import IPv4Address, IPv6Address
-from socket import if_nametoindex
 from types import MappingProxyType
 
 from calico_rkt.compiler.conf.netconf import Address, Net
@@ -89,9 +87,9 @@ def host_ifname(key: Key, prefix: str = state.PREFIX) -> str:
     return prefix + sha256(joined).hexdigest()[: _LONGEST_NAME - len(prefix)]
 
 
-def random_mac() -> str:
-    """A random unicast MAC of the locally administered kind."""
-    first, *rest = os.urandom(6)
+def random_mac(nonce: str) -> str:
+    """A unicast MAC of the locally administered kind, as random as the attachment's nonce."""
+    first, *rest = sha256(nonce.encode()).digest()[:6]
     return bytes([(first & 0xFC) | 0x02, *rest]).hex(":")
 
 
@@ -118,7 +116,7 @@ def create_pair(
     addresses, or a route to it. clear_of_the_host: also refuse an address in a network that an interface of it is in.
     group: the device group that the host end is born in.
     """
-    mac = (mac or random_mac()).lower()
+    mac = (mac or random_mac(nonce)).lower()
     _check_mac(mac)
     alias = f"{state.ALIAS} {nonce} {ifname} {key.network} {key.container}".encode()[:_LONGEST_ALIAS]
     with _IN_TURN, host_socket() as host:
@@ -193,7 +191,8 @@ def delete_unrecorded(key: Key, prefix: str = state.PREFIX) -> bool:
 def is_there(name: str) -> bool:
     """Whether the host has an interface of that name, whosever it is."""
     try:
-        return bool(if_nametoindex(name))
+        with host_socket() as host:
+            return host.has_link(name)
     except OSError:
         return False
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection
 
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link.netns import process_in_netns
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def enable(host_ifname: str, versions: Collection[int]) -> None:
     elif 6 not in versions:
         # The kernel keeps a multicast route for each interface with IPv6, and walks through all to add another.
         _write(f"{own6}/disable_ipv6", "1", needed=False)
-    if 4 in versions and _read(f"{_NET}/ipv4/ip_forward") != "1":
+    if 4 in versions and not _forwards_ipv4():
         _write(f"{_NET}/ipv4/ip_forward", "1")
         log.warning(_NOW_A_ROUTER, "IPv4", "net.ipv4.ip_forward")
     if 6 in versions:
@@ -85,6 +86,26 @@ def warnings() -> tuple[str, ...]:
     return (_LOOSE,) if _read(f"{_NET}/ipv4/conf/all/rp_filter") == "2" else ()
 
 
+_ip_forward: dict[tuple[int, int, int], int] = {}
+"""Where it is asked, the open file: it says how that namespace stands whenever it is read."""
+
+
+def _forwards_ipv4() -> bool:
+    here = process_in_netns()
+    try:
+        fd = _ip_forward.get(here)
+        if fd is None:
+            mine = os.open(f"{_NET}/ipv4/ip_forward", os.O_RDONLY | os.O_CLOEXEC)
+            fd = _ip_forward.setdefault(here, mine)
+            if fd != mine:
+                os.close(mine)
+            for other in [place for place in _ip_forward if place != here]:
+                os.close(_ip_forward.pop(other))
+        return os.pread(fd, 64, 0).strip() == b"1"
+    except OSError:
+        return False
+
+
 def _forward_ipv6() -> None:
     """A forwarding host ignores router advertisements where accept_ra is 1 and drops what it learnt from them.
 
@@ -120,7 +141,7 @@ def _write(path: str, value: str, *, needed: bool = True) -> None:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            if os.read(fd, 64).decode().strip() != value:
+            if not needed or os.read(fd, 64).decode().strip() != value:
                 os.pwrite(fd, value.encode(), 0)
         finally:
             os.close(fd)

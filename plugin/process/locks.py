@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EROFS
 from pathlib import Path
+from types import TracebackType
 
 from calico_rkt.compiler import atomic
 from calico_rkt.compiler.digest import sha256
@@ -42,42 +43,34 @@ def at_most(seconds: float) -> Iterator[None]:
         del _HERE.left
 
 
-@contextmanager
 def policy_lock(
     run_dir: Path, *, shared: bool = False, patience: float = 0, meanwhile: Callable[[], object] | None = None
-) -> Iterator[None]:
+) -> _Locked:
     """Hold the lock of what is enforced: shared to attach an endpoint, alone to build, swap or rebuild chains.
 
     patience as for attachment_lock(); meanwhile: called again and again while somebody else holds it.
     """
-    with _locked(f"{run_dir}/policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience, meanwhile):
-        yield
+    return _Locked(f"{run_dir}/policy.lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience, meanwhile)
 
 
-@contextmanager
-def flows_lock(run_dir: Path) -> Iterator[None]:
+def flows_lock(run_dir: Path) -> _Locked:
     """Hold the lock of who puts guards in place and forgets flows; the policy lock is never asked for inside."""
-    with _locked(f"{run_dir}/flows.lock", fcntl.LOCK_EX):
-        yield
+    return _Locked(f"{run_dir}/flows.lock", fcntl.LOCK_EX)
 
 
-@contextmanager
-def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator[None]:
+def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> _Locked:
     """Hold the lock of one attachment; waits for whoever works on it. A killed holder lets go by itself.
 
     patience: seconds to wait at most before CniError 11; 0: what at_most() says, or ANYBODY.
 
     There are 256 lock files, chosen by hash, so they need no cleaning: two attachments that share one only wait.
     """
-    with _locked(f"{run_dir}/locks/{_stripe(key)}", fcntl.LOCK_EX, patience):
-        yield
+    return _Locked(f"{run_dir}/locks/{_stripe(key)}", fcntl.LOCK_EX, patience)
 
 
-@contextmanager
-def chain_lock(run_dir: Path, key: Key, *, patience: float = 0) -> Iterator[None]:
+def chain_lock(run_dir: Path, key: Key, *, patience: float = 0) -> _Locked:
     """The same for who runs all plugins of a network: each of them may take the attachment's own lock inside."""
-    with _locked(f"{run_dir}/locks/chain-{_stripe(key)}", fcntl.LOCK_EX, patience):
-        yield
+    return _Locked(f"{run_dir}/locks/chain-{_stripe(key)}", fcntl.LOCK_EX, patience)
 
 
 def lock_open_file(fd: int, path: str, patience: float) -> None:
@@ -95,21 +88,28 @@ def _stripe(key: Key) -> str:
     return sha256(f"{key.network}\0{key.container}\0{key.ifname}".encode()).hexdigest()[:2]
 
 
-@contextmanager
-def _locked(path: str, how: int, patience: float = 0, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
-    try:
+class _Locked:
+    """A context in which the file at path is locked; a generator in its place takes longer, twice an attach."""
+
+    __slots__ = ("_fd", "_how", "_meanwhile", "_path", "_patience")
+
+    def __init__(self, path: str, how: int, patience: float = 0, meanwhile: Callable[[], object] | None = None) -> None:
+        self._path, self._how, self._patience, self._meanwhile = path, how, patience, meanwhile
+
+    def __enter__(self) -> None:
+        path = self._path
         try:
-            fd = _opened(path)
-        except FileNotFoundError:
-            atomic.make_folder(Path(path).parent, 0o700)
-            fd = _opened(path)
-        fd = _held(fd, how, patience, path, meanwhile)
-    except OSError as e:
-        raise CniError(Code.IO, f"can not lock {path}: {e.strerror}") from e
-    try:
-        yield
-    finally:
-        os.close(fd)
+            try:
+                fd = _opened(path)
+            except FileNotFoundError:
+                atomic.make_folder(Path(path).parent, 0o700)
+                fd = _opened(path)
+            self._fd = _held(fd, self._how, self._patience, path, self._meanwhile)
+        except OSError as e:
+            raise CniError(Code.IO, f"can not lock {path}: {e.strerror}") from e
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        os.close(self._fd)
 
 
 def _held(fd: int, how: int, patience: float, path: str, meanwhile: Callable[[], object] | None) -> int:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
@@ -36,13 +37,14 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         self.path, self._place, self._folder = path, str(path), str(path.parent)
         self._lock = threading.Lock()
+        self._turn = _Turn(self._lock, path)
         self._file: LogFile | None = None
         self._process, self._user = _forks, os.geteuid()
 
     @contextmanager
     def write(self) -> Iterator[Tables]:
         """One transaction that changes something: all of it, or on any error nothing."""
-        with self._alone(), self._errors(), self._locked() as (file, found):
+        with self._turn, self._locked() as (file, found):
             tables = file.tables
             tables.begin()
             try:
@@ -59,7 +61,7 @@ class StateFile:
     @contextmanager
     def read(self) -> Iterator[Tables]:
         """One view of the file that later writes don't change. It takes no lock, and makes no file."""
-        with self._alone(), self._errors():
+        with self._turn:
             try:
                 tables = self._looked()
             except DamagedLogError:  # or somebody wrote just now
@@ -70,7 +72,7 @@ class StateFile:
     def tidy(self) -> None:
         """Write the log anew where it is much longer than it needs to be: for who has time."""
         if self._file is not None and self._file.is_overdue(*_BEHIND):
-            with self._alone(), self._errors(), self._locked() as (file, _):
+            with self._turn, self._locked() as (file, _):
                 self._shrink(file, *_BEHIND)
 
     def to_older_builds(self) -> bool:
@@ -79,7 +81,7 @@ class StateFile:
 
         if not self.is_there():
             return False
-        with self._alone(), self._errors(), self._locked() as (file, _):
+        with self._turn, self._locked() as (file, _):
             takeover.hand_back(self.path, boot_id(), file.tables)
             self._close()
         return True
@@ -196,27 +198,29 @@ class StateFile:
                 f"chown root {self.path.parent} && chmod 700 {self.path.parent}",
             )
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """The turn of this thread; nobody waits longer for it than one waits for another process."""
+
+class _Turn:
+    """The turn of a thread with a state file; what is wrong with the file meanwhile is a CniError.
+
+    Nobody waits longer for it than one waits for another process.
+    """
+
+    def __init__(self, lock: threading.Lock, path: Path) -> None:
+        self._lock, self._path = lock, path
+
+    def __enter__(self) -> None:
         if not self._lock.acquire(timeout=_BUSY_SECONDS):
             from calico_rkt.plugin.process.lock_holders import in_words  # for who waits in vain alone
 
-            words = f"the state file {self.path} was locked for {_BUSY_SECONDS:.0f} s"
-            raise CniError(Code.TRY_AGAIN, words, in_words(self._place))
-        try:
-            yield
-        finally:
-            self._lock.release()
+            words = f"the state file {self._path} was locked for {_BUSY_SECONDS:.0f} s"
+            raise CniError(Code.TRY_AGAIN, words, in_words(str(self._path)))
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except DamagedLogError as e:
-            raise CniError(Code.IO, f"the state file {self.path} can't be used: {e}", KEPT) from e
-        except OSError as e:
-            raise CniError(Code.IO, f"the state file {self.path} can't be used: {e.strerror or e}") from e
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._lock.release()
+        if isinstance(error, DamagedLogError):
+            raise CniError(Code.IO, f"the state file {self._path} can't be used: {error}", KEPT) from error
+        if isinstance(error, OSError):
+            raise CniError(Code.IO, f"the state file {self._path} can't be used: {error.strerror or error}") from error
 
 
 _warm: dict[Path, StateFile] = {}

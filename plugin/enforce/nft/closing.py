@@ -55,14 +55,14 @@ _IMMEDIATE_REGISTER, _IMMEDIATE_DATA = 1, 2
 _VALUE, _VERDICT, _CODE, _DROP, _RETURN = 1, 2, 1, 0, -5  # NFTA_DATA_*, NFTA_VERDICT_CODE
 
 
-def close_first() -> Standing:
-    """Close the host where it is open; how the table stands then: never BROKEN, never HELD.
+def close_first(*, remember: bool = False) -> Standing:
+    """Close the host where it is open; how the table stands then: never BROKEN, never HELD. remember: look_at_table().
 
     Open is a table that is not whole by its own measure, and a table that is not there while links of ours are up. A
     host without either has nothing to close. HeldTableError where a process holds the table; the host is closed then.
     """
     for _ in range(_ATTEMPTS):
-        generation, found = look_at_table()
+        generation, found = look_at_table(remember=remember)
         if found is Standing.NONE and not links_are_up():
             return found
         if found is Standing.HELD:

@@ -24,8 +24,11 @@ class Standing(Enum):
     WHOLE = "whole"
 
 
-def look_at_table() -> tuple[int, Standing]:
-    """The ruleset's generation and how the table stands in it."""
+def look_at_table(*, remember: bool = False) -> tuple[int, Standing]:
+    """The ruleset's generation and how the table stands in it.
+
+    remember: who asks next in this generation need not look; for a call, which asks again before it ends.
+    """
     with transactions.held() as socket:
         for _ in range(_ATTEMPTS):
             before = socket.generation()
@@ -33,7 +36,7 @@ def look_at_table() -> tuple[int, Standing]:
                 return before, Standing.WHOLE
             found = _standing(socket)
             if socket.generation() == before:
-                if found is Standing.WHOLE:
+                if remember and found is Standing.WHOLE:
                     socket.saw_whole(before)
                 return before, found
     raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was looked at")

@@ -7,10 +7,12 @@ from ipaddress import IPv4Address, IPv6Address
 
 from calico_rkt.compiler.conf.netconf import Address
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes one anew each time
+
 
 def text_of(value: object) -> str:
     """JSON as it stands in a log: ASCII on one line."""
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODE(value)
 
 
 def encode_address(address: Address) -> str:

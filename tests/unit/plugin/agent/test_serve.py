@@ -1,7 +1,6 @@
 """When a call has to stop early, and who is served at all."""
 
 import socket
-import struct
 from pathlib import Path
 
 import pytest
@@ -78,7 +77,7 @@ def test_an_answer_is_confirmed_by_a_byte_and_by_nothing_else(ends):
 
 
 def test_who_confirms_too_late_is_told(ends, monkeypatch):
-    monkeypatch.setattr(serve, "_TO_CONFIRM", struct.pack("ll", 0, 1000))
+    monkeypatch.setattr(serve, "_TO_CONFIRM", 1)
     assert not conversation(ends[0])._is_confirmed()
     with pytest.raises(BrokenPipeError):
         ends[1].sendall(b"A")
