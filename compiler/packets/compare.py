@@ -23,7 +23,7 @@ def told_apart(a: Sequence[Rule], b: Sequence[Rule], network_ids: frozenset[str]
     Raises UndecidedError. What both lists say alike at their beginning and end, be it in more rules in one of them,
     is not looked at any further.
     """
-    return _first(a, b, network_ids, lambda by_a, by_b: (by_a is Action.ALLOW) is not (by_b is Action.ALLOW))
+    return _first(a, b, network_ids, _allow_apart)
 
 
 def newly_allowed(old: Sequence[Rule], new: Sequence[Rule], network_ids: frozenset[str]) -> Packet | None:
@@ -38,15 +38,30 @@ def decided_apart(
 
     Otherwise as told_apart; made for lists of two forms, which say little alike.
     """
+    return _by_slabs(a, b, network_ids, _decide_apart, budget)
+
+
+def allowed_apart(a: Sequence[Rule], b: Sequence[Rule], network_ids: frozenset[str]) -> Packet | None:
+    """A packet that exactly one of the lists allows, as told_apart; for lists of two forms, which say little alike."""
+    return _by_slabs(a, b, network_ids, _allow_apart)
+
+
+def _by_slabs(
+    a: Sequence[Rule], b: Sequence[Rule], network_ids: frozenset[str], matters: Matters, budget: Budget | None = None
+) -> Packet | None:
     if a == b:
         return None
     space = Space((*a, *b), network_ids)
     steps = list(_steps(space, a)), list(_steps(space, b))
     try:
-        box = differing(*steps, _decide_apart, budget or Budget())
+        box = differing(*steps, matters, budget or Budget())
     except TooManyError:
-        return _first(a, b, network_ids, _decide_apart, budget)
+        return _first(a, b, network_ids, matters, budget)
     return None if box is None else example(space, box)
+
+
+def _allow_apart(by_a: Action | None, by_b: Action | None) -> bool:
+    return (by_a is Action.ALLOW) is not (by_b is Action.ALLOW)
 
 
 def _decide_apart(by_a: Action | None, by_b: Action | None) -> bool:

@@ -15,7 +15,7 @@ from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.model import Action, Match, Rule
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets.budget import UndecidedError
-from calico_rkt.compiler.packets.compare import told_apart
+from calico_rkt.compiler.packets.compare import allowed_apart, told_apart
 from calico_rkt.compiler.targets.nftables.leads import led, read_leads
 from calico_rkt.compiler.targets.nftables.read_rule import Drop, read_line
 from calico_rkt.plugin.attest.ruleset import Chain, KernelRule
@@ -76,19 +76,21 @@ def compared(
     rules = (*(f.rule for f in found), _END)
     reviewed, there = set(map(_likeness, wanted)), {_likeness(f.written) for f in found}
     # A map's elements are parts of rules: none of them need be one that somebody wrote.
-    apart = (
+    others = (
         f.by
         for f in found
         if _likeness(f.written) not in reviewed and f.written.match != Match() and f.by.verdict_map is None
     )
-    suspects = tuple(apart)
+    suspects = tuple(others)
     lacking = tuple(r for r in wanted if _likeness(r) not in there)
     if unread:
         return Compared(unread=tuple(unread), suspects=(*suspects, *unread), lacking=lacking)
     if rules[:-2] == wanted and rules[-2:] == (Rule(Action.DENY), _END):
         return Compared()
     try:
-        packet = told_apart(rules, wanted, labels_of(selectors_of((*rules, *wanted))))
+        # Maps say little as the rules do, and those are told apart by what is alike at the beginning and the end.
+        apart = allowed_apart if any(f.by.verdict_map for f in found) else told_apart
+        packet = apart(rules, wanted, labels_of(selectors_of((*rules, *wanted))))
     except UndecidedError as e:
         return Compared(suspects=suspects, lacking=lacking, undecided=str(e))
     if packet is None:

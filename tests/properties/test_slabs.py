@@ -1,5 +1,6 @@
 """Two lists compared slab by slab: the same answer as box by box, and a packet that shows it."""
 
+from collections import Counter
 from unittest.mock import patch
 
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets import slabs
-from calico_rkt.compiler.packets.compare import decided_apart
+from calico_rkt.compiler.packets.compare import allowed_apart, decided_apart, told_apart
 from tests.properties.test_targets import rules
 
 lists = st.lists(rules(), max_size=8).map(tuple)
@@ -33,6 +34,22 @@ def test_slabs_and_boxes_agree_and_the_packet_is_decided_apart(pair):
     for packet in (by_slabs, by_boxes):
         if packet is not None:
             assert _fate(pair[0], packet) is not _fate(pair[1], packet)
+
+
+@given(pair=pairs())
+@settings(max_examples=200)
+def test_what_is_allowed_apart_is_told_apart_and_the_packet_is_allowed_by_one(pair):
+    ids = labels_of(selectors_of((*pair[0], *pair[1])))
+    packet = allowed_apart(*pair, ids)
+    assert (packet is None) is (told_apart(*pair, ids) is None)
+    if packet is not None:
+        assert evaluate(pair[0], packet).allowed is not evaluate(pair[1], packet).allowed
+
+
+@given(counts=st.dictionaries(st.integers(1, 255), st.integers(1, 9), min_size=1, max_size=9))
+def test_blocks_are_disjoint_and_hold_every_slab(counts):
+    blocks = slabs._blocks(Counter(counts))
+    assert sum(blocks) == _joined(blocks) == _joined(counts)
 
 
 def _fate(found, packet):
