@@ -8,12 +8,13 @@ ROOT = Path(__file__).parents[4]
 CONF = '{"name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet": "10.1.0.0/16"}}'
 PLAIN = {
     *("calico_rkt", "calico_rkt.templates", "calico_rkt.profiles", "calico_rkt.compiler"),
-    *(f"calico_rkt.compiler.{m}" for m in ("diagnostics", "pipeline", "values", "ir.selector_parser")),
+    *(f"calico_rkt.compiler.{m}" for m in ("diagnostics", "digest", "pipeline", "typed", "values")),
     *(f"calico_rkt.compiler.cli{m}" for m in ("", ".naming", ".process", ".compile", ".formats", ".formats.findings")),
     *(f"calico_rkt.compiler.conf{m}" for m in ("", ".netconf", ".parse", ".ipam", ".section", ".shape")),
     *(f"calico_rkt.compiler.text{m}" for m in ("", ".nodes", ".json_nodes", ".yaml_nodes", ".yaml_python")),
     *(f"calico_rkt.compiler.{m}" for m in ("text.fields", "text.values")),
     *(f"calico_rkt.compiler.ir{m}" for m in ("", ".model", ".ids", ".selector", ".canonical", ".resolved")),
+    "calico_rkt.compiler.ir.selector_parser",
     *(f"calico_rkt.compiler.grammar{m}" for m in ("", ".defaults", ".headers", ".rules", ".sides")),
     *(f"calico_rkt.compiler.passes{m}" for m in ("", ".lower", ".families", ".merge", ".resolve")),
     *(f"calico_rkt.compiler.workspace{m}" for m in ("", ".confs", ".files", ".host", ".overrides")),
