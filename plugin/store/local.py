@@ -129,7 +129,7 @@ class LocalStore:
 
     def finish(self, key: Key, nonce: str, result: str) -> None:
         """Record the result of a finished ADD; CniError 11 when its record was taken away meanwhile."""
-        with self._state.write() as tables:
+        with self._state.write(again=True) as tables:
             if not rows.finish(tables, key, nonce, result):
                 raise CniError(Code.TRY_AGAIN, f"the attachment of {key.container} was removed while it was made")
 

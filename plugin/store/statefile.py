@@ -42,9 +42,12 @@ class StateFile:
         self._process, self._user = _forks, os.geteuid()
 
     @contextmanager
-    def write(self) -> Iterator[Tables]:
-        """One transaction that changes something: all of it, or on any error nothing."""
-        with self._turn, self._locked() as (file, found):
+    def write(self, *, again: bool = False) -> Iterator[Tables]:
+        """One transaction that changes something: all of it, or on any error nothing.
+
+        again: of a call whose earlier one has looked whether others may write to the folder.
+        """
+        with self._turn, self._locked(again=again) as (file, found):
             tables = file.tables
             tables.begin()
             try:
@@ -111,16 +114,16 @@ class StateFile:
                     return Tables()
 
     @contextmanager
-    def _locked(self) -> Iterator[tuple[LogFile, os.stat_result]]:
+    def _locked(self, *, again: bool = False) -> Iterator[tuple[LogFile, os.stat_result]]:
         """The file, which nobody else writes to, and what stands at its path: both are one, and all of it is known."""
-        file, found = self._taken()
+        file, found = self._taken(again=again)
         try:
             yield file, found
         finally:
             if self._file is file and not file.unlock():
                 self._close()
 
-    def _taken(self) -> tuple[LogFile, os.stat_result]:
+    def _taken(self, *, again: bool) -> tuple[LogFile, os.stat_result]:
         until = time.monotonic() + _BUSY_SECONDS
         while True:
             try:
@@ -131,7 +134,8 @@ class StateFile:
                         continue
                     file = waited_for
                 found = os.stat(self._place)  # noqa: PTH116 - as above
-                self._check_folder()
+                if not again:
+                    self._check_folder()
                 if file.is_at(found):
                     file.look(found)
                     if not file.is_old:
