@@ -59,7 +59,9 @@ _Noreturn void begin(long *stack);
 
 char **environ;
 unsigned long __stack_chk_guard; /* -mstack-protector-guard=global */
+/* Hidden, so that they are found from where the code is: a table of addresses is of no use before it is relocated. */
 extern char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const ElfW(Dyn) dynamic[] __asm__("_DYNAMIC") __attribute__((visibility("hidden")));
 
 /* Pointers in our data are relative to where the kernel has put us. */
 __attribute__((no_stack_protector)) static void relocate(void)
@@ -67,7 +69,7 @@ __attribute__((no_stack_protector)) static void relocate(void)
 	const ElfW(Rela) *one = NULL;
 	size_t bytes = 0;
 
-	for (const ElfW(Dyn) *d = _DYNAMIC; d->d_tag != DT_NULL; d++) {
+	for (const ElfW(Dyn) *d = dynamic; d->d_tag != DT_NULL; d++) {
 		if (d->d_tag == DT_RELA)
 			one = (const void *)(__ehdr_start + d->d_un.d_ptr);
 		if (d->d_tag == DT_RELASZ)
