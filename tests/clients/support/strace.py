@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_WAITING = ("futex", "poll")
+_WAITING = ("futex",)
 """How often a thread waits for others is for the machine to say."""
 
 
