@@ -109,12 +109,12 @@ def etcd2_rows() -> list[str]:
 
 
 def leases() -> list[str]:
-    """What CNI's host-local has given away."""
-    return sorted(
-        f"{p} {p.read_text().split()[0]}"
-        for p in LEASES.glob("*/*")
-        if p.name[0].isalnum() and "last" not in p.name and p.name != "lock"
-    )
+    """What CNI's host-local has given away, and to whom.
+
+    Who was ended before it wrote that leaves an empty file: host-local itself frees it for nobody.
+    """
+    given = (p for p in LEASES.glob("*/*") if p.name[0].isalnum() and "last" not in p.name and p.name != "lock")
+    return sorted(f"{p} {words[0]}" for p in given if (words := p.read_text().split()))
 
 
 def files() -> list[str]:
