@@ -165,7 +165,6 @@ def _linked(
                 gateways=gateways,
                 clear_of_the_host=bool(ipam.ranges),
                 group=enforcer.group(conf),
-                is_free=endpoint is not None,  # _plain() has looked
             )
         except BaseException as e:
             with ExitStack() as undo:

@@ -18,6 +18,7 @@ from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.packets.compare import allowed_apart, told_apart
 from calico_rkt.compiler.targets.nftables.leads import led, read_leads
 from calico_rkt.compiler.targets.nftables.read_rule import Drop, read_line
+from calico_rkt.compiler.targets.readback import unreadable
 from calico_rkt.plugin.attest.ruleset import Chain, KernelRule
 
 _END = Rule(Action.ALLOW)
@@ -100,7 +101,7 @@ def compared(
     return Compared(packet, by_kernel.allowed, decides, by_review.rule, (), suspects, lacking)
 
 
-def _read(rule: KernelRule, sets: set[str], chains: Mapping[str, Chain]) -> Iterator[_Found]:
+def _read(rule: KernelRule, sets: set[str], chains: Mapping[str, Chain] | None) -> Iterator[_Found]:
     """What a line says, and where it leads away by ports what the lines there say; CompileError of unknown words."""
     words = list(rule.words)
     if "goto" not in words:
@@ -108,9 +109,11 @@ def _read(rule: KernelRule, sets: set[str], chains: Mapping[str, Chain]) -> Iter
             said = Rule(Action.DENY) if isinstance(read, Drop) else read
             yield _Found(said, said, rule)
         return
+    if chains is None:
+        raise unreadable("nftables", f"{rule.chain} leads further, which ours never does")
     for lead in read_leads(words):
         there = chains[lead.chain].rules if lead.chain in chains else ()
-        found = [f for other in there if other.decides for f in _read(other, sets, {})]
+        found = [f for other in there if other.decides for f in _read(other, sets, None)]
         # Who is led to the end of a chain, or to none, is handed on as by the end of the first one.
         for one in (*found, _Found(_END, _END, rule)):
             yield from (_Found(said, one.written, one.by) for said, _ in led(lead, [one.rule]))

@@ -107,7 +107,6 @@ def create_pair(
     gateways: Mapping[int, Address] = MappingProxyType({}),
     clear_of_the_host: bool = False,
     group: int = 0,
-    is_free: bool = False,
 ) -> Link:
     """Make the pair, the host end down, all inside the container ready; undone as a whole when a step fails.
 
@@ -115,13 +114,13 @@ def create_pair(
     gateway as the default route, which is there in any case; gateways, by IP version, stand in for the usual ones.
     CniError 104 when either name exists already (and stays as it was); TakenError when the host has one of the
     addresses, or a route to it. clear_of_the_host: also refuse an address in a network that an interface of it is in.
-    group: the device group that the host end is born in. is_free: the caller has seen that the host has no such name.
+    group: the device group that the host end is born in.
     """
     mac = (mac or random_mac(nonce)).lower()
     _check_mac(mac)
     alias = f"{state.ALIAS} {nonce} {ifname} {key.network} {key.container}".encode()[:_LONGEST_ALIAS]
     with _IN_TURN, host_socket() as host:
-        exposed, mtu = _looked_up(host, "" if is_free else host_ifname, addresses, clear_of_the_host, mtu)
+        exposed, mtu = _looked_up(host, host_ifname, addresses, clear_of_the_host, mtu)
         destinations = messages.routes_inside((a.version for a in addresses), routes)
         ways = messages.GATEWAYS | dict(gateways) if gateways else messages.GATEWAYS
         made = messages.pair(host_ifname, ifname, netns.fd, mac, mtu, alias.decode(errors="ignore"), group)
@@ -279,13 +278,13 @@ def _looked_up(
 ) -> tuple[tuple[Address, ...], int]:
     """The addresses that no unreachable route keeps packets from, and the pair's MTU; an error for what is taken.
 
-    name: of an interface that must not be there; empty for none.
+    name: of the host end, which must not be there now: another link of that name would get our alias by what is
+    sent next.
     """
     smallest = _smallest(mtu, addresses)
     asked = (*addresses, *(() if mtu else _FAR_AWAY))
-    names = [state.asked_interface(name)] if name else []
-    _, answers = host.exchange(b"", [*map(state.asked_way, asked), *names])
-    if name and isinstance(answers.pop(), bytes):
+    _, (named, *answers) = host.exchange(b"", [state.asked_interface(name), *map(state.asked_way, asked)])
+    if isinstance(named, bytes):
         raise CniError(Code.LINK, f"the host has an interface {name} already")
     ways = [state.way_in(a) for a in answers]
     exposed = []

@@ -72,7 +72,7 @@ class _Watched(logging.Handler):
         self._fd, self._identity = -1, (0, 0)
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):
+        with suppress(OSError, TypeError, ValueError):  # and arguments that don't fit their line fail no call, either
             try:
                 found = os.stat(self._place)  # noqa: PTH116 - each line
             except FileNotFoundError:

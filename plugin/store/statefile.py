@@ -74,7 +74,8 @@ class StateFile:
 
     def tidy(self) -> None:
         """Write the log anew where it is much longer than it needs to be: for who has time."""
-        if self._file is not None and self._file.is_overdue(*_BEHIND):
+        file = self._file  # another thread may let go of it just now
+        if file is not None and file.is_overdue(*_BEHIND):
             with self._turn, self._locked() as (file, _):
                 self._shrink(file, *_BEHIND)
 
@@ -157,9 +158,13 @@ class StateFile:
             fd = locked(self._place, max(until - time.monotonic(), 0.01))
         finally:
             self._lock.acquire()
-        file = self._opened()
-        if file.lock_by(fd):
-            return file
+        try:
+            file = self._opened()
+            if file.lock_by(fd):
+                return file
+        except BaseException:
+            os.close(fd)
+            raise
         os.close(fd)
         self._close()
         return None

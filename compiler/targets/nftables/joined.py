@@ -30,5 +30,7 @@ def both_families(maps: Iterable[Map]) -> list[Map]:
         plain = one.source == one.destination == Lookup() and not set(one.dimensions) & {SOURCE, DESTINATION}
         what = (one.protocol, one.dimensions, tuple((e.values, e.action) for e in one.elements))
         key: tuple[object, ...] = what if plain else (one.version, one.source, one.destination, *what)
-        out[key] = replace(one, version=None) if key in out else one
+        there = out.setdefault(key, one)
+        if there.version != one.version:  # else it says what was said before it
+            out[key] = replace(one, version=None)
     return list(out.values())

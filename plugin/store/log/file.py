@@ -162,7 +162,8 @@ class LogFile:
 
         Each takes who reads all of it some time, and to write it anew takes time for each KB.
         """
-        return self._reader is not None and (self._reader.records - least) * times << 10 > self._reader.at
+        reader = self._reader
+        return reader is not None and (reader.records - least) * times << 10 > reader.at
 
     def shrink(self) -> None:
         """Write it anew beside it and put that in its place, under the lock, after look(). OSError leaves it as it is.
@@ -175,7 +176,8 @@ class LogFile:
         fd = put_anew(Path(self.path), data, _ROOM + (_ROOM_EACH + 2 * longest) * len(endpoints))
         os.close(self._fd)
         found = os.fstat(fd)
-        self._fd, self._identity, self._stamp = fd, (found.st_dev, found.st_ino), _stamp(found)
+        self._fd, self._identity = fd, (found.st_dev, found.st_ino)
+        self._stamp = _UNKNOWN  # it has nobody's lock: others may have written to it since it stands there
         self._reader = reader
 
 

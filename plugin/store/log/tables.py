@@ -146,6 +146,7 @@ class Tables:
                     for line in read.decode("ascii").split("\n")[1:-1]:
                         self._set(table, *line.split("\t", 1))
         except (ValueError, TypeError) as e:
+            self._unread[table] = unread  # who asks again is told again
             raise DamagedLogError(f"an entry of table {table!r} is none: {e}") from e
 
     def put(self, table: str, key: str, value: str = "null") -> None:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import threading
 from contextlib import closing
+from errno import EMFILE
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -17,6 +18,8 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store import statefile
 from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.log import file, records
+from calico_rkt.plugin.store.log.file import put_anew
 from tests import state_log
 from tests.clients.support.lab import until
 
@@ -326,6 +329,99 @@ def test_who_waits_for_a_file_that_is_replaced_meanwhile_writes_to_the_new_one(s
     writer.join(20)
     assert other.endpoint(KEY).result == '"late"'
     other.close()
+
+
+def test_who_writes_the_log_anew_sees_what_others_write_to_it_at_that_moment(store, path, monkeypatch):
+    """The new file has nobody's lock: a record may come as soon as it stands in its place."""
+    other = LocalStore(store.run_dir, store.lib_dir, verify=pytest.fail)
+    mine, theirs = (
+        Endpoint(Key("web", name, "eth0"), name, "/n", 4, 7, f"crk{name}", "02:00", (ip_address("10.1.0.2"),))
+        for name in ("mine", "theirs")
+    )
+
+    def meanwhile(*args):
+        fd = put_anew(*args)
+        other.add(theirs, Ipam("dhcp"), ())
+        return fd
+
+    store.endpoint(KEY)
+    monkeypatch.setattr(file, "put_anew", meanwhile)
+    monkeypatch.setattr(statefile, "_BEHIND", (1 << 20, 0))
+    before = path.stat().st_ino
+    store._state.tidy()
+    assert path.stat().st_ino != before
+    assert store.endpoint(theirs.key) == theirs
+    with pytest.raises(CniError, match=r"10\.1\.0\.2"):
+        store.add(mine, Ipam("dhcp"), ())
+    assert other.endpoint(theirs.key) == theirs
+    other.close()
+
+
+def _gives(run_dir, barrier, number, told):
+    """A process that writes the log anew with each call."""
+    statefile._IN_A_CALL = (1 << 20, 0)
+    store = LocalStore(run_dir, run_dir, verify=pytest.fail)
+    net = ip_network("10.1.0.0/22")
+    ipam = Ipam("host-local", ((Range(net, net[1], net[-2]),),))
+    barrier.wait(20)
+    for n in range(80):
+        key = Key("web", f"{number}-{n}", "eth0")
+        made = Endpoint(key, "nonce", "/n", 4, 7, f"crk{number}{n}", "02:00", ())
+        told.put((key.container, store.add(made, ipam, ()).addresses))
+        if n % 3 == 0:
+            store.finish(key, "nonce", "{}")
+    store.close()
+
+
+def test_several_that_write_the_log_anew_all_the_time_lose_no_record_and_give_no_address_twice(tmp_path):
+    several = multiprocessing.get_context("fork")
+    barrier, told = several.Barrier(3), several.Queue()
+    run_dir = tmp_path / "run"
+    processes = [several.Process(target=_gives, args=(run_dir, barrier, n, told)) for n in range(3)]
+    for process in processes:
+        process.start()
+    given = dict(told.get(timeout=60) for _ in range(240))
+    for process in processes:
+        process.join(20)
+        assert process.exitcode == 0
+    assert len(set(given.values())) == 240
+    with closing(LocalStore(run_dir, run_dir, verify=pytest.fail)) as store:
+        assert {e.key.container: e.addresses for e in store.endpoints()} == given
+
+
+def test_an_entry_that_is_none_is_told_each_time(store, path):
+    reader = records.Reader(statefile.boot_id())
+    lines = b'=e\n["web","c0","eth0"]\t["4:0a010005"]\t["x"]\n["web","c1","eth0"] without a tab\n'
+    data, _ = records.record(lines, reader.check)
+    path.write_bytes(records.head(statefile.boot_id()) + data)
+    store._state.close()
+    assert [refused(store).code for _ in range(3)] == [Code.IO] * 3
+
+
+def test_who_can_open_nothing_after_it_waited_keeps_no_lock(store, path, monkeypatch):
+    state, told, asked = store._state, [], []
+
+    def opened():
+        asked.append(1)
+        if len(asked) == 2:
+            raise OSError(EMFILE, "no descriptor is free")
+        return statefile.StateFile._opened(state)
+
+    def late():
+        with pytest.raises(CniError) as caught:
+            store.remove(KEY, "aa")
+        told.append(caught.value.code)
+
+    monkeypatch.setattr(state, "_opened", opened)
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writer = threading.Thread(target=late)
+        writer.start()
+        until(lambda: "lock" in {t.name for t in threading.enumerate()}, "it waits")
+    writer.join(20)
+    assert told == [Code.IO]
+    with path.open("rb") as third:
+        fcntl.flock(third, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_log_much_longer_than_it_needs_to_be_is_written_anew_and_others_notice(store, path):

@@ -91,3 +91,24 @@ def test_a_wrong_thought_is_refused(monkeypatch, place, thought, wrong):
 
 
 LAYER = planning._layer
+
+
+@pytest.mark.parametrize("protocol", [17, 47, None])
+def test_a_net_of_all_addresses_beside_a_rule_without_a_net_is_written_and_proven(protocol):
+    """Both say the same of one family; joined, they would speak for the other one, too."""
+    filler = [
+        Rule(Action.ALLOW, _match(6, source=Side((IPv4Network((192 << 24 | n << 8, 24)),)), destination=_at(n + 1)))
+        for n in range(30)
+    ]
+    more = {"destination": _at(443)} if protocol == 17 else {}
+    everybody = Side((IPv4Network("0.0.0.0/0"),))
+    same = [
+        Rule(Action.ALLOW, _match(protocol, source=everybody, **more)),
+        Rule(Action.ALLOW, _match(protocol, **more)),
+    ]
+    network = Network("web", "web", ingress=(*filler, *same), egress=(Rule(Action.ALLOW),))
+    assert "vmap" in write_proven(network, "nftables")
+
+
+def _at(port):
+    return Side(ports=(PortRange(port, port),))
