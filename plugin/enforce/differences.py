@@ -91,12 +91,14 @@ def _found(store: LocalStore) -> tuple[str, ...]:
     used = {object_id(e.key.network) for e in endpoints}
     scripts, unfit = in_force(store, published | used)
     kept = frozenset(i for i in unfit if i in used and table.chains_present(i))
-    settled = [e for e in endpoints if e.result and object_id(e.key.network) not in kept]
+    settled, others = list[Endpoint](), list[Endpoint]()
+    for e in endpoints:
+        (settled if e.result and object_id(e.key.network) not in kept else others).append(e)
     wanted = compare.Wanted(
         scripts,
         [elements_of(e) for e in settled],
         store.ranges(),
-        [elements_of(e) for e in endpoints if e not in settled],
+        [elements_of(e) for e in others],
         frozenset(published - used),
         kept,
     )

@@ -46,6 +46,7 @@ def build() -> None:
                 address = (ip_address(net[e + 2]),)
                 made = Endpoint(key, f"{n:08x}{e:08x}", "/n", 4, 5 * n + e, ifname, "02:00:00:00:00:01", address)
                 rows.insert_endpoint(tables, made)
+                rows.finish(tables, key, made.nonce, "{}")
             rows.record_subnets(tables, f"net{n}", frozenset({str(net)}), set())
     assert restored(store)[0].endpoints == 5 * COUNT
 
