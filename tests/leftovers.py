@@ -48,6 +48,16 @@ def end_children(before: set[int]) -> list[str]:
     return [*found.values(), *(f"process {pid} does not end" for pid in late)]
 
 
+def remove_cgroup(group: Path) -> None:
+    """A cgroup and those below it, of whom some may be going by themselves just then."""
+    for _ in range(10):
+        with contextlib.suppress(FileNotFoundError):
+            for folder in sorted((*group.glob("**/"), group), reverse=True):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            return
+
+
 def end_namespaces() -> list[str]:
     """Delete the network namespaces and the cgroups that carry this process' pid in their names; what there was."""
     me = os.getpid()
@@ -56,9 +66,7 @@ def end_namespaces() -> list[str]:
         subprocess.run(["ip", "netns", "del", path.name], check=False, capture_output=True)
     for group in _CGROUPS.glob(f"calico-rkt-lab-{me}-*"):
         found.append(f"cgroup {group}")
-        for folder in sorted((*group.glob("**/"), group), reverse=True):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        remove_cgroup(group)
     return found
 
 

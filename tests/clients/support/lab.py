@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests import state_log
-from tests.leftovers import reap_entered
+from tests.leftovers import reap_entered, remove_cgroup
 
 HOST_V4, OUTSIDE_V4 = "192.0.2.1", "192.0.2.9"
 HOST_V6, OUTSIDE_V6 = "2001:db8:ffff::1", "2001:db8:ffff::9"
@@ -133,9 +133,7 @@ class Lab:
             if pipe is not None:
                 pipe.close()
         for cgroup in Path("/sys/fs/cgroup").glob(f"**/{self.name}*"):
-            for folder in sorted((*cgroup.glob("**/"), cgroup), reverse=True):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+            remove_cgroup(cgroup)
 
     def path(self, *parts: str) -> Path:
         """A path of the lab, to be read and written from the test."""
