@@ -75,6 +75,11 @@ def make_folder(path: Path, mode: int) -> None:
     sync(path.parent)
 
 
+def beside(path: Path) -> Path:
+    """A name for what is to take this one's place: sweep() knows it where its writer was killed."""
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+
+
 def is_left(name: str) -> bool:
     """Whether a file's name is that of one which a killed writer left."""
     return bool(_LEFT.match(name))
@@ -97,7 +102,7 @@ def sync(folder: Path) -> None:
 
 
 def _written(path: Path, data: bytes, mode: int | None) -> Path:
-    fresh = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    fresh = beside(path)
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else 0o600)
     try:
         with os.fdopen(fd, "wb") as file:

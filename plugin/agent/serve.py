@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import struct
 import time
@@ -156,10 +155,8 @@ class Conversation:
 
         After this it can't say so any more, which it notices: what is taken back is never believed to be attached.
         """
-        word = select.poll()
-        word.register(self._connection, select.POLLIN)
         with suppress(OSError):
-            if word.poll(_TO_CONFIRM):
+            if wire.is_readable(self._connection, _TO_CONFIRM):
                 return self._connection.recv(1, socket.MSG_DONTWAIT) == b"A"
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RD)

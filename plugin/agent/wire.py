@@ -91,7 +91,7 @@ def _receive(connection: socket.socket, descriptors: array.array[int]) -> Call:
 
 
 def _first(connection: socket.socket, descriptors: array.array[int]) -> bytes:
-    _wait(connection)
+    is_readable(connection, _TO_COME)  # else reading fails
     try:
         data, control, _, _ = connection.recvmsg(_AT_ONCE, _ROOM, socket.MSG_DONTWAIT)
     except OSError as e:
@@ -105,7 +105,7 @@ def _first(connection: socket.socket, descriptors: array.array[int]) -> bytes:
 
 
 def _more(connection: socket.socket) -> bytes:
-    _wait(connection)
+    is_readable(connection, _TO_COME)  # else reading fails
     try:
         data = connection.recv(_AT_ONCE, socket.MSG_DONTWAIT)
     except OSError as e:
@@ -115,11 +115,11 @@ def _more(connection: socket.socket) -> bytes:
     return data
 
 
-def _wait(connection: socket.socket) -> None:
-    """Until something is to be read, or for as long as a call may take to come; then reading fails."""
+def is_readable(connection: socket.socket, milliseconds: int) -> bool:
+    """Whether something, or its end, is there to be read within so many milliseconds."""
     comes = select.poll()
     comes.register(connection, select.POLLIN)
-    comes.poll(_TO_COME)
+    return bool(comes.poll(milliseconds))
 
 
 def _named(entry: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.compiler.targets.felix import ANY, unfit
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
-from calico_rkt.plugin.publish.changes import HalfDoneError, ProfileChange
+from calico_rkt.plugin.publish.changes import ProfileChange, in_force
 from calico_rkt.plugin.publish.datastores import DatastoreSide
 
 
@@ -68,11 +68,8 @@ def carry_out_import(plan: ImportPlan, side: DatastoreSide) -> None:
     if plan.changes:
         side.apply(plan.changes)
     for change in plan.changes:
-        try:
+        with in_force([change], "; it could not be read back", "calico-rkt status says how it stands"):
             found = side.profiles.published(change.new.network_id)
-        except CniError as e:
-            words = f"the profile of {change.new.network} was put in force, and can't be read back: {e.msg}"
-            raise HalfDoneError(e.code, words, e.details) from e
         if found is None or found.digest != change.new.digest:
             raise CniError(
                 Code.TRY_AGAIN, f"the profile of {change.new.network} was changed right after it was brought in"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -95,11 +94,11 @@ def _restoring(place: Path) -> Callable[[], None]:
 
 def _link(place: Path, target: str) -> None:
     """A link, in the place of what is there."""
-    beside = place.with_name(f".{place.name}.{os.urandom(8).hex()}")
-    beside.symlink_to(target)
+    fresh = atomic.beside(place)
+    fresh.symlink_to(target)
     try:
-        beside.replace(place)
+        fresh.replace(place)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        fresh.unlink(missing_ok=True)
         raise
     atomic.sync(place.parent)

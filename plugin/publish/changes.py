@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -113,6 +114,23 @@ _OF_A_FORM = {
 
 class HalfDoneError(CniError):
     """What was to be published may be in force; the words say how far it came, as far as that is known."""
+
+
+@contextmanager
+def in_force(changes: Sequence[ProfileChange], lacks: str, cure: str) -> Iterator[None]:
+    """Who asked is told that the change holds, whatever becomes of what comes after it: HalfDoneError, not CniError.
+
+    lacks: what did not follow, to stand behind "is in force"; cure: what to do then.
+    """
+    try:
+        yield
+    except CniError as e:
+        names = ", ".join(c.new.network for c in changes)
+        raise HalfDoneError(
+            e.code,
+            f"the new policy of {names} is in force{lacks}: {e.msg}",
+            "; ".join(filter(None, (e.details, cure))),
+        ) from e
 
 
 class ChangedMeanwhileError(CniError):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from calico_rkt.compiler.conf.netconf import NetConf
@@ -17,7 +16,14 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.publish.changes import Files, HalfDoneError, NetworkState, ProfileChange, change_to, judged_state
+from calico_rkt.plugin.publish.changes import (
+    Files,
+    NetworkState,
+    ProfileChange,
+    change_to,
+    in_force,
+    judged_state,
+)
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Profiles
 
@@ -71,11 +77,11 @@ class Local:
             except CniError:
                 self.store.abort()  # nothing of it is in force, and nothing may complete it later
                 raise
-            with _in_force(changes, *_NOT_WRITTEN):
+            with in_force(changes, *_NOT_WRITTEN):
                 self.store.commit()
-            with _in_force(changes, *_NOT_LOOKED_AT):
+            with in_force(changes, *_NOT_LOOKED_AT):
                 self._admit({c.new.network_id for c in changes})
-        with _in_force(changes, *_NOT_LOOKED_AT):
+        with in_force(changes, *_NOT_LOOKED_AT):
             local.restore_closed(self.store)
 
     def _admit(self, network_ids: Collection[str]) -> None:
@@ -236,20 +242,6 @@ _NOT_LOOKED_AT = (
     "calico-rkt status says how the host stands",
 )
 """What did not follow a change that is in force, and what to do then."""
-
-
-@contextmanager
-def _in_force(changes: Sequence[ProfileChange], lacks: str, cure: str) -> Iterator[None]:
-    """Who asked is told that the change holds, whatever becomes of what comes after it."""
-    try:
-        yield
-    except CniError as e:
-        names = ", ".join(c.new.network for c in changes)
-        raise HalfDoneError(
-            e.code,
-            f"the new policy of {names} is in force{lacks}: {e.msg}",
-            "; ".join(filter(None, (e.details, cure))),
-        ) from e
 
 
 def _closed_first() -> None:

@@ -97,29 +97,37 @@ def test_a_swap_of_two_policies_lets_nothing_through_that_both_deny_and_loses_no
     assert not {n for n in names if n.startswith("next-")}
 
 
+def build_anew(flood, policy, times, before=lambda: None):
+    """The table, under a flood, so many times: nothing that is denied comes through."""
+
+    def build():
+        table.build_table(flood.ends, flood.scripts(POLICIES[policy]), w.nets("10.65.0.0/24", "10.66.0.0/16"))
+
+    build()
+    with flood:
+        for _ in range(times):
+            before()
+            build()
+    assert flood.came[DENIED] == 0, f"{flood.came} of {flood.sent}"
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_table_that_is_built_anew_lets_nothing_through_that_is_denied(flood, policy):
-    ranges = w.nets("10.65.0.0/24", "10.66.0.0/16")
-    table.build_table(flood.ends, flood.scripts(POLICIES[policy]), ranges)
-    with flood:
-        for _ in range(15):
-            table.build_table(flood.ends, flood.scripts(POLICIES[policy]), ranges)
-    assert flood.came[DENIED] == 0, f"{flood.came} of {flood.sent}"
+    build_anew(flood, policy, 15)
     assert flood.came[ALLOWED] > 0
+
+
+def make_older():
+    """The table's layout is that of a build that did not write it down."""
+    said = f"inet {table.TABLE} {layout.CHAIN}"
+    libnftables.run_nft(f"flush chain {said}; delete chain {said}")
+    assert table.standing() is table.Standing.OLDER
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_table_of_an_older_layout_is_replaced_and_lets_nothing_through_that_is_denied(flood, policy):
     """Nor is it closed: of the flows that begin meanwhile most come through, where a gate would stop all."""
-    ranges = w.nets("10.65.0.0/24", "10.66.0.0/16")
-    table.build_table(flood.ends, flood.scripts(POLICIES[policy]), ranges)
-    with flood:
-        for _ in range(25):
-            said = f"inet {table.TABLE} {layout.CHAIN}"
-            libnftables.run_nft(f"flush chain {said}; delete chain {said}")
-            assert table.standing() is table.Standing.OLDER
-            table.build_table(flood.ends, flood.scripts(POLICIES[policy]), ranges)
-    assert flood.came[DENIED] == 0, f"{flood.came} of {flood.sent}"
+    build_anew(flood, policy, 25, make_older)
     assert flood.came[ALLOWED] > 0.99 * flood.sent[ALLOWED], f"{flood.came} of {flood.sent}"
     tables = {o["table"]["name"] for o in libnftables.list_json("list tables inet") if "table" in o}
     assert tables == {table.TABLE}

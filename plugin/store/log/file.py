@@ -208,7 +208,7 @@ def put_anew(path: Path, data: bytes, room: int = 0) -> int:
     room: bytes that are kept free on the disk behind it.
     """
     atomic.sweep(path)  # who writes one beside it has the lock
-    fresh = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    fresh = atomic.beside(path)
     try:
         fd = write_new(fresh, data)
         try:

@@ -12,7 +12,6 @@ only who sees version 2 under sqlite's write lock gives it its own name, and onl
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +80,7 @@ def _take(db: sqlite3.Connection, path: Path, boot: str) -> None:
     of = _boot_of(db, path.with_name(older.NAME))
     tables = sqlite_rows.read(db) if of == boot else Tables()
     atomic.sweep(path)
-    named = path.with_name(_new_name(path))
+    named = atomic.beside(path)
     os.close(file.write_new(named, file.whole(boot, tables)[0]))
     try:
         for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -97,7 +96,7 @@ def _take(db: sqlite3.Connection, path: Path, boot: str) -> None:
 
 def _put_note(before: Path, path: Path) -> None:
     """On a host without records: what keeps an older build from beginning its own ones beside a log."""
-    fresh = before.with_name(f".{before.name}.{secrets.token_hex(8)}")
+    fresh = atomic.beside(before)
     try:
         os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with _errors(before):
@@ -106,7 +105,7 @@ def _put_note(before: Path, path: Path) -> None:
                 db.execute(f"PRAGMA application_id = {older.APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {older.HANDED_ON}")
                 db.execute(_NOTE)
-                db.execute("INSERT INTO log VALUES (?)", (_new_name(path),))
+                db.execute("INSERT INTO log VALUES (?)", (atomic.beside(path).name,))
             finally:
                 db.close()
         try:
@@ -116,10 +115,6 @@ def _put_note(before: Path, path: Path) -> None:
     finally:
         for suffix in ("", "-journal"):
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
-
-
-def _new_name(path: Path) -> str:
-    return f".{path.name}.{secrets.token_hex(8)}"
 
 
 @contextmanager
