@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PROFILE, LOCAL, OLD_CALICO = "calico-v3", "nftables", "calico-v1"
 """The target that profiles are published in; those that enforce them without Calico, and with that of 2015."""
+_ENFORCED = {"local": LOCAL, "etcdv2": OLD_CALICO}
+"""What enforces a conf's networks has to be able to say them, too, by the conf's datastore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,15 @@ def compile_for_host(
     parsed = parse_files(files) if isinstance(files, Mapping) else files
     policy = policy_for(conf.name, parsed)
     compiled = compile_network(conf, policy, findings=_strangers(conf, policy, known_ids), felix=felix)
-    if conf.datastore_type == "local":
-        write_proven(compiled.written, LOCAL, known_ids)
-    elif conf.datastore_type == "etcdv2":
-        write_proven(compiled.written, OLD_CALICO)
+    for target in targets_of(conf)[1:]:
+        write_proven(compiled.written, target, known_ids)
     return compiled
+
+
+def targets_of(conf: NetConf) -> tuple[str, ...]:
+    """The targets that have to be able to say a conf's network: that of its profile first."""
+    enforced = _ENFORCED.get(conf.datastore_type)
+    return (PROFILE, enforced) if enforced else (PROFILE,)
 
 
 def _strangers(conf: NetConf, policy: Policy, known_ids: frozenset[str] | None) -> tuple[Diagnostic, ...]:

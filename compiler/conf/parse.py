@@ -17,6 +17,16 @@ from calico_rkt.compiler.text.nodes import Node, Scalar, Sequence
 
 UNSERVED = "CR230"
 """The code of what a runtime asks for and does not get: no reason to refuse an ADD, and never silent."""
+_SERVED = ("ips", "mac", "dns", "portmappings")
+"""In small letters, since runtimes write them in either case; of published ports an ADD tells what becomes of them."""
+_UNSERVED = {
+    "ipranges": (
+        ": addresses come from the ranges of the conf",
+        "write the ranges into ipam: a review knows no others",
+    ),
+    "bandwidth": ("", 'declare it for {"type": "bandwidth"} behind calico in a list'),
+}
+_OTHERS = "", "take it out, or declare it for the plugin that serves it, behind calico in a list"
 LOG_LEVELS = {
     "debug": "debug",
     "info": "info",
@@ -131,15 +141,16 @@ def _dns(plugin: Section) -> Dns:
 
 
 def _say_unserved(plugin: Section) -> None:
-    """Warn of the capability ipRanges, whether the conf declares it or a runtime has filled it in."""
+    """Warn of each capability that is not served, whether the conf declares it or a runtime has filled it in."""
+    told = {*_SERVED}
     for place in ("capabilities", "runtimeConfig"):
         given = plugin.mapping.get(place)
         for key, value in given.entries if isinstance(given, Object) else ():
             wanted = not isinstance(value, Scalar) or value.text == "true"
-            if key.text.lower() == "ipranges" and wanted:
-                message = "the capability ipRanges is not served: addresses come from the ranges of the conf"
-                plugin.warning(UNSERVED, message, key.span, "write the ranges into ipam: a review knows no others")
-                return
+            if wanted and key.text.lower() not in told:
+                told.add(key.text.lower())
+                why, hint = _UNSERVED.get(key.text.lower(), _OTHERS)
+                plugin.warning(UNSERVED, f"the capability {key.text} is not served{why}", key.span, hint)
 
 
 def _name(conf: Section) -> str | None:

@@ -6,13 +6,13 @@ from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.packets.budget import Budget
-from calico_rkt.compiler.pipeline import LOCAL, PROFILE, felix_limits, resolve_network
+from calico_rkt.compiler.pipeline import felix_limits, resolve_network, targets_of
 from calico_rkt.compiler.review.build import world_of
 from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.lint_all import lint_all
 from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.promises import problem, promises
-from calico_rkt.compiler.review.readers import refused_by_runtimes
+from calico_rkt.compiler.review.readers import refused_versions
 from calico_rkt.compiler.review.remarks import remarks
 from calico_rkt.compiler.review.unmatched import unmatched
 from calico_rkt.compiler.targets import TARGETS
@@ -25,7 +25,7 @@ from calico_rkt.compiler.workspace.strangers import enforced_ids, strangers
 def check_workspace(workspace: Workspace, progress: Progress | None = None) -> tuple[Diagnostic, ...]:
     """All problems of all confs and overrides, each once; rules that a target can't say are analysed all the same."""
     found: list[Diagnostic] = [*workspace.diagnostics, *(d for u in workspace.unusable for d in u.diagnostics)]
-    found += refused_by_runtimes(workspace.confs, workspace.conf_paths)
+    found += refused_versions(workspace.confs, workspace.conf_paths)
     networks: dict[str, Network] = {}
     known_to: dict[str, frozenset[str]] = {}
     here = frozenset(map(object_id, workspace.every_name))
@@ -44,7 +44,7 @@ def check_workspace(workspace: Workspace, progress: Progress | None = None) -> t
             found += e.diagnostics
             continue
         found += (*said, *felix_limits(conf, network, policy))
-        for target in (PROFILE, LOCAL) if local else (PROFILE,):
+        for target in targets_of(conf):
             try:
                 TARGETS[target].check(network, known_ids=enforced_ids(policy, here))
             except CompileError as e:

@@ -181,3 +181,24 @@ def test_reasons_that_were_there_stay_also_beside_no_baseline(accepted, capsys):
     wrote(accepted, reason="first")
     assert wrote(accepted, "--no-baseline", reason="second").count("first") == 2
     capsys.readouterr()
+
+
+OF_2015 = CONF.replace('"calico",', '"calico", "datastore_type": "etcdv2", "etcd_endpoints": "http://127.0.0.1:2379",')
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        ("{action: Log}", "CR530"),
+        ("{action: Allow, notProtocol: TCP}", "CR531"),
+        ("{action: Allow, protocol: TCP, source: {notSelector: all()}}", "CR531"),
+        ("{action: Allow, source: {selector: foo == 'bar'}}", "CR532"),
+        ("{action: Allow, protocol: SCTP, destination: {ports: [80]}}", "CR533"),
+    ],
+)
+def test_what_calico_of_2015_can_not_say_is_told_before_apply_refuses_it(workspace, capsys, rule, code):
+    (workspace / "web.conf").write_text(OF_2015)
+    path = workspace / "profiles" / "web.yaml"
+    path.write_text(f"network: web\ningress:\n  - {rule}\n")
+    assert main(["check", "-C", str(workspace)]) == 2
+    assert f"{path}:3:5: {code} error: ingress rule 1: the 2015 model" in capsys.readouterr().out

@@ -354,6 +354,23 @@ def test_what_has_no_effect_is_warned_of(keys):
     assert codes(with_ipam(subnet="10.1.0.0/16", **keys)) == ["CR216"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"capabilities": {"ips": True, "mac": True, "dns": True, "portMappings": True}}, []),
+        ({"capabilities": {"bandwidth": False}}, []),
+        ({"capabilities": {"bandwidth": True}}, ["bandwidth"]),
+        ({"capabilities": {"aliases": True, "io.kubernetes.cri.pod-annotations": True}}, ["aliases", "io.kubernetes"]),
+        ({"runtimeConfig": {"Bandwidth": {"ingressRate": 1}}}, ["Bandwidth"]),
+        ({"capabilities": {"ipRanges": True}, "runtimeConfig": {"ipRanges": []}}, ["ipRanges"]),
+    ],
+)
+def test_a_capability_that_is_not_served_is_never_silent(keys, told):
+    _, found = parse_conf(conf(**keys))
+    assert [d.code for d in found] == ["CR230"] * len(told)
+    assert all(f"the capability {word}" in d.message and d.hint for word, d in zip(told, found, strict=True))
+
+
 def test_two_ranges_of_one_subnet_that_share_no_address_are_fine():
     one = {"subnet": "10.1.0.0/16", "rangeEnd": "10.1.0.9"}
     two = {"subnet": "10.1.0.0/16", "rangeStart": "10.1.0.10"}
