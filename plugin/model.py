@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.values import dataclass
 
@@ -45,6 +47,14 @@ class Endpoint:
     home: tuple[int, int] = (0, 0)
     members: tuple[str, ...] = ()
     node: str = ""
+
+
+def only_begun(endpoints: Iterable[Endpoint]) -> frozenset[str]:
+    """The names of the networks of which no ADD among these has finished: what they need may not be there yet."""
+    found: dict[str, bool] = {}
+    for e in endpoints:
+        found[e.key.network] = found.get(e.key.network, False) or bool(e.result)
+    return frozenset(name for name, finished in found.items() if not finished)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
+from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.compiler.diagnostics import cut_short
 from calico_rkt.plugin.attest.guards import INTERVALS, SETS
 from calico_rkt.plugin.attest.oracle import Known, Wanted
@@ -70,12 +71,15 @@ def _elements(wanted: Wanted, *, settled: bool) -> Elements:
         if endpoint.settled is settled:
             for name, key, to in _of(endpoint):
                 found.setdefault(name, {})[key] = to
-    if settled:
-        for net in collapse_addresses(n for n in wanted.ranges if isinstance(n, IPv4Network)):
-            found.setdefault("pools4", {})[_net(net)] = ""
-        for six in collapse_addresses(n for n in wanted.ranges if isinstance(n, IPv6Network)):
-            found.setdefault("pools6", {})[_net(six)] = ""
-    return found
+    return {**found, **pools(wanted.ranges)} if settled else found
+
+
+def pools(ranges: Iterable[Net]) -> Elements:
+    """The elements of both sets of ranges."""
+    nets = tuple(ranges)
+    four = collapse_addresses(n for n in nets if isinstance(n, IPv4Network))
+    six = collapse_addresses(n for n in nets if isinstance(n, IPv6Network))
+    return {"pools4": {_net(n): "" for n in four}, "pools6": {_net(n): "" for n in six}}
 
 
 def _of(endpoint: Known) -> Iterator[tuple[str, str, str]]:
@@ -87,9 +91,14 @@ def _of(endpoint: Known) -> Iterator[tuple[str, str, str]]:
         if endpoint.ip_masq:
             yield f"masq{version}", str(address), ""
     group = group_of(endpoint.network_id)
-    yield "endpoints", f"{endpoint.ifname} . {group}", ""
+    yield "endpoints", own_element(endpoint), ""
     for name, direction in _MAPS.items():
         yield name, str(group), f"goto {direction}-{endpoint.network_id}"
+
+
+def own_element(endpoint: Known) -> str:
+    """By which the set `endpoints` lets its interface take part."""
+    return f"{endpoint.ifname} . {group_of(endpoint.network_id)}"
 
 
 def leads_home(name: str, key: str, to: str) -> bool:

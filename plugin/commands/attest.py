@@ -22,6 +22,7 @@ from calico_rkt.compiler.review.wording import packet_values, place
 from calico_rkt.compiler.targets.felix import JUDGED
 from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.git import Git
+from calico_rkt.plugin.attest.begun import so_far
 from calico_rkt.plugin.attest.host import all_lost, surroundings, unrecorded, way_out
 from calico_rkt.plugin.attest.judge import judge
 from calico_rkt.plugin.attest.legacy import legacy_rules
@@ -35,13 +36,13 @@ from calico_rkt.plugin.enforce.differences import guard_differences, strays
 from calico_rkt.plugin.enforce.nft.table import close_first
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import host_ends
-from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.model import Endpoint, only_begun
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.host_confs import decided
 from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.store.folders import folders
-from calico_rkt.plugin.store.local import LocalStore, open_local
+from calico_rkt.plugin.store.local import LocalStore, in_order, open_local
 
 EPILOG = """\
 examples:
@@ -175,12 +176,14 @@ _Looked = tuple[Wanted, Seen, list[tuple[str, str]], tuple[str, ...]]
 
 def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
     there = store.is_there()
+    subnets = store.subnets()  # first: a range that is not among it belongs to no endpoint that has to be there
     endpoints = store.endpoints() if there else ()
+    begun = only_begun(endpoints)
     uplink, host = way_out()
     wanted = dataclasses.replace(
         reviewed,
         endpoints=tuple(map(_known, endpoints)),
-        ranges=store.ranges() if there else (),
+        ranges=in_order({name: nets for name, nets in subnets.items() if name not in begun}),
         uplink=uplink,
         host={**reviewed.host, **host},
     )
@@ -193,7 +196,8 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
     settled = [e for e in endpoints if e.result]
     problems = [(e.host_ifname, words) for e, words in host_ends.host_end_differences(settled)]
     open_ = (*around, *lacking, *guard_differences(store), *store.damaged)
-    return wanted, read_kernel(), problems, open_
+    seen = read_kernel()
+    return so_far(wanted, seen, in_order({n: subnets.get(n, ()) for n in begun})), seen, problems, open_
 
 
 def _known(endpoint: Endpoint) -> Known:

@@ -11,9 +11,9 @@ from calico_rkt.plugin.enforce.nft.closing import links_are_up
 from calico_rkt.plugin.enforce.nft.table import Standing
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import guard, host_ends
-from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.model import Endpoint, only_begun
 from calico_rkt.plugin.process.locks import policy_lock
-from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.local import LocalStore, in_order
 
 _PATIENCE = 10.0
 _UNFIT = ": its published profile is missing or unfit"
@@ -84,11 +84,14 @@ def attachment_differences(store: LocalStore, endpoint: Endpoint) -> tuple[str, 
 
 
 def _found(store: LocalStore) -> tuple[str, ...]:
+    subnets = store.subnets()  # first: a range that is not among it belongs to no endpoint that has to be there
     endpoints = store.endpoints()
     if not endpoints and table.standing() is Standing.NONE:
         return ()
     published = frozenset(store.published_ids())
     used = {object_id(e.key.network) for e in endpoints}
+    begun = only_begun(endpoints)
+    needed = used - {object_id(name) for name in begun}
     scripts, unfit = in_force(store, published | used)
     kept = frozenset(i for i in unfit if i in used and table.chains_present(i))
     settled, others = list[Endpoint](), list[Endpoint]()
@@ -97,13 +100,14 @@ def _found(store: LocalStore) -> tuple[str, ...]:
     wanted = compare.Wanted(
         scripts,
         [elements_of(e) for e in settled],
-        store.ranges(),
+        in_order({name: nets for name, nets in subnets.items() if name not in begun}),
         [elements_of(e) for e in others],
-        frozenset(published - used),
+        frozenset(published - needed),
         kept,
+        in_order(subnets),
     )
     return (
-        *(_unfit(i, kept) for i in unfit if i in used),
+        *(_unfit(i, kept) for i in unfit if i in needed or i in kept),
         *compare.table_differences(wanted),
         *_words([e for e in endpoints if e.result]),
         *strays(store, endpoints),

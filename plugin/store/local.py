@@ -34,6 +34,12 @@ class Usage:
     subnets: tuple[Net, ...]
 
 
+def in_order(subnets: Mapping[str, Iterable[Net]]) -> tuple[Net, ...]:
+    """The subnets of all these networks, each once, sorted."""
+    found = {net for nets in subnets.values() for net in nets}
+    return tuple(sorted(found, key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
+
+
 class LocalStore:
     """The Store of one host. Any thread and any process may use it at the same time; every call is one transaction.
 
@@ -192,11 +198,15 @@ class LocalStore:
 
     def ranges(self) -> tuple[Net, ...]:
         """The subnets that networks of this host take addresses from, sorted; those of the newest confs. No file."""
+        return in_order(self.subnets())
+
+    def subnets(self) -> dict[str, tuple[Net, ...]]:
+        """The same by network."""
         if not self.is_there():
-            return ()
+            return {}
         with self._state.read() as tables:
-            texts = {text for _, subnets in rows.subnets(tables) for text in subnets}
-        return tuple(sorted(set(self._nets(texts)), key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
+            found = dict(rows.subnets(tables))
+        return {name: tuple(self._nets(texts)) for name, texts in found.items()}
 
     def is_there(self) -> bool:
         """Whether this host has ever recorded anything since it booted; asking makes no file."""

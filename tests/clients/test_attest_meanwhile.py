@@ -51,3 +51,24 @@ def test_a_change_that_goes_on_and_on_is_not_proven_and_no_difference(host: Lab)
     assert f"kill -CONT {holder.pid}".encode() in out, out
     assert b"differs:" not in out
     holder.end()
+
+
+@pytest.mark.parametrize("network", ["web", "db"])
+def test_an_add_that_ended_half_way_is_no_difference(host: Lab, network: str) -> None:
+    known = conf(network, pool("10.1.0.0/24" if network == "web" else "10.2.0.0/24"))
+    host.write(f"/etc/cni/net.d/{network}.conf", json.dumps(known))
+    holder = Holder(host, POLICY, (), stopped=False)
+    env = {**environment(), "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c2", "CNI_NETNS": host.netns("c2")}
+    env |= {"CNI_IFNAME": "eth0", "CNI_PATH": PLUGINS}
+    add = subprocess.Popen(host.command(f"{PLUGINS}/calico"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=env)
+    assert add.stdin is not None
+    add.stdin.write(json.dumps(known).encode())
+    add.stdin.close()
+    until(lambda: "->" in host.out("cat", "/proc/locks"), "it waits for the lock, with its record made")
+    (waits,) = (line.split()[5] for line in host.out("cat", "/proc/locks").splitlines() if "->" in line)
+    host.out("kill", "-KILL", waits)
+    add.wait(timeout=60)
+    holder.end()
+    status, attest = (host.run(f"{PLUGINS}/calico", verb, env=environment()) for verb in ("status", "attest"))
+    assert (status.returncode, attest.returncode) == (0, 0), (status, attest)
+    assert b" 1 endpoints" in attest.stdout, attest

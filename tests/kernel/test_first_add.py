@@ -11,6 +11,8 @@ import pytest
 
 from calico_rkt.compiler.conf.netconf import Ipam
 from calico_rkt.compiler.conf.parse import parse_conf
+from calico_rkt.plugin.attest.oracle import Wanted
+from calico_rkt.plugin.commands import attest
 from calico_rkt.plugin.enforce import compiled, differences
 from calico_rkt.plugin.enforce import local as policy
 from calico_rkt.plugin.enforce.compiled import elements_of
@@ -22,6 +24,7 @@ from calico_rkt.plugin.publish.local import Local
 from calico_rkt.plugin.store.local import LocalStore, _verify
 from tests.kernel.support import enforce_world as w
 from tests.kernel.support import held
+from tests.kernel.support.attested import reviewed
 
 pytestmark = pytest.mark.kernel
 
@@ -41,13 +44,13 @@ def profiles(tmp_path):
     return tmp_path / "profiles"
 
 
-def conf(profiles, name="web"):
-    ipam = {"type": "host-local", "subnet": "10.1.0.0/24"}
+def conf(profiles, name="web", subnet="10.1.0.0/24"):
+    ipam = {"type": "host-local", "subnet": subnet}
     given = {"cniVersion": "1.0.0", "name": name, "type": "calico", "profiles_dir": str(profiles), "ipam": ipam}
     return parse_conf(json.dumps(given).encode(), "net.conf", preview=False)[0]
 
 
-def recorded(store, n, network="web"):
+def recorded(store, n, network="web", ipam=Ipam(type="delegated")):  # noqa: B008 - a value
     endpoint = Endpoint(
         key=Key(network, f"c{n}", "eth0"),
         nonce=f"{n:016x}",
@@ -56,10 +59,10 @@ def recorded(store, n, network="web"):
         netns_inode=n,
         host_ifname=f"crk{n:012x}",
         mac="02:00:00:00:00:01",
-        addresses=(ip_address("10.1.0.0") + n,),
+        addresses=() if ipam.ranges else (ip_address("10.1.0.0") + n,),
         ip_masq=False,
     )
-    return store.add(endpoint, Ipam(type="delegated"), ())
+    return store.add(endpoint, ipam, ())
 
 
 def is_free(store):
@@ -140,3 +143,42 @@ def test_what_differs_is_told_also_while_somebody_holds_the_lock(store, profiles
     assert found[0] == "chain in-web, rule 1: `accept` should not be there"
     assert "seen while a call may have been at work" in found[-1]
     assert differences.kernel_differences(store) == found[:-1]
+
+
+SUBNETS = ("10.2.0.0/24", "10.1.1.0/24")
+"""Apart from the other network's, and its neighbour: nft makes one element of the two."""
+
+
+@pytest.mark.parametrize("subnet", SUBNETS)
+def test_a_first_add_under_way_differs_in_nothing(store, profiles, monkeypatch, subnet):
+    first, second = conf(profiles, "api"), conf(profiles, "web", subnet)
+    for made, name in ((first, "api"), (conf(profiles, "db", "10.9.0.0/24"), "db")):
+        known = recorded(store, len(name), name, made.ipam)
+        NftablesEnforcer(store).attach(made, known)
+        store.finish(known.key, known.nonce, "{}")
+    before = differences._found(store)  # no links are made here: they are told
+    assert before
+    assert not any("pools" in line for line in before)
+    real, seen = policy.policy_script, []
+
+    def looked(published):
+        seen.append((differences._found(store), attested()))
+        return real(published)
+
+    networks = reviewed(profiles.parent / "net.d", {n: f"network: {n}\n" for n in ("api", "db", "web")}, w.nets(subnet))
+
+    def attested():
+        return attest._judged(Wanted(networks, ()), store).differences
+
+    monkeypatch.setattr(policy, "policy_script", looked)
+    as_before = (before, attested())
+    endpoint = recorded(store, 5, "web", second.ipam)
+    assert (differences._found(store), attested()) == as_before
+    NftablesEnforcer(store).attach(second, endpoint)
+    assert seen == [as_before]
+    assert (differences._found(store), attested()) == as_before
+    table.remove_endpoint(elements_of(endpoint))
+    assert (differences._found(store), attested()) == as_before
+    libnftables.run_nft("flush set inet calico_rkt pools4")
+    (lacks,) = (line for line in differences._found(store) if "pools4" in line)
+    assert lacks.startswith("set pools4 lacks 10.1.0.0")

@@ -30,7 +30,7 @@ class Wanted:
     networks: by id the scripts, as table.restore takes them; endpoints: those that have to be there as they are;
     unsettled: those that may be there, in parts or not at all, since an ADD or DEL works on them; idle: networks
     whose chains may be missing as a whole, since no endpoint needs them; kept: networks without a script, whose chains
-    may be there all the same.
+    may be there all the same; recorded: where these are more than ranges, the others may be there.
     """
 
     networks: dict[str, str]
@@ -39,6 +39,7 @@ class Wanted:
     unsettled: Sequence[EndpointElements] = ()
     idle: frozenset[str] = field(default_factory=frozenset)
     kept: frozenset[str] = field(default_factory=frozenset)
+    recorded: Sequence[Net] = ()
 
 
 def table_differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ...]:
@@ -56,7 +57,18 @@ def table_differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ..
         shut = socket.flags(BESIDE) is not None
     asked = frozenset(only)
     beside = (f"the nftables table inet {BESIDE} stands beside it and drops packets of ours",) if shut else ()
+    if set(wanted.recorded) - set(wanted.ranges):
+        _allow_recorded(expected, actual, wanted.recorded)
     return (*beside, *_chains(expected, text, actual, wanted, asked), *_sets(expected, actual, wanted, asked))
+
+
+def _allow_recorded(expected: Ruleset, actual: Ruleset, recorded: Sequence[Net]) -> None:
+    """Expect what the kernel has of ranges, where that is all recorded ones, or some of them beside those needed."""
+    every, _ = scratch.made_of(base_script() + elements.ranges_script(recorded))
+    for name in ("pools4", "pools6"):
+        have, needed, all_ = (r.elements.get(name, frozenset()) for r in (actual, expected, every))
+        if have == all_ or needed <= have <= needed | all_:
+            expected.elements[name] = have
 
 
 def _chains(expected: Ruleset, text: str, actual: Ruleset, wanted: Wanted, asked: frozenset[str]) -> Iterator[str]:
