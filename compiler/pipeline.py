@@ -115,18 +115,44 @@ def compile_for_host(
     compile_network (an ADD sees one conf only and gives none); where Felix of 2015 does, calico-v1 is. Raises
     CompileError.
     """
-    parsed = parse_files(files) if isinstance(files, Mapping) else files
-    policy = policy_for(conf.name, parsed)
+    policy = _policy_of(conf, files)
     compiled = compile_network(conf, policy, findings=_strangers(conf, policy, known_ids), felix=felix)
     for target in targets_of(conf)[1:]:
         write_proven(compiled.written, target, known_ids)
     return compiled
 
 
+def digest_for_host(
+    conf: NetConf,
+    files: Mapping[str, bytes] | Sequence[File],
+    known_ids: frozenset[str] | None = None,
+    *,
+    felix: Nodes | None = None,
+) -> str:
+    """The digest that compile_for_host would give; what can't be said raises here as there.
+
+    No text is made, and so none is proven: for who has a text of this digest, and has read back what it says.
+    """
+    policy = _policy_of(conf, files)
+    network, diagnostics = resolve_network(conf, policy, _strangers(conf, policy, known_ids), felix=felix)
+    try:
+        written = TARGETS[PROFILE].form(network)
+        TARGETS[PROFILE].check(written)
+    except CompileError as e:
+        raise CompileError((*diagnostics, *e.diagnostics)) from e
+    for target in targets_of(conf)[1:]:
+        TARGETS[target].check(written, known_ids=known_ids)
+    return digest(written)
+
+
 def targets_of(conf: NetConf) -> tuple[str, ...]:
     """The targets that have to be able to say a conf's network: that of its profile first."""
     enforced = _ENFORCED.get(conf.datastore_type)
     return (PROFILE, enforced) if enforced else (PROFILE,)
+
+
+def _policy_of(conf: NetConf, files: Mapping[str, bytes] | Sequence[File]) -> Policy:
+    return policy_for(conf.name, parse_files(files) if isinstance(files, Mapping) else files)
 
 
 def _strangers(conf: NetConf, policy: Policy, known_ids: frozenset[str] | None) -> tuple[Diagnostic, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from calico_rkt import profiles
@@ -38,8 +39,9 @@ class Policy:
     log_limit: LogLimit | None = None
 
 
+@cache
 def built_in_rules(name: str) -> DefaultRules:
-    """One of the default rule sets that come with the project."""
+    """One of the default rule sets that come with the project, read once: all of a thousand networks may have it."""
     path = f"{name}.yaml"
     data = profiles.data(path)
     problems = Problems()

@@ -49,7 +49,7 @@ def read_kernel() -> Seen:
             text = libnftables.listed_whole(f"list table inet {TABLE}")
             with transactions.held() as socket:
                 there = read_ruleset(socket)
-            unsaid = dict(_unsaid(there, scratch.made_of(text)[0]))
+            unsaid = dict(_unsaid(there, scratch.made_of(text)))
         with transactions.held() as socket:
             if socket.generation() == before:
                 return Seen(parsed(objects, unread), unsaid, flags is not None and flags.dormant, _groups())

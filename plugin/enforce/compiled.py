@@ -46,17 +46,44 @@ def compile_published(
     from calico_rkt.compiler.pipeline import compile_for_host
     from calico_rkt.compiler.workspace.host import overrides_of
 
-    try:
+    with _compiling(conf.name):
         found = compile_for_host(conf, overrides_of(conf) if files is None else files, known_ids, felix=felix)
+    return Published(found.network.id, conf.name, found.text, found.digest)
+
+
+def compiles_to(
+    conf: NetConf,
+    published: Published,
+    known_ids: frozenset[str] | None,
+    files: Mapping[str, bytes] | Sequence[File] | None,
+    *,
+    felix: Nodes | None = None,
+) -> bool:
+    """Whether compile_published() would give the digest of this profile, which was verified; CniError as there.
+
+    What such a text says is what the files say: it need not be made again to be read back.
+    """
+    from calico_rkt.compiler.pipeline import digest_for_host
+    from calico_rkt.compiler.workspace.host import overrides_of
+
+    with _compiling(conf.name):
+        given = overrides_of(conf) if files is None else files
+        return digest_for_host(conf, given, known_ids, felix=felix) == published.digest
+
+
+@contextmanager
+def _compiling(network: str) -> Iterator[None]:
+    """A CompileError inside is CniError 7 about the files of the network."""
+    try:
+        yield
     except CompileError as e:
         errors = [d for d in e.diagnostics if d.is_error]
         where = f"{errors[0].path}: " if errors[0].path else ""  # of a file or folder as such, not of a line
         raise CniError(
             Code.INVALID_CONF,
-            f"the policy of network {conf.name!r} does not compile: {where}{errors[0].message}",
+            f"the policy of network {network!r} does not compile: {where}{errors[0].message}",
             render_diagnostics(errors),
         ) from e
-    return Published(found.network.id, conf.name, found.text, found.digest)
 
 
 @contextmanager

@@ -23,7 +23,10 @@ _AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The host's links by name and by the nonce in their alias, and what leads to and stands by each."""
+    """The host's links by name and by the nonce in their alias, what leads to and stands by each.
+
+    sysctls: by IP version what of the host's own is not as it should be, in words.
+    """
 
     by_name: dict[str, Interface]
     by_nonce: dict[str, Interface]
@@ -31,6 +34,7 @@ class Host:
     addresses: frozenset[tuple[int, Address]]
     pinned: dict[tuple[int, Address], str]
     """The MACs that somebody has written down for good; others the kernel learns anew."""
+    sysctls: dict[int, tuple[str, ...]]
 
 
 def host_end_differences(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, str], ...]:
@@ -72,17 +76,16 @@ def strays(endpoints: Iterable[Endpoint], recorded: Callable[[], Iterable[Endpoi
     """
     known = {e.nonce for e in endpoints}
     with host_socket() as socket:
-        ends = state.veths(socket)
-        found = [i for i in ends if i.name.startswith(state.PREFIX) and i.nonce and i.nonce not in known]
+        found = [(n, nonce) for n, nonce in state.marked(socket) if n.startswith(state.PREFIX) and nonce not in known]
         if not found:
             return ()
         known = {e.nonce for e in recorded()}
-        found = [i for i in found if i.nonce not in known]
-        still = [i for i in found if (now := state.interface(socket, i.name)) is not None and now.nonce == i.nonce]
+        asked = [(name, nonce, state.interface(socket, name)) for name, nonce in found if nonce not in known]
     return tuple(
-        f"{end.name} is a host end of ours that no record knows, so its packets are dropped: a DEL of its container "
-        f"takes it away, or ip link del {end.name}"
-        for end in still
+        f"{name} is a host end of ours that no record knows, so its packets are dropped: a DEL of its container "
+        f"takes it away, or ip link del {name}"
+        for name, nonce, now in asked
+        if now is not None and now.nonce == nonce
     )
 
 
@@ -126,6 +129,7 @@ def _look() -> Host:
             routes=frozenset((r.destination, r.index) for r in state.routes(socket) if r.unicast),
             addresses=frozenset((index, address) for index, address, _ in state.addresses(socket)),
             pinned={(n.index, n.address): n.mac for n in neighbours(socket) if n.permanent},
+            sysctls=sysctls.host_problems(),
         )
 
 
@@ -156,6 +160,8 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
         pinned = host.pinned.get((link.index, address), endpoint.mac)
         if pinned != endpoint.mac:
             yield f"the host's {name} takes {pinned} for {address}, which is {endpoint.mac}"
+    for version in sorted(versions):
+        yield from host.sysctls[version]
     yield from sysctls.problems(name, versions)
 
 

@@ -59,8 +59,7 @@ class Interface:
     @property
     def nonce(self) -> str:
         """The nonce of the attachment that this host end belongs to, empty when it is none of ours."""
-        words = self.alias.split(" ")
-        return words[1] if self.kind == "veth" and len(words) > 1 and words[0] == ALIAS else ""
+        return _nonce_in(self.alias) if self.kind == "veth" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +135,21 @@ def veths(socket: netlink.Socket) -> tuple[Interface, ...]:
     kind = attribute(_IFLA_LINKINFO, attribute(_INFO_KIND, b"veth"), nested=True)
     found = map(_interface, socket.dump(_GETLINK, _ifinfomsg() + kind))
     return tuple(i for i in found if i.kind == "veth")
+
+
+def marked(socket: netlink.Socket) -> Iterator[tuple[str, str]]:
+    """Name and nonce of every link that has a nonce in its alias, be it of another kind: less to read than veths()."""
+    kind = attribute(_IFLA_LINKINFO, attribute(_INFO_KIND, b"veth"), nested=True)
+    for body in socket.dump(_GETLINK, _ifinfomsg() + kind):
+        with KNOWN_SHAPE:
+            nonce = _nonce_in(plain(netlink.first(body, _IFLA_IFALIAS, 16)))
+            if nonce:
+                yield plain(netlink.first(body, _IFLA_IFNAME, 16)), nonce
+
+
+def _nonce_in(alias: str) -> str:
+    words = alias.split(" ")
+    return words[1] if len(words) > 1 and words[0] == ALIAS else ""
 
 
 def groups(socket: netlink.Socket, kind: str = "veth") -> Iterator[tuple[str, int, int]]:

@@ -68,13 +68,15 @@ def is_enabled(versions: Collection[int]) -> bool:
     return all(_read(f"{_NET}/{names[v]}") == "1" for v in versions)
 
 
+def host_problems() -> dict[int, tuple[str, ...]]:
+    """By IP version the sysctls of the host that are not as enable() left them, in words."""
+    names = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
+    return {v: () if _read(f"{_NET}/{name}") in ("1", "") else (f"net/{name} is off",) for v, name in names.items()}
+
+
 def problems(host_ifname: str, versions: Collection[int]) -> tuple[str, ...]:
-    """The sysctls of a host end, or of the host, that are not as enable() and its link's making left them, in words."""
-    names = []
-    if 4 in versions:
-        names += ["ipv4/ip_forward", f"ipv4/conf/{host_ifname}/forwarding"]
-    if 6 in versions:
-        names += ["ipv6/conf/all/forwarding", f"ipv6/conf/{host_ifname}/forwarding"]
+    """The sysctls of a host end that are not as enable() and its link's making left them, in words."""
+    names = [f"ipv{v}/conf/{host_ifname}/forwarding" for v in (4, 6) if v in versions]
     off = [f"net/{n} is off" for n in names if _read(f"{_NET}/{n}") not in ("1", "")]
     strict = _read(f"{_NET}/ipv4/conf/{host_ifname}/rp_filter") if 4 in versions else "1"
     loose = [] if strict in ("1", "") else [f"net/ipv4/conf/{host_ifname}/rp_filter is {strict}, not 1"]

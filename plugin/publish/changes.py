@@ -91,17 +91,23 @@ def judged_state(
     published: Published | None,
     known: Mapping[str, NetConf],
     compiled: Callable[[NetConf], Published],
+    compiles_to: Callable[[NetConf, Published], bool],
 ) -> NetworkState:
-    """How a network stands whose profile, if there is one, can be used: beside what its conf compiles to."""
+    """How a network stands whose profile, if there is one, can be used: beside what its conf compiles to.
+
+    compiles_to: whether it compiles to what is published, which takes a third of compiling it.
+    """
     name = published.network if published is not None else seen.network
     if name not in known:
         return replace(seen, network=name, state="no conf" if published else "not published")
     try:
+        if published is not None and compiles_to(known[name], published):
+            return replace(seen, network=name, state="in step")
         new = compiled(known[name])
     except CniError as e:
         return replace(seen, network=name, state="unusable", why=e.msg)
-    if published is None or new.digest == published.digest:
-        return replace(seen, network=name, state="not published" if published is None else "in step")
+    if published is None:
+        return replace(seen, network=name, state="not published")
     form = form_of(published, new)
     return replace(seen, network=name, state=form.value, why=_OF_A_FORM.get(form, ""))
 

@@ -12,7 +12,7 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.compiler.targets.felix import Nodes, unfit
-from calico_rkt.plugin.enforce.compiled import compile_published
+from calico_rkt.plugin.enforce.compiled import compile_published, compiles_to
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.publish.changes import (
@@ -95,6 +95,7 @@ class Cluster:
             published,
             self.known,
             lambda conf: self._compiled(conf, felix),
+            lambda conf, there: compiles_to(conf, there, None, self.files.get(conf.name), felix=felix),
         )
 
     def prune(self, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:

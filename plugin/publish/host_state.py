@@ -81,6 +81,7 @@ def networks_in(line: str) -> frozenset[str]:
 def look_at_host(host: Decided) -> HostState:
     """CniError where the host's own records can't be read; a cluster that is away keeps no other from being seen."""
     with opened_local(host.known, host.files) as local:
+        local.store.keep_verified()
         networks = [(local.name, s) for s in local.states()]
         differs = kernel_differences(local.store)
         damaged = tuple(local.store.damaged)

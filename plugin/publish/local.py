@@ -9,7 +9,7 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
 from calico_rkt.plugin.enforce import forget_flows, local
-from calico_rkt.plugin.enforce.compiled import compile_published, require_own_group
+from calico_rkt.plugin.enforce.compiled import compile_published, compiles_to, require_own_group
 from calico_rkt.plugin.enforce.differences import unrecorded
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError, Code
@@ -158,6 +158,7 @@ class Local:
             published,
             self.known,
             lambda conf: compile_published(conf, known_ids, self.files.get(conf.name)),
+            lambda conf, there: compiles_to(conf, there, known_ids, self.files.get(conf.name)),
         )
 
     def prune(self, *, dry_run: bool) -> tuple[tuple[str, ...], tuple[CniError, ...]]:

@@ -251,6 +251,10 @@ class LocalStore:
         """What the network's published profile says, verified; None without one."""
         return self._profiles.network(network_id)
 
+    def keep_verified(self) -> None:
+        """See ProfileFolder."""
+        self._profiles.keep_verified()
+
     def published_text(self, network_id: str) -> str | None:
         """The text of the network's published profile, unverified; None without one."""
         return self._profiles.text(network_id)

@@ -36,6 +36,11 @@ class ProfileFolder:
     def __init__(self, folder: Path, verify: Callable[[str], Network]) -> None:
         self.folder = folder
         self._verify = verify
+        self._kept: dict[str, tuple[str, Network]] | None = None
+
+    def keep_verified(self) -> None:
+        """From here on a text that was verified once is not verified again: for who looks at all of them twice."""
+        self._kept = {}
 
     def published(self, network_id: str) -> Published | None:
         """The profile in force, or None; CniError 106 when its file was edited or is another network's."""
@@ -197,6 +202,9 @@ class ProfileFolder:
         return Published(network_id, network.name, text, digest(network))
 
     def _network(self, network_id: str, text: str) -> Network:
+        kept = self._kept.get(network_id) if self._kept is not None else None
+        if kept is not None and kept[0] == text:
+            return kept[1]
         path = self._path(network_id)
         try:
             network = self._verify(text)
@@ -208,6 +216,8 @@ class ProfileFolder:
             ) from e
         if network.id != network_id:
             raise CniError(Code.PROFILE_UNUSABLE, f"{path} holds the profile of {network.id}, not of {network_id}")
+        if self._kept is not None:
+            self._kept[network_id] = text, network
         return network
 
     def _path(self, network_id: str) -> Path:

@@ -51,29 +51,32 @@ def table_differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ..
     if found is not Standing.WHOLE:
         return (f"the nftables table inet {TABLE} is {found.value}",)
     scripts = "".join(wanted.networks[i] for i in sorted(wanted.networks))
-    expected, text = scratch.made_of(base_script() + elements.ranges_script(wanted.ranges) + scripts)
-    with transactions.held() as socket:
-        actual = ruleset.read_ruleset(socket)
-        shut = socket.flags(BESIDE) is not None
+    script = base_script() + elements.ranges_script(wanted.ranges) + scripts
+    making = scratch.making(script)
+    try:
+        with transactions.held() as socket:
+            actual = ruleset.read_ruleset(socket)
+            shut = socket.flags(BESIDE) is not None
+    finally:
+        expected = making()
     asked = frozenset(only)
     beside = (f"the nftables table inet {BESIDE} stands beside it and drops packets of ours",) if shut else ()
     if set(wanted.recorded) - set(wanted.ranges):
         _allow_recorded(expected, actual, wanted.recorded)
-    return (*beside, *_chains(expected, text, actual, wanted, asked), *_sets(expected, actual, wanted, asked))
+    return (*beside, *_chains(expected, script, actual, wanted, asked), *_sets(expected, actual, wanted, asked))
 
 
 def _allow_recorded(expected: Ruleset, actual: Ruleset, recorded: Sequence[Net]) -> None:
     """Expect what the kernel has of ranges, where that is all recorded ones, or some of them beside those needed."""
-    every, _ = scratch.made_of(base_script() + elements.ranges_script(recorded))
+    every = scratch.made_of(base_script() + elements.ranges_script(recorded))
     for name in ("pools4", "pools6"):
         have, needed, all_ = (r.elements.get(name, frozenset()) for r in (actual, expected, every))
         if have == all_ or needed <= have <= needed | all_:
             expected.elements[name] = have
 
 
-def _chains(expected: Ruleset, text: str, actual: Ruleset, wanted: Wanted, asked: frozenset[str]) -> Iterator[str]:
-    listed: dict[str, list[str]] | None = None
-    shown = _sections(text)
+def _chains(expected: Ruleset, script: str, actual: Ruleset, wanted: Wanted, asked: frozenset[str]) -> Iterator[str]:
+    listings: tuple[dict[str, list[str]], dict[str, list[str]]] | None = None
     for name in sorted({*expected.chains, *actual.chains}):
         if asked and _network_of(name) not in (*asked, ""):
             continue
@@ -88,8 +91,10 @@ def _chains(expected: Ruleset, text: str, actual: Ruleset, wanted: Wanted, asked
             continue
         if (actual.chains[name], actual.rules[name]) == (expected.chains[name], expected.rules[name]):
             continue
-        listed = listed or _sections(libnftables.listed(f"list table inet {TABLE}"))
-        yield from _chain(name, shown.get(name, []), listed.get(name, []))
+        if listings is None:  # they give words for what differs, and mostly nothing does
+            here = libnftables.listed(f"list table inet {TABLE}")
+            listings = _sections(scratch.listed(script)), _sections(here)
+        yield from _chain(name, *(listed.get(name, []) for listed in listings))
 
 
 def _network_of(chain: str) -> str:

@@ -23,7 +23,7 @@ _OF_TABLE, _SECOND = 1, 2
 _CHAIN_NAME, _CHAIN_DECIDES = 3, (4, 5, 7, 10)  # HOOK, POLICY, TYPE, FLAGS
 _HOOK, _HOOK_DECIDES = 4, (1, 2)  # HOOKNUM, PRIORITY
 _RULE_CHAIN, _EXPRESSIONS, _USERDATA = 2, 4, 7
-_NAME, _DATA = 1, 2  # EXPR_*
+_NAME, _DATA, _IMMEDIATE_DATA = 1, 2, 2  # EXPR_*, IMMEDIATE_DATA
 _SET_NAME, _SET_FLAGS, _SET_DECIDES = 2, 3, (3, 4, 5, 6, 7, 11, 15, 17, 18)
 _ANONYMOUS = 1  # NFT_SET_ANONYMOUS
 _LIST_ELEMENTS, _KEY, _VALUE, _NOT_CONTENT = 3, 1, 1, (5, 6)  # EXPIRATION, USERDATA
@@ -93,6 +93,31 @@ def chain_names(socket: netlink.Socket) -> frozenset[str]:
     """The names of all chains of the table; none where it is not there."""
     with KNOWN_SHAPE:
         return frozenset(plain(found[_CHAIN_NAME]) for found in _chains(socket))
+
+
+def ends_of_chains(socket: netlink.Socket) -> dict[str, tuple[int | None, bytes]]:
+    """By each chain's name what its last rule does, if that is a verdict and nothing else, and its user data.
+
+    The verdict is a number of linux/netfilter.h or nf_tables.h; None of another rule, and where there is none.
+    """
+    with KNOWN_SHAPE:
+        last: dict[bytes, bytes] = {}
+        chains = [plain(found[_CHAIN_NAME]) for found in _chains(socket)]
+        for body in _dump(socket, _GET_RULE, attribute(_OF_TABLE, text(TABLE))):
+            last[netlink.first(body, _RULE_CHAIN, 4)] = body
+        found = {plain(chain): attributes(body[4:]) for chain, body in last.items()}
+        ends = {c: (_bare_verdict(f.get(_EXPRESSIONS, b"")), f.get(_USERDATA, b"")) for c, f in found.items()}
+        return {chain: ends.get(chain, (None, b"")) for chain in chains}
+
+
+def _bare_verdict(data: bytes) -> int | None:
+    parts = list(_pairs(data))
+    expression = attributes(parts[0][1]) if len(parts) == 1 else {}
+    if plain(expression.get(_NAME, b"")) != "immediate":
+        return None
+    loaded = attributes(attributes(expression.get(_DATA, b"")).get(_IMMEDIATE_DATA, b""))
+    verdict = attributes(loaded.get(_VERDICT, b""))
+    return int.from_bytes(verdict[_CODE], "big", signed=True) if verdict.keys() == {_CODE} else None
 
 
 def _chains(socket: netlink.Socket) -> Iterator[dict[int, bytes]]:

@@ -19,19 +19,34 @@ T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
 
 
-def made_of(script: str) -> tuple[Ruleset, str]:
-    """The table, and how nft lists it, without the elements of its sets."""
+def made_of(script: str) -> Ruleset:
+    """The table, to its last element."""
+    return making(script)()
 
-    def make() -> tuple[Ruleset, str]:
-        text = libnftables.run_here(script, f"list table inet {TABLE}")
+
+def making(script: str) -> Callable[[], Ruleset]:
+    """The same, begun: libnftables is at it, in a process of its own, until it is called for."""
+
+    def make() -> Ruleset:
+        libnftables.run_nft(script)
         with netlink.Socket(netlink.NETFILTER) as socket:
-            return ruleset.read_ruleset(socket), text
+            return ruleset.read_ruleset(socket)
 
-    return apart(make)
+    return _begun(make)
+
+
+def listed(script: str) -> str:
+    """How nft lists the table, without the elements of its sets."""
+    return apart(lambda: libnftables.run_here(script, f"list table inet {TABLE}"))
 
 
 def apart(work: Callable[[], T]) -> T:
     """Do it in a thread whose namespace is new, and dies with the thread: no other thread is ever there."""
+    return _begun(work)()
+
+
+def _begun(work: Callable[[], T]) -> Callable[[], T]:
+    """Work that such a thread is at; to be called once, for what it gave."""
     done: list[T] = []
     failed: list[BaseException] = []
 
@@ -46,7 +61,11 @@ def apart(work: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=there, name="scratch")
     thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return done[0]
+
+    def ended() -> T:
+        thread.join()
+        if failed:
+            raise failed[0]
+        return done[0]
+
+    return ended

@@ -13,7 +13,7 @@ from calico_rkt.plugin.enforce.nft import elements, layout, libnftables, message
 from calico_rkt.plugin.enforce.nft.base import base_script, measure
 from calico_rkt.plugin.enforce.nft.closing import BESIDE, HeldTableError, close_first
 from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE, EndpointElements, checked_id
-from calico_rkt.plugin.enforce.nft.ruleset import keys_of, parts_of
+from calico_rkt.plugin.enforce.nft.ruleset import ends_of_chains, keys_of, parts_of
 from calico_rkt.plugin.enforce.nft.standing import Standing, standing
 from calico_rkt.plugin.enforce.nft.swap import let_packets_pass, swap
 from calico_rkt.plugin.errors import CniError, Code
@@ -284,18 +284,28 @@ def live_networks() -> tuple[LiveNetwork, ...]:
     """Every network with chains in the kernel, by id, with what the last rules of its chains say."""
     if not _table_exists():
         return ()
-    listed = libnftables.list_json(f"list table inet {TABLE}", elements=False)
-    last: dict[str, Any] = {o["chain"]["name"]: {} for o in listed if "chain" in o}
-    last |= {o["rule"]["chain"]: o["rule"] for o in listed if "rule" in o}
-    ids = {name.partition("-")[2] for name in last if name.startswith(("out-", "in-")) and "/" not in name}
-    return tuple(_live(i, *(last.get(c, {}) for c in _chains(i))) for i in sorted(ids))
+    with transactions.held() as socket:
+        for _ in range(_LOOKS):
+            before = socket.generation()
+            ends = ends_of_chains(socket)
+            if socket.generation() == before:  # a chain comes with its rules, and is not read before them
+                break
+    ids = {name.partition("-")[2] for name in ends if name.startswith(("out-", "in-")) and "/" not in name}
+    return tuple(_live(i, *(ends.get(c, _NO_END) for c in _chains(i))) for i in sorted(ids))
 
 
-def _live(network_id: str, out: dict[str, Any], into: dict[str, Any], host: dict[str, Any]) -> LiveNetwork:
-    if out.get("expr") != [{"drop": None}] or into.get("expr") != [{"drop": None}]:
+_LOOKS = 20
+_NO_END = (None, b"")
+_VERDICTS = {"drop": 0, "accept": 1, "return": -5}  # NF_DROP, NF_ACCEPT, NFT_RETURN
+
+
+def _live(
+    network_id: str, out: tuple[int | None, bytes], into: tuple[int | None, bytes], host: tuple[int | None, bytes]
+) -> LiveNetwork:
+    if out[0] != _VERDICTS["drop"] or into[0] != _VERDICTS["drop"]:
         return LiveNetwork(network_id)
-    sent, received = _COMMENT.match(out.get("comment", "")), _COMMENT.match(into.get("comment", ""))
-    if not sent or not sent[2] or not received or sent[1] != received[1] or host.get("expr") != [{sent[2]: None}]:
+    sent, received = (_COMMENT.match(transactions.comment_of(data)) for _, data in (out, into))
+    if not sent or not sent[2] or not received or sent[1] != received[1] or host[0] != _VERDICTS[sent[2]]:
         return LiveNetwork(network_id)
     from calico_rkt.compiler.ir.model import ToHost  # here, not above: no ADD asks for it
 

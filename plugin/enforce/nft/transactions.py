@@ -100,9 +100,14 @@ class Socket(netlink.Socket):
             if e.errno == ENOENT:
                 return None
             raise
-        found = attributes(answer[4:])
-        dormant = bool(int.from_bytes(found.get(_TABLE_FLAGS, b""), "big") & _DORMANT)
-        return Flags(dormant, int.from_bytes(found.get(_TABLE_OWNER, b""), "big"))
+        return _flags(attributes(answer[4:]))
+
+    def tables(self) -> list[tuple[str, str, Flags]]:
+        """Every table of a family that FAMILIES has: that family, its name, and what it says of itself."""
+        families = {head[0]: family for family, head in FAMILIES.items()}
+        with KNOWN_SHAPE:
+            found = [(body[0], attributes(body[4:])) for body in self.dump(_GET_TABLE, bytes(4))]
+            return [(families[n], plain(f[TABLE_NAME]), _flags(f)) for n, f in found if n in families]
 
     def hook(self, table: str, chain: str) -> Hook | None:
         """Where a chain that lets through what no rule decides is hooked in; None for any other, or none."""
@@ -141,7 +146,7 @@ class Socket(netlink.Socket):
 
     def comments(self, table: str, chain: str) -> tuple[str, ...]:
         """The comments of a chain's rules, in order."""
-        return tuple(_comment(attributes(r[4:]).get(RULE_USERDATA, b"")) for r in self._rules(table, chain))
+        return tuple(comment_of(attributes(r[4:]).get(RULE_USERDATA, b"")) for r in self._rules(table, chain))
 
     def _rules(self, table: str, chain: str) -> list[bytes]:
         body = INET + attribute(RULE_TABLE, text(table)) + attribute(RULE_CHAIN, text(chain))
@@ -273,12 +278,17 @@ def _socket() -> Socket:
     return _current[0]
 
 
+def _flags(found: Mapping[int, bytes]) -> Flags:
+    dormant = bool(int.from_bytes(found.get(_TABLE_FLAGS, b""), "big") & _DORMANT)
+    return Flags(dormant, int.from_bytes(found.get(_TABLE_OWNER, b""), "big"))
+
+
 def _error(e: OSError) -> NftError:
     words = os.strerror(e.errno or 0)
     details = words if e.strerror in (None, words) else f"{words}: {e.strerror}"
     return NftError(Code.POLICY, f"nftables refused a change: {words}", details)
 
 
-def _comment(data: bytes) -> str:
-    """NFTNL_UDATA_RULE_COMMENT of a rule's user data: kind 0, a length, the words and a zero."""
+def comment_of(data: bytes) -> str:
+    """A rule's comment: NFTNL_UDATA_RULE_COMMENT of a rule's user data: kind 0, a length, the words and a zero."""
     return plain(data[2 : 2 + data[1]]) if data[:1] == b"\0" and len(data) > 1 else ""

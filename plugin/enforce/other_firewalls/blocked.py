@@ -32,12 +32,11 @@ def findings() -> tuple[Finding, ...]:
     """Every chain of other tables, nftables and legacy iptables, that drops what ours lets through."""
     found: list[Forwarding] = []
     unread: list[Finding] = []
-    for listed in libnftables.listed("list tables").splitlines():
-        _, family, name = listed.split()
-        if (family, name) in (("inet", TABLE), ("inet", TRACING)) or family not in transactions.FAMILIES:
+    for family, name, is_held in _tables():
+        if (family, name) in (("inet", TABLE), ("inet", TRACING)):
             continue
         try:
-            if _is_held(family, name):
+            if is_held:
                 held = f"table {family} {name} is held by another process (nft's flag owner) and can not be judged"
                 unread.append(Finding(held, f"look whether it drops forwarded packets: nft list table {family} {name}"))
                 continue
@@ -53,11 +52,10 @@ def findings() -> tuple[Finding, ...]:
     return (*(f for chain in found for f in judged(chain)), *unread)
 
 
-def _is_held(family: str, name: str) -> bool:
-    """Whether a process holds the table: nft 1.0.6 can't list such a one as values."""
+def _tables() -> list[tuple[str, str, bool]]:
+    """Family and name of each, and whether a process holds it: nft 1.0.6 can't list such a one as values."""
     with transactions.held() as socket:
-        flags = socket.flags(name, transactions.FAMILIES[family])
-    return flags is not None and bool(flags.owner)
+        return [(family, name, bool(flags.owner)) for family, name, flags in socket.tables()]
 
 
 def legacy_rules(tool: str, names: str) -> str:

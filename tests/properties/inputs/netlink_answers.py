@@ -12,7 +12,7 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 
 from calico_rkt.plugin.enforce.nft import transactions
-from calico_rkt.plugin.enforce.nft.ruleset import keys_of, read_ruleset
+from calico_rkt.plugin.enforce.nft.ruleset import ends_of_chains, keys_of, read_ruleset
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import conntrack, ip_rules, netlink, state
 from calico_rkt.plugin.publish.open_flows import read_open_flow
@@ -107,9 +107,15 @@ def _asked_of_nft(socket: transactions.Socket) -> None:
     socket.comments("calico_rkt", "layout")
 
 
+def _last_rules(socket: netlink.Socket) -> None:
+    for _, data in ends_of_chains(socket).values():
+        transactions.comment_of(data)
+
+
 _ASKED: dict[str, Callable[[netlink.Socket], object]] = {
     "interfaces": state.interfaces,
     "veths": state.veths,
+    "marked": lambda s: list(state.marked(s)),
     "groups": lambda s: list(state.groups(s)),
     "interface": lambda s: state.interface(s, "up0"),
     "interface_at": lambda s: state.interface_at(s, 2),
@@ -121,6 +127,7 @@ _ASKED: dict[str, Callable[[netlink.Socket], object]] = {
     "lookup": lambda s: state.lookup(s, _ADDRESS),
     "ruleset": read_ruleset,
     "keys": lambda s: keys_of(s, "all4"),
+    "ends of chains": _last_rules,
     "nft": _asked_of_nft,  # type: ignore[arg-type]
     "links gone": lambda s: s.links_gone(),
     "entries": lambda _: conntrack.entries(read_open_flow),

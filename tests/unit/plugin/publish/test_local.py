@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
 from calico_rkt.compiler.conf.netconf import Ipam
 from calico_rkt.compiler.conf.parse import parse_conf
+from calico_rkt.compiler.workspace.policy import parse_files
 from calico_rkt.plugin.enforce.compiled import compile_published
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.locks import policy_lock
+from calico_rkt.plugin.publish import local as publish_local
 from calico_rkt.plugin.publish.local import Local
 from calico_rkt.plugin.store import local
 
@@ -60,6 +63,25 @@ def test_a_look_at_all_networks_asks_once(host, look):
     store = host.store
     look(host)
     assert max(store.asked.values()) <= 2, store.asked
+
+
+def test_what_is_in_step_is_not_written_again_to_be_told(host, monkeypatch):
+    """The published text was read back; a network that changed, or has none, is compiled as an apply would."""
+    written = []
+
+    def compiled(conf, *known):
+        written.append(conf.name)
+        return compile_published(conf, *known)
+
+    monkeypatch.setattr(publish_local, "compile_published", compiled)
+    files = {**host.files, "n3": parse_files({"n3.yaml": b"network: n3\ningress: []\n"})}
+    host.store.unpublish("n5")
+    edited = host.store.lib_dir / "profiles" / "n7.yaml"
+    edited.write_text(edited.read_text().replace("Allow", "Deny"))
+    found = {s.network: s.state for s in replace(host, files=files).states()}
+    assert written == ["n3", "n5"]
+    assert (found.pop("n3"), found.pop("n5"), found.pop("n7")) == ("stale", "not published", "edited")
+    assert set(found.values()) == {"in step"}
 
 
 def test_prune_deletes_what_has_no_endpoint_and_goes_on_past_one_that_can_not_be(host):

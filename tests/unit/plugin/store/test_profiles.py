@@ -201,3 +201,23 @@ def test_an_unreadable_manifest_is_an_error_that_names_it(folder):
     with pytest.raises(CniError) as caught:
         folder.pending()
     assert "apply.json" in caught.value.msg
+
+
+def test_who_keeps_what_was_verified_verifies_a_text_once_and_another_anew(tmp_path):
+    read = []
+
+    def noted(text):
+        read.append(text)
+        return verify(text)
+
+    folder = ProfileFolder(tmp_path, noted)
+    folder.publish(profile("Web web one"))
+    read.clear()
+    folder.keep_verified()
+    assert folder.network("web") is folder.network("web")
+    assert folder.published("web").text == "Web web one"
+    (tmp_path / "web.yaml").write_text("Web web edited")
+    for _ in range(2):
+        with pytest.raises(CniError):
+            folder.published("web")
+    assert read == ["Web web one", "Web web edited", "Web web edited"]
