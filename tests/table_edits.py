@@ -5,9 +5,8 @@ from dataclasses import replace
 from calico_rkt.plugin.attest.decide import decide
 from calico_rkt.plugin.attest.guards import SETS
 from calico_rkt.plugin.attest.oracle import right
-from calico_rkt.plugin.attest.reading import OURS
 from calico_rkt.plugin.attest.reviewed import reviewed_table, statements
-from calico_rkt.plugin.attest.ruleset import KernelRule, Set, Table
+from calico_rkt.plugin.attest.ruleset import OURS, KernelRule, Set, Table
 from calico_rkt.plugin.attest.walk import End, fates
 from calico_rkt.plugin.link.groups import group_of
 

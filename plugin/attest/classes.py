@@ -18,14 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.plugin.attest.mentions import Mentions, mentions, owners
 from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.ruleset import Table
 from calico_rkt.plugin.attest.values import SPECIAL, is_special
-from calico_rkt.plugin.attest.verdict_maps import Range, range_of
+from calico_rkt.plugin.attest.verdict_maps import Range, is_like, range_of
 from calico_rkt.plugin.enforce.nft.elements import OURS
 
 OF_A_CLASS = 5
@@ -66,7 +65,7 @@ def classes(tables: Sequence[Table], wanted: Wanted) -> list[list[Known]]:
         if number not in apart:
             key = (
                 (e.network_id, e.ip_masq, e.settled, groups.get(e.ifname)),
-                frozenset(p for p in patterns if fnmatchcase(e.ifname, p.replace("[", "[[]"))),
+                frozenset(p for p in patterns if is_like(e.ifname, p)),
                 tuple((a.version, is_special(a), places[a]) for a in e.addresses),
                 frozenset(said.patterns.get(number, ())),
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address
@@ -11,8 +10,8 @@ from calico_rkt.compiler.ir.model import ICMP, ICMPV6, SCTP, TCP, UDP
 from calico_rkt.compiler.targets.nftables.json_words import value_words
 from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Kind, Packet
-from calico_rkt.plugin.attest.ruleset import Set
-from calico_rkt.plugin.attest.verdict_maps import VerdictMap, in_range, kind_and_number, range_of
+from calico_rkt.plugin.attest.ruleset import EVERY_KEY, Set
+from calico_rkt.plugin.attest.verdict_maps import VerdictMap, in_range, is_like, kind_and_number, range_of
 
 _STATES = {Kind.INVALID: 1, Kind.REPLY: 2, Kind.LATER: 2, Kind.ERROR: 4, Kind.NEW: 8}
 _UNTRACKED = 64
@@ -21,7 +20,9 @@ NOT_TRACKED = frozenset({*range(130, 138), 143})
 _TRANSPORTS = {"tcp": (TCP,), "udp": (UDP,), "sctp": (SCTP,), "th": (TCP, UDP, SCTP)}
 _ICMPS = {"icmp": (4, ICMP), "icmpv6": (6, ICMPV6)}
 _NFPROTO = {4: 2, 6: 10}
-_ETHERTYPE = {4: 0x0800, 6: 0x86DD}
+_ETHERTYPES = {4: (0x0800, 0x0008, "ip"), 6: (0x86DD, 0xDD86, "ip6")}
+"""What nft says of `meta protocol`, which it has as the network does: as a number its bytes are the other way round."""
+_IS_ETHERTYPE = {"meta": {"key": "protocol"}}
 _TRACKED = ("forward", "input", "output", "postrouting")
 
 
@@ -39,6 +40,8 @@ Value = int | str | Address | bool | tuple[object, ...] | _Other | _Unknown
 
 def holds(match: Mapping[str, Any], packet: Packet | Everybody, sets: Mapping[str, Set], hook: str) -> bool | None:
     """Whether a packet fulfils a `match`; hook: where it is looked at, before routing no interface to leave by."""
+    if match["left"] == _IS_ETHERTYPE:
+        return _is_of_family(match["op"], match["right"], packet.version)
     if isinstance(packet, Everybody):
         return _holds_for_all(match, packet, sets)
     value = field(match["left"], packet, hook)
@@ -57,6 +60,13 @@ def holds(match: Mapping[str, Any], packet: Packet | Everybody, sets: Mapping[st
     if found is None or op not in ("==", "!="):
         return None
     return found if op == "==" else not found
+
+
+def _is_of_family(op: str, right: Any, version: int) -> bool | None:  # noqa: ANN401 - nft's JSON
+    values = right["set"] if isinstance(right, dict) and set(right) == {"set"} else [right]
+    if op not in ("==", "!=") or not all(isinstance(v, int | str) and not str(v).startswith("@") for v in values):
+        return None
+    return any(v in _ETHERTYPES[version] for v in values) is (op == "==")
 
 
 def _holds_for_all(match: Mapping[str, Any], packets: Everybody, sets: Mapping[str, Set]) -> bool | None:
@@ -105,7 +115,6 @@ def field(left: Any, packet: Packet, hook: str) -> Value:  # noqa: ANN401 - nft'
 def _meta(key: str, packet: Packet, hook: str) -> Value:
     known: dict[str, Value] = {
         "nfproto": _NFPROTO[packet.version],
-        "protocol": _ETHERTYPE[packet.version],
         "l4proto": packet.protocol,
     }
     if key == "mark" and packet.mark is not None:
@@ -175,7 +184,7 @@ def among(value: Value, right: Any, sets: Mapping[str, Set]) -> bool | None:  # 
 def in_set(value: Value, known: Set) -> bool | None:
     """Whether a named set holds a value; a set of ranges is looked through."""
     parts = value if isinstance(value, tuple) else (value,)
-    if " . ".join(map(str, parts)) in known.elements:
+    if " . ".join(map(str, parts)) in known.elements or EVERY_KEY in known.elements:
         return True
     if len(parts) > 1:
         return None if known.wide else False
@@ -193,15 +202,27 @@ def _is_missed(value: tuple[object, ...], right: Any, sets: Mapping[str, Set]) -
     return not any(all(t is None or t == part for t, part in zip(texts, key, strict=False)) for key in keys)
 
 
-def key_words(left: Any, packet: Packet | Everybody, hook: str) -> str | None:  # noqa: ANN401
-    """The key that a map is asked with, in the words of its elements; None where it is not known."""
+def of_named_map(key: Any, known: Set, packet: Packet | Everybody, hook: str) -> str | None:  # noqa: ANN401
+    """The verdict that a map by name has for what a packet has in the key's places: `break` where it has none.
+
+    None where what is asked for is not known.
+    """
     if isinstance(packet, Everybody):
         return None
-    value = field(left, packet, hook)
+    value = field(key, packet, hook)
     parts = value if isinstance(value, tuple) else (value,)
     if any(isinstance(p, (_Other, _Unknown)) for p in parts):
         return None
-    return " . ".join(map(str, parts))
+    exact = known.elements.get(" . ".join(map(str, parts)))
+    if exact is not None:
+        return exact
+    for text in known.wide:
+        texts = text.split(" . ")
+        held = [_is_text(p, t) for p, t in zip(parts, texts, strict=False)]  # type: ignore[arg-type]
+        if text == EVERY_KEY or False in held:
+            continue
+        return known.elements[text] if len(texts) == len(parts) and None not in held else None
+    return known.elements.get(EVERY_KEY, "break")
 
 
 def of_map(value: Value, found: VerdictMap) -> str | None:
@@ -226,7 +247,7 @@ def _is(value: Value, right: Any) -> bool | None:  # noqa: ANN401
 
 def _is_text(value: Value, text: str) -> bool | None:
     if isinstance(value, str):
-        return fnmatchcase(value, text.replace("[", "[[]")) if text.endswith("*") else value == text
+        return is_like(value, text)
     one, found = kind_and_number(value), range_of(text)
     if one is None or found is None or bool(one[0]) is not bool(found[0]):
         return None  # an address and a number can't be compared

@@ -19,6 +19,7 @@ from calico_rkt.compiler.packets.compare import told_apart
 from calico_rkt.plugin.attest.boxes import Box, Field
 from calico_rkt.plugin.attest.classes import fewer
 from calico_rkt.plugin.attest.flows import Flows
+from calico_rkt.plugin.attest.leading import mentioned
 from calico_rkt.plugin.attest.oracle import Wanted
 from calico_rkt.plugin.attest.packet import Kind
 from calico_rkt.plugin.attest.regions import Space
@@ -132,7 +133,7 @@ class _Comparison:
             for table in self.few.tables:
                 for rule in table.chains[one].rules if one in table.chains else ():
                     for statement in rule.statements:
-                        left += _mentioned(statement, table)
+                        left += mentioned(statement, table)
         return False
 
     def _apart(self, space: Space, hooks: Sequence[str], boxes: Sequence[Box]) -> list[Box]:
@@ -180,22 +181,4 @@ def _going(box: Box, ends: tuple[End, ...]) -> Iterator[_Alive]:
 
 def _asked_by(chain: Chain, table: Table) -> set[str]:
     """Sets and chains that a chain speaks of."""
-    return {name for rule in chain.rules for statement in rule.statements for name in _mentioned(statement, table)}
-
-
-def _mentioned(statement: Mapping[str, object], table: Table) -> Iterator[str]:
-    """Chains and sets that a part of a rule speaks of."""
-    ((kind, value),) = statement.items()
-    if kind in ("jump", "goto"):
-        yield value["target"]  # type: ignore[index]
-    elif kind == "match" and isinstance(value, dict) and isinstance(value["right"], str):
-        yield value["right"].removeprefix("@")
-    elif kind == "vmap" and isinstance(value, dict):
-        data = value["data"]
-        if isinstance(data, str):
-            name = data.removeprefix("@")
-            yield name
-            verdicts = list(table.sets[name].elements.values()) if name in table.sets else []
-        else:
-            verdicts = [f"{k} {v['target']}" for _, to in data["set"] for k, v in to.items() if v]
-        yield from dict.fromkeys(v.partition(" ")[2] for v in verdicts if " " in v)
+    return {name for rule in chain.rules for statement in rule.statements for name in mentioned(statement, table)}

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from calico_rkt.compiler.targets.nftables.json_words import Statement
 from calico_rkt.plugin.attest.everybody import Everybody
+from calico_rkt.plugin.attest.leading import led_to
 from calico_rkt.plugin.attest.oracle import PASSING, Wanted, right
 from calico_rkt.plugin.attest.outcome import Difference
 from calico_rkt.plugin.attest.packet import Packet
 from calico_rkt.plugin.attest.probes import Hints, packets
-from calico_rkt.plugin.attest.reading import OURS
-from calico_rkt.plugin.attest.ruleset import Chain, KernelRule, KernelRules, Table
+from calico_rkt.plugin.attest.ruleset import OURS, Chain, KernelRule, KernelRules, Table
 from calico_rkt.plugin.attest.walk import End, Fate, fates, through
 
 _L3 = ("ip", "ip6", "inet")
@@ -30,7 +31,7 @@ _HOOKS = {
     "postrouting": (True, False),
 }
 """By hook, whether packets from endpoints (True) and to endpoints (False) pass it."""
-_HARMLESS = ("accept", "return", "match", "counter", "log", "comment", "limit", "jump", "goto", "continue", "vmap")
+_HARMLESS = ("accept", "return", "match", "counter", "log", "comment", "limit", "jump", "goto", "continue")
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,15 @@ class Found:
 def elsewhere(rules: KernelRules, wanted: Wanted) -> Found:
     """Nothing where no endpoint is here."""
     differences: list[Difference] = []
-    open_ = [
-        f"table {' '.join(place)} can not be read: {why}"
-        for place, why in rules.unread.items()
-        if place != OURS and place[0] in _L3
-    ]
+    open_ = [f"table {' '.join(place)} can not be read: {why}" for place, why in rules.unread.items() if place != OURS]
     if not wanted.endpoints:
         return Found((), ())
     for place, table in rules.tables.items():
-        if place == OURS:
+        if place == OURS or place in rules.dormant:
             continue
         for chain in table.base_chains():
-            for one in _chain(table, chain, wanted) if place[0] in _L3 else _below(table, chain):
+            at_ip = place[0] in _L3 and chain.hook in _HOOKS
+            for one in _chain(table, chain, wanted) if at_ip else _below(table, chain):
                 if isinstance(one, Difference):
                     differences.append(one)
                 else:
@@ -79,15 +77,27 @@ def marks(rules: KernelRules) -> bool:
 
 
 def _below(table: Table, chain: Chain) -> Iterator[str]:
-    """A chain below IP (netdev, bridge, arp): anything but an accept may concern frames of ours."""
+    """A chain below IP (netdev, bridge, arp, a device's of inet): anything but an accept may concern frames of ours."""
     where = f" on {chain.device}" if chain.device else ""
     if chain.policy == "drop":
         yield f"{chain} (hook {chain.hook}{where}) drops what no rule of it accepts, perhaps frames of ours"
-    for other in table.chains.values():
+    for other in led_to(table, chain):
         for rule in other.rules:
-            if any(kind not in _HARMLESS for statement in rule.statements for kind in statement):
+            if not all(_is_harmless(statement, table) for statement in rule.statements):
                 yield f"{rule} (hook {chain.hook}{where}) may concern frames of ours"
                 return
+
+
+def _is_harmless(statement: Statement, table: Table) -> bool:
+    """Whether a part of a rule does no more than let through and lead on, by any verdict of its map."""
+    ((kind, value),) = statement.items()
+    if kind != "vmap":
+        return kind in _HARMLESS
+    data = value["data"]
+    if isinstance(data, str):
+        known = table.sets.get(data.removeprefix("@"))
+        return known is not None and all(v.partition(" ")[0] in _HARMLESS for v in known.elements.values())
+    return all(_is_harmless(verdict, table) for _, verdict in data["set"])
 
 
 def _chain(table: Table, chain: Chain, wanted: Wanted) -> Iterator[Difference | str]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.attest.packet import Kind
+from calico_rkt.plugin.attest.verdict_maps import is_like
 from calico_rkt.plugin.enforce.nft.elements import OURS
 
 _PREFIX = OURS.rstrip("*")
@@ -30,7 +30,7 @@ class Names:
         return True if True in found else None if None in found else False
 
     def _is(self, text: str) -> bool | None:
-        if text.endswith("*") and fnmatchcase(_PREFIX, text):
+        if text.endswith("*") and is_like(_PREFIX, text):
             return True
         return None if text.startswith(_PREFIX) else False
 
@@ -83,7 +83,7 @@ class Everybody:
                 return Names()
             if key in ("oifname", "oif") and not self.outgoing and self.hook in ("forward", "output", "postrouting"):
                 return Names()
-            return {"nfproto": {4: 2, 6: 10}[self.version], "protocol": {4: 0x0800, 6: 0x86DD}[self.version]}.get(key)
+            return {4: 2, 6: 10}[self.version] if key == "nfproto" else None
         own = {"protocol": {4: "ip", 6: "ip6"}[self.version], "field": "saddr" if self.outgoing else "daddr"}
         return Addresses(self.held) if kind == "payload" and what == own else None
 

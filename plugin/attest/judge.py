@@ -21,8 +21,8 @@ from calico_rkt.plugin.attest.membership import wrong_sets
 from calico_rkt.plugin.attest.oracle import Wanted
 from calico_rkt.plugin.attest.outcome import Attestation
 from calico_rkt.plugin.attest.probes import Hints
-from calico_rkt.plugin.attest.reading import OURS, Seen
-from calico_rkt.plugin.attest.ruleset import KernelRule, Table
+from calico_rkt.plugin.attest.reading import Seen
+from calico_rkt.plugin.attest.ruleset import OURS, KernelRule, Table
 from calico_rkt.plugin.attest.walk import ORDER
 from calico_rkt.plugin.link.groups import group_of
 

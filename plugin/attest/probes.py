@@ -100,7 +100,7 @@ class Hints:
             protocol = {"tcp": TCP, "udp": UDP, "sctp": SCTP}.get(place.get("protocol", ""))
             if protocol:
                 self.protocols[protocol] = None
-        elif what in ("l4proto", "protocol") and isinstance(lo, int) and lo < 256:
+        elif (what == "l4proto" or place.get("field") == "protocol") and isinstance(lo, int) and lo < 256:
             self.protocols[lo] = None
         elif what == "type" and isinstance(lo, int):
             self.icmp[lo, 0] = None

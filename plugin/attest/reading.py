@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from calico_rkt.plugin.attest.ruleset import KernelRules, Place, parsed
+from calico_rkt.plugin.attest.ruleset import OURS, KernelRules, Place, parsed
 from calico_rkt.plugin.enforce.nft import libnftables, scratch, transactions
 from calico_rkt.plugin.enforce.nft.elements import TABLE
 from calico_rkt.plugin.enforce.nft.ruleset import Ruleset, read_ruleset
@@ -18,7 +18,6 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import state
 from calico_rkt.plugin.link.sockets import host_socket
 
-OURS: Place = ("inet", TABLE)
 _ATTEMPTS = 20
 _STATE = ("counter",)
 """Expressions that hold what was counted, which a listing without state does not have."""
@@ -43,16 +42,19 @@ def read_kernel() -> Seen:
     for _ in range(_ATTEMPTS):
         with transactions.held() as socket:
             before, flags = socket.generation(), socket.flags(TABLE)
-        objects, unread = _listed()
+        objects, unread, dormant = _listed()
         unsaid = {}
         if OURS not in unread and any(o.get("table", {}).get("name") == TABLE for o in objects):
             text = libnftables.listed_whole(f"list table inet {TABLE}")
             with transactions.held() as socket:
                 there = read_ruleset(socket)
-            unsaid = dict(_unsaid(there, scratch.made_of(text)))
+            try:
+                unsaid = dict(_unsaid(there, scratch.made_of(text)))
+            except libnftables.NftError as e:  # `iif eth0` is a number of this host's
+                unsaid = {TABLE: f"the table inet {TABLE} is listed as no other host takes it ({e.msg})"}
         with transactions.held() as socket:
             if socket.generation() == before:
-                return Seen(parsed(objects, unread), unsaid, flags is not None and flags.dormant, _groups())
+                return Seen(parsed(objects, unread, dormant), unsaid, flags is not None and flags.dormant, _groups())
     raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was read", "calico-rkt attest")
 
 
@@ -61,22 +63,29 @@ def _groups() -> dict[str, int]:
         return {name: group for name, _, group in state.groups(host, kind="")}
 
 
-def _listed() -> tuple[tuple[dict[str, Any], ...], dict[Place, str]]:
-    """The ruleset in one call; a table that a process holds is left out of it, since nft 1.0.6 can't list it."""
+def _listed() -> tuple[tuple[dict[str, Any], ...], dict[Place, str], set[Place]]:
+    """The ruleset in one call, what is left out of it and why, and the tables that are dormant.
+
+    A table that a process holds is left out, since nft 1.0.6 can't list it.
+    """
     places = [(family, name) for _, family, name in map(str.split, libnftables.listed("list tables").splitlines())]
     unread: dict[Place, str] = {}
+    dormant: set[Place] = set()
+    heads = {**transactions.FAMILIES, **transactions.BELOW_IP}
     with transactions.held() as socket:
         for family, name in places:
-            flags = socket.flags(name, transactions.FAMILIES[family]) if family in transactions.FAMILIES else None
+            flags = socket.flags(name, heads[family]) if family in heads else None
             if flags is not None and flags.owner:
                 unread[family, name] = "a process holds it (nft's flag owner)"
+            if flags is not None and flags.dormant:
+                dormant.add((family, name))
     if not unread:
-        return libnftables.list_numbers("list ruleset"), unread
+        return libnftables.list_numbers("list ruleset"), unread, dormant
     found: list[dict[str, Any]] = []
     for family, name in places:
         if (family, name) not in unread:
             found += libnftables.list_numbers(f"list table {family} {name}")
-    return tuple(found), unread
+    return tuple(found), unread, dormant
 
 
 def _unsaid(there: Ruleset, back: Ruleset) -> Iterator[tuple[str, str]]:

@@ -17,8 +17,7 @@ from calico_rkt.plugin.attest.guards import GUARDS
 from calico_rkt.plugin.attest.membership import leads_home, wanted_elements
 from calico_rkt.plugin.attest.oracle import Wanted, opening_packet
 from calico_rkt.plugin.attest.packet import Packet
-from calico_rkt.plugin.attest.reading import OURS
-from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Set, Table
+from calico_rkt.plugin.attest.ruleset import OURS, REVIEWED, Chain, KernelRule, Set, Table
 
 Part = tuple[tuple[str, ...], Callable[[Packet], bool]]
 _VERDICTS = ("accept", "drop", "return", "masquerade")

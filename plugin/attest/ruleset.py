@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,16 +10,22 @@ from typing import Any
 from calico_rkt.compiler.targets.nftables.json_words import Statement, rule_words, value_words
 from calico_rkt.plugin.attest.shapes import check_element, check_pair, check_statement
 from calico_rkt.plugin.attest.verdict_maps import VerdictMap, range_of, verdict_map
+from calico_rkt.plugin.enforce.nft.elements import TABLE
 
 REVIEWED = "reviewed"
 """A part of a rule that nft does not know: a condition of a reviewed one, with the fields that it asks for, and whether
 a packet fits."""
-NO_VERDICT = ("match", "counter", "log", "limit", "comment")
+NO_VERDICT = ("match", "counter", "log", "limit", "comment", "continue")
 """Parts of a rule that let the packet go on as it is."""
 _MOST_WORDS = 60
 """Words of a rule that are shown: its map may have thousands of elements."""
 Place = tuple[str, str]
 """A table: its family and its name."""
+OURS: Place = ("inet", TABLE)
+
+
+EVERY_KEY = "*"
+"""The element of a set or map that stands for all keys that no other element has."""
 
 
 @dataclass(frozen=True)
@@ -112,21 +118,23 @@ class Table:
 
 @dataclass(frozen=True)
 class KernelRules:
-    """The whole ruleset. unread: tables that could not be read, each with the reason."""
+    """The whole ruleset. unread: tables that could not be read, each with the reason; dormant: those no hook calls."""
 
     tables: Mapping[Place, Table]
     unread: Mapping[Place, str] = field(default_factory=dict)
-
-
-_OURS: Place = ("inet", "calico_rkt")
+    dormant: Collection[Place] = ()
 
 
 def chain_words(table: Place, chain: str) -> str:
     """How a chain is called in an answer."""
-    return f"chain {chain}" if table == _OURS else f"chain {chain} of table {' '.join(table)}"
+    return f"chain {chain}" if table == OURS else f"chain {chain} of table {' '.join(table)}"
 
 
-def parsed(objects: Iterable[Mapping[str, Any]], unread: Mapping[Place, str] | None = None) -> KernelRules:
+def parsed(
+    objects: Iterable[Mapping[str, Any]],
+    unread: Mapping[Place, str] | None = None,
+    dormant: Collection[Place] = (),
+) -> KernelRules:
     """The objects of `list ruleset`; a table that is listed in a shape which is not known here is unread, too."""
     listed: dict[Place, list[tuple[str, Mapping[str, Any]]]] = {}
     not_read = dict(unread or {})
@@ -140,7 +148,7 @@ def parsed(objects: Iterable[Mapping[str, Any]], unread: Mapping[Place, str] | N
             tables[place] = _table(place, found)
         except (LookupError, TypeError, ValueError, AttributeError) as e:
             not_read[place] = f"nft lists it in a shape that is not known here ({type(e).__name__}: {e})"
-    return KernelRules(tables, not_read)
+    return KernelRules(tables, not_read, dormant)
 
 
 def _table(place: Place, listed: Iterable[tuple[str, Mapping[str, Any]]]) -> Table:

@@ -45,6 +45,11 @@ def verdict_map(data: Any) -> VerdictMap | None:  # noqa: ANN401 - nft's JSON
     return VerdictMap(tuple(elements))
 
 
+def is_like(name: str, text: str) -> bool:
+    """Whether an interface's name is this one, or begins as a pattern does, of which only `*` at the end is one."""
+    return name.startswith(text[:-1]) if text.endswith("*") else name == text
+
+
 def kind_and_number(value: object) -> tuple[int, int] | None:
     """An address with its version, a number with 0; None of what is neither."""
     if isinstance(value, IPv4Address | IPv6Address):

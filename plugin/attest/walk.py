@@ -13,13 +13,13 @@ from typing import Any
 from calico_rkt.plugin.attest import conditions
 from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Kind, Packet
-from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Table, map_element
+from calico_rkt.plugin.attest.ruleset import OURS, REVIEWED, Chain, KernelRule, Table, map_element
 
 DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
 _MOST = 20_000
 """Ways that one packet may take through a table; beyond, it is not known."""
 ORDER = {"prerouting": 0, "forward": 1, "input": 1, "output": 1, "postrouting": 2}
-PASSED = ("counter", "log", "comment")
+PASSED = ("counter", "log", "comment", "continue")
 
 
 class End(Enum):
@@ -143,9 +143,12 @@ def _rule(
         elif kind in ("limit", "quota"):
             yield from _not_known(way, rule)
         elif kind == "vmap":
-            for verdict in _looked_up(value, rule, table, packet, hook):
-                yield from _verdict(table, rule, verdict, packet, hook, way, depth)
-            return
+            verdicts = _looked_up(value, rule, table, packet, hook)
+            for verdict in verdicts:
+                if verdict != "continue":
+                    yield from _verdict(table, rule, verdict, packet, hook, way, depth)
+            if "continue" not in verdicts:
+                return
         elif kind in PASSED:
             continue
         else:
@@ -167,22 +170,26 @@ def as_words(kind: str, value: Any) -> str:  # noqa: ANN401 - nft's JSON
 def _looked_up(
     value: Mapping[str, Any], rule: KernelRule, table: Table, packet: Packet | Everybody, hook: str
 ) -> list[str]:
-    """The verdicts that a map may have for the packet: one where its key is known; `continue` where it has none."""
+    """The verdicts that a map may have for the packet: one where its key is known; `break` where it has none.
+
+    `continue` goes on behind the map in the same rule, `break` at the next one.
+    """
     if rule.verdict_map is not None and isinstance(packet, Packet):
         found = conditions.of_map(conditions.field(value["key"], packet, hook), rule.verdict_map)
         if found != "unknown":
-            return [found or "continue"]
+            return [found or "break"]
     data = value["data"]
     if isinstance(data, str) and data.removeprefix("@") in table.sets:
-        known = table.sets[data.removeprefix("@")].elements
+        named = table.sets[data.removeprefix("@")]
+        one = conditions.of_named_map(value["key"], named, packet, hook)
+        if one is not None:
+            return [one]
+        known = named.elements
     elif isinstance(data, dict) and isinstance(data.get("set"), list):
         known = dict(map_element(pair) for pair in data["set"])
     else:
         return ["unknown"]
-    key = conditions.key_words(value["key"], packet, hook)
-    if key is not None and isinstance(data, str):
-        return [known.get(key, "continue")]
-    return [*dict.fromkeys(known.values()), "continue"]
+    return [*dict.fromkeys(known.values()), "break"]
 
 
 def _verdict(
@@ -196,9 +203,9 @@ def _verdict(
     elif kind == "return":
         way.handed_on.append(rule)
         yield "back", rule
-    elif kind == "continue":
+    elif kind == "break":
         yield "on", None
-    elif kind in ("masquerade", "snat"):
+    elif kind == "masquerade" or (kind == "snat" and rule.table != OURS):
         yield "translate", rule
     elif kind in ("jump", "goto") and target in table.chains and depth < DEEPEST:
         back = "on" if kind == "jump" else "back"

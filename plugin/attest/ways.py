@@ -16,12 +16,12 @@ from calico_rkt.plugin.attest.asking import Question
 from calico_rkt.plugin.attest.boxes import Box, assumed
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.regions import Space
-from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Table
+from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Set, Table
 from calico_rkt.plugin.attest.walk import DEEPEST, ENDS, ORDER, PASSED, End, as_words
 
 CHAIN = "chain "
 """What is assumed of a network's chain begins with it, and goes on with the chain's name."""
-_VERDICTS = {"accept": "accept", "drop": "drop", "reject": "drop", "masquerade": "translate", "snat": "translate"}
+_VERDICTS = {"accept": "accept", "drop": "drop", "reject": "drop", "masquerade": "translate"}
 
 
 class TooManyError(Exception):
@@ -90,13 +90,19 @@ class Ways:
                             yield "on", part
                 here = fitting
                 continue
+            going: list[Box] = []
             for one in here:
-                if kind == "vmap":
-                    for verdict, part in self._looked_up(value, rule, hook, one):
-                        yield from self._verdict(verdict, part, hook, depth)
-                else:
+                if kind != "vmap":
                     yield from self._verdict(as_words(kind, value), one, hook, depth)
-            return
+                    continue
+                for verdict, part in self._looked_up(value, rule, hook, one):
+                    if verdict == "continue":  # behind the map, in this rule
+                        going.append(part)
+                    else:
+                        yield from self._verdict(verdict, part, hook, depth)
+            if not going:
+                return
+            here = going
         for one in here:
             yield "on", one
 
@@ -116,11 +122,11 @@ class Ways:
             yield "unknown", box
             return
         name, key = data.removeprefix("@"), value["key"]
-        known = self.table.sets[name].elements
+        known = self.table.sets[name]
         own = "" if self.space.is_one(name) else self.name
         place = f"{own}|{hook}|{rule.chain}|{data}|{json.dumps(key, sort_keys=True)}"
         names = self.space.fields(key, hook)
-        found = self.space.sorted_by(place, names, lambda p: _verdict_of(known, key, p, hook))
+        found = self.space.sorted_by(place, names, lambda p: conditions.of_named_map(key, known, p, hook))
         if found is None:
             yield from self._one_by_one(place, names, known, key, hook, box)
             return
@@ -137,14 +143,14 @@ class Ways:
         self,
         place: str,
         names: tuple[str, ...] | None,
-        known: Mapping[str, str],
+        known: Set,
         key: Any,  # noqa: ANN401 - nft's JSON
         hook: str,
         box: Box,
     ) -> Iterator[tuple[str, Box]]:
         """Each verdict of a map, asked for by itself: what is not known is assumed."""
         here = [box]
-        for verdict in dict.fromkeys(known.values()):
+        for verdict in dict.fromkeys(known.elements.values()):
             left: list[Box] = []
             words = f"{place}|{verdict}"
             question = Question(names, lambda p, v=verdict: _leads(known, key, p, hook, v))  # type: ignore[misc]
@@ -156,7 +162,7 @@ class Ways:
                         left.append(part)
             here = left
         for one in here:
-            yield "continue", one
+            yield "break", one
 
     def _verdict(self, words: str, box: Box, hook: str, depth: int) -> Iterator[tuple[str, Box]]:
         kind, _, target = words.partition(" ")
@@ -164,7 +170,7 @@ class Ways:
             yield _VERDICTS[kind], box
         elif kind == "return":
             yield "back", box
-        elif kind == "continue":
+        elif kind == "break":
             yield "on", box
         elif kind in ("jump", "goto") and target in self.table.chains and depth < DEEPEST:
             back = "on" if kind == "jump" else "back"
@@ -189,11 +195,6 @@ def chains_at(table: Table, hooks: Collection[str], kind: Kind) -> list[Chain]:
     return sorted(found, key=lambda c: (ORDER[c.hook], c.priority))
 
 
-def _verdict_of(known: Mapping[str, str], key: Any, packet: Packet, hook: str) -> str | None:  # noqa: ANN401
-    words = conditions.key_words(key, packet, hook)
-    return None if words is None else known.get(words, "continue")
-
-
-def _leads(known: Mapping[str, str], key: Any, packet: Packet, hook: str, verdict: str) -> bool | None:  # noqa: ANN401
-    found = _verdict_of(known, key, packet, hook)
+def _leads(known: Set, key: Any, packet: Packet, hook: str, verdict: str) -> bool | None:  # noqa: ANN401 - nft's JSON
+    found = conditions.of_named_map(key, known, packet, hook)
     return None if found is None else found == verdict

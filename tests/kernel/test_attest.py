@@ -92,6 +92,36 @@ DIFFERENT = [
         f"nft delete element {T} from_network '{{ {SHUT} }}'; nft add element {T} from_network {TO_WEB}",
         "map from_network lacks",
     ),
+    # an element for all keys that no other one has
+    (
+        (
+            f"nft delete element {T} from_network '{{ {SHUT} }}'; "
+            f"nft add element {T} from_network '{{ * : goto out-web }}'"
+        ),
+        "map from_network lacks",
+    ),
+    (
+        f"nft delete element {T} to_network '{{ {SHUT} }}'; nft add element {T} to_network '{{ * : return }}'",
+        "map to_network lacks",
+    ),
+    # what goes on behind a verdict that decides nothing
+    (f"nft insert rule {T} in-web continue drop", "chain in-web, rule 1: `continue drop`"),
+    # a map by name that holds nets
+    (
+        (
+            f"nft add map {T} nets '{{ type ipv4_addr : verdict; flags interval; }}'; "
+            f"nft add element {T} nets '{{ 203.0.113.0/24 : drop }}'; nft insert rule {T} in-web ip saddr vmap @nets"
+        ),
+        "chain in-web, rule 1: `ip saddr vmap @nets`",
+    ),
+    # the family by what the frame says
+    (f"nft insert rule {T} out-web meta protocol ip drop", "chain out-web, rule 1"),
+    (f"nft insert rule {T} out-web meta protocol '{{ ip6, vlan }}' drop", "chain out-web, rule 1"),
+    (f"nft insert rule {T} forward meta protocol != ip accept", "chain forward, rule 1"),
+    # an interface by its number, which no other host has
+    (f"nft insert rule {T} out-web oif up0 drop", "chain out-web, rule 1: `oif up0 drop`"),
+    # in a pattern of names only the last `*` stands for others
+    (f"nft insert rule {T} prerouting iifname != '\"c?k*\"' accept", "chain prerouting, rule 1"),
     # the table
     (f"nft delete table {T}", f"the nftables table {T} is not in the kernel"),
     ("nft flush ruleset", f"the nftables table {T} is not in the kernel"),
@@ -125,6 +155,16 @@ OPEN = [
     (deleted("foreign", 2), "chain foreign, rule 2: `iifname crk* drop` should be there"),
     # what is asked of a packet is not known
     (f"nft insert rule {T} in-web ct zone 3 drop", "chain in-web, rule 1"),
+    # packets go out with a source that nobody reviewed
+    (
+        f"nft insert rule {T} postrouting oifname up0 ip saddr @masq4 snat to 203.0.113.77",
+        "chain postrouting, rule 1",
+    ),
+    # a map in the middle of a rule
+    (
+        f"nft insert rule {T} in-web tcp dport vmap '{{ 8000 : continue }}' drop",
+        "chain in-web, rule 1: `tcp dport vmap { 8000 : continue } drop`",
+    ),
     # what nft leaves out of its listing
     (
         f"nft insert rule {T} in-web meta nfproto ipv4 meta l4proto 1 log",
@@ -229,6 +269,70 @@ OTHERS = {
         "table netdev d { chain i { type filter hook ingress device up0 priority 0; udp dport 9 drop; } }",
         3,
         "chain i of table netdev d, rule 1: `udp dport 9 drop` (hook ingress",  # nft 1.0.6 does not say of which device
+    ),
+    "on a device, in a table of inet": (
+        "table inet d { chain i { type filter hook ingress device up0 priority 0; udp dport 9 drop; } }",
+        3,
+        "chain i of table inet d, rule 1: `udp dport 9 drop` (hook ingress",
+    ),
+    "on a device, by its policy": (
+        "table inet d { chain i { type filter hook ingress device up0 priority 0; policy drop; } }",
+        3,
+        "chain i of table inet d (hook ingress) drops what no rule of it accepts",
+    ),
+    "on a device, by a map": (
+        (
+            "table netdev d { chain i { type filter hook egress device up0 priority 0; ip daddr vmap { 10.9.0.0/16 : "
+            "drop }; } }"
+        ),
+        3,
+        "chain i of table netdev d, rule 1: `ip daddr vmap",
+    ),
+    "on a device, by a map with a name": (
+        (
+            "table netdev d { map m { type ipv4_addr : verdict; elements = { 10.9.0.1 : drop }; }; chain i { type "
+            "filter hook egress device up0 priority 0; ip daddr vmap @m; } }"
+        ),
+        3,
+        "chain i of table netdev d, rule 1: `ip daddr vmap @m`",
+    ),
+    "neighbours, by a map": (
+        "table arp d { chain i { type filter hook input priority 0; arp operation vmap { request : drop }; } }",
+        3,
+        "chain i of table arp d, rule 1: `arp operation vmap",
+    ),
+    "on a device, lets through": (
+        (
+            "table inet d { chain i { type filter hook ingress device up0 priority 0; udp dport vmap { 9 : accept, "
+            "10 : jump q }; }; chain q { counter return; }; chain other { drop; } }"
+        ),
+        0,
+        "",
+    ),
+    "drops behind a verdict that decides nothing": (
+        "table inet fw { chain f { type filter hook forward priority 0; continue drop; } }",
+        1,
+        "chain f of table inet fw, rule 1: `continue drop` drops what the review allows",
+    ),
+    "drops by the family of the frame": (
+        "table inet fw { chain f { type filter hook forward priority 0; meta protocol ip drop; } }",
+        1,
+        "chain f of table inet fw, rule 1",
+    ),
+    "drops by a pattern that is none": (
+        'table inet fw { chain f { type filter hook forward priority 0; iifname != "c?k*" drop; } }',
+        1,
+        "chain f of table inet fw, rule 1",
+    ),
+    "is dormant": (
+        "table inet fw { flags dormant; chain f { type filter hook forward priority 0; policy drop; } }",
+        0,
+        "",
+    ),
+    "has an object whose policy is no chain's": (
+        "table inet fw { ct timeout t { protocol tcp; policy = { established : 60 }; }; }",
+        0,
+        "",
     ),
 }
 

@@ -200,7 +200,8 @@ _TEXTS = ("family", "table", "name", "chain", "hook", "type", "policy", "comment
 def _is_object(listed: Mapping[str, Any]) -> bool:
     """True; ValueError where it is not one thing of the kernel's, said as all of them are."""
     ((kind, body),) = listed.items()
-    texts = [body[k] for k in _TEXTS if k in body and not (k == "type" and kind in ("set", "map"))]
+    values = {"set": ("type",), "map": ("type",), "ct timeout": ("policy",)}.get(kind, ())
+    texts = [body[k] for k in _TEXTS if k in body and k not in values]
     parts = body.get("expr", []) if kind == "rule" else body.get("elem", [])
     needed = ("family", *(("table",) if kind != "table" else ()), "chain" if kind == "rule" else "name")
     named = all(k in body for k in needed)

@@ -52,7 +52,9 @@ _GET_TABLE, _GET_CHAIN, _GET_RULE, _DELETE_RULE, _GET_ELEMENT, _GET_GENERATION =
 )
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_*."""
 FAMILIES = {name: struct.pack("=BBH", number, 0, 0) for name, number in (("ip", 2), ("inet", 1), ("ip6", 10))}
-"""The head of a message about something of a family, by the family's name."""
+"""The head of a message about something of a family that is of IP, by the family's name."""
+BELOW_IP = {name: struct.pack("=BBH", number, 0, 0) for name, number in (("arp", 3), ("netdev", 5), ("bridge", 7))}
+"""The same of those that see frames."""
 _TABLE_FLAGS, _TABLE_OWNER, _DORMANT = 2, 7, 1  # NFTA_TABLE_*, NFT_TABLE_F_DORMANT
 _GENERATION = 1  # NFTA_GEN_ID
 _OF_TABLE, _OF_SET, _ELEMENTS, _ELEMENT, _KEY, _DATA = 1, 2, 3, 1, 1, 2  # NFTA_SET_ELEM_LIST_*, NFTA_SET_ELEM_*

@@ -128,7 +128,8 @@ class Editor:
             gone = f"delete element {T} {where} {{ {group} }}"
             if verb == "delete":
                 return Edit("element", gone, "", group)
-            return Edit("element", f"{gone}\nadd element {T} {where} {{ {group} : goto {chain}-{network} }}", "", group)
+            key = one((group, group, "*"))  # `*` is every group that no other element has
+            return Edit("element", f"{gone}\nadd element {T} {where} {{ {key} : goto {chain}-{network} }}", "", group)
         if name == "endpoints":
             key = f"{one(self.names)} . {group_of(one(('web', 'api', 'shut')))}"
             return Edit("element", f"{verb} element {T} {name} {{ {key} }}", "", key)
@@ -158,7 +159,7 @@ class Editor:
             ]
         )
         family = "ip6" if ":" in address else "ip"
-        interfaces = [*self.names, "up0", '"crk*"']
+        interfaces = [*self.names, "up0", '"crk*"', '"c?k*"']
         groups = (*(group_of(i) for i in ("web", "api", "shut")), 0, 7)
         ports = ("80", "53", "22", "{ 80, 443 }", "8000-8100", "!= 25", "1-1024")
         conditions = [
@@ -166,6 +167,7 @@ class Editor:
             f"{one(('tcp', 'udp'))} {one(('dport', 'sport'))} {one(ports)}",
             f"meta l4proto {one(('tcp', 'udp', 'icmp', 'ipv6-icmp', '47', '!= tcp'))}",
             f"meta nfproto {one(('ipv4', 'ipv6'))}",
+            f"meta protocol {one(('ip', 'ip6', '!= ip', '{ ip, vlan }'))}",
             f"ip saddr {one(('', '!= '))}@m4-{one(('web', 'api', 'shut'))}",
             f"ip6 daddr @m6-{one(('web', 'api', 'shut'))}",
             one(("icmp type echo-request", "icmpv6 type echo-request", "icmp type != echo-request")),
@@ -180,7 +182,7 @@ class Editor:
         if chain in ("forward", "strays", "postrouting", "egress", "ingress"):
             conditions += [f"oifname {one(('', '!= '))}{one(interfaces)}", f"oifgroup {one(('', '!= '))}{one(groups)}"]
         chosen = self.chance.sample(conditions, self.chance.choice((0, 1, 1, 1, 2)))
-        verdict = one((*_VERDICTS, *_VERDICTS, "counter", "log"))
+        verdict = one((*_VERDICTS, *_VERDICTS, "counter", "log", "continue drop"))
         if chain.startswith(("out-", "in-")) and self.chance.random() < 0.5:
             verdict = one(("return", "drop"))
         return " ".join([*chosen, verdict])

@@ -16,8 +16,7 @@ from calico_rkt.plugin.attest import judge
 from calico_rkt.plugin.attest.elsewhere import elsewhere
 from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.packet import Kind, Packet
-from calico_rkt.plugin.attest.reading import OURS
-from calico_rkt.plugin.attest.ruleset import parsed
+from calico_rkt.plugin.attest.ruleset import OURS, parsed
 from calico_rkt.plugin.attest.walk import fates
 from calico_rkt.plugin.enforce import felix_chains
 from calico_rkt.plugin.enforce.nft import libnftables, table

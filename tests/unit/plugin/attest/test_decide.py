@@ -10,9 +10,8 @@ from calico_rkt.plugin.attest.conditions import holds
 from calico_rkt.plugin.attest.guards import GUARDS
 from calico_rkt.plugin.attest.oracle import Known, Wanted
 from calico_rkt.plugin.attest.packet import Kind, Packet
-from calico_rkt.plugin.attest.reading import OURS
 from calico_rkt.plugin.attest.reviewed import statements
-from calico_rkt.plugin.attest.ruleset import KernelRule, Set
+from calico_rkt.plugin.attest.ruleset import OURS, KernelRule, Set
 from calico_rkt.plugin.attest.walk import End, fates
 from calico_rkt.plugin.link.groups import group_of
 from tests.kernel.support.attested import OVERRIDES, RANGES, reviewed
