@@ -8,8 +8,8 @@ from dataclasses import replace
 from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.plugin.attest.membership import own_element, pools
 from calico_rkt.plugin.attest.oracle import Wanted
-from calico_rkt.plugin.attest.reading import OURS, Seen
-from calico_rkt.plugin.attest.ruleset import Table
+from calico_rkt.plugin.attest.reading import Seen
+from calico_rkt.plugin.attest.ruleset import OURS, Table
 
 
 def so_far(wanted: Wanted, seen: Seen, begun: Sequence[Net]) -> Wanted:
