@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.enforce.local import Restored, finish_apply, restore_policy
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.table import Standing
@@ -129,7 +128,7 @@ def mend_table() -> bool:
 def _is_whole(store: LocalStore) -> bool:
     if table.standing() is not Standing.WHOLE:
         return False
-    return all(table.chains_present(object_id(u.network)) for u in store.usage() if u.endpoints)
+    return all(map(table.chains_present, store.attached_ids()))  # a first ADD under way builds its network itself
 
 
 def _cut(done: Restored) -> str:

@@ -190,10 +190,17 @@ class LocalStore:
 
     def used_ids(self) -> frozenset[str]:
         """The ids of all networks that have an endpoint here, one that can't be read among them; makes no file."""
+        return self._ids(rows.networks)
+
+    def attached_ids(self) -> frozenset[str]:
+        """Of these the ones in which an ADD has finished: all that they need has to be in the kernel."""
+        return self._ids(rows.attached)
+
+    def _ids(self, of: Callable[[Tables], Iterable[str]]) -> frozenset[str]:
         if not self.is_there():
             return frozenset()
         with self._state.read() as tables:
-            names = rows.networks(tables)
+            names = of(tables)
         return frozenset(map(object_id, names))
 
     def ranges(self) -> tuple[Net, ...]:

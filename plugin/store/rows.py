@@ -81,6 +81,11 @@ def networks(tables: Tables) -> set[str]:
     return set(map(network_of, tables.of(ENDPOINTS)))
 
 
+def attached(tables: Tables) -> set[str]:
+    """The names of the networks that an ADD has finished in, of those whose endpoint is still here."""
+    return set(map(network_of, tables.of(RESULTS)))
+
+
 def counts(tables: Tables) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """How many endpoints, and how many addresses, each network has; those that can't be read among them."""
     return Counter(map(network_of, tables.of(ENDPOINTS))), Counter(map(network_of, tables.held.holders.values()))
