@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd
 from calico_rkt.compiler.ir.evaluate import Packet
 from calico_rkt.compiler.ir.model import Action, Match, Rule, Side
+from calico_rkt.compiler.packets.bounds import outline
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.ranges import example
@@ -73,7 +74,9 @@ def outcome(world: World, expectation: Expectation, whole: Budget | None = None)
         for view, matches, less in asked(world, expectation):
             pair = f"{view.source.name} -> {view.destination.name}"
             budget = Budget(whole=whole)
-            scene = Scene([view], world.own, world.known, (*matches, *less))
+            # A rule about none of these packets decides nothing here.
+            bounds = [outline(m) for m in matches]
+            scene = Scene([view], world.own, world.known, (*matches, *less), bounds)
             for box in scene.within(0, matches, less, budget):
                 for piece, fate in scene.fates(0, box, budget):
                     empty = False
@@ -119,12 +122,15 @@ def why_empty(world: World, e: Expectation) -> str:
 
 def asked(world: World, e: Expectation) -> Iterator[tuple[View, list[Match], tuple[Match, ...]]]:
     """Each pair that the expectation is about, with the matches that its packets are in, and those they are not in."""
-    for view in world.views():
-        # The host reaches its own containers always: `any` can't mean that no rule allows it.
-        if view.stages or e.source.word == "host":
-            matches = matches_between(e, view)
-            if matches:
-                yield view, matches, e.exceptions
+    destinations = _meant_of(world, e.destination)
+    for source, sending in _meant_of(world, e.source):
+        for destination, receiving in destinations:
+            view = world.view(source, destination)
+            # The host reaches its own containers always: `any` can't mean that no rule allows it.
+            if view is not None and (view.stages or e.source.word == "host"):
+                matches = [_narrowed(m, sending, receiving) for m in e.matches]
+                if matches:
+                    yield view, matches, e.exceptions
 
 
 def matches_between(e: Expectation, view: View) -> list[Match]:
@@ -137,6 +143,14 @@ def matches_between(e: Expectation, view: View) -> list[Match]:
 
 def _narrowed(match: Match, source: Side, destination: Side) -> Match:
     return replace(match, source=source, destination=replace(match.destination, nets=destination.nets))
+
+
+def _meant_of(world: World, end: ExpectedEnd) -> list[tuple[Party, Side]]:
+    """Each party that an end means, in their order, with the side that it means of it."""
+    if end.networks:
+        named = {n.name for n in end.networks}
+        return [(p, Side()) for p in world.parties if p.kind is Kind.NETWORK and (p.name in named or p.id in named)]
+    return [(p, side) for p in world.parties if (side := _meant(end, p)) is not None]
 
 
 def _meant(end: ExpectedEnd, party: Party) -> Side | None:

@@ -7,8 +7,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from calico_rkt.compiler.ir.model import Action, Network, Rule
+from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd
+from calico_rkt.compiler.ir.model import TCP, Action, Match, NameRef, Network, PortRange, Rule, Side
 from calico_rkt.compiler.review.diff import diff_worlds
+from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.matrix import matrix_of
 from calico_rkt.compiler.review.snapshot import World
 from tests.bench.workloads import Line, hierarchical, rules, scattered
@@ -66,6 +68,32 @@ def test_a_matrix_of_many_networks_costs_little_more_than_its_networks():
 def test_a_diff_of_many_networks_costs_what_changed():
     assert calls(lambda n: diff_worlds(many(n), many(n, 99)), 20) <= 170_000
     assert growth_in_calls(lambda n: diff_worlds(many(n), many(n, 99)), 5) <= 0.7
+
+
+def between(one: str, other: str, port: int = 80) -> Expectation:
+    ends = (ExpectedEnd(networks=(NameRef(name),)) for name in (one, other))
+    what = Match(protocol=TCP, destination=Side(ports=(PortRange(port, port),)))
+    return Expectation("it is closed", *ends, Action.DENY, (what,))
+
+
+def test_a_test_of_each_network_costs_its_own_pair_and_not_all_pairs_of_all_networks():
+    def each(count: int) -> None:
+        among = many(count)
+        for i in range(count):
+            assert outcome(among, between(f"n{i}", f"n{(i + 1) % count}")).verdict is not None
+
+    assert growth_in_calls(each, 10) <= 1.1
+
+
+def test_a_test_costs_the_rules_that_could_decide_its_packets_and_no_others():
+    rules_of = tuple(
+        Rule(Action.ALLOW, Match(protocol=TCP, destination=Side(ports=(PortRange(p, p),)))) for p in range(1, 401)
+    )
+
+    def asked(count: int) -> None:
+        assert outcome(one(rules_of[:count]), between("web", "web", 60000)).verdict
+
+    assert growth_in_calls(asked, 100) <= 0.8
 
 
 def test_what_counts_calls_counts_them():
