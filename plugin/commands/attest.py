@@ -187,7 +187,10 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
         uplink=uplink,
         host={**reviewed.host, **host},
     )
-    around = (*legacy_rules(), *beside({e.host_ifname for e in endpoints}, uplink)) if endpoints else ()
+    spoken = {a for e in endpoints for a in e.addresses}
+    if any(e.ip_masq for e in endpoints):
+        spoken |= set(host.values())
+    around = (*legacy_rules(), *beside({e.host_ifname for e in endpoints}, uplink, spoken)) if endpoints else ()
     wanted = dataclasses.replace(surroundings(wanted), unmarked=not around)
     if there:
         lacking = strays(store, endpoints)

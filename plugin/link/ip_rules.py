@@ -18,6 +18,10 @@ _BITS = {AF_INET: 32, AF_INET6: 128}
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _EVERYWHERE = frozenset({(0, 255), (32766, 254), (32767, 253)})
 """Priority and table of the rules that every host has: local, main, default."""
+_NEEDED = ((0, 255), (32766, 254))
+"""Those without which a host finds neither itself nor anybody."""
+_TO_TABLE, _PERMANENT, _NO_LENGTH = 1, 1, b"\xff\xff\xff\xff"
+_FRA_SUPPRESS, _FRA_PROTOCOL = 14, 21
 
 
 def source_rules(socket: netlink.Socket) -> Iterator[tuple[Address, int]]:
@@ -33,13 +37,34 @@ def source_rules(socket: netlink.Socket) -> Iterator[tuple[Address, int]]:
 
 def policy_rules(socket: netlink.Socket, version: int) -> tuple[list[tuple[int, int]], bool]:
     """Priority and table of each rule that not every host has; False where they never stood still: some may lack."""
+    rules, whole = _rules(socket, version)
+    return [r for r, plain in rules if not plain or r not in _EVERYWHERE], whole
+
+
+def missing_rules(socket: netlink.Socket, version: int) -> list[tuple[int, int]]:
+    """Priority and table of each rule that every host needs, where no rule leads all packets to that table."""
+    rules, _ = _rules(socket, version)
+    there = {table for (_, table), plain in rules if plain}
+    return [rule for rule in _NEEDED if rule[1] not in there]
+
+
+def _rules(socket: netlink.Socket, version: int) -> tuple[dict[tuple[tuple[int, int], bool], None], bool]:
     bodies, whole = socket.listed(_GETRULE, _asked(_FAMILIES[version]))
-    rules = dict.fromkeys(map(_read, bodies))
-    return [r for r in rules if r not in _EVERYWHERE], whole
+    return dict.fromkeys((_read(body), _is_plain(body)) for body in bodies), whole
 
 
 def _asked(family: int) -> bytes:
     return _RULE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def _is_plain(body: bytes) -> bool:
+    """Whether all packets are led to the table, and to all of its routes."""
+    with KNOWN_SHAPE:
+        _, to, source, tos, _, _, _, action, flags = _RULE.unpack_from(body)
+        found = attributes(body[_RULE.size :])
+    usual = found.keys() <= {_FRA_TABLE, _FRA_PRIORITY, _FRA_SUPPRESS, _FRA_PROTOCOL}
+    every = found.get(_FRA_SUPPRESS, _NO_LENGTH) == _NO_LENGTH
+    return (to, source, tos, action, flags & ~_PERMANENT) == (0, 0, 0, _TO_TABLE, 0) and usual and every
 
 
 def _read(body: bytes) -> tuple[int, int]:

@@ -13,13 +13,16 @@ from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes
 
-_GETNEIGH, _NDA_DST, _NDA_LLADDR, _PERMANENT = 30, 1, 2, 0x80
+_GETNEIGH, _NDA_DST, _NDA_LLADDR = 30, 1, 2
+_FOR_GOOD = 0x80 | 0x40  # NUD_PERMANENT, NUD_NOARP
 _NDMSG = struct.Struct("=BxxxiHBB")
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
+    """permanent: written down for good, the kernel never asks for it anew."""
+
     address: Address
     index: int
     mac: str
@@ -50,4 +53,4 @@ def _neighbour(body: bytes) -> Neighbour:
         _, index, state, _, _ = _NDMSG.unpack_from(body)
         found = attributes(body[12:])
         mac = found.get(_NDA_LLADDR, b"").hex(":")
-        return Neighbour(ip_address(found[_NDA_DST]), index, mac, bool(state & _PERMANENT))
+        return Neighbour(ip_address(found[_NDA_DST]), index, mac, bool(state & _FOR_GOOD))

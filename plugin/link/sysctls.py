@@ -83,6 +83,11 @@ def problems(host_ifname: str, versions: Collection[int]) -> tuple[str, ...]:
     return (*off, *loose)
 
 
+def forwards_ipv4(ifname: str) -> bool:
+    """Whether the host passes on IPv4 that comes by an interface."""
+    return _read(f"{_NET}/ipv4/conf/{ifname}/forwarding") in ("1", "")
+
+
 def warnings() -> tuple[str, ...]:
     """What the host's own settings take away from what host ends promise, in words."""
     return (_LOOSE,) if _read(f"{_NET}/ipv4/conf/all/rp_filter") == "2" else ()

@@ -94,6 +94,73 @@ def test_an_edit_is_found_with_a_packet_the_kernels_rule_and_the_files_line(host
     assert "  reviewed  is dropped: ingress of web, /etc/calico-rkt/profiles/web.yaml:8" in text.stdout.decode()
 
 
+BESIDE = [
+    (
+        "sysctl -qw net.ipv4.conf.out0.forwarding=0",
+        "sysctl -qw net.ipv4.conf.out0.forwarding=1",
+        "out0/forwarding is off",
+    ),
+    (
+        "ip xfrm policy add dir fwd action block src ADDRESS dst 0.0.0.0/0",
+        "ip xfrm policy flush",
+        "an IPsec policy (direction fwd) blocks",
+    ),
+    (
+        "ip -6 xfrm policy add dir in action block src ::/0 dst fd00:1::/64",
+        "ip xfrm policy flush",
+        "an IPsec policy (direction in) blocks ::/0 to fd00:1::/64",
+    ),
+    ("ip xfrm policy setdefault fwd block", "ip xfrm policy setdefault fwd accept", "IPsec blocks what has no policy"),
+    ("ip xfrm policy add dir fwd action block src 172.16.0.0/24 dst 172.17.0.0/16", "ip xfrm policy flush", ""),
+    ("ip link set WEB arp off", "ip link set WEB arp on", "WEB asks for no neighbours"),
+    (
+        "ip rule del prio 0",
+        "ip rule add prio 0 from all table local",
+        "IPv4's ip rule 0 (table 255) is not there",
+    ),
+    (
+        "ip rule add prio 32766 prohibit table main",
+        "ip rule del prio 32766 prohibit table main",
+        "IPv4's ip rule 32766 (table 254) may route",
+    ),
+    (
+        "ip -6 rule add prio 32766 from SIX table main suppress_prefixlength 8",
+        "ip -6 rule del prio 32766 from SIX table main",
+        "IPv6's ip rule 32766 (table 254) may route",
+    ),
+    (
+        (
+            "tc qdisc add dev WEB root handle 1: htb; "
+            "tc filter add dev WEB parent 1: protocol ip u32 match u32 0 0 classid 1:5"
+        ),
+        "tc qdisc del dev WEB root",
+        "WEB has tc's htb, whose filters may drop",
+    ),
+    ("tc qdisc add dev WEB root handle 1: htb default 5", "tc qdisc del dev WEB root", ""),
+]
+
+
+@pytest.mark.parametrize(("edit", "mend", "words"), BESIDE)
+def test_what_is_beside_netfilter_is_named_and_never_guessed(host: Lab, edit: str, mend: str, words: str) -> None:
+    host.out("sh", "-ec", "ip route replace default via 192.0.2.254 dev out0")
+    host.out("sh", "-ec", named(host, edit))
+    code, found = attest(host)
+    host.out("sh", "-ec", named(host, mend))
+    host.out("/opt/cni/bin/calico", "restore")
+    assert (code, found["differences"]) == (3 if words else 0, []), found
+    assert [line for line in found["not_proven"] if named(host, words) in line] or not words, found
+
+
+def test_a_neighbour_written_down_for_good_with_another_mac_is_a_difference(host: Lab) -> None:
+    for state in ("permanent", "noarp"):
+        host.out("sh", "-ec", named(host, f"ip neigh replace ADDRESS lladdr 02:00:00:00:00:99 dev WEB nud {state}"))
+        code, found = attest(host)
+        host.out("/opt/cni/bin/calico", "restore")
+        assert code == 1, (state, found)
+        assert any(" takes 02:00:00:00:00:99 for " in d["what"] for d in found["differences"]), (state, found)
+        assert attest(host)[0] == 0, state
+
+
 def test_links_routes_and_forwarding_are_part_of_it(host: Lab) -> None:
     for edit, mend in (
         ("ip route del ADDRESS dev WEB", "restore"),

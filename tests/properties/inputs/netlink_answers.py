@@ -124,6 +124,7 @@ _ASKED: dict[str, Callable[[netlink.Socket], object]] = {
     "unreachable": lambda s: list(state.unreachable(s)),
     "source_rules": lambda s: list(ip_rules.source_rules(s)),
     "policy_rules": lambda s: [ip_rules.policy_rules(s, version) for version in (4, 6)],
+    "missing_rules": lambda s: [ip_rules.missing_rules(s, version) for version in (4, 6)],
     "lookup": lambda s: state.lookup(s, _ADDRESS),
     "ruleset": read_ruleset,
     "keys": lambda s: keys_of(s, "all4"),
