@@ -37,11 +37,21 @@ class Draft:
     blocks: dict[Net, tuple[Block, int]] = field(default_factory=dict)
     compares: list[Compare] = field(default_factory=list)
     ops: list[Op] = field(default_factory=list)
+    _data: dict[Net, bytes] = field(default_factory=dict)
 
     def writes(self) -> tuple[list[Compare], list[Op]]:
         compares = [unchanged(keys.block(net), revision) for net, (_, revision) in self.blocks.items()]
-        ops = [put(keys.block(net), block.data()) for net, (block, _) in self.blocks.items()]
+        self._data = {net: block.data() for net, (block, _) in self.blocks.items()}
+        ops = [put(keys.block(net), data) for net, data in self._data.items()]
         return [*compares, *self.compares], [*ops, *self.ops]
+
+    def is_plain(self, node: str) -> bool:
+        """Whether it takes addresses out of the node's own blocks, and changes nothing else."""
+        return not self.ops and all(block.owner == node for block, _ in self.blocks.values())
+
+    def stored(self, revision: int) -> dict[Net, Kv]:
+        """The blocks as they are stored since writes() was done, at that revision."""
+        return {net: Kv(keys.block(net), data, revision) for net, data in self._data.items()}
 
 
 class Allocator:

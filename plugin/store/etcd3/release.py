@@ -31,11 +31,13 @@ def release(
     is_meant: Callable[[Endpoint], bool],
     addresses: Sequence[Address],
     likely: Iterable[Net],
+    wrote: Callable[[Net, int, Kv | None], object],
 ) -> bool | None:
     """One attempt: whether there was something to take back; None when others wrote meanwhile.
 
     is_meant says of the endpoint that stands there whether it is the one. Where none stands there, addresses are
-    given back that the attachment's handle still has. likely: blocks that spare a request when they are right.
+    given back that the attachment's handle still has. likely: blocks that spare a request when they are right. wrote is
+    told of each block what it was and what it is now.
     """
     place = keys.ENDPOINTS + keys.endpoint_name(node, key.container, key.ifname)
     handle_id = keys.handle_id(key.network, key.container)
@@ -60,6 +62,7 @@ def release(
     value = handle.value if handle else None
     pools = [pool for kv in found[3] if (pool := read_pool(kv.value)) is not None]
     now, cooldown = datetime.now(UTC), IpamConfig.parse(config).cooldown
+    written: list[tuple[Net, Kv, bytes | None]] = []
     for net, kv in blocks.items():
         block = Block.parse(kv.value)
         count = sum(block.give_back(a, handle_id, now, cooldown) for a in addresses if a in net)
@@ -69,14 +72,20 @@ def release(
             compares += leaving[0] if leaving else []
             ops += leaving[1] if leaving else []
             over = leaving is not None or (block.empty and not block.owner)
-            ops.append(delete(keys.block(net)) if over else put(keys.block(net), block.data()))
+            written.append((net, kv, None if over else block.data()))
             value = with_block(value, net, -count) if value else None
     if handle is not None and value != handle.value:
         compares.append(unchanged(handle.key, handle.revision))
         ops.append(put(handle.key, value) if value else delete(handle.key))
+    ops += [delete(kv.key) if data is None else put(kv.key, data) for _, kv, data in written]
     if not ops:
         return False
-    return True if gateway.txn(compares, ops).succeeded else None
+    answer = gateway.txn(compares, ops)
+    if not answer.succeeded:
+        return None
+    for net, kv, data in written:
+        wrote(net, kv.revision, None if data is None else Kv(kv.key, data, answer.revision))
+    return True
 
 
 def _endpoint(stored: Kv, key: Key, addresses: Sequence[Address]) -> Endpoint | None:

@@ -26,7 +26,7 @@ from calico_rkt.plugin.store.etcd3 import keys, session
 from calico_rkt.plugin.store.etcd3.allocate import Allocator, Draft
 from calico_rkt.plugin.store.etcd3.blocks import BrokenBlockError, Holder, with_block
 from calico_rkt.plugin.store.etcd3.ipamlock import ipam_lock
-from calico_rkt.plugin.store.etcd3.ops import absent, exists, get, get_prefix, put, unchanged
+from calico_rkt.plugin.store.etcd3.ops import Answer, absent, exists, get, get_prefix, put, unchanged
 from calico_rkt.plugin.store.etcd3.pools import make_missing, pool_problem
 from calico_rkt.plugin.store.etcd3.published import Etcd3Profiles, check_network
 from calico_rkt.plugin.store.etcd3.release import release
@@ -40,7 +40,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
     section,
     texts,
 )
-from calico_rkt.plugin.store.etcd3.view import View, look_at_cluster, refuse_unready
+from calico_rkt.plugin.store.etcd3.view import Look, View, look_at_cluster, refuse_unready
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import LocalStore, open_records
@@ -59,6 +59,8 @@ class Etcd3Store(ClusterStore):
         self._session = session.take(access)
         self._gateway = self._session.gateway
         self._locked = False
+        self._looked: View | None = None
+        """What an attempt that was too late has read, for the next one."""
         self.profiles = Etcd3Profiles(self._gateway)
 
     def inventory(self) -> Etcd3Inventory:
@@ -74,39 +76,74 @@ class Etcd3Store(ClusterStore):
             return until_done(lambda: self._try_add(endpoint, ipam, requested))
 
     def _try_add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint | None:
-        """One attempt; None when it has to begin anew: others wrote meanwhile, or something had to be made first."""
+        """One attempt; None when it has to begin anew: others wrote meanwhile, or something had to be made first.
+
+        What an ADD of before has left of the cluster is believed first, and compared by the write. Nothing is refused
+        by it: where it does not lead to an address, the cluster is looked at.
+        """
         key, now = endpoint.key, datetime.now(UTC)
-        places = [(key.network, number) for number in range(len(ipam.ranges))]
-        likely = [self._session.blocks[p] for p in places if p in self._session.blocks]
-        handle = keys.handle_id(key.network, key.container)
+        look, looked = self._look_for(key, len(ipam.ranges)), self._looked
+        self._looked = None
+        kept = None if looked else self._session.views.take(self.node, key.network)
+        view = looked or kept or look.view(self._gateway.read(*look.gets()))
+        try:
+            draft, added = self._drafted(endpoint, ipam, requested, view, now)
+        except CniError:
+            if kept is None:
+                raise
+            return None
+        if added is None:
+            return None
+        try:
+            answer = self._write(added, view, draft, look, now, believed=kept is not None)
+            anew = None if answer.succeeded else look.view(answer)
+        except CniError:
+            self.remove(key, endpoint.nonce)  # it may have happened all the same
+            raise
+        # A member that went away may have done it before: then our own endpoint is what stands in the way.
+        theirs = anew.endpoint if anew else None
+        if anew and (theirs is None or nonce_of(resource(theirs.value)) != added.nonce):
+            self._records.remove(key, endpoint.nonce)
+            self._looked = anew
+            return None
+        self._remember(key.network, ipam, added, draft)
+        if anew is None and draft.is_plain(self.node):
+            self._session.views.keep(self.node, key.network, view, draft.stored(answer.revision))
+        return added
+
+    def _look_for(self, key: Key, sets: int) -> Look:
+        """What an ADD has to know, with the blocks that lately had room for its range sets."""
+        places = ((key.network, number) for number in range(sets))
+        likely = dict.fromkeys(self._session.blocks[p] for p in places if p in self._session.blocks)
         name = keys.endpoint_name(self.node, key.container, key.ifname)
-        view = look_at_cluster(self._gateway, self.node, object_id(key.network), name, handle, dict.fromkeys(likely))
+        handle = keys.handle_id(key.network, key.container)
+        return Look(self.node, object_id(key.network), name, handle, tuple(likely))
+
+    def _drafted(
+        self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address], view: View, now: datetime
+    ) -> tuple[Draft, Endpoint | None]:
+        """The endpoint as this host has recorded it, and the writes that store it; none where something is first."""
+        key = endpoint.key
         view.check_ready()
         if view.profile is None:
             raise NoProfileError(key.network)
         check_network(key.network, view.profile.value)
         self._warn_of_codes(key.network, view.profile.value)
         if view.endpoint is not None:
+            name = keys.endpoint_name(self.node, key.container, key.ifname)
             self._clear_the_place(key, name, view.endpoint.value)
-            return None
+            return Draft(), None
         if make_missing(self._gateway, view, ipam, now, nat=endpoint.ip_masq):
-            return None
+            return Draft(), None
+        places = ((key.network, number) for number in range(len(ipam.ranges)))
         borrowed = [self._session.borrowed[p] for p in places if p in self._session.borrowed]
-        allocator = Allocator(self._gateway, view, Holder(handle, self.node), now, borrowed)
+        holder = Holder(keys.handle_id(key.network, key.container), self.node)
+        allocator = Allocator(self._gateway, view, holder, now, borrowed)
         addresses = endpoint.addresses or allocator.choose(key.network, ipam, requested)
         if not addresses:
             raise CniError(Code.INVALID_CONF, f"network {key.network!r} has no range to take an address from")
         added = self._records.add(self._here(replace(endpoint, addresses=tuple(addresses))), ipam, ())
-        try:
-            done = self._write(added, view, allocator.draft, now)
-        except CniError:
-            self.remove(key, endpoint.nonce)  # it may have happened all the same
-            raise
-        if not done:
-            self._records.remove(key, endpoint.nonce)
-            return None
-        self._remember(key.network, ipam, added, allocator.draft)
-        return added
+        return allocator.draft, added
 
     def _warn_of_codes(self, network: str, profile: bytes) -> None:
         """A profile that is published already is used, also where a Felix can't say what it says."""
@@ -114,16 +151,22 @@ class Etcd3Store(ClusterStore):
             message = "network %s: its profile names an ICMP code, which stops a Felix in nftables mode: %s"
             LOG.warning(message, network, self.felix().why)
 
-    def _write(self, added: Endpoint, view: View, draft: Draft, now: datetime) -> bool:
-        """The one transaction of an ADD: False when anything is not as it was read."""
-        key = added.key
-        place = keys.ENDPOINTS + keys.endpoint_name(self.node, key.container, key.ifname)
+    def _write(self, added: Endpoint, view: View, draft: Draft, look: Look, now: datetime, *, believed: bool) -> Answer:
+        """The one transaction of an ADD, which reads all anew when anything is not as it was read.
+
+        believed: what was read is of an ADD of before, so all of it is compared.
+        """
+        place = keys.ENDPOINTS + look.endpoint
         compares, ops = draft.writes()
-        compares += [absent(place), exists(keys.profile(object_id(key.network)))]
+        compares += [
+            absent(place),
+            exists(keys.profile(look.network_id)),
+            *(view.unmoved(self.node) if believed else ()),
+        ]
         ops.append(put(place, encode_resource(endpoint_resource(added, self.node, boot_id(), now))))
         if draft.blocks:
             value = view.handle.value if view.handle else None
-            handle = keys.handle(keys.handle_id(key.network, key.container))
+            handle = keys.handle(look.handle_id)
             try:
                 for address in added.addresses:
                     value = with_block(value, next(n for n in draft.blocks if address in n), 1)
@@ -131,9 +174,7 @@ class Etcd3Store(ClusterStore):
                 raise CniError(Code.DATASTORE, f"Calico's {handle} can't be read", f"{e}: calicoctl ipam check") from e
             compares.append(unchanged(handle, view.handle.revision if view.handle else 0))
             ops.append(put(handle, value or b""))
-        answer = self._gateway.txn(compares, ops, (get(place),))
-        # A member that went away may have done it before: then our own endpoint is what stands in the way.
-        return answer.succeeded or any(nonce_of(resource(kv.value)) == added.nonce for kv in answer.found[0])
+        return self._gateway.txn(compares, ops, look.gets())
 
     def _remember(self, network: str, ipam: Ipam, added: Endpoint, draft: Draft) -> None:
         """Where each range set found room: the next address is likely to be there, too."""
@@ -162,7 +203,9 @@ class Etcd3Store(ClusterStore):
         elsewhere = {a for e in others for a in e.addresses} if addresses else set()
         mine = [a for a in addresses if a not in elsewhere]
         with self._ipam_lock():
-            return until_done(lambda: release(self._gateway, node, key, is_meant, mine, likely))
+            return until_done(
+                lambda: release(self._gateway, node, key, is_meant, mine, likely, self._session.views.wrote)
+            )
 
     @contextmanager
     def _ipam_lock(self) -> Iterator[None]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
-from calico_rkt.plugin.store.etcd3.ops import Kv, get, get_prefix
+from calico_rkt.plugin.store.etcd3.ops import Answer, Compare, Kv, Op, get, get_prefix, unchanged, untouched_since
 from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool, read_pool, reserved, resource, section
 
 _MOST_BLOCKS = 20
@@ -44,7 +44,10 @@ class IpamConfig:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The keys that an ADD depends on; None where one is missing. affinities: this node's, by IP version."""
+    """The keys that an ADD depends on; None where one is missing. affinities: this node's, by IP version.
+
+    revisions: of every key that was read, 0 of one that is not there; but for the endpoint, its handle and blocks.
+    """
 
     ready: Kv | None
     node: Kv | None
@@ -57,6 +60,7 @@ class View:
     affinities: tuple[Kv, ...]
     blocks: dict[Net, Kv | None]
     revision: int
+    revisions: Mapping[str, int]
 
     def check_ready(self) -> None:
         """CniError 11 when the cluster does not want to be written to."""
@@ -71,41 +75,73 @@ class View:
                 "start calico/node on this host, or set nodename to the name that calicoctl get nodes shows",
             )
 
+    def unmoved(self, node: str) -> list[Compare]:
+        """Whether the cluster is to this node's ADD what it was; its endpoint, handle and blocks are its own affair."""
+        return [
+            *(unchanged(key, revision) for key, revision in self.revisions.items()),
+            *(untouched_since(prefix, self.revision) for prefix in _prefixes(node)),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is to be read for an ADD. blocks: that are likely to be needed."""
+
+    node: str
+    network_id: str
+    endpoint: str
+    handle_id: str
+    blocks: tuple[Net, ...]
+
+    def gets(self) -> tuple[Op, ...]:
+        """The operations that read it, at one revision."""
+        return (
+            *(get(key) for key in self._singles),
+            get(keys.ENDPOINTS + self.endpoint),
+            get(keys.handle(self.handle_id)),
+            *(get_prefix(prefix) for prefix in _prefixes(self.node)),
+            *(get(keys.block(net)) for net in self.blocks),
+        )
+
+    def view(self, answer: Answer) -> View:
+        """What they found."""
+        found = answer.found
+        ready, its_node, profile, config, wep, handle = (_one(kvs) for kvs in found[:6])
+        several = found[6:10]
+        pools = (read_pool(kv.value) for kv in several[0])
+        singles = zip(self._singles, (ready, its_node, profile, config), strict=True)
+        return View(
+            ready=ready,
+            node=its_node,
+            profile=profile,
+            endpoint=wep,
+            handle=handle,
+            config=IpamConfig.parse(config),
+            pools=tuple(p for p in pools if p is not None),
+            reserved=reserved([kv.value for kv in several[1]]),
+            affinities=(*several[2], *several[3]),
+            blocks={net: _one(kvs) for net, kvs in zip(self.blocks, found[10:], strict=True)},
+            revision=answer.revision,
+            revisions={key: kv.revision if kv else 0 for key, kv in singles}
+            | {kv.key: kv.revision for kvs in several for kv in kvs},
+        )
+
+    @property
+    def _singles(self) -> tuple[str, ...]:
+        return keys.READY, keys.node(self.node), keys.profile(self.network_id), keys.IPAM_CONFIG
+
 
 def look_at_cluster(
     gateway: Gateway, node: str, network_id: str, endpoint: str, handle_id: str, wanted: Collection[Net]
 ) -> View:
     """One read transaction. wanted: blocks that are likely to be needed."""
-    blocks = tuple(wanted)
-    answer = gateway.read(
-        get(keys.READY),
-        get(keys.node(node)),
-        get(keys.profile(network_id)),
-        get(keys.ENDPOINTS + endpoint),
-        get(keys.handle(handle_id)),
-        get(keys.IPAM_CONFIG),
-        get_prefix(keys.POOLS),
-        get_prefix(keys.RESERVATIONS),
-        get_prefix(keys.affinities(node, 4)),
-        get_prefix(keys.affinities(node, 6)),
-        *(get(keys.block(net)) for net in blocks),
-    )
-    found = answer.found
-    ready, its_node, profile, wep, handle, config = (_one(kvs) for kvs in found[:6])
-    pools = (read_pool(kv.value) for kv in found[6])
-    return View(
-        ready=ready,
-        node=its_node,
-        profile=profile,
-        endpoint=wep,
-        handle=handle,
-        config=IpamConfig.parse(config),
-        pools=tuple(p for p in pools if p is not None),
-        reserved=reserved([kv.value for kv in found[7]]),
-        affinities=(*found[8], *found[9]),
-        blocks={net: _one(kvs) for net, kvs in zip(blocks, found[10:], strict=True)},
-        revision=answer.revision,
-    )
+    look = Look(node, network_id, endpoint, handle_id, tuple(wanted))
+    return look.view(gateway.read(*look.gets()))
+
+
+def _prefixes(node: str) -> tuple[str, ...]:
+    """What is read whole, whatever is below it."""
+    return keys.POOLS, keys.RESERVATIONS, keys.affinities(node, 4), keys.affinities(node, 6)
 
 
 def refuse_unready(ready: Kv | None) -> None:
