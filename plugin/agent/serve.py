@@ -8,7 +8,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
@@ -21,7 +21,7 @@ from calico_rkt.plugin.calls.call import DeclinedError
 from calico_rkt.plugin.cni.request import COMMANDS, Request
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.process import signals, trace
-from calico_rkt.plugin.process.log import LOG, said_to_caller
+from calico_rkt.plugin.process.log import LOG, answered, said_to_caller
 from calico_rkt.plugin.process.trace import Phases
 
 DEADLINE = 60.0
@@ -105,7 +105,7 @@ class Conversation:
         command = call.environ.get("CNI_COMMAND", "")
         with said_to_caller() as said, trace.collecting() as phases, signals.watched(self._reason_to_stop):
             say = self._answer(call, said, phases)
-            calls.run_call(call.environ, call.conf, say, lambda request: self._take(request, call))
+            calls.run_call(call.environ, call.conf, say, self._take, nonce=call.nonce, netns_fd=call.netns_fd)
             trace.mark("end")
             if not self._answered:
                 say(0, "")
@@ -125,7 +125,7 @@ class Conversation:
         if theirs != self._own.environ:
             raise DeclinedError("its environment names other folders or another datastore")
 
-    def _take(self, request: Request, call: Call) -> Request:
+    def _take(self, request: Request) -> None:
         """Tell the launcher that its call is ours now: from here on nobody else does it."""
         if ipam_plugin.is_delegated(request.conf):
             raise DeclinedError("its ipam plugin has to be run as its runtime would")
@@ -137,7 +137,6 @@ class Conversation:
         self._believed = _BELIEVED
         trace.mark("taken")
         self._conf = request.conf
-        return replace(request, nonce=call.nonce, netns_fd=call.netns_fd)
 
     def _answer(self, call: Call, said: Callable[[], str], phases: Callable[[], Phases]) -> Callable[[int, str], None]:
         def say(code: int, line: str) -> None:
@@ -147,6 +146,7 @@ class Conversation:
             sent = self._send(wire.frame(wire.ANSWER, int(code != 0), line.encode(), told.encode(errors="replace")))
             if line and not code and not (sent and self._is_confirmed()):
                 raise CniError(Code.IO, "the answer could not be written: its launcher has gone")
+            answered()
 
         return say
 

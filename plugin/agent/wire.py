@@ -14,10 +14,13 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
+
+T = TypeVar("T")
 
 LARGEST_ENVIRON = 1 << 17
 TAKEN, DECLINED, ANSWER = ord("T"), ord("D"), ord("R")
@@ -91,11 +94,7 @@ def _receive(connection: socket.socket, descriptors: array.array[int]) -> Call:
 
 
 def _first(connection: socket.socket, descriptors: array.array[int]) -> bytes:
-    is_readable(connection, _TO_COME)  # else reading fails
-    try:
-        data, control, _, _ = connection.recvmsg(_AT_ONCE, _ROOM, socket.MSG_DONTWAIT)
-    except OSError as e:
-        raise BrokenCallError(str(e)) from e
+    data, control, _, _ = _when_it_comes(connection, lambda: connection.recvmsg(_AT_ONCE, _ROOM, socket.MSG_DONTWAIT))
     for level, kind, payload in control:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
@@ -105,14 +104,22 @@ def _first(connection: socket.socket, descriptors: array.array[int]) -> bytes:
 
 
 def _more(connection: socket.socket) -> bytes:
-    is_readable(connection, _TO_COME)  # else reading fails
-    try:
-        data = connection.recv(_AT_ONCE, socket.MSG_DONTWAIT)
-    except OSError as e:
-        raise BrokenCallError(str(e)) from e
+    data = _when_it_comes(connection, lambda: connection.recv(_AT_ONCE, socket.MSG_DONTWAIT))
     if not data:
         raise BrokenCallError("closed in the middle of a call")
     return data
+
+
+def _when_it_comes(connection: socket.socket, read: Callable[[], T]) -> T:
+    """What is read: mostly it is there, and nobody has to ask. BrokenCallError where nothing comes in time."""
+    try:
+        try:
+            return read()
+        except BlockingIOError:
+            is_readable(connection, _TO_COME)  # else reading fails
+            return read()
+    except OSError as e:
+        raise BrokenCallError(str(e)) from e
 
 
 def is_readable(connection: socket.socket, milliseconds: int) -> bool:

@@ -24,20 +24,24 @@ def run_call(
     environ: Mapping[str, str],
     stdin: bytes,
     say: Callable[[int, str], None],
-    admit: Callable[[Request], Request] = lambda request: request,
+    admit: Callable[[Request], object] = id,
     act: Callable[[Request, Callable[[str], None]], None] | None = None,
+    *,
+    nonce: str = "",
+    netns_fd: int = -1,
 ) -> int:
     """Do one call; its exit status.
 
     say(code, JSON line) is called at most once, with CNI's error code or 0; CniError of it takes an ADD back.
 
     admit sees the request before anything is done, and may raise DeclinedError, which passes through; act does
-    something else with it than its verb.
+    something else with it than its verb. nonce and netns_fd are the request's.
     """
     version = NEWEST
     try:
         try:
-            request = admit(parse_request(environ, stdin))
+            request = parse_request(environ, stdin, nonce, netns_fd)
+            admit(request)
         except RequestError as e:
             version = e.cni_version
             raise

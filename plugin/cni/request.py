@@ -71,7 +71,7 @@ def read_stdin(stream: BinaryIO) -> bytes:
     return data
 
 
-def parse_request(environ: Mapping[str, str], stdin: bytes) -> Request:
+def parse_request(environ: Mapping[str, str], stdin: bytes, nonce: str = "", netns_fd: int = -1) -> Request:
     """Check a call completely, before anything is done; RequestError names the first problem, details hold all."""
     version = "0.1.0"
     try:
@@ -89,7 +89,7 @@ def parse_request(environ: Mapping[str, str], stdin: bytes) -> Request:
             since = ".".join(map(str, _SINCE[command]))
             raise CniError(Code.INCOMPATIBLE_VERSION, f"{command} needs cniVersion {since} or newer, not {version}")
         conf, warnings = _conf(stdin, environ, loaded if command in _TAKING_AWAY else None)
-        return _request(command, environ, conf, stdin, loaded, warnings)
+        return _request(command, environ, conf, stdin, loaded, warnings, nonce, netns_fd)
     except CniError as e:
         raise RequestError(e, version) from e
 
@@ -102,8 +102,13 @@ def _command(environ: Mapping[str, str]) -> str:
     return command
 
 
-def _load(stdin: bytes) -> dict[str, Any]:
+def _load(stdin: bytes) -> Mapping[str, Any]:
     """The conf as a JSON object, only to learn its version; parse_conf reports what is wrong with it."""
+    return (_loaded if len(stdin) <= _REMEMBERED else _loaded.__wrapped__)(stdin)
+
+
+@lru_cache(maxsize=64)
+def _loaded(stdin: bytes) -> Mapping[str, Any]:
     try:
         loaded = json.loads(stdin)
     except (ValueError, RecursionError):
@@ -169,6 +174,8 @@ def _request(
     stdin: bytes,
     loaded: Mapping[str, Any],
     warnings: tuple[Diagnostic, ...],
+    nonce: str,
+    netns_fd: int,
 ) -> Request:
     container, ifname, netns = "", "", environ.get("CNI_NETNS", "")
     if command in _NEEDS_CONTAINER:
@@ -205,6 +212,8 @@ def _request(
         prev_result=json.dumps(previous) if previous else "",
         attachments=listed_attachments(loaded) if command == "GC" else None,
         warnings=warnings,
+        nonce=nonce,
+        netns_fd=netns_fd,
     )
 
 

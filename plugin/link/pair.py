@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from errno import EEXIST
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
+from json.encoder import encode_basestring_ascii
 from types import MappingProxyType
 
 from calico_rkt.compiler.conf.netconf import Address, Net
@@ -83,8 +84,8 @@ class TakenError(CniError):
 
 def host_ifname(key: Key, prefix: str = state.PREFIX) -> str:
     """The host end's name: prefix and hex digits that depend on network, container and interface together."""
-    joined = json.dumps([key.network, key.container, key.ifname]).encode()
-    return prefix + sha256(joined).hexdigest()[: _LONGEST_NAME - len(prefix)]
+    joined = ", ".join(map(encode_basestring_ascii, (key.network, key.container, key.ifname)))  # as json.dumps
+    return prefix + sha256(f"[{joined}]".encode()).hexdigest()[: _LONGEST_NAME - len(prefix)]
 
 
 def random_mac(nonce: str) -> str:
@@ -257,6 +258,11 @@ def _usual_mtu(host: netlink.Socket, far_away: Sequence[state.Way]) -> int:
     return _USUAL_MTU
 
 
+@cache
+def _asked_far_away() -> tuple[netlink.Question, ...]:
+    return tuple(map(state.asked_way, _FAR_AWAY))
+
+
 def _check_mac(mac: str) -> None:
     if int(mac[:2], 16) & 1 or mac in (messages.HOST_MAC, "00:00:00:00:00:00"):
         raise CniError(Code.INVALID_ENVIRONMENT, f"{mac} can't be the MAC of a container's interface")
@@ -282,8 +288,8 @@ def _looked_up(
     sent next.
     """
     smallest = _smallest(mtu, addresses)
-    asked = (*addresses, *(() if mtu else _FAR_AWAY))
-    _, (named, *answers) = host.exchange(b"", [state.asked_interface(name), *map(state.asked_way, asked)])
+    asked = (*map(state.asked_way, addresses), *(() if mtu else _asked_far_away()))
+    _, (named, *answers) = host.exchange(b"", [state.asked_interface(name), *asked])
     if isinstance(named, bytes):
         raise CniError(Code.LINK, f"the host has an interface {name} already")
     ways = [state.way_in(a) for a in answers]

@@ -29,16 +29,19 @@ class Shape:
             if any(b - a != 1 for start in range(0, len(differ), size) for a, b in pairwise(differ[start:][:size])):
                 raise ValueError(f"value {number} is not put in as it is")
             self._places += [(start, start + size, number) for start in starts]
+        self._places.sort()
+        edges = [0, *[edge for start, end, _ in self._places for edge in (start, end)], len(self._bytes)]
+        self._around = b"%b".join(
+            self._bytes[a:b].replace(b"%", b"%%") for a, b in zip(edges[::2], edges[1::2], strict=True)
+        )
+        self._order = [number for _, _, number in self._places]
         tried = [bytes(number + i + 3 & 255 for i in range(size)) for number, size in enumerate(sizes)]
         if encode(tried) != self.filled(tried):
             raise ValueError("what is encoded depends on more than the values' bytes")
 
     def filled(self, values: Sequence[bytes]) -> bytes:
         """The bytes for these values, in the order of their sizes."""
-        out = bytearray(self._bytes)
-        for start, end, number in self._places:
-            out[start:end] = values[number]
-        return bytes(out)
+        return self._around % tuple([values[number] for number in self._order])
 
 
 class Shapes:

@@ -10,9 +10,10 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 
 from calico_rkt.compiler import atomic
 from calico_rkt.plugin.process import streams
@@ -49,19 +50,30 @@ def share_log() -> None:
     LOG.addFilter(_is_wanted)
 
 
-@contextmanager
-def said_to_caller() -> Iterator[Callable[[], str]]:
-    """Collect what this thread's call says on stderr; for the time after share_log()."""
-    _HERE.said, _HERE.level = [], logging.INFO
-    said: list[str] = _HERE.said
-    try:
-        yield lambda: "".join(said)
-    finally:
-        _HERE.said, _HERE.level = None, logging.INFO
+class said_to_caller:  # noqa: N801 - used as a function, which takes longer, at every call
+    """Collect what this thread's call says on stderr, for a function that is given; for the time after share_log()."""
+
+    def __enter__(self) -> Callable[[], str]:
+        said: list[str] = []
+        _HERE.said, _HERE.level = said, logging.INFO
+        return lambda: "".join(said)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        behind: list[str] | None = getattr(_HERE, "behind", None)
+        _HERE.said, _HERE.level, _HERE.behind = None, logging.INFO, None
+        if behind:
+            for handler in LOG.handlers:
+                if isinstance(handler, _Watched):
+                    handler.put("".join(behind))
+
+
+def answered() -> None:
+    """Say that this thread's call is answered: what else it says is written to the file in one piece, at its end."""
+    _HERE.behind = []
 
 
 class _Watched(logging.Handler):
-    """The file at a path, looked at before each line: logrotate moves it away under a process that lives long.
+    """The file at a path, looked at before each write: logrotate moves it away under a process that lives long.
 
     Its folder may go, too. A line that can't be written is lost, and no call fails for it.
     """
@@ -72,15 +84,32 @@ class _Watched(logging.Handler):
         self._fd, self._identity = -1, (0, 0)
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError, TypeError, ValueError):  # and arguments that don't fit their line fail no call, either
+        with suppress(TypeError, ValueError):  # arguments that don't fit their line fail no call, either
+            line = f"{self.format(record)}\n"
+            behind: list[str] | None = getattr(_HERE, "behind", None)
+            if behind is None:
+                self._write(line)
+            else:
+                behind.append(line)
+
+    def put(self, lines: str) -> None:
+        """Write lines that are formatted already."""
+        self.acquire()
+        try:
+            self._write(lines)
+        finally:
+            self.release()
+
+    def _write(self, lines: str) -> None:
+        with suppress(OSError, ValueError):
             try:
-                found = os.stat(self._place)  # noqa: PTH116 - each line
+                found = os.stat(self._place)  # noqa: PTH116 - each time
             except FileNotFoundError:
                 atomic.make_folder(self._path.parent, 0o755)
                 found = None
             if found is None or (found.st_dev, found.st_ino) != self._identity:
                 self._open()
-            os.write(self._fd, f"{self.format(record)}\n".encode(*self._coding))
+            os.write(self._fd, lines.encode(*self._coding))
 
     def _open(self) -> None:
         if self._fd >= 0:
@@ -118,8 +147,10 @@ class _Line(logging.Formatter):
     _second, _text = -1, ""
 
     def format(self, record: logging.LogRecord) -> str:
-        record.process = _process
-        return super().format(record)
+        if record.exc_info or record.exc_text or record.stack_info:
+            record.process = _process
+            return super().format(record)
+        return f"{self.formatTime(record)} {_process} {record.levelname} {record.getMessage()}"
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
         second = int(record.created)

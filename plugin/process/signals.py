@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 from calico_rkt.plugin.errors import CniError, Code
 
@@ -42,13 +42,16 @@ def _note(signum: int, _frame: FrameType | None) -> None:
     _asked.append(signum)
 
 
-@contextmanager
-def watched(reason: Callable[[], str]) -> Iterator[None]:
+class watched:  # noqa: N801 - used as a function: a generator in its place takes longer, at every call
     """Ask `reason` at each step of this thread, too: the words why it has to stop, or none."""
-    _HERE.reason = reason
-    try:
-        yield
-    finally:
+
+    def __init__(self, reason: Callable[[], str]) -> None:
+        self._reason = reason
+
+    def __enter__(self) -> None:
+        _HERE.reason = self._reason
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         _HERE.reason = None
 
 

@@ -47,19 +47,23 @@ class StateFile:
 
         again: of a call whose earlier one has looked whether others may write to the folder.
         """
-        with self._turn, self._locked(again=again) as (file, found):
+        with self._turn:
+            file, found = self._taken(again=again)
             tables = file.tables
             tables.begin()
             try:
-                yield tables
-                if tables.lines:
-                    file.append(found)
-            except BaseException:
-                if not tables.undo():
-                    file.forget()
-                raise
-            tables.begin()
-            self._shrink(file, *_IN_A_CALL)
+                try:
+                    yield tables
+                    if tables.lines:
+                        file.append(found)
+                except BaseException:
+                    if not tables.undo():
+                        file.forget()
+                    raise
+                tables.begin()
+                self._shrink(file, *_IN_A_CALL)
+            finally:
+                self._free(file)
 
     @contextmanager
     def read(self) -> Iterator[Tables]:
@@ -68,7 +72,7 @@ class StateFile:
             try:
                 tables = self._looked()
             except DamagedLogError:  # or somebody wrote just now
-                with self._locked() as (file, _):
+                with self._locked() as file:
                     tables = file.tables
             yield tables
 
@@ -76,7 +80,7 @@ class StateFile:
         """Write the log anew where it is much longer than it needs to be: for who has time."""
         file = self._file  # another thread may let go of it just now
         if file is not None and file.is_overdue(*_BEHIND):
-            with self._turn, self._locked() as (file, _):
+            with self._turn, self._locked() as file:
                 self._shrink(file, *_BEHIND)
 
     def to_older_builds(self) -> bool:
@@ -85,7 +89,7 @@ class StateFile:
 
         if not self.is_there():
             return False
-        with self._turn, self._locked() as (file, _):
+        with self._turn, self._locked() as file:
             takeover.hand_back(self.path, boot_id(), file.tables)
             self._close()
         return True
@@ -115,16 +119,20 @@ class StateFile:
                     return Tables()
 
     @contextmanager
-    def _locked(self, *, again: bool = False) -> Iterator[tuple[LogFile, os.stat_result]]:
-        """The file, which nobody else writes to, and what stands at its path: both are one, and all of it is known."""
-        file, found = self._taken(again=again)
+    def _locked(self) -> Iterator[LogFile]:
+        """The file, which nobody else writes to meanwhile."""
+        file, _ = self._taken()
         try:
-            yield file, found
+            yield file
         finally:
-            if self._file is file and not file.unlock():
-                self._close()
+            self._free(file)
 
-    def _taken(self, *, again: bool) -> tuple[LogFile, os.stat_result]:
+    def _free(self, file: LogFile) -> None:
+        if self._file is file and not file.unlock():
+            self._close()
+
+    def _taken(self, *, again: bool = False) -> tuple[LogFile, os.stat_result]:
+        """The file, locked, and what stands at its path: both are one, and all of it is known."""
         until = time.monotonic() + _BUSY_SECONDS
         while True:
             try:

@@ -119,7 +119,7 @@ def step(store, model, what, key, value):
         store.unheld.forgotten(left.addresses, left.ranges)
         model.left.clear()
     elif what == "shrink":
-        with store._state._locked() as (file, _):
+        with store._state._locked() as file:
             file.shrink()
     elif what == "back":
         store.to_older_builds()

@@ -63,6 +63,16 @@ def test_a_descriptor_comes_along(ends):
         os.close(found.netns_fd)
 
 
+def test_a_call_that_comes_behind_its_connection_is_waited_for(ends):
+    ours, theirs = ends
+    ours.settimeout(None)
+    late = threading.Timer(0.05, theirs.sendall, [call()])
+    late.start()
+    found = wire.receive(ours)
+    late.join()
+    assert found.conf == CONF
+
+
 @pytest.mark.parametrize(
     "data",
     [

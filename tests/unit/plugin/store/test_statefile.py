@@ -322,7 +322,7 @@ def test_who_waits_for_a_file_that_is_replaced_meanwhile_writes_to_the_new_one(s
     store.endpoint(KEY)
     other = LocalStore(store.run_dir, store.lib_dir, verify=pytest.fail)
     writer = threading.Thread(target=store.finish, args=(KEY, "aa", '"late"'))
-    with other._state._turn, other._state._locked() as (file, _):
+    with other._state._turn, other._state._locked() as file:
         writer.start()
         until(lambda: "lock" in {t.name for t in threading.enumerate()}, "it waits")
         file.shrink()
