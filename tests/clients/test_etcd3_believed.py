@@ -157,3 +157,24 @@ def test_addresses_that_the_container_has_by_another_interface_are_counted(lab: 
     etcd.put(key.replace("net1.a", "net1.c"), value)
     assert addresses(add(warm, lab, etcd))
     assert sum(only(etcd, f"{IPAM}handle/net1.c")[1]["block"].values()) == 2
+
+
+def test_a_cluster_that_was_put_back_is_not_taken_for_what_it_was(lab: Lab, etcd: Etcd, warm: Warm) -> None:
+    """The block comes to the revision that is believed, and says something else there."""
+    saved, data = "/run/saved", f"/run/etcd-{etcd.name}"
+    assert etcd.ctl("snapshot", "save", saved).returncode == 0
+    (after,) = addresses(add(warm, lab, etcd))
+    etcd.stop()
+    lab.out("rm", "-rf", data)
+    where = ("--data-dir", data, "--name", etcd.name, "--initial-cluster", f"{etcd.name}={etcd.peer}")
+    assert etcd.ctl("snapshot", "restore", saved, *where, "--initial-advertise-peer-urls", etcd.peer).returncode == 0
+    etcd.start()
+    key, block = only(etcd, f"{IPAM}assignment/")
+    taken = block["unallocated"].pop(0)
+    block["allocations"][taken] = len(block["attributes"])
+    block["attributes"].append({"handle_id": "other.x", "secondary": {"node": NODE}})
+    etcd.put(key, block)
+    assert ip_network(block["cidr"])[taken] == ip_address(after), "what was given since is free there, and taken anew"
+    (found,) = addresses(add(warm, lab, etcd, "d"))
+    assert found != after
+    assert {a["handle_id"] for a in only(etcd, f"{IPAM}assignment/")[1]["attributes"]} >= {"other.x", "net1.d"}

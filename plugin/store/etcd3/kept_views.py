@@ -31,8 +31,11 @@ class KeptViews:
             return self._views.pop((node, network), None)
 
     def keep(self, node: str, network: str, view: View, blocks: Mapping[Net, Kv]) -> None:
-        """Keep a view for the next container of a network, with the blocks as they are by now."""
-        if len(view.revisions) > _MOST_COMPARED:
+        """Keep a view for the next container of a network, with the blocks as they are by now.
+
+        Without a block it would be compared by revisions alone, see View.unmoved().
+        """
+        if not blocks or len(view.revisions) > _MOST_COMPARED:
             return
         with self._lock:
             if len(self._views) >= _MOST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 Op = Mapping[str, Any]
@@ -61,6 +62,11 @@ def unchanged(key: str, revision: int) -> Compare:
     return {"key": _encode(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}
 
 
+def same(kv: Kv) -> Compare:
+    """Whether the key still has this value."""
+    return {"key": _encode(kv.key), "target": "VALUE", "result": "EQUAL", "value": b64encode(kv.value).decode()}
+
+
 def untouched_since(prefix: str, revision: int) -> Compare:
     """Whether no key that begins so was written after this revision."""
     ends = {"key": _encode(prefix), "range_end": _encode(_behind(prefix))}
@@ -96,6 +102,7 @@ def _kv_of(given: Mapping[str, Any]) -> Kv:
     return Kv(b64decode(given["key"]).decode(), b64decode(given.get("value", "")), int(given["mod_revision"]))
 
 
+@lru_cache(maxsize=256)
 def _encode(key: str) -> str:
     return b64encode(key.encode()).decode()
 

@@ -10,7 +10,17 @@ from calico_rkt.compiler.conf.netconf import Net
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.store.etcd3 import keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
-from calico_rkt.plugin.store.etcd3.ops import Answer, Compare, Kv, Op, get, get_prefix, unchanged, untouched_since
+from calico_rkt.plugin.store.etcd3.ops import (
+    Answer,
+    Compare,
+    Kv,
+    Op,
+    get,
+    get_prefix,
+    same,
+    unchanged,
+    untouched_since,
+)
 from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool, read_pool, reserved, resource, section
 
 _MOST_BLOCKS = 20
@@ -76,8 +86,13 @@ class View:
             )
 
     def unmoved(self, node: str) -> list[Compare]:
-        """Whether the cluster is to this node's ADD what it was; its endpoint, handle and blocks are its own affair."""
+        """Whether the cluster is to this node's ADD what it was; its endpoint and handle are the ADD's own affair.
+
+        A cluster that was put back to what it was before may come to the same revisions with other values. A block says
+        in its value when it was written, so where that is the same, the revisions are those of the same history.
+        """
         return [
+            *(same(kv) for kv in self.blocks.values() if kv is not None),
             *(unchanged(key, revision) for key, revision in self.revisions.items()),
             *(untouched_since(prefix, self.revision) for prefix in _prefixes(node)),
         ]

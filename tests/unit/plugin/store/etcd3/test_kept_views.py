@@ -50,12 +50,19 @@ def test_a_view_goes_with_its_block():
     assert views.take("node1", "net1") is None
 
 
+def test_a_view_without_a_block_is_not_kept():
+    views = KeptViews()
+    views.keep("node1", "net1", VIEW, {})
+    assert views.take("node1", "net1") is None
+
+
 def test_a_view_of_too_much_to_compare_is_not_kept():
     assert kept(replace(VIEW, revisions={str(n): n for n in range(100)})).take("node1", "net1") is None
 
 
 def test_what_is_believed_is_compared_key_by_key_and_below_the_prefixes():
-    compares = VIEW.unmoved("node1")
+    compares = replace(VIEW, blocks={NET: BEFORE}).unmoved("node1")
+    assert compares.pop(0) == {"key": "YmxvY2s=", "target": "VALUE", "result": "EQUAL", "value": "MQ=="}
     assert [c.get("mod_revision") for c in compares] == ["3", "8", "8", "8", "8"]
     assert [c["result"] for c in compares] == ["EQUAL", "LESS", "LESS", "LESS", "LESS"]
     assert all("range_end" in c for c in compares[1:])
