@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.clients.support.caller import Caller
-from tests.clients.support.etcd import IPAM, Etcd, cluster_conf, inconsistent, left_in
+from tests.clients.support.etcd import ENDPOINTS, IPAM, Etcd, cluster_conf, inconsistent, left_in
 from tests.clients.support.etcd_proxy import URL, Proxy
 from tests.clients.support.lab import Lab
 from tests.clients.support.warm_process import Warm
@@ -44,6 +44,28 @@ def test_a_warm_add_is_one_write_and_a_del_one_read_and_one_write(
         warm.close()
     assert inconsistent(etcd) == []
     assert len(etcd.dump(f"{IPAM}handle/")) == 3
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_warm_add_whose_line_is_cut_at_its_one_request(lab: Lab, proxy: Proxy, etcd: Etcd, when: str) -> None:
+    conf = cluster_conf(URL)
+    proxy.start()
+    warm = Warm(lab)
+    try:
+        for name in ("a", "b"):
+            warm("ADD", conf, name, lab.netns(name))
+        proxy.start(f"1 {when}")
+        warm("ADD", conf, "c", lab.netns("c"))
+        assert proxy.log()[0] == "write"
+        assert len(etcd.dump(ENDPOINTS)) == 3
+        warm("ADD", conf, "d", lab.netns("d"))
+        assert inconsistent(etcd) == []
+        for name in ("a", "b", "c", "d"):
+            warm("DEL", conf, name, f"/var/run/netns/{name}")
+    finally:
+        warm.close()
+    assert left_in(etcd) == {}
+    assert lab.left() == {}
 
 
 @pytest.mark.parametrize("forever", ["", " forever"])
