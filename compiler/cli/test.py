@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     with progress() as tell:
         for n, promise in enumerate(wanted):
             tell(n, len(wanted), promise.words)
-            outcomes.append((promise, outcome(world, promise.expectation, whole)))
+            became = outcome(world, promise.expectation, whole, all_deciders=args.coverage)
+            outcomes.append((promise, became))
     found = [d for p, o in outcomes if (d := problem(p, o)) is not None]
     missing = untested(world, [o for _, o in outcomes]) if args.coverage else None
     if args.format == "json":

@@ -12,7 +12,7 @@ from calico_rkt.compiler.packets.bounds import outline
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.ranges import example
-from calico_rkt.compiler.review.pair import Fate, Scene, View
+from calico_rkt.compiler.review.pair import Fate, Scene, View, closed
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.snapshot import World
 
@@ -60,22 +60,30 @@ class Outcome:
         return self.failure is None and not self.problem
 
 
-def outcome(world: World, expectation: Expectation, whole: Budget | None = None) -> Outcome:
+def outcome(
+    world: World, expectation: Expectation, whole: Budget | None = None, *, all_deciders: bool = False
+) -> Outcome:
     """Decided over all packets of the set, in each family that both sides have.
 
     A set without any packet is a problem, not a success: such a test would say nothing for ever. whole is the budget
-    of all expectations that are asked together.
+    of all expectations that are asked together. Without all_deciders no pair is gone through that can't change the
+    answer, and deciders are some of them.
     """
     if all(why := [opens_nothing(m) for m in expectation.matches]):
         return Outcome(expectation, problem=why[0])
     deciders: dict[int, Rule] = {}
     failure, empty, pair = None, True, ""
+    denied = expectation.verdict is Action.DENY
     try:
+        # A rule about none of these packets decides nothing here.
+        bounds = [outline(m) for m in _matches(expectation)]
         for view, matches, less in asked(world, expectation):
+            if not all_deciders and failure is not None:
+                break
+            if not (all_deciders or empty) and denied and closed(view, world.own, bounds):
+                continue
             pair = f"{view.source.name} -> {view.destination.name}"
             budget = Budget(whole=whole)
-            # A rule about none of these packets decides nothing here.
-            bounds = [outline(m) for m in matches]
             scene = Scene([view], world.own, world.known, (*matches, *less), bounds)
             for box in scene.within(0, matches, less, budget):
                 for piece, fate in scene.fates(0, box, budget):
@@ -122,47 +130,45 @@ def why_empty(world: World, e: Expectation) -> str:
 
 def asked(world: World, e: Expectation) -> Iterator[tuple[View, list[Match], tuple[Match, ...]]]:
     """Each pair that the expectation is about, with the matches that its packets are in, and those they are not in."""
+    matches = _matches(e)
     destinations = _meant_of(world, e.destination)
-    for source, sending in _meant_of(world, e.source):
-        for destination, receiving in destinations:
+    for source in _meant_of(world, e.source) if matches else ():
+        for destination in destinations:
             view = world.view(source, destination)
             # The host reaches its own containers always: `any` can't mean that no rule allows it.
             if view is not None and (view.stages or e.source.word == "host"):
-                matches = [_narrowed(m, sending, receiving) for m in e.matches]
-                if matches:
-                    yield view, matches, e.exceptions
+                yield view, matches, e.exceptions
 
 
 def matches_between(e: Expectation, view: View) -> list[Match]:
     """What an expectation says of the packets between the ends of a view, its exceptions aside; none: nothing."""
-    source, destination = _meant(e.source, view.source), _meant(e.destination, view.destination)
-    if source is None or destination is None:
-        return []
-    return [_narrowed(m, source, destination) for m in e.matches]
+    return _matches(e) if _means(e.source, view.source) and _means(e.destination, view.destination) else []
 
 
-def _narrowed(match: Match, source: Side, destination: Side) -> Match:
-    return replace(match, source=source, destination=replace(match.destination, nets=destination.nets))
+def _matches(e: Expectation) -> list[Match]:
+    """What an expectation says of packets, the addresses of its ends included."""
+    source, destination = ((end.net,) if end.net is not None else () for end in (e.source, e.destination))
+    return [
+        replace(m, source=Side(nets=source), destination=replace(m.destination, nets=destination)) for m in e.matches
+    ]
 
 
-def _meant_of(world: World, end: ExpectedEnd) -> list[tuple[Party, Side]]:
-    """Each party that an end means, in their order, with the side that it means of it."""
+def _meant_of(world: World, end: ExpectedEnd) -> list[Party]:
+    """Each party that an end means, in their order."""
     if end.networks:
         named = {n.name for n in end.networks}
-        return [(p, Side()) for p in world.parties if p.kind is Kind.NETWORK and (p.name in named or p.id in named)]
-    return [(p, side) for p in world.parties if (side := _meant(end, p)) is not None]
+        return [p for p in world.parties if p.kind is Kind.NETWORK and (p.name in named or p.id in named)]
+    return [p for p in world.parties if _means(end, p)]
 
 
-def _meant(end: ExpectedEnd, party: Party) -> Side | None:
-    """The side that an end means of a party, None where it doesn't mean it.
+def _means(end: ExpectedEnd, party: Party) -> bool:
+    """Whether an end means a party.
 
     An address is whoever's can have it: its network's where one owns it, else the outside's, and in both cases
     perhaps that of an endpoint of no network here. The host is meant only where it is named; with an address, by it.
     """
     if end.networks:
-        named = {n.name for n in end.networks}
-        return Side() if party.kind is Kind.NETWORK and {party.name, party.id} & named else None
+        return party.kind is Kind.NETWORK and any(n.name in (party.name, party.id) for n in end.networks)
     if end.net is not None:
-        meant = (party.kind is Kind.HOST) == (end.word == "host")
-        return Side(nets=(end.net,)) if meant else None
-    return Side() if party.kind in _WORDS[end.word] else None
+        return (party.kind is Kind.HOST) == (end.word == "host")
+    return party.kind in _WORDS[end.word]

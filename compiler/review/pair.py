@@ -239,15 +239,22 @@ def relevant(
     ]
 
 
-def closed(v: View, ids: frozenset[str]) -> bool:
+def closed(v: View, ids: frozenset[str], bounds: Sequence[Outline] | None = None) -> bool:
     """Whether there are packets of the view and nothing can allow one: a quick look that needs no Scene.
 
-    Where it says False, a Scene knows.
+    Where it says False, a Scene knows. Where bounds are given, it is about the packets in these, of which there may be
+    none.
     """
     if not v.source.several & v.destination.several:
         return False
     return any(
-        not (_may_pass(v, stage) and any(_concerns(rule, o, v, ids) for rule, o in stage.allowing))
+        not (
+            _may_pass(v, stage)
+            and any(
+                _concerns(rule, o, v, ids) and (bounds is None or not all(apart(o, b) for b in bounds))
+                for rule, o in stage.allowing
+            )
+        )
         for stage in v.stages
     )
 

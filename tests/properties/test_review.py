@@ -173,7 +173,9 @@ def meant(end, party, address):
 @settings(max_examples=120, phases=PHASES)
 def test_an_expectation_fails_exactly_where_a_packet_of_its_set_does(drawn, source, destination, what, less, wanted):
     w = SmallWorld(drawn)
-    found = outcome(w.world, Expectation("e", source, destination, wanted, (what,), tuple(less)))
+    asked = Expectation("e", source, destination, wanted, (what,), tuple(less))
+    found, thorough = outcome(w.world, asked), outcome(w.world, asked, all_deciders=True)
+    assert (found.verdict, found.problem) == (thorough.verdict, thorough.problem)
     violated = False
     for a, b in pairs(w):
         if a == "host" and source.word != "host":

@@ -85,6 +85,20 @@ def test_a_test_of_each_network_costs_its_own_pair_and_not_all_pairs_of_all_netw
     assert growth_in_calls(each, 10) <= 1.1
 
 
+def test_a_promise_about_everybody_passes_over_pairs_that_nothing_could_open():
+    def isolated(count: int) -> World:
+        confs = [conf(f"n{i}", ip_network((0xAC100000 + 256 * i, 24))) for i in range(count)]
+        return world(confs, {c.name: ((), EVERYTHING) for c in confs})
+
+    def asked(count: int, *, port: int = 23) -> None:
+        what = Match(protocol=TCP, destination=Side(ports=(PortRange(port, port),)))
+        ends = ExpectedEnd(word="endpoints")
+        assert outcome(isolated(count), Expectation("nobody", ends, ends, Action.DENY, (what,))).verdict
+
+    assert calls(asked, 20) <= 40_000
+    assert growth_in_calls(asked, 10) <= 3
+
+
 def test_a_test_costs_the_rules_that_could_decide_its_packets_and_no_others():
     rules_of = tuple(
         Rule(Action.ALLOW, Match(protocol=TCP, destination=Side(ports=(PortRange(p, p),)))) for p in range(1, 401)
