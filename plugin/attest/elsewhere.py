@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.targets.nftables.json_words import Statement
 from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.leading import led_to
@@ -108,12 +109,24 @@ def _chain(table: Table, chain: Chain, wanted: Wanted) -> Iterator[Difference | 
             held = tuple(a for a in wanted.by_address if a.version == version)
             if not held:
                 continue
-            everybody = Everybody(outgoing, chain.hook, version, held)
+            everybody = Everybody(outgoing, chain.hook, version, held, own=_own(chain, outgoing, version, wanted))
             for fate in through(table, chain, everybody):
                 if fate.end in PASSING or id(fate.where) in told:
                     continue
                 told.add(id(fate.where))
                 yield _witnessed(table, fate, everybody, wanted) or _open(fate, everybody)
+
+
+def _own(chain: Chain, outgoing: bool, version: int, wanted: Wanted) -> tuple[Address, ...]:
+    """Addresses of the host's that packets of endpoints have here, since they are translated, beside their own.
+
+    What is masqueraded has them behind routing, and its answers before it. (Those meet no chain of nat.)
+    """
+    there = chain.hook == "postrouting" if outgoing else chain.hook == "prerouting" and chain.kind != "nat"
+    if not there or not any(e.ip_masq for e in wanted.endpoints):
+        return ()
+    found = (*wanted.locals, *wanted.host.values())
+    return tuple(dict.fromkeys(a for a in found if a.version == version and not a.is_link_local and not a.is_loopback))
 
 
 def _open(fate: Fate, everybody: Everybody) -> str:

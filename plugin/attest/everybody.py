@@ -61,13 +61,17 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Everybody:
-    """Every packet from an endpoint (outgoing), or to one, of one family, at one hook. Passes for a Packet in walk."""
+    """Every packet from an endpoint (outgoing), or to one, of one family, at one hook. Passes for a Packet in walk.
+
+    own: addresses of the host's that they may have in the place of an endpoint's.
+    """
 
     outgoing: bool
     hook: str
     version: int
     held: tuple[Address, ...]
     kind: Kind = Kind.NEW
+    own: tuple[Address, ...] = ()
 
     def __str__(self) -> str:
         return f"IPv{self.version} packets {'from' if self.outgoing else 'to'} endpoints"
@@ -85,7 +89,7 @@ class Everybody:
                 return Names()
             return {4: 2, 6: 10}[self.version] if key == "nfproto" else None
         own = {"protocol": {4: "ip", 6: "ip6"}[self.version], "field": "saddr" if self.outgoing else "daddr"}
-        return Addresses(self.held) if kind == "payload" and what == own else None
+        return Addresses((*self.held, *self.own)) if kind == "payload" and what == own else None
 
     def never(self, left: Any) -> bool:  # noqa: ANN401
         """Whether none of them has such a field: an address of the other family."""

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from calico_rkt.plugin.link.groups import group_of
+from tests.kernel.support import enforce_world as w
 from tests.kernel.support.attested import Attested
 from tests.kernel.support.by_hand import T, deleted, moved, rehooked, replaced
 from tests.kernel.support.namespaces import Lab
@@ -239,6 +240,30 @@ OTHERS = {
         0,
         "",
     ),
+    # what is masqueraded has the host's address on its way out, and so have its answers
+    "drops answers before they are translated back": (
+        "table inet fw { chain p { type filter hook prerouting priority -300; iifname up0 ip daddr HOST_4 drop; } }",
+        3,
+        "chain p of table inet fw, rule 1",
+    ),
+    "drops what is translated": (
+        "table ip fw { chain p { type filter hook postrouting priority 300; oifname up0 ip saddr HOST_4 drop; } }",
+        3,
+        "chain p of table ip fw, rule 1",
+    ),
+    "maps a port of the host's": (
+        (
+            "table ip fw { chain p { type nat hook prerouting priority -100; iifname up0 ip daddr HOST_4 tcp dport 80 "
+            "dnat to 10.9.9.9:80; } }"
+        ),
+        0,
+        "",
+    ),
+    "drops what the host itself is asked": (
+        "table ip fw { chain p { type filter hook input priority 0; ip daddr HOST_4 tcp dport 23 iifname up0 drop; } }",
+        0,
+        "",
+    ),
     # what can't be decided
     "notrack": (
         "table inet raw { chain p { type filter hook prerouting priority -300; udp dport 53 notrack; } }",
@@ -389,6 +414,7 @@ def test_an_edit_that_changes_no_packet_is_equal(world, edit):
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_other_tables_do_to_packets_of_ours_is_judged(world, name):
     script, status, words = OTHERS[name]
+    script = script.replace("HOST_4", w.HOST[4])
     world.nft(re.sub(r"(;|\}) *(?=\})", "\\1\n", script))
     try:
         found = world.attest()
