@@ -14,6 +14,7 @@ from calico_rkt.compiler.text.fields import Form
 
 _FEW = 3
 """So many nets and ports of a merged rule are said; the profile has them all."""
+_OF_FAMILY = {None: "", 4: " of IPv4", 6: " of IPv6"}
 _IPS = {None: "", 4: "IPv4 ", 6: "IPv6 "}
 
 
@@ -23,7 +24,7 @@ def explain_maps(network: Network) -> str:
     Empty where all rules are lines.
     """
     from calico_rkt.compiler.targets.nftables.maps import elements, front, key, leads
-    from calico_rkt.compiler.targets.nftables.parts import Map
+    from calico_rkt.compiler.targets.nftables.parts import Map, Ports, Rest
     from calico_rkt.compiler.targets.nftables.write import planned
 
     lines: list[str] = []
@@ -31,17 +32,16 @@ def explain_maps(network: Network) -> str:
         count, name = 0, f"{chain}-{network.id}"
         behind: list[tuple[str, Rule | Map]] = []
         for part in planned(rules):
-            if isinstance(part, Rule | Map):
+            if isinstance(part, Rest):
+                behind += ((f"{direction}, {name}/{count + 1},", found) for found in part.parts)
+            elif isinstance(part, Ports):
+                lines += ["", f"{direction} in nftables, by ports{_OF_FAMILY[part.version]}:"]
+                lines += (f"  {lead}" for lead in leads(part, name, count + 1))
+                for n, led in enumerate(part.chains, count + 1):
+                    behind += ((f"{direction}, {name}/{n},", found) for found in led.parts)
+                count += len(part.chains)
+            else:
                 behind.append((direction, part))
-                continue
-            lines += [
-                "",
-                f"{direction} in nftables, by ports:",
-                *(f"  {lead}" for lead in leads(part, name, count + 1)),
-            ]
-            for n, led in enumerate(part.chains, count + 1):
-                behind += ((f"{direction}, {name}/{n},", found) for found in led.parts)
-            count += len(part.chains)
         for where, one in behind:
             if isinstance(one, Rule):
                 if where != direction:

@@ -101,19 +101,22 @@ def compared(
     return Compared(packet, by_kernel.allowed, decides, by_review.rule, (), suspects, lacking)
 
 
-def _read(rule: KernelRule, sets: set[str], chains: Mapping[str, Chain] | None) -> Iterator[_Found]:
-    """What a line says, and where it leads away by ports what the lines there say; CompileError of unknown words."""
+def _read(rule: KernelRule, sets: set[str], chains: Mapping[str, Chain], depth: int = 0) -> Iterator[_Found]:
+    """What a line says, and where it leads away what the lines there say; CompileError of unknown words.
+
+    From a chain that ports lead to, all that is left may be led to one more; ours leads no further.
+    """
     words = list(rule.words)
     if "goto" not in words:
         for read in read_line(words, sets):
             said = Rule(Action.DENY) if isinstance(read, Drop) else read
             yield _Found(said, said, rule)
         return
-    if chains is None:
-        raise unreadable("nftables", f"{rule.chain} leads further, which ours never does")
     for lead in read_leads(words):
+        if depth > (lead.match is None):
+            raise unreadable("nftables", f"{rule.chain} leads further, which ours never does")
         there = chains[lead.chain].rules if lead.chain in chains else ()
-        found = [f for other in there if other.decides for f in _read(other, sets, None)]
+        found = [f for other in there if other.decides for f in _read(other, sets, chains, depth + 1)]
         # Who is led to the end of a chain, or to none, is handed on as by the end of the first one.
         for one in (*found, _Found(_END, _END, rule)):
             yield from (_Found(said, one.written, one.by) for said, _ in led(lead, [one.rule]))

@@ -2,15 +2,15 @@
 
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.ir.evaluate import evaluate
-from calico_rkt.compiler.ir.model import Action, Network, Rule
+from calico_rkt.compiler.ir.model import Action, Match, Network, Rule, Side
 from calico_rkt.compiler.targets import TARGETS
+from calico_rkt.compiler.targets.nftables import by_ports, write
 from calico_rkt.compiler.targets.nftables import plan as planning
-from calico_rkt.compiler.targets.nftables import write
-from tests.properties.test_targets import packets, rules
+from tests.properties.test_targets import NETS, PORTS, SELECTORS, packets, rules
 
 NFT = TARGETS["nftables"]
 lists = st.lists(rules(), min_size=3, max_size=12).map(tuple)
@@ -64,3 +64,53 @@ def test_a_plan_with_one_element_of_another_fate_is_refused(found, data):
         text = write.write_nftables(network)
     # Where there are several maps, one may hold what an earlier one has decided.
     assert NFT.differs(network, text) is not None or len(maps) > 1
+
+
+_MAPPED = rules().filter(planning._mappable)
+_ABOUT_PORTS = st.builds(
+    lambda action, selector, protocol, found: Rule(
+        action, Match(None, protocol, source=Side(selector=selector), destination=Side(ports=found))
+    ),
+    st.sampled_from([Action.ALLOW, Action.DENY]),
+    st.sampled_from([None, *SELECTORS]),
+    st.sampled_from([6, 17]),
+    st.lists(st.sampled_from(PORTS), min_size=1, max_size=2, unique=True).map(tuple),
+)
+_NETS = st.sampled_from([4, 6]).flatmap(
+    lambda version: st.builds(
+        lambda action, source: Rule(action, Match(version, source=Side(nets=(source,)))),
+        st.sampled_from([Action.ALLOW, Action.DENY]),
+        st.sampled_from(NETS[version]),
+    )
+)
+_INIT = planning._Run.__init__
+
+
+def _with_room(run, found, **more):
+    _INIT(run, found, **more)
+    run.count = run.left = 10**6
+
+
+@given(
+    found=st.lists(_ABOUT_PORTS | _NETS | _MAPPED, min_size=3, max_size=14).map(tuple),
+    sent=packets(40),
+    most=st.integers(1, 4),
+    lines=st.sampled_from([0, 1, 5]),
+    cuts=st.sampled_from([-1, 0]),
+)
+@settings(max_examples=120)
+def test_a_list_that_is_led_by_ports_decides_every_packet_alike(found, sent, most, lines, cuts):
+    """However few are in a class, and whatever of the other rules is asked before one of its lines."""
+    network = Network("web", "web", ingress=found, egress=found[::-1])
+    with (
+        patch.multiple(by_ports, _FEW_CUTS=cuts, _IN_A_CLASS=most, _BETWEEN=lines, _price=lambda _: -1),
+        patch.object(planning._Run, "__init__", _with_room),
+        patch.object(write, "FEW", 1),
+    ):
+        text = write.write_nftables(network)
+    event(f"led: {' goto ' in text}")
+    assert NFT.differs(network, text) is None
+    back = NFT.read(text)
+    for packet in sent:
+        for meant, said in ((network.ingress, back.ingress), (network.egress, back.egress)):
+            assert evaluate(meant, packet).allowed is evaluate(said, packet).allowed

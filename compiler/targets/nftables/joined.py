@@ -9,6 +9,9 @@ from calico_rkt.compiler.packets.space import DESTINATION, SOURCE
 from calico_rkt.compiler.targets.nftables.parts import Element, Map
 from calico_rkt.compiler.targets.nftables.peers import Lookup
 
+MANY = 100
+"""Up to so many elements people look for their rule's own; of more, neighbours are joined."""
+
 
 def joined(elements: Iterable[Element]) -> list[Element]:
     """Elements of one fate that lie side by side in the first dimension as one: the kernel has fewer to load."""

@@ -38,7 +38,7 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What decides of packets to these ports (first and last of each range): they come here, and not back."""
+    """What decides of packets to these ports (first and last of each range) before the Rest does; no one comes back."""
 
     ports: tuple[tuple[int, int], ...]
     parts: tuple[Rule | Map, ...]
@@ -46,7 +46,15 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Packets of a protocol, led to one of the chains by their destination port; to other ports they go on."""
+    """Packets of a family (None: both) and protocol, led to one of the chains by their port; to others they go on."""
 
+    version: int | None
     protocol: int
     chains: tuple[Chain, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is behind the ports: a chain where all go that no chain of a port has decided, and all other packets."""
+
+    parts: tuple[Map, ...]

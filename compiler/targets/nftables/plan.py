@@ -9,7 +9,7 @@ out of what follows: rules are cut only by what is written with them or behind t
 A Log stays a line at its place, and so does what is negated in a way that a map can't say; the runs are between these.
 
 Nets of any protocol that cut many rules about ports of any peer would make an element for each pair. There the ports
-of these rules lead to chains of their own, a class of ports each: what is left of the list is written in its order.
+of these rules lead to chains of their own, a class of ports each, and what is wider than they is behind all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, product
 from math import prod
 
-from calico_rkt.compiler.ir.model import SCTP, TCP, UDP, Action, Match, Rule
+from calico_rkt.compiler.ir.model import Action, Rule
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.index import Index, positions
@@ -39,38 +39,30 @@ from calico_rkt.compiler.packets.space import (
     meet,
 )
 from calico_rkt.compiler.packets.subtract import narrowed, pieces_left
-from calico_rkt.compiler.targets.nftables.joined import both_families, joined
-from calico_rkt.compiler.targets.nftables.parts import Chain, Element, Map, Ports
+from calico_rkt.compiler.targets.nftables.by_ports import led_by_ports
+from calico_rkt.compiler.targets.nftables.joined import MANY, both_families, joined
+from calico_rkt.compiler.targets.nftables.layers import LED, is_about_ports, layer_of
+from calico_rkt.compiler.targets.nftables.parts import Element, Map, Ports, Rest
 from calico_rkt.compiler.targets.nftables.peers import lookups_of_classes
-from calico_rkt.compiler.targets.nftables.port_classes import port_classes
 
 _MOST = 8
 """Elements for one rule, or for one member of its longest list; where the cutting makes more, the rules stay lines."""
 _AT_LEAST, _STEPS = 20_000, 40
 """Pairs of boxes that are looked at for one rule; where it takes more, the elements would be too many, too."""
-_IN_A_CLASS, _BETWEEN = 32, 8
-"""Rules about ports that a packet to one of a class's ports walks; and of others between two of them, as lines."""
-_FEW_CUTS = 1000
-"""Up to so many elements more than rules a map is read as well as a chain."""
-_LINE, _CHAIN, _ELEMENT, _NET = 30, 60, 14, 7
-"""Microseconds that the kernel and nft take to load a line, a chain, an element of two dimensions, one of one."""
-_TRANSPORTS = (TCP, UDP, SCTP)
 _DIMENSIONS = (SOURCE, DESTINATION, SPORT, DPORT, ICMP_TYPE, ICMP_CODE)
-_MANY = 100
-"""Up to so many elements people look for their rule's own; of more, neighbours are joined."""
 _RANGES = _DIMENSIONS[:4]
 """Where an element may hold more than one value; an ICMP type is one."""
 
 
-def plan(rules: Sequence[Rule], few: int) -> Iterator[Rule | Map | Ports]:
+def plan(rules: Sequence[Rule], few: int) -> Iterator[Rule | Map | Ports | Rest]:
     """The rules, runs of more than few as maps where that is shorter; the order is the one to write in.
 
-    Ports stand only where nothing but maps comes behind: who is led away does not come back.
+    Ports stand only in a list of nothing but maps, and then the Rest is its end: who is led away does not come back.
     """
     for mappable, run in groupby(rules, key=_mappable):
         found = tuple(run)
         whole = len(found) == len(rules)
-        yield from (_maps(found, by_ports=whole) if mappable and len(found) > few else None) or found
+        yield from (_planned(found, by_ports=whole) if mappable and len(found) > few else None) or found
 
 
 def _mappable(rule: Rule) -> bool:
@@ -78,63 +70,33 @@ def _mappable(rule: Rule) -> bool:
     return rule.action is not Action.LOG and m.not_protocol is None and m.not_icmp is None
 
 
-def _layer(m: Match) -> int:
-    """The order of writing: what says more comes first: of ICMP, of protocols, of nets; and selectors come last."""
-    if m.icmp is not None:
-        return 0 if m.icmp.code is not None else 1
-    sides = (m.source, m.destination)
-    chosen = any(side.selector is not None or side.not_selector is not None for side in sides)
-    wide = not any(side.nets for side in sides)
-    kind = 2 * (m.protocol is None) + wide
-    return 2 + 2 * kind + (kind > 0) + chosen
-
-
-_LED = 4
-"""The layer of what is led away by its port: behind nets of a protocol, before all that is wider."""
-
-
-def _maps(run: Sequence[Rule], *, by_ports: bool = False) -> list[Map | Ports] | None:
+def _planned(run: Sequence[Rule], *, by_ports: bool) -> Sequence[Map | Ports | Rest] | None:
     try:
-        space = Space(run, labels_of(selectors_of(run)))
-        found = _Run(space, run)
-        if by_ports:
-            found.lead_away(_led(run, found))
-        return found.maps()
+        found = _Run(run)
+        led = led_by_ports(run, found.cuts(), _parted, _maps) if by_ports else []
+        found.lead_away(led)
+        first, last = found.maps()
     except (UndecidedError, _TooManyError):
         return None
+    return [*first, *led, Rest(tuple(last))] if led and last else [*first, *led, *last]
 
 
-def _led(run: Sequence[Rule], found: _Run) -> list[Ports]:
-    """The rules about ports, by protocol in chains of their own, where cutting would make more of them."""
-    cuts, out = found.cuts(), []
-    others = [(n, rule) for n, rule in enumerate(run) if _layer(rule.match) > _LED and not _is_about_ports(rule)]
-    for protocol in _TRANSPORTS:
-        about = [(n, rule) for n, rule in enumerate(run) if rule.match.protocol == protocol and _is_about_ports(rule)]
-        if cuts[protocol] <= _FEW_CUTS:
-            continue
-        beside = [(n, rule) for n, rule in others if rule.match.protocol in (None, protocol)]
-        classes = port_classes([rule for _, rule in about], _IN_A_CLASS)
-        each = sum(_CHAIN + _NET * len(beside) + _LINE * len(one.rules) for one in classes)
-        if each < _ELEMENT * (cuts[protocol] + len(about)):
-            chains = (Chain(one.ports, _in_order([*(about[n] for n in one.rules), *beside])) for one in classes)
-            out.append(Ports(protocol, tuple(chains)))
-    return out
+def _maps(run: Sequence[Rule]) -> Sequence[Map] | None:
+    """The same as maps alone."""
+    return _as_maps(run, as_few=True)
 
 
-def _is_about_ports(rule: Rule) -> bool:
-    """Of a destination's ports and no nets: what else is asked of them is asked in a line."""
-    m = rule.match
-    return m.protocol in _TRANSPORTS and bool(m.destination.ports) and not (m.source.nets or m.destination.nets)
+def _parted(run: Sequence[Rule]) -> Sequence[Map] | None:
+    """Maps of one family each, in which an element is of one rule."""
+    return _as_maps(run, as_few=False)
 
 
-def _in_order(rules: Sequence[tuple[int, Rule]]) -> tuple[Rule | Map, ...]:
-    """Rules by their positions: those about ports as lines in their place, many between two of them as maps."""
-    parts: list[Rule | Map | Ports] = []
-    in_order = (rule for _, rule in sorted(rules, key=lambda found: found[0]))
-    for is_line, run in groupby(in_order, key=_is_about_ports):
-        between = tuple(run)
-        parts += (None if is_line or len(between) <= _BETWEEN else _maps(between)) or between
-    return tuple(part for part in parts if not isinstance(part, Ports))
+def _as_maps(run: Sequence[Rule], *, as_few: bool) -> Sequence[Map] | None:
+    try:
+        first, last = _Run(run, as_few=as_few).maps()
+    except (UndecidedError, _TooManyError):
+        return None
+    return [*first, *last]
 
 
 class _TooManyError(Exception):
@@ -153,50 +115,57 @@ _Key = tuple[int, int, int | None, int, int]
 
 
 class _Run:
-    def __init__(self, space: Space, run: Sequence[Rule]) -> None:
-        self.space = space
+    """as_few: what says the same is one element or map."""
+
+    def __init__(self, run: Sequence[Rule], *, as_few: bool = True) -> None:
+        self.space = space = Space(run, labels_of(selectors_of(run)))
+        self.as_few = as_few
         self.count = len(run)
         self.left = _MOST * sum(map(_members, run))
         self.budget = Budget(_AT_LEAST + _STEPS * len(run))
         self.boxes: list[Box] = []
         self.owners: list[Rule] = []
         self.layers: list[int] = []
-        self.led: list[Ports] = []
         for rule in run:
             found = space.boxes(rule)
             self.boxes += found
             self.owners += [rule] * len(found)
-            self.layers += [_layer(rule.match)] * len(found)
+            self.layers += [layer_of(rule.match)] * len(found)
         self.index = Index(self.boxes)
         # A packet without ports and ICMP stands for all packets in a rule about any protocol: the others are cut alike.
         self.bare = space.universe[2][PROTOCOL]
 
-    def cuts(self) -> Counter[int | None]:
-        """How often what is wider takes a part of rules about ports, by protocol."""
-        against, out = self._against(), Counter[int | None]()
-        wider = sum(1 << n for n, rule in enumerate(self.owners) if not _is_about_ports(rule))
+    def cuts(self) -> Counter[tuple[int | None, int]]:
+        """How often what is wider takes a part of rules about ports, by protocol and family."""
+        against, out = self._against(), Counter[tuple[int | None, int]]()
+        wider = sum(1 << n for n, rule in enumerate(self.owners) if not is_about_ports(rule))
         for n, (box, rule, layer) in enumerate(zip(self.boxes, self.owners, self.layers, strict=True)):
-            if _is_about_ports(rule):
+            if is_about_ports(rule):
                 near = self.index.near(box) & against[layer, rule.action] & wider & (1 << n) - 1
-                out[rule.match.protocol] += near.bit_count()
+                out[rule.match.protocol, self._version(box)] += near.bit_count()
         return out
 
     def lead_away(self, led: Sequence[Ports]) -> None:
-        """Rules about ports of these protocols are written in their chains only."""
-        self.led = [*led]
-        protocols = {one.protocol for one in led}
-        for n, rule in enumerate(self.owners):
-            if rule.match.protocol in protocols and _is_about_ports(rule):
-                self.layers[n] = _LED
+        """Rules about ports of these protocols and families are written in their chains only."""
+        families = {(one.protocol, version) for one in led for version in (4, 6) if one.version in (None, version)}
+        for n, (box, rule) in enumerate(zip(self.boxes, self.owners, strict=True)):
+            if (rule.match.protocol, self._version(box)) in families and is_about_ports(rule):
+                self.layers[n] = LED
 
-    def maps(self) -> list[Map | Ports]:
+    def _version(self, box: Box) -> int:
+        return 4 if box[SOURCE] & self.space.universe[0][SOURCE] else 6
+
+    def maps(self) -> tuple[Sequence[Map], Sequence[Map]]:
+        """What is written before ports that are led away, and what behind them."""
         groups = self._groups()
         keys = sorted(groups, key=_order)
-        first, last = ([k for k in keys if (k[0] < _LED) is early] for early in (True, False))
-        written = [both_families(m for key in some for m in self._maps_of(key, groups[key])) for some in (first, last)]
-        if sum(map(len, written)) > self.count // 2:
+        early, late = ([k for k in keys if (k[0] < LED) is before] for before in (True, False))
+        first, last = ([m for key in some for m in self._maps_of(key, groups[key])] for some in (early, late))
+        if self.as_few:
+            first, last = both_families(first), both_families(last)
+        if len(first) + len(last) > self.count // 2:
             raise _TooManyError
-        return [*written[0], *self.led, *written[1]]
+        return first, last
 
     def _groups(self) -> dict[_Key, list[_Piece]]:
         """What each rule decides, by what stands in front of a map."""
@@ -204,14 +173,14 @@ class _Run:
         origins: dict[_Key, set[tuple[int, int]]] = {}
         against, beside = self._against(), self._beside()
         for n, (box, rule, layer) in enumerate(zip(self.boxes, self.owners, self.layers, strict=True)):
-            if layer == _LED or (rule.match.protocol is None and box[PROTOCOL] & ~self.bare):
+            if layer == LED or (rule.match.protocol is None and box[PROTOCOL] & ~self.bare):
                 continue
             peers = box[FROM], box[TO]
             near = self.index.near(box) & (against[layer, rule.action] | beside[layer, peers]) & (1 << n) - 1
             for piece in self._left_of(box, list(positions(near)), self.boxes):
                 key = (
                     layer,
-                    4 if box[SOURCE] & self.space.universe[0][SOURCE] else 6,
+                    self._version(box),
                     rule.match.protocol,
                     piece[FROM],
                     piece[TO],
@@ -268,7 +237,7 @@ class _Run:
             if self.left < 0:
                 raise _TooManyError
             elements += (Element(values, (rule,)) for values in product(*each))
-        if len(elements) > _MANY and used[0] in _RANGES:
+        if self.as_few and len(elements) > MANY and used[0] in _RANGES:
             elements = joined(elements)
         elements.sort(key=lambda e: e.values)
         for one in lookups_of_classes(self.space.classes, source):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from calico_rkt.compiler.ir.model import Rule
+from calico_rkt.compiler.ir.model import Action, Rule
 from calico_rkt.compiler.ir.resolved import ports
 from calico_rkt.compiler.packets.index import positions
 
@@ -39,8 +39,11 @@ def port_classes(rules: Sequence[Rule], most: int) -> tuple[PortClass, ...]:
     for lo, hi, about in _cut(rules):
         ranges.setdefault(about, []).append((lo, hi))
     found: list[tuple[list[Range], int]] = []
-    # Rules that stand near each other in the list come into one class: what holds for any port lies before or behind.
-    for about in sorted(ranges, key=lambda mask: next(positions(mask))):
+    # Rules that say the same and stand near each other in the list come into one class: what says the same as they do
+    # need not be asked before them, and what stands behind them isn't either.
+    allowing = sum(1 << n for n, rule in enumerate(rules) if rule.action is Action.ALLOW)
+    kinds = {about: (bool(about & allowing), bool(about & ~allowing), next(positions(about))) for about in ranges}
+    for about in sorted(ranges, key=kinds.__getitem__):
         if found and (found[-1][1] | about).bit_count() <= most:
             found[-1] = found[-1][0] + ranges[about], found[-1][1] | about
         else:

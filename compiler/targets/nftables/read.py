@@ -161,24 +161,30 @@ def _numbered(name: str, count: int, digest: str, found: _Found) -> None:
         raise _bad(f"the chain {name} does not say which chains belong to it")
 
 
-def _inlined(name: str, found: _Found) -> Iterator[Rule]:
-    """The rules of a chain, those of a chain that some ports lead to in the place where they are led away."""
+def _inlined(name: str, found: _Found, depth: int = 0) -> Iterator[Rule]:
+    """The rules of a chain, those of a chain that it leads to in the place where it does.
+
+    Ports lead from the direction's own chain only; from theirs, and from it, all that is left leads to the last one.
+    """
     for part in found.rules[name]:
         if isinstance(part, Rule):
             yield part
             continue
-        rules = [rule for rule in found.rules.get(part.chain, ()) if isinstance(rule, Rule)]
+        own = name.partition("/")[0]
         if (
-            part.chain.partition("/")[0] != name
-            or part.chain == name
-            or len(rules) < len(found.rules.get(part.chain, "?"))
+            depth > (part.match is None)
+            or part.chain.partition("/")[0] != own
+            or part.chain == own
+            or part.chain not in found.rules
         ):
             raise _bad(f"{name} leads to {part.chain}")
+        rules = tuple(_inlined(part.chain, found, depth + 1))
         if any(rule.action is Action.LOG for rule in rules):
             raise _bad(f"a Log in {part.chain}, where only some come by")
         from calico_rkt.compiler.targets.nftables.leads import led
 
-        yield from (rule for rule, _ in led(part, (*rules, Rule(Action.DENY))))
+        ended = rules[-1:] == (Rule(Action.DENY),)
+        yield from (rule for rule, _ in led(part, rules if ended else (*rules, Rule(Action.DENY))))
 
 
 def _bad(message: str) -> CompileError:

@@ -23,7 +23,7 @@ from calico_rkt.compiler.targets.nftables.peers import Lookup, lookups, set_name
 from calico_rkt.compiler.targets.printing import render_template
 
 if TYPE_CHECKING:
-    from calico_rkt.compiler.targets.nftables.parts import Map, Ports
+    from calico_rkt.compiler.targets.nftables.parts import Map, Ports, Rest
 
 _TRANSPORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 _ID = re.compile(r"[a-z0-9][-a-z0-9.]*\Z")
@@ -166,20 +166,30 @@ def _all_sets(chains: Iterable[_Chain]) -> Iterator[tuple[str, str]]:
 
 
 def _chains(chain: _Chain, rules: Sequence[Rule], network: Network, mark: str) -> Iterator[_Chain]:
-    """A direction's chain, then those that its ports lead to: in-ID/1, in-ID/2, ..."""
+    """A direction's chain; then those that its ports lead to, in-ID/1, in-ID/2, ..., and the one behind all of them."""
+    parts = tuple(planned(rules))
+    alone = [part for part in parts if isinstance(part, Rule)]
+    if len(alone) == len(parts):
+        return iter((replace(chain, lines=tuple(_lines(alone, network))),))
+    from calico_rkt.compiler.targets.nftables.parts import Ports, Rest
+
+    led = [one.parts for part in parts if isinstance(part, Ports) for one in part.chains]
+    rest = [part.parts for part in parts if isinstance(part, Rest)]
+    bodies = [*((f"Of {chain.name}: for some ports.", found) for found in led)]
+    bodies += ((f"Of {chain.name}: behind its ports.", found) for found in rest)
+    behind = [_Line("ip", f"goto {chain.name}/{len(bodies)}")] * len(rest)
     lines: list[_Line] = []
-    more: list[_Chain] = []
-    for part in planned(rules):
-        if isinstance(part, Rule):
-            lines += _lines_of(part, _verdict(part.action, network))
+    first = 1
+    for part in parts:
+        if isinstance(part, Ports):
+            lines.append(_line_of_ports(part, chain.name, first))
+            first += len(part.chains)
         else:
-            lines.append(_line_of_many(part, chain.name, len(more) + 1))
-            more += (
-                _Chain(
-                    f"{chain.name}/{n}", f"Of {chain.name}: for some ports.", tuple(_lines(one.parts, network)), mark
-                )
-                for n, one in enumerate(getattr(part, "chains", ()), len(more) + 1)
-            )
+            lines += behind if isinstance(part, Rest) else _lines((part,), network)
+    more = tuple(
+        _Chain(f"{chain.name}/{n}", about, (*_lines(body, network), *(behind if n <= len(led) else ())), mark)
+        for n, (about, body) in enumerate(bodies, 1)
+    )
     comment = f"{chain.comment} chains={len(more)}" if more else chain.comment
     return iter((replace(chain, lines=tuple(lines), comment=comment), *more))
 
@@ -189,7 +199,7 @@ def _lines(parts: Iterable[Rule | Map], network: Network) -> Iterator[_Line]:
         if isinstance(part, Rule):
             yield from _lines_of(part, _verdict(part.action, network))
         else:
-            yield _line_of_many(part)
+            yield _line_of_map(part)
 
 
 def _verdict(action: Action, network: Network) -> str:
@@ -199,7 +209,7 @@ def _verdict(action: Action, network: Network) -> str:
     return "return" if action is Action.ALLOW else "drop"
 
 
-def planned(rules: Sequence[Rule]) -> Iterable[Rule | Map | Ports]:
+def planned(rules: Sequence[Rule]) -> Iterable[Rule | Map | Ports | Rest]:
     """The rules as they are written: a rule as lines, a map in the place of many, or what leads ports to chains."""
     if len(rules) <= FEW:
         return rules  # an ordinary ADD need not import what makes maps
@@ -208,12 +218,12 @@ def planned(rules: Sequence[Rule]) -> Iterable[Rule | Map | Ports]:
     return plan(rules, FEW)
 
 
-def _line_of_many(found: Map | Ports, chain: str = "", first: int = 1) -> _Line:
-    """A map, or the map that leads to chains of this one, numbered from first on."""
+def _line_of_ports(found: Ports, chain: str, first: int) -> _Line:
+    """The map that leads to chains of this one, numbered from first on."""
     from calico_rkt.compiler.targets.nftables.maps import words_of_ports
-    from calico_rkt.compiler.targets.nftables.parts import Map
 
-    return _line_of_map(found) if isinstance(found, Map) else _Line("ip", words_of_ports(found, chain, first))
+    family = () if found.version is None else (f"ipv{found.version}",)
+    return _Line("ip", words_of_ports(found, chain, first), nfproto=family)
 
 
 def _line_of_map(found: Map) -> _Line:

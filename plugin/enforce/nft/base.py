@@ -32,7 +32,7 @@ BASE_RULES = {
 }
 """How many rules each chain of the base has: a chain that somebody flushed stands there and lets all through."""
 
-_CHAINS = "long lists are maps, neighbours joined, members counted; ports lead to chains"
+_CHAINS = "long lists are maps, neighbours joined, members counted; ports lead to chains, and these to one"
 """The form of networks' chains, a part of the text: to a build with another form the table is of another layout."""
 _TEMPLATE = "nftables/base.nft.j2"
 

@@ -24,9 +24,10 @@ ASIDE = "next-"
 """What a chain's name begins with while its rules are made ready."""
 _FLUSHES = re.compile(rf"^flush chain inet {TABLE} ((?:out|in)-\S+)$", re.MULTILINE)
 _NAMES = re.compile(
-    rf"(^\s*(?:add |flush )?(?:chain|rule) (?:inet {TABLE} )?|^ *[0-9-]+ : goto )(?=(?:out|in)-[a-z0-9])", re.MULTILINE
+    rf"(^\s*(?:add |flush )?(?:chain|rule) (?:inet {TABLE} )?|^ *(?:[0-9-]+ : )?goto )(?=(?:out|in)-[a-z0-9])",
+    re.MULTILINE,
 )
-"""The names of chains: where they are made and filled, and where an element of a map leads a port to one of them."""
+"""The names of chains: where they are made and filled, and where a line or an element of a map leads to one of them."""
 _BESIDE = re.compile(
     rf"^(?:(?:add|flush) (?:chain|rule) inet {TABLE} host-|add element inet {TABLE} (?:{'|'.join(CHAIN_OF_MAP)}) ).*\n",
     re.MULTILINE,

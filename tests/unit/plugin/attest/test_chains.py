@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from calico_rkt.compiler.ir.model import Action, Match, PortRange, Rule, Side
@@ -52,3 +54,24 @@ def test_a_chain_that_leads_further_is_never_equal(verdict):
     second = chain("in-web/2", vmap([(80, "further")]), port(80, "return"), DROP)
     assert not asked(ROOT, first, SECOND, further).equal
     assert not asked(ROOT, FIRST, second, further).equal
+
+
+REST = chain("in-web/3", port(80, "return"), DROP)
+
+
+def to(name):
+    return ({"goto": {"target": name}},)
+
+
+def test_what_a_chain_leaves_may_be_led_to_one_more_and_no_further():
+    second = chain("in-web/2", to("in-web/3"), DROP)
+    assert asked(ROOT, FIRST, second, REST).equal
+    assert not asked(ROOT, FIRST, second, chain("in-web/3", port(80, "drop"), DROP)).equal
+    assert not asked(ROOT, FIRST, second, chain("in-web/3", to("in-web/4"), DROP), replace(REST, name="in-web/4")).equal
+    assert not asked(ROOT, FIRST, second, chain("in-web/3", ({"accept": None},))).equal
+
+
+def test_what_the_network_s_own_chain_leaves_may_be_led_on():
+    root = chain("in-web", vmap([(22, "in-web/1")]), to("in-web/3"), DROP)
+    assert asked(root, FIRST, REST).equal
+    assert not asked(root, FIRST, chain("in-web/3", port(80, "return"))).equal

@@ -73,8 +73,8 @@ def _layers_upside_down(match):
     ("place", "thought", "wrong"),
     [
         (planning._Run, "_against", lambda _: dict.fromkeys(((n, a) for n in range(20) for a in Action), 0)),
-        (planning, "_layer", lambda _: 0),
-        (planning, "_layer", _layers_upside_down),
+        (planning, "layer_of", lambda _: 0),
+        (planning, "layer_of", _layers_upside_down),
         (planning, "lookups_of_classes", lambda *_: (Lookup(),)),
         (planning, "_DIMENSIONS", planning._DIMENSIONS[:2]),
         (planning, "_DIMENSIONS", planning._DIMENSIONS[1:]),
@@ -87,10 +87,10 @@ def test_a_wrong_thought_is_refused(monkeypatch, place, thought, wrong):
     with pytest.raises(CompileError) as refused:
         write_proven(NETWORK, "nftables")
     (found,) = refused.value.diagnostics
-    assert "for example ingress" in found.message or (thought == "_layer" and found.code == "CR510")
+    assert "for example ingress" in found.message or (thought == "layer_of" and found.code == "CR510")
 
 
-LAYER = planning._layer
+LAYER = planning.layer_of
 
 
 @pytest.mark.parametrize("protocol", [17, 47, None])

@@ -21,7 +21,7 @@ def _nets(count):
 PORTS = (PortRange(80, 80),)
 
 
-@pytest.mark.parametrize(("count", "elements"), [(40, 40), (planning._MANY, planning._MANY), (400, 200)])
+@pytest.mark.parametrize(("count", "elements"), [(40, 40), (planning.MANY, planning.MANY), (400, 200)])
 def test_neighbours_are_joined_where_there_are_many(count, elements):
     network = Network("web", "web", ingress=tuple(_nets(count)))
     (found,) = planning.plan(network.ingress, 20)
