@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from sys import intern
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
@@ -25,7 +26,7 @@ def elements_of(endpoint: Endpoint) -> EndpointElements:
     return EndpointElements(
         host_ifname=endpoint.host_ifname,
         addresses=endpoint.addresses,
-        network_id=object_id(endpoint.key.network),
+        network_id=intern(object_id(endpoint.key.network)),  # one text for all of a network
         ip_masq=endpoint.ip_masq,
     )
 
@@ -99,7 +100,7 @@ def enforceable(network_id: str) -> Iterator[None]:
         ) from e
 
 
-def require_own_group(network_id: str, others: Collection[str]) -> None:
+def require_own_group(network_id: str, others: Iterable[str]) -> None:
     """CniError where another network has this one's device group: the kernel could not tell them apart."""
     other = clash(network_id, others)
     if other is not None:
@@ -120,16 +121,18 @@ def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, s
     pieces: dict[str, Piece] = {}
     scripts: dict[str, str] = {}
     unfit: dict[str, CniError | None] = {}
+    of_group: dict[int, str] = {}
     for network_id in sorted(network_ids):
         try:
             network = store.network(network_id)
             if network is None:
                 unfit[network_id] = None
                 continue
-            require_own_group(network_id, scripts)
+            require_own_group(network_id, filter(None, [of_group.get(group_of(network_id))]))
             with enforceable(network_id):
                 pieces[network_id] = nftables_piece(network)
             scripts[network_id] = to_host_script(network_id, network.endpoint_to_host)
+            of_group[group_of(network_id)] = network_id
         except CniError as e:
             unfit[network_id] = e
     if scripts:

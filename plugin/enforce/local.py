@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce import forget_flows as flows
 from calico_rkt.plugin.enforce.compiled import elements_of, enforceable, in_force
 from calico_rkt.plugin.enforce.nft import table
-from calico_rkt.plugin.enforce.nft.elements import adding_all, to_host_script
+from calico_rkt.plugin.enforce.nft.elements import EndpointElements, adding_all, to_host_script
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
-from calico_rkt.plugin.model import Endpoint, Published
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
@@ -76,39 +77,40 @@ def restore_policy(store: LocalStore) -> Restored:
     host is open it is closed before anything is read.
     """
     table.close_first()
-    endpoints = store.endpoints()
-    for words in host_ends.put_into_groups(endpoints):  # before a table that goes by groups: a table of before does not
+    placed, named = list[tuple[str, EndpointElements]](), dict[str, str]()
+    for e in store.each():
+        placed.append((e.nonce, elements_of(e)))
+        named.setdefault(placed[-1][1].network_id, e.key.network)
+    ends = ((nonce, end.host_ifname, end.group) for nonce, end in placed)
+    for words in host_ends.put_into_groups(ends):  # before a table that goes by groups: a table of before does not
         LOG.error("%s", words)
-    scripts, unfit = in_force(store, {object_id(e.key.network) for e in endpoints} | set(store.published_ids()))
-    table.build_table([elements_of(e) for e in endpoints], scripts, store.ranges())
+    scripts, unfit = in_force(store, {*named, *store.published_ids()})
+    table.build_table([end for _, end in placed], scripts, store.ranges())
     flows.restore_guards(store)
     for network_id, reason in unfit.items():
         if reason is not None:
             LOG.error("network %s stays closed: %s: %s", network_id, reason.msg, reason.details)
-    return Restored(len(endpoints), _closed(unfit, endpoints))
+    counts = Counter(end.network_id for _, end in placed)
+    return Restored(len(placed), _closed(unfit, named, counts))
 
 
 def standing_policy(store: LocalStore) -> Restored:
     """The same of a table that stays as it is: networks whose rules of before are still in force are not closed."""
-    endpoints = store.endpoints()
-    _, unfit = in_force(store, {object_id(e.key.network) for e in endpoints})
-    return Restored(
-        len(endpoints), _closed({i: why for i, why in unfit.items() if not table.chains_present(i)}, endpoints)
+    names = [e.key.network for e in store.each()]
+    named = {object_id(name): name for name in reversed(names)}
+    _, unfit = in_force(store, named)
+    left = {i: why for i, why in unfit.items() if not table.chains_present(i)}
+    return Restored(len(names), _closed(left, named, Counter(map(object_id, names))))
+
+
+def _closed(
+    unfit: Mapping[str, CniError | None], named: Mapping[str, str], endpoints: Mapping[str, int]
+) -> tuple[Closed, ...]:
+    """named: by the network's id its name, where it has endpoints; endpoints: how many."""
+    return tuple(
+        Closed(named.get(i, i), endpoints.get(i, 0), why.msg if why is not None else "nothing is published for it")
+        for i, why in unfit.items()
     )
-
-
-def _closed(unfit: Mapping[str, CniError | None], endpoints: Sequence[Endpoint]) -> tuple[Closed, ...]:
-    if not unfit:
-        return ()
-    by_id: dict[str, list[str]] = {}
-    for e in endpoints:
-        by_id.setdefault(object_id(e.key.network), []).append(e.key.network)
-    found = []
-    for network_id, reason in unfit.items():
-        names = by_id.get(network_id, [])
-        why = reason.msg if reason is not None else "nothing is published for it"
-        found.append(Closed(names[0] if names else network_id, len(names), why))
-    return tuple(found)
 
 
 def bring_to_layout(store: LocalStore) -> None:

@@ -8,7 +8,7 @@ network that was pruned and comes back. Two networks of one host with the same n
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Iterable
 from functools import lru_cache
 
 from calico_rkt.compiler.digest import sha256
@@ -31,7 +31,7 @@ def removal_group() -> int:
     return REMOVALS.start + int.from_bytes(os.urandom(4), "big") % len(REMOVALS)
 
 
-def clash(network_id: str, others: Collection[str]) -> str | None:
+def clash(network_id: str, others: Iterable[str]) -> str | None:
     """The first other network by id that has the same number; None where none has."""
     mine = group_of(network_id)
     return min((other for other in others if other != network_id and group_of(other) == mine), default=None)

@@ -89,22 +89,24 @@ def strays(endpoints: Iterable[Endpoint], recorded: Callable[[], Iterable[Endpoi
     )
 
 
-def put_into_groups(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
+def put_into_groups(ends: Iterable[tuple[str, str, int]]) -> tuple[str, ...]:
     """Have each host end in its network's group; what the kernel refused, in words.
 
-    Before a table goes by groups: who is in no group, or in another's, is dropped by it.
+    ends: of each the nonce of its attachment, its name, and that group. Before a table goes by groups: who is in no
+    group, or in another's, is dropped by it.
     """
-    wanted = {e.host_ifname: group_of(object_id(e.key.network)) for e in endpoints}
-    by_nonce = {e.nonce: e for e in endpoints}
+    wanted, by_nonce = dict[str, int](), dict[str, int]()
+    for nonce, name, group in ends:
+        wanted[name] = by_nonce[nonce] = group
     failed = []
     with netlink.Socket() as socket:
-        suspects = [index for name, index, group in state.groups(socket) if wanted.get(name) != group]
+        suspects = [index for name, index, has in state.groups(socket) if wanted.get(name) != has]
         for index in suspects:
             try:
                 end = state.interface_at(socket, index)
-                endpoint = by_nonce.get(end.nonce)
-                if endpoint is not None and end.group != wanted[endpoint.host_ifname]:
-                    socket.do(messages.joining(index, wanted[endpoint.host_ifname]))
+                group = by_nonce.get(end.nonce, end.group)
+                if end.group != group:
+                    socket.do(messages.joining(index, group))
             except netlink.NetlinkError as e:
                 if e.errno != ENODEV:
                     failed.append(f"a host end could not be put into its group: {e.strerror}")

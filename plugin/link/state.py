@@ -140,11 +140,15 @@ def veths(socket: netlink.Socket) -> tuple[Interface, ...]:
 def marked(socket: netlink.Socket) -> Iterator[tuple[str, str]]:
     """Name and nonce of every link that has a nonce in its alias, be it of another kind: less to read than veths()."""
     kind = attribute(_IFLA_LINKINFO, attribute(_INFO_KIND, b"veth"), nested=True)
-    for body in socket.dump(_GETLINK, _ifinfomsg() + kind):
-        with KNOWN_SHAPE:
-            nonce = _nonce_in(plain(netlink.first(body, _IFLA_IFALIAS, 16)))
-            if nonce:
-                yield plain(netlink.first(body, _IFLA_IFNAME, 16)), nonce
+    found: dict[tuple[str, str], None] = {}
+
+    def look(body: bytes) -> None:
+        nonce = _nonce_in(plain(netlink.first(body, _IFLA_IFALIAS, 16)))
+        if nonce:
+            found[plain(netlink.first(body, _IFLA_IFNAME, 16)), nonce] = None
+
+    socket.dump_through(_GETLINK, _ifinfomsg() + kind, look)
+    return iter(found)
 
 
 def _nonce_in(alias: str) -> str:
@@ -153,12 +157,19 @@ def _nonce_in(alias: str) -> str:
 
 
 def groups(socket: netlink.Socket, kind: str = "veth") -> Iterator[tuple[str, int, int]]:
-    """Name, index and group of every interface of a kind, all where none is given: less to read than interfaces()."""
+    """Name, index and group of every interface of a kind, all where none is given: less to read than interfaces().
+
+    Links come and go while they are listed, so one may be told twice.
+    """
     only = attribute(_IFLA_LINKINFO, attribute(_INFO_KIND, kind.encode()), nested=True) if kind else b""
-    for body in socket.dump(_GETLINK, _ifinfomsg() + only):
-        with KNOWN_SHAPE:
-            group = int.from_bytes(netlink.first(body, _IFLA_GROUP, 16), sys.byteorder)
-            yield plain(netlink.first(body, _IFLA_IFNAME, 16)), _INDEX.unpack_from(body, 4)[0], group
+    found: list[tuple[str, int, int]] = []
+
+    def look(body: bytes) -> None:
+        group = int.from_bytes(netlink.first(body, _IFLA_GROUP, 16), sys.byteorder)
+        found.append((plain(netlink.first(body, _IFLA_IFNAME, 16)), _INDEX.unpack_from(body, 4)[0], group))
+
+    socket.dump_through(_GETLINK, _ifinfomsg() + only, look)
+    return iter(found)
 
 
 def addresses(socket: netlink.Socket) -> Iterator[tuple[int, Address, Net]]:

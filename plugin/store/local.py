@@ -167,6 +167,20 @@ class LocalStore:
             read = [e for entry in rows.every(tables, network) if (e := self._readable(*entry)) is not None]
         return tuple(sorted(read, key=lambda e: e.key))
 
+    def each(self) -> Iterator[Endpoint]:
+        """The same, one after the other as they were recorded, and without what their ADDs answered.
+
+        For who rebuilds the table of ten thousand: the endpoints as such are five times what it needs of them.
+        """
+        if not self.is_there():
+            return
+        with self._state.read() as tables:
+            entries = rows.recorded(tables)
+        for name, value in entries:
+            found = self._readable(name, value, None)
+            if found is not None:
+                yield found
+
     def _readable(self, name: str, value: str, result: str | None) -> Endpoint | None:
         """One record of many: one that is damaged is named and left out, the others go on."""
         try:

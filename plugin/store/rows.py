@@ -69,6 +69,11 @@ def every(tables: Tables, network: str | None) -> Iterator[tuple[str, str, str |
             yield name, value, results.get(name)
 
 
+def recorded(tables: Tables) -> tuple[tuple[str, str], ...]:
+    """The same of all endpoints, without their results, as it stands now."""
+    return tuple(tables.of(ENDPOINTS).items())
+
+
 def network_of(name: str) -> str:
     """The network in an endpoint's key, whatever else that says."""
     if name.startswith('["') and "\\" not in name:

@@ -10,7 +10,6 @@ from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.link import host_ends, netlink, state
 from calico_rkt.plugin.link.groups import group_of
 from calico_rkt.plugin.link.neighbours import neighbour, neighbours
-from calico_rkt.plugin.model import Endpoint, Key
 from tests.kernel.support import enforce_world as w
 from tests.kernel.support import held
 
@@ -112,8 +111,8 @@ def test_a_pair_is_born_in_its_group_and_the_containers_end_in_none(lab):
         assert state.interface(container, "eth0").group == 0
 
 
-def endpoint(end, n, network="a"):
-    return Endpoint(Key(network, f"c{n}", "eth0"), f"{n:016x}", end.ns, 0, 0, end.ifname, "", ())
+def recorded(end, n, network="a"):
+    return f"{n:016x}", end.ifname, group_of(network)
 
 
 def test_host_ends_are_put_into_their_groups_by_their_nonce_and_nothing_else_is(world):
@@ -121,14 +120,14 @@ def test_host_ends_are_put_into_their_groups_by_their_nonce_and_nothing_else_is(
     world.sh(world.host, "\n".join(f"ip link set {e.ifname} alias 'calico-rkt {n:016x} x'" for n, e in enumerate(ends)))
     world.sh(world.host, f"ip link set {ends[1].ifname} down\nip link set {ends[1].ifname} name renamed0")
     regroup(world, ends[2], 7)
-    records = [endpoint(e, n, "b" if n == 2 else "a") for n, e in enumerate(ends[:3])]
+    records = [recorded(e, n, "b" if n == 2 else "a") for n, e in enumerate(ends[:3])]
     with w.inside(world.host):
         assert host_ends.put_into_groups(records) == ()
     a, b = group_of("a"), group_of("b")
     found = {ends[0].ifname: a, "renamed0": a, ends[2].ifname: b, ends[3].ifname: 0, "up0": 0}
     assert group_in(world) == found
     with w.inside(world.host):
-        assert host_ends.put_into_groups([endpoint(ends[3], 99)]) == (), "its nonce is another's"
+        assert host_ends.put_into_groups([recorded(ends[3], 99)]) == (), "its nonce is another's"
     assert group_in(world) == found
 
 

@@ -79,14 +79,15 @@ def read_calico_v3(text: str) -> ReadBack:
     )
 
 
-def _as_written(back: ReadBack) -> Network:
-    """The Network that the text was written from; where its digest fits neither form, the rules as they stand."""
+def _as_written(back: ReadBack) -> tuple[Network, str]:
+    """What the text was written from, and its digest; where that fits neither form, the rules as they stand."""
     network = _network(back)
-    if back.digest and digest(network) != back.digest:
+    own = digest(network)
+    if back.digest and own != back.digest:
         joined = replace(network, ingress=_joined(network.ingress), egress=_joined(network.egress))
         if digest(joined) == back.digest:
-            return joined
-    return network
+            return joined, back.digest
+    return network, own
 
 
 def verify_calico_v3(text: str) -> Network:
@@ -96,13 +97,13 @@ def verify_calico_v3(text: str) -> Network:
         raise CompileError([error("CR511", f"the profile {back.id} does not apply the one label {back.id}")])
     if not back.digest:
         raise CompileError([error("CR512", f"the profile {back.id} has no digest: it is not one of ours")])
-    network = _as_written(back)
-    if digest(network) != back.digest:
+    network, own = _as_written(back)
+    if own != back.digest:
         raise CompileError(
             [
                 error(
                     "CR513",
-                    f"the profile {back.id} was edited: its rules have {digest(network)}, its annotation {back.digest}",
+                    f"the profile {back.id} was edited: its rules have {own}, its annotation {back.digest}",
                     hint="apply the reviewed files again, or take the change over into them",
                 )
             ]

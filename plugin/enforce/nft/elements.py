@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from itertools import chain
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.values import dataclass
@@ -133,9 +134,8 @@ def adding_all(endpoints: Sequence[EndpointElements], enforced: frozenset[str]) 
         f"add set inet {TABLE} m4-{i} {{ type ipv4_addr; }}\nadd set inet {TABLE} m6-{i} {{ type ipv6_addr; }}\n"
         for i in closed
     )
-    known = [p for e in endpoints for p in _keys(e)]
-    known += [_own(e) for e in let_in(endpoints, enforced)]
-    return sets + _script("add", known)
+    known = (p for e in endpoints for p in _keys(e))
+    return sets + _script("add", chain(known, map(_own, let_in(endpoints, enforced))))
 
 
 def let_in(endpoints: Iterable[EndpointElements], enforced: Collection[str]) -> Iterator[EndpointElements]:

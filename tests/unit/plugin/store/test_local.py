@@ -14,6 +14,8 @@ from calico_rkt.compiler.conf.netconf import Ipam, Range
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.local import LocalStore
+from calico_rkt.plugin.store.log.tables import ENDPOINTS
+from calico_rkt.plugin.store.log.texts import text_of
 
 
 def rng(subnet, first, last, gateway=None):
@@ -62,6 +64,20 @@ def test_an_endpoint_comes_back_as_it_was_recorded(store):
     assert store.endpoints() == store.endpoints("web") == (replace(added, result="{}"),)
     assert store.endpoints("db") == ()
     assert store.endpoint(Key("web", "c1", "eth1")) is None
+
+
+def test_each_endpoint_comes_without_its_answer_and_one_that_can_not_be_read_is_named(store):
+    for name in ("c1", "c2", "c3"):
+        take(store, name, ipam((SMALL,)))
+        store.finish(Key("web", name, "eth0"), "aa", "{}")
+    with store._state.write() as tables:
+        tables.put(ENDPOINTS, text_of(["web", "c2", "eth0"]), "[]\t[]")
+    some = store.each()
+    first = next(some)
+    store.remove(Key("web", "c3", "eth0"), "aa")  # nobody waits for who goes through them
+    assert [e.key.container for e in (first, *some)] == ["c1", "c3"]
+    assert "'c2'" in next(iter(store.damaged))
+    assert [replace(e, result="{}") for e in store.each()] == list(store.endpoints())
 
 
 def test_a_freed_address_is_handed_out_last(store):
