@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, ip_address, ip_network
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, Range, Route
@@ -257,28 +257,57 @@ def _check_families(ipam: Section, sets: list[list[_Placed]], cni_version: str) 
 
 
 def _check_exclude(ipam: Section, sets: list[list[_Placed]], exclude: tuple[Net, ...]) -> None:
-    every = [p.range for one in sets for p in one]
+    if not exclude and all(placed.range.gateway is None for one in sets for placed in one):
+        return
+    given = {v: _joined((r.first, r.last) for r in _of(v, sets)) for v in (4, 6)}
+    taken = {v: _joined((net[0], net[-1]) for net in exclude if net.version == v) for v in (4, 6)}
     for index, net in enumerate(exclude):
-        if not any(_touches(r, net) for r in every):
+        spans = given[net.version]
+        at = _last_begun(spans, int(net[-1]))
+        if at < 0 or spans[at][1] < int(net[0]):
             nodes = ipam.items("exclude", "CIDRs") or ()
             ipam.warning("CR216", f"{net} is in none of the ranges: excluding it has no effect", nodes[index].span)
     for one in sets:
-        if not any(_has_room(p.range, exclude) for p in one):
+        if not any(_has_room(p.range, taken[p.range.subnet.version]) for p in one):
             ipam.error("CR210", "no address is left: all of them are excluded or the gateway", one[0].span)
 
 
-def _touches(one: Range, net: Net) -> bool:
-    return net.version == one.subnet.version and int(net[0]) <= int(one.last) and int(one.first) <= int(net[-1])
+def _of(version: int, sets: list[list[_Placed]]) -> Iterator[Range]:
+    return (p.range for one in sets for p in one if p.range.subnet.version == version)
 
 
-def _has_room(one: Range, exclude: tuple[Net, ...]) -> bool:
-    """Whether an address of the range is neither excluded nor the gateway."""
-    taken = [(int(n[0]), int(n[-1])) for n in exclude if n.version == one.subnet.version]
-    if one.gateway is not None and one.gateway.version == one.subnet.version:
-        taken.append((int(one.gateway), int(one.gateway)))
+def _joined(spans: Iterable[tuple[Address, Address]]) -> list[tuple[int, int]]:
+    """The same addresses as first and last of spans that neither overlap nor touch, in order."""
+    out: list[tuple[int, int]] = []
+    for first, last in sorted((int(first), int(last)) for first, last in spans):
+        if out and first <= out[-1][1] + 1:
+            out[-1] = out[-1][0], max(out[-1][1], last)
+        else:
+            out.append((first, last))
+    return out
+
+
+def _last_begun(spans: list[tuple[int, int]], address: int) -> int:
+    """The number of the last span that begins at this address or before, -1 where none does."""
+    from bisect import bisect_right  # most confs exclude nothing
+
+    return bisect_right(spans, address, key=_first) - 1
+
+
+def _first(span: tuple[int, int]) -> int:
+    return span[0]
+
+
+def _has_room(one: Range, taken: list[tuple[int, int]]) -> bool:
+    """Whether an address of the range is neither excluded nor the gateway; taken is what is excluded, joined."""
+    gateway = int(one.gateway) if one.gateway is not None and one.gateway.version == one.subnet.version else None
     free = int(one.first)
-    for lo, hi in sorted(taken):
-        if lo > free:
-            break
-        free = max(free, hi + 1)
-    return free <= int(one.last)
+    while free <= int(one.last):
+        at = _last_begun(taken, free)
+        if at >= 0 and free <= taken[at][1]:
+            free = taken[at][1] + 1
+        elif free == gateway:
+            free += 1
+        else:
+            return True
+    return False

@@ -15,7 +15,7 @@ from calico_rkt.compiler.ir.model import Net, Network, Side
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.ir.selector import ALL, Selector, all_of, has, negate
 from calico_rkt.compiler.packets.space import net_range
-from calico_rkt.compiler.review.address_sets import less
+from calico_rkt.compiler.review.address_sets import less, touching
 
 
 class Kind(Enum):
@@ -123,7 +123,7 @@ def _pool(conf: NetConf) -> _Pool:
         else:
             nets += summarize_address_range(first, last)
         others += [ip_network(one.gateway)] if one.gateway is not None else []
-    holes = (*unused, *(o for o in others if any(o.version == n.version and o.overlaps(n) for n in nets)))
+    holes = (*unused, *touching(nets, others))
     return _Pool(tuple(nets), tuple(dict.fromkeys(holes)), less(nets, others))
 
 

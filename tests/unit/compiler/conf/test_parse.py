@@ -8,6 +8,7 @@ import pytest
 from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS, Ipam, Range, Route
 from calico_rkt.compiler.conf.parse import parse_conf
 from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
+from tests.growth import growth_in_calls
 
 README_2015 = b"""{
     "name": "network-name",
@@ -375,6 +376,33 @@ def test_two_ranges_of_one_subnet_that_share_no_address_are_fine():
     one = {"subnet": "10.1.0.0/16", "rangeEnd": "10.1.0.9"}
     two = {"subnet": "10.1.0.0/16", "rangeStart": "10.1.0.10"}
     assert codes(with_ipam(ranges=[[two, one]])) == []
+
+
+def test_many_ranges_that_exclude_many_addresses_are_read_once_each():
+    def read(count):
+        nets = [f"10.{i // 250}.{i % 250}" for i in range(count)]
+        ranges = [[{"subnet": f"{net}.0/24"} for net in nets]]
+        assert codes(with_ipam(ranges=ranges, exclude=[f"{net}.7/32" for net in nets])) == []
+
+    assert growth_in_calls(read, 50) <= 1.1
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"exclude": ["10.1.0.0/31"]}, []),
+        ({"exclude": ["10.1.0.0/31", "10.1.0.2/31"]}, ["CR210"]),
+        ({"exclude": ["10.1.0.0/30", "10.1.0.0/31"]}, ["CR210"]),
+        ({"exclude": ["10.1.0.1/32"], "gateway": "10.1.0.2"}, ["CR210"]),
+        ({"exclude": ["10.1.0.2/32"], "gateway": "10.1.0.1"}, ["CR210"]),
+        ({"exclude": ["10.1.0.3/32"], "gateway": "10.1.0.1"}, ["CR216"]),
+        ({"exclude": ["0.0.0.0/0"]}, ["CR210"]),
+        ({"exclude": ["fd00::/8"]}, ["CR216"]),
+        ({"exclude": ["10.0.255.0/24", "10.1.0.4/30"]}, ["CR216", "CR216"]),
+    ],
+)
+def test_whether_an_address_is_left_is_told_to_the_address(keys, told):
+    assert codes(with_ipam(subnet="10.1.0.0/30", **keys)) == told
 
 
 def test_old_results_hold_one_address_a_family():
