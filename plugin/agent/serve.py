@@ -26,8 +26,8 @@ from calico_rkt.plugin.process.trace import Phases
 
 DEADLINE = 60.0
 """Seconds after which an ADD that is not done is taken back. The launcher waits for longer."""
-_TO_CONFIRM = 10_000
-"""Milliseconds for the word that the runtime has its answer."""
+_TO_CONFIRM = 10.0
+"""Seconds for the word that the runtime has its answer."""
 _BELIEVED = 4
 """So often a launcher that was told TAKEN is not looked for: a plain ADD is over then, and its answer finds out."""
 _PEER = struct.Struct("=iII")
@@ -155,9 +155,11 @@ class Conversation:
 
         After this it can't say so any more, which it notices: what is taken back is never believed to be attached.
         """
+        until = time.monotonic() + _TO_CONFIRM
         with suppress(OSError):
-            if wire.is_readable(self._connection, _TO_CONFIRM):
-                return self._connection.recv(1, socket.MSG_DONTWAIT) == b"A"
+            while time.monotonic() < until:
+                with suppress(BlockingIOError):  # wire.limit()
+                    return self._connection.recv(1) == b"A"
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RD)
             return self._connection.recv(1, socket.MSG_DONTWAIT) == b"A"

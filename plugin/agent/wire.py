@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import array
 import os
-import select
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
-
-T = TypeVar("T")
 
 LARGEST_ENVIRON = 1 << 17
 TAKEN, DECLINED, ANSWER = ord("T"), ord("D"), ord("R")
@@ -30,8 +26,8 @@ _HEADER = struct.Struct("=8s32s16s6Q4I")
 _FRAME = struct.Struct("=4I")
 _TRACED, _HAS_NETNS = 1, 2
 _AT_ONCE = 1 << 16
-_TO_COME = 2_000
-"""Milliseconds: a call arrives in one piece, or its launcher has gone."""
+_TO_COME = struct.pack("@ll", 2, 0)
+"""Seconds, and microseconds: a call arrives in one piece, or its launcher has gone."""
 _ROOM = socket.CMSG_SPACE(4 * array.array("i").itemsize)
 
 Place = tuple[int, int]
@@ -59,14 +55,20 @@ class BrokenCallError(Exception):
 
 
 def receive(connection: socket.socket) -> Call:
-    """Read one call; BrokenCallError for anything else, with no descriptor left open."""
+    """Read one call; BrokenCallError for anything else, with no descriptor left open. limit() is called for it."""
     descriptors = array.array("i")
     try:
+        limit(connection)
         return _receive(connection, descriptors)
     except BaseException:
         for fd in descriptors:
             os.close(fd)
         raise
+
+
+def limit(connection: socket.socket) -> None:
+    """From here on who reads it waits for two seconds at most: BlockingIOError then."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TO_COME)
 
 
 def _receive(connection: socket.socket, descriptors: array.array[int]) -> Call:
@@ -94,7 +96,10 @@ def _receive(connection: socket.socket, descriptors: array.array[int]) -> Call:
 
 
 def _first(connection: socket.socket, descriptors: array.array[int]) -> bytes:
-    data, control, _, _ = _when_it_comes(connection, lambda: connection.recvmsg(_AT_ONCE, _ROOM, socket.MSG_DONTWAIT))
+    try:
+        data, control, _, _ = connection.recvmsg(_AT_ONCE, _ROOM)
+    except OSError as e:
+        raise BrokenCallError(str(e)) from e
     for level, kind, payload in control:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
@@ -104,29 +109,13 @@ def _first(connection: socket.socket, descriptors: array.array[int]) -> bytes:
 
 
 def _more(connection: socket.socket) -> bytes:
-    data = _when_it_comes(connection, lambda: connection.recv(_AT_ONCE, socket.MSG_DONTWAIT))
+    try:
+        data = connection.recv(_AT_ONCE)
+    except OSError as e:
+        raise BrokenCallError(str(e)) from e
     if not data:
         raise BrokenCallError("closed in the middle of a call")
     return data
-
-
-def _when_it_comes(connection: socket.socket, read: Callable[[], T]) -> T:
-    """What is read: mostly it is there, and nobody has to ask. BrokenCallError where nothing comes in time."""
-    try:
-        try:
-            return read()
-        except BlockingIOError:
-            is_readable(connection, _TO_COME)  # else reading fails
-            return read()
-    except OSError as e:
-        raise BrokenCallError(str(e)) from e
-
-
-def is_readable(connection: socket.socket, milliseconds: int) -> bool:
-    """Whether something, or its end, is there to be read within so many milliseconds."""
-    comes = select.poll()
-    comes.register(connection, select.POLLIN)
-    return bool(comes.poll(milliseconds))
 
 
 def _named(entry: str) -> tuple[str, str]:

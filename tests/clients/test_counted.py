@@ -20,7 +20,7 @@ from tests.clients.support.strace import names, served
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 WARM = 4
-CALLS = {"ADD": 60, "DEL": 54}
+CALLS = {"ADD": 60, "DEL": 55}
 """System calls, those that wait among them; eleven of them are the log's at ADD, seven at DEL."""
 ASKED = {"ADD": 7, "DEL": 3}
 """Sends to netlink sockets: at ADD the ruleset's generation, what is taken, the pair, what is inside (twice), the

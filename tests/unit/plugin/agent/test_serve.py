@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_rkt.plugin.agent import serve
+from calico_rkt.plugin.agent import serve, wire
 from calico_rkt.plugin.agent.metrics import Metrics
 from calico_rkt.plugin.agent.serve import Conversation, Identity
 from calico_rkt.plugin.errors import CniError
@@ -77,7 +77,8 @@ def test_an_answer_is_confirmed_by_a_byte_and_by_nothing_else(ends):
 
 
 def test_who_confirms_too_late_is_told(ends, monkeypatch):
-    monkeypatch.setattr(serve, "_TO_CONFIRM", 1)
+    monkeypatch.setattr(serve, "_TO_CONFIRM", 0.001)
+    wire.limit(ends[0])
     assert not conversation(ends[0])._is_confirmed()
     with pytest.raises(BrokenPipeError):
         ends[1].sendall(b"A")

@@ -73,6 +73,14 @@ def test_a_call_that_comes_behind_its_connection_is_waited_for(ends):
     assert found.conf == CONF
 
 
+def test_who_says_nothing_is_not_waited_for_for_ever(ends):
+    ours, theirs = ends
+    ours.settimeout(None)
+    theirs.sendall(call()[:-1])
+    with pytest.raises(wire.BrokenCallError):
+        wire.receive(ours)
+
+
 @pytest.mark.parametrize(
     "data",
     [
