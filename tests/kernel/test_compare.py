@@ -90,6 +90,11 @@ def test_a_table_as_it_was_restored_differs_in_nothing():
             _MOVED + " : accept }",
             f"map from_network has what no endpoint of ours has: {group_of('api')}",
         ),
+        (f"add element {T} all4 {{ * }}", "set all4 has what no endpoint of ours has: *"),
+        (
+            f"add element {T} from_network {{ * : goto out-api }}",
+            "map from_network has what no endpoint of ours has: * : goto out-api",
+        ),
         (f"add element {T} to_network {{ 7 : accept }}", "map to_network has what no endpoint of ours has: 7"),
         (
             f'add element {T} endpoints {{ "crk000000000001" . 7 }}',

@@ -198,7 +198,9 @@ def _kind(name: str) -> str:
 
 def _content(name: str, content: Content) -> str:
     key = content.key
-    if _kind(name) == "map":
+    if not key:
+        words = "*"  # all keys that no other element has
+    elif _kind(name) == "map":
         words = _group(key)
     elif name == "endpoints":
         words = f"{plain(key[:_IFNAME])} . {_group(key[_IFNAME:])}"
