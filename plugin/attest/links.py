@@ -31,13 +31,13 @@ def beside(names: Collection[str], uplink: str, addresses: Collection[Address] =
     """names: host ends of ours; nothing where there are none. addresses: those that packets of ours have."""
     if not names:
         return ()
-    found = [*_beside({*names, uplink}, names), *ipsec.policies(addresses)]
+    found = [*_beside({*names, uplink}, names, addresses), *ipsec.policies(addresses)]
     if not sysctls.forwards_ipv4(uplink):
         found.append(f"net/ipv4/conf/{uplink}/forwarding is off: IPv4 that comes by it goes no further")
     return tuple(dict.fromkeys(found))
 
 
-def _beside(asked: Collection[str], ours: Collection[str]) -> Iterator[str]:
+def _beside(asked: Collection[str], ours: Collection[str], addresses: Collection[Address]) -> Iterator[str]:
     with host_socket() as socket:
         links, _ = socket.listed(*state.every_link())
         by_index = {}
@@ -60,6 +60,10 @@ def _beside(asked: Collection[str], ours: Collection[str]) -> Iterator[str]:
                 yield f"{name} has tc's {kind}, whose filters may drop packets or change them"
         if not whole:
             yield f"interfaces {_RESTLESS}"
+        for route in state.routes(socket):
+            if route.tos and route.destination[0] == route.destination[-1] and route.destination[0] in addresses:
+                words = f"the host's route to {route.destination[0]} for type of service {route.tos}"
+                yield f"{words} may lead packets of that kind another way"
         for version in (4, 6):
             rules, whole = ip_rules.policy_rules(socket, version)
             for priority, table in ip_rules.missing_rules(socket, version):

@@ -22,6 +22,8 @@ _MOST_ENDS, _MOST_VALUES = 6, 12
 _MOST = 20_000
 HIGH = 49152
 """A port that a client has by itself."""
+_ETHERTYPE = {"key": "protocol"}
+"""What `meta protocol` asks: a number there is no protocol of IP."""
 _OWN_ICMP = {4: ICMP, 6: ICMPV6}
 
 
@@ -100,7 +102,7 @@ class Hints:
             protocol = {"tcp": TCP, "udp": UDP, "sctp": SCTP}.get(place.get("protocol", ""))
             if protocol:
                 self.protocols[protocol] = None
-        elif (what == "l4proto" or place.get("field") == "protocol") and isinstance(lo, int) and lo < 256:
+        elif what in ("l4proto", "protocol") and place != _ETHERTYPE and isinstance(lo, int) and lo < 256:
             self.protocols[lo] = None
         elif what == "type" and isinstance(lo, int):
             self.icmp[lo, 0] = None

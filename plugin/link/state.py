@@ -66,7 +66,8 @@ class Interface:
 class Route:
     """A route of the main table; gateway is None on-link, index the interface it leaves by (0 for several).
 
-    protocol: what made it, as RTPROTO_* of linux/rtnetlink.h.
+    protocol: what made it, as RTPROTO_* of linux/rtnetlink.h. tos: the type of service that packets have to have, 0
+    of a route for all.
     """
 
     destination: Net
@@ -75,6 +76,7 @@ class Route:
     unicast: bool = True
     metric: int = 0
     protocol: int = 0
+    tos: int = 0
 
 
 def interface(socket: netlink.Socket, name: str) -> Interface | None:
@@ -310,7 +312,7 @@ def _interface(body: bytes) -> Interface:
 
 def _route(body: bytes) -> Route:
     with KNOWN_SHAPE:
-        family, bits, _, _, _, protocol, _, kind = struct.unpack_from("=BBBBBBBB", body)
+        family, bits, _, tos, _, protocol, _, kind = struct.unpack_from("=BBBBBBBB", body)
         found = attributes(body[12:])
         packed = found.get(_RTA_DST, bytes(_BITS[family] // 8))
         gateway = ip_address(found[_RTA_GATEWAY]) if _RTA_GATEWAY in found else None
@@ -319,7 +321,7 @@ def _route(body: bytes) -> Route:
         index = struct.unpack("=I", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
         destination = ip_network((packed, bits), strict=False)
         metric = struct.unpack("=I", found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
-        return Route(destination, gateway, index, kind == _UNICAST, metric, protocol)
+        return Route(destination, gateway, index, kind == _UNICAST, metric, protocol, tos)
 
 
 def _mac(data: bytes) -> str:

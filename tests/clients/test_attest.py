@@ -112,6 +112,11 @@ BESIDE = [
     ),
     ("ip xfrm policy setdefault fwd block", "ip xfrm policy setdefault fwd accept", "IPsec blocks what has no policy"),
     ("ip xfrm policy add dir fwd action block src 172.16.0.0/24 dst 172.17.0.0/16", "ip xfrm policy flush", ""),
+    (
+        "ip route add ADDRESS/32 dev out0 tos 0x10",
+        "ip route del ADDRESS/32 dev out0 tos 0x10",
+        "the host's route to ADDRESS for type of service 16 may lead",
+    ),
     ("ip link set WEB arp off", "ip link set WEB arp on", "WEB asks for no neighbours"),
     (
         "ip rule del prio 0",

@@ -275,6 +275,11 @@ OTHERS = {
         3,
         "chain p of table inet m, rule 1",
     ),
+    "drops by some bits of a mark": (
+        "table inet m { chain f { type filter hook forward priority 0; meta mark and 0xff == 7 drop; } }",
+        3,
+        "chain f of table inet m, rule 1",
+    ),
     "drops by a mark": (
         "table inet m { chain f { type filter hook forward priority 0; meta mark 7 drop; } }",
         3,
