@@ -20,6 +20,8 @@ PROFILES = "profiles"
 """The folder of the overrides, beside the confs."""
 BASELINE = "baseline.yaml"
 """The file of accepted findings, beside the confs."""
+_AN_OVERRIDE = rb"(?:\s|#[^\n]*\n|---[^\n]*\n)*network[ \t]*:[ \t]*['\"]?[a-zA-Z0-9]"
+"""How a file begins that is about one network; netplan's and others' have a mapping there."""
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -140,14 +142,20 @@ def read_file(path: Place) -> bytes:
 def strays_in(folder: Place) -> dict[str, bytes]:
     """The YAML files of a folder of confs, but BASELINE, and of folders in it that are nearly called PROFILES, by path.
 
-    None where nobody can tell.
+    Of folders in it with other names those files that begin as an override does; a folder with confs of its own is
+    another workspace. None where nobody can tell.
     """
     out: dict[str, bytes] = {}
     for place in _inside(folder):
         if not place.is_dir():
             out |= read_these([place] if _is_yaml(place) and place.name != BASELINE else [], [])
-        elif place.name != PROFILES and _close(place.name):
-            out |= read_these([p for p in _inside(place) if _is_yaml(p)], [])
+        elif place.name != PROFILES:
+            inside = _inside(place)
+            found = read_these([p for p in inside if _is_yaml(p)], [])
+            if not _close(place.name):
+                own = any(p.suffix in (".conf", ".conflist") for p in inside)
+                found = {} if own else {path: data for path, data in found.items() if re.match(_AN_OVERRIDE, data)}
+            out |= found
     return out
 
 

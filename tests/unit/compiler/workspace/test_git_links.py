@@ -521,3 +521,28 @@ def test_a_folder_that_stands_for_a_profiles_dir_is_looked_through_as_profiles_i
     here = [(d.code, d.message, d.hint) for d in open_folder(Path("net.d"), {}).diagnostics]
     assert sorted(told("net.d")) == sorted(here)
     assert [code for code, _, _ in here] == ["CR707"] * len(here) != []
+
+
+def test_an_override_in_a_folder_of_another_name_is_told_and_no_other_yaml_there_is(top):
+    put(top, "net.d/web.conf", CONF)
+    put(top, "net.d/policies/web.yaml", "# ours\n---\n" + SHUT)
+    put(top, "net.d/netplan/eth0.yaml", "network:\n  version: 2\n")
+    put(top, "net.d/compose/web.yaml", "services: {}\nnetwork: web\n")
+    put(top, "net.d/other/web.conf", CONF)
+    put(top, "net.d/other/web.yaml", SHUT)
+    commit(top)
+    here = open_folder(Path("net.d"), {}).diagnostics
+    assert [(d.code, d.path) for d in here] == [("CR707", "net.d/policies/web.yaml")]
+    assert [code for code, _, _ in told("net.d")] == ["CR707"]
+    assert open_folder(Path("net.d"), {}, Path("net.d/policies")).diagnostics == ()
+    (top / "net.d/profiles").symlink_to("policies")
+    commit(top)
+    assert told("net.d") == []
+
+
+def test_a_folder_beside_the_confs_that_stands_for_a_profiles_dir_is_read_and_not_told(top):
+    put(top, "net.d/web.conf", CONF.replace('"ipam"', '"profiles_dir": "/srv/team", "ipam"'))
+    put(top, "net.d/profiles/settings.yaml", "settings: {profiles_dirs: {/srv/team: team}}\n")
+    put(top, "net.d/team/web.yaml", SHUT)
+    commit(top)
+    assert told("net.d") == []
