@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from operator import eq
 
 from calico_rkt.compiler.packets.budget import Budget
 from calico_rkt.compiler.packets.space import (
@@ -33,14 +32,37 @@ def pieces_left(
     while pending:
         piece, candidates = pending.pop()
         budget.spend(1 + len(candidates))
-        met = [(i, common) for i in candidates if (common := meet(piece, boxes[i])) is not None]
+        met, biggest, most = [], -1, 0
+        a0, a1, a2, a3, a4, a5, a6, a7, a8 = piece
+        for i in candidates:
+            # As meet() does it, without a call and a box for each: most of an analysis is spent here.
+            b0, b1, b2, b3, b4, b5, b6, b7, b8 = boxes[i]
+            if not (
+                (c0 := a0 & b0)
+                and (c1 := a1 & b1)
+                and (c2 := a2 & b2)
+                and (c3 := a3 & b3)
+                and (c4 := a4 & b4)
+                and (c5 := a5 & b5)
+                and (c6 := a6 & b6)
+                and (c7 := a7 & b7)
+                and (c8 := a8 & b8)
+            ):
+                continue
+            met.append(i)
+            whole = 1 + (c0 == a0) + (c1 == a1) + (c2 == a2) + (c3 == a3) + (c4 == a4)
+            whole += (c5 == a5) + (c6 == a6) + (c7 == a7) + (c8 == a8)
+            if whole > most:
+                biggest, most = i, whole
+                if most > len(piece):
+                    break  # it takes all of the piece
         if not met:
             yield piece
             continue
-        biggest, _ = max(met, key=lambda m: sum(map(eq, m[1], piece)))
         used.add(biggest)
-        rest = [i for i, _ in met if i != biggest]
-        pending += [(p, rest) for p in without(piece, boxes[biggest])]
+        if most <= len(piece):
+            met.remove(biggest)
+            pending += [(p, met) for p in without(piece, boxes[biggest])]
 
 
 def narrowed(box: Box, blockers: Sequence[int], boxes: Sequence[Box]) -> tuple[Box | None, list[int]]:
