@@ -75,11 +75,29 @@ class Mender:
             compare_in, first_news = _PERIOD, 0.0
 
     def _look_at_all(self) -> None:
+        """Compare, in a thread for it: what is heard meanwhile is looked at at once, and compared when it is quiet."""
+        over, heard = threading.Event(), False
+
+        def compare() -> None:
+            try:
+                if self._compare():
+                    self._restored()
+            except Exception:  # noqa: BLE001 - the next look has to come
+                LOG.exception("while the nftables table was compared with what is published")
+            finally:
+                over.set()
+
         try:
-            if self._compare():
-                self._restored()
-        except Exception:  # noqa: BLE001 - the next look has to come
-            LOG.exception("while the nftables table was compared with what is published")
+            threading.Thread(target=compare, name="compare", daemon=True).start()
+        except RuntimeError:  # no thread can be had: what is heard waits for the comparison
+            compare()
+        while not over.is_set():
+            if self._wanted.wait(_FIRST):
+                self._wanted.clear()
+                heard = True
+                self._try()
+        if heard:
+            self._wanted.set()
 
     def _try(self) -> bool:
         try:
