@@ -25,6 +25,8 @@ _NEEDS_CONTAINER = ("ADD", "DEL", "CHECK")
 _WHERE = ("name", "type", "cniVersion", "datastore_type", "nodename")
 _TAKING_AWAY = ("DEL", "GC")
 _SINCE = {"CHECK": (0, 4, 0), "GC": (1, 1, 0), "STATUS": (1, 1, 0)}
+_EVERY = ("all", "default")
+"""Where the kernel keeps what holds for every interface, so that none can be called so."""
 _CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
 
 
@@ -180,7 +182,7 @@ def _request(
     container, ifname, netns = "", "", environ.get("CNI_NETNS", "")
     if command in _NEEDS_CONTAINER:
         container = _container(environ)
-        ifname = _ifname(environ)
+        ifname = _ifname(environ, command)
         if not netns and command != "DEL":
             raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is missing")
         if "\0" in netns or "\n" in netns:
@@ -230,11 +232,12 @@ def _container(environ: Mapping[str, str]) -> str:
     return container
 
 
-def _ifname(environ: Mapping[str, str]) -> str:
+def _ifname(environ: Mapping[str, str], command: str) -> str:
     ifname = environ.get("CNI_IFNAME", "")
     if not ifname:
         raise CniError(Code.INVALID_ENVIRONMENT, "CNI_IFNAME is missing")
-    if why := no_ifname(ifname):
+    # What an ADD was refused for is no hindrance to the DEL behind it.
+    if (why := no_ifname(ifname)) and not (command == "DEL" and ifname in _EVERY):
         raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_IFNAME {why}")
     return ifname
 
@@ -246,4 +249,6 @@ def no_ifname(name: str) -> str:
     # The kernel takes `%` for the place of a number of its choice.
     if name in ("", ".", "..") or re.search(r"[/:%\s\x00]", name) or not name.isprintable():
         return f"{name!r} is no name of an interface"
+    if name in _EVERY:
+        return f"{name!r} means every interface to the kernel, and none is called so"
     return ""

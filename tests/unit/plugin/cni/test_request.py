@@ -64,6 +64,8 @@ def test_runtime_config_keys_are_matched_without_regard_to_case(key):
         ({"CNI_IFNAME": ".."}, 4, "CNI_IFNAME"),
         ({"CNI_IFNAME": "eth 0"}, 4, "CNI_IFNAME"),
         ({"CNI_IFNAME": "eth:0"}, 4, "CNI_IFNAME"),
+        ({"CNI_IFNAME": "all"}, 4, "means every interface"),
+        ({"CNI_IFNAME": "default"}, 4, "means every interface"),
         ({"CNI_NETNS": ""}, 4, "CNI_NETNS"),
         ({"CNI_ARGS": "IP"}, 4, "KEY=VALUE"),
         ({"CNI_ARGS": "IP=nine"}, 7, "'nine'"),
@@ -94,6 +96,11 @@ def test_a_wrong_conf_is_refused(conf, code):
     if conf == {"runtimeConfig": []}:
         conf = {"runtimeConfig": ["x"]}
     assert refused(conf=conf).code == code
+
+
+@pytest.mark.parametrize("name", ["all", "default"])
+def test_a_name_that_no_interface_can_have_is_no_hindrance_at_del(name):
+    assert parse({"CNI_COMMAND": "DEL", "CNI_IFNAME": name}).ifname == name
 
 
 def test_an_empty_netns_is_fine_at_del():
