@@ -18,7 +18,7 @@ from calico_rkt.compiler.review.causes import Cause, Causes, together
 from calico_rkt.compiler.review.change import Change, Diff, Part, merged
 from calico_rkt.compiler.review.expect import matches_between
 from calico_rkt.compiler.review.flows import Flow, flow
-from calico_rkt.compiler.review.pair import NOWHERE, Fate, Scene, View, relevant
+from calico_rkt.compiler.review.pair import NOWHERE, Fate, Scene, View, closed, relevant
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.rule_diff import changed_rules
@@ -35,7 +35,7 @@ def diff_worlds(old: World, new: World, progress: Progress | None = None, excuse
     differ = _Differ(old, new, excused)
     changes: list[Change] = []
     undecided = [f"{name}, to and from everybody: {why}" for name, why in unreadable.items()]
-    pairs = list(differ.pairs())
+    pairs = list(differ.pairs(progress))
     for n, (before, after) in enumerate(pairs):
         view = after or before
         assert view is not None
@@ -111,15 +111,18 @@ class _Differ:
         words += f"not {old.rate} ({old.burst} at once)"
         yield (words, tuple(dict.fromkeys(logs[1]))), logs[1][0]
 
-    def pairs(self) -> Iterator[tuple[View | None, View | None]]:
-        """The pairs in which anything could have changed, row by row."""
+    def pairs(self, progress: Progress | None) -> Iterator[tuple[View | None, View | None]]:
+        """The pairs in which anything could have changed, row by row; not those that nothing opened or opens."""
         everyone = {p.key: p for w in self.worlds for p in w.parties}
-        for source in everyone.values():
+        for n, source in enumerate(everyone.values()):
+            if progress is not None:
+                progress(n, len(everyone), f"{source.name} -> all")
             for destination in everyone.values():
                 if not self._untouched(source, destination):
                     before, after = (self._view(w, source, destination) for w in self.worlds)
                     # A pair without stages is the host and its own containers: no policy decides, or changes it.
-                    if any(v is not None and v.stages for v in (before, after)):
+                    views = [v for v in (before, after) if v is not None and v.stages]
+                    if any(not closed(v, self.own) for v in views):
                         yield before, after
 
     def _untouched(self, source: Party, destination: Party) -> bool:

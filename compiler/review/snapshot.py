@@ -17,8 +17,8 @@ class World:
     """The networks of one revision by name, in the order of their confs.
 
     own are their ids, known those of all networks that a conf, an override or a rule names.
-    stages are made as they are asked for, texts are the files' by path. unreadable says, by the names of networks whose
-    confs can't be used, why every answer about them is undecided.
+    stages and places are made as they are asked for, texts are the files' by path. unreadable says, by the names of
+    networks whose confs can't be used, why every answer about them is undecided.
     """
 
     where: str
@@ -31,11 +31,15 @@ class World:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
+    places: dict[tuple[Kind, str], Party] = field(default_factory=dict, compare=False, repr=False)
 
     def party(self, kind: Kind, name: str = "") -> Party | None:
         """The party of this kind and, for a network, of this name, or else of this id."""
-        found = [p for p in self.parties if p.kind is kind and (kind is not Kind.NETWORK or name in (p.name, p.id))]
-        return min(found, key=lambda p: p.name != name, default=None)
+        if not self.places:
+            by_id = {(p.kind, p.id): p for p in reversed(self.parties)}
+            self.places.update(by_id | {(p.kind, p.name): p for p in reversed(self.parties)})
+            self.places.update({(p.kind, ""): p for p in reversed(self.parties) if p.kind is not Kind.NETWORK})
+        return self.places.get((kind, name if kind is Kind.NETWORK else ""))
 
     def without(self, names: Collection[str]) -> World:
         """The same without some networks, whose addresses then are nobody's."""
@@ -43,7 +47,7 @@ class World:
             return self
         networks = {n: network for n, network in self.networks.items() if n not in names}
         own = frozenset(n.id for n in networks.values())
-        return replace(self, networks=networks, own=own, parties=parties(networks, self.confs), stages={})
+        return replace(self, networks=networks, own=own, parties=parties(networks, self.confs), stages={}, places={})
 
     def view(self, source: Party, destination: Party) -> View | None:
         """What decides between the two; None where that is not for this workspace to decide."""

@@ -9,6 +9,7 @@ import pytest
 
 from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd
 from calico_rkt.compiler.ir.model import TCP, Action, Match, NameRef, Network, PortRange, Rule, Side
+from calico_rkt.compiler.ir.selector import has
 from calico_rkt.compiler.review.diff import diff_worlds
 from calico_rkt.compiler.review.expect import outcome
 from calico_rkt.compiler.review.matrix import matrix_of
@@ -68,6 +69,16 @@ def test_a_matrix_of_many_networks_costs_little_more_than_its_networks():
 def test_a_diff_of_many_networks_costs_what_changed():
     assert calls(lambda n: diff_worlds(many(n), many(n, 99)), 20) <= 170_000
     assert growth_in_calls(lambda n: diff_worlds(many(n), many(n, 99)), 5) <= 0.7
+
+
+def test_a_diff_passes_over_pairs_that_nothing_opened_or_opens():
+    def new(count: int) -> None:
+        confs = [conf(f"n{i}", ip_network((0xAC100000 + 256 * i, 24))) for i in range(count)]
+        default = {c.name: ((Rule(Action.ALLOW, Match(source=Side(selector=has(c.name)))),), EVERYTHING) for c in confs}
+        assert diff_worlds(world([], {}), world(confs, default)).changes
+
+    assert calls(new, 20) <= 200_000
+    assert growth_in_calls(new, 10) <= 2
 
 
 def between(one: str, other: str, port: int = 80) -> Expectation:
