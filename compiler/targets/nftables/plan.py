@@ -158,11 +158,12 @@ class _Run:
     def maps(self) -> tuple[Sequence[Map], Sequence[Map]]:
         """What is written before ports that are led away, and what behind them."""
         groups = self._groups()
-        keys = sorted(groups, key=_order)
-        early, late = ([k for k in keys if (k[0] < LED) is before] for before in (True, False))
-        first, last = ([m for key in some for m in self._maps_of(key, groups[key])] for some in (early, late))
-        if self.as_few:
-            first, last = both_families(first), both_families(last)
+        first: list[Map] = []
+        last: list[Map] = []
+        for layer, keys in groupby(sorted(groups, key=_order), key=lambda key: key[0]):
+            found = [m for key in keys for m in self._maps_of(key, groups[key])]
+            # Of one layer alone: what a later one says of a family must not come before an earlier one's of the other.
+            (first if layer < LED else last).extend(both_families(found) if self.as_few else found)
         if len(first) + len(last) > self.count // 2:
             raise _TooManyError
         return first, last

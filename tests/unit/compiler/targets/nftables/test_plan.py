@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
@@ -108,6 +108,22 @@ def test_a_net_of_all_addresses_beside_a_rule_without_a_net_is_written_and_prove
     ]
     network = Network("web", "web", ingress=(*filler, *same), egress=(Rule(Action.ALLOW),))
     assert "vmap" in write_proven(network, "nftables")
+
+
+@pytest.mark.parametrize("others", [4, 6])
+def test_a_net_of_all_addresses_of_one_family_takes_no_rule_of_the_other_past_its_nets(others):
+    """They say the same, a net and no net, and stand in two layers."""
+    everybody, hole = {
+        4: (Side((IPv6Network("::/0"),)), IPv4Network("10.0.0.0/24")),
+        6: (Side((IPv4Network("0.0.0.0/0"),)), IPv6Network("fd00::/48")),
+    }[others]
+    denied = (type(hole)((int(hole[0]) + n * hole.num_addresses, hole.prefixlen)) for n in range(24))
+    rules = (
+        *(Rule(Action.DENY, Match(others, source=Side((net,)))) for net in denied),
+        Rule(Action.ALLOW, Match(10 - others, source=everybody)),
+        Rule(Action.ALLOW, Match(others)),
+    )
+    assert "vmap" in write_proven(Network("web", "web", ingress=rules), "nftables")
 
 
 def _at(port):
