@@ -134,7 +134,7 @@ def run_agent(metrics_at: str) -> int:
         raise CniError(Code.INVALID_ENVIRONMENT, "the agent is started from the built file: dist/calico agent")
     os.chdir("/")
     os.umask(0o077)
-    ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)  # else each thread keeps memory of its own
+    ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)  # else each thread keeps memory of its own
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before there are threads: only sigwait() gets them
     threading.stack_size(1 << 20)
     share_log()

@@ -106,13 +106,15 @@ def _found(store: LocalStore) -> tuple[str, ...]:
         kept,
         in_order(subnets),
     )
-    return (
-        *(_unfit(i, kept) for i in unfit if i in needed or i in kept),
-        *compare.table_differences(wanted),
-        *_words([e for e in endpoints if e.result]),
-        *strays(store, endpoints),
-        *guard_differences(store),
-    )
+    around: list[str] = []
+
+    def look_around() -> None:
+        around.extend(_words([e for e in endpoints if e.result]))
+        around.extend(strays(store, endpoints))
+        around.extend(guard_differences(store))
+
+    unfit_lines = (_unfit(i, kept) for i in unfit if i in needed or i in kept)
+    return (*unfit_lines, *compare.table_differences(wanted, meanwhile=look_around), *around)
 
 
 def _unfit(network_id: str, kept: frozenset[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -42,18 +42,23 @@ class Wanted:
     recorded: Sequence[Net] = ()
 
 
-def table_differences(wanted: Wanted, only: Iterable[str] = ()) -> tuple[str, ...]:
+def table_differences(
+    wanted: Wanted, only: Iterable[str] = (), meanwhile: Callable[[], object] = list
+) -> tuple[str, ...]:
     """Where the table in the kernel is not what it should be, in words; empty when it is, to the last rule.
 
     only: the ids of the networks whose chains and elements are asked about, beside the base; all where none is named.
+    meanwhile: what else is to be done, once, while another process works.
     """
     found = standing()
     if found is not Standing.WHOLE:
+        meanwhile()
         return (f"the nftables table inet {TABLE} is {found.value}",)
     scripts = "".join(wanted.networks[i] for i in sorted(wanted.networks))
     script = base_script() + elements.ranges_script(wanted.ranges) + scripts
     making = scratch.making(script)
     try:
+        meanwhile()
         with transactions.held() as socket:
             actual = ruleset.read_ruleset(socket)
             shut = socket.flags(BESIDE) is not None
