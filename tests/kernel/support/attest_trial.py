@@ -82,12 +82,19 @@ def _judged(world: Attested, wire: Wire, edit: Edit, trial: Trial, chance: rando
         trial.edits["different, shown in one chain alone or by no packet that can be sent here"] += 1
         return None
     tried = [d.witness for d in shown[:3] if d.witness is not None]
-    return _Said(edit, tried, _sent(wire, tried, trial), [End(d.kernel) for d in shown[:3]])
+    expected = [End(d.kernel) for d in shown[:3]]
+    return _Said(edit, tried, _steadily_sent(wire, tried, expected, trial), expected)
 
 
 def _sent(wire: Wire, tried: list[Packet], trial: Trial) -> list[End]:
     trial.sent += len(tried)
     return wire.fates(tried)
+
+
+def _steadily_sent(wire: Wire, tried: list[Packet], expected: list[End], trial: Trial) -> list[End]:
+    """What became of each. One that fares otherwise is sent once more: what opens its flow may have been late."""
+    found = zip(tried, _sent(wire, tried, trial), expected, strict=True)
+    return [now if now is end else _sent(wire, [packet], trial)[0] for packet, now, end in found]
 
 
 def _aimed(world: Attested, edit: Edit, chance: random.Random, count: int) -> list[Packet]:
