@@ -50,8 +50,8 @@ def page() -> str:
 def _section(one: Result) -> str:
     rows = "".join(f"| {words} | {count:,} |\n" for words, count in one.figures.items())
     wrong = "".join(f"\n- {' '.join(words.split())}" for words in one.wrong[:20])
-    said = f"Found: {len(one.wrong)}.\n{wrong}" if one.wrong else "Found in this run: nothing."
+    said = f"Found in this run, {len(one.wrong)}:\n{wrong}\n\n" if one.wrong else "Found in this run: nothing. "
     return (
         f"\n## {one.name}\n\n{one.claim}\n\n| tried | times |\n| --- | ---: |\n{rows}\n"
-        f"{said} Seed {one.seed}, {one.seconds} s; in every `make test`: `{one.test}`.\n"
+        f"{said}Seed {one.seed}, {one.seconds} s; in every `make test`: `{one.test}`.\n"
     )
