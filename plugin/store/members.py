@@ -40,6 +40,11 @@ class Members:
         self._lost = False
         self.begin()
 
+    @property
+    def first(self) -> str:
+        """Who is asked next; empty where nobody is named."""
+        return self._order[0] if self._order else ""
+
     def begin(self, seconds: float = PATIENCE) -> None:
         """All requests from here on have this many seconds together."""
         self._until = time.monotonic() + seconds

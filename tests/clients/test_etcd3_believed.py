@@ -159,16 +159,28 @@ def test_addresses_that_the_container_has_by_another_interface_are_counted(lab: 
     assert sum(only(etcd, f"{IPAM}handle/net1.c")[1]["block"].values()) == 2
 
 
-def test_a_cluster_that_was_put_back_is_not_taken_for_what_it_was(lab: Lab, etcd: Etcd, warm: Warm) -> None:
-    """The block comes to the revision that is believed, and says something else there."""
-    saved, data = "/run/saved", f"/run/etcd-{etcd.name}"
-    assert etcd.ctl("snapshot", "save", saved).returncode == 0
-    (after,) = addresses(add(warm, lab, etcd))
+SAVED = "/run/saved"
+
+
+def save(etcd: Etcd) -> None:
+    assert etcd.ctl("snapshot", "save", SAVED).returncode == 0
+
+
+def put_back(lab: Lab, etcd: Etcd) -> None:
+    """Make the cluster what it was when it was saved."""
+    data = f"/run/etcd-{etcd.name}"
     etcd.stop()
     lab.out("rm", "-rf", data)
     where = ("--data-dir", data, "--name", etcd.name, "--initial-cluster", f"{etcd.name}={etcd.peer}")
-    assert etcd.ctl("snapshot", "restore", saved, *where, "--initial-advertise-peer-urls", etcd.peer).returncode == 0
+    assert etcd.ctl("snapshot", "restore", SAVED, *where, "--initial-advertise-peer-urls", etcd.peer).returncode == 0
     etcd.start()
+
+
+def test_a_cluster_that_was_put_back_is_not_taken_for_what_it_was(lab: Lab, etcd: Etcd, warm: Warm) -> None:
+    """The block comes to the revision that is believed, and says something else there."""
+    save(etcd)
+    (after,) = addresses(add(warm, lab, etcd))
+    put_back(lab, etcd)
     key, block = only(etcd, f"{IPAM}assignment/")
     taken = block["unallocated"].pop(0)
     block["allocations"][taken] = len(block["attributes"])
@@ -178,3 +190,32 @@ def test_a_cluster_that_was_put_back_is_not_taken_for_what_it_was(lab: Lab, etcd
     (found,) = addresses(add(warm, lab, etcd, "d"))
     assert found != after
     assert {a["handle_id"] for a in only(etcd, f"{IPAM}assignment/")[1]["attributes"]} >= {"other.x", "net1.d"}
+
+
+def test_what_a_del_left_says_nothing_of_a_cluster_that_was_put_back(lab: Lab, etcd: Etcd, warm: Warm) -> None:
+    """All that was read comes to the revisions that are believed, and the block to its value; a reservation differs."""
+    key, (block, held) = f"{RESOURCES}ipreservations/some", only(etcd, f"{IPAM}assignment/")
+    net = ip_network(held["cidr"])
+    first, then = (str(net[number]) for number in held["unallocated"][:2])
+
+    def reserve(address: str) -> None:
+        etcd.put(key, resource("IPReservation", "some", {"reservedCIDRs": [f"{address}/32"]}))
+
+    def came_and_went(call: Callable[..., Any]) -> bytes:
+        assert addresses(call("ADD", cluster_conf(etcd), "c", netns)) == [first]
+        call("DEL", cluster_conf(etcd), "c", netns)
+        return etcd.ctl("get", block, "-w", "json").stdout.partition(b'"kvs"')[2]
+
+    netns = lab.netns("c")
+    save(etcd)
+    reserve("10.1.255.200")
+    left = came_and_went(warm)
+    put_back(lab, etcd)
+    reserve(then)
+    other = Warm(lab)
+    try:
+        assert came_and_went(other) == left, "both histories left the same"
+    finally:
+        other.close()
+    (found,) = addresses(add(warm, lab, etcd, "d"))
+    assert found != then, "it is reserved"

@@ -7,6 +7,7 @@ then, so who writes looks in the answer for what it wanted to write.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,12 @@ class Gateway:
         self._connections: dict[str, Line] = {}
         self._token = ""
         self.begin, self.seconds_left = self._members.begin, self._members.seconds_left
+
+    @property
+    def connected_since(self) -> float:
+        """When the connection was opened that the next request goes over (monotonic); inf where it is a new one."""
+        line = self._connections.get(self._members.first)
+        return math.inf if line is None or line.is_over() else line.since
 
     def read(self, *ops: Op) -> Answer:
         """Several gets at one revision."""

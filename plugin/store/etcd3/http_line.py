@@ -7,6 +7,7 @@ longer than etcd needs to answer, and to import it takes longer than an attach.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ class Line:
             self._socket.close()
             raise
         self._is_tls, self._ends, self._left = tls is not None, False, b""
+        self.since = time.monotonic()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], seconds: float) -> tuple[int, bytes]:
         """Status and body of the answer. No read or write waits for longer than seconds."""

@@ -31,7 +31,7 @@ def release(
     is_meant: Callable[[Endpoint], bool],
     addresses: Sequence[Address],
     likely: Iterable[Net],
-    wrote: Callable[[Net, int, Kv | None], object],
+    wrote: Callable[[Net, Kv, Kv | None], object],
 ) -> bool | None:
     """One attempt: whether there was something to take back; None when others wrote meanwhile.
 
@@ -84,7 +84,7 @@ def release(
     if not answer.succeeded:
         return None
     for net, kv, data in written:
-        wrote(net, kv.revision, None if data is None else Kv(kv.key, data, answer.revision))
+        wrote(net, kv, None if data is None else Kv(kv.key, data, answer.revision))
     return True
 
 

@@ -84,7 +84,8 @@ class Etcd3Store(ClusterStore):
         key, now = endpoint.key, datetime.now(UTC)
         look, looked = self._look_for(key, len(ipam.ranges)), self._looked
         self._looked = None
-        kept = None if looked else self._session.views.take(self.node, key.network)
+        since = self._gateway.connected_since
+        kept = None if looked else self._session.views.take(self.node, key.network, since)
         view = looked or kept or look.view(self._gateway.read(*look.gets()))
         try:
             draft, added = self._drafted(endpoint, ipam, requested, view, now)

@@ -30,6 +30,10 @@ class Proxy:
         self.process = self.lab.start(sys.executable, str(PROGRAM), str(PORT), "2379", FOLDER)
         until(lambda: self.lab.path(FOLDER, "pid").exists(), "the proxy listens")
 
+    def cut_next(self, how: str) -> None:
+        """Cut the line at the next request, of connections that are there, too."""
+        self.lab.write(f"{FOLDER}/cut", f"{len(self.log()) + 1} {how}")
+
     def stop(self) -> None:
         if self.process is not None and self.lab.path(FOLDER, "pid").exists():
             self.lab.run("kill", "-9", self.lab.path(FOLDER, "pid").read_text())
