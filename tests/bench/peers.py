@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import host
+from tests.bench.attach import OF_AN_ADD
 from tests.bench.report import Report, Row
 from tests.bench.timing import SETTLE
 
@@ -42,7 +43,7 @@ def rows(report: Report) -> None:
     with host.agent():
         ours, theirs = _measured({name: add for name, (add, _) in others.items()})
     for name, (_, bound) in others.items():
-        report.say(Row(f"ADD / {name}", ours, theirs[name], bound))
+        report.say(Row(f"ADD / {name}", ours, theirs[name], bound, made_of=OF_AN_ADD))
 
 
 def _measured(others: Mapping[str, Add]) -> tuple[float, dict[str, float]]:
