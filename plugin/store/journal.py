@@ -131,7 +131,8 @@ class Journal:
         if release.file:
             return self.folder / release.file
         key = release.key
-        said = json.dumps([release.datastore, key.network, key.container, key.ifname, release.nonce])
+        where = (release.datastore, sorted(release.members), release.node)
+        said = json.dumps([*where, key.network, key.container, key.ifname, release.nonce])
         return self.folder / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.json"
 
 

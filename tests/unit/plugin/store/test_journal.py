@@ -22,6 +22,16 @@ def test_a_release_is_dropped_by_the_file_that_it_was_read_from(tmp_path):
     assert not list(journal.folder.iterdir())
 
 
+def test_releases_of_two_clusters_or_nodes_are_two(tmp_path):
+    """Where this host has no record, nothing else tells one attachment's from the other's."""
+    journal = Journal(tmp_path)
+    noted = [Release((m,), n, Key("web", "c1", "eth0"), "", ()) for m, n in (("a", "x"), ("b", "x"), ("a", "y"))]
+    for release in (*noted, *noted):
+        journal.write(release)
+    assert {(r.members, r.node) for r in journal.all()} == {(r.members, r.node) for r in noted}
+    assert journal.length() == 3
+
+
 def test_a_pipe_among_them_is_told_and_waited_for_by_nobody(tmp_path):
     journal = Journal(tmp_path)
     os.mkfifo(tmp_path / "a.json")
