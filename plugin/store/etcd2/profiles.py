@@ -91,11 +91,11 @@ def _parts(rules: object) -> Parts | None:
 
 
 def _numbers(text: str) -> Sequence[int]:
-    return tuple(int(n) if n.isdecimal() else 0 for n in text.split(",") if n)
+    return tuple(int(n) if n.isdecimal() and len(n) < 9 else 0 for n in text.split(",") if n)
 
 
 def _loaded(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

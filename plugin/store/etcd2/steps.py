@@ -77,7 +77,7 @@ def decode_steps(text: str) -> tuple[str, tuple[Step, ...]]:
     try:
         raw = json.loads(text)
         return str(raw["node"]), tuple(Step(s["key"], s["old"], s["new"]) for s in raw["steps"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "", ()
 
 

@@ -27,7 +27,7 @@ def json_object(text: str) -> dict[str, Any]:
     """A stored object; an empty one where it is none."""
     try:
         loaded = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
 

@@ -103,19 +103,18 @@ class Block:
 
     def reclaimable(self, now: datetime) -> bool:
         """Whether the block is empty, and its owner has had it for a while."""
-        claimed = self._raw.get("affinity_claim_time")
-        try:
-            since = datetime.fromisoformat(str(claimed)) if claimed else None
-        except ValueError:
-            since = None
+        since = _moment(self._raw.get("affinity_claim_time"))
         return self.empty and (since is None or now - since >= _FRESH)
 
     def thaw(self, now: datetime, cooldown: int) -> None:
-        """Free what is in cooldown (given back less than so many seconds ago) no more."""
+        """Free what is in cooldown (given back less than so many seconds ago) no more.
+
+        What does not say when it was given back stays taken.
+        """
         over = []
         for index, holder in enumerate(self._holders):
-            released = holder.get("releasedAt")
-            if released and now - datetime.fromisoformat(str(released)) > timedelta(seconds=cooldown):
+            released = _moment(holder.get("releasedAt"))
+            if released is not None and now - released > timedelta(seconds=cooldown):
                 over.append(index)
         for ordinal, taken in enumerate(self._taken):
             if taken in over:
@@ -243,6 +242,15 @@ def block_net(address: Address, size: int) -> Net:
 
 def rfc3339(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _moment(text: object) -> datetime | None:
+    """The time that others wrote, in UTC where they named no zone; None where it is none."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def parse_address(text: str) -> Address:

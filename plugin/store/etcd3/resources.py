@@ -167,7 +167,7 @@ def read_pool(data: bytes) -> Etcd3Pool | None:
         net = ip_network(spec["cidr"])
         size = int(spec.get("blockSize") or DEFAULT_BLOCK[net.version])
         uses = [str(use) for use in spec.get("allowedUses") or ["Workload"]]
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
     problem = ""
     off = bool(spec.get("disabled") or metadata.get("deletionTimestamp"))

@@ -48,7 +48,7 @@ class IpamConfig:
                 most_blocks=int(raw.get("maxBlocksPerHost") or _MOST_BLOCKS),
                 cooldown=int(raw.get("ipCooldownSeconds") or 0),
             )
-        except (ValueError, TypeError, AttributeError) as e:
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as e:
             raise CniError(Code.DATASTORE, f"Calico's {kv.key} can't be read: {e}") from e
 
 

@@ -47,6 +47,25 @@ def net(name, ingress, egress):
     return Network(name, name, tuple(ingress), tuple(egress))
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"calico_rkt":' * 100_000])
+def test_what_is_nested_too_deep_is_as_what_is_no_json(text):
+    assert (nonce_of(text), profiles_of(text), read_endpoint(text, "boot")) == ("", (), None)
+    assert decode_steps(text) == ("", ())
+    with pytest.raises(CniError) as refused:
+        profiles.read("web", text, text, 7)
+    assert refused.value.code == 106
+
+
+def test_a_note_of_more_digits_than_a_number_has_is_none():
+    text = profiles.rules_value(net("web", [ALL], [ALL]))
+    noted = json.dumps(
+        {**json.loads(text), "calico_rkt": {**json.loads(text)["calico_rkt"], "parts": f"{'9' * 5000}|1"}}
+    )
+    with pytest.raises(CniError) as refused:
+        profiles.read("web", '["web"]', noted, 7)
+    assert refused.value.code == 106
+
+
 def test_the_interface_is_named_after_the_endpoint_as_in_2015():
     assert ENDPOINT.host_ifname == f"cali{keys.endpoint_id(KEY)[:11]}"
     assert keys.is_endpoint(keys.endpoint("node1", KEY))

@@ -121,6 +121,16 @@ def test_cooldown_keeps_an_address_until_it_is_over():
     assert {"releasedAt": "2026-11-24T00:12:28Z"} not in stored(again)["attributes"]
 
 
+@pytest.mark.parametrize(("said", "is_free"), [("soon", False), (7, False), ("2026-11-24T00:12:28", True)])
+def test_an_address_in_cooldown_is_read_whatever_others_say_of_when(said, is_free):
+    raw = stock()
+    raw["attributes"][0] = {"releasedAt": said}
+    block = Block.parse(json.dumps({**raw, "affinity_claim_time": said}).encode())
+    block.thaw(NOW + timedelta(seconds=9), 5)
+    assert (A in block.free()) is is_free
+    assert not block.reclaimable(NOW)
+
+
 def test_only_a_block_that_has_been_empty_for_a_while_may_be_taken_over():
     block = Block.new(NET, "node2", NOW)
     assert not block.reclaimable(NOW + timedelta(seconds=30))
