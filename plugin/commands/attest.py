@@ -200,7 +200,7 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
     problems = [(e.host_ifname, words) for e, words in host_ends.host_end_differences(settled)]
     open_ = (*around, *lacking, *guard_differences(store), *store.damaged)
     seen = read_kernel()
-    return so_far(wanted, seen, in_order({n: subnets.get(n, ()) for n in begun})), seen, problems, open_
+    return so_far(wanted, seen, {object_id(n): subnets.get(n, ()) for n in begun}), seen, problems, open_
 
 
 def _known(endpoint: Endpoint) -> Known:

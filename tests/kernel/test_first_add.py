@@ -179,6 +179,10 @@ def test_a_first_add_under_way_differs_in_nothing(store, profiles, monkeypatch, 
     NftablesEnforcer(store).attach(second, endpoint)
     assert seen == [as_before]
     assert (differences._found(store), attested()) == as_before
+    libnftables.run_nft("flush set inet calico_rkt pools4")
+    told = next(d.what for d in attested() if "pools4 lacks" in d.what)
+    assert {"10.2.0.0/24": subnet, "10.1.1.0/24": "10.1.0.0/23"}[subnet] in told, "its endpoint is in the table"
+    table.set_ranges(store.ranges())
     table.remove_endpoint(elements_of(endpoint))
     assert (differences._found(store), attested()) == as_before
     libnftables.run_nft("flush set inet calico_rkt pools4")
