@@ -72,6 +72,13 @@ def test_a_fault_at_each_kind_of_step_breaks_no_promise(binary: Path, one: Act):
     assert found.faults >= min(found.effects, 8) * 2 // 3, "they came to be"
 
 
+def test_an_add_that_believed_what_is_over_leaves_nothing_where_the_disk_fails(binary: Path):
+    """It records its endpoint, is told by etcd that it has to look again, and records what it finds then."""
+    found = tried(binary, AGENT, Add, ETCD3, only="write /run/calico-rkt/etcd/state.log", turn=3)
+    assert not found.broken, "\n".join(found.broken)
+    assert found.faults >= 3, "they came to be"
+
+
 @pytest.fixture
 def host(binary: Path):
     made = WatchedHost(binary, "calico-rkt-lab-faults-own")

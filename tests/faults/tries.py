@@ -41,11 +41,12 @@ def tried(
     most: int = 0,
     turn: int = 0,
     seconds: float = math.inf,
+    only: str = "",
     say: Callable[[str], object] = str,
 ) -> Tried:
     """Every fault of one scenario, or at most so many, or as many as there is time for, in an order that turn decides.
 
-    say: told what is broken.
+    only: how the kinds of effects begin that are met; say: told what is broken.
     """
     begun = time.monotonic()
     found = Tried("")
@@ -54,7 +55,7 @@ def tried(
         found.scenario = f"{scenario.name} {world.name} {mode}"
         kinds = recorded(scenario)
         found.effects, found.kinds = len(kinds), len(set(kinds))
-        cases = every(kinds)
+        cases = [case for case in every(kinds) if case.kind.startswith(only)]
         chosen = sample(cases, most, turn) if most else different(cases, turn)
         found.cases, found.chosen = len(cases), len(chosen)
         for number, case in enumerate(chosen):

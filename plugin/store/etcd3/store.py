@@ -73,10 +73,16 @@ class Etcd3Store(ClusterStore):
         """Record the endpoint here, then write it with its addresses; NoProfileError where its network has none."""
         self.finish_releases()
         with self._ipam_lock():
-            return until_done(lambda: self._try_add(endpoint, ipam, requested))
+            try:
+                return until_done(lambda: self._try_add(endpoint, ipam, requested))
+            except BaseException:
+                self._records.remove(endpoint.key, endpoint.nonce)  # what an attempt before the last has recorded
+                raise
 
     def _try_add(self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address]) -> Endpoint | None:
         """One attempt; None when it has to begin anew: others wrote meanwhile, or something had to be made first.
+
+        What it has recorded on this host stays then: the next one records the same attachment in its place.
 
         What an ADD of before has left of the cluster is believed first, and compared by the write. Nothing is refused
         by it: where it does not lead to an address, the cluster is looked at.
@@ -104,7 +110,6 @@ class Etcd3Store(ClusterStore):
         # A member that went away may have done it before: then our own endpoint is what stands in the way.
         theirs = anew.endpoint if anew else None
         if anew and (theirs is None or nonce_of(resource(theirs.value)) != added.nonce):
-            self._records.remove(key, endpoint.nonce)
             self._looked = anew
             return None
         self._remember(key.network, ipam, added, draft)
