@@ -60,7 +60,7 @@ class Etcd3Store(ClusterStore):
         self._gateway = self._session.gateway
         self._locked = False
         self._looked: View | None = None
-        """What an attempt that was too late has read, for the next one."""
+        """What an attempt that was too late, or believed what led to nothing, has read, for the next one."""
         self.profiles = Etcd3Profiles(self._gateway)
 
     def inventory(self) -> Etcd3Inventory:
@@ -98,6 +98,7 @@ class Etcd3Store(ClusterStore):
         except CniError:
             if kept is None:
                 raise
+            self._looked = look.view(self._gateway.read(*look.gets()))
             return None
         if added is None:
             return None
