@@ -9,8 +9,9 @@ from typing import Any
 from calico_rkt.plugin.errors import Code
 from tests.clients.support.caller import Reply
 from tests.faults.cases import Case
-from tests.faults.host import KILLED, LAUNCHER, Looked, WatchedHost
+from tests.faults.host import AGENT, KILLED, LAUNCHER, Looked, WatchedHost
 from tests.faults.supervisor import KILL, Plan, Watch
+from tests.faults.worlds import ETCD3
 
 NO_FAULT = Case(-1, "", "")
 _NUMBERS = itertools.count()
@@ -95,7 +96,18 @@ class Add(Scenario):
         self.conf = host.world.web
 
     def prepare(self) -> None:
+        if self.host.mode == AGENT and self.host.world is ETCD3:
+            self.warm_up()
         self.host.netns(self.fresh())
+
+    def warm_up(self) -> None:
+        """The agent's ADD begins with what its one before knew of the cluster, and a fault takes that away."""
+        host, name = self.host, f"warm{next(_NUMBERS)}"
+        host.netns(name)
+        for verb in ("ADD", "DEL"):
+            reply, _ = host.call(verb, name)
+            assert reply.status == 0, reply
+        host.no_netns(name)
 
     def run(self, plan: Plan | None) -> tuple[Reply, Watch]:
         return self.host.call("ADD", self.one, plan, self.conf)
