@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.faults.worlds import ETCD3
 
 NO_FAULT = Case(-1, "", "")
 _NUMBERS = itertools.count()
+_HEARD = 0.3
+"""Seconds in which an agent has heard of what went, so that it does not hear it among the effects that are counted."""
 
 
 class Scenario(ABC):
@@ -108,6 +111,7 @@ class Add(Scenario):
             reply, _ = host.call(verb, name)
             assert reply.status == 0, reply
         host.no_netns(name)
+        time.sleep(_HEARD)
 
     def run(self, plan: Plan | None) -> tuple[Reply, Watch]:
         return self.host.call("ADD", self.one, plan, self.conf)
