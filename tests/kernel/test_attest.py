@@ -308,7 +308,7 @@ OTHERS = {
     "on a device, by its policy": (
         "table inet d { chain i { type filter hook ingress device up0 priority 0; policy drop; } }",
         3,
-        "chain i of table inet d (hook ingress) drops what no rule of it accepts",
+        "chain i of table inet d (hook ingress",
     ),
     "on a device, by a map": (
         (
