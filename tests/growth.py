@@ -22,9 +22,8 @@ def growth(work: Callable[[int], object], size: int) -> float:
     """
     small = large = math.inf
     for _ in range(_ROUNDS):
-        small, large = (
-            min(known, *(_seconds(work, n) for _ in range(3))) for known, n in ((small, size), (large, 4 * size))
-        )
+        small = min(small, *(_seconds(work, size) for _ in range(3)))
+        large = min(large, *(_seconds(work, 4 * size) for _ in range(3)))
         if large / small / 4 < _STEEP:
             break
     return large / small / 4

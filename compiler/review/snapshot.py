@@ -35,11 +35,10 @@ class World:
 
     def party(self, kind: Kind, name: str = "") -> Party | None:
         """The party of this kind and, for a network, of this name, or else of this id."""
-        if not self.places:
-            by_id = {(p.kind, p.id): p for p in reversed(self.parties)}
-            self.places.update(by_id | {(p.kind, p.name): p for p in reversed(self.parties)})
-            self.places.update({(p.kind, ""): p for p in reversed(self.parties) if p.kind is not Kind.NETWORK})
-        return self.places.get((kind, name if kind is Kind.NETWORK else ""))
+        if not self.places:  # names after ids, and the first of each last: who comes later takes the place
+            self.places.update({(p.kind, p.id): p for p in reversed(self.parties)})
+            self.places.update({_place(p.kind, p.name): p for p in reversed(self.parties)})
+        return self.places.get(_place(kind, name))
 
     def without(self, names: Collection[str]) -> World:
         """The same without some networks, whose addresses then are nobody's."""
@@ -61,3 +60,8 @@ class World:
                 found = self.view(source, destination)
                 if found is not None:
                     yield found
+
+
+def _place(kind: Kind, name: str) -> tuple[Kind, str]:
+    """Only networks go by name."""
+    return kind, name if kind is Kind.NETWORK else ""

@@ -68,21 +68,14 @@ def _listed() -> tuple[tuple[dict[str, Any], ...], dict[Place, str], set[Place]]
 
     A table that a process holds is left out, since nft 1.0.6 can't list it.
     """
-    places = [(family, name) for _, family, name in map(str.split, libnftables.listed("list tables").splitlines())]
-    unread: dict[Place, str] = {}
-    dormant: set[Place] = set()
-    heads = {**transactions.FAMILIES, **transactions.BELOW_IP}
     with transactions.held() as socket:
-        for family, name in places:
-            flags = socket.flags(name, heads[family]) if family in heads else None
-            if flags is not None and flags.owner:
-                unread[family, name] = "a process holds it (nft's flag owner)"
-            if flags is not None and flags.dormant:
-                dormant.add((family, name))
+        tables = socket.tables({**transactions.FAMILIES, **transactions.BELOW_IP})
+    unread: dict[Place, str] = {(f, n): "a process holds it (nft's flag owner)" for f, n, said in tables if said.owner}
+    dormant = {(family, name) for family, name, said in tables if said.dormant}
     if not unread:
         return libnftables.list_numbers("list ruleset"), unread, dormant
     found: list[dict[str, Any]] = []
-    for family, name in places:
+    for family, name, _ in tables:
         if (family, name) not in unread:
             found += libnftables.list_numbers(f"list table {family} {name}")
     return tuple(found), unread, dormant

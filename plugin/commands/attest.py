@@ -183,7 +183,7 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
     wanted = dataclasses.replace(
         reviewed,
         endpoints=tuple(map(_known, endpoints)),
-        ranges=in_order({name: nets for name, nets in subnets.items() if name not in begun}),
+        ranges=in_order(subnets, begun),
         uplink=uplink,
         host={**reviewed.host, **host},
     )

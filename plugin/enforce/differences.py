@@ -100,7 +100,7 @@ def _found(store: LocalStore) -> tuple[str, ...]:
     wanted = compare.Wanted(
         scripts,
         [elements_of(e) for e in settled],
-        in_order({name: nets for name, nets in subnets.items() if name not in begun}),
+        in_order(subnets, begun),
         [elements_of(e) for e in others],
         frozenset(published - needed),
         kept,

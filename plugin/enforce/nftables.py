@@ -132,9 +132,7 @@ class NftablesEnforcer:
         return True
 
     def attach_again(self, conf: NetConf, endpoint: Endpoint) -> None:
-        for words in host_ends.put_into_groups(
-            [(endpoint.nonce, endpoint.host_ifname, group_of(object_id(conf.name)))]
-        ):
+        for words in host_ends.put_into_groups([(endpoint.nonce, endpoint.host_ifname, self.group(conf))]):
             LOG.error("%s", words)
         self.attach(conf, endpoint)
 

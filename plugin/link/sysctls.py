@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link.netns import process_in_netns
@@ -21,6 +21,8 @@ _LOOSE = (
 )
 _SYSCTLS = "/proc/sys/"
 _NET = _SYSCTLS + "net"
+_FORWARDING = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
+"""By IP version, whether the host passes packets on."""
 _HOST_ENDS = ("crk", "cali")
 
 
@@ -64,20 +66,17 @@ def enable_ipv6_inside(ifname: str) -> None:
 
 def is_enabled(versions: Collection[int]) -> bool:
     """Whether the host forwards every IP version in use."""
-    names = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
-    return all(_read(f"{_NET}/{names[v]}") == "1" for v in versions)
+    return all(_read(f"{_NET}/{_FORWARDING[v]}") == "1" for v in versions)
 
 
 def host_problems() -> dict[int, tuple[str, ...]]:
     """By IP version the sysctls of the host that are not as enable() left them, in words."""
-    names = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
-    return {v: () if _read(f"{_NET}/{name}") in ("1", "") else (f"net/{name} is off",) for v, name in names.items()}
+    return {v: _off([name]) for v, name in _FORWARDING.items()}
 
 
 def problems(host_ifname: str, versions: Collection[int]) -> tuple[str, ...]:
     """The sysctls of a host end that are not as enable() and its link's making left them, in words."""
-    names = [f"ipv{v}/conf/{host_ifname}/forwarding" for v in (4, 6) if v in versions]
-    off = [f"net/{n} is off" for n in names if _read(f"{_NET}/{n}") not in ("1", "")]
+    off = _off([f"ipv{v}/conf/{host_ifname}/forwarding" for v in (4, 6) if v in versions])
     strict = _read(f"{_NET}/ipv4/conf/{host_ifname}/rp_filter") if 4 in versions else "1"
     loose = [] if strict in ("1", "") else [f"net/ipv4/conf/{host_ifname}/rp_filter is {strict}, not 1"]
     return (*off, *loose)
@@ -85,7 +84,12 @@ def problems(host_ifname: str, versions: Collection[int]) -> tuple[str, ...]:
 
 def forwards_ipv4(ifname: str) -> bool:
     """Whether the host passes on IPv4 that comes by an interface."""
-    return _read(f"{_NET}/ipv4/conf/{ifname}/forwarding") in ("1", "")
+    return not _off([f"ipv4/conf/{ifname}/forwarding"])
+
+
+def _off(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of these sysctls that are there and off, in words."""
+    return tuple(f"net/{name} is off" for name in names if _read(f"{_NET}/{name}") not in ("1", ""))
 
 
 def warnings() -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -34,9 +34,9 @@ class Usage:
     subnets: tuple[Net, ...]
 
 
-def in_order(subnets: Mapping[str, Iterable[Net]]) -> tuple[Net, ...]:
-    """The subnets of all these networks, each once, sorted."""
-    found = {net for nets in subnets.values() for net in nets}
+def in_order(subnets: Mapping[str, Iterable[Net]], besides: Collection[str] = ()) -> tuple[Net, ...]:
+    """The subnets of all these networks, besides some, each once, sorted."""
+    found = {net for name, nets in subnets.items() if name not in besides for net in nets}
     return tuple(sorted(found, key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
 
 

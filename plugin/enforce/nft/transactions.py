@@ -104,9 +104,9 @@ class Socket(netlink.Socket):
             raise
         return _flags(attributes(answer[4:]))
 
-    def tables(self) -> list[tuple[str, str, Flags]]:
-        """Every table of a family that FAMILIES has: that family, its name, and what it says of itself."""
-        families = {head[0]: family for family, head in FAMILIES.items()}
+    def tables(self, heads: Mapping[str, bytes] = FAMILIES) -> list[tuple[str, str, Flags]]:
+        """Every table of a family that these have: that family, its name, and what it says of itself."""
+        families = {head[0]: family for family, head in heads.items()}
         with KNOWN_SHAPE:
             found = [(body[0], attributes(body[4:])) for body in self.dump(_GET_TABLE, bytes(4))]
             return [(families[n], plain(f[TABLE_NAME]), _flags(f)) for n, f in found if n in families]

@@ -40,7 +40,7 @@ from calico_rkt.plugin.store.etcd3.resources import (
     section,
     texts,
 )
-from calico_rkt.plugin.store.etcd3.view import Look, View, look_at_cluster, refuse_unready
+from calico_rkt.plugin.store.etcd3.view import Look, View, refuse_unready
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
 from calico_rkt.plugin.store.local import LocalStore, open_records
@@ -92,13 +92,13 @@ class Etcd3Store(ClusterStore):
         self._looked = None
         since = self._gateway.connected_since
         kept = None if looked else self._session.views.take(self.node, key.network, since)
-        view = looked or kept or look.view(self._gateway.read(*look.gets()))
+        view = looked or kept or look.read(self._gateway)
         try:
-            draft, added = self._drafted(endpoint, ipam, requested, view, now)
+            draft, added = self._drafted(endpoint, ipam, requested, look, view, now)
         except CniError:
             if kept is None:
                 raise
-            self._looked = look.view(self._gateway.read(*look.gets()))
+            self._looked = look.read(self._gateway)
             return None
         if added is None:
             return None
@@ -127,7 +127,7 @@ class Etcd3Store(ClusterStore):
         return Look(self.node, object_id(key.network), name, handle, tuple(likely))
 
     def _drafted(
-        self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address], view: View, now: datetime
+        self, endpoint: Endpoint, ipam: Ipam, requested: Sequence[Address], look: Look, view: View, now: datetime
     ) -> tuple[Draft, Endpoint | None]:
         """The endpoint as this host has recorded it, and the writes that store it; none where something is first."""
         key = endpoint.key
@@ -137,15 +137,13 @@ class Etcd3Store(ClusterStore):
         check_network(key.network, view.profile.value)
         self._warn_of_codes(key.network, view.profile.value)
         if view.endpoint is not None:
-            name = keys.endpoint_name(self.node, key.container, key.ifname)
-            self._clear_the_place(key, name, view.endpoint.value)
+            self._clear_the_place(key, look.endpoint, view.endpoint.value)
             return Draft(), None
         if make_missing(self._gateway, view, ipam, now, nat=endpoint.ip_masq):
             return Draft(), None
         places = ((key.network, number) for number in range(len(ipam.ranges)))
         borrowed = [self._session.borrowed[p] for p in places if p in self._session.borrowed]
-        holder = Holder(keys.handle_id(key.network, key.container), self.node)
-        allocator = Allocator(self._gateway, view, holder, now, borrowed)
+        allocator = Allocator(self._gateway, view, Holder(look.handle_id, self.node), now, borrowed)
         addresses = endpoint.addresses or allocator.choose(key.network, ipam, requested)
         if not addresses:
             raise CniError(Code.INVALID_CONF, f"network {key.network!r} has no range to take an address from")
@@ -238,7 +236,7 @@ class Etcd3Store(ClusterStore):
 
     def is_published(self, network: str) -> bool:
         """Whether the cluster takes endpoints and the network has a profile; CniError 11 where it takes none."""
-        view = look_at_cluster(self._gateway, self.node, object_id(network), "-", "-", ())
+        view = Look(self.node, object_id(network)).read(self._gateway)
         view.check_ready()
         view.check_node(self.node)
         if view.profile is not None:
@@ -263,7 +261,7 @@ class Etcd3Store(ClusterStore):
 
     def warnings(self, confs: Sequence[NetConf]) -> tuple[str, ...]:
         """What of the cluster is not as these confs would have it, in words."""
-        view = look_at_cluster(self._gateway, self.node, "-", "-", "-", ())
+        view = Look(self.node).read(self._gateway)
         found = []
         for check in (view.check_ready, lambda: view.check_node(self.node)):
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Net
@@ -24,6 +24,7 @@ from calico_rkt.plugin.store.etcd3.ops import (
 from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool, read_pool, reserved, resource, section
 
 _MOST_BLOCKS = 20
+_NOBODY = "-"
 """Blocks of a node where the configuration does not say."""
 
 
@@ -100,13 +101,20 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is to be read for an ADD. blocks: that are likely to be needed."""
+    """What is to be read for an ADD. blocks: that are likely to be needed.
+
+    What asks about no network, or no endpoint, reads keys in their place that are never there.
+    """
 
     node: str
-    network_id: str
-    endpoint: str
-    handle_id: str
-    blocks: tuple[Net, ...]
+    network_id: str = _NOBODY
+    endpoint: str = _NOBODY
+    handle_id: str = _NOBODY
+    blocks: tuple[Net, ...] = ()
+
+    def read(self, gateway: Gateway) -> View:
+        """One read transaction."""
+        return self.view(gateway.read(*self.gets()))
 
     def gets(self) -> tuple[Op, ...]:
         """The operations that read it, at one revision."""
@@ -144,14 +152,6 @@ class Look:
     @property
     def _singles(self) -> tuple[str, ...]:
         return keys.READY, keys.node(self.node), keys.profile(self.network_id), keys.IPAM_CONFIG
-
-
-def look_at_cluster(
-    gateway: Gateway, node: str, network_id: str, endpoint: str, handle_id: str, wanted: Collection[Net]
-) -> View:
-    """One read transaction. wanted: blocks that are likely to be needed."""
-    look = Look(node, network_id, endpoint, handle_id, tuple(wanted))
-    return look.view(gateway.read(*look.gets()))
 
 
 def _prefixes(node: str) -> tuple[str, ...]:
