@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 
 from tests.clients.conftest import BINARY
+from tests.faults.commands import Apply, FirstAdd, Import, Prune, Restore
+from tests.faults.host import ALONE
+from tests.faults.records import TakeOver
 from tests.faults.test_every_step import ACTS, named
 from tests.faults.tries import Tried, tried
+from tests.faults.worlds import LOCAL
 from tests.prove.result import Result
 
 CLAIM = """\
@@ -19,17 +23,26 @@ answer that is late, cut, lost, or says that there was no time. Success means at
 nothing is left, or that it waits in the journal; what was cut short is finished by a retry, DEL or gc; the books add
 up; not one packet comes through that the policies deny. Of equal faults in an equal state of the host one is tried, by
 the seed; where time is short, each error of each kind of effect comes first."""
+LONG = [(act, ALONE, LOCAL) for act in (FirstAdd, TakeOver, Apply, Prune, Restore, Import)]
+"""Acts with hundreds of faults of a second or more each."""
 AT_ONCE = 2
 """Hosts. Most of a try is waiting."""
 
 
 def run(seed: int, seconds: float) -> Result:
+    """What an act leaves of its share of the time is the others'; those with the most faults come last."""
     begun, found, wrong = time.monotonic(), dict[int, Tried](), list[str]()
-    share = seconds * AT_ONCE / len(ACTS)
+    waiting = sorted(range(len(ACTS)), key=lambda number: ACTS[number] in LONG)
+    asked = dict[Future[Tried], int]()
     with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
-        asked = {pool.submit(_tried, number, seed, share): number for number in range(len(ACTS))}
-        for done in as_completed(asked):
-            number = asked[done]
+        while waiting or asked:
+            while waiting and len(asked) < AT_ONCE:
+                left = begun + seconds - time.monotonic()
+                share = left * AT_ONCE / (len(waiting) + len(asked))
+                number = waiting.pop(0)
+                asked[pool.submit(_tried, number, seed, share)] = number
+            done = wait(asked, return_when=FIRST_COMPLETED).done.pop()
+            number = asked.pop(done)
             try:
                 one = found[number] = done.result()
             except Exception as e:  # noqa: BLE001 - the others are tried all the same
