@@ -37,7 +37,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "CR807": "a rule about packets that open no flow",
         "CR810": "a test that fails",
         "CR811": "a guardrail that is broken",
-        "CR812": "a test or guardrail that decides nothing",
+        "CR812": "a test or guardrail that decides nothing, or not all that it says",
         "CR843": "a net that is every address",
         "CR844": "a rule that lets in everybody else",
         "CR845": "a rule about nobody",

@@ -36,10 +36,10 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one expectation. problem is empty, or why nothing was decided; then there is no failure.
+    """What became of one expectation. problem is empty, or why not all that it says was asked; then nothing failed.
 
-    undecided says on what it was given up; a failure that was found before still is one. deciders are the rules that
-    decided a packet of it, in either stage.
+    in_part: packets of it were asked about all the same. undecided says on what it was given up; a failure that was
+    found before still is one. deciders are the rules that decided a packet of it, in either stage.
     """
 
     expectation: Expectation
@@ -47,6 +47,7 @@ class Outcome:
     problem: str = ""
     undecided: str = ""
     deciders: tuple[Rule, ...] = ()
+    in_part: bool = False
 
     @property
     def passed(self) -> bool:
@@ -65,8 +66,9 @@ def outcome(
 ) -> Outcome:
     """Decided over all packets of the set, in each family that both sides have.
 
-    A set without any packet is a problem, not a success: such a test would say nothing for ever. whole is the budget
-    of all expectations that are asked together. Without all_deciders no pair is gone through that can't change the
+    A set without any packet is a problem, not a success: such a test would say nothing for ever. So is a network that
+    no conf here has, however many others are named beside it. whole is the budget of all expectations that are asked
+    together. Without all_deciders no pair is gone through that can't change the
     answer, and deciders are some of them.
     """
     if all(why := [opens_nothing(m) for m in expectation.matches]):
@@ -95,8 +97,10 @@ def outcome(
     except UndecidedError as e:
         return Outcome(expectation, failure, undecided=f"{pair}: {e}", deciders=tuple(deciders.values()))
     unreadable = "" if failure else _unreadable(world, expectation)
-    problem = why_empty(world, expectation) if empty and not unreadable else ""
-    return Outcome(expectation, failure, problem, unreadable, tuple(deciders.values()))
+    problem = ""
+    if failure is None and not unreadable:
+        problem = why_empty(world, expectation) if empty else _unknown(world, expectation)
+    return Outcome(expectation, failure, problem, unreadable, tuple(deciders.values()), in_part=not empty)
 
 
 def _unreadable(world: World, e: Expectation) -> str:
@@ -109,10 +113,8 @@ def _unreadable(world: World, e: Expectation) -> str:
 
 def why_empty(world: World, e: Expectation) -> str:
     """Why no packet is in the set of an expectation."""
-    known = {n for network in world.networks.values() for n in (network.name, network.id)}
-    missing = [n.name for n in e.mentioned_networks() if n.name not in known]
-    if missing:
-        return f"no conf here has the network {missing[0]!r}"
+    if unknown := _unknown(world, e):
+        return unknown
     views = [view for view, _, _ in asked(world, e)]
     if not views:
         return "between these ends no network's policy decides"
@@ -126,6 +128,12 @@ def why_empty(world: World, e: Expectation) -> str:
     if e.source.net is not None and e.source.net == e.destination.net and e.source.net.num_addresses == 1:
         return "no packet is in its set: an address sends nothing to itself"
     return "no packet is in its set: its ends share no address family, or nobody has such an address"
+
+
+def _unknown(world: World, e: Expectation) -> str:
+    """Which network of an expectation no conf here has; empty where each has one."""
+    known = {n for network in world.networks.values() for n in (network.name, network.id)}
+    return next((f"no conf here has the network {n.name!r}" for n in e.mentioned_networks() if n.name not in known), "")
 
 
 def asked(world: World, e: Expectation) -> Iterator[tuple[View, list[Match], tuple[Match, ...]]]:

@@ -56,5 +56,6 @@ def problem(promise: Promise, outcome: Outcome) -> Diagnostic | None:
         return error("CR830", f"{promise.words} is not decided: {outcome.undecided}", span, hint=hint)
     if outcome.problem:
         hint = "name networks that have a conf here and packets that open a flow, or take it out"
-        return warning("CR812", f"{promise.words} decides nothing: {outcome.problem}", span, hint=hint)
+        what = "is asked in part only" if outcome.in_part else "decides nothing"
+        return warning("CR812", f"{promise.words} {what}: {outcome.problem}", span, hint=hint)
     return None

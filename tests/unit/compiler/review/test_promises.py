@@ -79,3 +79,19 @@ def test_a_rule_about_what_opens_no_flow_breaks_no_promise(tmp_path):
     override = "network: web\ningress: [{action: Allow, protocol: ICMP, icmp: {type: 9}}]\n"
     guard = "guardrails: {never: [{name: n, from: {outside: true}, to: {network: web}, protocol: ICMP}]}\n"
     assert not found(tmp_path, override, guard, "local")
+
+
+@pytest.mark.parametrize("end", ["from", "to"])
+def test_a_network_that_nobody_knows_is_told_beside_others_that_are_here(tmp_path, end):
+    """What is said of `databse` would be asked of nobody, and the guardrail would hold for ever."""
+    ends = {"from": "{network: web}", "to": "{network: web}"} | {end: "{network: [web, databse]}"}
+    guard = f"guardrails: {{never: [{{name: n, from: {ends['from']}, to: {ends['to']}}}]}}\n"
+    (one,) = found(tmp_path, "network: web\ningress: []\n", guard, "local")
+    assert one.code == "CR812"
+    assert one.message == "never 'n' is asked in part only: no conf here has the network 'databse'"
+
+
+def test_a_failure_among_those_that_are_here_counts_more(tmp_path):
+    guard = "guardrails: {never: [{name: n, from: {network: [web, databse]}, to: {network: web}}]}\n"
+    (one,) = found(tmp_path, "network: web\ningress: [{action: Allow}]\n", guard, "local")
+    assert one.code == "CR811"
