@@ -11,3 +11,4 @@ def lint(network, network_ids, files):
             yield direction
         else:
             yield from direction.findings(files)
+            yield from direction.unfinished()

@@ -12,8 +12,8 @@ from calico_rkt.compiler.ir.resolved import nets
 from calico_rkt.compiler.packets.budget import QUESTION, Budget, UndecidedError
 from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.opening import opens_nothing
-from calico_rkt.compiler.packets.space import Box, Space
-from calico_rkt.compiler.packets.subtract import another_fate, pieces_left
+from calico_rkt.compiler.packets.space import Box, Space, meet
+from calico_rkt.compiler.packets.subtract import another_fate, first_among, pieces_left
 
 Statement = tuple[Rule, ...]
 """The rules that one line of a file became; they share span and action."""
@@ -60,7 +60,8 @@ class Direction:
         self.budget = Budget()
         self.unasked: set[int] = set()
         self.allows = [self._action(n) is Action.ALLOW for n in self.owner]
-        self.deciding = sum(1 << i for i, n in enumerate(self.owner) if self._action(n) is not Action.LOG)
+        self.logging = sum(1 << i for i, n in enumerate(self.owner) if self._action(n) is Action.LOG)
+        self.deciding = (1 << len(self.boxes)) - 1 & ~self.logging
 
     def _action(self, statement: int) -> Action:
         return self.statements[statement][0].action
@@ -72,7 +73,8 @@ class Direction:
     def findings(self, files: frozenset[str], elsewhere: frozenset[Span] = frozenset()) -> Iterator[Diagnostic]:
         """What is said of one rule counts as done for the next, so that all of it can be taken out at once.
 
-        Of the lines of elsewhere nothing is said: who knows all networks that use them decides.
+        Of the lines of elsewhere nothing is said: who knows all networks that use them decides. What nobody looked at
+        is in unfinished(), once all is asked.
         """
         own = [n for n in range(len(self.statements)) if self.span(n) not in elsewhere]
         dead: dict[int, Said] = {}
@@ -88,7 +90,6 @@ class Direction:
             if found is not None:
                 self.take_out(n, found)
                 yield warning(found.code, found.message + found.lines, span, hint=found.hint)
-        yield from self.unfinished()
 
     def unfinished(self) -> Iterator[Diagnostic]:
         """What of it nobody has looked at, as a finding."""
@@ -109,7 +110,9 @@ class Direction:
     def take_out(self, n: int, found: Said) -> None:
         """As if statement n were not there, from here on, where what is found of it means that."""
         if found.code in ("CR801", "CR802"):
-            self.deciding &= ~((1 << self.first[n + 1]) - (1 << self.first[n]))
+            others = ~((1 << self.first[n + 1]) - (1 << self.first[n]))
+            self.deciding &= others
+            self.logging &= others
 
     def _asked(self, n: int, question: Callable[[int], Said | None]) -> Said | None:
         if self.budget.spent:
@@ -158,10 +161,23 @@ class Direction:
     def _redundant(self, n: int, left: Iterable[Box], budget: Budget) -> bool:
         wanted = self._action(n) is Action.ALLOW
         for piece in left:
-            later = list(positions(self.index.near(piece) & self.deciding & (-1 << self.first[n + 1])))
+            near = self.index.near(piece) & (-1 << self.first[n + 1])
+            later = list(positions(near & self.deciding))
             if another_fate(piece, wanted, later, self.boxes, self.allows, budget) is not None:
                 return False
+            if self._logged(piece, later, list(positions(near & self.logging)), budget):
+                return False
         return True
+
+    def _logged(self, box: Box, later: Sequence[int], logs: Sequence[int], budget: Budget) -> bool:
+        """Whether a packet of the box would come by one of logs before one of later decides it."""
+        if not logs:
+            return False
+        for piece, first in first_among(box, later, self.boxes, budget):
+            budget.spend(len(logs))
+            if any((first is None or i < first) and meet(piece, self.boxes[i]) is not None for i in logs):
+                return True
+        return False
 
     def _lines(self, used: set[int]) -> str:
         spans = [self.statements[n][0].span for n in sorted({self.owner[i] for i in used})]

@@ -31,6 +31,7 @@ def lint_all(networks: Iterable[tuple[Network, frozenset[str]]], files: frozense
                 waiting.append(one)
             else:
                 yield from one.findings(files)
+                yield from one.unfinished()
     uses = _uses(waiting, shared)
     dead: set[Span] = set()
     for span, users in uses.items():
@@ -38,11 +39,16 @@ def lint_all(networks: Iterable[tuple[Network, frozenset[str]]], files: frozense
         if found := _in_all(users, told):
             dead.add(span)
             yield _merged(span, users, found)
+        elif some := _undecided(users, told):
+            dead.add(span)
+            yield _in_some(span, some)
     for one in waiting:
         yield from one.findings(files, shared)
     for span, users in uses.items():
         if span not in dead:
             yield from _idle(span, users)
+    for one in waiting:
+        yield from one.unfinished()
 
 
 def _shared(networks: Iterable[Network], files: frozenset[str]) -> frozenset[Span]:
@@ -75,16 +81,29 @@ def _in_all(users: Sequence[_Use], told: Sequence[Said | None]) -> list[Said]:
 
 def _idle(span: Span, users: Sequence[_Use]) -> Iterator[Diagnostic]:
     told = [d.idle(n) for d, n in users]
-    if found := _in_all(users, told):
-        yield _merged(span, users, found)
+    if everywhere := _in_all(users, told):
+        yield _merged(span, users, everywhere)
         return
     # Too much is too much in one network already.
     much = [(use, t) for use, t in zip(users, told, strict=True) if t is not None and t.code == "CR804"]
-    if much:
-        yield _merged(span, [use for use, _ in much], [t for _, t in much])
+    if some := much or _undecided(users, told):
+        yield _in_some(span, some)
 
 
-def _merged(span: Span, users: Sequence[_Use], found: Sequence[Said]) -> Diagnostic:
+def _undecided(users: Sequence[_Use], told: Sequence[Said | None]) -> list[tuple[_Use, Said]]:
+    """The lists of which nobody knows whether they need the line; none where one of them surely does."""
+    found = [(use, t) for use, t in zip(users, told, strict=True) if t is not None]
+    return [(use, t) for use, t in found if t.code == "CR805"] if len(found) == len(users) else []
+
+
+def _in_some(span: Span, found: Sequence[tuple[_Use, Said]]) -> Diagnostic:
+    """One finding for some of the networks that use the line."""
+    return _merged(span, [use for use, _ in found], [t for _, t in found], "in")
+
+
+def _merged(
+    span: Span, users: Sequence[_Use], found: Sequence[Said], where: str = "in all networks that use it:"
+) -> Diagnostic:
     """One finding for all networks that use the line, each with its own lines where they differ."""
     first = found[0]
     names = list(dict.fromkeys(d.network for d, _ in users))
@@ -92,7 +111,7 @@ def _merged(span: Span, users: Sequence[_Use], found: Sequence[Said]) -> Diagnos
         lines = [f"in {d.network!r} {t.lines}" for (d, _), t in zip(users, found, strict=True)]
         message = first.message + cut_short(lines)
     else:
-        message = f"{first.message}{first.lines}; in all networks that use it: {cut_short(map(repr, names))}"
+        message = f"{first.message}{first.lines}; {where} {cut_short(map(repr, names))}"
     return warning(first.code, message, span, hint=first.hint)
 
 

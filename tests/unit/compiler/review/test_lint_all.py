@@ -116,3 +116,40 @@ def test_a_rule_about_who_is_no_network_is_told_what_to_write(workspace, name):
     )
     (one,) = [d for d in told(workspace) if d.code == "CR540"]
     assert f"no word for the {name}" in one.hint
+
+
+@pytest.mark.parametrize(
+    ("rules", "codes"),
+    [
+        # What a Log would have to say more is something that changes.
+        (["action: Deny, protocol: TCP, destination: {ports: [22]}", "action: Log"], []),
+        (
+            ["action: Allow, protocol: TCP, destination: {ports: [80]}", "action: Log", "action: Allow, protocol: TCP"],
+            [],
+        ),
+        (["action: Deny, protocol: TCP", "action: Log, protocol: UDP"], ["CR802"]),
+        (["action: Deny, protocol: TCP", "action: Deny", "action: Log"], ["CR802", "CR802", "CR801"]),
+        (["action: Deny, protocol: TCP", "action: Log, protocol: TCP"], ["CR802", "CR801"]),
+        (["action: Log", "action: Deny, protocol: TCP"], ["CR802"]),
+    ],
+)
+def test_a_rule_that_keeps_packets_from_a_log_is_not_idle(workspace, rules, codes):
+    lines = "".join(f"  - {{{rule}}}\n" for rule in rules)
+    (workspace / "profiles" / "web.yaml").write_text(f"network: web\ningress:\n{lines}")
+    assert [d.code for d in sorted(told(workspace), key=lambda d: d.span.line) if d.code != "CR804"] == codes
+
+
+PARTS = "".join(f"  - {{action: Deny, destination: {{nets: [10.{n}.0.0/11]}}}}\n" for n in range(0, 256, 32))
+
+
+def test_a_shared_line_of_which_one_network_gives_up_is_told(workspace, monkeypatch):
+    """Idle in the one, and in the other nobody knows: to say nothing would mean that one of them needs it."""
+    shared(workspace, "base")
+    (workspace / "profiles" / "settings.yaml").write_text(SETTINGS.replace("169.254.169.254/32", "10.0.0.0/8"))
+    (workspace / "profiles" / "base.yaml").write_text(f"network: base\negress:\n{PARTS}  - default\n")
+    (workspace / "profiles" / "web.yaml").write_text(OWN.replace("169.254.169.254/32", "10.0.0.0/8"))
+    assert [d.code for d in told(workspace) if d.span.path.endswith("settings.yaml")] == ["CR801"]
+    monkeypatch.setattr("calico_rkt.compiler.review.lint.QUESTION", 9)
+    (one,) = [d for d in told(workspace) if d.span.path.endswith("settings.yaml") and d.span.line == 5]
+    assert one.code == "CR805"
+    assert one.message.endswith("; in 'base'")
