@@ -13,6 +13,7 @@ from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error
 from calico_rkt.compiler.review.baseline import Entry, accept, baseline_text, parse_baseline, parse_date, recorded
 from calico_rkt.compiler.review.codes import FINDINGS
 from calico_rkt.compiler.review.ignore_comments import apply, silences
+from calico_rkt.compiler.review.items import Items
 from calico_rkt.compiler.text.values import BadValueError
 from calico_rkt.compiler.workspace.assemble import Workspace
 from calico_rkt.compiler.workspace.files import BASELINE, read_file
@@ -43,6 +44,7 @@ def accepted(args: argparse.Namespace, workspace: Workspace, found: tuple[Diagno
     given, problems = silences(workspace.data)
     found = (*apply(found, given, FINDINGS), *problems)
     path, entries = _entries(args, workspace)
+    items = Items(workspace.data)
     if args.write_baseline:
         if args.no_baseline and args.baseline is None and workspace.baseline is not None:
             # Findings are told as if there were none; what it says stays all the same.
@@ -50,9 +52,10 @@ def accepted(args: argparse.Namespace, workspace: Workspace, found: tuple[Diagno
         kept = [e for e in entries if not is_chosen(args, e.code)]
         mine = [e for e in entries if is_chosen(args, e.code)]
         chosen_ones = chosen(args, found)
-        _write(args, path, (*kept, *recorded(chosen_ones, mine, workspace.home, args.reason or "", args.until)))
+        new = recorded(chosen_ones, mine, workspace.home, args.reason or "", args.until, items)
+        _write(args, path, (*kept, *new))
         _, entries = _entries(argparse.Namespace(**{**vars(args), "baseline": path}), workspace)
-    return accept(found, entries, workspace.home, today(args))
+    return accept(found, entries, workspace.home, today(args), items)
 
 
 def _entries(args: argparse.Namespace, workspace: Workspace) -> tuple[Path, tuple[Entry, ...]]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, raise_errors, warning
 from calico_rkt.compiler.review.codes import SILENCEABLE
+from calico_rkt.compiler.review.items import NO_FILES, Items
 from calico_rkt.compiler.text.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
 from calico_rkt.compiler.text.nodes import Mapping, Node
 from calico_rkt.compiler.text.values import BadValueError, parse_number
@@ -21,13 +22,17 @@ T = TypeVar("T")
 KEYS = ("code", "file", "text", "reason", "until", "count")
 _HEAD = """\
 # Findings of `calico-rkt check` that are accepted, each with a reason. An entry is about a code and the text of a
-# line, not its number: lines may move. After `until` it is a finding again. An entry that fits nothing is one, too.
+# rule, not its line's number: lines may move. After `until` it is a finding again, and so is a rule that changed.
+# An entry that fits nothing is a finding, too.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """count findings of a code on lines of this text, in a file of the workspace; text is empty for a file as such."""
+    """count findings of a code about rules, or lines, of this text, in a file of the workspace.
+
+    text is empty for a file as such. Entries of older builds have the first line alone of what goes on over several.
+    """
 
     code: str
     file: str
@@ -53,9 +58,11 @@ def parse_baseline(path: str, data: bytes) -> tuple[Entry, ...]:
 
 
 def accept(
-    diagnostics: Iterable[Diagnostic], entries: Sequence[Entry], where: str, today: date
+    diagnostics: Iterable[Diagnostic], entries: Sequence[Entry], where: str, today: date, items: Items = NO_FILES
 ) -> tuple[Diagnostic, ...]:
     """What the entries leave over; where is the workspace's, whose files they name by their path inside it.
+
+    items are of the files that the findings are about.
 
     A finding whose entry has ended says so. An entry that fits fewer findings than it counts is one itself.
     """
@@ -68,11 +75,13 @@ def accept(
             left[e.key] += e.count
     out: list[Diagnostic] = []
     for d in diagnostics:
-        key = fingerprint(d, where)
-        if d.code in SILENCEABLE and left[key] > 0:
-            left[key] -= 1
-        elif key in ended:
-            out.append(replace(d, hint=f"{d.hint}; its entry in the baseline ended on {ended[key]}".lstrip("; ")))
+        keys = fingerprint(d, where, items), fingerprint(d, where)
+        fitting = next((k for k in keys if left[k] > 0), None)
+        over = next((k for k in keys if k in ended), None)
+        if d.code in SILENCEABLE and fitting is not None:
+            left[fitting] -= 1
+        elif over is not None:
+            out.append(replace(d, hint=f"{d.hint}; its entry in the baseline ended on {ended[over]}".lstrip("; ")))
         else:
             out.append(d)
     for e in entries:
@@ -85,11 +94,11 @@ def accept(
     return tuple(out)
 
 
-def fingerprint(d: Diagnostic, where: str) -> tuple[str, str, str]:
-    """What of a finding stays when lines move: its code, its file in the workspace, the text of its line."""
+def fingerprint(d: Diagnostic, where: str, items: Items = NO_FILES) -> tuple[str, str, str]:
+    """What of a finding stays when lines move: its code, its file in the workspace, the text of its rule or line."""
     path = d.span.path if d.span else d.path
     inside = path.removeprefix(f"{where}/") if where != "." else path
-    return d.code, inside, d.span.text.strip() if d.span else ""
+    return d.code, inside, items.text(d.span) if d.span else ""
 
 
 def baseline_text(entries: Iterable[Entry]) -> str:
@@ -109,15 +118,24 @@ def baseline_text(entries: Iterable[Entry]) -> str:
 
 
 def recorded(
-    diagnostics: Iterable[Diagnostic], before: Sequence[Entry], where: str, reason: str, until: date | None
+    diagnostics: Iterable[Diagnostic],
+    before: Sequence[Entry],
+    where: str,
+    reason: str,
+    until: date | None,
+    items: Items = NO_FILES,
 ) -> tuple[Entry, ...]:
     """Entries for all findings that may be accepted. One that is there keeps its reason and its end."""
-    counts = Counter(fingerprint(d, where) for d in diagnostics if d.code in SILENCEABLE)
-    known = {e.key: e for e in before}
-    return tuple(
-        replace(known[key], count=n) if key in known else Entry(*key, reason=reason, until=until, count=n)
-        for key, n in counts.items()
+    counts = Counter(
+        (fingerprint(d, where, items), fingerprint(d, where)) for d in diagnostics if d.code in SILENCEABLE
     )
+    known = {e.key: e for e in before}
+    out: list[Entry] = []
+    for (key, older), n in counts.items():
+        kept = known.get(key) or known.get(older)
+        entry = Entry(*key, reason=reason, until=until, count=n)
+        out.append(entry if kept is None else replace(kept, text=entry.text, count=n))
+    return tuple(out)
 
 
 def parse_date(text: str) -> date:

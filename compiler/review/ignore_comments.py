@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from calico_rkt.compiler.diagnostics import Diagnostic, Span, warning
 from calico_rkt.compiler.review.codes import SILENCEABLE
+from calico_rkt.compiler.review.items import last_of_item
 from calico_rkt.compiler.text.fields import did_you_mean
 from calico_rkt.compiler.text.yaml_nodes import comments
 
@@ -92,7 +93,7 @@ def _silence(text: str, span: Span, lines: list[str]) -> Silence | Diagnostic:
         hint = f"{_FORM}: whoever reads it next has to know"
         return warning("CR821", "a silence without a reason silences nothing", span, hint=hint)
     first = span.line if lines[span.line - 1][: span.column - 1].strip() else _next(lines, span.line)
-    return Silence(span.path, codes, first, _last(lines, first), reason.strip(), span)
+    return Silence(span.path, codes, first, last_of_item(lines, first), reason.strip(), span)
 
 
 def _next(lines: list[str], after: int) -> int:
@@ -101,19 +102,3 @@ def _next(lines: list[str], after: int) -> int:
     while number <= len(lines) and lines[number - 1].strip()[:1] in ("", "#"):
         number += 1
     return number
-
-
-def _last(lines: list[str], first: int) -> int:
-    """The last line of the list's item that begins on a line; the line itself where none begins."""
-    start = lines[first - 1] if first <= len(lines) else ""
-    if not start.lstrip().startswith("- "):
-        return first
-    indent = len(start) - len(start.lstrip())
-    last = first
-    for number in range(first + 1, len(lines) + 1):
-        line = lines[number - 1]
-        if line.strip() and not line.lstrip().startswith("#"):
-            if len(line) - len(line.lstrip()) <= indent:
-                break
-            last = number
-    return last

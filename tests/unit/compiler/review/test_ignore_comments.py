@@ -123,6 +123,40 @@ def test_a_baseline_is_written_read_and_ends(net):
     assert sorted(codes(check(net, "--today", "2026-12-01"))) == ["CR801", "CR822"]
 
 
+BLOCK = """\
+network: web
+ingress:
+  - {action: Allow, protocol: TCP}
+  - action: Allow
+    protocol: TCP
+    # as it was
+    destination: {ports: [80]}
+"""
+
+
+def test_a_rule_of_several_lines_is_accepted_as_it_was_and_no_other(net):
+    """All of them may begin with the same line."""
+    path = net / "profiles" / "web.yaml"
+    path.write_text(BLOCK)
+    assert check(net, "--write-baseline", "--reason", "old").returncode == 0
+    assert 'text: "- action: Allow protocol: TCP destination: {ports: [80]}"' in (net / "baseline.yaml").read_text()
+    path.write_text(BLOCK.replace("# as it was", "# as it is"))
+    assert check(net).returncode == 0
+    path.write_text(BLOCK.replace("[80]", "[81]"))
+    assert sorted(codes(check(net))) == ["CR801", "CR822"]
+
+
+def test_an_entry_of_an_older_build_has_the_first_line_alone_and_keeps_its_reason(net):
+    (net / "profiles" / "web.yaml").write_text(BLOCK)
+    older = 'baseline:\n  - {code: CR801, file: profiles/web.yaml, text: "- action: Allow", reason: before}\n'
+    (net / "baseline.yaml").write_text(older)
+    assert check(net).returncode == 0
+    assert check(net, "--write-baseline", "--reason", "now").returncode == 0
+    text = (net / "baseline.yaml").read_text()
+    assert 'reason: "before"' in text
+    assert "ports: [80]" in text
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
