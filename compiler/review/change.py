@@ -50,8 +50,9 @@ class Change:
 class Diff:
     """What changed between two worlds. text: whether any rule, address or network differs at all.
 
-    files: those whose text differs. logging: the stages whose Log rules differ, with the lines; log_places: where each
-    is to be looked at in the new revision. undecided: pairs that were given up, each with why.
+    files: those whose text differs. confs: networks whose confs differ, each with the keys. logging: the stages whose
+    Log rules differ, with the lines; log_places: where each is to be looked at in the new revision. undecided: pairs
+    that were given up, each with why.
     """
 
     old: str
@@ -65,6 +66,7 @@ class Diff:
     text: bool = False
     files: tuple[str, ...] = ()
     log_places: tuple[Span | None, ...] = ()
+    confs: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def widened(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import PurePath
 
+from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.grammar.expectations import Expectation
 from calico_rkt.compiler.ir.model import Action, Rule
@@ -60,15 +62,40 @@ def diff_worlds(old: World, new: World, progress: Progress | None = None, excuse
         differ.any(),
         _files(old, new),
         tuple(place for _, place in differ.logging()),
+        tuple(_confs(old, new, differ.moved)),
     )
 
 
 def _files(old: World, new: World) -> tuple[str, ...]:
     """The files with rules whose text differs, as the new revision calls them; else by their old paths."""
-    by_name = [{PurePath(path).name: (path, text) for path, text in w.texts.items()} for w in (old, new)]
-    both = {**by_name[0], **by_name[1]}
-    texts = [{name: text for name, (_, text) in there.items()} for there in by_name]
-    return tuple(path for name, (path, _) in sorted(both.items()) if texts[0].get(name) != texts[1].get(name))
+    both: list[dict[str, dict[str, bytes]]] = [{}, {}]
+    for by_name, world in zip(both, (old, new), strict=True):
+        for path, text in world.texts.items():
+            by_name.setdefault(PurePath(path).name, {})[path] = text
+    out: list[str] = []
+    for name in sorted({**both[0], **both[1]}):
+        before, after = (by_name.get(name, {}) for by_name in both)  # several folders may have a file of this name
+        if sorted(before.values()) != sorted(after.values()):
+            found = [path for path, text in after.items() if text not in before.values()]
+            out += found or list(after) or list(before)
+    return tuple(out)
+
+
+_KEYS = {"ip_masq": "ipMasq", "cni_version": "cniVersion"}
+"""Those of a conf that are called otherwise in its file."""
+
+
+def _confs(old: World, new: World, moved: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The networks whose confs say something else, each with the keys; ranges of those that moved are told apart."""
+    for name, after in new.confs.items():
+        before = old.confs.get(name)
+        if before is None or name not in new.networks or name not in old.networks:
+            continue
+        keys = [f.name for f in fields(NetConf) if getattr(before, f.name) != getattr(after, f.name)]
+        if name in moved and replace(before.ipam, ranges=(), exclude=()) == replace(after.ipam, ranges=(), exclude=()):
+            keys = [k for k in keys if k != "ipam"]
+        if keys := [_KEYS.get(k, k) for k in keys if k != "profiles_named"]:
+            yield name, tuple(keys)
 
 
 class _Differ:

@@ -37,12 +37,15 @@ def remarks_of_diff(diff: Diff) -> list[str]:
     for what, names in (("added", diff.added), ("removed", diff.removed)):
         out += [f"networks {what}: {', '.join(names)}"] if names else []
     out += [f"addresses changed: {', '.join(diff.addresses)}"] if diff.addresses else []
+    out += [f"the conf of {name} differs: {', '.join(keys)}" for name, keys in diff.confs]
     out += [f"logging differs: {words} ({', '.join(map(place, spans))})" for words, spans in diff.logging]
     if not diff.changes and not diff.undecided:
         if diff.text:
             what = ", though the rules differ"
         elif diff.files:
-            what = f": nothing differs but the text of {listed(diff.files)}"
+            what = f": nothing{' else' if diff.confs else ''} differs but the text of {listed(diff.files)}"
+        elif diff.confs:
+            what = ": nothing else differs"
         else:
             what = ": nothing differs"
         out.append(f"same packets allowed{what}")
@@ -87,6 +90,7 @@ def values_of_diff(diff: Diff, strays: tuple[Change, ...] | None = None) -> dict
         "networks_added": list(diff.added),
         "networks_removed": list(diff.removed),
         "addresses_changed": list(diff.addresses),
+        "confs_changed": [{"network": name, "keys": list(keys)} for name, keys in diff.confs],
         "logging": [{"where": words, "lines": [place(s) for s in spans]} for words, spans in diff.logging],
         "undecided": list(diff.undecided),
         "files_changed": list(diff.files),

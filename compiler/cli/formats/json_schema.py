@@ -136,6 +136,7 @@ _ANSWERS: dict[str, Schema] = {
             networks_added=_list(_TEXT),
             networks_removed=_list(_TEXT),
             addresses_changed=_list(_TEXT),
+            confs_changed=_list(_object(network=_TEXT, keys=_list(_TEXT))),
             logging=_list(_object(where=_TEXT, lines=_LINES)),
             undecided=_list(_TEXT),
             files_changed=_list(_TEXT),

@@ -165,6 +165,32 @@ def test_text_that_only_moved_says_so(sides):
     assert json.loads(sides.diff("json", status=0))["files_changed"] == ["new/profiles/web.yaml"]
 
 
+def test_what_a_conf_says_beside_its_addresses_is_told(sides):
+    """`nothing differs` would be read as such."""
+    sides.network("web", "10.1.0.0/24")
+    masked = (CONF % ("web", "10.1.0.0/24")).replace('"type": "calico"', '"type": "calico", "ipMasq": true')
+    sides.write("web.conf", masked, ["new"])
+    assert sides.diff(status=0).endswith(
+        "the conf of web differs: ipMasq\nsame packets allowed: nothing else differs\n"
+    )
+    found = json.loads(sides.diff("json", status=0))
+    assert found["confs_changed"] == [{"network": "web", "keys": ["ipMasq"]}]
+    sides.network("web", "10.9.0.0/24", sides=["new"])
+    assert " differs: " not in sides.diff(), "its addresses are told as such"
+    unguarded = (CONF % ("web", "10.9.0.0/24")).replace('"type": "host-local"', '"type": "host-local", "guard": false')
+    sides.write("web.conf", unguarded, ["new"])
+    assert "the conf of web differs: ipam\n" in sides.diff()
+
+
+def test_a_file_of_each_folder_counts_though_two_have_one_name(sides):
+    conf = (CONF % ("web", "10.1.0.0/24")).replace('"type": "calico"', '"type": "calico", "profiles_dir": "/srv/team"')
+    sides.write("web.conf", conf)
+    sides.write("profiles/s.yaml", "settings: {profiles_dirs: {/srv/team: team}}\n")
+    sides.write("team/s.yaml", "settings: {default: same-network}\n")
+    sides.write("profiles/s.yaml", "settings: {profiles_dirs: {/srv/team: team}}  # ours\n", ["new"])
+    assert "nothing differs but the text of new/profiles/s.yaml\n" in sides.diff(status=0)
+
+
 def test_a_log_that_went_is_annotated_in_the_new_revision(sides):
     sides.network("web", "10.1.0.0/24", "  - {action: Log, protocol: TCP}\n", ["old"])
     sides.network("web", "10.1.0.0/24", "", ["new"])
