@@ -77,9 +77,15 @@ class Objects:
         return self.read(commit).split(b"\n", 1)[0].removeprefix(b"tree ").decode()
 
     def entries(self, tree: str) -> dict[str, tuple[int, str]]:
-        """What stands in a tree: mode and id by name."""
+        """What stands in a tree: mode and id by name. OSError for one in which a name stands twice, or that is none."""
         if tree not in self._trees:
-            self._trees[tree] = dict(_entries(self.read(tree, sys.maxsize), len(tree) // 2))
+            try:
+                found = list(_entries(self.read(tree, sys.maxsize), len(tree) // 2))
+            except ValueError:
+                raise _damaged(tree) from None
+            if len(there := dict(found)) < len(found):  # which of the two a checkout has, nobody can say
+                raise _damaged(tree)
+            self._trees[tree] = there
         return self._trees[tree]
 
     def close(self) -> None:
@@ -114,10 +120,12 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _entries(data: bytes, length: int) -> Iterator[tuple[str, tuple[int, str]]]:
-    """A tree as git stores it: "MODE NAME", a zero byte and the id's bytes, again and again."""
+    """A tree as git stores it: "MODE NAME", a zero byte and the id's bytes, again and again; else ValueError."""
     at = 0
     while at < len(data):
         end = data.index(b"\0", at)
         mode, _, name = data[at:end].partition(b" ")
         at = end + 1 + length
+        if at > len(data):
+            raise ValueError
         yield os.fsdecode(name), (int(mode, 8), data[end + 1 : at].hex())

@@ -49,3 +49,25 @@ def test_an_object_that_ends_in_the_middle_is_damaged(tmp_path, whole):
         with pytest.raises(OSError, match="damaged"):
             objects.read(name)
         objects.close()
+
+
+@pytest.mark.parametrize("mode", [b"100644 web.yaml\0", b"100644 web.yaml", b"x web.yaml\0"])
+def test_a_tree_that_git_itself_never_writes_is_damaged(tmp_path, mode):
+    """Two files of one name: a reviewer is shown the one, and the other may decide."""
+
+    def git(*words, data=b""):
+        return subprocess.run(["git", *words], cwd=tmp_path, input=data, check=True, capture_output=True).stdout.strip()
+
+    git("init", "-q")
+    blobs = [bytes.fromhex(git("hash-object", "-w", "--stdin", data=text).decode()) for text in (b"1", b"2")]
+    first = b"100644 web.yaml\0" + blobs[0]
+    objects = Objects(tmp_path, os.environ, ())
+    names = [
+        git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", data=data).decode()
+        for data in (first, first + mode + blobs[1], first[:-1])
+    ]
+    assert objects.entries(names[0]) == {"web.yaml": (0o100644, blobs[0].hex())}
+    for name in names[1:]:
+        with pytest.raises(OSError, match="damaged"):
+            objects.entries(name)
+    objects.close()
