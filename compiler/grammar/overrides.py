@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, Span
 from calico_rkt.compiler.grammar.rules import SELF, Item, parse_rules
-from calico_rkt.compiler.ir.canonical import ANNOTATION_NETWORK, ANNOTATION_TO_HOST, API_VERSION, KIND
+from calico_rkt.compiler.ir.canonical import (
+    ANNOTATION_LOG_LIMIT,
+    ANNOTATION_NETWORK,
+    ANNOTATION_TO_HOST,
+    API_VERSION,
+    KIND,
+)
 from calico_rkt.compiler.ir.ids import LONGEST, object_id
-from calico_rkt.compiler.ir.model import NameRef, Rule, ToHost
+from calico_rkt.compiler.ir.model import MOST_LOG_LINES, LogLimit, NameRef, Rule, ToHost
 from calico_rkt.compiler.text.fields import Field, Form, Problems, did_you_mean, fields_of, node_kind, text_of
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, is_null
 from calico_rkt.compiler.text.values import BadValueError, parse_network
@@ -40,7 +46,8 @@ class Override:
     """What a reviewed file says about one network.
 
     network is the network's own name where the file says it; a plain Calico Profile says the id only. A direction
-    is None where our form leaves it out: the default rules alone. endpoint_to_host is None where nothing is said.
+    is None where our form leaves it out: the default rules alone. endpoint_to_host is None where nothing is said, and
+    so is log_limit, which a profile that was printed says in an annotation.
     """
 
     form: Form
@@ -49,6 +56,7 @@ class Override:
     ingress: tuple[Item, ...] | None
     egress: tuple[Item, ...] | None
     endpoint_to_host: ToHost | None = None
+    log_limit: LogLimit | None = None
     tests: tuple[Expectation, ...] = ()
     span: Span | None = field(default=None, compare=False)
     to_host_span: Span | None = field(default=None, compare=False)
@@ -216,10 +224,24 @@ def _parse_profile(root: Node, problems: Problems) -> tuple[str | None, Override
         ingress=parse_rules(spec["ingress"], Form.V3, problems) if "ingress" in spec else (),
         egress=parse_rules(spec["egress"], Form.V3, problems) if "egress" in spec else (),
         endpoint_to_host=_to_host(to_host, problems) if to_host else None,
+        log_limit=_log_limit(annotations.get(ANNOTATION_LOG_LIMIT), problems),
         span=name.span,
         to_host_span=to_host.span if to_host else None,
     )
     return network_id, override
+
+
+def _log_limit(given: Scalar | None, problems: Problems) -> LogLimit | None:
+    if given is None:
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", given.text)
+    if found and max(limit := (int(found[1]), int(found[2]))) <= MOST_LOG_LINES:
+        return LogLimit(*limit)
+    hint = "RATE/BURST, such as 10/50"
+    problems.error(
+        "CR225", f"the log limit {given.text!r} is no two numbers from 1 to {MOST_LOG_LINES}", given.span, hint
+    )
+    return None
 
 
 def _is_id(name: str) -> bool:

@@ -117,6 +117,8 @@ class LogLimit:
 
 
 USUAL_LOG_LIMIT = LogLimit()
+MOST_LOG_LINES = 10_000
+"""A limit's rate and burst are no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,8 @@ def policy_for(network: str, files: Sequence[File]) -> Policy:
     definitions, twice = _merge_definitions(concerning)
     defaults, settings = _defaults(concerning)
     felix = next((f.settings.felix for f in concerning if f.settings), None)
-    limit = next((f.settings.log_limit for f in concerning if f.settings), None)
+    limit = override.log_limit if override else None
+    limit = limit or next((f.settings.log_limit for f in concerning if f.settings), None)
     return Policy(override, defaults, definitions, (*found, *twice, *settings), felix, limit)
 
 

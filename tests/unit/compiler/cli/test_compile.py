@@ -45,6 +45,21 @@ def test_warnings_go_to_stderr_and_leave_the_profile_and_the_status_as_they_are(
     assert "CR703" not in done.stdout
 
 
+def test_a_printed_profile_compiles_to_itself_its_log_limit_included(folder):
+    (folder / "profiles" / "site.yaml").write_text("settings: {log_limit: {rate: 100, burst: 500}}\n")
+    override = folder / "profiles" / "web.yaml"
+    override.write_text("network: web\ningress: [{action: Log}]\nendpoint_to_host: accept\n")
+    printed = run("net.conf").stdout
+    assert 'calico-rkt.org/log-limit: "100/500"' in printed
+    (folder / "profiles" / "site.yaml").unlink()
+    override.write_text(printed)
+    assert run("net.conf").stdout == printed
+    for bad in ("0/5", "10", "10001/5"):
+        override.write_text(printed.replace("100/500", bad))
+        done = run("net.conf")
+        assert (done.returncode, "CR225 error" in done.stderr) == (2, True)
+
+
 @pytest.mark.usefixtures("folder")
 def test_stdin_is_a_conf_too():
     done = run("-", "--profiles", "profiles", input=CONF)
