@@ -17,10 +17,13 @@ from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import Given, Ip, Result, ResultRoute, given_in
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.process.log import LOG
 
 OWN = "host-local"
 """The ipam type that this plugin serves itself, out of its datastore."""
+FOR_NOBODY = 60.0
+"""Seconds that a plugin has for a DEL that no runtime waits for: one that hangs must not keep the others waiting."""
 
 
 def is_delegated(conf: NetConf) -> bool:
@@ -52,23 +55,27 @@ def ipam_add(
         )
     except CniError:
         try:
-            _run(plugin, request, "DEL")
+            with signals.undoing():
+                _run(plugin, request, "DEL")
             undone()
         except CniError as e:
             LOG.error("ipam plugin %s: DEL after its failed ADD: %s: %s", request.conf.ipam.type, e.msg, e.details)
         raise
 
 
-def ipam_del(request: Request, given: Given | None = None) -> None:
-    """Run the DEL of the plugin that gave the addresses, where that is known, else of the one in the conf."""
+def ipam_del(request: Request, given: Given | None = None, *, most: float = 0) -> None:
+    """Run the DEL of the plugin that gave the addresses, where that is known, else of the one in the conf.
+
+    most: seconds that it may take; 0: no limit.
+    """
     if given is None:
-        return _delete(request)
+        return _delete(request, most)
     told = {**program.loaded(request.raw), "ipam": given.ipam}
     if request.prev_result:
         told["prevResult"] = given.said
     name = str(given.ipam.get("type", ""))
     conf = replace(request.conf, ipam=replace(request.conf.ipam, type=name))
-    return _delete(replace(request, conf=conf, raw=json.dumps(told).encode()))
+    return _delete(replace(request, conf=conf, raw=json.dumps(told).encode()), most)
 
 
 def delete_recorded(endpoint: Endpoint) -> None:
@@ -80,12 +87,15 @@ def delete_recorded(endpoint: Endpoint) -> None:
     raw = {"cniVersion": version, "name": key.network, "type": "calico", "ipam": given.ipam, "prevResult": given.said}
     conf = NetConf(key.network, "calico", version, Ipam(str(given.ipam.get("type", ""))))
     _delete(
-        Request("DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=endpoint.netns, path=given.path)
+        Request(
+            "DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=endpoint.netns, path=given.path
+        ),
+        FOR_NOBODY,
     )
 
 
-def _delete(request: Request) -> None:
-    _run(_find(request), request, "DEL")
+def _delete(request: Request, most: float) -> None:
+    _run(_find(request), request, "DEL", most=most)
 
 
 def ipam_check(request: Request, given: Given | None = None) -> None:
@@ -128,13 +138,14 @@ def _find(request: Request) -> Path:
     )
 
 
-def _run(plugin: Path, request: Request, command: str, conf: bytes = b"") -> bytes:
+def _run(plugin: Path, request: Request, command: str, conf: bytes = b"", most: float = 0) -> bytes:
     """Run one verb with the conf as it came and the runtime's environment.
 
-    conf: what stands in for the conf as it came.
+    conf: what stands in for the conf as it came. most: as program.run() has it.
     """
     environ = {**os.environ, **_environment(request), "CNI_COMMAND": command}
-    return program.run(f"ipam plugin {request.conf.ipam.type!r}", [str(plugin)], environ, conf or request.raw)
+    who = f"ipam plugin {request.conf.ipam.type!r}"
+    return program.run(who, [str(plugin)], environ, conf or request.raw, most=most)
 
 
 def _environment(request: Request) -> dict[str, str]:

@@ -116,7 +116,8 @@ def give_back(run_dir: Path, key: Key) -> bool:
     conf = NetConf(key.network, "calico", found.version, Ipam(str(found.ipam.get("type", ""))))
     netns = "" if found.is_over else found.netns
     ipam_plugin.ipam_del(
-        Request("DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=netns, path=found.path)
+        Request("DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=netns, path=found.path),
+        most=ipam_plugin.FOR_NOBODY,
     )
     drop(run_dir, key)
     return True

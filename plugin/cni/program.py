@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from calico_rkt.compiler.typed import Any
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.process.signals import is_undoing_in_haste, stop_if_asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from subprocess import CompletedProcess
+    from subprocess import Popen
+    from typing import BinaryIO
 
 _SHOWN = 500
+_LOOKS = 0.2
+"""Seconds between two looks at whether a call that waits for a program was asked to end."""
+_IN_HASTE = 5.0
+"""Seconds that a program has to take back what it has begun, once the call was asked to end; and to end itself."""
 
 
 def find(name: str, folders: Iterable[str]) -> Path | None:
@@ -26,21 +34,79 @@ def find(name: str, folders: Iterable[str]) -> Path | None:
     return None
 
 
-def run(who: str, argv: Sequence[str], environ: Mapping[str, str], conf: bytes, *, handed: Sequence[int] = ()) -> bytes:
-    """Run one verb, CNI_COMMAND of environ; stdout. No time limit but that of whoever called us.
+def run(
+    who: str,
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    conf: bytes,
+    *,
+    handed: Sequence[int] = (),
+    most: float = 0,
+) -> bytes:
+    """Run one verb, CNI_COMMAND of environ; stdout.
 
-    who: what errors call it, such as "ipam plugin 'dhcp'". handed: descriptors that it gets, too.
-    CniError as the plugin gave it, or 108 where it can't be run or ends without a CNI error.
+    who: what errors call it, such as "ipam plugin 'dhcp'". handed: descriptors that it gets, too. most: seconds that
+    it may take; 0: no limit but that of whoever called us.
+    CniError as the plugin gave it, or 108 where it can't be run or ends without a CNI error; 11 where it took longer,
+    or we were asked to end: it is ended then.
     """
     import subprocess  # here, not above: most calls run nobody else
 
+    pipe, command = subprocess.PIPE, environ.get("CNI_COMMAND", "")
     try:
-        done = subprocess.run(argv, input=conf, capture_output=True, check=False, env=environ, pass_fds=handed)
+        with _file_of(conf) as told:
+            process = subprocess.Popen(argv, stdin=told, stdout=pipe, stderr=pipe, env=environ, pass_fds=handed)
     except OSError as e:
         raise CniError(Code.DELEGATE, f"the {who} ({argv[0]}) can't be run: {e.strerror}") from e
-    if done.returncode:
-        raise _error(who, environ.get("CNI_COMMAND", ""), done)
-    return done.stdout
+    with process:
+        try:
+            out, err = _said(process, lambda waited: _wait_on(who, command, most, waited))
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode:
+        raise _error(who, command, process.returncode, out, err)
+    return out
+
+
+def _file_of(conf: bytes) -> BinaryIO:
+    """A file in memory, to be read from its beginning: nobody has to wait until all of it is read."""
+    file = os.fdopen(os.memfd_create("conf"), "w+b")
+    file.write(conf)
+    file.seek(0)
+    return file
+
+
+def _said(process: Popen[bytes], wait_on: Callable[[float], object]) -> tuple[bytes, bytes]:
+    """What a program said on stdout and stderr until it ended; wait_on is asked again and again meanwhile."""
+    from subprocess import TimeoutExpired
+
+    begun = time.monotonic()
+    while True:
+        try:
+            return process.communicate(timeout=_LOOKS)
+        except TimeoutExpired:
+            wait_on(time.monotonic() - begun)
+
+
+def _wait_on(who: str, command: str, most: float, waited: float) -> None:
+    """CniError 11 where a call that has waited so long should wait no more."""
+    try:
+        stop_if_asked()
+    except CniError as e:
+        raise CniError(e.code, f"{e.msg}, while it waited for {who}", f"its {command} was ended") from e
+    most = _IN_HASTE if is_undoing_in_haste() else most
+    if most and waited > most:
+        raise CniError(Code.TRY_AGAIN, f"{who} did not end its {command} within {most:.0f} s", "it was ended")
+
+
+def _end(process: Popen[bytes]) -> None:
+    from subprocess import TimeoutExpired
+
+    process.terminate()
+    with suppress(TimeoutExpired):
+        process.wait(_IN_HASTE)
+    process.kill()
 
 
 def loaded(text: bytes) -> Mapping[str, Any]:
@@ -57,13 +123,11 @@ def shown(text: bytes) -> str:
     return text[-_SHOWN:].decode(errors="replace").strip()
 
 
-def _error(who: str, command: str, done: CompletedProcess[bytes]) -> CniError:
+def _error(who: str, command: str, status: int, out: bytes, err: bytes) -> CniError:
     """The plugin's own error where it gave one as CNI asks, else what it left behind."""
-    said = loaded(done.stdout)
+    said = loaded(out)
     code, msg = said.get("code"), said.get("msg")
     if isinstance(code, int) and not isinstance(code, bool) and code > 0 and isinstance(msg, str):
         return CniError(code, f"{who}: {msg}", str(said.get("details") or ""))
-    how = f"exit status {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
-    return CniError(
-        Code.DELEGATE, f"{who} failed its {command} with {how} and no CNI error", shown(done.stderr or done.stdout)
-    )
+    how = f"exit status {status}" if status > 0 else f"signal {-status}"
+    return CniError(Code.DELEGATE, f"{who} failed its {command} with {how} and no CNI error", shown(err or out))

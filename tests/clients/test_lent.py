@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 LENDER = f"""#!/bin/sh
 if [ "$CNI_COMMAND" = DEL ] && [ -e /run/lab/refuses ]; then echo '{{"code": 11, "msg": "not now"}}'; exit 1; fi
+if [ -e /run/lab/hangs-at-$CNI_COMMAND ]; then kill -TERM $PPID; exec sleep 100; fi
 {REFERENCE_PLUGINS}/host-local
 status=$?
 if [ "$CNI_COMMAND" = ADD ] && [ -e /run/lab/ends ]; then kill -9 $PPID; fi
@@ -122,3 +123,22 @@ def test_a_note_that_can_not_be_read_stops_nobody(cut_short: Lab):
     cni.delete(WEB, "c2", "/var/run/netns/c2")
     Caller(cut_short).delete(WEB, "c1", "")
     assert cut_short.left() == {}
+
+
+def test_a_call_whose_plugin_hangs_ends_when_it_is_asked_to(bare_lab: Lab):
+    """The plugin asks us to end, and goes on: it is ended, and what it may have given is given back."""
+    bare_lab.write(f"{PLUGINS}/lender", LENDER)
+    bare_lab.path(PLUGINS, "lender").chmod(0o755)
+    cni, netns = Caller(bare_lab), bare_lab.netns("c1")
+    hangs = bare_lab.path(bare_lab.write("/run/lab/hangs-at-ADD", ""))
+    error = cni("ADD", WEB, "c1", netns).refused(11)
+    assert error["msg"] == "ended by signal SIGTERM, while it waited for ipam plugin 'lender'"
+    assert bare_lab.run("pgrep", "-x", "sleep").returncode == 1
+    assert bare_lab.left() == {}
+    hangs.unlink()
+    cni.add(WEB, "c1", netns)
+    hangs = bare_lab.path(bare_lab.write("/run/lab/hangs-at-DEL", ""))
+    assert "ipam plugin 'lender'" in cni("DEL", WEB, "c1", netns).refused(11)["msg"]
+    hangs.unlink()
+    cni.delete(WEB, "c1", netns)
+    assert bare_lab.left() == {}

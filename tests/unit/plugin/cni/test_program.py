@@ -1,0 +1,45 @@
+"""A program of somebody else's, run as CNI says: whatever it does, the call that runs it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from calico_rkt.plugin.cni.program import run
+from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.process import signals
+
+WHO, DEL = "ipam plugin 'slow'", {"CNI_COMMAND": "DEL", "PATH": "/usr/bin:/bin"}
+
+
+def test_all_of_a_conf_comes_to_a_program_that_reads_late_and_all_that_it_says_comes_back() -> None:
+    conf = bytes(range(256)) * 4096
+    assert run(WHO, ["/bin/sh", "-c", "sleep 0.7; cat"], DEL, conf) == conf
+
+
+def test_one_that_takes_longer_than_it_may_is_ended() -> None:
+    with pytest.raises(CniError, match=r"^ipam plugin 'slow' did not end its DEL within 1 s$") as failed:
+        run(WHO, ["/bin/sleep", "100"], DEL, b"{}", most=1)
+    assert failed.value.code == Code.TRY_AGAIN
+
+
+def test_one_is_waited_for_no_more_when_the_call_is_asked_to_end() -> None:
+    with (
+        signals.watched(lambda: "the agent ends"),
+        pytest.raises(CniError, match="the agent ends, while it waited for"),
+    ):
+        run(WHO, ["/bin/sleep", "100"], DEL, b"{}")
+
+
+def test_one_that_takes_something_back_then_has_some_seconds(monkeypatch) -> None:
+    monkeypatch.setattr("calico_rkt.plugin.cni.program._IN_HASTE", 1)
+    with signals.watched(lambda: "the agent ends"), signals.undoing():
+        assert run(WHO, ["/bin/sh", "-c", "sleep 0.4; echo back"], DEL, b"{}") == b"back\n"
+        with pytest.raises(CniError, match="did not end its DEL within 1 s"):
+            run(WHO, ["/bin/sleep", "100"], DEL, b"{}")
+
+
+def test_one_that_does_not_heed_a_signal_is_killed(monkeypatch) -> None:
+    monkeypatch.setattr("calico_rkt.plugin.cni.program._IN_HASTE", 0.5)
+    deaf = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
+    with pytest.raises(CniError, match="did not end"):
+        run(WHO, deaf, DEL, b"{}", most=0.5)
