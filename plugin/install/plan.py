@@ -59,8 +59,13 @@ def planned(wanted: Wanted, own: Path, known: Manifest) -> Plan:
     plan = Plan()
     groups = _groups(wanted, plan)
     share, data = payload.share(own), own.read_bytes()
+    places = {_place(wanted.root, PLUGIN): PLUGIN}
     for part in parts(wanted.prefix):
         if part.group not in groups:
+            continue
+        same = places.setdefault(_place(wanted.root, part.path), part.path)
+        if same != part.path:  # a link to itself, or over what was just put
+            plan.left_out.append(f"{part.path}: it is {same}, by a folder that is a link")
             continue
         content = share.get(part.source, b"") if part.source else data
         if part.source and part.source not in share:
@@ -76,7 +81,7 @@ def planned(wanted: Wanted, own: Path, known: Manifest) -> Plan:
             plan.refused.append(step)
         else:
             plan.steps.append(step)
-    plan.steps += _obsolete(wanted, known, {s.new.path for s in plan.steps}, plan)
+    plan.steps += _obsolete(wanted, known, {s.new.path for s in plan.steps}, places, plan)
     plan.refused += _unwritable(wanted.root, [s for s in plan.steps if s.changes])
     plan.refused += _packaged([s for s in plan.steps if s.changes]) if not wanted.root else []
     return plan
@@ -103,9 +108,10 @@ def _step(wanted: Wanted, known: Manifest, part: Part, new: Entry, content: byte
     data, mode = (b"", 0) if new.link else (content, 0o644 if part.source else 0o755)
     if now is None:
         return Step("link" if new.link else "put", new, part.words, data, mode)
-    if now == new:
-        return Step("same", new, part.words, data, mode)
     place = at(wanted.root, new.path)
+    if now == new:
+        runs = bool(now.link or part.source) or place.stat().st_mode & 0o133 == 0o111
+        return Step("same" if runs else "replace", new, part.words, data, mode)
     if not now.link and not now.sha256:
         return f"{place} is no file"
     if part.owned_by_people and not known.put(now):
@@ -127,12 +133,22 @@ def _is_program(root: str, part: Part, now: Entry) -> bool:
     return not part.source and payload.is_ours(at(root, _target(now) if now.link else now.path))
 
 
-def _obsolete(wanted: Wanted, known: Manifest, paths: Collection[str], plan: Plan) -> Iterator[Step]:
+def _place(root: str, path: str) -> str:
+    """Where a path leads, but for a link at its end: one folder may be a link to another."""
+    place = at(root, path)
+    return os.path.join(os.path.realpath(place.parent), place.name)  # noqa: PTH118 - text only
+
+
+def _obsolete(
+    wanted: Wanted, known: Manifest, paths: Collection[str], places: Collection[str], plan: Plan
+) -> Iterator[Step]:
     """What the install before put where this one puts nothing; what somebody changed there stays."""
     refused = {text.split(" ", 1)[0] for text in plan.refused}
     for path in manifest.paths(known.entries):
         now = manifest.found(wanted.root, path)
-        if path not in paths and str(at(wanted.root, path)) not in refused and now is not None and known.put(now):
+        if path in paths or _place(wanted.root, path) in places or str(at(wanted.root, path)) in refused:
+            continue
+        if now is not None and known.put(now):
             yield Step("remove", now, "of the install before")
 
 

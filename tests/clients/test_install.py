@@ -241,6 +241,47 @@ def test_a_root_whose_folders_lead_out_of_it_is_refused(host: Installer, tmp_pat
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.parametrize(("link", "target"), [("opt/cni/bin", "usr/lib/cni"), ("usr/lib/cni", "opt/cni/bin")])
+@pytest.mark.parametrize("copy", [(), ("--copy",)])
+def test_where_one_folder_of_plugins_is_a_link_to_another_the_plugin_is_no_link_to_itself(
+    host: Installer, link: str, target: str, copy: tuple[str, ...]
+) -> None:
+    host.at(target).mkdir(parents=True)
+    host.at(link).parent.mkdir(parents=True)
+    host.at(link).symlink_to(os.path.relpath(host.at(target), host.at(link).parent))
+    for again in (False, True):
+        done = host("install", "--yes", *copy)
+        assert (done.returncode, "is installed as it should be" in done.stdout) == (0, again), done
+        assert not host.at(PLUGIN).is_symlink()
+        assert host.at("/opt/cni/bin/calico").read_bytes() == host.binary.read_bytes()
+        assert changed(str(host.root)) == []
+    assert host("uninstall", "--yes").returncode == 0
+    assert host.tree() == {link: os.path.relpath(host.at(target), host.at(link).parent)}
+
+
+def test_a_folder_that_becomes_a_link_after_an_install_costs_no_plugin(host: Installer) -> None:
+    host("install", "--yes", "--copy")
+    shutil.rmtree(host.at("/opt/cni/bin"))
+    host.at("/opt/cni/bin").symlink_to("../../usr/lib/cni")
+    host.at("/opt/tools").symlink_to("../usr/local")
+    for more in ((), ("--prefix", "/opt/tools")):
+        done = host("install", "--yes", *more)
+        assert done.returncode == 0, done
+        for path in (PLUGIN, "/opt/cni/bin/calico"):
+            assert host.at(path).read_bytes() == host.binary.read_bytes()
+        assert str(host.at("/usr/local/bin/calico-rkt").readlink()) == PLUGIN
+        assert host.at("/usr/local/share/man/man1/calico-rkt.1").is_file()
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o777])
+def test_a_plugin_that_nobody_can_start_or_anybody_may_write_is_put_anew(host: Installer, mode: int) -> None:
+    host("install", "--yes")
+    host.at(PLUGIN).chmod(mode)
+    done = host("install", "--yes")
+    assert (done.returncode, f"replace  {PLUGIN}" in done.stdout) == (0, True), done
+    assert host.at(PLUGIN).stat().st_mode & 0o7777 == 0o755
+
+
 def test_a_file_where_a_folder_has_to_be_is_named(host: Installer) -> None:
     host.at("/opt").write_text("")
     done = host("install", "--yes")
