@@ -219,7 +219,7 @@ def _removed_at_home(endpoint: Endpoint, at_home: Callable[[], object]) -> bool:
 
 
 def _way_into(namespace: tuple[int, int]) -> str:
-    from calico_rkt.plugin.attach.holders import way_into  # looks through /proc: nothing for most calls
+    from calico_rkt.plugin.link.ways_into import way_into  # looks through /proc: nothing for most calls
 
     return way_into(namespace)
 

@@ -18,11 +18,11 @@ from calico_rkt.compiler.digest import sha256
 from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.attach import ipam_plugin
-from calico_rkt.plugin.attach.life import identity
 from calico_rkt.plugin.cni import program
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import given_in, is_whole
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link.netns import identity
 from calico_rkt.plugin.link.pair import Netns
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import LOG

@@ -10,11 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from enum import Enum
-from pathlib import Path
 
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import netlink, state
-from calico_rkt.plugin.link.netns import open_netns, run_in
+from calico_rkt.plugin.link.netns import identity, open_netns, run_in
 from calico_rkt.plugin.link.sockets import host_socket, own_netns
 from calico_rkt.plugin.model import Endpoint
 
@@ -67,15 +66,6 @@ def _survey(endpoints: Iterable[Endpoint]) -> dict[Endpoint, Life]:
 def leads_there(path: str, endpoint: Endpoint) -> bool:
     """Whether a path leads to the namespace that the endpoint was attached in, as far as its number says."""
     return identity(path) == (endpoint.netns_dev, endpoint.netns_inode)
-
-
-def identity(path: str) -> tuple[int, int] | None:
-    """Device and inode of what is at a path; None where nothing is."""
-    try:
-        found = Path(path).stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _judged(host: netlink.Socket, endpoint: Endpoint, end: state.Interface | None) -> Life:

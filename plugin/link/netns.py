@@ -68,6 +68,15 @@ def open_netns(path: str, opened: int = -1) -> Iterator[Netns]:
             os.close(fd)
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of what is at a path; None where nothing is."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - twice as fast, at every attach
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def process_in_netns() -> tuple[int, int, int]:
     """What tells this process in this thread's network namespace from any other: its number, device and inode."""
     return getattr(_HERE, "place", None) or _looked_up()

@@ -9,7 +9,7 @@ from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.publish.changes import ProfileChange
-from calico_rkt.plugin.publish.open_flows import Judged, end_open_flows, judge
+from calico_rkt.plugin.publish.open_flows import Judged, end_denied_flows, judge
 from calico_rkt.plugin.store.local import LocalStore
 
 
@@ -36,9 +36,9 @@ def flows_in_words(found: Judged, *, ending: bool) -> str:
 
 def end_denied(store: LocalStore, networks: Collection[str]) -> int:
     """End the open flows of these networks' endpoints that the policy in force denies; how many."""
-    denied = concerned(store, (), networks).denied
-    end_open_flows(denied, store.endpoints())
-    return len(denied)
+    found = concerned(store, (), networks)
+    end_denied_flows(found, store.endpoints())
+    return len(found.denied)
 
 
 def _network(store: LocalStore, new: Mapping[str, Network], network_id: str) -> Network | None:

@@ -14,7 +14,9 @@ from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import TCP, Icmp, Network, Rule, ToHost
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import conntrack, netlink, sockdiag, state
-from calico_rkt.plugin.link.netns import open_netns, run_in
+from calico_rkt.plugin.link.netns import identity, open_netns, run_in
+from calico_rkt.plugin.link.sockets import host_socket
+from calico_rkt.plugin.link.ways_into import way_into
 from calico_rkt.plugin.model import Endpoint
 from calico_rkt.plugin.process.log import LOG
 
@@ -24,57 +26,63 @@ _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 _ICMP = ((5, 6), (8, 9))
 """Type and code of ICMP, and of ICMPv6."""
 _TCP_INFO, _TCP_STATE, _OVER = 1, 1, (7, 8)
-"""A TCP flow in TIME_WAIT or CLOSE is not open."""
+"""A TCP flow in TIME_WAIT or CLOSE is not open; a SYN of the same ports may all the same count as established."""
 _A_WHILE = 0.05
 """Seconds that a reset may take to its peer before conntrack forgets the flow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One open flow as the rules see it: packet is its first one, behind DNAT and before SNAT.
+    """One flow as the rules see it: packet is its first one, behind DNAT and before SNAT.
 
-    asked is where the source's socket sent it, answered who the destination's socket talks to.
+    asked is where the source's socket sent it, answered who the destination's socket talks to. over: it ended, and
+    conntrack still has it for a while.
     """
 
     packet: Packet
     asked: tuple[Address, int]
     answered: tuple[Address, int]
     entry: bytes
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The open flows of some networks' endpoints, and those of them that the rules deny."""
+    """The open flows of some networks' endpoints, those of them that the rules deny, and denied ones that are over."""
 
     flows: tuple[Flow, ...]
     denied: tuple[Flow, ...]
+    over: tuple[Flow, ...] = ()
 
 
 def judge(endpoints: Sequence[Endpoint], rules: Callable[[str], Network | None], of: Collection[str]) -> Judged:
-    """Decide every open flow of endpoints of the networks `of` (ids), by the rules of both its ends.
+    """Decide every flow of endpoints of the networks `of` (ids), by the rules of both its ends.
 
     rules: a network's by its id; an endpoint whose network has none decides nothing.
     """
     holders = {a: object_id(e.key.network) for e in endpoints for a in e.addresses}
     mine = frozenset(of)
-    own = frozenset(net[0] for net, _ in state.host_networks() if net.prefixlen == net.max_prefixlen)
+    with host_socket() as socket:  # not by routes: one to a single address leads to a neighbour, such as WireGuard's
+        own = frozenset(address for _, address, _ in state.addresses(socket))
     judges = _Judges(rules)
     found = tuple(
         flow
-        for flow in conntrack.entries(read_open_flow)
+        for flow in conntrack.entries(read_flow)
         if flow is not None
         and not mine.isdisjoint((holders.get(_source(flow), ""), holders.get(_destination(flow), "")))
     )
-    return Judged(found, tuple(f for f in found if not _is_allowed(_labelled(f.packet, holders), judges, own)))
+    denied = [f for f in found if not _is_allowed(_labelled(f.packet, holders), judges, own)]
+    flows, ended = (tuple(f for f in found if not f.over), tuple(f for f in denied if f.over))
+    return Judged(flows, tuple(f for f in denied if not f.over), ended)
 
 
-def end_open_flows(flows: Sequence[Flow], endpoints: Sequence[Endpoint]) -> None:
-    """End these: TCP sockets of the endpoints are closed, their peers are told, and conntrack forgets the flows.
+def end_denied_flows(judged: Judged, endpoints: Sequence[Endpoint]) -> None:
+    """End what is denied: TCP sockets of the endpoints are closed, their peers are told, and conntrack forgets it.
 
     Without the first a server that goes on sending would open the flow anew, from its own side.
     """
     ends: dict[Address, list[sockdiag.Connection]] = {}
-    for flow in flows:
+    for flow in judged.denied:
         if flow.packet.protocol == TCP:
             for it, peer in ((flow.packet.source, flow.asked), (flow.packet.destination, flow.answered)):
                 ends.setdefault(it.address, []).append((it.address, it.port, *peer))
@@ -84,24 +92,24 @@ def end_open_flows(flows: Sequence[Flow], endpoints: Sequence[Endpoint]) -> None
             _reset(endpoint, connections)
     if ends:
         time.sleep(_A_WHILE)
-    conntrack.delete_flows(f.entry for f in flows)
+    conntrack.delete_flows(f.entry for f in (*judged.denied, *judged.over))
 
 
-def read_open_flow(body: bytes) -> Flow | None:
-    """A flow as conntrack tells of it; None for one that is over, or that is no flow of addresses."""
+def read_flow(body: bytes) -> Flow | None:
+    """A flow as conntrack tells of it; None for what is no flow of addresses."""
     found = netlink.attributes(body[4:])
     ends = conntrack.ends(body)
     if len(ends) != 4:
         return None
     source, asked, destination, answered = (ip_address(e) for e in ends)
     first, back = (netlink.attributes(netlink.attributes(found[t]).get(_PROTO, b"")) for t in (1, 2))
-    if _NUMBER not in first or _tcp_state(found) in _OVER:
+    if _NUMBER not in first:
         return None
     (source_port, asked_port), (destination_port, answered_port) = _ports(first), _ports(back)
     packet = Packet(
         End(source, None, source_port), End(destination, None, destination_port), first[_NUMBER][0], _icmp(first)
     )
-    return Flow(packet, (asked, asked_port), (answered, answered_port), body)
+    return Flow(packet, (asked, asked_port), (answered, answered_port), body, _tcp_state(found) in _OVER)
 
 
 def _tcp_state(found: Mapping[int, bytes]) -> int:
@@ -185,9 +193,12 @@ def _is_allowed(packet: Packet, judges: _Judges, own: Collection[Address]) -> bo
 
 
 def _reset(endpoint: Endpoint, connections: Sequence[sockdiag.Connection]) -> None:
+    """Also where the recorded path leads elsewhere by now, as long as anything in /proc leads to the namespace."""
+    place = (endpoint.netns_dev, endpoint.netns_inode)
+    path = endpoint.netns if identity(endpoint.netns) == place else way_into(place)
     try:
-        with open_netns(endpoint.netns) as netns:
-            if (netns.dev, netns.inode) == (endpoint.netns_dev, endpoint.netns_inode):
+        with open_netns(path) as netns:
+            if (netns.dev, netns.inode) == place:
                 run_in(netns, lambda: sockdiag.reset(connections))
     except (CniError, OSError) as e:
         LOG.warning("connections of %s in %s can't be reset: %s", endpoint.key.container, endpoint.netns, e)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.clients.support.caller import Caller, addresses
-from tests.clients.support.lab import Lab, conf
+from tests.clients.support.lab import Lab, conf, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -176,3 +176,88 @@ def test_a_denied_egress_and_the_way_to_the_host_are_ended_with_the_apply_itself
         done = lab.run("/opt/cni/bin/calico", "apply", "--yes", "--end-flows")
         assert done.returncode == 0, done.stderr.decode()
         assert ended(made) == {"out", "to host"}, done.stdout.decode()
+
+
+ABORT = """
+import socket, struct, sys
+server = socket.create_server((sys.argv[1], 8090))
+while True:
+    taken = server.accept()[0]
+    taken.recv(1)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    taken.close()
+"""
+"""A server that answers a byte with a reset."""
+
+ASK = """
+import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.settimeout(float(sys.argv[2]))
+s.bind(("", 40404))
+s.connect((sys.argv[1], 8090))
+print("connected", flush=True)
+s.send(b"x")
+try:
+    s.recv(1)
+except ConnectionError:
+    print("reset")
+"""
+
+
+def test_a_flow_that_was_reset_is_not_begun_again_in_its_own_name(bare_lab: Lab) -> None:
+    """conntrack keeps it for ten seconds, and a SYN of the same ports counts as established there."""
+    lab, cni = bare_lab, Caller(bare_lab)
+    lab.override("web", f"network: web\n{OPEN}")
+    web = attached(lab, cni, network("web", 4, 1))
+    lab.start("ip", "netns", "exec", "web", "/usr/bin/python3", "-c", ABORT, web)
+
+    def asked(patience: int) -> str:
+        return lab.run("/usr/bin/python3", "-c", ASK, web, str(patience), inside="outside").stdout.decode()
+
+    until(lambda: asked(1) == "connected\nreset\n", "the server is there")
+    lab.override("web", "network: web\ningress: []\n")
+    lab.write("/run/again.sh", '/opt/cni/bin/calico apply --yes --end-flows; ip netns exec outside "$@"')
+    asked(1)
+    done = lab.run("sh", "/run/again.sh", "/usr/bin/python3", "-c", ASK, web, "2")
+    assert b"applied: web" in done.stdout, done
+    assert b"connected" not in done.stdout
+
+
+NEIGHBOUR = {4: "198.51.100.7", 6: "2001:db8:7::7"}
+"""Whom the host has a route to alone, as to a peer of WireGuard."""
+
+
+@FAMILIES
+def test_a_neighbour_with_a_route_of_its_own_is_not_taken_for_the_host(bare_lab: Lab, family: int) -> None:
+    lab, cni, peer = bare_lab, Caller(bare_lab), NEIGHBOUR[family]
+    bits, ip, nodad = {4: ("32", ("ip",), ()), 6: ("128", ("ip", "-6"), ("nodad",))}[family]
+    lab.out(*ip, "route", "add", f"{peer}/{bits}", "dev", "out0")
+    lab.out("ip", "-n", "outside", "address", "add", f"{peer}/{bits}", "dev", "out0", *nodad)
+    lab.override("web", f"network: web\n{OPEN}")
+    web = attached(lab, cni, network("web", family, 1))
+    lab.out(*ip, "-n", "outside", "route", "add", web, "via", HOST[family], "src", peer)
+    lab.start("ip", "netns", "exec", "outside", "/usr/bin/python3", "-c", SERVE, peer)
+    with flows() as made:
+        made["in"] = Flow(lab, "outside", "tcp", web)
+        made["out"] = Flow(lab, "web", "tcp", peer)
+        made["of the host"] = Flow(lab, "", "tcp", web)
+        lab.override("web", "network: web\ningress: []\n")
+        done = lab.run("/opt/cni/bin/calico", "apply", "--yes", "--end-flows")
+        assert done.stdout.decode().splitlines()[-1] == "ended 1 open flows that the policy denies", done
+        assert ended(made) == {"in"}
+
+
+def test_a_server_whose_namespace_has_lost_its_path_does_not_open_the_flow_anew(bare_lab: Lab) -> None:
+    """It sends all the time, and by itself: what may leave would begin a flow of its own side."""
+    lab, cni = bare_lab, Caller(bare_lab)
+    lab.override("web", f"network: web\n{OPEN}")
+    web = attached(lab, cni, network("web", 4, 1))
+    with flows() as made:
+        made["in"] = Flow(lab, "outside", "tcp", web)
+        lab.out("ip", "netns", "del", "web")
+        lab.override("web", "network: web\ningress: []\n")
+        done = lab.run("/opt/cni/bin/calico", "apply", "--yes", "--end-flows")
+        assert done.stdout.decode().splitlines()[-1] == "ended 1 open flows that the policy denies", done
+        assert ended(made) == {"in"}
+        assert made["in"].how_it_ended() == "reset"

@@ -15,7 +15,7 @@ from calico_rkt.plugin.enforce.nft import transactions
 from calico_rkt.plugin.enforce.nft.ruleset import ends_of_chains, keys_of, read_ruleset
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import conntrack, ip_rules, netlink, state
-from calico_rkt.plugin.publish.open_flows import read_open_flow
+from calico_rkt.plugin.publish.open_flows import read_flow
 from tests.properties.inputs.door import Door, foreseen
 from tests.properties.inputs.kernel_said import DATAGRAMS
 
@@ -131,7 +131,7 @@ _ASKED: dict[str, Callable[[netlink.Socket], object]] = {
     "ends of chains": _last_rules,
     "nft": _asked_of_nft,  # type: ignore[arg-type]
     "links gone": lambda s: s.links_gone(),
-    "entries": lambda _: conntrack.entries(read_open_flow),
+    "entries": lambda _: conntrack.entries(read_flow),
     "forget": lambda _: conntrack.forget([_ADDRESS], [], []),
     "flush": lambda _: conntrack.flush_flows([_ADDRESS]),
 }

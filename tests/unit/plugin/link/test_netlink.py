@@ -9,7 +9,7 @@ import pytest
 from calico_rkt.compiler.cli.process import guarded
 from calico_rkt.plugin.enforce.nft import transactions
 from calico_rkt.plugin.link import conntrack, neighbours, netlink, state
-from calico_rkt.plugin.publish.open_flows import read_open_flow
+from calico_rkt.plugin.publish.open_flows import read_flow
 
 HEAD = struct.pack("=BBHiII", 0, 0, 1, 7, 1, 0)
 NAME = netlink.attribute(3, b"eth0\0")
@@ -68,7 +68,7 @@ def test_a_message_that_goes_beyond_its_datagram_is_an_error():
         (state.way_in, struct.pack("=BBBBBBBBI", 2, 99, 0, 0, 254, 0, 0, 1, 0)),
         (state.ends_in, b"\0"),
         (conntrack.ends, FLOW),
-        (read_open_flow, FLOW),
+        (read_flow, FLOW),
         (lambda body: list(neighbours.neighbours(Dumped(body))), b""),
         (lambda body: neighbours.neighbour(Dumped(body), 7, ip_address("10.1.0.1")), FLOW),
         (lambda body: Dumped(body).deleting("calico_rkt", "out-web", b""), FLOW),  # a rule without a handle
