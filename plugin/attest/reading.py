@@ -18,7 +18,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import state
 from calico_rkt.plugin.link.sockets import host_socket
 
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 _STATE = ("counter",)
 """Expressions that hold what was counted, which a listing without state does not have."""
 
@@ -55,7 +55,7 @@ def read_kernel() -> Seen:
         with transactions.held() as socket:
             if socket.generation() == before:
                 return Seen(parsed(objects, unread, dormant), unsaid, flags is not None and flags.dormant, _groups())
-    raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was read", "try again")
+    raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was read", "calico-rkt attest")
 
 
 def _groups() -> dict[str, int]:

@@ -10,17 +10,24 @@ from calico_rkt.compiler.diagnostics import counted, cut_short
 from calico_rkt.plugin.doctor.cures import RESTORE
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding, Place
 from calico_rkt.plugin.doctor.host import Host
-from calico_rkt.plugin.enforce.differences import is_unfit
+from calico_rkt.plugin.enforce.differences import is_gone, is_mendable, is_unfit, is_unrecorded
 from calico_rkt.plugin.enforce.nft.table import Standing
+from calico_rkt.plugin.link.host_ends import ELSEWHERE, STRAY
 from calico_rkt.plugin.publish.changes import NetworkState
 from calico_rkt.plugin.publish.host_state import HostState, networks_in
 from calico_rkt.plugin.publish.local import LOCAL
 from calico_rkt.plugin.store.folders import folders
 
 _SHOWN = 3
+_EDITED = ("edited", "not ours")
 _FORWARDING = re.compile(r"net/(ipv4/ip_forward|ipv6/conf/all/forwarding) is off\Z")
 _WITH_IT = re.compile(r"net/(ipv[46])/conf/\S+/forwarding is off\Z")
 """What goes off and on with the host's own."""
+_EACH_ITS_OWN = (
+    "cd /proc/sys/net/ipv4/conf && for i in *; do case $i in all|crk*|cali*) ;; *) echo 2 >$i/rp_filter ;; esac; done; "
+    "echo 0 >all/rp_filter"
+)
+"""Host ends are strict, others as they were: a strict one loses what comes by another way than it goes."""
 _OF_TABLE = {
     Standing.NONE: "packets of containers pass unjudged",
     Standing.BROKEN: "packets of containers may pass unjudged",
@@ -66,7 +73,7 @@ def _network(name: str, s: NetworkState) -> Check:
         message = f"the published profile of network {network!r}{of} is not what the files compile to"
         follows = "the old rules are in force, and the files that people review are not"
         yield Finding("CR942", ERROR, message, follows, f"calico-rkt apply {shlex.quote(network)}", place)
-    elif s.state in ("edited", "not ours"):
+    elif s.state in _EDITED:
         message = f"the published profile of network {network!r}{of} was edited by hand, or is not ours"
         follows = (
             "it is used for nothing: no container can be started there, and after a restore those that run are cut off"
@@ -109,9 +116,13 @@ def table(host: Host) -> Check:
         return
     off = {name[:4] for name in _off(state.differs)}
     rest = [line for line in state.differs if not _FORWARDING.search(line) and not _goes_with(line, off)]
-    gone = [line for line in rest if "calico-rkt gc" in line]
-    told = {s.network_id for s in (*(s for _, s in state.wrong), *_unpublished(state))}  # by networks()
-    rest = [line for line in rest if line not in gone and not networks_in(line) & told]
+    if any(map(is_unrecorded, rest)):
+        return  # told by who looks at the records
+    gone = [line for line in rest if is_gone(line)]
+    told = _told(state)
+    rest = [line for line in rest if not is_gone(line) and not networks_in(line) & told]
+    yield from _by_hand(rest)
+    rest = [line for line in rest if is_mendable(line) or is_unfit(line)]
     if state.standing in (Standing.BROKEN, Standing.CLOSED, Standing.NEWER, Standing.HELD) or (
         rest and state.standing is Standing.NONE
     ):
@@ -129,6 +140,29 @@ def table(host: Host) -> Check:
     if gone:
         follows = "they keep addresses, and nobody reaches them"
         yield Finding("CR944", WARNING, f"endpoints without their link: {_few(gone)}", follows, "calico-rkt gc")
+
+
+def _told(state: HostState) -> frozenset[str]:
+    """The networks of which networks() says why the kernel's rules are none of a published profile.
+
+    Of any other the kernel is compared with what is published, also where the files say something else by now.
+    """
+    unfit = {i for line in state.differs if is_unfit(line) for i in networks_in(line)}
+    wrong = (s for name, s in state.wrong if name == LOCAL)
+    told = {s.network_id for s in wrong if s.state in _EDITED or (s.state == "unusable" and s.network_id in unfit)}
+    return frozenset(told | {s.network_id for s in _unpublished(state)})
+
+
+def _by_hand(lines: Sequence[str]) -> Check:
+    """What no restore puts right."""
+    if strays := [line for line in lines if STRAY in line]:
+        advice = "end its container, and where it stays all the same: ip link del"
+        message, follows = f"the kernel differs: {_few(strays)}", "whoever is at its other end reaches nobody"
+        yield Finding("CR941", ERROR, message, follows, advice, advice=True)
+    if elsewhere := [line for line in lines if ELSEWHERE in line]:
+        advice = "ip route get ADDRESS names that route: who made it has to take it away"
+        message, follows = f"the kernel differs: {_few(elsewhere)}", "packets for the endpoint go to somebody else"
+        yield Finding("CR941", ERROR, message, follows, advice, advice=True)
 
 
 def _few(lines: Sequence[str]) -> str:
@@ -149,4 +183,4 @@ def settings(host: Host) -> Check:
     """Sysctls of the host that weaken what its ends of containers promise."""
     for words in host.state.sysctls if host.state else ():
         follows = "a container may fill the host's neighbour table"
-        yield Finding("CR921", WARNING, words, follows, "echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter")
+        yield Finding("CR921", WARNING, words, follows, _EACH_ITS_OWN)

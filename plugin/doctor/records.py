@@ -8,8 +8,10 @@ import stat
 import time
 from pathlib import Path
 
+from calico_rkt.plugin.doctor.cures import RESTORE
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding, Place
 from calico_rkt.plugin.doctor.host import Host
+from calico_rkt.plugin.enforce.differences import is_unrecorded
 from calico_rkt.plugin.install.manifest import MANIFEST, nearest
 from calico_rkt.plugin.process.lock_holders import command_of, holders
 from calico_rkt.plugin.process.locks import CALLS
@@ -97,12 +99,18 @@ def readable(host: Host) -> Check:
             "CR932", ERROR, words, follows, cure if place else "look at it: calico-rkt status", place, advice=True
         )
     for words in host.state.damaged if host.state else ():
-        yield Finding(
-            "CR935", ERROR, words, "that attachment is known to nobody, and its address is kept", "calico-rkt gc"
-        )
+        follows = "that attachment is known to nobody, and its address is kept"
+        advice = "end its container: the DEL of its runtime, or calico-rkt detach, takes the record away"
+        yield Finding("CR935", ERROR, words, follows, advice, advice=True)
     for words in host.state.left if host.state else ():
         yield Finding("CR936", WARNING, words, "an address stays taken in the cluster", "calico-rkt gc")
-    if host.state:
+    if host.state and any(map(is_unrecorded, host.state.differs)):
+        path = run_dir / "state.log"
+        message = "is not there, and host ends of ours are up: nobody knows whose they are"
+        follows = "no restore, gc or prune does anything, and what is attached now is all that they will know"
+        advice = f"put {path} back, then {RESTORE}; or end those containers, then {RESTORE}"
+        yield Finding("CR932", ERROR, message, follows, advice, Place(str(path)), advice=True)
+    elif host.state:
         yield "the records can be read"
 
 

@@ -58,6 +58,22 @@ def is_unfit(line: str) -> bool:
     return line.endswith(_UNFIT)
 
 
+def is_mendable(line: str) -> bool:
+    """Whether a restore puts right what a line of differences is about."""
+    others = (_NO_RECORDS, host_ends.STRAY, host_ends.ELSEWHERE)
+    return not (is_unfit(line) or is_gone(line) or any(words in line for words in others))
+
+
+def is_gone(line: str) -> bool:
+    """Whether a line is about an endpoint whose host end is not there any more."""
+    return "calico-rkt gc" in line
+
+
+def is_unrecorded(line: str) -> bool:
+    """Whether a line says that the records are not there, though containers of ours run."""
+    return line == _NO_RECORDS
+
+
 def kept_running(differs: Iterable[str]) -> tuple[str, ...]:
     """The ids of the networks whose rules of before are in force, which a rebuild would close."""
     return tuple(line.split()[1] for line in differs if line.endswith(_KEEPS + _UNFIT))

@@ -19,6 +19,9 @@ from calico_rkt.plugin.model import Endpoint
 
 _AT_ONCE = 100
 """Questions to the kernel in one go."""
+STRAY = "is a host end of ours that no record knows, so its packets are dropped"
+ELSEWHERE = "leads another way than by"
+"""What is said of a stray, and of a route that comes before an endpoint's: neither is for a restore to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,7 @@ def strays(endpoints: Iterable[Endpoint], recorded: Callable[[], Iterable[Endpoi
         known = {e.nonce for e in recorded()}
         asked = [(name, nonce, state.interface(socket, name)) for name, nonce in found if nonce not in known]
     return tuple(
-        f"{name} is a host end of ours that no record knows, so its packets are dropped: a DEL of its container "
-        f"takes it away, or ip link del {name}"
+        f"{name} {STRAY}: a DEL of its container takes it away, or ip link del {name}"
         for name, nonce, now in asked
         if now is not None and now.nonce == nonce
     )
@@ -179,7 +181,7 @@ def _led_elsewhere(socket: netlink.Socket, host: Host, endpoints: Sequence[Endpo
         _, answers = socket.exchange(b"", [state.asked_way(address) for _, address in some])
         for (endpoint, address), answer in zip(some, answers, strict=True):
             if not state.leads_by(answer, host.by_nonce[endpoint.nonce].index):
-                yield endpoint, f"the host's route to {address} leads another way than by {endpoint.host_ifname}"
+                yield endpoint, f"the host's route to {address} {ELSEWHERE} {endpoint.host_ifname}"
 
 
 def _mend(socket: netlink.Socket, link: Interface, endpoint: Endpoint) -> None:

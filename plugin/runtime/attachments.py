@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from calico_rkt.compiler.conf.chain import PORTS, Chain
-from calico_rkt.plugin.attach.life import Life, identity, leads_there, survey
+from calico_rkt.plugin.attach.life import Life, leads_there, survey
 from calico_rkt.plugin.cni.ports import Port
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.link import loopback
-from calico_rkt.plugin.model import Endpoint, Key
+from calico_rkt.plugin.link import loopback, pair
+from calico_rkt.plugin.link.netns import identity
+from calico_rkt.plugin.link.state import PREFIX
+from calico_rkt.plugin.model import CLUSTER_PREFIX, Endpoint, Key
 from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.process.locks import chain_lock
 from calico_rkt.plugin.runtime import chain as plugins
@@ -146,6 +148,13 @@ def sweep(*, dry_run: bool) -> Iterator[Key | CniError]:
             continue
         if recorded(found.key) is not None:
             continue
+        if _has_host_end(found.key):
+            yield CniError(
+                Code.IO,
+                f"{found.key} is attached, and the record of it is not there; it was left as it is",
+                "put the state file back; calico-rkt detach, as it was attached, takes it away",
+            )
+            continue
         try:
             with chain_lock(run_dir, found.key, patience=_AT_ONCE):
                 known = records.get(found.key)
@@ -157,6 +166,11 @@ def sweep(*, dry_run: bool) -> Iterator[Key | CniError]:
         except CniError as e:
             if e.code != Code.TRY_AGAIN:
                 yield e
+
+
+def _has_host_end(key: Key) -> bool:
+    """Whether its link is there: it goes before its record, so nobody has freed it."""
+    return any(pair.owner(pair.host_ifname(key, prefix)) for prefix in (PREFIX, CLUSTER_PREFIX))
 
 
 def _end(known: Record, records: Records) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.support.lab import Lab
-from tests.clients.support.plants import FAULTS, furnish, planted
+from tests.clients.support.lab import PUBLISHED, Lab
+from tests.clients.support.plants import BACK, FAULTS, LIVE, commanded, furnish, planted
 from tests.clients.support.whole_host import CALICO, doctor, findings, make_whole
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
@@ -74,6 +74,59 @@ def test_what_comes_to_light_by_a_cure_is_cured_too(host: Lab) -> None:
             status, out, _ = doctor(host, "--fix", "--yes")
             assert (status, "failed" in out) == (0, False), out
             attached(host)
+
+
+RULE_TOO_MANY = "a rule too many"
+
+
+@pytest.mark.parametrize(
+    "files", ["a profile is stale", "an override does not compile"], ids=("stale", "does not compile")
+)
+def test_files_that_say_something_else_hide_no_edit_of_the_kernel_s_rules(host: Lab, files: str) -> None:
+    with planted(host, FAULTS[files][1]), planted(host, FAULTS[RULE_TOO_MANY][1]):
+        found = findings(host)
+        assert {f["code"] for f in found} == {FAULTS[files][0], "CR941"}, found
+        assert "out-web" in next(f["message"] for f in found if f["code"] == "CR941")
+    assert findings(host) == []
+
+
+def test_rules_of_another_version_than_the_published_one_are_found(host: Lab) -> None:
+    """Of a profile that somebody put back from a backup, with the files that it was made of."""
+    names = ("/etc/calico-rkt/profiles/web.yaml", f"{PUBLISHED}/web.yaml")
+    was = {name: host.path(name).read_bytes() for name in names}
+    host.out("cp", "-a", names[1], "/run/lab/older")
+    host.write(names[0], was[names[0]].replace(b"Allow", b"Deny"))
+    host.out(CALICO, "apply", "--yes", "-C", LIVE, "-C", BACK)
+    for name in names:
+        host.write(name, was[name])
+    found = findings(host)
+    assert [f["code"] for f in found] == ["CR941"], found
+    assert doctor(host, "--fix", "--yes")[0] == 0
+
+
+def test_a_host_end_of_nobody_is_not_for_a_restore(host: Lab) -> None:
+    name = "crkffffffffffff"
+    make = (
+        f"ip link add {name} type veth peer lost0; ip link set {name} alias 'calico-rkt 0123456789abcdef eth0 web c9'"
+    )
+    with planted(host, commanded(make, f"ip link del {name}")):
+        found = findings(host)
+        assert [(f["code"], f["fixable"], f["cure_is_command"]) for f in found] == [("CR941", False, False)], found
+        assert "restore puts right" not in host.run(CALICO, "status").stdout.decode()
+
+
+def test_the_cure_of_a_loose_rp_filter_makes_no_other_interface_strict(host: Lab) -> None:
+    """Where packets come by another way than they go, a strict one drops them."""
+    with planted(host, FAULTS["rp_filter is loose"][1]):
+        (found,) = findings(host)
+        host.out("sh", "-euc", found["cure"])
+        assert findings(host) == []
+        kept = host.out("sh", "-c", "cd /proc/sys/net/ipv4/conf; grep . all/rp_filter out0/rp_filter crk*/rp_filter")
+        assert {(name.partition("/")[0][:3], value) for name, _, value in (x.partition(":") for x in kept.split())} == {
+            ("all", "0"),
+            ("out", "2"),
+            ("crk", "1"),
+        }
 
 
 def test_without_a_terminal_nothing_is_done_unasked(host: Lab) -> None:

@@ -58,6 +58,32 @@ def test_ls_says_that_nobody_knows(host: Lab) -> None:
     assert runs(host)
 
 
+def test_gc_detaches_nothing_that_attach_made_and_that_lives(bare_lab: Lab) -> None:
+    host = bare_lab
+    host.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+    for name in ("w1", "w2"):
+        host.netns(name)
+        assert tool(host, "attach", "web", name).returncode == 0
+    host.out("mv", STATE, "/run/state.was")
+    for words in ((), ("--dry-run",)):
+        done = tool(host, "gc", *words)
+        assert (done.returncode, done.stdout, WORDS in done.stderr) == (2, b"", True), done
+        assert b"web/netns-w1/eth0 is attached, and the record of it is not there" in done.stderr
+        assert runs(host)
+    host.out("mv", "/run/state.was", STATE)
+    assert tool(host, "gc").returncode == 0
+    assert runs(host)
+    assert tool(host, "detach", "web", "w1").returncode == 0
+
+
+def test_doctor_says_that_no_restore_helps(host: Lab) -> None:
+    found = json.loads(tool(host, "doctor", "--format", "json").stdout)["findings"]
+    found = [f for f in found if f["code"] in ("CR932", "CR940", "CR941")]
+    assert [(f["code"], f["fixable"], f["cure_is_command"]) for f in found] == [("CR932", False, False)], found
+    assert "state.log back" in found[0]["cure"]
+    assert b"restore puts right" not in tool(host, "status").stdout
+
+
 def test_without_containers_there_is_nothing_to_lose(host: Lab) -> None:
     for name in ("w1", "w2"):
         host.out("ip", "netns", "del", name)
