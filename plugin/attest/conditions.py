@@ -135,6 +135,24 @@ def _is_untracked(packet: Packet) -> bool:
     return packet.protocol == ICMPV6 and packet.icmp is not None and packet.icmp.type in NOT_TRACKED
 
 
+def rejects(how: Any, packet: Packet | Everybody) -> bool | None:  # noqa: ANN401 - nft's JSON
+    """Whether a packet is one that a `reject` answers.
+
+    nft has the kernel ask for the answer's family, or for TCP, and does not list that.
+    """
+    kind = how.get("type") if isinstance(how, dict) else None
+    if kind in _ICMPS:
+        return packet.version == _ICMPS[kind][0]
+    if kind == "tcp reset":
+        return None if isinstance(packet, Everybody) else packet.protocol == TCP
+    return True
+
+
+def begins(packet: Packet) -> bool:
+    """Whether a packet begins a flow: chains of nat are asked about these alone."""
+    return packet.kind is Kind.NEW and not _is_untracked(packet)
+
+
 def _payload(protocol: str, name: str, packet: Packet) -> Value:
     if protocol in ("ip", "ip6"):
         if packet.version != (4 if protocol == "ip" else 6):
@@ -184,6 +202,8 @@ def among(value: Value, right: Any, sets: Mapping[str, Set]) -> bool | None:  # 
 def in_set(value: Value, known: Set) -> bool | None:
     """Whether a named set holds a value; a set of ranges is looked through."""
     parts = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(p, bool) for p in parts):
+        return None  # that there is a route is known, not by which interface
     if " . ".join(map(str, parts)) in known.elements or EVERY_KEY in known.elements:
         return True
     if len(parts) > 1:
@@ -211,7 +231,7 @@ def of_named_map(key: Any, known: Set, packet: Packet | Everybody, hook: str) ->
         return None
     value = field(key, packet, hook)
     parts = value if isinstance(value, tuple) else (value,)
-    if any(isinstance(p, (_Other, _Unknown)) for p in parts):
+    if any(isinstance(p, (_Other, _Unknown, bool)) for p in parts):
         return None
     exact = known.elements.get(" . ".join(map(str, parts)))
     if exact is not None:
@@ -246,6 +266,8 @@ def _is(value: Value, right: Any) -> bool | None:  # noqa: ANN401
 
 
 def _is_text(value: Value, text: str) -> bool | None:
+    if text.startswith("{"):
+        return None  # JSON: no value that is known here
     if isinstance(value, str):
         return is_like(value, text)
     one, found = kind_and_number(value), range_of(text)

@@ -30,6 +30,8 @@ class Names:
         return True if True in found else None if None in found else False
 
     def _is(self, text: str) -> bool | None:
+        if text.startswith("{"):
+            return None  # JSON: no name that is known here
         if text.endswith("*") and is_like(_PREFIX, text):
             return True
         return None if text.startswith(_PREFIX) else False

@@ -9,6 +9,8 @@ fares differently, or none does, and the suspicion is told and harmless. Where t
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -28,6 +30,9 @@ from calico_rkt.plugin.link.groups import group_of
 
 _TRACKED = -200
 """The priority at which connection tracking looks at packets: before it no rule knows what they are."""
+_BEFORE_PIECES = ("prerouting", "foreign")
+"""Chains that see pieces of packets one by one: what comes in the place of a rule may hold for the first one alone."""
+_PROTOCOL = re.compile(r'"(?:protocol|base)": "(\w+)"')
 _NETWORK_CHAINS = ("out", "in", "host")
 
 
@@ -107,7 +112,7 @@ def _guards(table: Table) -> Iterator[Suspicion]:
         rules = [r for r in chain.rules if r.decides]
         yield from _rules_apart(name, [" ".join(r.words) for r in rules], guard.rules, rules)
     for chain in table.base_chains():
-        if chain.name not in GUARDS:
+        if chain.name not in GUARDS and (chain.policy == "drop" or any(r.decides for r in chain.rules)):
             hints = Hints()
             for rule in chain.rules:
                 hints.of_kernel_rule(rule, table.sets)
@@ -122,9 +127,9 @@ def _hook_words(kind: str, hook: str, priority: int, policy: str) -> str:
 def _rules_apart(
     name: str, have: Sequence[str], want: Sequence[str], rules: Sequence[KernelRule]
 ) -> Iterator[Suspicion]:
-    for kind, a, b, c, d in SequenceMatcher(None, want, have, autojunk=False).get_opcodes():
-        if kind == "equal":
-            continue
+    apart = [o for o in SequenceMatcher(None, want, have, autojunk=False).get_opcodes() if o[0] != "equal"]
+    gone_some = name in _BEFORE_PIECES and any(a < b for _, a, b, _, _ in apart)
+    for _, a, b, c, d in apart:
         hints = Hints()
         for rule in rules[c:d]:
             hints.of_kernel_rule(rule)
@@ -132,7 +137,16 @@ def _rules_apart(
         come = "; ".join(f"`{words}`" for words in have[c:d])
         words = f"{come} should not be there" if not gone else f"{gone} should be there"
         words = f"chain {name}, rule {_number(rules, c)}: {f'{come} should be {gone}' if gone and come else words}"
-        yield Suspicion(words, name, hints)
+        yield Suspicion(words, name, hints, by_itself=gone_some and any(map(_asks_transport, rules[c:d])))
+
+
+def _asks_transport(rule: KernelRule) -> bool:
+    """Whether a rule asks for what only the first piece of a packet has: ports, types, flags."""
+    return any(
+        part not in ("ip", "ip6")
+        for statement in rule.statements
+        for part in _PROTOCOL.findall(json.dumps(statement, sort_keys=True))
+    )
 
 
 def _number(rules: Sequence[KernelRule], at: int) -> int:

@@ -15,6 +15,7 @@ from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.evaluate import Packet as Opening
 from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, UDP, Icmp, Network, Rule, ToHost
+from calico_rkt.plugin.attest.conditions import begins
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.walk import End
 
@@ -208,6 +209,7 @@ def _judged(wanted: Wanted, packet: Packet, sender: Known | None, receiver: Know
         return last
     if last is None:
         return Right(End.THROUGH, "the host reaches its own containers always")
-    if sender is not None and receiver is None and sender.ip_masq and not wanted.in_range(packet.destination):
+    out = sender is not None and receiver is None and sender.ip_masq and not wanted.in_range(packet.destination)
+    if out and begins(packet):  # IPv6's own about neighbours and listeners belongs to no flow: it keeps its source
         return Right(End.TRANSLATED, last.why, last.rule)
     return last

@@ -44,7 +44,7 @@ def read_kernel() -> Seen:
             before, flags = socket.generation(), socket.flags(TABLE)
         objects, unread, dormant = _listed()
         unsaid = {}
-        if OURS not in unread and any(o.get("table", {}).get("name") == TABLE for o in objects):
+        if OURS not in unread and any(_is_ours(o.get("table", {})) for o in objects):
             text = libnftables.listed_whole(f"list table inet {TABLE}")
             with transactions.held() as socket:
                 there = read_ruleset(socket)
@@ -56,6 +56,10 @@ def read_kernel() -> Seen:
             if socket.generation() == before:
                 return Seen(parsed(objects, unread, dormant), unsaid, flags is not None and flags.dormant, _groups())
     raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was read", "calico-rkt attest")
+
+
+def _is_ours(table: Mapping[str, Any]) -> bool:
+    return (table.get("family"), table.get("name")) == OURS
 
 
 def _groups() -> dict[str, int]:

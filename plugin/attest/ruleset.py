@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Any
 
 from calico_rkt.compiler.targets.nftables.json_words import Statement, rule_words, value_words
+from calico_rkt.plugin.attest.bare import bare_element, bare_statement
 from calico_rkt.plugin.attest.shapes import check_element, check_pair, check_statement
 from calico_rkt.plugin.attest.verdict_maps import VerdictMap, range_of, verdict_map
 from calico_rkt.plugin.enforce.nft.elements import TABLE
@@ -49,10 +52,14 @@ class KernelRule:
         return tuple(rule_words(self.statements))
 
     @cached_property
+    def verdict_maps(self) -> tuple[VerdictMap | None, ...]:
+        """Of each part the map that stands in it; None of what is none, or is one by name."""
+        return tuple(verdict_map(s["vmap"]["data"]) if "vmap" in s else None for s in self.statements)
+
+    @property
     def verdict_map(self) -> VerdictMap | None:
         """The map that the rule ends with, where it stands in the rule."""
-        last = self.statements[-1] if self.statements else {}
-        return verdict_map(last["vmap"]["data"]) if "vmap" in last else None
+        return self.verdict_maps[-1] if self.statements else None
 
     def __str__(self) -> str:
         """As people find it: `chain out-web, rule 3: tcp dport 80 return`; the table where it is not ours."""
@@ -92,12 +99,12 @@ class Set:
 
     @cached_property
     def wide(self) -> tuple[str, ...]:
-        """The elements that hold more than one value, since a part is a net, a range or a pattern."""
+        """The elements that hold more than one value, since a part is a net, range, pattern, or nobody knows what."""
         return tuple(key for key in self.elements if any(map(_is_wide, key.split(" . "))))
 
 
 def _is_wide(text: str) -> bool:
-    return "/" in text or text.endswith("*") or ("-" in text and range_of(text) is not None)
+    return text.startswith("{") or "/" in text or text.endswith("*") or ("-" in text and range_of(text) is not None)
 
 
 @dataclass(frozen=True)
@@ -179,7 +186,8 @@ def _table(place: Place, listed: Iterable[tuple[str, Mapping[str, Any]]]) -> Tab
 def _rule(place: Place, body: Mapping[str, Any], number: int) -> KernelRule:
     for statement in body.get("expr", ()):
         check_statement(statement)
-    return KernelRule(place, body["chain"], number, tuple(body.get("expr", ())), body.get("comment", ""))
+    statements = tuple(map(bare_statement, body.get("expr", ())))
+    return KernelRule(place, body["chain"], number, statements, body.get("comment", ""))
 
 
 def _flags(body: Mapping[str, Any]) -> list[str]:
@@ -226,9 +234,19 @@ def map_element(pair: Any) -> tuple[str, str]:  # noqa: ANN401
 
 def _element(found: Any, *, is_map: bool) -> tuple[str, str]:  # noqa: ANN401 - nft's JSON
     key, to = (found[0], _verdict(found[1])) if is_map and isinstance(found, list) else (found, "")
+    key = bare_element(key)
     if isinstance(key, dict) and "concat" in key:
-        return " . ".join(map(value_words, key["concat"])), to
-    return value_words(key), to
+        return " . ".join(map(_value, key["concat"])), to
+    return _value(key), to
+
+
+def _value(found: Any) -> str:  # noqa: ANN401
+    """An address as a packet's is said: nft says the last 32 bits of some as IPv4 does (`::203.0.113.9`)."""
+    words = value_words(found)
+    if ":" in words and "." in words:
+        with suppress(ValueError):
+            return str(ip_address(words))
+    return words
 
 
 def _verdict(found: Any) -> str:  # noqa: ANN401

@@ -104,7 +104,7 @@ def values_of(tables: Iterable[Table], wanted: Wanted, version: int, gone: Colle
 
 
 def _of_table(table: Table, said: _Said) -> None:
-    asked: dict[str, list[Any]] = {}
+    asked: dict[str, list[list[Any]]] = {}
     for chain in table.chains.values():
         for rule in chain.rules:
             for statement in rule.statements:
@@ -114,18 +114,20 @@ def _of_table(table: Table, said: _Said) -> None:
                     data = statement["vmap"]["data"]
                     right = {"set": [key for key, _ in data["set"]]} if isinstance(data, dict) else data
                     _of_match(statement["vmap"]["key"], right, said, asked)
-    for name, places in asked.items():
+    for name, every in asked.items():
         for key in table.sets[name].elements if name in table.sets else ():
-            for place, part in zip(places, key.split(" . "), strict=False):
+            for place, part in (pair for places in every for pair in zip(places, key.split(" . "), strict=False)):
                 about = said.about(place)
                 if about is not None:
                     about.add(part)
 
 
-def _of_match(left: Any, right: Any, said: _Said, asked: dict[str, list[Any]]) -> None:  # noqa: ANN401
+def _of_match(left: Any, right: Any, said: _Said, asked: dict[str, list[list[Any]]]) -> None:  # noqa: ANN401
     places = left["concat"] if isinstance(left, dict) and "concat" in left else [left]
     if isinstance(right, str) and right.startswith("@"):
-        asked.setdefault(right[1:], places)
+        every = asked.setdefault(right[1:], [])
+        if places not in every:
+            every.append(places)
         return
     values = (
         right["set"] if isinstance(right, dict) and "set" in right else right if isinstance(right, list) else [right]

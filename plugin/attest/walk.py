@@ -12,8 +12,9 @@ from typing import Any
 
 from calico_rkt.plugin.attest import conditions
 from calico_rkt.plugin.attest.everybody import Everybody
-from calico_rkt.plugin.attest.packet import Kind, Packet
+from calico_rkt.plugin.attest.packet import Packet
 from calico_rkt.plugin.attest.ruleset import OURS, REVIEWED, Chain, KernelRule, Table, map_element
+from calico_rkt.plugin.attest.verdict_maps import VerdictMap
 
 DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
 _MOST = 20_000
@@ -67,7 +68,7 @@ def fates(table: Table, packet: Packet) -> tuple[Fate, ...]:
     """Every fate that the packet may have in a table; one where all is known."""
     hooks = hooks_of(packet)
     packet = replace(packet, groups=(table.groups.get(packet.iif), table.groups.get(packet.oif)))
-    asked = (c for c in table.base_chains() if c.hook in hooks and (c.kind != "nat" or packet.kind is Kind.NEW))
+    asked = (c for c in table.base_chains() if c.hook in hooks and (c.kind != "nat" or conditions.begins(packet)))
     chains = sorted(asked, key=lambda c: (ORDER[c.hook], c.priority))
     found: dict[End, Fate] = {}
     passing: list[Fate] = [Fate(End.THROUGH)]
@@ -127,7 +128,7 @@ def _rule(
     table: Table, rule: KernelRule, packet: Packet | Everybody, hook: str, way: _Way, depth: int
 ) -> Iterator[_Verdict]:
     """Each way out of a rule; `on` goes to the next."""
-    for statement in rule.statements:
+    for number, statement in enumerate(rule.statements):
         ((kind, value),) = statement.items()
         if kind == "match":
             held = conditions.holds(value, packet, table.sets, hook)
@@ -142,8 +143,14 @@ def _rule(
                 return
         elif kind in ("limit", "quota"):
             yield from _not_known(way, rule)
+        elif kind == "reject":
+            held = conditions.rejects(value, packet)
+            if held is None:
+                yield from _not_known(way, rule)
+            yield ("on", None) if held is False else ("drop", rule)
+            return
         elif kind == "vmap":
-            verdicts = _looked_up(value, rule, table, packet, hook)
+            verdicts = _looked_up(value, rule.verdict_maps[number], table, packet, hook)
             for verdict in verdicts:
                 if verdict != "continue":
                     yield from _verdict(table, rule, verdict, packet, hook, way, depth)
@@ -168,14 +175,16 @@ def as_words(kind: str, value: Any) -> str:  # noqa: ANN401 - nft's JSON
 
 
 def _looked_up(
-    value: Mapping[str, Any], rule: KernelRule, table: Table, packet: Packet | Everybody, hook: str
+    value: Mapping[str, Any], there: VerdictMap | None, table: Table, packet: Packet | Everybody, hook: str
 ) -> list[str]:
     """The verdicts that a map may have for the packet: one where its key is known; `break` where it has none.
 
+    there: the map, where it stands in the rule.
+
     `continue` goes on behind the map in the same rule, `break` at the next one.
     """
-    if rule.verdict_map is not None and isinstance(packet, Packet):
-        found = conditions.of_map(conditions.field(value["key"], packet, hook), rule.verdict_map)
+    if there is not None and isinstance(packet, Packet):
+        found = conditions.of_map(conditions.field(value["key"], packet, hook), there)
         if found != "unknown":
             return [found or "break"]
     data = value["data"]
@@ -196,10 +205,10 @@ def _verdict(
     table: Table, rule: KernelRule, words: str, packet: Packet | Everybody, hook: str, way: _Way, depth: int
 ) -> Iterator[_Verdict]:
     kind, _, target = words.partition(" ")
-    if kind in ("accept", "drop", "reject"):
+    if kind in ("accept", "drop"):
         if kind == "accept":
             way.handed_on.append(rule)
-        yield ("drop" if kind == "reject" else kind), rule
+        yield kind, rule
     elif kind == "return":
         way.handed_on.append(rule)
         yield "back", rule

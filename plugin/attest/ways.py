@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from calico_rkt.compiler.ir.model import ICMPV6
 from calico_rkt.plugin.attest import conditions
 from calico_rkt.plugin.attest.asking import Question
 from calico_rkt.plugin.attest.boxes import Box, assumed
@@ -21,7 +23,7 @@ from calico_rkt.plugin.attest.walk import DEEPEST, ENDS, ORDER, PASSED, End, as_
 
 CHAIN = "chain "
 """What is assumed of a network's chain begins with it, and goes on with the chain's name."""
-_VERDICTS = {"accept": "accept", "drop": "drop", "reject": "drop", "masquerade": "translate"}
+_VERDICTS = {"accept": "accept", "drop": "drop", "masquerade": "translate"}
 
 
 class TooManyError(Exception):
@@ -42,7 +44,20 @@ class Ways:
     space: Space = field(init=False)
 
     def through(self, chain: Chain, box: Box) -> Iterator[tuple[End, Box]]:
-        """What a chain that a hook calls does."""
+        """What a chain that a hook calls does; one of nat is not asked about what belongs to no flow."""
+        if chain.kind == "nat" and self.space.version == 6:
+            own = self.space.mask("protocol", lambda p: p == ICMPV6)
+            apart = self.space.mask("icmp", lambda i: i.type in conditions.NOT_TRACKED)
+            untracked = box.within(protocol=own, icmp=apart)
+            if all(untracked.masks):
+                yield End.THROUGH, untracked
+                for rest in (box.within(protocol=~own), box.within(protocol=own, icmp=~apart)):
+                    if all(rest.masks):
+                        yield from self._through(chain, rest)
+                return
+        yield from self._through(chain, box)
+
+    def _through(self, chain: Chain, box: Box) -> Iterator[tuple[End, Box]]:
         for verdict, part in self._run(chain, box, chain.hook, 0):
             if verdict == "back":
                 yield (End.DROP if chain.policy == "drop" else End.THROUGH), part
@@ -80,6 +95,11 @@ class Ways:
             ((kind, value),) = statement.items()
             if kind in PASSED:
                 continue
+            if kind == "reject":
+                for one in here:
+                    for held, part in self._asked(kind, value, rule, hook, one):
+                        yield ("drop" if held else "on"), part
+                return
             if kind in ("match", "limit", "quota", REVIEWED):
                 fitting: list[Box] = []
                 for one in here:
@@ -108,7 +128,13 @@ class Ways:
 
     def _asked(self, kind: str, value: Any, rule: KernelRule, hook: str, box: Box) -> Iterator[tuple[bool, Box]]:  # noqa: ANN401
         if kind == "match":
-            yield from self.space.split(self.name, value, hook, rule.chain, box)
+            place = rule.chain if not _is_by_chance(value) else f"{self.name}|{rule.chain}|{rule.number}"
+            yield from self.space.split(self.name, value, hook, place, box)
+        elif kind == "reject":
+            words = f"reject {json.dumps(value, sort_keys=True)}"
+            yield from self.space.split_by(
+                words, Question(("protocol",), partial(conditions.rejects, value)), box, words
+            )
         elif kind == REVIEWED:
             words = f"{self.name}|{rule.chain}|{rule.number}|{id(value)}"
             yield from self.space.split_by(words, Question(*value), box, words)
@@ -187,6 +213,11 @@ class Ways:
         answers = assumed(box, f"{CHAIN}{name}") if allows is None else [(allows, box)]
         for allowed, part in answers:
             yield ("back" if allowed else "drop"), part
+
+
+def _is_by_chance(match: Mapping[str, Any]) -> bool:
+    """Whether a condition may hold for a packet where it is asked first, and not where it is asked again."""
+    return "numgen" in match["left"] or match["left"] == {"meta": {"key": "random"}}
 
 
 def chains_at(table: Table, hooks: Collection[str], kind: Kind) -> list[Chain]:

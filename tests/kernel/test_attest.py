@@ -123,6 +123,32 @@ DIFFERENT = [
     (f"nft insert rule {T} out-web oif up0 drop", "chain out-web, rule 1: `oif up0 drop`"),
     # in a pattern of names only the last `*` stands for others
     (f"nft insert rule {T} prerouting iifname != '\"c?k*\"' accept", "chain prerouting, rule 1"),
+    # an element with a comment holds what it holds without one
+    (f"nft add element {T} all4 '{{ 203.0.113.50 comment \"why\" }}'", "set all4 has"),
+    (
+        (
+            f"nft delete element {T} from_network '{{ {SHUT} }}'; "
+            f"nft add element {T} from_network '{{ {SHUT} comment \"why\" : goto out-web }}'"
+        ),
+        "map from_network lacks",
+    ),
+    (
+        (
+            f"nft add set {T} s '{{ type ifname; elements = {{ WEB1 comment \"why\" }}; }}'; "
+            f"nft insert rule {T} prerouting iifname @s drop"
+        ),
+        "chain prerouting, rule 1",
+    ),
+    (f"nft insert rule {T} prerouting iifname '{{ WEB1 comment \"why\", WEB2 }}' drop", "chain prerouting, rule 1"),
+    # nft says the last 32 bits of such an address as IPv4 does
+    (f"nft add element {T} all6 '{{ ::203.0.113.50 }}'", "set all6 has"),
+    # two maps in a rule
+    (
+        f"nft insert rule {T} forward meta l4proto vmap '{{ 6 : continue }}' tcp dport vmap '{{ 80 : drop }}'",
+        "chain forward, rule 1",
+    ),
+    # both families
+    (f"nft insert rule {T} forward meta nfproto '{{ ipv4, ipv6 }}' drop", "chain forward, rule 1"),
     # the table
     (f"nft delete table {T}", f"the nftables table {T} is not in the kernel"),
     ("nft flush ruleset", f"the nftables table {T} is not in the kernel"),
@@ -171,6 +197,33 @@ OPEN = [
         f"nft insert rule {T} in-web meta nfproto ipv4 meta l4proto 1 log",
         "chain in-web, rule 1 has more than nft lists",
     ),
+    # an element that holds some packets
+    (
+        (
+            f"nft add set {T} s '{{ type ipv4_addr; limit rate 1/second; elements = {{ 203.0.113.50 }}; }}'; "
+            f"nft insert rule {T} in-web ip saddr @s drop"
+        ),
+        "chain in-web, rule 1",
+    ),
+    # what chance decides is decided anew each time
+    (
+        (
+            f"nft insert rule {T} in-shut numgen random mod 2 0 return; "
+            f"nft insert rule {T} in-shut numgen random mod 2 0 drop"
+        ),
+        "chain in-shut, rule 1",
+    ),
+    # only the first piece of a packet has ports
+    (
+        f"nft insert rule {T} prerouting meta l4proto != '{{ tcp, udp, sctp }}' iifname . ip saddr @source4 accept; "
+        + "; ".join(
+            f"nft insert rule {T} prerouting {p} dport 1-65535 iifname . ip saddr @source4 accept; "
+            f"nft insert rule {T} prerouting {p} dport 0 iifname . ip saddr @source4 accept"
+            for p in ("tcp", "udp", "sctp")
+        )
+        + f"; {deleted('prerouting', 9)}",
+        "chain prerouting, rule",
+    ),
 ]
 ALIKE = [
     f"nft insert rule {T} in-web counter",
@@ -180,9 +233,26 @@ ALIKE = [
     f"nft insert rule {T} known ct state new counter log",
     f"nft add chain {T} idle; nft add rule {T} idle accept",
     replaced("in-shut", 1, "drop"),
+    f"nft delete element {T} all4 '{{ WEB1_4 }}'; nft add element {T} all4 '{{ WEB1_4 comment \"why\" }}'",
+    # chains of nat are asked about what begins a flow: neighbours and listeners are none
+    f"nft insert rule {T} postrouting icmpv6 type '{{ 135, 143 }}' drop",
+    f"nft add chain {T} idle '{{ type filter hook prerouting priority -450; }}'",
 ]
 
 OTHERS = {
+    "drops by names with a comment": (
+        (
+            'table inet fw { set s { type ifname; elements = { "WEB1" comment "why" }; }; '
+            "chain f { type filter hook forward priority 0; iifname @s drop; } }"
+        ),
+        1,
+        "chain f of table inet fw, rule 1",
+    ),
+    "drops both families": (
+        "table inet fw { chain f { type filter hook forward priority 0; meta nfproto { ipv4, ipv6 } drop; } }",
+        1,
+        "chain f of table inet fw, rule 1",
+    ),
     # another table that drops, earlier or later
     "drops later": (
         "table inet fw { chain f { type filter hook forward priority 10; policy drop; ct state established accept; } }",
@@ -396,6 +466,19 @@ def test_an_edit_is_a_difference_with_a_packet(world, edit, words):
     assert shown[0].kernel, found
 
 
+@pytest.mark.parametrize(
+    ("answer", "version", "protocol"),
+    [("icmp type host-unreachable", 4, None), ("icmpv6 type no-route", 6, None), ("tcp reset", None, 6)],
+)
+def test_a_reject_is_of_packets_that_its_answer_is_for(world, answer, version, protocol):
+    for chain in ("out-api", "input", "forward"):
+        found = edited(world, f"nft insert rule {T} {chain} reject with {answer}")
+        assert found.status == 1, found
+        witness = found.differences[0].witness
+        assert witness.version == version or version is None
+        assert witness.protocol == protocol or protocol is None
+
+
 @pytest.mark.parametrize(("edit", "words"), OPEN)
 def test_what_can_not_be_decided_is_not_proven_and_says_why(world, edit, words):
     found = edited(world, edit)
@@ -416,10 +499,21 @@ def test_an_edit_that_changes_no_packet_is_equal(world, edit):
     assert found.status == 0, found
 
 
+def test_a_table_of_another_family_with_our_name_is_not_ours(world):
+    change(world, f"nft delete table {T}; nft add table ip calico_rkt")
+    try:
+        found = world.attest()
+    finally:
+        change(world, "nft delete table ip calico_rkt")
+        world.restore()
+    assert found.status == 1
+    assert found.differences[0].what == f"the nftables table {T} is not in the kernel"
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_other_tables_do_to_packets_of_ours_is_judged(world, name):
     script, status, words = OTHERS[name]
-    script = script.replace("HOST_4", w.HOST[4])
+    script = world.filled_in(script.replace("HOST_4", w.HOST[4]))
     world.nft(re.sub(r"(;|\}) *(?=\})", "\\1\n", script))
     try:
         found = world.attest()

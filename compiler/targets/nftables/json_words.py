@@ -54,7 +54,7 @@ def _statement(kind: str, value: Any) -> list[str]:  # noqa: ANN401 - nft's JSON
 def _match(value: Mapping[str, Any]) -> list[str]:
     left, op, right = value["left"], value["op"], value["right"]
     words = _left(left)
-    if words == ["meta", "nfproto"] and op in ("==", "!=") and right in _FAMILIES:
+    if words == ["meta", "nfproto"] and op in ("==", "!=") and isinstance(right, int) and right in _FAMILIES:
         return [*words, *([op] if op == "!=" else []), _FAMILIES[right]]
     if words == ["fib", "saddr", "oif"] and op == "==" and right is False:
         return [*words, "missing"]

@@ -1,0 +1,43 @@
+"""A part of a rule or a set's element, as nft's JSON has it, in; the same without what tells no packets apart out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_IDLE = {"val", "comment", "timeout", "expires", "counter", "last"}
+"""What an element may have and hold the same packets; `limit` or `quota` make it hold some of them."""
+
+
+def bare_element(found: Any) -> Any:  # noqa: ANN401 - nft's JSON
+    """The value alone, where the element has no more than a comment, an end or a counter beside it.
+
+    >>> bare_element({"elem": {"val": "203.0.113.9", "comment": "why"}})
+    '203.0.113.9'
+
+    One that has more stays what it is, without its comment: no reader takes it for a value.
+    """
+    if not isinstance(found, dict) or set(found) != {"elem"}:
+        return found
+    body = found["elem"]
+    if not isinstance(body, dict) or "val" not in body:
+        raise ValueError("an element without a value")
+    return body["val"] if body.keys() <= _IDLE else {"elem": {k: body[k] for k in sorted(body) if k != "comment"}}
+
+
+def bare_statement(statement: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same of the elements of sets and maps that stand in a rule."""
+    ((kind, value),) = statement.items()
+    if kind == "match" and isinstance(value["right"], dict) and isinstance(value["right"].get("set"), list):
+        elements = value["right"]["set"]
+        if any(map(_is_more, elements)):
+            return {kind: {**value, "right": {"set": [bare_element(e) for e in elements]}}}
+    elif kind == "vmap" and isinstance(value["data"], dict):
+        pairs = value["data"]["set"]
+        if any(_is_more(key) for key, _ in pairs):
+            return {kind: {**value, "data": {"set": [[bare_element(key), to] for key, to in pairs]}}}
+    return statement
+
+
+def _is_more(element: Any) -> bool:  # noqa: ANN401
+    return isinstance(element, dict) and "elem" in element
