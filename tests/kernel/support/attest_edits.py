@@ -17,12 +17,14 @@ _NUMBER = re.compile(r"\b(\d{1,5})\b(?!\.)")
 
 @dataclass(frozen=True)
 class Edit:
-    """kind, in a word; script for nft; chain and rule are what it is about, for packets aimed at it."""
+    """kind, in a word; script for nft; chain and rule are what it is about, for packets aimed at it. is_others: whether
+    it leaves our table as it is."""
 
     kind: str
     script: str
     chain: str = ""
     words: str = ""
+    is_others: bool = False
 
 
 def rules_of(listing: str) -> dict[str, list[tuple[int, str]]]:

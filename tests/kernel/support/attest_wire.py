@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,6 +18,7 @@ from calico_rkt.plugin.attest.walk import End
 from tests.clients.support.wire import frames
 from tests.clients.support.wire.packets import ACK, SYN, SYN_ACK, Sent
 from tests.clients.support.wire.taps import Taps
+from tests.kernel.support.attest_shapes import PLAIN, Shape, shaped
 from tests.kernel.support.attested import Attested
 from tests.patience import slowness
 
@@ -85,9 +87,10 @@ class Wire:
             and not any(a.is_unspecified for a in (packet.source, *(packet.flow or ())))
         )
 
-    def fates(self, packets: list[Packet]) -> list[End]:
+    def fates(self, packets: list[Packet], shapes: Sequence[Shape] = ()) -> list[End]:
         """What became of each: dropped, through, or through with another source. Those that would be taken for answers
-        to one another are sent apart."""
+        to one another are sent apart. shapes: of each packet, where it is not a plain one."""
+        shapes = shapes or [PLAIN] * len(packets)
         out: dict[int, End] = {}
         left = list(range(len(packets)))
         while left:
@@ -101,7 +104,7 @@ class Wire:
                 tuples |= mine
                 if packets[n].kind is not Kind.NEW:
                     break
-            out |= dict(zip(batch, self._batch([packets[n] for n in batch]), strict=True))
+            out |= dict(zip(batch, self._batch([(packets[n], shapes[n]) for n in batch]), strict=True))
             left = [n for n in left if n not in out]
         return [out[n] for n in range(len(packets))]
 
@@ -111,10 +114,10 @@ class Wire:
         sources = {packet.source, self.wanted.host[packet.version]} if packet.iif and packet.oif else {packet.source}
         return {(packet.protocol, packet.icmp, (source, packet.sport), to) for source in sources}
 
-    def _batch(self, packets: list[Packet]) -> list[End]:
+    def _batch(self, packets: list[tuple[Packet, Shape]]) -> list[End]:
         self.world.lab.run(self.world.host, ["conntrack", "-F"])
         numbers: dict[int, Packet] = {}
-        for packet in packets:
+        for packet, shape in packets:
             before = opening_of(self.wanted, packet)
             echo = None
             if before is not None:
@@ -123,7 +126,7 @@ class Wire:
             if packet.kind is Kind.LATER and before is not None:
                 self._put(answer_to(before), echo)
                 self._arrived({})
-            numbers[self._put(packet, echo)] = packet
+            numbers[self._put(packet, echo, shape)] = packet
         found = self._arrived(numbers)
         return [self._end(p, found.get(n)) for n, p in numbers.items()]
 
@@ -132,7 +135,7 @@ class Wire:
             return End.DROP
         return End.THROUGH if source == packet.source else End.TRANSLATED
 
-    def _put(self, packet: Packet, echo: int | None = None) -> int:
+    def _put(self, packet: Packet, echo: int | None = None, shape: Shape = PLAIN) -> int:
         """echo: the number of what began its flow, which ICMP calls the flow by."""
         taps = self._taps
         place = packet.iif if packet.iif in self.world.ends else "outside" if packet.iif else "host"
@@ -141,10 +144,14 @@ class Wire:
         sent = Sent(
             place, packet.source, packet.destination, packet.protocol, (packet.sport, packet.dport), icmp, flags
         )
-        if packet.kind is not Kind.ERROR:
+        if packet.kind is not Kind.ERROR and (place == "host" or not shape):
             return taps.send(sent, echo)
         taps._number += 1
         taps._known[taps._number] = sent
+        if packet.kind is not Kind.ERROR:
+            for piece in shaped(frames.ip_packet(sent, taps._number, echo), shape):
+                taps.put(place, frames.ETHERTYPES[packet.version], piece)
+            return taps._number
         taps.put(place, frames.ETHERTYPES[packet.version], _error(packet, icmp, sent, taps._number))
         return taps._number
 
