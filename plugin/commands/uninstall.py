@@ -11,6 +11,7 @@ from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.commands.install import add_root, root_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.install import manifest, one_folder, systemd
+from calico_rkt.plugin.install.plan import unwritable
 from calico_rkt.plugin.install.removal import removable, take_back
 from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.publish.confirm import agreed
@@ -56,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         take_back(root, known, [])
         print(f"nothing is installed{f' in {root}' if root else ''}")
         return 0
+    if refused := list(unwritable(root, gone)):
+        raise CniError(Code.IO, f"nothing is removed: {'; '.join(refused)}")
     before = systemd.disabling() if not root and any(path.endswith(".socket") for path in gone) else []
     print("".join(f"  remove   {path}\n" for path in gone), end="")
     print("".join(f"  leave    {path}: {words}\n" for path, words in left), end="")

@@ -70,7 +70,7 @@ def read(root: str) -> Manifest:
         return Manifest()
     except OSError as e:
         raise CniError(Code.IO, f"can not read {place}: {e.strerror}") from e
-    except (ValueError, KeyError, TypeError) as e:
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise CniError(
             Code.IO,
             f"{place} is not what an install wrote: {e}",

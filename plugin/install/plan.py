@@ -82,7 +82,7 @@ def planned(wanted: Wanted, own: Path, known: Manifest) -> Plan:
         else:
             plan.steps.append(step)
     plan.steps += _obsolete(wanted, known, {s.new.path for s in plan.steps}, places, plan)
-    plan.refused += _unwritable(wanted.root, [s for s in plan.steps if s.changes])
+    plan.refused += unwritable(wanted.root, [s.new.path for s in plan.steps if s.changes])
     plan.refused += _packaged([s for s in plan.steps if s.changes]) if not wanted.root else []
     return plan
 
@@ -152,10 +152,10 @@ def _obsolete(
             yield Step("remove", now, "of the install before")
 
 
-def _unwritable(root: str, steps: list[Step]) -> Iterator[str]:
-    """Folders that can't be written, and those that a link leads out of the root."""
+def unwritable(root: str, paths: Collection[str]) -> Iterator[str]:
+    """Folders of these paths that can't be written, and those that a link leads out of the root."""
     top = os.path.realpath(root or "/").rstrip("/") + "/"
-    for folder in dict.fromkeys(manifest.nearest(at(root, s.new.path)) for s in steps):
+    for folder in dict.fromkeys(manifest.nearest(at(root, path)) for path in paths):
         if not (os.path.realpath(folder) + "/").startswith(top):
             yield f"{folder} leads out of {root}"
         elif not folder.is_dir():

@@ -109,7 +109,7 @@ class Records:
                 dict(loaded["capabilities"]),
                 loaded["result"],
             )
-        except (ValueError, TypeError, KeyError, CompileError) as e:
+        except (ValueError, TypeError, KeyError, CompileError, RecursionError) as e:
             raise DamagedError(
                 Code.IO,
                 f"the record of an attachment, {path}, is damaged",

@@ -222,7 +222,7 @@ def test_an_attach_that_is_ended_half_way_leaves_nothing_or_what_detach_takes_aw
 def test_a_damaged_record_is_told_and_detached_by_the_conf_of_today(host: Lab) -> None:
     address = attached(host, "web", "c1", "--port", "8001:8080")
     (record,) = host.path("/run/calico-rkt/attached").iterdir()
-    record.write_text("{")
+    record.write_text('{"a":' * 9999)
     for command in (["attach", "web", "c1"], ["gc"]):
         assert "is damaged\ncalico-rkt detach, as it was attached, takes it away" in said(run(host, *command), 2)
     assert said(run(host, "detach", "web", "c1")) == "detached web/netns-c1/eth0\n"

@@ -222,7 +222,7 @@ def test_wrong_words_change_nothing(host: Installer, name: str) -> None:
     assert list(host.root.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": "1", "entries": [{}], "folders": []}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"a":' * 9999, '{"version": "1", "entries": [{}], "folders": []}'])
 @pytest.mark.parametrize("command", ["install", "uninstall"])
 def test_a_damaged_manifest_is_named(host: Installer, command: str, text: str) -> None:
     host.at(MANIFEST).parent.mkdir(parents=True)
@@ -280,6 +280,31 @@ def test_a_plugin_that_nobody_can_start_or_anybody_may_write_is_put_anew(host: I
     done = host("install", "--yes")
     assert (done.returncode, f"replace  {PLUGIN}" in done.stdout) == (0, True), done
     assert host.at(PLUGIN).stat().st_mode & 0o7777 == 0o755
+
+
+def test_an_uninstall_takes_nothing_outside_of_its_root(host: Installer, tmp_path: Path) -> None:
+    """A folder of an image that has become a link to where this host has its own."""
+    host("install", "--yes")
+    outside = tmp_path / "outside"
+    shutil.move(host.at("/usr/lib"), outside)
+    host.at("/usr/lib").symlink_to(outside)
+    before = host.tree(), sorted(outside.rglob("*"))
+    done = host("uninstall", "--yes")
+    assert (done.returncode, "leads out of" in done.stderr) == (2, True), done
+    assert (host.tree(), sorted(outside.rglob("*"))) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts: root")
+def test_an_uninstall_that_can_not_take_all_takes_nothing(host: Installer) -> None:
+    host("install", "--yes")
+    before = host.tree()
+    opt = host.at("/opt")
+    script = f'mount --bind "{opt}" "{opt}" && mount -o remount,ro,bind "{opt}" && exec "$@"'
+    under = ("unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh")
+    done = host("uninstall", "--yes", under=under)
+    assert (done.returncode, f"{opt}/cni/bin can not be written" in done.stderr) == (2, True), done
+    assert host.tree() == before
+    assert host("uninstall", "--yes").returncode == 0
 
 
 def test_a_file_where_a_folder_has_to_be_is_named(host: Installer) -> None:
