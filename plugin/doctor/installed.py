@@ -30,7 +30,7 @@ def files(host: Host) -> Check:
         return
     people = {p.path for p in parts("/usr/local") if p.owned_by_people}
     for path, words in changed.items():
-        if path in people:
+        if path in people or _is_copy(path):
             continue
         is_program = path in (PLUGIN, *_LINKS)
         follows = (
@@ -52,6 +52,11 @@ def files(host: Host) -> Check:
         yield "what was installed is as it was put"
 
 
+def _is_copy(path: str) -> bool:
+    """Whether this program, of any build, is in the place of a link to it: `install --to` puts it there."""
+    return path in _LINKS and payload.is_ours(Path(path))
+
+
 def plugins(host: Host) -> Check:
     """Programs called `calico` where runtimes look, that are not ours, or of another build than the others."""
     try:
@@ -61,7 +66,7 @@ def plugins(host: Host) -> Check:
     looked = dict.fromkeys(f"{f.path}/calico" for r in host.readers for f in r.plugins)
     seen: dict[str, str] = {}
     for path in dict.fromkeys((PLUGIN, *_LINKS, *looked)):
-        if path in changed or not os.path.lexists(path):
+        if not os.path.lexists(path) or (path in changed and not _is_copy(path)):
             continue
         if not payload.is_ours(Path(path)):
             follows = "containers are attached by that program, and no policy of ours holds for them"
@@ -76,7 +81,8 @@ def plugins(host: Host) -> Check:
         (build, path), (other, second) = list(seen.items())[:2]
         message = f"is build {build[:12]}, and {second} is build {other[:12]}"
         follows = "the agent serves one of them only, and each knows its own layout of the table"
-        yield Finding("CR962", WARNING, message, follows, f"ln -sf {path} {second}", Place(path))
+        cure = f"the one that is to stay puts itself where runtimes look: {path} install, or {second} install"
+        yield Finding("CR962", WARNING, message, follows, cure, Place(path), advice=True)
     elif seen:
         yield f"every `calico` where runtimes look is build {next(iter(seen))[:12]}"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.support.lab import PUBLISHED, Lab
-from tests.clients.support.plants import BACK, FAULTS, LIVE, commanded, furnish, planted
+from tests.clients.support.plants import BACK, FAULTS, LIVE, another_build, commanded, furnish, planted
 from tests.clients.support.whole_host import CALICO, doctor, findings, make_whole
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
@@ -113,6 +113,14 @@ def test_a_host_end_of_nobody_is_not_for_a_restore(host: Lab) -> None:
         found = findings(host)
         assert [(f["code"], f["fixable"], f["cure_is_command"]) for f in found] == [("CR941", False, False)], found
         assert "restore puts right" not in host.run(CALICO, "status").stdout.decode()
+
+
+def test_of_two_builds_neither_is_thrown_away_unasked(host: Lab) -> None:
+    """The other one may be the newer."""
+    with planted(host, another_build("/opt/cni/bin/calico")):
+        (found,) = findings(host)
+        assert (found["code"], found["fixable"], found["cure_is_command"]) == ("CR962", False, False), found
+        assert f"{CALICO} install, or /opt/cni/bin/calico install" in found["cure"]
 
 
 def test_the_cure_of_a_loose_rp_filter_makes_no_other_interface_strict(host: Lab) -> None:

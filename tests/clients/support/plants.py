@@ -143,10 +143,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def agent_of_another_build(lab: Lab) -> Callable[[], object]:
     """An agent whose file says another build; all else is the same."""
-    own = lab.path("/usr/lib/cni/calico").read_bytes()
-    build = json.loads(lab.out("python3", "-IS", "-c", _BUILD, "/usr/lib/cni/calico"))
-    lab.write("/run/lab/other", own.replace(build.encode(), build[::-1].encode()))
-    lab.path("/run/lab/other").chmod(0o755)
+    _put_another_build(lab, "/run/lab/other")
     agent = Agent(lab, binary="/run/lab/other").start()
 
     def heal() -> None:
@@ -154,6 +151,24 @@ def agent_of_another_build(lab: Lab) -> Callable[[], object]:
         assert not lab.path(METRICS).exists()
 
     return heal
+
+
+def _put_another_build(lab: Lab, path: str) -> None:
+    own = lab.path("/usr/lib/cni/calico").read_bytes()
+    build = json.loads(lab.out("python3", "-IS", "-c", _BUILD, "/usr/lib/cni/calico"))
+    lab.write(path, own.replace(build.encode(), build[::-1].encode()))
+    lab.path(path).chmod(0o755)
+
+
+def another_build(path: str) -> Plant:
+    """A copy of another build in the place of a link to ours, as `install --to` puts it."""
+
+    def plant(lab: Lab) -> Callable[[], object]:
+        lab.out("rm", path)
+        _put_another_build(lab, path)
+        return lambda: lab.out("ln", "-sf", "/usr/lib/cni/calico", path)
+
+    return plant
 
 
 _BUILD = (
