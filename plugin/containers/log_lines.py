@@ -6,11 +6,14 @@ import gzip
 import os
 import re
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+
+from calico_rkt.plugin.process.streams import warn
 
 _BEGINS = re.compile(r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (?P<process>\d+) (?P<level>[A-Z]+) (?P<text>.*)")
 _ROTATED = re.compile(r"\.(\d+)(?:\.gz)?\Z")
@@ -51,7 +54,15 @@ def kept(path: Path) -> Iterator[Record]:
     for one in (*sorted(older, key=_number, reverse=True), path):
         opened = gzip.open if one.suffix == ".gz" else open
         with opened(one, "rt", encoding="utf-8", errors="replace") as lines:
-            yield from records(lines)
+            yield from records(_readable(lines, one))
+
+
+def _readable(lines: Iterable[str], path: Path) -> Iterator[str]:
+    """As far as a compressed file can be read: a full disk, or who ended logrotate, leaves a part of one."""
+    try:
+        yield from lines
+    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
+        warn(f"calico-rkt: {path} can be read in part only: {e}\n")
 
 
 def _number(path: Path) -> int:

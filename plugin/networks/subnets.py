@@ -105,7 +105,7 @@ def taken_here() -> list[Taken]:
 def _subnets_of(path: Path) -> Iterator[Net]:
     """All that a JSON file calls a subnet; nothing of what is none, which is for check to tell."""
     if is_conf_name(path.name):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             yield from _said(json.loads(path.read_bytes()))
 
 

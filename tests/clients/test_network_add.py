@@ -148,6 +148,7 @@ def test_what_is_there_stays_and_who_is_in_the_way_is_named(bare_lab: Lab) -> No
     if lab.path("/etc/containers").is_symlink():  # the machine's own
         lab.path("/etc/containers").unlink()
     lab.write("/etc/containers/networks/p.json", '{"name": "p", "subnets": [{"subnet": "10.89.0.0/24"}]}')
+    lab.write("/etc/containers/networks/deep.json", '{"a":' * 9999)
     lab.write(f"{FOLDER}/50-bad.conf", '{"name": "bad", "type": "calico", ')
     overlap = "overlaps 10.88.0.0/16, which is in /etc/cni/net.d/87-bridge.conflist"
     there = "'web' is there already: /etc/cni/net.d/10-web.conflist"

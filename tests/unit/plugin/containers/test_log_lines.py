@@ -84,3 +84,12 @@ def test_the_last_seconds_begin_with_a_whole_one_as_lines_do():
     parser = argparse.ArgumentParser()
     logs.add_arguments(parser)
     assert parser.parse_args(["--since", "1s"]).since.microsecond == 0
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:12] + b"\xff" * 40, lambda b: b[2:]])
+def test_a_compressed_file_that_is_damaged_keeps_nothing_else_from_being_read(tmp_path, capfd, damage):
+    log = tmp_path / "calico-rkt.log"
+    log.write_text(LINES)
+    (tmp_path / "calico-rkt.log.2.gz").write_bytes(damage(gzip.compress(LINES.encode())))
+    assert len(list(kept(log))) >= 5
+    assert "calico-rkt.log.2.gz can be read in part only" in capfd.readouterr().err
