@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from calico_rkt.compiler.conf.netconf import Range
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.link.host_networks import on_link_networks
 
 
 def refuse_covering(network: str, fresh: Sequence[Range], *, besides: tuple[str, ...] = ()) -> None:
@@ -14,8 +14,8 @@ def refuse_covering(network: str, fresh: Sequence[Range], *, besides: tuple[str,
 
     Single addresses and routes to them don't count either.
     """
-    for net, ifname in pair.host_networks() if fresh else ():
-        if net.prefixlen == net.max_prefixlen or ifname.startswith(besides):
+    for net, ifname in on_link_networks() if fresh else ():
+        if ifname.startswith(besides):
             continue
         for r in fresh:
             if net.version == r.subnet.version and net.overlaps(r.subnet):

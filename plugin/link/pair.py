@@ -17,7 +17,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import conntrack, inside, messages, netlink, removal, state, sysctls
 from calico_rkt.plugin.link.netns import Netns, open_netns, run_in
 from calico_rkt.plugin.link.sockets import host_socket
-from calico_rkt.plugin.link.state import host_networks, owned_links, owner
+from calico_rkt.plugin.link.state import owned_links, owner
 from calico_rkt.plugin.model import Endpoint, Key
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "delete_unrecorded",
     "forget_flows",
     "host_ifname",
-    "host_networks",
     "is_there",
     "open_netns",
     "owned_links",

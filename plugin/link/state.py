@@ -29,7 +29,7 @@ _INFO_KIND, _SKIP_STATS = 1, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 9, 15, 18, 30
-_UNICAST, _UNREACHABLE, _MAIN, _CLONED, _FIB_MATCH = 1, 7, 254, 0x200, 0x2000
+UNICAST, _UNREACHABLE, _MAIN, _CLONED, _FIB_MATCH = 1, 7, 254, 0x200, 0x2000
 _IFF_UP = 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _INDEX, _RTMSG = struct.Struct("=i"), struct.Struct("=BBBBBBBBI")
@@ -185,14 +185,20 @@ def addresses(socket: netlink.Socket) -> Iterator[tuple[int, Address, Net]]:
                 yield index, address, ip_interface((address, prefix)).network
 
 
-def routes(socket: netlink.Socket, versions: tuple[int, ...] = (4, 6)) -> Iterator[Route]:
-    """Every route of the main table."""
+def routes(
+    socket: netlink.Socket, versions: tuple[int, ...] = (4, 6), *, kind: int = 0, single: bool = True
+) -> Iterator[Route]:
+    """Every route of the main table; kind: of that kind alone. Those to single addresses only where they are wanted."""
     for version in versions:
-        body = struct.pack("=BBBBBBBBI", _FAMILIES[version], 0, 0, 0, _MAIN, 0, 0, 0, 0)
+        family = _FAMILIES[version]
+        body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _MAIN, 0, 0, kind, 0)
         for answer in _dump_routes(socket, body):
             with KNOWN_SHAPE:
                 flags = struct.unpack_from("=I", answer, 8)[0]
-                if answer[0] in _BITS and answer[4] == _MAIN and not flags & _CLONED:
+                its, bits, table, its_kind = answer[0], answer[1], answer[4], answer[7]
+                if (its, table) != (family, _MAIN) or flags & _CLONED or (kind and its_kind != kind):
+                    continue
+                if single or bits < _BITS[family]:
                     yield _route(answer)
 
 
@@ -244,12 +250,7 @@ def route_to(socket: netlink.Socket, address: Address) -> Route | None:
 
 def unreachable(socket: netlink.Socket) -> Iterator[Net]:
     """The destinations of the main table's unreachable routes."""
-    for version in (4, 6):
-        body = struct.pack("=BBBBBBBBI", _FAMILIES[version], 0, 0, 0, _MAIN, 0, 0, _UNREACHABLE, 0)
-        for answer in _dump_routes(socket, body):
-            with KNOWN_SHAPE:
-                if answer[7] == _UNREACHABLE:
-                    yield _route(answer).destination
+    return (route.destination for route in routes(socket, kind=_UNREACHABLE))
 
 
 def owner(host_ifname: str) -> str | None:
@@ -263,25 +264,6 @@ def owned_links() -> tuple[tuple[str, str], ...]:
     """(name, nonce) of every host end of ours in this namespace."""
     with netlink.Socket() as socket:
         return tuple((i.name, i.nonce) for i in veths(socket) if i.nonce)
-
-
-def host_networks() -> tuple[tuple[Net, str], ...]:
-    """The host's own addresses (as /32 and /128) and its on-link networks, each with the interface's name.
-
-    Host ends of ours and what leads to them are left out, and so are IPv6's link-local networks, which every
-    link has.
-    """
-    with netlink.Socket() as socket:
-        links = {i.index: i for i in interfaces(socket)}
-        found: set[tuple[Net, str]] = set()
-        for index, address, _ in addresses(socket):
-            if not address.is_link_local and index in links and not links[index].nonce:
-                found.add((ip_network(address), links[index].name))
-        for route in routes(socket):
-            on_link = route.unicast and route.gateway is None and route.index in links
-            if on_link and route.destination.prefixlen and not links[route.index].nonce:
-                found.add((route.destination, links[route.index].name))
-    return tuple(sorted((n for n in found if not n[0].is_link_local), key=lambda n: (n[0].version, n[0], n[1])))
 
 
 def _ifinfomsg(index: int = 0) -> bytes:
@@ -321,7 +303,7 @@ def _route(body: bytes) -> Route:
         index = struct.unpack("=I", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
         destination = ip_network((packed, bits), strict=False)
         metric = struct.unpack("=I", found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
-        return Route(destination, gateway, index, kind == _UNICAST, metric, protocol, tos)
+        return Route(destination, gateway, index, kind == UNICAST, metric, protocol, tos)
 
 
 def _mac(data: bytes) -> str:

@@ -12,7 +12,7 @@ from calico_rkt.compiler.conf.ipam import NO_HOSTS
 from calico_rkt.compiler.workspace.confs import is_conf_name
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.link.pair import host_networks
+from calico_rkt.plugin.link.host_networks import host_networks
 
 Net = IPv4Network | IPv6Network
 Taken = tuple[Net, str]

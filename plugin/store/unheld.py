@@ -46,15 +46,15 @@ class Unheld:
         Fresh ones are ranges that packets may have gone to.
         """
         with self._state.write() as tables:
-            before, known = _guards(tables, network), _guards(tables)
-            _put(tables, network, key, nets)
-            _doubt(tables, set(nets) - known)
+            before, known = _guards_of(tables, network), _all_guards(tables)
+            _put(tables, network, key, map(str, nets))
+            _doubt(tables, [n for n in nets if str(n) not in known])
             return _left_over(tables, before)
 
     def forget_networks(self, networks: Collection[str]) -> tuple[Net, ...]:
         """Forget the guards of networks; those that no other has, until gone() is told of them."""
         with self._state.write() as tables:
-            before = _guards(tables)
+            before = _all_guards(tables)
             for network in networks:
                 tables.drop(GUARDS, text_of(network))
             return _left_over(tables, before)
@@ -63,17 +63,19 @@ class Unheld:
         """The routes of these guards of nobody's are out of the kernel."""
         if nets:
             with self._state.write() as tables:
-                _put(tables, _NOBODY, None, _guards(tables, _NOBODY) - set(nets))
+                _put(tables, _NOBODY, None, _guards_of(tables, _NOBODY) - set(map(str, nets)))
 
     def guards(self, network: str | None = None) -> frozenset[Net]:
         """All guards, or those of one network."""
         with self._state.read() as tables:
-            return frozenset(_guards(tables, network))
+            texts = _all_guards(tables) if network is None else _guards_of(tables, network)
+            return frozenset(_read(ip_network, texts))
 
     def networks(self) -> tuple[str, ...]:
         """Who has guards, or had."""
         with self._state.read() as tables:
-            return tuple(sorted(n for n, (made_from, _) in _entries(tables) if made_from is not None))
+            entries = ((json.loads(name), json.loads(value)) for name, value in tables.of(GUARDS).items())
+            return tuple(sorted(str(name) for name, (made_from, _) in entries if made_from is not None))
 
     def doubt(self, nets: Collection[Net]) -> tuple[Net, ...]:
         """Note that packets may have gone to these; those that nobody had doubts about."""
@@ -136,30 +138,41 @@ def key(tables: Tables, network: str) -> str:
     return str(json.loads(found)[0] or "") if found else ""
 
 
-def _left_over(tables: Tables, before: set[Net]) -> tuple[Net, ...]:
+def _left_over(tables: Tables, before: set[str]) -> tuple[Net, ...]:
     """Those of before that no network has now, and what an earlier call has left of such: all are nobody's."""
-    nobodys = (_guards(tables, _NOBODY) | before) - _guards(tables)
-    if nobodys != _guards(tables, _NOBODY):
+    known = _guards_of(tables, _NOBODY)
+    nobodys = known | before
+    if nobodys:
+        nobodys -= _all_guards(tables)
+    if nobodys != known:
         _put(tables, _NOBODY, None, nobodys)
-    return tuple(sorted(nobodys, key=str))
+    return tuple(_read(ip_network, sorted(nobodys)))
 
 
-def _entries(tables: Tables) -> Iterator[tuple[str, tuple[object, list[str]]]]:
-    for name, value in tables.of(GUARDS).items():
-        made_from, nets = json.loads(value)
-        yield str(json.loads(name)), (made_from, nets)
+def _guards_of(tables: Tables, network: str) -> set[str]:
+    found = tables.get(GUARDS, text_of(network))
+    return set(_read(_text, json.loads(found)[1])) if found else set()
 
 
-def _guards(tables: Tables, network: str | None = None) -> set[Net]:
-    found = (nets for n, (_, nets) in _entries(tables) if (n != _NOBODY if network is None else n == network))
-    return set(_read(ip_network, (text for nets in found for text in nets)))
+def _all_guards(tables: Tables) -> set[str]:
+    """Those of every network; as texts, since a first ADD on a large host asks for all of them."""
+    nobody = text_of(_NOBODY)
+    values = (value for name, value in tables.of(GUARDS).items() if name != nobody)
+    return set(_read(_text, (text for value in values for text in json.loads(value)[1])))
 
 
-def _put(tables: Tables, network: str, made_from: str | None, nets: Collection[Net]) -> None:
-    if made_from is None and not nets:
+def _text(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError("no text")
+    return text
+
+
+def _put(tables: Tables, network: str, made_from: str | None, nets: Iterable[str]) -> None:
+    texts = sorted(nets)
+    if made_from is None and not texts:
         tables.drop(GUARDS, text_of(network))
     else:
-        tables.put(GUARDS, text_of(network), text_of([made_from, sorted(map(str, nets))]))
+        tables.put(GUARDS, text_of(network), text_of([made_from, texts]))
 
 
 def _read(parse: Callable[[str], T], texts: Iterable[str]) -> Iterator[T]:

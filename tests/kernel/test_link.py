@@ -18,7 +18,7 @@ PRELUDE = """
 import json, sys
 from ipaddress import ip_address, ip_network
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.link import conntrack, netlink, netns, pair, state
+from calico_rkt.plugin.link import conntrack, host_networks, netlink, netns, pair, state
 from calico_rkt.plugin.model import Endpoint, Key
 
 def make(path, container, *addresses, nonce="a" * 16, up=True, **more):
@@ -311,8 +311,11 @@ def test_an_address_on_the_host_and_an_on_link_network_are_found_and_our_own_are
     lab.run(lab.host, ["ip", "route", "add", "10.7.0.0/16", "dev", "d0"], check=True)
     lab.run(lab.host, ["ip", "route", "add", "10.8.0.0/16", "via", "192.168.7.9"], check=True)
     lab.run(lab.host, ["ip", "route", "add", "default", "dev", "d0"], check=True)
-    (found,) = run(
-        lab, f"make({c!r}, 'c', '10.1.0.2', 'fd00:1::2'); say([[str(n), i] for n, i in state.host_networks()])"
+    lab.run(lab.host, ["ip", "route", "add", "10.9.0.9", "dev", "d0"], check=True)
+    look = "say([[str(n), i] for n, i in host_networks.{}()])"
+    found, networks = run(
+        lab,
+        f"make({c!r}, 'c', '10.1.0.2', 'fd00:1::2')\n{look.format('host_networks')}\n{look.format('on_link_networks')}",
     )
     assert sorted(found) == sorted(
         [
@@ -321,10 +324,12 @@ def test_an_address_on_the_host_and_an_on_link_network_are_found_and_our_own_are
             ["192.168.7.1/32", "d0"],
             ["192.168.7.0/24", "d0"],
             ["10.7.0.0/16", "d0"],
+            ["10.9.0.9/32", "d0"],
             ["fd00:7::1/128", "d0"],
             ["fd00:7::/64", "d0"],
         ]
     )
+    assert networks == [[n, i] for n, i in found if not n.endswith(("/32", "/128"))]
 
 
 def test_a_missing_foreign_or_own_namespace_is_refused(lab, tmp_path):
