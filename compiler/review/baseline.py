@@ -97,8 +97,8 @@ def accept(
 def fingerprint(d: Diagnostic, where: str, items: Items = NO_FILES) -> tuple[str, str, str]:
     """What of a finding stays when lines move: its code, its file in the workspace, the text of its rule or line."""
     path = d.span.path if d.span else d.path
-    inside = path.removeprefix(f"{where}/") if where != "." else path
-    return d.code, inside, items.text(d.span) if d.span else ""
+    prefix = where.removesuffix(".") if where == "." or where.endswith(":.") else f"{where}/"
+    return d.code, path.removeprefix(prefix), items.text(d.span) if d.span else ""
 
 
 def baseline_text(entries: Iterable[Entry]) -> str:

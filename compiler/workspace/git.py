@@ -117,11 +117,16 @@ class Git:
         """A folder's path from the top of the repository, as it was named: its links are the revision's own."""
         top = self.top.resolve()
         whole = folder.absolute()
+        found: Path | None = None
         for part in (*reversed(whole.parents), whole):
-            if (there := part.resolve()).is_relative_to(top):
-                path = (there.relative_to(top) / whole.relative_to(part)).as_posix()
-                return "" if path == "." else path
-        return self.failed(f"{folder} is not inside the repository {self.top}")
+            if found is not None and os.path.normpath(part.relative_to(found)) == "..":
+                found = None  # out of the folder that led in, and perhaps in again
+            if found is None and part.resolve().is_relative_to(top):
+                found = part
+        if found is None:
+            return self.failed(f"{folder} is not inside the repository {self.top}")
+        path = (found.resolve().relative_to(top) / whole.relative_to(found)).as_posix()
+        return "" if path == "." else path
 
     def refs(self) -> list[str]:
         """The names of branches and tags."""

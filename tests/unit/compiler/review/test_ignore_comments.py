@@ -28,7 +28,8 @@ ingress:
 
 
 def check(folder, *args, env=None):
-    command = [sys.executable, "-m", "calico_rkt", "check", "-C", ".", *args]
+    here = () if "-C" in args else ("-C", ".")
+    command = [sys.executable, "-m", "calico_rkt", "check", *here, *args]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
     )
@@ -144,6 +145,18 @@ def test_a_rule_of_several_lines_is_accepted_as_it_was_and_no_other(net):
     assert check(net).returncode == 0
     path.write_text(BLOCK.replace("[80]", "[81]"))
     assert sorted(codes(check(net))) == ["CR801", "CR822"]
+
+
+def test_a_revision_has_its_own_baseline_by_whichever_name_its_folder_goes(net):
+    assert check(net, "--write-baseline", "--reason", "old").returncode == 0
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "one")):
+        subprocess.run(["git", *words], cwd=net, check=True)
+    (net / "baseline.yaml").unlink()
+    for folder in (".", str(net), f"../{net.name}"):
+        done = check(net, "-C", folder, "--revision", "HEAD")
+        assert (done.returncode, codes(done)) == (0, []), done.stdout
+    assert codes(check(net)) == ["CR801"]
 
 
 def test_an_entry_of_an_older_build_has_the_first_line_alone_and_keeps_its_reason(net):

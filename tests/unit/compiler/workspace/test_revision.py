@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,12 @@ def test_from_inside_the_folder_from_a_worktree_and_from_a_bare_repository(repos
     assert open_revision("HEAD", tmp_path / "tree" / "net.d").names == ("db", "web")
     monkeypatch.chdir(tmp_path / "bare" / "repo.git")
     assert open_revision("main", type(repository)("net.d")).names == ("db", "web")
+
+
+@pytest.mark.parametrize("way", ["../repo/net.d", "net.d/../net.d", "net.d/../../repo/net.d", "../repo/../repo/net.d"])
+def test_a_way_that_leaves_the_repository_and_comes_back(repository, way):
+    there = open_revision("main", Path(way))
+    assert there.confs == open_folder(repository, {}).confs
 
 
 def test_words_for_what_is_not_there(repository, tmp_path, monkeypatch):
