@@ -109,11 +109,11 @@ def test_matrix_and_explain_say_of_every_packet_what_both_lists_say(drawn):
         assert w.verdict(c.source, c.destination, c.example) is c.fate.allowed, c
 
 
-@given(BEFORE_AND_AFTER, st.booleans(), st.none() | st.tuples(ENDS, ENDS, WHAT))
+@given(BEFORE_AND_AFTER, st.booleans(), st.none() | st.tuples(ENDS, ENDS, WHAT, st.lists(WHAT, max_size=1)))
 @settings(max_examples=100, phases=PHASES)
 def test_a_diff_holds_exactly_the_packets_whose_fate_changed(drawn, back, agreed):
     old, new = map(SmallWorld, reversed(drawn) if back else drawn)
-    excused = [Expectation("e", agreed[0], agreed[1], Action.ALLOW, (agreed[2],))] if agreed else []
+    excused = [Expectation("e", *agreed[:2], Action.ALLOW, (agreed[2],), tuple(agreed[3]))] if agreed else []
     found = diff_worlds(old.world, new.world, None, excused)
     assert not found.undecided
 
@@ -149,6 +149,7 @@ def excuses(excused, source, destination, packet):
         meant(e.source, source, packet.source.address)
         and meant(e.destination, destination, packet.destination.address)
         and any(matches(Rule(Action.ALLOW, m), packet) for m in e.matches)
+        and not any(matches(Rule(Action.ALLOW, m), packet) for m in e.exceptions)
         for e in excused
     )
 
