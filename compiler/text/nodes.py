@@ -18,9 +18,10 @@ MOST_REPORTED = 20
 """Problems of one kind in one file that are listed."""
 
 # Whatever an editor shows as nothing or as something else: control characters, line breaks that only some
-# programs count, the BOM, and marks that reorder a line on the reviewer's screen.
+# programs count, the BOM, marks that reorder a line on the reviewer's screen, and letters that have no shape.
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\uffff]|\r(?!\n)"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\uffff\U000e0000-\U000e007f]|\r(?!\n)"
 )
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 

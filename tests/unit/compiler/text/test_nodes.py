@@ -75,6 +75,8 @@ def test_duplicate_keys_are_all_reported_with_both_places():
         (b"a: b\x00c\nd: \xe2\x80\xaex\n", [("CR104", 1, 5, 6), ("CR104", 2, 4, 5)]),
         (b"a: 1\rb: 2\n", [("CR104", 1, 5, 6)]),
         (b"a: \xc2\x85\n", [("CR104", 1, 4, 5)]),
+        ("a: x\U000e0041\n".encode(), [("CR104", 1, 5, 6)]),
+        ("a: x\u3164\n".encode(), [("CR104", 1, 5, 6)]),
         (b"a: &x [1]\nb: *x\n", [("CR108", 1, 4, 8), ("CR108", 2, 4, 6)]),
         (b"a: !!str 1\nb: !foo {}\n", [("CR109", 1, 4, 11), ("CR109", 2, 4, 10)]),
         (b"c:\n  <<: {b: 2}\n", [("CR110", 2, 3, 5)]),
