@@ -13,6 +13,7 @@ CHECKS: tuple[tuple[str, Callable[[Host], Check]], ...] = (
     ("what the kernel needs", kernel.library),
     ("the kernel", kernel.features),
     ("folders", records.folder_modes),
+    ("folders of policy", records.policy_modes),
     ("file systems", records.space),
     ("what was installed", installed.files),
     ("plugins called calico", installed.plugins),

@@ -8,6 +8,8 @@ import stat
 import time
 from pathlib import Path
 
+from calico_rkt.compiler.conf.netconf import PROFILES_DIR
+from calico_rkt.compiler.workspace.host import HOST_FOLDERS
 from calico_rkt.plugin.doctor.cures import RESTORE
 from calico_rkt.plugin.doctor.finding import ERROR, WARNING, Check, Finding, Place
 from calico_rkt.plugin.doctor.host import Host
@@ -49,6 +51,17 @@ def folder_modes(_: Host) -> Check:
             yield Finding("CR931", ERROR, whose, _without(folder), cure, Place(str(folder)), harmless=True)
         else:
             yield f"{folder} is ours alone to write"
+
+
+def policy_modes(_: Host) -> Check:
+    """Folders of what decides about containers, that anybody may write to; a group of reviewers may."""
+    open_ = [f for f in (Path(PROFILES_DIR), *HOST_FOLDERS) if f.is_dir() and f.stat().st_mode & stat.S_IWOTH]
+    for folder in open_:
+        follows = "every user of this host decides what the next apply or attach lets through"
+        cure = f"chmod o-w {shlex.quote(str(folder))}"
+        yield Finding("CR931", ERROR, "anybody may write there", follows, cure, Place(str(folder)), harmless=True)
+    if not open_:
+        yield "confs and overrides are not for anybody to write"
 
 
 def _without(folder: Path) -> str:

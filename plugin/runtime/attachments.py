@@ -146,7 +146,11 @@ def sweep(*, dry_run: bool) -> Iterator[Key | CniError]:
         if isinstance(found, CniError):
             yield found
             continue
-        if recorded(found.key) is not None:
+        try:
+            if recorded(found.key) is not None:
+                continue
+        except CniError as e:
+            yield e
             continue
         if _has_host_end(found.key):
             yield CniError(

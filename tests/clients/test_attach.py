@@ -9,8 +9,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from calico_rkt.compiler.cli.formats.json_schema import answers
+from tests import state_log
 from tests.clients.support.attaching import CALICO, network
-from tests.clients.support.lab import HOST_V4, Lab, conf, environment, pool, until
+from tests.clients.support.lab import HOST_V4, STATE, Lab, conf, environment, pool, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -228,6 +229,24 @@ def test_a_damaged_record_is_told_and_detached_by_the_conf_of_today(host: Lab) -
     assert said(run(host, "detach", "web", "c1")) == "detached web/netns-c1/eth0\n"
     assert address not in host.out("iptables-save")
     assert not record.exists()
+    assert host.left() == {}
+
+
+def test_an_endpoint_that_can_not_be_read_keeps_gc_from_no_other(host: Lab) -> None:
+    attached(host, "web", "c1")
+    (first,) = host.path("/run/calico-rkt/attached").iterdir()
+    host.netns("c2")
+    attached(host, "web", "c2")
+    damaged, over = ("c1", "c2") if first == min(first.parent.iterdir()) else ("c2", "c1")
+    key = ("e", f'["web","netns-{damaged}","eth0"]')
+    state_log.change(host.path(STATE), lambda e: e.update({key: state_log.with_field(e[key], 4, "no name")}))
+    host.out("ip", "netns", "del", over)
+    until(lambda: sum(name.startswith("crk") for name in host.links()) == 1, "its link is gone")
+    done = run(host, "gc")
+    assert done.returncode == 2, done
+    assert f"detached web netns-{over} eth0" in done.stdout.decode(), done
+    assert f"container 'netns-{damaged}' in network 'web' is damaged" in done.stderr.decode()
+    said(run(host, "detach", "web", damaged))
     assert host.left() == {}
 
 

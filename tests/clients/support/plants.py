@@ -292,6 +292,11 @@ FAULTS: Mapping[str, tuple[str, Plant, tuple[str, ...]]] = {
         ),
         ("another firewall drops", "CR930", commanded(FIREWALL, "nft delete table inet fw")),
         ("others may write the state", "CR931", commanded("chmod 777 /run/calico-rkt", "chmod 700 /run/calico-rkt")),
+        (
+            "anybody may write overrides",
+            "CR931",
+            commanded(f"chmod 777 {OVERRIDES}", f"chmod 755 {OVERRIDES}"),
+        ),
         ("the state is damaged", "CR932", damaged_state),
         ("the log's folder is read-only", "CR933", mounted("/var/log/calico-rkt", "ro")),
         ("the log's file system is full", "CR934", mounted("/var/log/calico-rkt", "size=64k")),
