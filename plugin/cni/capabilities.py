@@ -14,7 +14,10 @@ from calico_rkt.plugin.errors import CniError, Code
 VALID_ATTACHMENTS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 """GC's list; the second name is what some runtimes wrote before the specification settled, libcni writes both."""
 
-_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}\Z")
+_MAC = re.compile(
+    r"[0-9a-f]{2}(?:(:[0-9a-f]{2}){5}|(-[0-9a-f]{2}){5})\Z|[0-9a-f]{4}(\.[0-9a-f]{4}){2}\Z", re.IGNORECASE
+)
+"""The three ways in which people write one, which CNI's own plugins read, too."""
 
 
 def wishes(environ: Mapping[str, str], loaded: Mapping[str, Any]) -> tuple[tuple[Address, ...], str]:
@@ -26,9 +29,15 @@ def wishes(environ: Mapping[str, str], loaded: Mapping[str, Any]) -> tuple[tuple
     if not isinstance(ips, list):
         raise CniError(Code.INVALID_CONF, "ips must be a list of addresses")
     mac = runtime.get("mac") or own.get("mac") or args.get("MAC", "")
-    if mac and (not isinstance(mac, str) or not _MAC.match(mac) or int(mac[:2], 16) & 1):
-        raise CniError(Code.INVALID_CONF, f"{mac!r} is no MAC address of an interface")
-    return tuple(_address(ip) for ip in ips), mac.lower()
+    return tuple(_address(ip) for ip in ips), _mac(mac) if mac else ""
+
+
+def _mac(text: object) -> str:
+    """In the kernel's words: `aa:bb:cc:dd:ee:ff`."""
+    if not isinstance(text, str) or not _MAC.match(text) or int(text[:2], 16) & 1:
+        raise CniError(Code.INVALID_CONF, f"{text!r} is no MAC address of an interface")
+    digits = text.lower().translate({ord(sign): None for sign in ":-."})
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
 def given_dns(of_conf: Dns, loaded: Mapping[str, Any]) -> Dns:

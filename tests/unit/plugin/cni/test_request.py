@@ -50,6 +50,19 @@ def test_runtime_config_keys_are_matched_without_regard_to_case(key):
     assert parse(conf={"runtimeConfig": {key: ["10.1.0.7/16"]}}).requested == (ip_address("10.1.0.7"),)
 
 
+@pytest.mark.parametrize("text", ["02:00:5E:10:00:af", "02-00-5e-10-00-AF", "0200.5e10.00af"])
+def test_a_mac_is_read_in_each_way_that_cni_s_own_plugins_read(text):
+    assert parse({"CNI_ARGS": f"MAC={text}"}).mac == "02:00:5e:10:00:af"
+    assert parse(conf={"runtimeConfig": {"mac": text}}).mac == "02:00:5e:10:00:af"
+
+
+@pytest.mark.parametrize(
+    "text", ["02:00-5e:10:00:af", "02005e1000af", "02:00:5e:10:00", "02:00:5e:10:00:af:01", "0200.5e10.0gaf", 2, ["02"]]
+)
+def test_what_is_no_mac_is_refused(text):
+    assert "is no MAC address" in refused(conf={"runtimeConfig": {"mac": text}}).msg
+
+
 @pytest.mark.parametrize(
     ("env", "code", "word"),
     [
