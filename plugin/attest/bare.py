@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from calico_rkt.plugin.attest.shapes import check_element
+
 _IDLE = {"val", "comment", "timeout", "expires", "counter", "last"}
 """What an element may have and hold the same packets; `limit` or `quota` make it hold some of them."""
 
@@ -15,13 +17,15 @@ def bare_element(found: Any) -> Any:  # noqa: ANN401 - nft's JSON
     >>> bare_element({"elem": {"val": "203.0.113.9", "comment": "why"}})
     '203.0.113.9'
 
-    One that has more stays what it is, without its comment: no reader takes it for a value.
+    One that has more stays what it is, without its comment: no reader takes it for a value. ValueError of a value in
+    another shape.
     """
     if not isinstance(found, dict) or set(found) != {"elem"}:
         return found
     body = found["elem"]
     if not isinstance(body, dict) or "val" not in body:
         raise ValueError("an element without a value")
+    check_element(body["val"])
     return body["val"] if body.keys() <= _IDLE else {"elem": {k: body[k] for k in sorted(body) if k != "comment"}}
 
 

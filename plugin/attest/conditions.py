@@ -141,7 +141,7 @@ def rejects(how: Any, packet: Packet | Everybody) -> bool | None:  # noqa: ANN40
     nft has the kernel ask for the answer's family, or for TCP, and does not list that.
     """
     kind = how.get("type") if isinstance(how, dict) else None
-    if kind in _ICMPS:
+    if isinstance(kind, str) and kind in _ICMPS:
         return packet.version == _ICMPS[kind][0]
     if kind == "tcp reset":
         return None if isinstance(packet, Everybody) else packet.protocol == TCP

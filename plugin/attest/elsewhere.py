@@ -20,7 +20,7 @@ from calico_rkt.plugin.attest.oracle import PASSING, Wanted, right
 from calico_rkt.plugin.attest.outcome import Difference
 from calico_rkt.plugin.attest.packet import Packet
 from calico_rkt.plugin.attest.probes import Hints, packets
-from calico_rkt.plugin.attest.ruleset import OURS, Chain, KernelRule, KernelRules, Table
+from calico_rkt.plugin.attest.ruleset import OURS, Chain, KernelRule, KernelRules, Table, is_idle
 from calico_rkt.plugin.attest.walk import End, Fate, fates, through
 
 _L3 = ("ip", "ip6", "inet")
@@ -93,7 +93,7 @@ def _is_harmless(statement: Statement, table: Table) -> bool:
     """Whether a part of a rule does no more than let through and lead on, by any verdict of its map."""
     ((kind, value),) = statement.items()
     if kind != "vmap":
-        return kind in _HARMLESS
+        return kind in _HARMLESS or is_idle(kind, value)
     data = value["data"]
     if isinstance(data, str):
         known = table.sets.get(data.removeprefix("@"))

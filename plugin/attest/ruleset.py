@@ -31,6 +31,15 @@ EVERY_KEY = "*"
 """The element of a set or map that stands for all keys that no other element has."""
 
 
+def is_idle(kind: str, value: Any) -> bool:  # noqa: ANN401 - nft's JSON
+    """Whether a part of a rule has a packet traced, or sets an option of TCP.
+
+    Neither decides what becomes of it; what stands behind it in the rule is for those that have the option.
+    """
+    key = value.get("key") if kind == "mangle" and isinstance(value, dict) else None
+    return isinstance(key, dict) and (key == {"meta": {"key": "nftrace"}} or set(key) == {"tcp option"})
+
+
 @dataclass(frozen=True)
 class KernelRule:
     """number: its place in the chain, from 1."""
@@ -43,8 +52,12 @@ class KernelRule:
 
     @cached_property
     def decides(self) -> bool:
-        """Whether it does anything with a packet but count and log it."""
-        return any(kind not in NO_VERDICT for statement in self.statements for kind in statement)
+        """Whether it does anything with a packet but count, log and trace it, or set its MSS."""
+        return any(
+            kind not in NO_VERDICT and not is_idle(kind, value)
+            for statement in self.statements
+            for kind, value in statement.items()
+        )
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -101,6 +114,11 @@ class Set:
     def wide(self) -> tuple[str, ...]:
         """The elements that hold more than one value, since a part is a net, range, pattern, or nobody knows what."""
         return tuple(key for key in self.elements if any(map(_is_wide, key.split(" . "))))
+
+    @cached_property
+    def is_limited(self) -> bool:
+        """Whether an element holds some packets of its value alone."""
+        return any("{" in key for key in self.wide)
 
 
 def _is_wide(text: str) -> bool:

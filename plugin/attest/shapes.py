@@ -70,7 +70,9 @@ def _right(right: Any) -> None:  # noqa: ANN401
         for one in value:
             _right(one)
     elif kind == "prefix":
-        _need(isinstance(value, dict) and isinstance(value.get("addr"), str) and isinstance(value.get("len"), int))
+        _need(
+            isinstance(value, dict) and isinstance(value.get("addr"), (str, int)) and isinstance(value.get("len"), int)
+        )
 
 
 def _one(found: Any) -> tuple[str, Any]:  # noqa: ANN401

@@ -13,7 +13,7 @@ from typing import Any
 from calico_rkt.plugin.attest import conditions
 from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Packet
-from calico_rkt.plugin.attest.ruleset import OURS, REVIEWED, Chain, KernelRule, Table, map_element
+from calico_rkt.plugin.attest.ruleset import OURS, REVIEWED, Chain, KernelRule, Table, is_idle, map_element
 from calico_rkt.plugin.attest.verdict_maps import VerdictMap
 
 DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
@@ -141,7 +141,7 @@ def _rule(
             if not (isinstance(packet, Packet) and value[1](packet)):
                 yield "on", None
                 return
-        elif kind in ("limit", "quota"):
+        elif kind in ("limit", "quota") or is_idle(kind, value):
             yield from _not_known(way, rule)
         elif kind == "reject":
             held = conditions.rejects(value, packet)

@@ -18,7 +18,7 @@ from calico_rkt.plugin.attest.asking import Question
 from calico_rkt.plugin.attest.boxes import Box, assumed
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.regions import Space
-from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Set, Table
+from calico_rkt.plugin.attest.ruleset import REVIEWED, Chain, KernelRule, Set, Table, is_idle
 from calico_rkt.plugin.attest.walk import DEEPEST, ENDS, ORDER, PASSED, End, as_words
 
 CHAIN = "chain "
@@ -100,7 +100,7 @@ class Ways:
                     for held, part in self._asked(kind, value, rule, hook, one):
                         yield ("drop" if held else "on"), part
                 return
-            if kind in ("match", "limit", "quota", REVIEWED):
+            if kind in ("match", "limit", "quota", REVIEWED) or is_idle(kind, value):
                 fitting: list[Box] = []
                 for one in here:
                     for held, part in self._asked(kind, value, rule, hook, one):
@@ -128,7 +128,7 @@ class Ways:
 
     def _asked(self, kind: str, value: Any, rule: KernelRule, hook: str, box: Box) -> Iterator[tuple[bool, Box]]:  # noqa: ANN401
         if kind == "match":
-            place = rule.chain if not _is_by_chance(value) else f"{self.name}|{rule.chain}|{rule.number}"
+            place = self._place(rule, value["left"], value["right"])
             yield from self.space.split(self.name, value, hook, place, box)
         elif kind == "reject":
             words = f"reject {json.dumps(value, sort_keys=True)}"
@@ -141,6 +141,14 @@ class Ways:
         else:
             yield from assumed(box, f"{self.name}|{rule.chain}|{rule.number}|{kind}")
 
+    def _place(self, rule: KernelRule, left: Mapping[str, Any], right: Any) -> str:  # noqa: ANN401 - nft's JSON
+        """Where a condition is asked: its chain, or its rule where it may hold at first, and not when asked again."""
+        known = self.table.sets.get(right.removeprefix("@")) if isinstance(right, str) else None
+        limited = known is not None and known.is_limited
+        if limited or "numgen" in left or left == {"meta": {"key": "random"}}:
+            return f"{self.name}|{rule.chain}|{rule.number}"
+        return rule.chain
+
     def _looked_up(self, value: Mapping[str, Any], rule: KernelRule, hook: str, box: Box) -> Iterator[tuple[str, Box]]:
         """The verdict of a map by name, one after the other of those that it has."""
         data = value["data"]
@@ -150,7 +158,7 @@ class Ways:
         name, key = data.removeprefix("@"), value["key"]
         known = self.table.sets[name]
         own = "" if self.space.is_one(name) else self.name
-        place = f"{own}|{hook}|{rule.chain}|{data}|{json.dumps(key, sort_keys=True)}"
+        place = f"{own}|{hook}|{self._place(rule, key, data)}|{data}|{json.dumps(key, sort_keys=True)}"
         names = self.space.fields(key, hook)
         found = self.space.sorted_by(place, names, lambda p: conditions.of_named_map(key, known, p, hook))
         if found is None:
@@ -213,11 +221,6 @@ class Ways:
         answers = assumed(box, f"{CHAIN}{name}") if allows is None else [(allows, box)]
         for allowed, part in answers:
             yield ("back" if allowed else "drop"), part
-
-
-def _is_by_chance(match: Mapping[str, Any]) -> bool:
-    """Whether a condition may hold for a packet where it is asked first, and not where it is asked again."""
-    return "numgen" in match["left"] or match["left"] == {"meta": {"key": "random"}}
 
 
 def chains_at(table: Table, hooks: Collection[str], kind: Kind) -> list[Chain]:

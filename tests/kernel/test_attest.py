@@ -213,6 +213,15 @@ OPEN = [
         ),
         "chain in-shut, rule 1",
     ),
+    (
+        (
+            f"nft add set {T} s '{{ type ipv4_addr; limit rate 1/second; elements = {{ WEB1_4 }}; }}'; "
+            f"nft insert rule {T} in-shut ip saddr @s return; nft insert rule {T} in-shut ip saddr @s drop"
+        ),
+        "chain in-shut, rule 1",
+    ),
+    # who has an option of TCP is not known
+    (f"nft insert rule {T} in-web tcp option maxseg size set 500 drop", "chain in-web, rule 1"),
     # only the first piece of a packet has ports
     (
         f"nft insert rule {T} prerouting meta l4proto != '{{ tcp, udp, sctp }}' iifname . ip saddr @source4 accept; "
@@ -234,6 +243,8 @@ ALIKE = [
     f"nft add chain {T} idle; nft add rule {T} idle accept",
     replaced("in-shut", 1, "drop"),
     f"nft delete element {T} all4 '{{ WEB1_4 }}'; nft add element {T} all4 '{{ WEB1_4 comment \"why\" }}'",
+    f"nft insert rule {T} forward meta nftrace set 1",
+    f"nft insert rule {T} in-web tcp flags syn tcp option maxseg size set rt mtu",
     # chains of nat are asked about what begins a flow: neighbours and listeners are none
     f"nft insert rule {T} postrouting icmpv6 type '{{ 135, 143 }}' drop",
     f"nft add chain {T} idle '{{ type filter hook prerouting priority -450; }}'",
@@ -334,6 +345,14 @@ OTHERS = {
         0,
         "",
     ),
+    "sets the size of segments": (
+        (
+            "table inet fw { chain f { type filter hook forward priority -150; tcp flags syn tcp option maxseg size "
+            "set rt mtu; meta nftrace set 1; } }"
+        ),
+        0,
+        "",
+    ),
     # what can't be decided
     "notrack": (
         "table inet raw { chain p { type filter hook prerouting priority -300; udp dport 53 notrack; } }",
@@ -347,6 +366,11 @@ OTHERS = {
     ),
     "drops by some bits of a mark": (
         "table inet m { chain f { type filter hook forward priority 0; meta mark and 0xff == 7 drop; } }",
+        3,
+        "chain f of table inet m, rule 1",
+    ),
+    "drops by a mark with a mask": (
+        "table inet m { chain f { type filter hook forward priority 0; meta mark 0x7/0xf drop; } }",
         3,
         "chain f of table inet m, rule 1",
     ),

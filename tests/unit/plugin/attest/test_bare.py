@@ -50,6 +50,11 @@ def test_an_address_is_said_as_a_packet_s_is():
     assert of_a_set("::203.0.113.9", type="ipv6_addr").elements == {"::cb00:7109": ""}
 
 
-def test_an_element_without_a_value_is_a_shape_that_is_not_known():
-    body = {"family": "inet", "table": "fw", "name": "s", "type": "ipv4_addr", "elem": [{"elem": {"comment": "x"}}]}
+@pytest.mark.parametrize("odd", [{"comment": "x"}, {"val": {"prefix": 5}, "comment": "x"}, {"val": 0.5}])
+def test_an_element_without_a_value_is_a_shape_that_is_not_known(odd):
+    body = {"family": "inet", "table": "fw", "name": "s", "type": "ipv4_addr", "elem": [{"elem": odd}]}
     assert ("inet", "fw") in parsed([TABLE, {"set": body}]).unread
+    match = {"match": {"op": "==", "left": LEFT, "right": {"set": [{"elem": odd}]}}}
+    chain = {"chain": {"family": "inet", "table": "fw", "name": "f", "handle": 1}}
+    rule = {"rule": {"family": "inet", "table": "fw", "chain": "f", "handle": 3, "expr": [match]}}
+    assert ("inet", "fw") in parsed([TABLE, chain, rule]).unread
