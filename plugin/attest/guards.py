@@ -21,12 +21,12 @@ class Guard:
 
 
 GUARDS = {
-    # No address but its own from an interface of ours, before fragments are put together (-400); over link-local
-    # neighbours and listeners.
+    # No address but its own from an interface of ours, before fragments are put together (-400), and nothing to a
+    # loopback address, which a plugin such as portmap lets a host end route; over link-local neighbours and listeners.
     "prerouting": Guard(
         (
             "iifname != crk* accept",
-            "iifname . ip saddr @source4 accept",
+            "iifname . ip saddr @source4 ip daddr != 127.0.0.0/8 accept",
             "iifname . ip6 saddr @source6 accept",
             (
                 "ip6 saddr { :: , fe80::/10 } ip6 daddr { fe80::/10 , ff02::/16 } "

@@ -108,6 +108,8 @@ def right(wanted: Wanted, packet: Packet) -> Right | None:
     if spoofed:
         return Right(End.DROP, spoofed)
     sender, receiver = wanted.by_ifname.get(packet.iif), wanted.by_ifname.get(packet.oif)
+    if sender is not None and packet.version == 4 and packet.destination.is_loopback:
+        return Right(End.DROP, "the host's loopback addresses are reached from the host alone")
     if packet.iif and packet.oif and receiver is None and packet.destination in wanted.by_address:
         return Right(End.DROP, "an endpoint's address is reached by its own interface only")
     if sender is None and receiver is None:

@@ -49,7 +49,7 @@ def meaning(table: str, chain: str, text: str, iif: str, oif: str) -> Meaning:
     found = {
         "prerouting": Meaning(
             "source check",
-            "the container sends with an address that is not its own",
+            "the container sends with an address that is not its own, or to a loopback address",
             "ip address, inside the container",
         ),
         "foreign": Meaning(

@@ -163,6 +163,24 @@ def test_a_container_reaches_its_host_as_endpoint_to_host_says(world, family, to
     assert reaches(world, a, host, family) is passes
 
 
+@pytest.mark.parametrize("to_host", [ToHost.RETURN, ToHost.ACCEPT], ids=str)
+def test_what_the_host_serves_itself_alone_is_no_containers(world, to_host):
+    """portmap lets a host end route loopback addresses (route_localnet), for whoever connects from the host itself."""
+    load(world, w.network("a", to_host=to_host))
+    a = world.joined("a")
+    world.sh(world.host, f"sysctl -qw net.ipv4.conf.{a.ifname}.route_localnet=1")
+    with w.inside(world.host), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.settimeout(w.wait())
+        server.bind(("0.0.0.0", 0))
+        port = server.getsockname()[1]
+        for address in ("127.0.0.1", "127.1.2.3"):
+            w.raw_udp4(a.ns, a.address[4], address, port)
+            with pytest.raises(TimeoutError):
+                server.recvfrom(16)
+        w.raw_udp4(a.ns, a.address[4], w.HOST[4], port)
+        assert server.recvfrom(16)[1][0] == a.address[4]
+
+
 @BOTH
 def test_endpoint_to_host_opens_nothing_that_egress_denies(world, family):
     load(world, w.network("mute", out="", to_host=ToHost.ACCEPT))

@@ -15,7 +15,19 @@ from calico_rkt.plugin.attest.ruleset import OURS, KernelRule, Set
 from calico_rkt.plugin.attest.walk import End, fates
 from calico_rkt.plugin.link.groups import group_of
 from tests.kernel.support.attested import OVERRIDES, RANGES, reviewed
-from tests.table_edits import ODD, check_shown, decided, deleted, edited, element, inserted, moved, policy, whole
+from tests.table_edits import (
+    ODD,
+    check_shown,
+    decided,
+    deleted,
+    edited,
+    element,
+    inserted,
+    moved,
+    policy,
+    replaced,
+    whole,
+)
 
 NAMES = [f"crk{n:012}" for n in (1, 2, 3, 4)]
 WEB, API, SHUT = (str(group_of(i)) for i in ("web", "api", "shut"))
@@ -87,6 +99,13 @@ def test_a_mark_that_something_on_the_host_may_give_is_not_decided(wanted):
     found, _ = decided(replace(wanted, unmarked=False), inserted("input", 2, "meta mark 7 accept"))
     assert found.packet is None
     assert found.open
+
+
+def test_what_the_host_serves_itself_alone_is_reached_by_no_endpoint(wanted):
+    wanted = replace(wanted, locals=(ip_address("127.0.0.1"),))
+    found, table = decided(wanted, replaced("prerouting", 2, "iifname . ip saddr @source4 accept"))
+    check_shown(found, table, wanted, None, True)
+    assert found.packet.destination.is_loopback
 
 
 def test_an_interface_that_the_host_has_not_is_said_to_be_that(wanted):

@@ -82,7 +82,7 @@ HARMLESS = {
     "an address that nobody has": element("all4", "10.65.200.77", ""),
     "an end that another rule is": deleted("host-shut", 1),
     "an endpoint's address given to it as a condition": replaced(
-        "prerouting", 2, "iifname . ip saddr @source4 ip saddr @all4 accept"
+        "prerouting", 2, "iifname . ip saddr @source4 ip saddr @all4 ip daddr != 127.0.0.0/8 accept"
     ),
 }  # fmt: skip
 HARMFUL = {
