@@ -115,6 +115,14 @@ def test_a_host_end_of_nobody_is_not_for_a_restore(host: Lab) -> None:
         assert "restore puts right" not in host.run(CALICO, "status").stdout.decode()
 
 
+def test_another_s_route_to_an_endpoint_is_not_for_a_restore(host: Lab) -> None:
+    with planted(host, commanded("ip route prepend 10.1.0.1 dev out0", "ip route del 10.1.0.1 dev out0")):
+        assert host.run(CALICO, "restore").returncode == 1
+        found = findings(host)
+        assert [(f["code"], f["fixable"], f["cure_is_command"]) for f in found] == [("CR941", False, False)], found
+        assert "the host's route to 10.1.0.1 leads another way" in found[0]["message"]
+
+
 def test_of_two_builds_neither_is_thrown_away_unasked(host: Lab) -> None:
     """The other one may be the newer."""
     with planted(host, another_build("/opt/cni/bin/calico")):
