@@ -449,7 +449,7 @@ def test_a_host_that_tracks_nothing_has_nothing_to_forget(lab):
     run(lab, "conntrack.flush_flows([ip_address('10.1.0.2')])")
 
 
-@pytest.mark.parametrize("zone", ["zone", "original zone"])
+@pytest.mark.parametrize("zone", ["zone", "original zone", "reply zone"])
 def test_flows_in_a_zone_of_somebody_s_are_forgotten_too(lab, zone):
     a, b = lab.container(), lab.container()
     zones = f"table inet z {{\n chain c {{\n  type filter hook prerouting priority raw\n  ct {zone} set 7\n }}\n}}\n"
