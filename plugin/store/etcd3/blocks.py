@@ -42,10 +42,11 @@ class Block:
         self._raw = raw
         self._changed = False
         try:
-            self.net: Net = ip_network(raw["cidr"])
             self._taken: list[int | None] = raw["allocations"]
             self._free: list[int] = raw["unallocated"]
             self._holders: list[dict[str, Any]] = raw["attributes"]
+            self._check_kinds()
+            self.net: Net = ip_network(raw["cidr"])
             self._check()
         except (KeyError, TypeError, ValueError) as e:
             raise BrokenBlockError(f"block {raw.get('cidr')}: {e}") from e
@@ -77,6 +78,20 @@ class Block:
                 "deleted": False,
             }
         )
+
+    def _check_kinds(self) -> None:
+        """That what is looked into is of the kinds that Calico writes: what follows goes by them."""
+        kinds = {
+            "cidr": isinstance(self._raw["cidr"], str),
+            "allocations": all(i is None or type(i) is int for i in self._taken),
+            "unallocated": all(type(o) is int for o in self._free),
+            "attributes": isinstance(self._holders, list) and all(map(_is_holder, self._holders)),
+            "sequenceNumber": type(self._raw.get("sequenceNumber") or 0) is int,
+            "sequenceNumberForAllocation": isinstance(self._raw.get("sequenceNumberForAllocation"), dict | None),
+        }
+        for name, good in kinds.items():
+            if not good:
+                raise ValueError(f"its {name} are not of the kind that Calico writes")
 
     def _check(self) -> None:
         """What calicoctl ipam check demands of a block."""
@@ -232,6 +247,11 @@ def _handle(data: bytes) -> tuple[dict[str, Any], dict[str, int]]:
     blocks = raw.get("block", {}) if isinstance(raw, dict) else None
     if not isinstance(blocks, dict) or not all(type(count) is int for count in blocks.values()):
         raise BrokenBlockError("a handle that does not count its addresses")
+    try:
+        for text in blocks:
+            ip_network(text)
+    except ValueError as e:
+        raise BrokenBlockError(f"a handle that counts addresses of no block: {e}") from e
     return raw, blocks
 
 
@@ -242,6 +262,10 @@ def block_net(address: Address, size: int) -> Net:
 
 def rfc3339(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _is_holder(found: object) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("secondary") or {}, dict)
 
 
 def _moment(text: object) -> datetime | None:

@@ -190,6 +190,61 @@ def test_a_block_that_is_no_json_object_is_refused_as_one(data):
         Block.parse(data)
 
 
+ODD = [None, True, 0, 7, -1, 10**30, 1.5, "", "x", "10.1.0.0/26", [], ["x"], {}, {"a": [1]}]
+
+
+def places(value, at=()):
+    """Where anything stands in a JSON value."""
+    yield at
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*at, key))
+
+
+def with_odd(value, at, odd):
+    if not at:
+        return odd
+    made = value.copy()
+    made[at[0]] = with_odd(value[at[0]], at[1:], odd)
+    return made
+
+
+def use(block):
+    """All that is done with blocks."""
+    assert isinstance(block.owner, str)
+    block.reclaimable(NOW)
+    block.thaw(NOW + timedelta(days=1), 60)
+    block.claim("node1", NOW)
+    taken = list(block.taken())
+    for address in list(block.free())[:1]:
+        block.take(address, Holder("net1.c9", "node1"), NOW)
+        assert block.give_back(address, "net1.c9", NOW, 60)
+    for address, holder in taken:
+        assert block.give_back(address, holder.handle, NOW)
+    Block.parse(block.data())
+
+
+@pytest.mark.parametrize("at", list(places(stock()))[1:], ids=lambda at: ".".join(map(str, at)))
+def test_whatever_stands_in_a_block_it_is_of_use_or_refused_as_one(at):
+    for odd in ODD:
+        try:
+            block = Block.parse(json.dumps(with_odd(stock(), at, odd)).encode())
+        except BrokenBlockError:
+            continue
+        use(block)
+
+
+def test_whatever_stands_in_a_handle_it_is_of_use_or_refused_as_one():
+    one = {"block": {"10.1.166.128/29": 2}, "deleted": False, "id": "x"}
+    whole = [with_odd(one, at, odd) for at in places(one) for odd in ODD]
+    for raw in [*whole, *({"block": {key: 1}} for key in ("", "x", "10.1.0.0/33", "10.1.0.1/24"))]:
+        for read in (handle_blocks, lambda d: with_block(d, NET, 1)):
+            try:
+                read(json.dumps(raw).encode())
+            except BrokenBlockError:
+                continue
+
+
 def test_a_handle_counts_and_goes_with_its_last_address():
     one = with_block(None, NET, 1)
     assert one == b'{"block":{"10.1.166.128/29":1},"deleted":false}'
