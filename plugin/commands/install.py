@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import PurePath
 
 import calico_rkt
 from calico_rkt.compiler.cli.process import say_done
@@ -30,6 +31,9 @@ in /var/lib/calico-rkt/installed.json, with checksums; `calico-rkt uninstall` ta
 
 exit status: 0 done or nothing to do, 1 not agreed, or (with --dry-run) something would change, or systemd refused,
 2 refused or bad usage; then nothing was changed"""
+
+
+_UNITS = (".socket", ".service", ".timer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,8 +82,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _install(wanted: Wanted, plan: Plan, known: manifest.Manifest, *, dry: bool, yes: bool) -> int:
     changes = [s for s in plan.steps if s.changes]
-    units = [s for s in plan.steps if s.new.path.endswith((".socket", ".service")) and s.act != "remove"]
-    after = systemd.enabling() if units and not wanted.root else []
+    units = [s for s in plan.steps if s.new.path.endswith(_UNITS) and s.act != "remove"]
+    # Of an install that was ended half way none is known to have been enabled.
+    new = {PurePath(s.new.path).name for s in units if s.act == "put" or not (known.version and known.has(s.new.path))}
+    after = systemd.enabling(new) if units and not wanted.root else []
     what = f"calico-rkt {calico_rkt.__version__}"
     if not changes:
         print(f"{what} is installed as it should be{f' in {wanted.root}' if wanted.root else ''}")

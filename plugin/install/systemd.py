@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from calico_rkt.plugin.install.parts import UNITS
@@ -17,13 +18,16 @@ def runs() -> bool:
     return _RUNS.is_dir()
 
 
-def enabling() -> list[list[str]]:
-    """The commands that put the units to work: at once where systemd runs, else at the next boot."""
+def enabling(new: Collection[str]) -> list[list[str]]:
+    """The commands that put new units to work: at once where systemd runs, else at the next boot.
+
+    new: the names of units that were not there. Whoever disabled one that was finds it so after an update.
+    """
     if not shutil.which("systemctl"):
         return []
-    if not runs():
-        return [["systemctl", "enable", *UNITS]]
-    return [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", *UNITS]]
+    fresh, now = [unit for unit in UNITS if unit in new], ["--now"] if runs() else []
+    reload = [["systemctl", "daemon-reload"]] if runs() else []
+    return [*reload, *([["systemctl", "enable", *now, *fresh]] if fresh else [])]
 
 
 def disabling() -> list[list[str]]:

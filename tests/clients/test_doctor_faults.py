@@ -123,6 +123,23 @@ def test_another_s_route_to_an_endpoint_is_not_for_a_restore(host: Lab) -> None:
         assert "the host's route to 10.1.0.1 leads another way" in found[0]["message"]
 
 
+def test_an_update_enables_no_unit_that_somebody_disabled(host: Lab) -> None:
+    timer = "calico-rkt-attest.timer"
+
+    def enabled(unit: str) -> str:
+        return host.run("systemctl", "--root=/", "is-enabled", unit).stdout.decode().strip()
+
+    with planted(host, commanded(f"systemctl disable {timer}", f"systemctl enable {timer}")):
+        host.out("cp", CALICO, "/run/lab/was")
+        with planted(host, another_build("/run/lab/update")):
+            assert "systemctl enable" not in host.out("/run/lab/update", "install", "--yes")
+            assert (enabled(timer), enabled("calico-rkt-agent.socket")) == ("disabled", "enabled")
+            host.out("/run/lab/was", "install", "--yes")
+        host.out("rm", f"/etc/systemd/system/{timer}")
+        assert f"systemctl enable {timer}\n" in host.out("/run/lab/was", "install", "--yes")
+        assert enabled(timer) == "enabled"
+
+
 def test_of_two_builds_neither_is_thrown_away_unasked(host: Lab) -> None:
     """The other one may be the newer."""
     with planted(host, another_build("/opt/cni/bin/calico")):

@@ -164,7 +164,7 @@ def another_build(path: str) -> Plant:
     """A copy of another build in the place of a link to ours, as `install --to` puts it."""
 
     def plant(lab: Lab) -> Callable[[], object]:
-        lab.out("rm", path)
+        lab.out("rm", "-f", path)
         _put_another_build(lab, path)
         return lambda: lab.out("ln", "-sf", "/usr/lib/cni/calico", path)
 
