@@ -37,5 +37,5 @@ def last(folder: Path) -> Last | None:
     """None where none was kept since the boot, or what was can't be read."""
     try:
         return Last(**json.loads((folder / NAME).read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None

@@ -187,7 +187,7 @@ class ProfileFolder:
                 loaded = json.loads(atomic.read(path))
         except FileNotFoundError:
             return {}
-        except ValueError:
+        except (ValueError, RecursionError):
             loaded = None
         if not isinstance(loaded, dict) or not all(_ID.match(i) and isinstance(h, str) for i, h in loaded.items()):
             raise CniError(Code.IO, f"{path} can't be read", "remove it, then run calico-rkt apply again")

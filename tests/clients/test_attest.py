@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from calico_rkt.compiler.cli.formats.json_schema import answers
 from tests.clients.support.agent import Agent
 from tests.clients.support.caller import Caller, addresses
 from tests.clients.support.commands import tool
@@ -59,7 +61,9 @@ def host(binary: Path) -> Iterator[Lab]:
 def attest(lab: Lab, *more: str) -> tuple[int, dict[str, Any]]:
     done = tool(lab, "attest", "--format", "json", *more)
     assert done.stdout, done
-    return done.returncode, json.loads(done.stdout)
+    said: dict[str, Any] = json.loads(done.stdout)
+    Draft202012Validator(answers()).validate(said)
+    return done.returncode, said
 
 
 def named(lab: Lab, text: str) -> str:

@@ -157,8 +157,22 @@ _ANSWERS: dict[str, Schema] = {
         revision=_or_null(_TEXT),
         networks=_NUMBER,
         endpoints=_NUMBER,
-        differences=_list({"type": "object"}),
+        differences=_list(
+            _object(
+                **{"from": _or_null(_TEXT)},
+                to=_or_null(_TEXT),
+                what=_TEXT,
+                packet=_or_null(_TEXT),
+                packet_values=_or_null(_ref("packet")),
+                kind=_TEXT,
+                kernel=_TEXT,
+                rule=_or_null(_TEXT),
+                reviewed=_TEXT,
+                line=_or_null(_TEXT),
+            )
+        ),
         not_proven=_list(_TEXT),
+        alike=_list(_TEXT),
     ),
     "attach": _object(
         network=_TEXT, container=_TEXT, ifname=_TEXT, netns=_TEXT, before=_FLAG, result={"type": "object"}

@@ -195,9 +195,10 @@ def test_what_is_not_verified_is_never_staged(folder):
     assert not folder.folder.exists()
 
 
-def test_an_unreadable_manifest_is_an_error_that_names_it(folder):
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, '{"a": 1}'], ids=lambda text: text[:2])
+def test_an_unreadable_manifest_is_an_error_that_names_it(folder, text):
     folder.publish(profile("Web web one"))
-    (folder.folder / "apply.json").write_text("{")
+    (folder.folder / "apply.json").write_text(text)
     with pytest.raises(CniError) as caught:
         folder.pending()
     assert "apply.json" in caught.value.msg
