@@ -45,6 +45,7 @@ def judge(seen: Seen, wanted: Wanted) -> Attestation:
         return Attestation((), (*open_, f"the table inet calico_rkt: {seen.rules.unread[OURS]}"), _settled(wanted))
     own = {e.ifname: group_of(e.network_id) for e in wanted.endpoints}  # whose host end is in another one: host.py
     table = replace(place or Table(OURS, {}, {}), groups={**seen.groups, **own})
+    table = replace(table, sets={n: s if n not in seen.unsaid else s.unread() for n, s in table.sets.items()})
     in_force = Table(OURS, {}, {}) if seen.dormant else table
     wanted = replace(wanted, unmarked=wanted.unmarked and not marks(seen.rules))
     court = Court(in_force, wanted)

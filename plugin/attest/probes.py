@@ -178,7 +178,8 @@ def _chosen(wanted: Wanted, hints: Hints) -> list[Known]:
 
 
 def _outside(wanted: Wanted, hints: Hints, version: int) -> list[Address]:
-    said = [a for a in hints.addresses if a.version == version and a not in wanted.by_address]
+    here = {*wanted.by_address, *wanted.locals, *wanted.host.values()}  # nobody outside has these
+    said = [a for a in hints.addresses if a.version == version and a not in here]
     free = (n[i] for n in wanted.ranges if n.version == version for i in range(1, min(n.num_addresses, 300)))
     unheld = next((a for a in free if a not in wanted.by_address), None)
     return [*said[:_MOST_VALUES], *([unheld] if unheld is not None else []), OUTSIDE[version]]

@@ -6,7 +6,8 @@ into an empty namespace and compared with the kernel's own bytes: where these di
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +50,7 @@ def read_kernel() -> Seen:
             with transactions.held() as socket:
                 there = read_ruleset(socket)
             try:
-                unsaid = dict(_unsaid(there, scratch.made_of(text)))
+                unsaid = dict(_unsaid(there, scratch.made_of(text), _with_patterns(objects)))
             except libnftables.NftError as e:  # `iif eth0` is a number of this host's
                 unsaid = {TABLE: f"the table inet {TABLE} is listed as no other host takes it ({e.msg})"}
         with transactions.held() as socket:
@@ -60,6 +61,13 @@ def read_kernel() -> Seen:
 
 def _is_ours(table: Mapping[str, Any]) -> bool:
     return (table.get("family"), table.get("name")) == OURS
+
+
+def _with_patterns(objects: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Sets and maps of ours with patterns of names: nft lists a name that ends with `*` itself as one."""
+    bodies = (body for one in objects for kind, body in one.items() if kind in ("set", "map"))
+    ours = (b for b in bodies if (b["family"], b["table"]) == OURS)
+    return {b["name"] for b in ours if '*"' in json.dumps(b.get("elem", []))}
 
 
 def _groups() -> dict[str, int]:
@@ -85,7 +93,7 @@ def _listed() -> tuple[tuple[dict[str, Any], ...], dict[Place, str], set[Place]]
     return tuple(found), unread, dormant
 
 
-def _unsaid(there: Ruleset, back: Ruleset) -> Iterator[tuple[str, str]]:
+def _unsaid(there: Ruleset, back: Ruleset, patterned: Collection[str]) -> Iterator[tuple[str, str]]:
     for name, chain in there.chains.items():
         if back.chains.get(name) != chain:
             yield name, f"chain {name} has more than nft lists of it"
@@ -98,6 +106,12 @@ def _unsaid(there: Ruleset, back: Ruleset) -> Iterator[tuple[str, str]]:
     for name, kind in there.sets.items():
         if back.sets.get(name) != kind:
             yield name, f"set {name} has more than nft lists of it"
+        elif name in patterned and _keys(there, name) != _keys(back, name):
+            yield name, f"set {name} has other names than nft lists"
+
+
+def _keys(ruleset: Ruleset, name: str) -> set[bytes]:
+    return {content.key for content in ruleset.elements[name]}
 
 
 def _stateless(rule: object) -> object:

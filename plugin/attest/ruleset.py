@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
@@ -114,6 +114,10 @@ class Set:
     def wide(self) -> tuple[str, ...]:
         """The elements that hold more than one value, since a part is a net, range, pattern, or nobody knows what."""
         return tuple(key for key in self.elements if any(map(_is_wide, key.split(" . "))))
+
+    def unread(self) -> Set:
+        """The same where nobody knows which keys lead to what it leads to."""
+        return replace(self, elements={f'{{"unread": {n}}}': to for n, to in enumerate(self.elements.values())})
 
     @cached_property
     def is_limited(self) -> bool:

@@ -173,6 +173,8 @@ HIDDEN = [
         replaced("egress", 2, "meta nfproto ipv4 return"),
         "chain egress, rule 2: `meta nfproto ipv4 return` should be `drop`",
     ),
+    # no packet leaves for the host's own address, or comes from it
+    (f"nft add element {T} all4 '{{ {w.HOST[4]} }}'", "set all4 has"),
     # nothing here gives packets a mark
     (f"nft insert rule {T} in-shut meta mark 5 return", "chain in-shut, rule 1: `mark 5 return`"),
     (f"nft insert rule {T} input meta mark 7 accept", "chain input, rule 1: `mark 7 accept` should not be there"),
@@ -204,6 +206,14 @@ OPEN = [
             f"nft insert rule {T} in-web ip saddr @s drop"
         ),
         "chain in-web, rule 1",
+    ),
+    # nft lists a name that ends with `*` as a pattern
+    (
+        (
+            f"nft add set {T} s '{{ type ifname; flags interval; elements = {{ \"crk\\*\" }}; }}'; "
+            f"nft insert rule {T} host-api iifname @s accept"
+        ),
+        "set s has other names than nft lists",
     ),
     # what chance decides is decided anew each time
     (
