@@ -39,8 +39,12 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """new are files and links in the order in which they are put, there those that stay, needs command lines."""
+    """new are files and links in the order in which they are put, there those that stay, needs command lines.
 
+    nets: the network's addresses, which nobody else may have by then.
+    """
+
+    nets: tuple[Net, ...]
     new: tuple[New, ...]
     there: tuple[str, ...]
     needs: tuple[str, ...]
@@ -69,7 +73,7 @@ def planned(name: str, nets: Sequence[Net], whom: str) -> Plan:
         if os.path.lexists(one.path):
             raise CniError(Code.IO, f"{one.path} is there already, and is not overwritten", "move it, or choose a name")
     needs = (*_lacking(runtime), *runtime.needs(name, first))
-    return Plan(tuple(new), there, needs, _use(runtime, name, first=first), runtime.words)
+    return Plan(tuple(nets), tuple(new), there, needs, _use(runtime, name, first=first), runtime.words)
 
 
 def _refuse_name(name: str, whom: str) -> None:

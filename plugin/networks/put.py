@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -9,13 +10,32 @@ from pathlib import Path
 from calico_rkt.compiler import atomic
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.networks.plan import New, Plan
+from calico_rkt.plugin.networks.subnets import refuse_taken, taken_here
 from calico_rkt.plugin.process import signals
+from calico_rkt.plugin.process.locks import lock_open_file
+
+_FOLDER = "/etc"
+"""Locked meanwhile: all files are below it, and there is none of ours yet that could be."""
 
 
 def put(plan: Plan) -> None:
-    """Write what is new; CniError where something came in the way or fails, after all was taken back."""
-    undo: list[Callable[[], None]] = []
+    """Write what is new, one plan at a time on this host.
+
+    CniError where something came in the way or fails, after all was taken back, and where another network has the
+    addresses by now.
+    """
     signals.listen()
+    folder = os.open(_FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        lock_open_file(folder, _FOLDER, 0)
+        refuse_taken(plan.nets, taken_here())
+        _put_all(plan)
+    finally:
+        os.close(folder)
+
+
+def _put_all(plan: Plan) -> None:
+    undo: list[Callable[[], None]] = []
     try:
         for one in plan.new:
             signals.stop_if_asked()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients.support.attaching import CALICO, FOLDER, address, calico
 from tests.clients.support.containerd import containerd
-from tests.clients.support.lab import IDLE, OVERRIDES, SERVE, Lab, environment, fetching, reached, until
+from tests.clients.support.lab import IDLE, OVERRIDES, PLUGINS, SERVE, Lab, environment, fetching, reached, until
 from tests.clients.support.podman import Podman
 from tests.clients.support.readme import commands
 from tests.clients.support.rkt import Rkt
@@ -191,3 +191,10 @@ def test_what_fails_half_way_leaves_nothing(bare_lab: Lab) -> None:
     lab.write(KEPT, "in the way")
     assert f"{KEPT}/10-web.conflist can not be written" in refusal(lab, "init", "--for", "podman", "--yes")
     assert files(lab) == {KEPT.lstrip("/"): b"in the way"}
+
+
+def test_of_those_who_add_the_same_addresses_at_once_one_does(bare_lab: Lab) -> None:
+    add = f"{PLUGINS}/calico network add n$n 10.50.0.0/24 --for attach --yes"
+    said = bare_lab.out("sh", "-c", f"for n in 1 2 3 4; do ({add} >/dev/null 2>&1; echo $?) & done; wait").split()
+    assert sorted(said) == ["0", "2", "2", "2"]
+    assert len(list(bare_lab.path("/etc/cni/net.d").iterdir())) == 1
