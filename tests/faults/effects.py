@@ -151,7 +151,16 @@ def word_of(error: int | str) -> str:
     return error if isinstance(error, str) else errorcode[error]
 
 
+_OF_A_RUN = re.compile(
+    r"""[0-9a-f]{12,}                   # an id, a nonce
+    | (?<=/cali)[0-9a-f]{11}            # an interface
+    | (?<=/locks/)[0-9a-f]{2}$ | (?<=/locks/chain-)[0-9a-f]{2}$
+    | (?<=/cni/networks/web/)[0-9a-f.:]+$ # an address of host-local's
+    """,
+    re.VERBOSE,
+)
+
+
 def normal(path: str) -> str:
     """A path without what differs from run to run."""
-    path = re.sub(r"[0-9a-f]{12,}", "*", path.removesuffix(" (deleted)"))
-    return re.sub(r"/proc/\d+/", "/proc/N/", path)
+    return re.sub(r"/proc/\d+/", "/proc/N/", _OF_A_RUN.sub("*", path.removesuffix(" (deleted)")))

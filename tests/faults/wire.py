@@ -24,6 +24,7 @@ def asked(data: bytes) -> str:
         return "http body"
     method, path = found[1].decode(), found[2].decode().partition("?")[0]
     path = re.sub(r"[0-9a-f]{12,}", "*", path)
+    path = re.sub(r"[0-9a-f]+(%3A[0-9a-f]*)+(-\d+)?", "N", path)  # IPv6
     path = re.sub(r"(?<=[a-z/.-])\d[\d.:-]*", "N", path)
     write = method == "POST" and path == "/v3/kv/txn" and not _only_reads(data)
     return f"http {method} {path}{' writes' if write else ''}"
