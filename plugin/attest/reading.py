@@ -19,7 +19,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import state
 from calico_rkt.plugin.link.sockets import host_socket
 
-_ATTEMPTS = 20
+_ATTEMPTS = 5
 _STATE = ("counter",)
 """Expressions that hold what was counted, which a listing without state does not have."""
 
@@ -56,7 +56,7 @@ def read_kernel() -> Seen:
         with transactions.held() as socket:
             if socket.generation() == before:
                 return Seen(parsed(objects, unread, dormant), unsaid, flags is not None and flags.dormant, _groups())
-    raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was read", "calico-rkt attest")
+    raise CniError(Code.TRY_AGAIN, f"the ruleset changed {_ATTEMPTS} times while it was read", "try again")
 
 
 def _is_ours(table: Mapping[str, Any]) -> bool:

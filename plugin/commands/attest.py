@@ -148,12 +148,21 @@ def _workspace(args: argparse.Namespace) -> tuple[Workspace, str]:
 
 
 def _attested(reviewed: Wanted) -> Attestation:
-    """Nobody waits for a look that finds nothing; one that finds something may have met an ADD half way."""
+    """Nobody waits for a look that finds nothing; one that finds something may have met an ADD half way.
+
+    Where changes leave no time for a look, they wait for one.
+    """
     store = open_local()
+    found = Attestation()
     try:
-        found = _judged(reviewed, store)
-        if found.status == EQUAL:
-            return found
+        try:
+            found = _of(*_looked(reviewed, store))
+        except CniError as e:
+            if e.code != Code.TRY_AGAIN:
+                raise
+        else:
+            if found.status == EQUAL:
+                return found
         try:
             with policy_lock(store.run_dir, patience=_PATIENCE, meanwhile=close_first):
                 looked = _looked(reviewed, store)
@@ -165,10 +174,6 @@ def _attested(reviewed: Wanted) -> Attestation:
     finally:
         store.close()
     return _of(*looked)
-
-
-def _judged(reviewed: Wanted, store: LocalStore) -> Attestation:
-    return _of(*_looked(reviewed, store))
 
 
 _Looked = tuple[Wanted, Seen, list[tuple[str, str]], tuple[str, ...]]

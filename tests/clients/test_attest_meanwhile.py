@@ -72,3 +72,17 @@ def test_an_add_that_ended_half_way_is_no_difference(host: Lab, network: str) ->
     status, attest = (host.run(f"{PLUGINS}/calico", verb, env=environment()) for verb in ("status", "attest"))
     assert (status.returncode, attest.returncode) == (0, 0), (status, attest)
     assert b" 1 endpoints" in attest.stdout, attest
+
+
+def test_a_ruleset_that_changes_all_the_while_is_attested_between_two_changes(host: Lab) -> None:
+    """As calls do: each change under the lock, and no pause that would do for a look."""
+    host.out("nft", "add table inet other; add chain inet other busy")
+    change = "nft add rule inet other busy accept; nft flush chain inet other busy"
+    loop = f"while :; do flock -s /run/calico-rkt/policy.lock sh -c '{change}'; done"
+    changing = subprocess.Popen(host.command("sh", "-c", loop), env=environment())
+    try:
+        attest = host.run(f"{PLUGINS}/calico", "attest", env=environment())
+    finally:
+        changing.kill()
+        changing.wait(timeout=60)
+    assert attest.returncode == 0, attest
