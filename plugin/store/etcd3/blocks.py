@@ -41,6 +41,8 @@ class Block:
     def __init__(self, raw: dict[str, Any]) -> None:
         self._raw = raw
         self._changed = False
+        if raw.get("attributes", ...) is None:
+            raw["attributes"] = []  # Calico's own word for nobody, until a block's first address is taken
         try:
             self._taken: list[int | None] = raw["allocations"]
             self._free: list[int] = raw["unallocated"]

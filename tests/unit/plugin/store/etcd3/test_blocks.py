@@ -107,6 +107,16 @@ def test_a_new_block_is_counted_in_nanoseconds_and_its_first_address_raises_the_
     assert list(found) == list(stock())
 
 
+def test_a_block_that_calico_has_claimed_and_taken_nothing_from_is_of_use():
+    """Go says null of a list that nothing was ever put into."""
+    fresh = {"allocations": [None] * 8, "unallocated": list(range(8)), "sequenceNumberForAllocation": {}}
+    block = parsed(**fresh, attributes=None)
+    assert block.empty
+    block.thaw(NOW, 60)
+    block.take(A, Holder("net1.c1", "node1"), NOW)
+    assert [a["handle_id"] for a in stored(block)["attributes"]] == ["net1.c1"]
+
+
 def test_cooldown_keeps_an_address_until_it_is_over():
     block = parsed()
     block.give_back(A, "net1.c1", NOW, 5)
