@@ -34,14 +34,15 @@ def bare_statement(statement: Mapping[str, Any]) -> Mapping[str, Any]:
     ((kind, value),) = statement.items()
     if kind == "match" and isinstance(value["right"], dict) and isinstance(value["right"].get("set"), list):
         elements = value["right"]["set"]
-        if any(map(_is_more, elements)):
+        if any(map(is_more, elements)):
             return {kind: {**value, "right": {"set": [bare_element(e) for e in elements]}}}
     elif kind == "vmap" and isinstance(value["data"], dict):
         pairs = value["data"]["set"]
-        if any(_is_more(key) for key, _ in pairs):
+        if any(is_more(key) for key, _ in pairs):
             return {kind: {**value, "data": {"set": [[bare_element(key), to] for key, to in pairs]}}}
     return statement
 
 
-def _is_more(element: Any) -> bool:  # noqa: ANN401
+def is_more(element: Any) -> bool:  # noqa: ANN401 - nft's JSON
+    """Whether an element has anything beside its value; of a bare one, what makes it hold some packets alone."""
     return isinstance(element, dict) and "elem" in element

@@ -55,8 +55,10 @@ def starts(space: Space, wanted: Wanted) -> Iterator[tuple[tuple[str, ...], list
     ]
     yield FORWARDED, [b for b in forward if all(b.masks)]
 
+    loop = version == 4 and any(a.is_loopback for a in here)  # with one of these addresses the host has all of them
+
     def local(a: Address) -> bool:
-        return a in here or str(a) in ("224.0.0.1", "ff02::1")
+        return a in here or (loop and a.is_loopback) or str(a) in ("224.0.0.1", "ff02::1")
 
     own = space.mask("source", lambda a: a in here or a.is_loopback)
     to_host, by_lo = [], space.mask("iif", lambda n: n == "lo")

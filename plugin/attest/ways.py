@@ -15,6 +15,7 @@ from typing import Any
 from calico_rkt.compiler.ir.model import ICMPV6
 from calico_rkt.plugin.attest import conditions
 from calico_rkt.plugin.attest.asking import Question
+from calico_rkt.plugin.attest.bare import is_more
 from calico_rkt.plugin.attest.boxes import Box, assumed
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.regions import Space
@@ -143,8 +144,11 @@ class Ways:
 
     def _place(self, rule: KernelRule, left: Mapping[str, Any], right: Any) -> str:  # noqa: ANN401 - nft's JSON
         """Where a condition is asked: its chain, or its rule where it may hold at first, and not when asked again."""
-        known = self.table.sets.get(right.removeprefix("@")) if isinstance(right, str) else None
-        limited = known is not None and known.is_limited
+        if isinstance(right, str):
+            known = self.table.sets.get(right.removeprefix("@"))
+            limited = known is not None and known.is_limited
+        else:
+            limited = isinstance(right, dict) and any(map(is_more, right.get("set", ())))
         if limited or "numgen" in left or left == {"meta": {"key": "random"}}:
             return f"{self.name}|{rule.chain}|{rule.number}"
         return rule.chain

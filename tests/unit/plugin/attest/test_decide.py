@@ -1,7 +1,7 @@
 """Tables that differ from what was reviewed: all packets at once, so that one fares differently, or none does."""
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -106,6 +106,22 @@ def test_what_the_host_serves_itself_alone_is_reached_by_no_endpoint(wanted):
     found, table = decided(wanted, replaced("prerouting", 2, "iifname . ip saddr @source4 accept"))
     check_shown(found, table, wanted, None, True)
     assert found.packet.destination.is_loopback
+    found, table = decided(
+        wanted, replaced("prerouting", 2, "iifname . ip saddr @source4 ip daddr != 127.0.0.1 accept")
+    )
+    check_shown(found, table, wanted, None, True)  # with that address the host has all of them
+    assert found.packet.destination in ip_network("127.0.0.0/8")
+
+
+def test_what_holds_some_packets_of_an_address_is_asked_anew_each_time(wanted):
+    """Dropped at first, and handed on where it is asked again: no packet of it fares so by one answer for both."""
+    elements = [{"elem": {"limit": {"rate": 1, "burst": 5, "per": "second"}, "val": "10.65.0.1"}}, "203.0.113.77"]
+    left = {"payload": {"protocol": "ip", "field": "saddr"}}
+    some = {"match": {"op": "==", "left": left, "right": {"set": elements}}}
+    rules = [KernelRule(OURS, "in-shut", 0, (some, {verdict: None})) for verdict in ("drop", "return")]
+    found, _ = decided(wanted, ("in-shut", lambda table: edited(table, "in-shut", lambda there: [*rules, *there])))
+    assert found.packet is None
+    assert found.open
 
 
 def test_an_interface_that_the_host_has_not_is_said_to_be_that(wanted):
