@@ -42,11 +42,13 @@ def run(
     *,
     handed: Sequence[int] = (),
     most: float = 0,
+    to_end: float = 0,
 ) -> bytes:
     """Run one verb, CNI_COMMAND of environ; stdout.
 
     who: what errors call it, such as "ipam plugin 'dhcp'". handed: descriptors that it gets, too. most: seconds that
-    it may take; 0: no limit but that of whoever called us.
+    it may take; 0: no limit but that of whoever called us. to_end: seconds that it has once it is asked to end, before
+    it is killed; 0: a few.
     CniError as the plugin gave it, or 108 where it can't be run or ends without a CNI error; 11 where it took longer,
     or we were asked to end: it is ended then.
     """
@@ -62,7 +64,7 @@ def run(
         try:
             out, err = _said(process, lambda waited: _wait_on(who, command, most, waited))
         except BaseException:
-            _end(process)
+            _end(process, to_end or _IN_HASTE)
             raise
     if process.returncode:
         raise _error(who, command, process.returncode, out, err)
@@ -100,12 +102,12 @@ def _wait_on(who: str, command: str, most: float, waited: float) -> None:
         raise CniError(Code.TRY_AGAIN, f"{who} did not end its {command} within {most:.0f} s", "it was ended")
 
 
-def _end(process: Popen[bytes]) -> None:
+def _end(process: Popen[bytes], patience: float) -> None:
     from subprocess import TimeoutExpired
 
     process.terminate()
     with suppress(TimeoutExpired):
-        process.wait(_IN_HASTE)
+        process.wait(patience)
     process.kill()
 
 

@@ -28,6 +28,8 @@ FOLDERS = (
     "/usr/lib/rkt/plugins/net",
 )
 """Where plugins are looked for when CNI_PATH names no folder: Debian's, CNI's own, and what podman and rkt add."""
+_OURS_TO_END = 60.0
+"""Seconds that our own plugin has once it is asked to end: what it takes back may have to wait for others."""
 
 
 class HalfDoneError(CniError):
@@ -121,8 +123,9 @@ def _run(command: str, chain: Chain, plugin: Mapping[str, Any], call: Call, resu
     }
     argv, handed = ours() if plugin["type"] == TYPE else _other(plugin["type"], call.folders)
     who = f"plugin {plugin['type']!r}"
+    to_end = _OURS_TO_END if plugin["type"] == TYPE else 0
     try:
-        return program.run(who, argv, environ, json.dumps(told).encode(), handed=handed)
+        return program.run(who, argv, environ, json.dumps(told).encode(), handed=handed, to_end=to_end)
     except CniError as e:
         if plugin["type"] == TYPE:  # nobody asks which plugin of his own program it was
             e.msg = e.msg.removeprefix(f"{who}: ")

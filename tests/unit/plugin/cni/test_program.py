@@ -43,3 +43,16 @@ def test_one_that_does_not_heed_a_signal_is_killed(monkeypatch) -> None:
     deaf = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
     with pytest.raises(CniError, match="did not end"):
         run(WHO, deaf, DEL, b"{}", most=0.5)
+
+
+def test_one_of_ours_has_the_time_to_take_back_what_it_has_begun(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("calico_rkt.plugin.cni.program._IN_HASTE", 0.2)
+    taken_back = tmp_path / "taken back"
+    slow = ["/bin/sh", "-c", f"trap 'sleep 1; touch \"{taken_back}\"; exit 1' TERM; while :; do sleep 0.1; done"]
+    for to_end, ended in ((0, False), (60, True)):
+        with (
+            signals.watched(lambda: "asked to end"),
+            pytest.raises(CniError, match="asked to end, while it waited for"),
+        ):
+            run(WHO, slow, DEL, b"{}", to_end=to_end)
+        assert taken_back.exists() is ended
