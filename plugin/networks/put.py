@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from calico_rkt.compiler import atomic
@@ -12,26 +12,20 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.networks.plan import New, Plan
 from calico_rkt.plugin.networks.subnets import refuse_taken, taken_here
 from calico_rkt.plugin.process import signals
-from calico_rkt.plugin.process.locks import lock_open_file
-
-_FOLDER = "/etc"
-"""Locked meanwhile: all files are below it, and there is none of ours yet that could be."""
+from calico_rkt.plugin.process.locks import networks_lock
+from calico_rkt.plugin.store.folders import folders
 
 
 def put(plan: Plan) -> None:
-    """Write what is new, one plan at a time on this host.
+    """Write what is new; root does so with one plan at a time on this host, others have no folder to lock here.
 
     CniError where something came in the way or fails, after all was taken back, and where another network has the
     addresses by now.
     """
     signals.listen()
-    folder = os.open(_FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        lock_open_file(folder, _FOLDER, 0)
+    with nullcontext() if os.geteuid() else networks_lock(folders()[0]):
         refuse_taken(plan.nets, taken_here())
         _put_all(plan)
-    finally:
-        os.close(folder)
 
 
 def _put_all(plan: Plan) -> None:

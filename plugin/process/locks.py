@@ -58,6 +58,11 @@ def flows_lock(run_dir: Path) -> _Locked:
     return _Locked(f"{run_dir}/flows.lock", fcntl.LOCK_EX)
 
 
+def networks_lock(run_dir: Path) -> _Locked:
+    """Hold the lock of who makes a new network; in a folder of root's, since nobody else may keep him waiting."""
+    return _Locked(f"{run_dir}/networks.lock", fcntl.LOCK_EX)
+
+
 def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> _Locked:
     """Hold the lock of one attachment; waits for whoever works on it. A killed holder lets go by itself.
 

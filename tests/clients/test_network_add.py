@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -198,3 +201,17 @@ def test_of_those_who_add_the_same_addresses_at_once_one_does(bare_lab: Lab) -> 
     said = bare_lab.out("sh", "-c", f"for n in 1 2 3 4; do ({add} >/dev/null 2>&1; echo $?) & done; wait").split()
     assert sorted(said) == ["0", "2", "2", "2"]
     assert len(list(bare_lab.path("/etc/cni/net.d").iterdir())) == 1
+
+
+def test_nobody_but_root_keeps_who_adds_a_network_waiting(bare_lab: Lab) -> None:
+    """Whoever may read a folder may lock it."""
+    nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups"
+    holding = f"for folder in /etc /run; do {nobody} flock $folder sleep 1000 & done; wait"
+    process = subprocess.Popen(bare_lab.command("sh", "-c", holding), env=environment(), start_new_session=True)
+    try:
+        for folder in ("/etc", "/run"):
+            until(lambda f=folder: bare_lab.run("flock", "-n", f, "true").returncode == 1, f"{folder} is held")
+        bare_lab.out(CALICO, "network", "add", "web", "10.50.0.0/24", "--for", "attach", "--yes")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=60)
