@@ -152,18 +152,17 @@ def sweep(*, dry_run: bool) -> Iterator[Key | CniError]:
         except CniError as e:
             yield e
             continue
-        if _has_host_end(found.key):
-            yield CniError(
-                Code.IO,
-                f"{found.key} is attached, and the record of it is not there; it was left as it is",
-                "put the state file back; calico-rkt detach, as it was attached, takes it away",
-            )
-            continue
         try:
             with chain_lock(run_dir, found.key, patience=_AT_ONCE):
                 known = records.get(found.key)
                 if known is None or recorded(found.key) is not None:
                     continue
+                if _has_host_end(found.key):
+                    raise CniError(
+                        Code.IO,
+                        f"{found.key} is attached, and the record of it is not there; it was left as it is",
+                        "put the state file back; calico-rkt detach, as it was attached, takes it away",
+                    )
                 if not dry_run:
                     _end(known, records)
             yield found.key

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.clients.support.caller import Caller
 from tests.clients.support.commands import tool
-from tests.clients.support.lab import PUBLISHED, STATE, Lab, conf, pool
+from tests.clients.support.lab import PUBLISHED, STATE, Lab, conf, pool, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -27,6 +32,21 @@ def host(bare_lab: Lab) -> Lab:
 
 def runs(host: Lab) -> bool:
     return host.run("ping", "-c", "1", "-W", "1", "10.1.0.2", inside="w1").returncode == 0
+
+
+@contextmanager
+def held(host: Lab, locks: str) -> Iterator[None]:
+    """As long as this lasts, somebody works on each attachment that has a lock of this name."""
+    holding = f"for lock in /run/calico-rkt/locks/{locks}; do flock $lock sleep 1000 & done; wait"
+    process = subprocess.Popen(host.command("sh", "-c", holding), start_new_session=True)
+    try:
+        for lock in host.path("/run/calico-rkt/locks").glob(locks):
+            there = f"/run/calico-rkt/locks/{lock.name}"
+            until(lambda: host.run("flock", "-n", there, "true").returncode == 1, f"{there} is held")  # noqa: B023 - now
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=60)
 
 
 def test_a_restore_builds_nothing_of_nothing(host: Lab) -> None:
@@ -70,6 +90,8 @@ def test_gc_detaches_nothing_that_attach_made_and_that_lives(bare_lab: Lab) -> N
         assert (done.returncode, done.stdout, WORDS in done.stderr) == (2, b"", True), done
         assert b"web/netns-w1/eth0 is attached, and the record of it is not there" in done.stderr
         assert runs(host)
+    with held(host, "chain-*"):  # an attach that is under way has a record soon
+        assert b"is attached" not in tool(host, "gc").stderr
     host.out("mv", "/run/state.was", STATE)
     assert tool(host, "gc").returncode == 0
     assert runs(host)
