@@ -25,6 +25,10 @@ _IN_HASTE = 5.0
 """Seconds that a program has to take back what it has begun, once the call was asked to end; and to end itself."""
 
 
+class EndedError(CniError):
+    """A program was not waited for any more: it may have done all that it was asked for, and nobody has its answer."""
+
+
 def find(name: str, folders: Iterable[str]) -> Path | None:
     """The program of this name in the first of the folders that has it; relative ones count from where we started."""
     for folder in folders:
@@ -49,8 +53,8 @@ def run(
     who: what errors call it, such as "ipam plugin 'dhcp'". handed: descriptors that it gets, too. most: seconds that
     it may take; 0: no limit but that of whoever called us. to_end: seconds that it has once it is asked to end, before
     it is killed; 0: a few.
-    CniError as the plugin gave it, or 108 where it can't be run or ends without a CNI error; 11 where it took longer,
-    or we were asked to end: it is ended then.
+    CniError as the plugin gave it, or 108 where it can't be run or ends without a CNI error. EndedError 11 where it
+    took longer, or we were asked to end: it is ended then.
     """
     import subprocess  # here, not above: most calls run nobody else
 
@@ -92,14 +96,14 @@ def _said(process: Popen[bytes], wait_on: Callable[[float], object]) -> tuple[by
 
 
 def _wait_on(who: str, command: str, most: float, waited: float) -> None:
-    """CniError 11 where a call that has waited so long should wait no more."""
+    """EndedError 11 where a call that has waited so long should wait no more."""
     try:
         stop_if_asked()
     except CniError as e:
-        raise CniError(e.code, f"{e.msg}, while it waited for {who}", f"its {command} was ended") from e
+        raise EndedError(e.code, f"{e.msg}, while it waited for {who}", f"its {command} was ended") from e
     most = _IN_HASTE if is_undoing_in_haste() else most
     if most and waited > most:
-        raise CniError(Code.TRY_AGAIN, f"{who} did not end its {command} within {most:.0f} s", "it was ended")
+        raise EndedError(Code.TRY_AGAIN, f"{who} did not end its {command} within {most:.0f} s", "it was ended")
 
 
 def _end(process: Popen[bytes], patience: float) -> None:

@@ -78,8 +78,9 @@ def add(chain: Chain, call: Call) -> dict[str, Any]:
                 raise CniError(Code.DELEGATE, f"plugin {plugin['type']!r} gave no CNI result", program.shown(said))
             signals.stop_if_asked()
         except CniError as e:
-            # Ours leaves nothing where it fails itself.
-            begun = replace(chain, plugins=chain.plugins[int(not result) : number + 1])
+            # Ours leaves nothing where it fails itself; where it was ended, its ADD may be done all the same.
+            first = int(not result and not isinstance(e, program.EndedError))
+            begun = replace(chain, plugins=chain.plugins[first : number + 1])
             try:
                 with signals.undoing():
                     delete(begun, call, result)
