@@ -107,7 +107,7 @@ def _turn(made: WireHost, stream: Stream, holder: str, network: str) -> Held:
 
 def judged(flown: list[Flown], turns: list[Held]) -> str:
     """Every packet by who had the address when it was sent."""
-    late = 0.02 * slowness()
+    late, soon = 0.02 * slowness(), 0.1 * slowness()
     by_name = {t.container: t for t in turns}
     arrived = 0
     for f in flown:
@@ -126,7 +126,7 @@ def judged(flown: list[Flown], turns: list[Held]) -> str:
         assert f.came <= {to}, f"{f}: {turn}"
         assert (turn.asked - late <= f.until and f.at <= turn.taken + late) or not f.came, f"{f}: {turn}"
         # A link that came up sends once a worker of the kernel (linkwatch) gave it its queue: soon, not at once.
-        if turn.given + late <= f.at and f.until <= turn.taking - late and f.sent.ports not in (FIXED, FIXED[::-1]):
+        if turn.given + soon <= f.at and f.until <= turn.taking - late and f.sent.ports not in (FIXED, FIXED[::-1]):
             assert f.came == {to}, f"lost: {f}: {turn}"
     assert arrived
     return f"{len(turns)} holders, {len(flown)} packets, {arrived} arrived"
