@@ -170,7 +170,7 @@ def test_a_first_add_under_way_differs_in_nothing(store, profiles, monkeypatch, 
     networks = reviewed(profiles.parent / "net.d", {n: f"network: {n}\n" for n in ("api", "db", "web")}, w.nets(subnet))
 
     def attested():
-        return attest._judged(Wanted(networks, ()), store).differences
+        return attest._of(*attest._looked(Wanted(networks, ()), store)).differences
 
     monkeypatch.setattr(policy, "policy_script", looked)
     as_before = (before, attested())
