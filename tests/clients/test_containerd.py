@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 
@@ -49,8 +50,8 @@ def test_two_networks_are_apart_but_for_the_override_s_port(lab: Lab, runtime: C
     runtime.run(FRONT, "client", *SERVE)
     server, client = address(runtime, "server"), address(runtime, "client")
 
-    for container in (server, client):
-        until(lambda ip=container: lab.fetch(ip, 9090), "the host reaches its containers")
+    for container, port in product((server, client), (8080, 9090)):
+        until(lambda ip=container, at=port: lab.fetch(ip, at), "the host reaches its containers")
 
     assert fetches(runtime, "peer", server, 9090), "the same network reaches"
     assert fetches(runtime, "client", server, 8080), "the override opens this port"
