@@ -20,7 +20,7 @@ from calico_rkt.compiler.ir.ids import LONGEST, object_id
 from calico_rkt.compiler.ir.model import MOST_LOG_LINES, LogLimit, NameRef, Rule, ToHost
 from calico_rkt.compiler.text.fields import Field, Form, Problems, did_you_mean, fields_of, node_kind, text_of
 from calico_rkt.compiler.text.nodes import Mapping, Node, Scalar, is_null
-from calico_rkt.compiler.text.values import BadValueError, parse_network
+from calico_rkt.compiler.text.values import BadValueError, parse_network, parse_number
 from calico_rkt.compiler.text.yaml_nodes import parse_yaml
 from calico_rkt.compiler.values import dataclass
 
@@ -234,13 +234,12 @@ def _parse_profile(root: Node, problems: Problems) -> tuple[str | None, Override
 def _log_limit(given: Scalar | None, problems: Problems) -> LogLimit | None:
     if given is None:
         return None
-    found = re.fullmatch(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", given.text)
-    if found and max(limit := (int(found[1]), int(found[2]))) <= MOST_LOG_LINES:
-        return LogLimit(*limit)
-    hint = "RATE/BURST, such as 10/50"
-    problems.error(
-        "CR225", f"the log limit {given.text!r} is no two numbers from 1 to {MOST_LOG_LINES}", given.span, hint
-    )
+    rate, _, burst = given.text.partition("/")
+    try:
+        return LogLimit(*(parse_number(text, "a log limit", 1, MOST_LOG_LINES, "CR225") for text in (rate, burst)))
+    except BadValueError as e:
+        message = f"the log limit {given.text!r} is no two numbers from 1 to {MOST_LOG_LINES}"
+        problems.error(e.code, message, given.span, "RATE/BURST, such as 10/50")
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from calico_rkt.compiler.diagnostics import Span
@@ -10,6 +9,7 @@ from calico_rkt.compiler.grammar.defaults import BUILT_IN, DefaultRules, parse_d
 from calico_rkt.compiler.ir.model import FELIX_MODES, MOST_LOG_LINES, LogLimit
 from calico_rkt.compiler.text.fields import Field, Problems, did_you_mean, fields_of, items_of, text_of
 from calico_rkt.compiler.text.nodes import Mapping, Scalar, Sequence
+from calico_rkt.compiler.text.values import BadValueError, parse_number
 
 SETTINGS_KEYS = ("default", "felix", "log_limit", "profiles_dirs")
 
@@ -58,10 +58,10 @@ def _log_limit(section: Field, problems: Problems) -> LogLimit:
     numbers: dict[str, int] = {}
     for key, given in found.items():
         text = given.value.text if isinstance(given.value, Scalar) else ""
-        if re.fullmatch(r"[1-9][0-9]{0,4}", text) and int(text) <= MOST_LOG_LINES:
-            numbers[key] = int(text)
-        else:
-            problems.error("CR225", f"log_limit's {key} is no number from 1 to {MOST_LOG_LINES}", given.key.span)
+        try:
+            numbers[key] = parse_number(text, key, 1, MOST_LOG_LINES, "CR225")
+        except BadValueError as e:
+            problems.error(e.code, f"log_limit's {key} is no number from 1 to {MOST_LOG_LINES}", given.key.span)
     usual = LogLimit()
     return LogLimit(numbers.get("rate", usual.rate), numbers.get("burst", usual.burst))
 

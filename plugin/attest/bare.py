@@ -43,6 +43,11 @@ def bare_statement(statement: Mapping[str, Any]) -> Mapping[str, Any]:
     return statement
 
 
+def is_unread(text: str) -> bool:
+    """Whether a part of an element's text is JSON, as one that stayed what it is: no value that is known here."""
+    return text.startswith("{")
+
+
 def is_more(element: Any) -> bool:  # noqa: ANN401 - nft's JSON
     """Whether an element has anything beside its value; of a bare one, what makes it hold some packets alone."""
     return isinstance(element, dict) and "elem" in element

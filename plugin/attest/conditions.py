@@ -8,6 +8,7 @@ from typing import Any
 from calico_rkt.compiler.conf.netconf import Address
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, SCTP, TCP, UDP
 from calico_rkt.compiler.targets.nftables.json_words import value_words
+from calico_rkt.plugin.attest.bare import is_unread
 from calico_rkt.plugin.attest.everybody import Everybody
 from calico_rkt.plugin.attest.packet import Kind, Packet
 from calico_rkt.plugin.attest.ruleset import EVERY_KEY, Set
@@ -266,8 +267,8 @@ def _is(value: Value, right: Any) -> bool | None:  # noqa: ANN401
 
 
 def _is_text(value: Value, text: str) -> bool | None:
-    if text.startswith("{"):
-        return None  # JSON: no value that is known here
+    if is_unread(text):
+        return None
     if isinstance(value, str):
         return is_like(value, text)
     one, found = kind_and_number(value), range_of(text)

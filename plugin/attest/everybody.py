@@ -13,6 +13,7 @@ from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import Address, Net
+from calico_rkt.plugin.attest.bare import is_unread
 from calico_rkt.plugin.attest.packet import Kind
 from calico_rkt.plugin.attest.verdict_maps import is_like
 from calico_rkt.plugin.enforce.nft.elements import OURS
@@ -30,8 +31,8 @@ class Names:
         return True if True in found else None if None in found else False
 
     def _is(self, text: str) -> bool | None:
-        if text.startswith("{"):
-            return None  # JSON: no name that is known here
+        if is_unread(text):
+            return None
         if text.endswith("*") and is_like(_PREFIX, text):
             return True
         return None if text.startswith(_PREFIX) else False

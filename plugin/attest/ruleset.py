@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from calico_rkt.compiler.targets.nftables.json_words import Statement, rule_words, value_words
-from calico_rkt.plugin.attest.bare import bare_element, bare_statement
+from calico_rkt.plugin.attest.bare import bare_element, bare_statement, is_unread
 from calico_rkt.plugin.attest.shapes import check_element, check_pair, check_statement
 from calico_rkt.plugin.attest.verdict_maps import VerdictMap, range_of, verdict_map
 from calico_rkt.plugin.enforce.nft.elements import TABLE
@@ -126,7 +126,7 @@ class Set:
 
 
 def _is_wide(text: str) -> bool:
-    return text.startswith("{") or "/" in text or text.endswith("*") or ("-" in text and range_of(text) is not None)
+    return is_unread(text) or "/" in text or text.endswith("*") or ("-" in text and range_of(text) is not None)
 
 
 @dataclass(frozen=True)

@@ -137,10 +137,10 @@ class Ways:
                 words, Question(("protocol",), partial(conditions.rejects, value)), box, words
             )
         elif kind == REVIEWED:
-            words = f"{self.name}|{rule.chain}|{rule.number}|{id(value)}"
+            words = f"{self._by_rule(rule)}|{id(value)}"
             yield from self.space.split_by(words, Question(*value), box, words)
         else:
-            yield from assumed(box, f"{self.name}|{rule.chain}|{rule.number}|{kind}")
+            yield from assumed(box, f"{self._by_rule(rule)}|{kind}")
 
     def _place(self, rule: KernelRule, left: Mapping[str, Any], right: Any) -> str:  # noqa: ANN401 - nft's JSON
         """Where a condition is asked: its chain, or its rule where it may hold at first, and not when asked again."""
@@ -150,8 +150,11 @@ class Ways:
         else:
             limited = isinstance(right, dict) and any(map(is_more, right.get("set", ())))
         if limited or "numgen" in left or left == {"meta": {"key": "random"}}:
-            return f"{self.name}|{rule.chain}|{rule.number}"
+            return self._by_rule(rule)
         return rule.chain
+
+    def _by_rule(self, rule: KernelRule) -> str:
+        return f"{self.name}|{rule.chain}|{rule.number}"
 
     def _looked_up(self, value: Mapping[str, Any], rule: KernelRule, hook: str, box: Box) -> Iterator[tuple[str, Box]]:
         """The verdict of a map by name, one after the other of those that it has."""

@@ -153,16 +153,10 @@ def _attested(reviewed: Wanted) -> Attestation:
     Where changes leave no time for a look, they wait for one.
     """
     store = open_local()
-    found = Attestation()
     try:
-        try:
-            found = _of(*_looked(reviewed, store))
-        except CniError as e:
-            if e.code != Code.TRY_AGAIN:
-                raise
-        else:
-            if found.status == EQUAL:
-                return found
+        found = _at_a_glance(reviewed, store)
+        if found is not None and found.status == EQUAL:
+            return found
         try:
             with policy_lock(store.run_dir, patience=_PATIENCE, meanwhile=close_first):
                 looked = _looked(reviewed, store)
@@ -170,10 +164,21 @@ def _attested(reviewed: Wanted) -> Attestation:
             if e.code != Code.TRY_AGAIN:
                 raise
             under_way = "; ".join(filter(None, (f"a change is under way: {e.msg}", e.details)))
+            found = found or Attestation()
             return dataclasses.replace(found, differences=(), open=(*found.open, under_way))
     finally:
         store.close()
     return _of(*looked)
+
+
+def _at_a_glance(reviewed: Wanted, store: LocalStore) -> Attestation | None:
+    """What a look finds that nobody waits for; None where changes left no time for one."""
+    try:
+        return _of(*_looked(reviewed, store))
+    except CniError as e:
+        if e.code != Code.TRY_AGAIN:
+            raise
+        return None
 
 
 _Looked = tuple[Wanted, Seen, list[tuple[str, str]], tuple[str, ...]]

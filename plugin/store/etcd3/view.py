@@ -24,8 +24,9 @@ from calico_rkt.plugin.store.etcd3.ops import (
 from calico_rkt.plugin.store.etcd3.resources import Etcd3Pool, read_pool, reserved, resource, section
 
 _MOST_BLOCKS = 20
-_NOBODY = "-"
 """Blocks of a node where the configuration does not say."""
+_NOBODY = "-"
+"""In the place of a network, endpoint or handle that nothing is asked about."""
 
 
 @dataclass(frozen=True, slots=True)
