@@ -13,7 +13,7 @@ from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.review.pair import Fate, Scene, View, closed
-from calico_rkt.compiler.review.parties import Kind, Party
+from calico_rkt.compiler.review.parties import STRANGERS, Kind, Party
 from calico_rkt.compiler.review.snapshot import World
 
 _WORDS = {
@@ -139,8 +139,8 @@ def _unknown(world: World, e: Expectation) -> str:
 def asked(world: World, e: Expectation) -> Iterator[tuple[View, list[Match], tuple[Match, ...]]]:
     """Each pair that the expectation is about, with the matches that its packets are in, and those they are not in."""
     matches = _matches(e)
-    destinations = _meant_of(world, e.destination)
-    for source in _meant_of(world, e.source) if matches else ():
+    destinations = _meant_of(world, e.destination, e.verdict)
+    for source in _senders_of(world, e) if matches else ():
         for destination in destinations:
             view = world.view(source, destination)
             # The host reaches its own containers always: `any` can't mean that no rule allows it.
@@ -161,12 +161,24 @@ def _matches(e: Expectation) -> list[Match]:
     ]
 
 
-def _meant_of(world: World, end: ExpectedEnd) -> list[Party]:
-    """Each party that an end means, in their order."""
+def _senders_of(world: World, e: Expectation) -> list[Party]:
+    """Each party that sends. What has to be denied is asked of other endpoints, too, whatever the rules tell apart.
+
+    They may have any address, also one that a rule lets in by its net. As receivers they have rules that are not here.
+    """
+    found = _meant_of(world, e.source, e.verdict)
+    if e.verdict is Action.DENY and e.source.word in ("endpoints", "any"):
+        found += [STRANGERS] if STRANGERS not in found else []
+    return found
+
+
+def _meant_of(world: World, end: ExpectedEnd, verdict: Action) -> list[Party]:
+    """Each party that an end means, in their order; what has to be allowed need not be so to an endpoint of nobody."""
     if end.networks:
         named = {n.name for n in end.networks}
         return [p for p in world.parties if p.kind is Kind.NETWORK and (p.name in named or p.id in named)]
-    return [p for p in world.parties if _means(end, p)]
+    found = [p for p in world.parties if _means(end, p)]
+    return [p for p in found if p != STRANGERS] if (end.word, verdict) == ("endpoints", Action.ALLOW) else found
 
 
 def _means(end: ExpectedEnd, party: Party) -> bool:

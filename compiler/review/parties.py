@@ -87,6 +87,10 @@ class Party:
         return selector.matches({self.id: ""} if self.kind is Kind.NETWORK else {})
 
 
+STRANGERS = Party(Kind.OTHERS, Kind.OTHERS.value)
+"""Endpoints of networks that no conf here has."""
+
+
 def parties(networks: Mapping[str, Network], confs: Mapping[str, NetConf]) -> tuple[Party, ...]:
     """Each network in the order of the confs, other endpoints where a rule could tell them apart, outside, host."""
     pools = {name: _pool(confs[name]) for name in networks}
@@ -96,7 +100,7 @@ def parties(networks: Mapping[str, Network], confs: Mapping[str, NetConf]) -> tu
         for name, pool in pools.items()
     ]
     if _knows_others(networks.values(), frozenset(n.id for n in networks.values())):
-        found.append(Party(Kind.OTHERS, Kind.OTHERS.value))
+        found.append(STRANGERS)
     found.append(Party(Kind.OUTSIDE, Kind.OUTSIDE.value, not_nets=owned))
     found.append(Party(Kind.HOST, Kind.HOST.value, not_nets=owned))
     return tuple(found)

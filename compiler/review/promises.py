@@ -9,7 +9,8 @@ from calico_rkt.compiler.diagnostics import Diagnostic, error, warning
 from calico_rkt.compiler.grammar.expectations import Expectation
 from calico_rkt.compiler.ir.model import Action
 from calico_rkt.compiler.packets.wording import packet_words
-from calico_rkt.compiler.review.expect import Outcome
+from calico_rkt.compiler.review.expect import Counterexample, Outcome
+from calico_rkt.compiler.review.parties import STRANGERS
 from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.review.wording import fate_words, verdict_words
 
@@ -37,6 +38,19 @@ def promises(world: World) -> Iterator[Promise]:
             yield from (Promise("always", e) for e in file.guardrails.always)
 
 
+_STRANGERS = (
+    "other endpoints are those of networks that have no conf here, and may have any address: a promise about the "
+    "networks here alone names them, network: [a, b]; a rule that means no endpoint says notSelector: all() beside nets"
+)
+
+
+def _why(promise: Promise, found: Counterexample) -> str:
+    """Who decides, and who other endpoints are, where one of them is what should have been denied."""
+    said = fate_words(found.fate)
+    denied = promise.expectation.verdict is Action.DENY
+    return f"{said}; {_STRANGERS}" if denied and found.source == STRANGERS.name else said
+
+
 def problem(promise: Promise, outcome: Outcome) -> Diagnostic | None:
     """What there is to say of one that does not hold; None for one that does."""
     span = promise.expectation.span
@@ -49,7 +63,7 @@ def problem(promise: Promise, outcome: Outcome) -> Diagnostic | None:
             f"{found.destination}, is {verdict_words(found.fate)}, and should be {wanted}"
         )
         code = "CR810" if promise.kind == "test" else "CR811"
-        return error(code, message, span, hint=fate_words(found.fate))
+        return error(code, message, span, hint=_why(promise, found))
     if outcome.undecided:
         unread = outcome.undecided.endswith("can't be read")
         hint = "mend that file" if unread else "nothing is claimed about it; make the rules between these ends simpler"

@@ -95,3 +95,64 @@ def test_a_failure_among_those_that_are_here_counts_more(tmp_path):
     guard = "guardrails: {never: [{name: n, from: {network: [web, databse]}, to: {network: web}}]}\n"
     (one,) = found(tmp_path, "network: web\ningress: [{action: Allow}]\n", guard, "local")
     assert one.code == "CR811"
+
+
+BY_NET = "network: web\ningress: [{action: Allow, source: {nets: [10.50.0.0/16]}}]\n"
+FROM_ENDPOINTS = "guardrails: {%s: [{name: n, from: {%s: true}, to: {network: web}}]}\n"
+
+
+def test_never_from_endpoints_means_those_of_networks_that_have_no_conf_here(tmp_path):
+    """Any of these may have the address that the rule lets in, whether or not another rule has a selector."""
+    (one,) = found(tmp_path, BY_NET, FROM_ENDPOINTS % ("never", "endpoints"), "local")
+    assert one.code == "CR811"
+    assert "10.50.0.1" in one.message
+    assert "from other endpoints to web" in one.message
+    assert "networks that have no conf here" in one.hint
+    assert "network: [" in one.hint
+    assert "notSelector: all()" in one.hint
+
+
+def test_a_test_that_says_deny_means_them_too(tmp_path):
+    tests = "tests: [{name: t, from: {endpoints: true}, to: {network: web}, verdict: Deny}]\n"
+    (one,) = found(tmp_path, BY_NET + tests, "guardrails: {}\n", "local")
+    assert (one.code, "from other endpoints to web" in one.message) == ("CR810", True)
+
+
+def test_the_ways_out_that_the_message_names_are_some(tmp_path):
+    no_endpoint = BY_NET.replace("/16]", "/16], notSelector: all()")
+    assert not found(tmp_path, no_endpoint, FROM_ENDPOINTS % ("never", "endpoints"), "local")
+
+
+def test_named_networks_alone_are_asked_where_they_are_named(tmp_path):
+    assert not found(tmp_path, BY_NET, NEVER.replace("ip: %s", "network: web"), "local")
+
+
+@pytest.mark.parametrize("rules", ["ingress: []\n", "ingress: [{action: Allow, source: {notSelector: all()}}]\n"])
+def test_no_word_of_them_where_they_are_kept_out(tmp_path, rules):
+    assert not found(tmp_path, "network: web\n" + rules, FROM_ENDPOINTS % ("never", "endpoints"), "local")
+
+
+def test_who_sends_to_everybody_is_not_told_of_endpoints_whose_own_rules_are_not_here(tmp_path):
+    """Egress is open by default, and what networks elsewhere let in is theirs to say."""
+    guard = "guardrails: {never: [{name: n, from: {network: web}, to: {endpoints: true}}]}\n"
+    assert not found(tmp_path, "network: web\ningress: []\n", guard, "local")
+
+
+@pytest.mark.parametrize("apart", ["", "  - {action: Allow, source: {notSelector: all()}, protocol: UDP}\n"])
+def test_always_from_endpoints_means_the_networks_here(tmp_path, apart):
+    """What nobody has need not be let in, also where a rule tells endpoints from the outside."""
+    rules = "network: web\ningress:\n  - {action: Allow, source: {network: web}}\n" + apart
+    assert not found(tmp_path, rules, FROM_ENDPOINTS % ("always", "endpoints"), "local")
+
+
+def test_what_never_comes_from_anybody_never_comes_from_an_endpoint(tmp_path):
+    """An address of web that a rule lets in, and web itself kept out: who is left is an endpoint of another network."""
+    rules = "network: web\ningress:\n  - {action: Deny, source: {network: web}}\n"
+    rules += "  - {action: Allow, source: {nets: [10.1.0.0/24]}}\n"
+    (one,) = found(tmp_path, rules, FROM_ENDPOINTS % ("never", "any"), "local")
+    assert "from other endpoints to web" in one.message
+
+
+def test_what_comes_from_the_outside_is_told_of_the_outside(tmp_path):
+    (one,) = found(tmp_path, BY_NET, FROM_ENDPOINTS % ("never", "any"), "local")
+    assert "from outside to web" in one.message
