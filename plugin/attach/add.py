@@ -12,7 +12,7 @@ from pathlib import Path
 from calico_rkt.compiler.conf.netconf import NO_DNS, Address, Dns, Ipam, Net, NetConf
 from calico_rkt.compiler.values import replace
 from calico_rkt.plugin.attach import ipam_plugin
-from calico_rkt.plugin.attach.delete import ask_delegate, give_back, key_of, tear_down, words
+from calico_rkt.plugin.attach.delete import ask_delegate, detach, key_of, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey
 from calico_rkt.plugin.attach.record import record_endpoint
 from calico_rkt.plugin.cni.request import Request
@@ -73,8 +73,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
                 repeated = _repeated(known, netns, request, enforcer)
                 if repeated is not None:
                     return answer(repeated)  # that nobody reads it is no reason to take the first one away
-                tear_down(known, store)  # an ADD that was killed half way, or a container that ended without a DEL
-                give_back(request, known)
+                detach(request, known, store)  # an ADD that was killed half way, or a container without a DEL
             else:
                 pair.delete_unrecorded(key, store.link_prefix)
             enforcer.check_host(conf)

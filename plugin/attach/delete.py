@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, life_of
@@ -43,31 +44,44 @@ def cmd_del(request: Request, store: Store) -> None:
     if known is not None and _is_stale(known, request.netns):
         LOG.warning("DEL %s %s %s: of an older netns %s, the newer attachment stays", *words(key), request.netns)
         return
-    lends = known is not None and '"ipam"' in known.result
     if known is not None:
-        if lends:
-            from calico_rkt.plugin.attach import lent  # most DELs are of addresses that we gave ourselves
-
-            lent.note_recorded(store.run_dir, known)
-        tear_down(known, store, request.netns)
+        detach(request, known, store, request.netns)
     else:
         pair.delete_unrecorded(key, store.link_prefix)
         store.forget(key)
-        _free_elsewhere(key, store, request.netns)
-    give_back(request, known)
-    if lends or known is None or ipam_plugin.is_delegated(request.conf):
-        _drop_note(request, store, given_back=lends)
+        _free_elsewhere(request, store)
+        give_back(request, None)
+        _drop_note(request, store)
     LOG.info("DEL %s %s %s%s", *words(key), "" if known else ": was not attached")
 
 
-def _drop_note(request: Request, store: Store, *, given_back: bool) -> None:
-    """Of what is given back, or of an ADD that was cut short: the conf's own ipam plugin has had its DEL, too.
+def detach(request: Request, known: Endpoint, store: Store, netns: str = "") -> None:
+    """A recorded endpoint goes as tear_down() has it, and what its ipam plugin gave is given back."""
+    with _giving_back(request, known, store):
+        tear_down(known, store, netns)
 
-    Another one has it now.
-    """
+
+@contextmanager
+def _giving_back(request: Request, known: Endpoint, store: Store) -> Iterator[None]:
+    """Behind what takes the record away, its addresses are given back; `gc` knows of them until they are."""
+    lends = '"ipam"' in known.result
+    if lends:
+        from calico_rkt.plugin.attach import lent  # most DELs are of addresses that we gave ourselves
+
+        lent.note_recorded(store.run_dir, known)
+    yield
+    give_back(request, known)
+    if lends or ipam_plugin.is_delegated(request.conf):
+        from calico_rkt.plugin.attach import lent
+
+        lent.drop(store.run_dir, known.key)
+
+
+def _drop_note(request: Request, store: Store) -> None:
+    """Of an ADD that was cut short: the conf's own ipam plugin has had its DEL. Another one has it now."""
     from calico_rkt.plugin.attach import lent
 
-    if given_back or ipam_plugin.is_delegated(request.conf):
+    if ipam_plugin.is_delegated(request.conf):
         lent.drop(store.run_dir, key_of(request))
     else:
         lent.give_back(store.run_dir, key_of(request))
@@ -83,8 +97,9 @@ def discard(key: Key, store: Store, why: CniError) -> None:
             restore_policy(store)
 
 
-def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
+def _free_elsewhere(request: Request, store: Store) -> None:
     """What another datastore's record on this host has of it: the conf may have moved to this one since the ADD."""
+    key = key_of(request)
     for datastore, opened in own_stores().items():
         records = opened()
         try:
@@ -92,23 +107,24 @@ def _free_elsewhere(key: Key, store: Store, netns: str) -> None:
         except CniError as e:  # no fault of this conf's datastore
             LOG.error("DEL %s %s %s: %s: %s", *words(key), e.msg, e.details)
             continue
-        if found is None or _is_stale(found, netns):
+        if found is None or _is_stale(found, request.netns):
             continue
         if datastore == "local":
-            tear_down(found, records, netns)
+            detach(request, found, records, request.netns)
         else:
-            _leave_cluster(found, records, datastore, netns)
+            _leave_cluster(request, found, records, datastore)
 
 
-def _leave_cluster(found: Endpoint, records: LocalStore, datastore: str, netns: str) -> None:
+def _leave_cluster(request: Request, found: Endpoint, records: LocalStore, datastore: str) -> None:
     """The pair goes, and what the cluster has of it is noted: a conf that names the cluster has to come by."""
     from calico_rkt.plugin.store.journal import Journal, release_of
 
-    _remove_link(found, netns, lambda: pair.forget_flows(found.addresses))
+    _remove_link(found, request.netns, lambda: pair.forget_flows(found.addresses))
     pair.forget_flows(found.addresses)
     if found.members:
-        Journal(folders()[1] / "journal").write(release_of(found, datastore, "its conf names no cluster now"))
-        records.remove(found.key, found.nonce)
+        with _giving_back(request, found, records):
+            Journal(folders()[1] / "journal").write(release_of(found, datastore, "its conf names no cluster now"))
+            records.remove(found.key, found.nonce)
     LOG.warning(
         "DEL %s %s %s: it was attached by a conf that names a cluster; calico-rkt gc with such a conf frees "
         "its address there",

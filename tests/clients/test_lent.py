@@ -142,3 +142,18 @@ def test_a_call_whose_plugin_hangs_ends_when_it_is_asked_to(bare_lab: Lab):
     hangs.unlink()
     cni.delete(WEB, "c1", netns)
     assert bare_lab.left() == {}
+
+
+def test_an_add_over_a_container_that_is_gone_leaves_what_gc_needs(bare_lab: Lab):
+    """Its runtime gives up when the plugin can't take back what the container before had: nobody else knows of that."""
+    bare_lab.write(f"{PLUGINS}/lender", LENDER)
+    bare_lab.path(PLUGINS, "lender").chmod(0o755)
+    cni = Caller(bare_lab)
+    cni.add(WEB, "c1", bare_lab.netns("c1"))
+    bare_lab.out("ip", "netns", "del", "c1")
+    refuses = bare_lab.path(bare_lab.write("/run/lab/refuses", ""))
+    cni("ADD", WEB, "c1", bare_lab.netns("c1")).refused(11)
+    refuses.unlink()
+    bare_lab.out("ip", "netns", "del", "c1")
+    assert tool(bare_lab, "gc").returncode == 0
+    assert bare_lab.left() == {}

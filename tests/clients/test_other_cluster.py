@@ -9,7 +9,7 @@ import pytest
 from tests.clients.support.caller import Caller
 from tests.clients.support.commands import tool
 from tests.clients.support.etcd import Etcd, cluster_conf, inconsistent, left_in
-from tests.clients.support.lab import Lab, conf
+from tests.clients.support.lab import PLUGINS, REFERENCE_PLUGINS, Lab, conf
 
 pytestmark = [
     pytest.mark.kernel,
@@ -59,3 +59,19 @@ def test_gc_by_a_conf_of_another_cluster_frees_the_dead_and_loses_nothing(lab: L
     assert tool(lab, "gc").returncode == 0
     assert left_in(etcd) == {}
     other.stop()
+
+
+@pytest.mark.parametrize("to", ["a cluster", "local"])
+def test_a_del_by_a_conf_that_moved_gives_back_what_another_ipam_plugin_gave(
+    lab: Lab, cni: Caller, etcd: Etcd, to: str
+) -> None:
+    lab.path(PLUGINS, "leases").symlink_to(f"{REFERENCE_PLUGINS}/host-local")
+    cluster = cluster_conf(etcd)
+    lends, ours = {"type": "leases", "subnet": "10.9.0.0/24"}, cluster["ipam"]
+    first, now = (
+        (conf("net1", lends), cluster) if to == "a cluster" else (cluster | {"ipam": lends}, conf("net1", ours))
+    )
+    cni.add(first, netns=lab.netns("c1"))
+    assert "host-local" in lab.left()
+    cni.delete(now, netns="/var/run/netns/c1")
+    assert lab.left() == {}
