@@ -46,11 +46,16 @@ VERDICTS = {
 }
 _RULE, _POLICY_KIND = 3, 1
 TCP, UDP, SCTP, UDPLITE, ICMP, ICMPV6 = 6, 17, 132, 136, 1, 58
+_FRAGMENT = 44
+"""The header that IPv6 puts before a part of a packet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a packet says of itself; port, type and flags are None where its protocol has none."""
+    """What a packet says of itself; port, type and flags are None where its protocol has none.
+
+    is_part: a fragment, of which the kernel waits for the others.
+    """
 
     source: str
     destination: str
@@ -60,6 +65,7 @@ class Header:
     type: int | None = None
     code: int | None = None
     flags: int | None = None
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +150,20 @@ def _interface(data: bytes | None) -> str:
 def _header(network: bytes, transport: bytes) -> Header | None:
     if len(network) >= 20 and network[0] >> 4 == 4:
         source, destination, protocol = network[12:16], network[16:20], network[9]
-        if int.from_bytes(network[6:8], "big") & 0x1FFF:
+        fragment = int.from_bytes(network[6:8], "big")
+        is_part = bool(fragment & 0x3FFF)
+        if fragment & 0x1FFF:
             transport = b""  # a later fragment says nothing of ports
     elif len(network) >= 40 and network[0] >> 4 == 6:
         source, destination, protocol = network[8:24], network[24:40], network[6]
+        is_part = protocol == _FRAGMENT
     else:
         return None
     ends = str(ip_address(source)), str(ip_address(destination))
     if protocol in (TCP, UDP, SCTP, UDPLITE) and len(transport) >= 4:
         sport, dport = struct.unpack_from(">HH", transport)
         flags = transport[13] if protocol == TCP and len(transport) >= 14 else None
-        return Header(*ends, protocol, sport, dport, flags=flags)
+        return Header(*ends, protocol, sport, dport, flags=flags, is_part=is_part)
     if protocol in (ICMP, ICMPV6) and len(transport) >= 2:
-        return Header(*ends, protocol, type=transport[0], code=transport[1])
-    return Header(*ends, protocol)
+        return Header(*ends, protocol, type=transport[0], code=transport[1], is_part=is_part)
+    return Header(*ends, protocol, is_part=is_part)

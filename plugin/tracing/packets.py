@@ -22,7 +22,7 @@ class Fate(Enum):
 
 @dataclass(slots=True)
 class Packet:
-    """One packet. first is its header as it came, last as it was seen at the end; steps are all that it met."""
+    """One packet. first is its header as it came whole, last as it was seen at the end; steps are all that it met."""
 
     first: Header
     last: Header
@@ -43,6 +43,8 @@ class Gathering:
 
     def __init__(self) -> None:
         self._open: dict[int, Packet] = {}
+        self.parts = 0
+        """Fragments that the kernel has kept until all parts of a packet are there."""
 
     def take(self, event: Event, now: float) -> Packet | None:
         """Note a step; the packet where that was its last one."""
@@ -52,6 +54,8 @@ class Gathering:
                 return None  # its begin was lost, or it came through already
             packet = self._open[event.packet] = Packet(event.header, event.header, now)
         packet.last = event.header or packet.last
+        if event.header is not None and table.is_whole(event.table, event.chain):
+            packet.first = event.header
         packet.iif = packet.iif or event.iif
         packet.oif = event.oif or packet.oif
         packet.since = now
@@ -65,6 +69,13 @@ class Gathering:
         return self._open.pop(event.packet)
 
     def lost(self, now: float) -> Iterator[Packet]:
-        """Those of which nothing was heard for a while: they never came to a rule again."""
+        """Those of which nothing was heard for a while: they never came to a rule again.
+
+        But for fragments: the kernel keeps them, and what it makes of them is a packet of its own.
+        """
         for number in [n for n, p in self._open.items() if now - p.since > _PATIENCE]:
-            yield self._open.pop(number)
+            packet = self._open.pop(number)
+            if packet.first.is_part:
+                self.parts += 1
+            else:
+                yield packet

@@ -69,6 +69,9 @@ def summary(seen: Seen, asked: Asked) -> Iterator[str]:
         yield f"{counted(seen.packets, 'packet')}: {seen.dropped} dropped, {seen.passed} passed{gone}"
         if not (seen.dropped or seen.lost):
             yield _all_passed(seen, asked)
+    elif seen.parts:
+        yield f"nothing of that came whole: only {counted(seen.parts, 'fragment')}, and the other parts did not come"
+        yield "the kernel waits for all of them, and policy is about the whole packet: look where the others end"
     elif seen.sent:
         sent = counted(seen.sent, "packet")
         yield f"nothing of that came. {asked.source} sent {sent}, all to others or to other ports"

@@ -2,7 +2,7 @@
 
 The table belongs to the netlink socket that made it (nft's flag owner, Linux 5.12): however the process ends, the
 kernel takes it away, and until then nobody else can change it. Its rules set `nftrace` on the packets asked about, and
-nothing else; its last chains, empty, are met by what no other rule has dropped.
+nothing else. Its empty chains are met by what is whole, and by what no other rule has dropped.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.tracing.asked import Asked
 
 NAME = TRACING
-_FIRST, _EARLY, _LAST = -450, -150, 2147483647
-"""Before conntrack and any `raw`; before any `filter`, when NAT to another destination is done; after all others."""
+_FIRST, _GATHERED, _EARLY, _LAST = -450, -350, -150, 2147483647
+"""Before conntrack and any `raw`; when fragments are one packet again; before any `filter`, when NAT to another
+destination is done; after all others."""
 _HOOKS = {"prerouting": _FIRST, "forward": _EARLY, "input": _EARLY, "output": _EARLY}
 _PASSED = ("input", "postrouting")
 REPLY = "reply"
@@ -48,6 +49,11 @@ def is_last(table: str, chain: str) -> bool:
     return table == NAME and chain.startswith("last_")
 
 
+def is_whole(table: str, chain: str) -> bool:
+    """Whether a chain is met by whole packets alone, and by each that came in: of fragments what was made of them."""
+    return table == NAME and chain == "whole"
+
+
 def script(asked: Asked) -> str:
     """The table, as nft reads it."""
     return "\n".join(_lines(asked)) + "\n"
@@ -75,6 +81,7 @@ def _lines(asked: Asked) -> Iterator[str]:
         if hook != "prerouting":
             yield f'ct direction reply counter name "replies" comment "{REPLY}"'
         yield "}"
+    yield f"chain whole {{ type filter hook prerouting priority {_GATHERED}; policy accept; }}"
     for hook in _PASSED:
         yield f"chain last_{hook} {{ type filter hook {hook} priority {_LAST}; policy accept; }}"
     yield "}"

@@ -168,7 +168,7 @@ def _lost(packet: Packet) -> tuple[Decision, str]:
     version = 6 if ":" in header.destination else 4
     hooks = {step.chain for step in packet.steps if step.table == table.NAME}
     route = f"ip route get {header.destination} from {header.source}" + (f" iif {packet.iif}" if packet.iif else "")
-    if hooks <= {"prerouting"}:
+    if hooks <= {"prerouting", "whole"}:
         name = _FORWARDING[version]
         if _read(name) == "0":
             return Decision("routing", f"forwarding is off on this host: {name} = 0"), "calico-rkt restore"

@@ -19,7 +19,8 @@ _PAUSE = 0.2
 class Seen:
     """How many packets came to an end, by their fate; sent are all that the first end sent, to whomever.
 
-    skipped were too many a second to be looked at; incomplete: the kernel told of more than could be read.
+    skipped were too many a second to be looked at; incomplete: the kernel told of more than could be read. parts are
+    fragments, whole or not in the end.
     """
 
     dropped: int = 0
@@ -29,6 +30,7 @@ class Seen:
     sent: int = 0
     skipped: int = 0
     incomplete: bool = False
+    parts: int = 0
 
     @property
     def packets(self) -> int:
@@ -72,6 +74,7 @@ class Watch:
                 if len(found) >= _AT_ONCE:
                     break
             found += gathering.lost(time.monotonic())
+            self.seen.parts = gathering.parts
             translated = self._table.translated() if found else {}
             for packet in found:
                 told = self._teller.tell(packet, translated)

@@ -357,3 +357,21 @@ def test_of_a_long_list_which_is_a_map_the_packet_says_the_line(host: Lab) -> No
         ("dropped", ("ingress of many", f"{OVERRIDES}/many.yaml:1")),
     ]
     assert opening[1]["kernel"].startswith("table inet calico_rkt, chain in-many, rule 1: ip saddr . udp dport vmap {")
+
+
+@pytest.mark.parametrize(("source", "target"), [(WEB, BACK), (WEB6, BACK6)], ids=["v4", "v6"])
+def test_a_packet_in_fragments_is_told_as_what_becomes_of_it(host: Lab, source: str, target: str) -> None:
+    """Each comes in by itself and is kept by the kernel: what it makes of them is what meets policy."""
+    found = traced(host, "w1", "b1", "udp", sending=lambda: send(host, "w1", "parts", target, 54), seconds=4, count=9)
+    assert (found.one["fate"], found.one["protocol"], found.one["destination"]["port"]) == ("passed", "UDP", 54)
+    assert (found.one["source"]["ip"], found.one["left_as"]) == (source, None)
+    assert stages(found.one)[-1] == ("ingress of back", f"{YAML}:5")
+    assert (found.status, found.end["lost"]) == (0, 0)
+    denied = traced(host, "w1", "b1", "udp/53", sending=lambda: send(host, "w1", "parts", target, 53), seconds=4)
+    assert denied.decided == ("dropped", "ingress of back", f"{YAML}:4")
+
+
+def test_a_fragment_whose_other_parts_do_not_come_is_told_as_that(host: Lab) -> None:
+    found = traced(host, "w1", "b1", "udp", sending=lambda: send(host, "w1", "part", BACK, 54), seconds=4)
+    assert (found.status, found.packets, found.end["lost"]) == (1, [], 0)
+    assert found.end["words"][0] == ("nothing of that came whole: only 1 fragment, and the other parts did not come")

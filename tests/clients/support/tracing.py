@@ -22,6 +22,13 @@ if kind == "udp":
     s.setsockopt(socket.SOL_IP, 15, 1) if source else None
     s.bind((source, 0)) if source else None
     s.sendto(b"x", (target, int(number)))
+elif kind == "parts":
+    s = socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET, socket.SOCK_DGRAM)
+    s.sendto(b"x" * 4000, (target, int(number)))
+elif kind == "part":
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 44, 7, 0x2000, 64, 17, 0) + bytes(4) + socket.inet_aton(target)
+    body = struct.pack("!4H", 9, int(number), 40, 0) + bytes(16)
+    socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(head + body, (target, 0))
 elif kind == "tcp":
     s = socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET, socket.SOCK_STREAM)
     s.setblocking(False)
@@ -32,7 +39,10 @@ else:
     body = struct.pack("!BBHHH", int(number), 0, 0xFFFF - sum(struct.unpack("!4H", body)) % 0xFFFF, 7, 1)
     socket.socket(socket.AF_INET, socket.SOCK_RAW, 1).sendto(body, (target, 0))
 """
-"""A program that sends one packet: udp, tcp (one SYN) or icmp of a type; a source that is not its own is taken, too."""
+"""A program that sends one packet: udp, tcp (one SYN) or icmp of a type; a source that is not its own is taken, too.
+
+parts is UDP in fragments, part the first of such ones alone.
+"""
 
 
 def send(lab: Lab, inside: str, kind: str, target: str, number: int, source: str = "") -> None:
