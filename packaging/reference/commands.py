@@ -16,7 +16,8 @@ _HEAD = """# Commands
 
 ## Exit statuses
 
-Besides these, every command ends with 130 after Ctrl-C, and with 141 where whoever reads its output has gone.
+Besides these, every command ends with 130 after Ctrl-C, with 141 where whoever reads its output has gone, and with 2
+(`netavark`: 1) where its output can't be written, whatever it says.
 
 """
 

@@ -125,6 +125,16 @@ static int serve(int argc, char **argv, int traced)
 	return status < 0 ? after_the_agent(argc, argv, &call, length, status == IN_VAIN) : status;
 }
 
+/* A command, done by python3, which dies with words of its own where stdin is a folder. */
+static int run_command(int argc, char **argv)
+{
+	char none;
+
+	if (read(0, &none, 0) < 0 && errno == EISDIR)
+		return fail("stdin can not be read", why(EISDIR));
+	return run_python(argc, argv);
+}
+
 /* Whether a link of this name, in whatever folder, is what was started. */
 static int is_called(const char *name, const char *started_as)
 {
@@ -143,7 +153,7 @@ static int compile_profile(int argc, char **argv)
 	args[1] = command;
 	for (int i = 1; i <= argc; i++)
 		args[i + 1] = argv[i];
-	return run_python(argc + 1, args);
+	return run_command(argc + 1, args);
 }
 
 int main(int argc, char **argv)
@@ -160,7 +170,7 @@ int main(int argc, char **argv)
 	if (argc <= 1 && command && strcmp(command, "VERSION") == 0)
 		return answer_version();
 	if (!command || (argc > 1 && !traced))
-		return run_python(argc, argv);
+		return run_command(argc, argv);
 	if (traced)
 		started = now();
 	return serve(argc, argv, traced);

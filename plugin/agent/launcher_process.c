@@ -116,18 +116,17 @@ void tell(int traced, const char *what)
 
 int fail(const char *msg, const char *details)
 {
-	const int called = getenv("CNI_COMMAND") != NULL;
 	char line[400];
 	struct text text = { .bytes = line, .room = sizeof(line) };
 
-	append(&text, called ? "{\"cniVersion\":\"" NEWEST "\",\"code\":5,\"msg\":\"" : "calico: ");
+	append(&text, is_call ? "{\"cniVersion\":\"" NEWEST "\",\"code\":5,\"msg\":\"" : "calico: ");
 	append(&text, msg);
-	append(&text, called ? "\",\"details\":\"" : ": ");
+	append(&text, is_call ? "\",\"details\":\"" : ": ");
 	append(&text, details);
-	append(&text, called ? "\"}\n" : "\n");
-	write_all(called ? 1 : 2, line, text.length < text.room ? text.length : text.room,
-		  called ? SECONDS_FOR_ANSWER : SECONDS_FOR_WARNINGS);
-	return 1;
+	append(&text, is_call ? "\"}\n" : "\n");
+	write_all(is_call ? 1 : 2, line, text.length < text.room ? text.length : text.room,
+		  is_call ? SECONDS_FOR_ANSWER : SECONDS_FOR_WARNINGS);
+	return is_call ? 1 : 2; /* a command's 1 would say that there are findings */
 }
 
 /* What asks a program to end: held back, or let through. */
@@ -143,13 +142,13 @@ void ending_signals(int how)
 }
 
 /*
- * Descriptors 0 to 2 are there before anything else is opened: else a socket becomes stderr. A call's missing stdout
- * takes no answer, so that it fails; warnings without a stderr are lost.
+ * Descriptors 0 to 2 are there before anything else is opened: else a socket becomes stderr. A missing stdout takes
+ * nothing, so that whoever has an answer fails; warnings without a stderr are lost.
  */
 static void stand_in(void)
 {
 	for (int fd = 0; fd <= 2; fd++) {
-		int how = fd == 0 || (fd == 1 && is_call) ? O_RDONLY : O_WRONLY;
+		int how = fd == 2 ? O_WRONLY : O_RDONLY;
 
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", how) != fd)
 			_exit(1);

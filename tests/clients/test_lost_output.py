@@ -1,0 +1,87 @@
+"""Each command with a stdout that takes nothing: no status says that all is well, and words say why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from calico_rkt.plugin.commands.tree import COMMANDS
+from tests.clients.support.attaching import CALICO, FOLDER, calico, network
+from tests.clients.support.lab import Lab, conf, environment, pool
+
+pytestmark = [pytest.mark.kernel, pytest.mark.clients]
+
+TAKES_NOTHING = {">&-": 2, ">/dev/full": 2, "1</dev/null": 2, "| true": 141}
+"""What a shell makes of stdout, and the status: said in the place of the command's own."""
+SAYS = {
+    "compile": f"compile {FOLDER}/10-web.conflist",
+    "check": "check",
+    "test": "test",
+    "diff": f"diff /run/lab/before {FOLDER}",
+    "explain": "explain web outside",
+    "matrix": "matrix",
+    "report": "report -o -",
+    "rule": "rule CR301",
+    "schema": "schema",
+    "apply": "apply --yes",
+    "status": "status",
+    "attest": "attest",
+    "prune": "prune --dry-run",
+    "export": "export",
+    "import": "import /run/lab/all.yaml --dry-run",
+    "attach": "attach web c1",
+    "detach": "detach back c1 --ifname eth1",
+    "netavark": "netavark info",
+    "init": "init --help",
+    "network": "network add shop 10.3.0.0/24 --for rkt --dry-run",
+    "ls": "ls",
+    "logs": "logs",
+    "trace": "trace web outside --for 0.1",
+    "doctor": "doctor",
+    "restore": "restore",
+    "install": "install --root /run/lab/image --dry-run",
+    "uninstall": "uninstall --root /run/lab/image --dry-run",
+    "downgrade": "downgrade",
+}
+"""Of each command a line that prints something on stdout."""
+AGAIN = {"detach": "attach back c1 --ifname eth1"}
+"""What has to be done first, each time."""
+OWN = {"netavark": 1}
+"""Whose errors have another status."""
+
+
+def test_each_command_has_its_line_here() -> None:
+    assert SAYS.keys() == COMMANDS.keys() - {"gc", "agent"}, "those two say something of what there is only"
+
+
+def test_what_was_lost_is_told_by_each_command(bare_lab: Lab) -> None:
+    for name, subnet in (("web", "10.1.0.0/24"), ("back", "10.2.0.0/24"), ("idle", "10.4.0.0/24")):
+        network(bare_lab, conf(name, pool(subnet)))
+    bare_lab.write("/run/lab/before/web.conf", json.dumps(conf("web", pool("10.1.0.0/24"))))
+    bare_lab.netns("c1")
+    calico(bare_lab, "attach", "web", "c1")
+    calico(bare_lab, "attach", "back", "c1", "--ifname", "eth1")
+    calico(bare_lab, "apply", "--yes")
+    calico(bare_lab, "export", "-o", "/run/lab/all.yaml")
+    bare_lab.write("/run/lab/image/etc/hostname", "image\n")
+    calico(bare_lab, "install", "--root", "/run/lab/image", "--yes")
+    wrong = []
+    for name, words in SAYS.items():
+        for stdout, wanted in TAKES_NOTHING.items():
+            if first := AGAIN.get(name):
+                calico(bare_lab, *first.split())
+            shell = f"{CALICO} {words} {stdout}; exit ${{PIPESTATUS[0]}}"
+            done = bare_lab.run("bash", "-c", shell, env=environment())
+            words_fit = b"Traceback" not in done.stderr and (bool(done.stderr) or wanted == 141)
+            if done.returncode != OWN.get(name, wanted) or not words_fit:
+                wrong.append((words, stdout, done.returncode, done.stderr.decode()))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("command", ["status", "apply --yes", "compile -", "import - --yes"])
+def test_a_folder_for_stdin_is_no_finding(bare_lab: Lab, command: str) -> None:
+    network(bare_lab, conf("web", pool("10.1.0.0/24")))
+    done = bare_lab.run("sh", "-c", f"{CALICO} {command} </run", env=environment())
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"calico: stdin can not be read: Is a directory\n"
