@@ -18,7 +18,7 @@ from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_word
 from calico_rkt.compiler.review.wording import place, rule_words
 from calico_rkt.compiler.targets.printing import render_template, template_text
 
-MARKS = {"all": "#", "some": "+", "none": "·", "undecided": "?", "nobody": "-"}
+MARKS = {"all": "#", "some": "+", "none": "·", "host": "~", "undecided": "?", "nobody": "-"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ def page(review: Review) -> str:
             for key, n in cells.items()
             if cell_kind(review.matrix.cells[key]) != "none"
         ],
+        left=any(cell_kind(c) == "host" for c in review.matrix.cells.values()),
         undecided=any(c.undecided for c in review.matrix.cells.values()),
         nobody=any(c.nobody for c in review.matrix.cells.values()),
         findings=[_finding(d) for d in review.findings],

@@ -128,13 +128,15 @@ def given_up(found: Matrix) -> bool:
 
 
 def cell_kind(cell: Cell | None) -> str:
-    """A cell's kind: all, some, none, undecided or nobody; empty where there is no such cell."""
+    """all, some, none, host (has the last word), undecided or nobody; empty where there is no such cell."""
     if cell is None:
         return ""
     if cell.undecided:
         return "undecided"
     if cell.nobody:
         return "nobody"
+    if cell.unsure:
+        return "host"
     return "all" if cell.everything else "some" if cell.flows else "none"
 
 

@@ -98,7 +98,7 @@ _DEFS: dict[str, Schema] = {
     "cell": _object(
         **{"from": _TEXT},
         to=_TEXT,
-        reach=_one_of("all", "some", "none", "undecided", "nobody"),
+        reach=_one_of("all", "some", "none", "host", "undecided", "nobody"),
         flows=_list(_ref("flow")),
         words=_TEXT,
         left_to_host=_FLAG,

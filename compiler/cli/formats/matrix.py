@@ -15,12 +15,12 @@ from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_word
 from calico_rkt.compiler.review.pair import Stage
 from calico_rkt.compiler.review.wording import place, rule_words
 
-MARKS = {"all": "#", "some": "+", "none": ".", "undecided": "?", "nobody": "-", "": " "}
-_COLOURS = {"all": "33", "some": "36", "none": "2", "undecided": "31", "nobody": "2", "": "0"}
+MARKS = {"all": "#", "some": "+", "none": ".", "host": "~", "undecided": "?", "nobody": "-", "": " "}
+_COLOURS = {"all": "33", "some": "36", "none": "2", "host": "35", "undecided": "31", "nobody": "2", "": "0"}
 _WIDEST = 40
 """Columns of a table that a terminal shows; more are listed cell by cell only."""
 _LEGEND = "# everything  + some packets  . nothing  (blank: not for this workspace to decide)"
-_RARE = {"undecided": "  ? undecided", "nobody": "  - no such pair"}
+_RARE = {"host": "  ~ left to the host", "undecided": "  ? undecided", "nobody": "  - no such pair"}
 
 
 def render_matrix(style: str, m: Matrix, *, colour: bool, read: Mapping[str, object] | None = None) -> str:

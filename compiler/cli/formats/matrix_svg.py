@@ -21,14 +21,15 @@ _STYLE = """\
 svg { background: #ffffff; color: #1f2937 }
 text { fill: currentColor }
 .all { fill: #fde68a } .some { fill: #a5f3fc } .none { fill: #f3f4f6 } .undecided { fill: #fecaca }
-.nobody { fill: #ffffff; stroke: #d1d5db } .small { font-size: 11px } .faint { opacity: .65 }
+.host { fill: #ddd6fe } .nobody { fill: #ffffff; stroke: #d1d5db } .small { font-size: 11px } .faint { opacity: .65 }
 @media (prefers-color-scheme: dark) {
 svg { background: #0d1117; color: #e5e7eb }
 .all { fill: #78450a } .some { fill: #155e75 } .none { fill: #1f2937 } .undecided { fill: #7f1d1d }
-.nobody { fill: #0d1117; stroke: #374151 }
+.host { fill: #4c1d95 } .nobody { fill: #0d1117; stroke: #374151 }
 }
 </style>"""
-_KINDS = {"all": "everything", "some": "some packets", "none": "nothing", "undecided": "undecided", "nobody": "no pair"}
+_KINDS = {"all": "everything", "some": "some packets", "none": "nothing", "host": "left to the host"}
+_KINDS |= {"undecided": "undecided", "nobody": "no pair"}
 _BLANK = "blank: not for this workspace to decide"
 
 
