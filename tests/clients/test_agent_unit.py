@@ -21,11 +21,11 @@ from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, unt
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 PACKAGING = Path(__file__).parents[2] / "packaging" / "share"
-SERVICE = PACKAGING / "calico-rkt-agent.service"
+SERVICE, RESTORE = PACKAGING / "calico-rkt-agent.service", PACKAGING / "calico-rkt-restore.service"
 UNITS = (
     SERVICE,
     PACKAGING / "calico-rkt-agent.socket",
-    PACKAGING / "calico-rkt-restore.service",
+    RESTORE,
     *PACKAGING.glob("calico-rkt-attest.*"),
 )
 INSTALLED = "/usr/lib/cni/calico"
@@ -91,6 +91,14 @@ def test_systemd_finds_nothing_wrong_with_the_units(lab: Lab) -> None:
         "systemd-analyze", "verify", "--man=no", *(f"/run/lab/units/{u.name}" for u in UNITS), env=environment()
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_restore_that_names_something_is_there_for_the_next_reload_of_a_firewall() -> None:
+    """To systemd a unit that has failed is not active, and it hands a reload on to active units alone."""
+    unit = RESTORE.read_text().splitlines()
+    assert {"RemainAfterExit=yes", "ReloadPropagatedFrom=nftables.service"} <= set(unit)
+    assert f"ExecStart=-{INSTALLED} restore --if-needed" in unit
+    assert f"ExecReload={INSTALLED} restore --if-needed" in unit, "this one is told as failed, and stays active"
 
 
 def test_no_directive_takes_the_agent_out_of_the_hosts_namespaces() -> None:
