@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
 WEB = conf("web", pool("10.1.0.0/24"))
 TOOL = f"{PLUGINS}/calico"
+DEBIAN = Path(__file__).parents[2] / "packaging" / "debian"
 
 
 def tool(lab: Lab, *argv: str, cwd: str = "/") -> subprocess.CompletedProcess[bytes]:
@@ -103,3 +106,17 @@ def test_the_agent_s_folder_is_its_own_whatever_the_umask(bare_lab: Lab) -> None
     agent = Agent(bare_lab).start()
     assert agent.is_running()
     assert bare_lab.path("/run/calico-rkt").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("link", "to"), [("/opt/cni/bin", "/usr/lib/cni"), ("/usr/lib/cni", "/opt/cni/bin")])
+def test_the_package_leaves_its_plugin_where_both_folders_of_plugins_are_one(
+    bare_lab: Lab, binary: Path, link: str, to: str
+) -> None:
+    lab, postinst = bare_lab, "/run/lab/postinst"
+    own = "lowerdir=/usr/lib,upperdir=/run/lab/upper,workdir=/run/lab/work"
+    lab.out("sh", "-ec", f"mkdir /run/lab/upper /run/lab/work; mount -t overlay -o {own} overlay /usr/lib")
+    lab.out("sh", "-ec", f"rm -r /opt/cni/bin /usr/lib/cni; mkdir {to}; ln -s {to} {link}")
+    shutil.copy(binary, lab.path(to, "calico"))
+    shutil.copy(DEBIAN / "postinst", lab.path(postinst))
+    lab.out("sh", postinst, "configure")
+    assert lab.path(to, "calico").read_bytes() == binary.read_bytes()
