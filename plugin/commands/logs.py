@@ -104,11 +104,14 @@ def _print(record: Record, style: str) -> None:
 
 
 def _since(text: str) -> datetime:
-    if ago := _AGO.match(text):
-        now = datetime.now().replace(microsecond=0)  # noqa: DTZ005 - the log has local time, and here whole seconds
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    today = datetime.now().date()  # noqa: DTZ005 - as above
-    for form in (text, f"{today} {text}"):
-        with suppress(ValueError):
-            return datetime.fromisoformat(form).replace(tzinfo=None)
+    """In local time, as the log has it; what no clock can say is refused as what is no time."""
+    with suppress(OverflowError):
+        if ago := _AGO.match(text):
+            now = datetime.now().replace(microsecond=0)  # noqa: DTZ005 - here whole seconds, as in the log
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        today = datetime.now().date()  # noqa: DTZ005 - as above
+        for form in (text, f"{today} {text}"):
+            with suppress(ValueError):
+                found = datetime.fromisoformat(form)
+                return found.astimezone().replace(tzinfo=None) if found.tzinfo else found
     raise argparse.ArgumentTypeError(f"{text!r} is no time: 10m, 2h, 3d, 21:00, 2026-11-26 or '2026-11-26 21:00'")
