@@ -45,3 +45,4 @@ class Code:
     DELEGATE = 108
     CHECK_FAILED = 109
     DATASTORE = 110
+    PORT_TAKEN = 111

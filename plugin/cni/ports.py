@@ -14,6 +14,7 @@ from calico_rkt.compiler.conf.netconf import Address
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 """Those whose ports can be published, with their numbers."""
+_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - nothing is bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,12 @@ class Port:
             "protocol": self.protocol,
             "hostIP": self.host_ip,
         }
+
+    def clashes(self, other: Port) -> bool:
+        """Whether a packet could be for both: the same port, at one address or, for one of them, at all."""
+        if (self.host, self.protocol) != (other.host, other.protocol):
+            return False
+        return self.host_ip in _ANY or other.host_ip in _ANY or self.host_ip == other.host_ip
 
     def reaches(self, address: Address) -> bool:
         """Whether somebody outside could come to this address by it: not by the host's loopback."""

@@ -138,7 +138,7 @@ def _is_private(folder: Path) -> bool:
 def locks(_: Host) -> Check:
     """Locks that one process has held for seconds: calls wait for it, and fail then."""
     run_dir = folders()[0]
-    single = (run_dir / name for name in ("policy.lock", "flows.lock", "state.log"))
+    single = (run_dir / name for name in ("policy.lock", "flows.lock", "ports.lock", "state.log"))
     ours = [str(p) for p in (*single, *sorted((run_dir / "locks").glob("*")))]
     held = set(holders(ours))
     if held:

@@ -63,6 +63,11 @@ def networks_lock(run_dir: Path) -> _Locked:
     return _Locked(f"{run_dir}/networks.lock", fcntl.LOCK_EX)
 
 
+def ports_lock(run_dir: Path) -> _Locked:
+    """Hold the lock of who looks for a published port and writes down that he has it; no other is asked for inside."""
+    return _Locked(f"{run_dir}/ports.lock", fcntl.LOCK_EX)
+
+
 def attachment_lock(run_dir: Path, key: Key, *, patience: float = 0) -> _Locked:
     """Hold the lock of one attachment; waits for whoever works on it. A killed holder lets go by itself.
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from calico_rkt.compiler.conf.chain import PORTS, Chain
 from calico_rkt.plugin.attach.life import Life, leads_there, survey
-from calico_rkt.plugin.cni.ports import Port
+from calico_rkt.plugin.cni.ports import Port, ports_in
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import loopback, pair
 from calico_rkt.plugin.link.netns import identity
 from calico_rkt.plugin.link.state import PREFIX
 from calico_rkt.plugin.model import CLUSTER_PREFIX, Endpoint, Key
 from calico_rkt.plugin.process import signals
-from calico_rkt.plugin.process.locks import chain_lock
+from calico_rkt.plugin.process.locks import chain_lock, ports_lock
 from calico_rkt.plugin.runtime import chain as plugins
 from calico_rkt.plugin.runtime.namespaces import NAMED
 from calico_rkt.plugin.runtime.networks import chain_of_network
@@ -45,12 +45,14 @@ def attach(chain: Chain, key: Key, netns: str, wishes: Wishes) -> Attached:
     """Run the ADD of the whole chain for the namespace at this path; whatever fails leaves nothing.
 
     The same again is answered with the result of the first time. What an attachment left whose namespace is gone is
-    taken away first. CniError 107 where the key is in use otherwise, else as a plugin gave it.
+    taken away first, also where it has a port that is asked for. CniError 107 where the key is in use otherwise, 111
+    where a living attachment has the port, else as a plugin gave it.
     """
     refuse_unserved(chain, wishes)
     path = plugins.folders_of(os.environ)
     plugins.refuse_missing(chain, path)
     run_dir, records = folders()[0], Records(folders()[0])
+    _free_ports(key, wishes.ports, records)
     with chain_lock(run_dir, key):
         wanted = Record(key, netns, _identity(netns), chain, path, wishes.to_json())
         known, endpoint = records.get(key), _living(key)
@@ -67,7 +69,11 @@ def attach(chain: Chain, key: Key, netns: str, wishes: Wishes) -> Attached:
 def _added(wanted: Record, records: Records) -> Mapping[str, Any]:
     """Recorded before and after: who is killed in between leaves what detach() needs."""
     loopback.bring_up(wanted.netns)
-    records.put(wanted)
+    ports = ports_in(wanted.capabilities.get(PORTS))
+    with ports_lock(folders()[0]) if ports else nullcontext():
+        for holder in _holding(wanted.key, ports, records):
+            raise _port_taken(holder, ports)
+        records.put(wanted)
     try:
         result = plugins.add(wanted.chain, _call(wanted))
     except plugins.HalfDoneError:
@@ -82,6 +88,50 @@ def _added(wanted: Record, records: Records) -> Mapping[str, Any]:
             _end(wanted, records)
         raise
     return result
+
+
+def _holding(key: Key, ports: Sequence[Port], records: Records) -> Iterator[Record]:
+    """The other attachments that were given one of these ports."""
+    for found in records.all() if ports else ():
+        if isinstance(found, Record) and found.key != key and _shared(found, ports):
+            yield found
+
+
+def _shared(record: Record, ports: Sequence[Port]) -> list[Port]:
+    return [p for p in ports if any(map(p.clashes, ports_in(record.capabilities.get(PORTS))))]
+
+
+def _free_ports(key: Key, ports: Sequence[Port], records: Records) -> None:
+    """Take away what is gone and still has one of the ports; CniError 111 where somebody who lives has one.
+
+    No lock is held here but that of who is gone: of two that wait for each other's none would ever go on.
+    """
+    for holder in _holding(key, ports, records):
+        if not _may_live(holder.key):
+            with chain_lock(folders()[0], holder.key):
+                known = records.get(holder.key)
+                if known is None or not _shared(known, ports):
+                    continue
+                if not _may_live(holder.key):
+                    _end(known, records)
+                    continue
+        raise _port_taken(holder, ports)
+
+
+def _may_live(key: Key) -> bool:
+    """Not sure without a record: its host end says so then."""
+    found = recorded(key)
+    return _has_host_end(key) if found is None else _lives(found)
+
+
+def _port_taken(holder: Record, ports: Sequence[Port]) -> CniError:
+    key, one = holder.key, _shared(holder, ports)[0]
+    ifname = f" --ifname {key.ifname}" if key.ifname != "eth0" else ""
+    return CniError(
+        Code.PORT_TAKEN,
+        f"port {one.host}/{one.protocol} of this host is published already, by {key}",
+        f"choose another port; calico-rkt detach {key.network} --id {key.container}{ifname} frees it",
+    )
 
 
 def detach(key: Key) -> bool:
@@ -224,10 +274,12 @@ def _refuse_differing(known: Record, wanted: Record) -> None:
 
 def _living(key: Key) -> Endpoint | None:
     found = recorded(key)
-    if found is None:
-        return None
-    ((_, life),) = survey([found])
-    return None if life is Life.OVER else found
+    return found if found is not None and _lives(found) else None
+
+
+def _lives(endpoint: Endpoint) -> bool:
+    ((_, life),) = survey([endpoint])
+    return life is not Life.OVER
 
 
 def recorded(key: Key) -> Endpoint | None:

@@ -187,6 +187,48 @@ def test_gc_ends_what_was_attached_with_its_ports_too(host: Lab) -> None:
     assert list(host.path("/run/calico-rkt/attached").iterdir()) == []
 
 
+def test_a_port_that_a_living_container_has_is_refused_to_others(host: Lab) -> None:
+    """portmap takes both, and the first one's rule wins until it goes: the second is told of a port it has not."""
+    first = attached(host, "web", "c1", "--port", "127.0.0.1:8001:8080", "--port", "8002:8080/udp")
+    host.netns("c2")
+    refused = said(run(host, "attach", "web", "c2", "--port", "8001:9090"), 2)
+    assert "port 8001/tcp of this host is published already, by web/netns-c1/eth0" in refused
+    assert "calico-rkt detach web --id netns-c1" in refused
+    assert host.links(inside="c2") == {"lo"}
+    second = attached(host, "web", "c2", "--port", "127.0.0.2:8001:9090", "--port", "8002:9090/tcp")
+    rules = host.out("iptables-save")
+    assert f"{first}:8080" in rules
+    assert f"{second}:9090" in rules
+    said(run(host, "detach", "web", "c1"))
+    host.netns("c3")
+    attached(host, "web", "c3", "--port", "127.0.0.1:8001:8080", "--port", "8002:8080/udp")
+    for name in ("c2", "c3"):
+        said(run(host, "detach", "web", name))
+    assert host.left() == {}
+
+
+def test_a_port_of_a_container_that_is_gone_is_freed_for_the_next(host: Lab) -> None:
+    gone = attached(host, "web", "c1", "--port", "8001:8080", "--port", "8003:8080")
+    host.netns("c2")
+    host.out("ip", "netns", "del", "c1")
+    address = attached(host, "web", "c2", "--port", "8001:9090")
+    rules = host.out("iptables-save")
+    assert f"{address}:9090" in rules
+    assert gone not in rules
+    said(run(host, "detach", "web", "c2"))
+    assert host.left() == {}
+    assert list(host.path("/run/calico-rkt/attached").iterdir()) == []
+
+
+def test_of_many_that_want_one_port_at_once_one_gets_it(host: Lab) -> None:
+    names = [f"d{n}" for n in range(4)]
+    for name in names:
+        host.netns(name)
+    started = [host.start(CALICO, "attach", "web", name, "--port", "8001:8080", env=environment()) for name in names]
+    assert sorted(one.wait() for one in started) == [0, 2, 2, 2]
+    assert host.out("iptables-save").count("--dport 8001 -j DNAT") == 1
+
+
 def test_a_container_that_a_runtime_attached_is_left_to_it(host: Lab) -> None:
     single = conf("back", pool("10.2.0.0/24"))
     env = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c9", "CNI_NETNS": "/run/netns/c1", "CNI_IFNAME": "eth0"}
