@@ -139,6 +139,14 @@ def test_without_a_route_that_leads_nowhere_nothing_is_said_of_addresses_that_no
     assert decided(replace(wanted, guarded=frozenset()), edit)[0].packet is not None
 
 
+def test_an_error_is_about_a_flow_whose_ends_there_are(wanted):
+    """Of an address that nobody has no flow is made, so that conntrack takes an error about one for none."""
+    edit = inserted("known", 3, f"oifgroup {API} accept")
+    found, table = decided(wanted, edit)
+    check_shown(found, table, wanted, Kind.ERROR, True)
+    assert all(a in wanted.by_address or not wanted.in_range(a) for a in found.packet.flow), found.packet
+
+
 @pytest.mark.parametrize("name", GUARDS)
 def test_guards_are_read_from_their_words_as_nft_says_them(name):
     for line in GUARDS[name].rules:
