@@ -159,6 +159,23 @@ def test_a_revision_has_its_own_baseline_by_whichever_name_its_folder_goes(net):
     assert codes(check(net)) == ["CR801"]
 
 
+def test_an_entry_of_a_rule_of_one_line_accepts_no_longer_one_that_begins_so(net):
+    path = net / "profiles" / "web.yaml"
+    path.write_text("network: web\ningress:\n  - action: Allow\n  - action: Allow\n")
+    assert check(net, "--write-baseline", "--reason", "twice").returncode == 0
+    assert check(net).returncode == 0
+    assert "whole: true" in (net / "baseline.yaml").read_text()
+    path.write_text("network: web\ningress:\n  - action: Allow\n  - action: Allow\n    protocol: TCP\n")
+    assert "CR801" in codes(check(net)), "another rule stands there"
+
+
+@pytest.mark.parametrize(("mark", "wrong"), [("true", []), ("yes", ["CR823"]), ("false", ["CR823"])])
+def test_an_entry_is_whole_or_says_nothing_of_it(net, mark, wrong):
+    text = f'{{code: CR801, file: profiles/web.yaml, text: "x", reason: y, whole: {mark}}}'
+    (net / "baseline.yaml").write_text(f"baseline: [{text}]\n")
+    assert (["CR823"] if "CR823" in check(net).stderr else []) == wrong
+
+
 def test_an_entry_of_an_older_build_has_the_first_line_alone_and_keeps_its_reason(net):
     (net / "profiles" / "web.yaml").write_text(BLOCK)
     older = 'baseline:\n  - {code: CR801, file: profiles/web.yaml, text: "- action: Allow", reason: before}\n'
@@ -217,6 +234,8 @@ ENTRIES = st.builds(
     st.text(min_size=1, max_size=8).filter(str.strip),
     st.none() | st.dates(date(2000, 1, 1)),
     st.integers(1, 9),
+    st.none(),
+    st.booleans(),
 )
 
 
@@ -229,8 +248,8 @@ def test_what_is_rendered_reads_back(entries):
         assert {d.code for d in e.diagnostics} <= {"CR101", "CR104", "CR105", "CR106"}  # noqa: PT017
         return
     key = lambda e: (e.file, e.code, e.text)  # noqa: E731
-    assert [(e.key, e.reason, e.until, e.count) for e in back] == [
-        (e.key, e.reason, e.until, e.count) for e in sorted(entries, key=key)
+    assert [(e.key, e.whole, e.reason, e.until, e.count) for e in back] == [
+        (e.key, e.whole, e.reason, e.until, e.count) for e in sorted(entries, key=key)
     ]
 
 
