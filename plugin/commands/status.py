@@ -18,7 +18,7 @@ from calico_rkt.compiler.workspace.confs import READERS
 from calico_rkt.compiler.workspace.host import HOST_FOLDERS, read_by
 from calico_rkt.plugin.agent.summary import METRICS, ask
 from calico_rkt.plugin.commands import options
-from calico_rkt.plugin.enforce.differences import is_mendable, is_unfit
+from calico_rkt.plugin.enforce.differences import is_mendable, is_unfit, is_unrecorded
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.process.log import open_log
 from calico_rkt.plugin.publish.host_confs import Decided, decided
@@ -116,7 +116,9 @@ def _print_status(found: HostState, blocked: Sequence[str], *, confs: bool) -> N
         print("(no network is published or has a conf here)")
     for line in found.differs:
         print(f"differs: {line}")
-    if any(map(is_mendable, found.differs)):
+    if any(map(is_unrecorded, found.differs)):
+        print("calico-rkt doctor says what to do about the state file; a restore does nothing without it")
+    elif any(map(is_mendable, found.differs)):
         print(_way_out(found.standing))
     if any(map(is_unfit, found.differs)):
         print("calico-rkt doctor says what cures an unfit profile; a restore does not")

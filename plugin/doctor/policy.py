@@ -37,6 +37,9 @@ _OF_TABLE = {
 }
 
 
+_ADVICE = {Standing.NEWER: "use the newer build", Standing.HELD: "end the process that holds it"}
+
+
 def networks(host: Host) -> Check:
     """Profiles that are not what the files compile to."""
     state = host.state
@@ -95,7 +98,7 @@ def forwarding(host: Host) -> Check:
         follows = f"no container reaches anything by {version} but this host"
         message = f"forwarding is off where containers need it: net/{name}"
         yield Finding("CR920", ERROR, message, follows, f"echo 1 >/proc/sys/net/{name}", harmless=True)
-    if host.state and not off:
+    if host.state and not off and not any(map(is_unrecorded, host.state.differs)):
         yield "forwarding is on where containers need it"
 
 
@@ -116,8 +119,9 @@ def table(host: Host) -> Check:
         return
     off = {name[:4] for name in _off(state.differs)}
     rest = [line for line in state.differs if not _FORWARDING.search(line) and not _goes_with(line, off)]
-    if any(map(is_unrecorded, rest)):
-        return  # told by who looks at the records
+    if any(map(is_unrecorded, rest)):  # which is told by who looks at the records
+        yield from _without_records(state.standing, [line for line in rest if not is_unrecorded(line)])
+        return
     gone = [line for line in rest if is_gone(line)]
     told = _told(state)
     rest = [line for line in rest if not is_gone(line) and not networks_in(line) & told]
@@ -129,7 +133,7 @@ def table(host: Host) -> Check:
         follows = _OF_TABLE[state.standing]
         message = f"the nftables table inet calico_rkt is {state.standing.value}"
         mends = state.standing in (Standing.BROKEN, Standing.CLOSED, Standing.NONE)
-        advice = "use the newer build" if state.standing is Standing.NEWER else "end the process that holds it"
+        advice = _ADVICE.get(state.standing, "")
         yield Finding("CR940", ERROR, message, follows, RESTORE if mends else advice, harmless=mends, advice=not mends)
     elif rest:
         follows = "a container has other rules than its network's, or none, or is not reached"
@@ -140,6 +144,21 @@ def table(host: Host) -> Check:
     if gone:
         follows = "they keep addresses, and nobody reaches them"
         yield Finding("CR944", WARNING, f"endpoints without their link: {_few(gone)}", follows, "calico-rkt gc")
+
+
+def _without_records(standing: Standing, rest: Sequence[str]) -> Check:
+    """What can be seen of the table where nobody knows whose rules it should have; no restore does anything then."""
+    advice = f"put {folders()[0] / 'state.log'} back, then {RESTORE}; or end those containers, then {RESTORE}"
+    if standing in (Standing.NEWER, Standing.HELD):
+        advice = _ADVICE[standing]
+    if standing in _OF_TABLE:
+        message = f"the nftables table inet calico_rkt is {standing.value}"
+        yield Finding("CR940", ERROR, message, _OF_TABLE[standing], advice, advice=True)
+    elif rest:
+        follows = "containers have other rules than were published"
+        yield Finding("CR941", ERROR, f"the kernel differs: {_few(rest)}", follows, advice, advice=True)
+    else:
+        yield "the table is whole, with the rules that are published; whose they should be nobody knows"
 
 
 def _told(state: HostState) -> frozenset[str]:

@@ -45,6 +45,16 @@ def unrecorded(store: LocalStore) -> str:
     return _NO_RECORDS if not store.is_there() and links_are_up() else ""
 
 
+def without_records(store: LocalStore) -> tuple[str, ...]:
+    """What can be seen of a table whose endpoints nobody knows: its base, and each network's rules, as published.
+
+    Elements are not looked at, nor a network without chains: whether an endpoint needs them is in the records.
+    """
+    scripts, _ = in_force(store, store.published_ids())
+    wanted = compare.Wanted(scripts, (), (), idle=frozenset(scripts))
+    return compare.table_differences(wanted, only=("", *scripts))
+
+
 def strays(store: LocalStore, endpoints: Iterable[Endpoint]) -> tuple[str, ...]:
     """Host ends of ours that no record knows, in words; none where a record can't be read, which is told itself.
 

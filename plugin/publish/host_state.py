@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.workspace.confs import Unusable
-from calico_rkt.plugin.enforce.differences import kernel_differences
+from calico_rkt.plugin.enforce.differences import is_unrecorded, kernel_differences, without_records
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.other_firewalls.blocked import Finding, findings
 from calico_rkt.plugin.errors import CniError
@@ -84,6 +84,8 @@ def look_at_host(host: Decided) -> HostState:
         local.store.keep_verified()
         networks = [(local.name, s) for s in local.states()]
         differs = kernel_differences(local.store)
+        if any(map(is_unrecorded, differs)):
+            differs += without_records(local.store)
         damaged = tuple(local.store.damaged)
         loose = sysctls.warnings() if local.store.is_there() and local.store.endpoints() else ()
     said: list[str] = []

@@ -106,6 +106,31 @@ def test_doctor_says_that_no_restore_helps(host: Lab) -> None:
     assert b"restore puts right" not in tool(host, "status").stdout
 
 
+SPOILT = {
+    "nothing": ("true", "CR932", ""),
+    "gone": ("nft delete table inet calico_rkt", "CR940", "not in the kernel"),
+    "broken": ("nft flush chain inet calico_rkt forward", "CR940", "not whole"),
+    "edited": ("nft insert rule inet calico_rkt in-web accept", "CR941", "chain in-web, rule 1: `accept`"),
+    "opened": ("nft insert rule inet calico_rkt input accept", "CR940", "not whole"),
+}
+
+
+@pytest.mark.parametrize("way", SPOILT)
+def test_what_can_be_seen_of_the_table_is_told_all_the_same(host: Lab, way: str) -> None:
+    command, code, words = SPOILT[way]
+    host.out(*command.split())
+    before = host.out("nft", "list", "ruleset")
+    found = json.loads(tool(host, "doctor", "--format", "json").stdout)["findings"]
+    found = [f for f in found if f["code"] in ("CR932", "CR940", "CR941")]
+    assert found[0]["code"] == "CR932"
+    assert [f["code"] for f in found[1:]] == ([code] if words else []), found
+    assert all(words in f["message"] and not f["fixable"] and "state.log back" in f["cure"] for f in found[1:]), found
+    said = tool(host, "status").stdout.decode()
+    assert words in said
+    assert "restore puts right" not in said
+    assert host.out("nft", "list", "ruleset") == before
+
+
 def test_without_containers_there_is_nothing_to_lose(host: Lab) -> None:
     for name in ("w1", "w2"):
         host.out("ip", "netns", "del", name)
