@@ -127,6 +127,8 @@ def why_empty(world: World, e: Expectation) -> str:
         return f"no packet is in its set: {alone[0]}"
     if e.source.net is not None and e.source.net == e.destination.net and e.source.net.num_addresses == 1:
         return "no packet is in its set: an address sends nothing to itself"
+    if e.exceptions and not outcome(world, replace(e, exceptions=())).problem:
+        return "no packet is in its set: what it excepts is all that it speaks of"
     return "no packet is in its set: its ends share no address family, or nobody has such an address"
 
 

@@ -62,6 +62,14 @@ def test_a_promise_about_one_address_and_itself_decides_nothing(tmp_path):
     assert one.code == "CR812"
 
 
+@pytest.mark.parametrize("what", ["{protocol: any}", "{port: any}", "{protocol: TCP}, {port: any, protocol: any}"])
+def test_a_promise_that_excepts_all_of_it_is_told_so(tmp_path, what):
+    guard = f"guardrails: {{never: [{{name: n, from: {{network: web}}, to: {{network: web}}, except: [{what}]}}]}}\n"
+    (one,) = found(tmp_path, "network: web\ningress: [{action: Allow}]\n", guard, "local")
+    assert one.code == "CR812"
+    assert one.message.endswith("no packet is in its set: what it excepts is all that it speaks of")
+
+
 ALLOW_ICMP = "network: web\ningress:\n" + "".join(
     f"  - {{action: Allow, protocol: ICMP, icmp: {{type: {t}}}}}\n" for t in (8, 13, 15, 17)
 )
