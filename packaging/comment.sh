@@ -5,11 +5,20 @@
 # exit status: always 0; a token that may not comment (of a fork's pull request) is a warning
 set -uo pipefail
 [ -s "$REPORT" ] || exit 0
+most=60000 # bytes: GitHub takes no comment of more than 65,536 characters
 export MARK="<!-- calico-rkt review of $WORKSPACE -->"
 comments="repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments"
 body=$(mktemp)
 trap 'rm -f "$body"' EXIT
-{ printf '%s\n' "$MARK"; cat "$REPORT"; } >"$body"
+{
+    printf '%s\n' "$MARK"
+    if [ "$(wc -c <"$REPORT")" -gt "$most" ]; then
+        printf '%s\n\n' "**This is its beginning alone; all of it is in the summary of the job.**"
+        head -c "$most" "$REPORT" | sed '$d' # the last line may be a part of one
+    else
+        cat "$REPORT"
+    fi
+} >"$body"
 before=$(gh api --paginate "$comments" --jq '.[] | select(.body | startswith(env.MARK)) | .id' | tail -n 1)
 if [ -n "$before" ]; then
     gh api --silent -X PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$before" -F "body=@$body" && exit 0

@@ -147,6 +147,8 @@ if os.environ.get("READ_ONLY") and any(a.startswith("body=@") for a in args):
     sys.exit("HTTP 403: Resource not accessible by integration")
 comments = json.loads(there.read_text())
 body = next((pathlib.Path(a.removeprefix("body=@")).read_text() for a in args if a.startswith("body=@")), None)
+if len(body or "") > 65_536:
+    sys.exit("body is too long (maximum is 65536 characters)")
 if body is None:
     print(*[c["id"] for c in comments if c["body"].startswith(os.environ["MARK"])], sep="\\n")
 elif "PATCH" in args:
@@ -180,6 +182,11 @@ def test_the_action_edits_its_own_comment_and_no_other(tmp_path):
     comment("second")
     bodies = [c["body"].splitlines()[-1] for c in json.loads(there.read_text())]
     assert bodies == ["another bot's", "second", "other"]
+    comment("".join(f"| way {n} | ä |\n" for n in range(10_000)))
+    mark, cut, _, *lines = json.loads(there.read_text())[1]["body"].splitlines()
+    assert (mark, "all of it is in the summary" in cut) == ("<!-- calico-rkt review of net.d -->", True)
+    assert lines == [f"| way {n} | ä |" for n in range(len(lines))], "whole lines"
+    assert len(lines) > 3_000
     done = comment("third", READ_ONLY="1")
     assert done.returncode == 0
     assert "::warning title=calico-rkt::" in done.stdout
