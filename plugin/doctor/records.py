@@ -6,6 +6,7 @@ import os
 import shlex
 import stat
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from calico_rkt.compiler.conf.netconf import PROFILES_DIR
@@ -18,6 +19,7 @@ from calico_rkt.plugin.install.manifest import MANIFEST, nearest
 from calico_rkt.plugin.process.lock_holders import command_of, holders
 from calico_rkt.plugin.process.locks import CALLS
 from calico_rkt.plugin.process.log import log_file
+from calico_rkt.plugin.publish.host_confs import Decided
 from calico_rkt.plugin.store.folders import folders
 
 _ROOM, _FILES = 4 << 20, 64
@@ -53,15 +55,31 @@ def folder_modes(_: Host) -> Check:
             yield f"{folder} is ours alone to write"
 
 
-def policy_modes(_: Host) -> Check:
-    """Folders of what decides about containers, that anybody may write to; a group of reviewers may."""
-    open_ = [f for f in (Path(PROFILES_DIR), *HOST_FOLDERS) if f.is_dir() and f.stat().st_mode & stat.S_IWOTH]
-    for folder in open_:
+def policy_modes(host: Host) -> Check:
+    """Folders and files of what decides about containers, that anybody may write to; a group of reviewers may."""
+    open_ = [path for path in _of_policy(host.decided) if _is_open(path)]
+    for path in open_:
         follows = "every user of this host decides what the next apply or attach lets through"
-        cure = f"chmod o-w {shlex.quote(str(folder))}"
-        yield Finding("CR931", ERROR, "anybody may write there", follows, cure, Place(str(folder)), harmless=True)
+        cure = f"chmod o-w {shlex.quote(str(path))}"
+        message = "anybody may write there" if path.is_dir() else "anybody may write to it"
+        yield Finding("CR931", ERROR, message, follows, cure, Place(str(path)), harmless=True)
     if not open_:
         yield "confs and overrides are not for anybody to write"
+
+
+def _of_policy(there: Decided) -> Iterable[Path]:
+    """The usual folders, those that are read here, and the files that were found in them."""
+    confs = [*there.workspace.conf_paths.values(), *(u.path for u in there.workspace.unusable)]
+    files = [Path(path) for path in (*confs, *there.workspace.data)]
+    named = (Path(conf.profiles_dir) for conf in there.known.values())
+    return dict.fromkeys((Path(PROFILES_DIR), *HOST_FOLDERS, *named, *(f.parent for f in files), *files))
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IWOTH)
+    except OSError:  # told by who reads it
+        return False
 
 
 def _without(folder: Path) -> str:

@@ -78,6 +78,28 @@ def test_containerd_s_cri(host: Lab) -> None:
         assert f"well: containerd reads *.conf, *.conflist, *.json of /etc/cni/net.d, {SECOND}" in said
 
 
+OTHER = "/etc/calico-rkt/team"
+OPEN = {
+    "folder": OTHER,
+    "file": f"{OTHER}/web.yaml",
+    "conf": "/etc/cni/net.d/10-web.conflist",
+    "confs": "/etc/cni/net.d",
+}
+
+
+@pytest.mark.parametrize("what", OPEN)
+def test_what_anybody_may_write_is_told_where_a_conf_names_it_too(host: Lab, what: str) -> None:
+    network(host, WEB | {"profiles_dir": OTHER}, PORTMAP)
+    host.write(f"{OTHER}/web.yaml", OVERRIDE)
+    host.out("rm", "/etc/calico-rkt/profiles/web.yaml")
+    is_well(host)
+    host.out("chmod", "o+w", OPEN[what])
+    (found,) = findings(host)
+    assert (found["code"], found["path"], found["fixable"]) == ("CR931", OPEN[what], True)
+    assert doctor(host, "--fix", "--yes")[0] == 0
+    is_well(host)
+
+
 def test_a_user_without_root_is_told(host: Lab) -> None:
     done = host.run("setpriv", "--reuid=65534", "--clear-groups", CALICO, "doctor", env=environment())
     assert (done.returncode, done.stdout) == (2, b"")
