@@ -19,7 +19,11 @@ def process() -> NoReturn:
     What a CNI call has said and written stands, so nothing is torn down behind it: that is a tenth of its time.
     """
     if not _is_call(sys.argv[1:]):
-        sys.exit(main())
+        import signal
+
+        status = main()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over: the end of Python has words for Ctrl-C, and no guard
+        sys.exit(status)
     gc.disable()  # one call, one answer: what is made for it stays in use
     os._exit(main())
 

@@ -7,10 +7,11 @@ import contextlib
 import gc
 import os
 import select
+import signal
 import stat
 import sys
 from collections.abc import Callable
-from errno import EISDIR, ENOENT
+from errno import EISDIR, ENOENT, EPIPE
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,10 @@ CALICO = "on a Calico cluster, where Calico's own policies may decide before pro
 """What has to be said of each network that is."""
 READER_GONE = 141
 """The exit status where nobody reads the output any more: what a shell says of a program that SIGPIPE (13) ended."""
+_HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The launcher holds them back until they meet this guard: Ctrl-C before it would be a traceback."""
+_ONCE_MORE = 0.01
+"""Seconds until what was dropped comes again: its dropping is over then."""
 
 
 def guarded(program: str, action: Callable[[], int]) -> int:
@@ -32,7 +37,9 @@ def guarded(program: str, action: Callable[[], int]) -> int:
         with contextlib.suppress(OSError):
             print(f"{program}: stdout is closed", file=sys.stderr)
         return 2
+    sys.unraisablehook = _unraisable
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
         try:
             return action()
         finally:
@@ -47,7 +54,9 @@ def guarded(program: str, action: Callable[[], int]) -> int:
         where = f"{e.filename}: " if e.filename else "the output can't be written: "
         with contextlib.suppress(OSError):
             print(f"{program}: {where}{e.strerror or e}", file=sys.stderr)
-    except Exception:  # noqa: BLE001 - Python's own status for it is 1, which would say that there are findings
+    except Exception as e:  # noqa: BLE001 - Python's own status for it is 1, which would say that there are findings
+        if _is_interrupt(e):
+            return 130
         with contextlib.suppress(OSError):
             import traceback
 
@@ -55,6 +64,24 @@ def guarded(program: str, action: Callable[[], int]) -> int:
         return 2
     _mute()
     return 2
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether it comes of Ctrl-C, which Python raises as a RuntimeError where a class was about to be made."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _unraisable(what: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C at a moment where Python drops every exception, such as within a weak reference's callback: once more."""
+    if what.exc_type is KeyboardInterrupt:
+        import threading
+        from _thread import interrupt_main
+
+        threading.Timer(_ONCE_MORE, interrupt_main).start()
+    else:
+        sys.__unraisablehook__(what)
 
 
 def _mute() -> None:
@@ -102,6 +129,14 @@ def coloured(stream: object) -> bool:
         return True
     isatty = getattr(stream, "isatty", lambda: False)
     return bool(isatty()) and os.environ.get("TERM") != "dumb"
+
+
+def pause(seconds: float) -> None:
+    """Wait so long; BrokenPipeError as soon as whoever reads stdout has gone."""
+    reader = select.poll()
+    reader.register(1, 0)
+    if reader.poll(seconds * 1000):
+        raise BrokenPipeError(EPIPE, os.strerror(EPIPE))
 
 
 def read_whole(stream: BinaryIO, most: int) -> bytes:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import NoReturn
 
-from calico_rkt.compiler.cli.process import write_stdout
+from calico_rkt.compiler.cli.process import pause, write_stdout
 
 PAUSE = 0.3
 """Seconds between two looks; a change that is younger may still go on, and is waited for."""
@@ -19,7 +18,7 @@ Fingerprint = Mapping[str, tuple[int, int, int]]
 
 
 def watch(folders_of: Callable[[], Collection[str]], answer: Callable[[], object]) -> NoReturn:
-    """Answer, and again whenever something in the folders changes; until Ctrl-C.
+    """Answer, and again whenever something in the folders changes; until Ctrl-C, or until nobody reads on.
 
     folders_of: which folders the next answer will read. On a terminal each answer begins on an empty screen.
     """
@@ -40,7 +39,7 @@ def _changed(folders: Collection[str], before: Fingerprint) -> list[str]:
     """The paths that differ, as soon as nothing more has changed for a pause."""
     last, now = before, before
     while now == before or now != last:
-        time.sleep(PAUSE)
+        pause(PAUSE)
         last, now = now, fingerprint(folders)
     return sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
 

@@ -193,8 +193,7 @@ int run_python(int argc, char **argv)
 		args[n++] = argv[i];
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
-	if (is_call)
-		ending_signals(SIG_BLOCK); /* until Python takes note of them: plugin/process/signals.py */
+	ending_signals(SIG_BLOCK); /* until Python sees to them: plugin/process/signals.py, compiler/cli/process.py */
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 		args[0] = places[i];
 		execv(places[i], args);

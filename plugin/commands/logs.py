@@ -9,8 +9,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from calico_rkt.compiler.cli.formats.json_document import json_line
+from calico_rkt.compiler.cli.process import pause
 from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.containers.listed import Row, has_records, listed
@@ -57,24 +59,31 @@ def run(args: argparse.Namespace) -> int:
     if not path.exists() and not args.follow:
         raise CniError(Code.IO, f"there is no log at {path}", "no call was logged yet, or CALICO_RKT_LOG names another")
     end = at_end(path) if args.follow else None  # a line that is written meanwhile comes twice rather than never
-    try:
-        found: Iterator[Record] = (r for r in kept(path) if _is_wanted(r, args, about)) if path.exists() else iter(())
-        printed = 0
-        for record in deque(found, args.lines) if args.lines is not None else found:
-            printed += 1
-            _print(record, args.format)
-        if args.follow:
-            with suppress(KeyboardInterrupt):
-                for record in coming(path, end):
-                    if _is_wanted(record, args, about):
-                        printed += 1
-                        _print(record, args.format)
-    except OSError as e:
-        raise CniError(Code.IO, f"{e.filename or path} can't be read: {e.strerror or e}") from e
+    found = (r for r in _read(path, kept(path)) if _is_wanted(r, args, about)) if path.exists() else iter(())
+    printed = 0
+    for record in deque(found, args.lines) if args.lines is not None else found:
+        printed += 1
+        _print(record, args.format)
+    if args.follow:
+        with suppress(KeyboardInterrupt):
+            for record in _read(path, coming(path, end, pause)):
+                if _is_wanted(record, args, about):
+                    printed += 1
+                    _print(record, args.format)
     if not printed:
         of = f"of {args.which!r}" if args.which is not None else "at all"
         print(f"calico-rkt: the log has no line {of}{' since then' if args.since else ''}", file=sys.stderr)
     return int(not printed)
+
+
+def _read(path: Path, records: Iterator[Record]) -> Iterator[Record]:
+    """The records as they are read; a CniError where they can't be. What can't be written is no error of the log."""
+    try:
+        yield from records
+    except BrokenPipeError:  # nobody waits for more
+        raise
+    except OSError as e:
+        raise CniError(Code.IO, f"{e.filename or path} can't be read: {e.strerror or e}") from e
 
 
 def _is_wanted(record: Record, args: argparse.Namespace, about: About | None) -> bool:

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from calico_rkt.compiler.cli.formats.json_document import json_line
 from calico_rkt.compiler.cli.packet import add_ends, parse_packet
+from calico_rkt.compiler.cli.process import pause
 from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.compiler.ir.model import PORT_PROTOCOLS, PortRange
 from calico_rkt.compiler.text.values import BadValueError, parse_port
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             print(printable(began), file=sys.stdout if args.format == "text" else sys.stderr, flush=True)
             seen_before: Counter[object] = Counter()
             with suppress(KeyboardInterrupt):
-                for told in watch.packets(args.seconds, args.count):
+                for told in watch.packets(args.seconds, args.count, lambda: pause(0)):
                     if args.format == "json":
                         _print(json_line("trace", {"time": round(time.time(), 3), **say.values(told)}))
                         continue

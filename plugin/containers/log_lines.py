@@ -5,9 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -97,12 +96,15 @@ def at_end(path: Path) -> BinaryIO | None:
     return file
 
 
-def coming(path: Path, file: BinaryIO | None) -> Iterator[Record]:
-    """What is written from where the file is open on, for ever: the end of what logrotate moved away, then the new."""
+def coming(path: Path, file: BinaryIO | None, pause: Callable[[float], None]) -> Iterator[Record]:
+    """What is written from where the file is open on, for ever: the end of what logrotate moved away, then the new.
+
+    pause waits so many seconds between two looks.
+    """
     begun = b""
     try:
         while True:
-            time.sleep(_PAUSE)
+            pause(_PAUSE)
             new = _new_at(path, file)  # before the old one is read: nobody writes to it later than that
             if file is not None:
                 if os.fstat(file.fileno()).st_size < file.tell():  # logrotate's copytruncate

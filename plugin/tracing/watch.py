@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from calico_rkt.plugin.tracing.asked import Asked
@@ -61,11 +61,15 @@ class Watch:
         self._table.close()
         self._listener.close()
 
-    def packets(self, seconds: float, most: int) -> Iterator[Told]:
-        """Each packet when its end is known, for so many seconds and so many packets; most 0: as many as come."""
+    def packets(self, seconds: float, most: int, look: Callable[[], None]) -> Iterator[Told]:
+        """Each packet when its end is known, for so many seconds and so many packets; most 0: as many as come.
+
+        look is called some times a second, whatever comes; what it raises ends the watching.
+        """
         gathering = Gathering()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
+            look()
             found = []
             for event in self._listener.events(min(_PAUSE, max(0.0, end - time.monotonic()))):
                 packet = gathering.take(event, time.monotonic())

@@ -2,6 +2,7 @@
 
 import argparse
 import gzip
+import time
 from contextlib import closing
 
 import pytest
@@ -62,7 +63,7 @@ def line(text):
 def test_nothing_that_was_written_around_a_rotation_is_missed(tmp_path):
     log = tmp_path / "log"
     log.write_text(line("before"))
-    with closing(coming(log, at_end(log))) as found:
+    with closing(coming(log, at_end(log), time.sleep)) as found:
         with log.open("a") as old:
             old.write(line("first"))
             log.rename(tmp_path / "log.1")
@@ -75,7 +76,7 @@ def test_nothing_that_was_written_around_a_rotation_is_missed(tmp_path):
 
 def test_a_log_that_comes_later_is_followed_from_its_begin(tmp_path):
     log = tmp_path / "log"
-    with closing(coming(log, at_end(log))) as found:
+    with closing(coming(log, at_end(log), time.sleep)) as found:
         log.write_text(line("first"))
         assert next(found).text == "first"
 
