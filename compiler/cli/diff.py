@@ -33,7 +33,7 @@ examples:
   calico-rkt diff main --within-guardrails  exit 1 where something newly allowed is outside the envelope
 
 exit status: 0 same packets (or what was asked for holds), 1 differences, 2 bad usage, unreadable input,
-or a pair that is not decided"""
+a rule that apply refuses (CR540), or a pair that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
             workspaces.append(here(args) if side is None else named(side, args))
             # What the old side says may be in force: it is read, whatever Felix makes of it.
             worlds.append(build_world(workspaces[-1], felix=JUDGED if number == 0 else None))
+            workspaces[-1] = replace(workspaces[-1], refused=worlds[-1].refused)
         except CompileError as e:
             found += e.diagnostics
     if found:
@@ -73,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
             result = replace(result, undecided=undecided)
     say(args.format, *workspaces)
     write_stdout(_rendered(args.format, result, strays, workspaces))
-    return ended(_status(args, result, strays), *workspaces)
+    # What the old side says may be wrong: the new one may be its mend.
+    return ended(_status(args, result, strays), replace(workspaces[0], refused=()), workspaces[1])
 
 
 def _status(args: argparse.Namespace, result: Diff, strays: tuple[Change, ...] | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from calico_rkt.compiler.cli.formats.json_document import document
@@ -37,7 +38,8 @@ examples:
   calico-rkt explain outside web            every case of every packet
   calico-rkt explain web 192.0.2.7 udp/53 -C net.d --revision main
 
-exit status: 0 answered, 2 bad usage, unreadable input, or a pair that is not decided"""
+exit status: 0 answered, 2 bad usage, unreadable input, a rule that
+apply refuses (CR540), or a pair that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
 def answered(args: argparse.Namespace, match: Match, workspace: Workspace, own: Collection[Net] = ()) -> int:
     """The same of a workspace. own: addresses of the host, where it is this one that is asked about."""
     world = build_world(workspace)
+    workspace = replace(workspace, refused=world.refused)
     ends = [end_of(world, args.source, own), end_of(world, args.destination, own)]
     question = Expectation("", ends[0], ends[1], Action.ALLOW, (match,), of_host(ends[0], ends[1], own))
     undecided: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
 from calico_rkt.compiler.cli.formats.matrix import render_matrix
 from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
@@ -21,7 +22,8 @@ examples:
   calico-rkt matrix -C net.d --format markdown  for a pull request or a wiki
   calico-rkt matrix --format svg -o who.svg     a picture
 
-exit status: 0 printed, 2 bad usage, unreadable input, or a pair that is not decided"""
+exit status: 0 printed, 2 bad usage, unreadable input, a rule that
+apply refuses (CR540), or a pair that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     world = build_world(workspace)
+    workspace = replace(workspace, refused=world.refused)
     with progress() as tell:
         found = matrix_of(world, tell, shared)
     head = preface(workspace) if args.format == "text" else ""

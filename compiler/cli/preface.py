@@ -42,6 +42,7 @@ def reservations(workspace: Workspace) -> tuple[str, ...]:
     for bad in workspace.unusable:
         about = f"nothing is known of the network {bad.name!r}, nor which addresses are its" if bad.name else _ANYBODYS
         out.append(f"undecided: {bad.words}: {about}")
+    out += [f"{d.code}: {d.where}: {d.message}; apply refuses it" for d in workspace.refused]
     cluster = [c.name for c in workspace.confs if c.datastore_type != "local"]
     if cluster:
         out.append(f"{', '.join(cluster)}: {CALICO}")
@@ -58,10 +59,10 @@ def read_values(workspace: Workspace) -> dict[str, object]:
 
 
 def notes(workspace: Workspace) -> tuple[Diagnostic, ...]:
-    """What has to be said beside the findings, and is none: of clusters, and of confs that can't be used."""
+    """What has to be said beside the findings, and is none: of clusters, of confs and of rules that can't be used."""
     cluster = [w for w in reservations(workspace) if w.endswith(CALICO)]
     told = (Diagnostic("CR725", Severity.NOTE, words) for words in cluster)
-    return (*told, *(d for u in workspace.unusable for d in u.diagnostics))
+    return (*told, *(d for u in workspace.unusable for d in u.diagnostics), *workspace.refused)
 
 
 def checked_out(workspace: Workspace, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -85,8 +86,10 @@ def say(style: str, *workspaces: Workspace) -> None:
 
 
 def ended(status: int, *workspaces: Workspace) -> int:
-    """The exit status of an answer: 2, with the reasons on stderr, where a conf that may decide could not be used."""
-    bad = tuple(dict.fromkeys(d for w in workspaces for u in w.unusable for d in u.diagnostics))
+    """The exit status of an answer: 2, with the reasons on stderr, where a conf or a rule in it could not be used."""
+    bad = tuple(
+        dict.fromkeys(d for w in workspaces for d in (*(d for u in w.unusable for d in u.diagnostics), *w.refused))
+    )
     if not bad:
         return status
     sys.stdout.flush()

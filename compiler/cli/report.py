@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline, today
 from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
@@ -31,7 +32,8 @@ examples:
 
 The same input gives the same page.
 
-exit status: 0 written, 2 bad usage, unreadable input, or something that is not decided"""
+exit status: 0 written, 2 bad usage, unreadable input, a rule that
+apply refuses (CR540), or something that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     world = build_world(workspace)
+    workspace = replace(workspace, refused=world.refused)
     before_it = None if args.since is None else named(args.since, args)
     before = None if before_it is None else build_world(before_it, felix=JUDGED)
     with progress() as tell:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from calico_rkt.compiler.cli.formats.findings import FORMATS, finding_values, render_as
@@ -31,7 +32,7 @@ examples:
   calico-rkt test --revision main           as the workspace was on that branch
 
 exit status: 0 all hold, 1 some don't, 2 bad usage, unreadable input,
-or one that is not decided"""
+a rule that apply refuses (CR540), or one that is not decided"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
     world = build_world(workspace)
+    workspace = replace(workspace, refused=world.refused)
     wanted = [p for p in promises(world) if args.only is None or fnmatchcase(p.expectation.name, args.only)]
     if args.only is not None and not wanted:
         hint = "a name, or a pattern with * and ?"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, raise_errors
+from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.pipeline import resolve_network
 from calico_rkt.compiler.review.parties import parties
+from calico_rkt.compiler.review.refused import refused
 from calico_rkt.compiler.review.snapshot import World
 from calico_rkt.compiler.targets.felix import Nodes
 from calico_rkt.compiler.workspace.assemble import Workspace
@@ -22,6 +26,8 @@ def build_world(workspace: Workspace, *, felix: Nodes | None = None) -> World:
     found: list[Diagnostic] = list(workspace.diagnostics)
     networks: dict[str, Network] = {}
     known: frozenset[str] = frozenset()
+    here = frozenset(map(object_id, workspace.every_name))
+    strange: list[Diagnostic] = []
     for conf in workspace.confs:
         files = workspace.files_of(conf.name)
         policy = policy_for(conf.name, files)
@@ -29,10 +35,11 @@ def build_world(workspace: Workspace, *, felix: Nodes | None = None) -> World:
         try:
             networks[conf.name], diagnostics = resolve_network(conf, policy, felix=felix)
             found += diagnostics
+            strange += refused(conf, networks[conf.name], policy, here)
         except CompileError as e:
             found += e.diagnostics
     raise_errors(dict.fromkeys(found))
-    return world_of(workspace, networks, known)
+    return replace(world_of(workspace, networks, known), refused=tuple(dict.fromkeys(strange)))
 
 
 def world_of(workspace: Workspace, networks: dict[str, Network], known: frozenset[str]) -> World:
