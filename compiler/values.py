@@ -9,6 +9,7 @@ field that is no argument by place, and a class that derives from another of val
 from __future__ import annotations
 
 import sys
+from functools import cache
 from operator import attrgetter, ge, gt, le, lt
 
 TYPE_CHECKING = False
@@ -145,8 +146,8 @@ def _init(cls: type, fields: _Fields) -> Any:  # noqa: ANN401 - a function is co
 def _methods(cls: type, fields: _Fields) -> Iterator[tuple[str, Any]]:
     names = tuple(fields)
     shown = tuple(name for name, f in fields.items() if f.repr)
-    compared = _as_tuple([name for name, f in fields.items() if f.compare])
-    hashed = _as_tuple([name for name, f in fields.items() if (f.compare if f.hash is None else f.hash)])
+    compared = _as_tuple(tuple([name for name, f in fields.items() if f.compare]))
+    hashed = _as_tuple(tuple([name for name, f in fields.items() if (f.compare if f.hash is None else f.hash)]))
 
     def equal(self: object, other: object) -> bool:
         return compared(self) == compared(other) if other.__class__ is self.__class__ else NotImplemented
@@ -183,7 +184,7 @@ def _frozen_error(text: str) -> AttributeError:
 
 
 def _order(fields: _Fields, *, wanted: bool) -> Iterator[tuple[str, Any]]:
-    compared = _as_tuple([name for name, f in fields.items() if f.compare])
+    compared = _as_tuple(tuple([name for name, f in fields.items() if f.compare]))
 
     def by(compare: Callable[[Any, Any], bool]) -> Callable[[object, object], bool]:
         return lambda self, other: (
@@ -193,7 +194,8 @@ def _order(fields: _Fields, *, wanted: bool) -> Iterator[tuple[str, Any]]:
     yield from ((f"__{compare.__name__}__", by(compare)) for compare in (lt, le, gt, ge) if wanted)
 
 
-def _as_tuple(names: Sequence[str]) -> _AsTuple:
+@cache
+def _as_tuple(names: tuple[str, ...]) -> _AsTuple:
     """What gives these fields of a value."""
     if len(names) > 1:
         return attrgetter(*names)
@@ -244,10 +246,8 @@ def _twin(kinds: Mapping[str, Any], fields: _Fields) -> Any:  # noqa: ANN401 - a
 
 def _replaced(value: Any, /, **changes: object) -> Any:  # noqa: ANN401 - of its own kind
     """The same value but for these fields."""
-    for name in value.__match_args__:
-        if name not in changes:
-            changes[name] = getattr(value, name)
-    return value.__class__(**changes)
+    names = value.__match_args__
+    return value.__class__(**dict(zip(names, _as_tuple(names)(value), strict=True)) | changes)
 
 
 if TYPE_CHECKING:

@@ -191,7 +191,7 @@ class Conversation:
             call.environ.get("CNI_IFNAME", ""),
             self._code,
             seconds * 1e3,
-            " ".join(f"{name}={took * 1e3:.2f}" for name, took in phases),
+            " ".join([f"{name}={took * 1e3:.2f}" for name, took in phases]),
         )
 
 

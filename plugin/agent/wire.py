@@ -88,7 +88,7 @@ def _receive(connection: socket.socket, descriptors: array.array[int]) -> Call:
         build=build.rstrip(b"\0").decode(errors="replace"),
         nonce=nonce.decode(errors="replace"),
         places=((places[0], places[1]), (places[2], places[3]), (places[4], places[5])),
-        environ=dict(_named(e) for e in entries if e),
+        environ={name: value for name, _, value in [e.partition("=") for e in entries if e]},
         conf=data[whole - conf_length : whole],
         netns_fd=descriptors[0] if descriptors else -1,
         traced=bool(flags & _TRACED),
@@ -116,11 +116,6 @@ def _more(connection: socket.socket) -> bytes:
     if not data:
         raise BrokenCallError("closed in the middle of a call")
     return data
-
-
-def _named(entry: str) -> tuple[str, str]:
-    name, _, value = entry.partition("=")
-    return name, value
 
 
 def frame(kind: int, status: int = 0, stdout: bytes = b"", stderr: bytes = b"") -> bytes:

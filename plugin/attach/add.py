@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
@@ -15,8 +14,10 @@ from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.delete import ask_delegate, detach, key_of, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey
 from calico_rkt.plugin.attach.record import record_endpoint
+from calico_rkt.plugin.attach.undo import Undo, undone
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import (
+    NEWEST,
     Given,
     Ip,
     Result,
@@ -35,21 +36,22 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import signals, trace
 from calico_rkt.plugin.process.kept import kept
 from calico_rkt.plugin.process.log import LOG
-from calico_rkt.plugin.process.unexpected import as_cni_error
 from calico_rkt.plugin.store.local import LocalStore
 from calico_rkt.plugin.store.protocol import Store
 
 NO_IPAM = Ipam(type="delegated")
 
 
-def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) -> None:
+def cmd_add(request: Request, store: Store, answer: Callable[[Mapping[str, object]], None]) -> None:
     """Attach: address and record, link (down at the host's end), policy, up, answer; an error undoes all of it.
+
+    answer is given the result in the shape of the conf's CNI version.
 
     rkt runs no DEL after a failed ADD, so whatever fails here leaves nothing behind.
     """
     key, conf = key_of(request), request.conf
     enforcer = enforcer_of(store)
-    with pair.open_netns(request.netns, request.netns_fd) as netns, ExitStack() as undo:
+    with pair.open_netns(request.netns, request.netns_fd) as netns, Undo() as undo:
         nonce = request.nonce or os.urandom(8).hex()
         draft = Endpoint(
             key=key,
@@ -72,7 +74,8 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
             if known is not None:
                 repeated = _repeated(known, netns, request, enforcer)
                 if repeated is not None:
-                    return answer(repeated)  # that nobody reads it is no reason to take the first one away
+                    # That nobody reads it is no reason to take the first one away.
+                    return answer(repeated.to_json(conf.cni_version))
                 detach(request, known, store)  # an ADD that was killed half way, or a container without a DEL
             else:
                 pair.delete_unrecorded(key, store.link_prefix)
@@ -85,11 +88,11 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
         own = _routes(conf)
         leads_to = tuple(dict.fromkeys([*own, *(ip_network(r.dst) for r in routes)])) if routes else own
         endpoint, made = _linked(request, store, netns, draft, leads_to, gateways, endpoint)
-        _on_error(undo, "take the attachment back", lambda: tear_down(endpoint, store))
+        undo.note("take the attachment back", lambda: tear_down(endpoint, store))
         trace.mark("link")
         signals.stop_if_asked()
         kept_back = enforcer.settle(conf, endpoint, made.exposed)
-        _on_error(undo, "take the addresses' guards away", lambda: enforcer.release(kept_back))
+        undo.note("take the addresses' guards away", lambda: enforcer.release(kept_back))
         enforcer.attach(conf, endpoint)
         trace.mark("policy")
         signals.stop_if_asked()
@@ -106,15 +109,21 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Result], None]) ->
             dns=dns if request.dns == NO_DNS else request.dns,
         )
         shown = result.to_json(conf.cni_version)
-        _finish(store, key, nonce, stored(result, said, made.table), lends=said is not None)
+        _finish(
+            store,
+            key,
+            nonce,
+            stored(shown if conf.cni_version == NEWEST else result.to_json(NEWEST), said, made.table),
+            lends=said is not None,
+        )
         trace.mark("record")
         if b'"portMappings"' in request.raw:  # the capability is declared: published ports may be handed over
             from calico_rkt.plugin.attach import ports
 
             ports.tell(request, endpoint, store)
-        answer(result)
+        answer(shown)
         trace.mark("answer")
-        undo.pop_all()
+        undo.forget()
         LOG.info("ADD %s %s %s: %s", *words(key), shown.get("ips") or shown)
         return None
 
@@ -166,8 +175,7 @@ def _linked(
                 group=enforcer.group(conf),
             )
         except BaseException as e:
-            with ExitStack() as undo:
-                _on_error(undo, "take the record back", lambda: tear_down(mine, store))  # noqa: B023 - now
+            undone("take the record back", lambda: tear_down(mine, store))  # noqa: B023 - now
             if not isinstance(e, pair.TakenError) or not ipam.ranges or e.address in request.requested:
                 raise
             LOG.warning("%s of network %s: %s; another one is chosen", e.address, conf.name, e.msg)
@@ -249,7 +257,7 @@ def _routes(conf: NetConf) -> tuple[Net, ...]:
 
 
 def _delegated(
-    request: Request, store: Store, netns: pair.Netns, undo: ExitStack
+    request: Request, store: Store, netns: pair.Netns, undo: Undo
 ) -> tuple[tuple[Address, ...], tuple[ResultRoute, ...], Dns, Given | None]:
     from calico_rkt.plugin.attach import lent  # most ADDs hand out addresses themselves
 
@@ -259,8 +267,7 @@ def _delegated(
     given, said = ipam_plugin.ipam_add(
         request, lambda: lent.note(store.run_dir, key, request, netns), lambda: lent.drop(store.run_dir, key)
     )
-    _on_error(
-        undo,
+    undo.note(
         "run the ipam plugin's DEL",
         lambda: lent.given_back(store.run_dir, key, lambda: ipam_plugin.ipam_del(request)),
     )
@@ -298,19 +305,7 @@ def _mac_in(prev_result: str, known: Endpoint) -> str:
     return ""
 
 
-def _no_record_on_error(undo: ExitStack, store: Store, key: Key, nonce: str) -> None:
+def _no_record_on_error(undo: Undo, store: Store, key: Key, nonce: str) -> None:
     """What a disk says has failed may stand there all the same: it was ended between two of its steps."""
     if isinstance(store, LocalStore):
-        _on_error(undo, "take the record back", lambda: store.remove(key, nonce))
-
-
-def _on_error(undo: ExitStack, what: str, act: Callable[[], object]) -> None:
-    def step() -> None:
-        try:
-            with signals.undoing():
-                act()
-        except Exception as e:  # noqa: BLE001 - what was begun before it is undone all the same
-            error = as_cni_error(e)
-            LOG.error("undo: could not %s: %s: %s", what, error.msg, error.details)
-
-    undo.callback(step)
+        undo.note("take the record back", lambda: store.remove(key, nonce))

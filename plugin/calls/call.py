@@ -57,7 +57,7 @@ def run_call(
 
 
 def _serve(request: Request, say: Callable[[str], None]) -> None:
-    serve(request, lambda result: say(json.dumps(result.to_json(request.conf.cni_version)) + "\n"))
+    serve(request, lambda result: say(f"{json.dumps(result)}\n"))
 
 
 def _failed(error: CniError, version: str, say: Callable[[int, str], None]) -> int:

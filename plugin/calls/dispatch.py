@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from logging import INFO, WARNING
 
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.parse import UNSERVED
 from calico_rkt.plugin.attach import add, delete, garbage
 from calico_rkt.plugin.cni.request import Request
-from calico_rkt.plugin.cni.result import Result
 from calico_rkt.plugin.enforce.local import restore_closed
 from calico_rkt.plugin.enforce.nft.closing import close_first
 from calico_rkt.plugin.errors import CniError
@@ -19,8 +18,8 @@ from calico_rkt.plugin.store.local import LocalStore, open_local
 from calico_rkt.plugin.store.protocol import Store
 
 
-def serve(request: Request, answer: Callable[[Result], None]) -> None:
-    """Carry out one CNI call; answer is called with the result of an ADD. Errors are CniError.
+def serve(request: Request, answer: Callable[[Mapping[str, object]], None]) -> None:
+    """Carry out one CNI call; answer is called with the result of an ADD as a JSON object. Errors are CniError.
 
     The answer is given under the attachment's lock; when it can't be, the ADD is taken back.
     """
@@ -71,7 +70,7 @@ def open_store(conf: NetConf) -> Store:
     return open_cluster(conf)
 
 
-def _dispatch(request: Request, store: Store, answer: Callable[[Result], None]) -> None:
+def _dispatch(request: Request, store: Store, answer: Callable[[Mapping[str, object]], None]) -> None:
     if request.command == "STATUS":
         return add.cmd_status(request, store)
     if request.command == "GC":

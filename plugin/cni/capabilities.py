@@ -22,6 +22,8 @@ _MAC = re.compile(
 
 def wishes(environ: Mapping[str, str], loaded: Mapping[str, Any]) -> tuple[tuple[Address, ...], str]:
     """Addresses and MAC that were asked for; unknown keys of CNI_ARGS are skipped, since rkt passes users' own."""
+    if not (environ.get("CNI_ARGS") or loaded.get("runtimeConfig") or loaded.get("args")):
+        return (), ""
     args = dict(_cni_args(environ.get("CNI_ARGS", "")))
     runtime = {k.lower(): v for k, v in _object(loaded, "runtimeConfig").items()}
     own = _object(_object(loaded, "args"), "cni")
@@ -42,6 +44,8 @@ def _mac(text: object) -> str:
 
 def given_dns(of_conf: Dns, loaded: Mapping[str, Any]) -> Dns:
     """Each field that the capability dns gives stands in for the conf's (CNI's CONVENTIONS: servers and searches)."""
+    if not loaded.get("runtimeConfig"):
+        return of_conf
     runtime = {k.lower(): v for k, v in _object(loaded, "runtimeConfig").items()}
     given = {k.lower(): v for k, v in _object(runtime, "dns").items()}
     if not given:

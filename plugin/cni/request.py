@@ -27,6 +27,7 @@ _TAKING_AWAY = ("DEL", "GC")
 _SINCE = {"CHECK": (0, 4, 0), "GC": (1, 1, 0), "STATUS": (1, 1, 0)}
 _EVERY = ("all", "default")
 """Where the kernel keeps what holds for every interface, so that none can be called so."""
+_NOT_IN_A_NAME = re.compile(r"[/:%\s\x00]")
 _CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
 
 
@@ -133,7 +134,7 @@ def _conf(
     stdin: bytes, environ: Mapping[str, str], taking_away: Mapping[str, Any] | None
 ) -> tuple[NetConf, tuple[Diagnostic, ...]]:
     """The conf; what only attaches need not hold where something is taken away: it may have changed since the ADD."""
-    etcd = tuple((k, environ[k]) for k in ETCD_VARIABLES if k in environ)
+    etcd = tuple([(k, environ[k]) for k in ETCD_VARIABLES if k in environ])
     try:
         return (_parsed if len(stdin) <= _REMEMBERED else _parsed.__wrapped__)(stdin, etcd)
     except CompileError as e:
@@ -187,7 +188,7 @@ def _request(
             raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is missing")
         if "\0" in netns or "\n" in netns:
             raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is no path")
-        if command != "DEL" and any("\ud800" <= c <= "\udfff" for c in netns):
+        if command != "DEL" and not netns.isascii() and any("\ud800" <= c <= "\udfff" for c in netns):
             raise CniError(Code.INVALID_ENVIRONMENT, "CNI_NETNS is no text in UTF-8", ascii(netns))
     previous = loaded.get("prevResult")
     if command in _TAKING_AWAY and not isinstance(previous, dict):
@@ -207,7 +208,7 @@ def _request(
         container=container,
         ifname=ifname,
         netns=netns,
-        path=tuple(p for p in environ.get("CNI_PATH", "").split(":") if p),
+        path=tuple([p for p in environ.get("CNI_PATH", "").split(":") if p]),
         requested=requested,
         mac=mac,
         dns=given_dns(conf.dns, loaded) if command == "ADD" else conf.dns,
@@ -247,7 +248,7 @@ def no_ifname(name: str) -> str:
     if len(name.encode("utf-8", "surrogateescape")) > 15:
         return f"{name[:40]!r} is longer than 15 bytes"
     # The kernel takes `%` for the place of a number of its choice.
-    if name in ("", ".", "..") or re.search(r"[/:%\s\x00]", name) or not name.isprintable():
+    if name in ("", ".", "..") or _NOT_IN_A_NAME.search(name) or not name.isprintable():
         return f"{name!r} is no name of an interface"
     if name in _EVERY:
         return f"{name!r} means every interface to the kernel, and none is called so"

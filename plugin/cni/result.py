@@ -129,13 +129,13 @@ class Given:
     path: tuple[str, ...] = ()
 
 
-def stored(result: Result, given: Given | None, table: int = 0) -> str:
+def stored(result: Mapping[str, object], given: Given | None, table: int = 0) -> str:
     """What a record keeps of an ADD, as JSON: the result in the newest shape, whose addresses these are, its table.
 
     table: the one in the container that rules lead to, or 0.
     """
     more: dict[str, Any] = {"ipam": {"conf": given.ipam, "said": given.said, "path": given.path}} if given else {}
-    return json.dumps({**result.to_json(NEWEST), **more, **({"table": table} if table else {})})
+    return json.dumps({**result, **more, **({"table": table} if table else {})})
 
 
 def has_table(text: str) -> bool:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from types import TracebackType
 
 from calico_rkt.compiler.typed import TypeVar
 from calico_rkt.compiler.values import dataclass
@@ -37,35 +38,52 @@ class Netns:
     inode: int
 
 
-@contextmanager
-def open_netns(path: str, opened: int = -1) -> Iterator[Netns]:
+class open_netns:  # noqa: N801 - used as a function, which takes longer, at every attach
     """Open the namespace at path, or take it as a descriptor where the caller has opened it, which stays the caller's.
 
     CniError 3 when it is gone or is no network namespace, 4 when it is the one that this plugin runs in:
     a mistake there would rewire the host.
     """
-    try:
-        # A FIFO in the place of a namespace must not hold the plugin up.
-        fd = opened if opened >= 0 else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError) as e:
-        reason = getattr(e, "strerror", None) or str(e)
-        raise CniError(Code.UNKNOWN_CONTAINER, f"network namespace {path} can't be opened: {reason}") from e
-    try:
-        if not _is_netns(fd):
-            raise CniError(
-                Code.UNKNOWN_CONTAINER,
-                f"{path} is no network namespace",
-                "the file is there, but no namespace is mounted on it; the container has probably gone",
-            )
-        stat = os.fstat(fd)
-        if (stat.st_dev, stat.st_ino) == process_in_netns()[1:]:
-            raise CniError(
-                Code.INVALID_ENVIRONMENT, f"{path} is the network namespace of the host, not that of a container"
-            )
-        yield Netns(path, fd, stat.st_dev, stat.st_ino)
-    finally:
-        if fd != opened:
-            os.close(fd)
+
+    def __init__(self, path: str, opened: int = -1) -> None:
+        self._path, self._opened = path, opened
+
+    def __enter__(self) -> Netns:
+        path = self._path
+        try:
+            # A FIFO in the place of a namespace must not hold the plugin up.
+            fd = self._opened if self._opened >= 0 else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (OSError, ValueError) as e:
+            reason = getattr(e, "strerror", None) or str(e)
+            raise CniError(Code.UNKNOWN_CONTAINER, f"network namespace {path} can't be opened: {reason}") from e
+        self._fd = fd
+        try:
+            return _looked_at(path, fd)
+        except BaseException:
+            self._close()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._fd != self._opened:
+            os.close(self._fd)
+
+
+def _looked_at(path: str, fd: int) -> Netns:
+    if not _is_netns(fd):
+        raise CniError(
+            Code.UNKNOWN_CONTAINER,
+            f"{path} is no network namespace",
+            "the file is there, but no namespace is mounted on it; the container has probably gone",
+        )
+    stat = os.fstat(fd)
+    if (stat.st_dev, stat.st_ino) == process_in_netns()[1:]:
+        raise CniError(
+            Code.INVALID_ENVIRONMENT, f"{path} is the network namespace of the host, not that of a container"
+        )
+    return Netns(path, fd, stat.st_dev, stat.st_ino)
 
 
 def identity(path: str) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from itertools import pairwise
+from operator import itemgetter
 
 _ONE, _TWO = b"\1", b"\2"
 _MOST = 256
@@ -34,14 +35,17 @@ class Shape:
         self._around = b"%b".join(
             self._bytes[a:b].replace(b"%", b"%%") for a, b in zip(edges[::2], edges[1::2], strict=True)
         )
-        self._order = [number for _, _, number in self._places]
+        order = [number for _, _, number in self._places]
+        self._in_order: Callable[[Sequence[bytes]], tuple[bytes, ...]] = (
+            itemgetter(*order) if len(order) > 1 else lambda values: tuple([values[number] for number in order])
+        )
         tried = [bytes(number + i + 3 & 255 for i in range(size)) for number, size in enumerate(sizes)]
         if encode(tried) != self.filled(tried):
             raise ValueError("what is encoded depends on more than the values' bytes")
 
     def filled(self, values: Sequence[bytes]) -> bytes:
         """The bytes for these values, in the order of their sizes."""
-        return self._around % tuple([values[number] for number in self._order])
+        return self._around % self._in_order(values)
 
 
 class Shapes:

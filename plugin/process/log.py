@@ -12,19 +12,44 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
 from calico_rkt.compiler import atomic
+from calico_rkt.compiler.typed import Any
 from calico_rkt.plugin.process import streams
 
-LOG = logging.getLogger("calico-rkt")
 DEFAULT_FILE = "/var/log/calico-rkt/calico-rkt.log"
 
 _HERE = threading.local()
 _SAYING = logging.Formatter("calico: %(levelname)s: %(message)s")
 _shared: list[logging.Handler] = []
+_shared_file: list[_Watched] = []
 _process = os.getpid()
+
+
+class _Log(logging.Logger):
+    """A logger that makes no record of a line which is for the file alone: each ADD has two of them."""
+
+    def info(self, msg: object, *args: object, **more: Any) -> None:
+        if not _shared_file or more:
+            super().info(msg, *args, **more)
+        elif getattr(_HERE, "level", logging.INFO) <= logging.INFO:
+            with suppress(TypeError, ValueError):  # arguments that don't fit their line fail no call
+                _shared_file[0].say("INFO", str(msg) % args if args else str(msg))
+
+
+def _logger() -> logging.Logger:
+    usual = logging.getLoggerClass()
+    logging.setLoggerClass(_Log)
+    try:
+        return logging.getLogger("calico-rkt")
+    finally:
+        logging.setLoggerClass(usual)
+
+
+LOG = _logger()
 
 
 def log_file() -> Path:
@@ -47,6 +72,7 @@ def share_log() -> None:
     LOG.setLevel(logging.DEBUG)
     _shared.append(_ToCaller())
     _set_up(_Watched, _shared[0])
+    _shared_file[:] = [handler for handler in LOG.handlers if isinstance(handler, _Watched)]
     LOG.addFilter(_is_wanted)
 
 
@@ -62,9 +88,8 @@ class said_to_caller:  # noqa: N801 - used as a function, which takes longer, at
         behind: list[str] | None = getattr(_HERE, "behind", None)
         _HERE.said, _HERE.level, _HERE.behind = None, logging.INFO, None
         if behind:
-            for handler in LOG.handlers:
-                if isinstance(handler, _Watched):
-                    handler.put("".join(behind))
+            for file in _shared_file:
+                file.put("".join(behind))
 
 
 def answered() -> None:
@@ -84,13 +109,19 @@ class _Watched(logging.Handler):
         self._fd, self._identity = -1, (0, 0)
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(TypeError, ValueError):  # arguments that don't fit their line fail no call, either
-            line = f"{self.format(record)}\n"
-            behind: list[str] | None = getattr(_HERE, "behind", None)
-            if behind is None:
-                self._write(line)
-            else:
-                behind.append(line)
+        with suppress(TypeError, ValueError):  # as above
+            self._take(f"{self.format(record)}\n")
+
+    def say(self, level: str, words: str) -> None:
+        """A line of now."""
+        self._take(f"{_stamp(time.time())} {_process} {level} {words}\n")
+
+    def _take(self, line: str) -> None:
+        behind: list[str] | None = getattr(_HERE, "behind", None)
+        if behind is None:
+            self.put(line)
+        else:
+            behind.append(line)
 
     def put(self, lines: str) -> None:
         """Write lines that are formatted already."""
@@ -142,21 +173,27 @@ def _set_up(file: type[logging.FileHandler | _Watched], to_stderr: logging.Handl
 
 
 class _Line(logging.Formatter):
-    """A line of the file; what is the same for all of a second is made once for it."""
-
-    _second, _text = -1, ""
+    """A line of the file."""
 
     def format(self, record: logging.LogRecord) -> str:
         if record.exc_info or record.exc_text or record.stack_info:
             record.process = _process
             return super().format(record)
-        return f"{self.formatTime(record)} {_process} {record.levelname} {record.getMessage()}"
+        return f"{_stamp(record.created)} {_process} {record.levelname} {record.getMessage()}"
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
-        second = int(record.created)
-        if second != self._second:
-            self._second, self._text = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        return f"{self._text},{int(record.msecs):03d}"
+        return _stamp(record.created)
+
+
+def _stamp(now: float) -> str:
+    """A moment as the file has it; what is the same for all of a second is made once for it."""
+    second = int(now)
+    return f"{_text_of(second)},{int((now - second) * 1000):03d}"
+
+
+@lru_cache(maxsize=1)
+def _text_of(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:

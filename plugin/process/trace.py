@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from itertools import pairwise
+from operator import sub
 from time import perf_counter
 from types import TracebackType
 
@@ -29,15 +29,22 @@ class collecting:  # noqa: N801 - used as a function: a generator in its place t
         _HERE.marks = marks
 
         def phases() -> Phases:
-            spent: dict[str, float] = {}
-            for (_, begun), (name, ended) in pairwise(marks):
-                spent[name] = spent.get(name, 0.0) + ended - begun
-            return tuple(spent.items())
+            names, times = zip(*marks, strict=True)
+            spent = tuple(zip(names[1:], map(sub, times[1:], times), strict=False))
+            return spent if len({*names}) == len(names) else _joined(spent)
 
         return phases
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         _HERE.marks = None
+
+
+def _joined(spent: Phases) -> Phases:
+    """Steps that were done more than once as one."""
+    found: dict[str, float] = {}
+    for name, seconds in spent:
+        found[name] = found.get(name, 0.0) + seconds
+    return tuple(found.items())
 
 
 def table(phases: Phases) -> str:

@@ -30,7 +30,7 @@ def choose(tables: Tables, network: str, ipam: Ipam, requested: Sequence[Address
         if found is None:
             raise _exhausted(tables, network, ranges)
         chosen.append(found)
-        tables.put(CURSORS, text_of([network, number]), text_of(encode_address(found)))
+        tables.put(CURSORS, _cursor_key(network, number), text_of(encode_address(found)))
     return tuple(chosen)
 
 
@@ -55,9 +55,13 @@ def _next(
     return None
 
 
+def _cursor_key(network: str, number: int) -> str:
+    return f"[{text_of(network)},{number:d}]"
+
+
 def _cursor(tables: Tables, network: str, number: int) -> Address | None:
     """What was given last of a range set; one that can't be read is as good as none."""
-    found = tables.get(CURSORS, text_of([network, number]))
+    found = tables.get(CURSORS, _cursor_key(network, number))
     try:
         return None if found is None else decode_address(json.loads(found))
     except (ValueError, TypeError, IndexError):

@@ -65,7 +65,7 @@ class LocalStore:
         state, profiles = _paths(run_dir, lib_dir)
         self._state = (statefile.warm if warm else statefile.StateFile)(state)
         self._profiles = ProfileFolder(profiles, verify)
-        self._seen: dict[str, set[str]] = {}
+        self._seen: dict[str, frozenset[str]] = {}
         self._guarded: dict[str, str] = {}
         self._flows_left, self._leaves_flows = False, leaves_flows
         self.unheld = unheld.Unheld(self._state)
@@ -118,7 +118,7 @@ class LocalStore:
         endpoint: Endpoint,
         ipam: Ipam,
         requested: Sequence[Address],
-        known: set[str],
+        known: frozenset[str],
     ) -> Endpoint:
         network = endpoint.key.network
         chosen = endpoint.addresses or addresses.choose(tables, network, ipam, requested)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import ip_network
+from json.encoder import encode_basestring_ascii as _quoted
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.typed import TypedDict
@@ -20,6 +22,7 @@ FIELDS = (
     *("home_dev", "home_inode", "members", "node"),
 )
 """What stands behind an endpoint's addresses, in this order."""
+_LINE = "\n"
 
 
 def key_of(network: object, container: object, ifname: object) -> str:
@@ -28,12 +31,8 @@ def key_of(network: object, container: object, ifname: object) -> str:
 
 
 def _key(key: Key) -> str:
-    return key_of(key.network, key.container, key.ifname)
-
-
-def value_of(held: Sequence[object], fields: Sequence[object] | None) -> str:
-    """What stands there for it: its addresses as encode_address() writes them, and FIELDS."""
-    return f"{text_of(held)}\t{text_of(fields)}"
+    """The same of texts."""
+    return f"[{_quoted(key.network)},{_quoted(key.container)},{_quoted(key.ifname)}]"
 
 
 def endpoint_of(tables: Tables, key: Key) -> Endpoint | None:
@@ -98,16 +97,22 @@ def counts(tables: Tables) -> tuple[Mapping[str, int], Mapping[str, int]]:
 
 def finish(tables: Tables, key: Key, nonce: str, result: str) -> bool:
     """Record an ADD's result, where the endpoint still has this nonce; whether it has."""
-    if nonce_of(tables, key) != nonce:
+    name = _key(key)
+    value = tables.get(ENDPOINTS, name)
+    if value is None or not (value.partition("\t")[2].startswith(f"[{_quoted(nonce)},") or _nonce_in(value) == nonce):
         return False
-    tables.put(RESULTS, _key(key), text_of([nonce, result]))
+    tables.put(RESULTS, name, _result(nonce, result))
     return True
+
+
+def _result(nonce: str, result: str) -> str:
+    return f"[{_quoted(nonce)},{_quoted(result)}]"
 
 
 def nonce_of(tables: Tables, key: Key) -> object:
     """The nonce that an endpoint is recorded with; None where there is none."""
     value = tables.get(ENDPOINTS, _key(key))
-    return None if value is None else (_fields(value) or [None])[0]
+    return None if value is None else _nonce_in(value)
 
 
 def delete(tables: Tables, key: Key) -> None:
@@ -116,9 +121,9 @@ def delete(tables: Tables, key: Key) -> None:
     tables.drop(RESULTS, _key(key))
 
 
-def _fields(value: str) -> list[object] | None:
+def _nonce_in(value: str) -> object:
     found: list[object] | None = json.loads(value.partition("\t")[2])
-    return found
+    return (found or [None])[0]
 
 
 def from_entry(name: str, value: str, result: str | None) -> Endpoint:
@@ -166,13 +171,15 @@ def _origin(dev: object, inode: object, members: object, node: object) -> _Origi
 
 
 def insert_endpoint(tables: Tables, e: Endpoint) -> None:
-    """Record an endpoint, and its result where it has one."""
+    """Record an endpoint, and its result where it has one: its addresses, and FIELDS."""
     name = _key(e.key)
-    origin = (*e.home, "\n".join(e.members), e.node)
-    fields = (e.nonce, e.netns, e.netns_dev, e.netns_inode, e.host_ifname, e.mac, int(e.ip_masq), *origin)
-    tables.put(ENDPOINTS, name, value_of([encode_address(a) for a in e.addresses], fields))
+    netns = f"{_quoted(e.netns)},{e.netns_dev:d},{e.netns_inode:d}"
+    ends = f"{_quoted(e.host_ifname)},{_quoted(e.mac)},{e.ip_masq:d}"
+    origin = f"{e.home[0]:d},{e.home[1]:d},{_quoted(_LINE.join(e.members))},{_quoted(e.node)}"
+    held = text_of([encode_address(a) for a in e.addresses])
+    tables.put(ENDPOINTS, name, f"{held}\t[{_quoted(e.nonce)},{netns},{ends},{origin}]")
     if e.result:
-        tables.put(RESULTS, name, text_of([e.nonce, e.result]))
+        tables.put(RESULTS, name, _result(e.nonce, e.result))
 
 
 def refuse_taken(tables: Tables, address: Address) -> None:
@@ -186,8 +193,10 @@ def refuse_taken(tables: Tables, address: Address) -> None:
         )
 
 
-def record_subnets(tables: Tables, network: str, wanted: frozenset[str], known: set[str]) -> None:
+def record_subnets(tables: Tables, network: str, wanted: frozenset[str], known: frozenset[str]) -> None:
     """Note a conf's subnets, beside those known; one that it names no more goes when no endpoint is in it."""
+    if known == wanted:
+        return
     stays = {text for text in known - wanted if _is_used(tables, network, text)}
     if stays | wanted != known:
         tables.put(SUBNETS, text_of(network), text_of(sorted(stays | wanted)))
@@ -204,9 +213,14 @@ def _is_used(tables: Tables, network: str, subnet: str) -> bool:
     return any(first <= a <= last and key.startswith(start) for a, key in tables.held.holders.items())
 
 
-def subnets_of(tables: Tables, network: str) -> set[str]:
+def subnets_of(tables: Tables, network: str) -> frozenset[str]:
     """What a network took addresses from, as it is written."""
-    return {text for text in json.loads(tables.get(SUBNETS, text_of(network)) or "[]") if isinstance(text, str)}
+    return _texts_in(tables.get(SUBNETS, text_of(network)) or "[]")
+
+
+@lru_cache(maxsize=64)
+def _texts_in(value: str) -> frozenset[str]:
+    return frozenset([text for text in json.loads(value) if isinstance(text, str)])
 
 
 def subnets(tables: Tables) -> Iterator[tuple[str, list[str]]]:

@@ -41,29 +41,33 @@ class StateFile:
         self._file: LogFile | None = None
         self._process, self._user = _forks, os.geteuid()
 
-    @contextmanager
-    def write(self, *, again: bool = False) -> Iterator[Tables]:
+    def write(self, *, again: bool = False) -> _Writing:
         """One transaction that changes something: all of it, or on any error nothing.
 
         again: of a call whose earlier one has looked whether others may write to the folder.
         """
-        with self._turn:
-            file, found = self._taken(again=again)
-            tables = file.tables
-            tables.begin()
+        return _Writing(self, self._turn, again=again)
+
+    def _begun(self, *, again: bool) -> tuple[LogFile, os.stat_result]:
+        file, found = self._taken(again=again)
+        file.tables.begin()
+        return file, found
+
+    def _ended(self, file: LogFile, found: os.stat_result, *, failed: bool) -> None:
+        tables, recorded = file.tables, False
+        try:
             try:
-                try:
-                    yield tables
-                    if tables.lines:
-                        file.append(found)
-                except BaseException:
-                    if not tables.undo():
-                        file.forget()
-                    raise
+                if not failed and tables.lines:
+                    file.append(found)
+                recorded = not failed
+            finally:
+                if not recorded and not tables.undo():
+                    file.forget()
+            if recorded:
                 tables.begin()
                 self._shrink(file, *_IN_A_CALL)
-            finally:
-                self._free(file)
+        finally:
+            self._free(file)
 
     @contextmanager
     def read(self) -> Iterator[Tables]:
@@ -214,6 +218,32 @@ class StateFile:
                 f"others may write to {self.path.parent}, which holds the state file",
                 f"chown root {self.path.parent} && chmod 700 {self.path.parent}",
             )
+
+
+class _Writing:
+    """A transaction of a state file, in the turn of this thread; a generator in its place takes longer."""
+
+    __slots__ = ("_again", "_file", "_found", "_state", "_turn")
+
+    def __init__(self, state: StateFile, turn: _Turn, *, again: bool) -> None:
+        self._state, self._turn, self._again = state, turn, again
+
+    def __enter__(self) -> Tables:
+        self._turn.__enter__()
+        try:
+            self._file, self._found = self._state._begun(again=self._again)  # noqa: SLF001 - a part of it
+        except BaseException as e:
+            self._turn.__exit__(type(e), e, e.__traceback__)
+            raise
+        return self._file.tables
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            self._state._ended(self._file, self._found, failed=error is not None)  # noqa: SLF001 - as above
+        except BaseException as e:
+            self._turn.__exit__(type(e), e, e.__traceback__)
+            raise
+        self._turn.__exit__(kind, error, tb)
 
 
 class _Turn:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
 from ipaddress import ip_network
 
 from calico_rkt.compiler.conf.netconf import Address, Net
@@ -127,6 +128,8 @@ def is_marked(tables: Tables, address: Address) -> bool:
     """Whether flows of this very address are left."""
     if tables.get(FLOWS_LEFT, text_of(encode_address(address))) is not None:
         return True
+    if not tables.of(FLOWS_UNSURE):
+        return False
     unsure = _unsure(tables)  # few, and soon gone
     known: list[Net] = list(_read(ip_network, unsure))
     return len(known) < len(unsure) or any(address in net for net in known)
@@ -135,7 +138,12 @@ def is_marked(tables: Tables, address: Address) -> bool:
 def key(tables: Tables, network: str) -> str:
     """What the network's guards were made from; empty without any."""
     found = tables.get(GUARDS, text_of(network))
-    return str(json.loads(found)[0] or "") if found else ""
+    return _made_from(found) if found else ""
+
+
+@lru_cache(maxsize=64)
+def _made_from(value: str) -> str:
+    return str(json.loads(value)[0] or "")
 
 
 def _left_over(tables: Tables, before: set[str]) -> tuple[Net, ...]:

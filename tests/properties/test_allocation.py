@@ -99,7 +99,7 @@ def test_the_first_question_is_answered_as_all_others(held, asked):
         tables.append(made)
     first, second, third, fourth = tables
     assert fourth.held
-    assert first.until(asked) == fourth.until(asked) == fourth.held.until(asked)
+    assert first.until(asked) == fourth.until(asked) == fourth.held.until(asked, encode_address(asked))
     assert second.holder(asked) == fourth.holder(asked) == fourth.held.holders.get(encode_address(asked))
     assert [third.until(asked) for _ in range(2)] == [fourth.until(asked)] * 2
 

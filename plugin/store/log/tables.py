@@ -43,9 +43,9 @@ class Held:
         """What is in use, as intervals: only where an address is not free is there need of it."""
         return Used(map(_number, self.holders))
 
-    def until(self, address: Address) -> Address | None:
-        """The last address in use of those from this one on without a gap; None where it is free."""
-        return self.used.until(address) if encode_address(address) in self.holders else None
+    def until(self, address: Address, text: str) -> Address | None:
+        """The same as that of Tables; text: what stands for the address."""
+        return self.used.until(address) if text in self.holders else None
 
     def give(self, key: str, value: str) -> None:
         """The endpoint of that key has what its value says."""
@@ -95,7 +95,8 @@ class Tables:
 
     def until(self, address: Address) -> Address | None:
         """The last address in use of those from this one on without a gap; None where it is free."""
-        return None if self._is_seen_free(encode_address(address)) else self.held.until(address)
+        text = encode_address(address)
+        return None if self._is_seen_free(text) else self.held.until(address, text)
 
     def _is_seen_free(self, text: str) -> bool:
         """Whether no endpoint's value has the address in it at all.

@@ -19,7 +19,7 @@ def text_of(value: object) -> str:
     """JSON as it stands in a log: ASCII on one line."""
     if isinstance(value, list | tuple):
         return f"[{','.join([_SAY.get(v.__class__, _ENCODE)(v) for v in value])}]"
-    return _ENCODE(value)
+    return _SAY.get(value.__class__, _ENCODE)(value)
 
 
 def encode_address(address: Address) -> str:

@@ -47,7 +47,7 @@ def build() -> None:
                 made = Endpoint(key, f"{n:08x}{e:08x}", "/n", 4, 5 * n + e, ifname, "02:00:00:00:00:01", address)
                 rows.insert_endpoint(tables, made)
                 rows.finish(tables, key, made.nonce, "{}")
-            rows.record_subnets(tables, f"net{n}", frozenset({str(net)}), set())
+            rows.record_subnets(tables, f"net{n}", frozenset({str(net)}), frozenset())
     assert restored(store)[0].endpoints == 5 * COUNT
 
 

@@ -16,7 +16,7 @@ def served(call: Any) -> Any:
     answers: list[object] = [None]
     try:
         request = parse_request(call["env"], json.dumps(call["conf"]).encode())
-        serve(request, lambda result: answers.append(result.to_json("1.0.0")))
+        serve(request, answers.append)
     except CniError as e:
         return {"code": e.code, "msg": e.msg, "details": e.details}
     return answers[-1]

@@ -16,7 +16,7 @@ for line in sys.stdin:
     begun = time.perf_counter()
     try:
         request = parse_request(call["env"], json.dumps(call["conf"]).encode())
-        serve(request, lambda result, answers=answers: answers.append(result.to_json("1.0.0")))
+        serve(request, answers.append)
     except CniError as e:
         answers.append({"code": e.code, "msg": e.msg, "details": e.details})
     print(json.dumps({"seconds": time.perf_counter() - begun, "answer": answers[0] if answers else None}), flush=True)
