@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # signal makes enums of all of them first, at each start
 import argparse
 import contextlib
 import gc
@@ -31,6 +32,8 @@ def guarded(program: str, action: Callable[[], int]) -> int:
     141 where whoever read the output has gone: neither that there is nothing to say, nor that there are findings.
     """
     gc.disable()  # one process, one answer: what is read stays in use, and looking for cycles in it costs half the time
+    with contextlib.suppress(ValueError):  # a thread; else what ignores its children makes us ignore how git ended
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     if sys.stderr is None:  # closed by the caller; print() would fall back to stdout
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
     if sys.stdout is None:

@@ -120,6 +120,24 @@ def test_a_bug_is_not_findings(net):
     assert "ZeroDivisionError" in done.stderr
 
 
+def test_who_ignores_its_children_has_the_same_answers(tmp_path):
+    """It makes us ignore ours: how git and other processes of ours ended would be lost."""
+    for n in range(40):
+        conf = f'{{"name": "n{n}", "type": "calico", "ipam": {{"type": "host-local", "subnet": "10.{n}.0.0/24"}}}}'
+        (tmp_path / f"n{n}.conf").write_text(conf)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    program = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'calico_rkt', *sys.argv[1:]])"
+    )
+    for words, status, told in ((("matrix",), 0, ""), (("diff", "nosuch"), 2, "CR714 error: there is no revision")):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, told in done.stderr, "Traceback" in done.stderr) == (status, True, False), done.stderr
+
+
 def test_ctrl_c_is_130_quietly_with_nothing_left_behind(net):
     before = sorted(net.rglob("*"))
     command = [*COMPILE, "-", "--profiles", "net.d/profiles", "-o", "out.yaml"]
