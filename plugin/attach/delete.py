@@ -50,8 +50,7 @@ def cmd_del(request: Request, store: Store) -> None:
         pair.delete_unrecorded(key, store.link_prefix)
         store.forget(key)
         _free_elsewhere(request, store)
-        give_back(request, None)
-        _drop_note(request, store)
+        _give_back_unrecorded(request, store)
     LOG.info("DEL %s %s %s%s", *words(key), "" if known else ": was not attached")
 
 
@@ -75,6 +74,23 @@ def _giving_back(request: Request, known: Endpoint, store: Store) -> Iterator[No
         from calico_rkt.plugin.attach import lent
 
         lent.drop(store.run_dir, known.key)
+
+
+def _give_back_unrecorded(request: Request, store: Store) -> None:
+    """What an ADD that was cut short may have been given.
+
+    Of a plugin that is not there nobody can ask more today or tomorrow, so the DEL ends well (CNI: it should generally
+    complete without error though resources are missing). What was noted is not lost: `gc` has it.
+    """
+    from calico_rkt.plugin.attach import lent
+
+    try:
+        give_back(request, None)
+        _drop_note(request, store)
+    except ipam_plugin.MissingError as e:
+        noted = lent.is_noted(store.run_dir, key_of(request))
+        waits = "what it gave waits for calico-rkt gc" if noted else "nothing is known that it gave since the boot"
+        LOG.warning("DEL %s %s %s: %d %s: %s", *words(key_of(request)), e.code, e.msg, waits)
 
 
 def _drop_note(request: Request, store: Store) -> None:

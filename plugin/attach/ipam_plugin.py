@@ -26,6 +26,10 @@ FOR_NOBODY = 60.0
 """Seconds that a plugin has for a DEL that no runtime waits for: one that hangs must not keep the others waiting."""
 
 
+class MissingError(CniError):
+    """The program of an ipam plugin is in none of the folders: whatever it gave, nobody can take it back now."""
+
+
 def is_delegated(conf: NetConf) -> bool:
     """Whether another program chooses the addresses of this network."""
     return conf.ipam.type != OWN
@@ -131,7 +135,7 @@ def _find(request: Request) -> Path:
     found = program.find(name, request.path)
     if found is not None:
         return found
-    raise CniError(
+    raise MissingError(
         Code.DELEGATE,
         f"the ipam plugin {name!r} is not in CNI_PATH",
         f"looked in {', '.join(request.path) or 'no folder: CNI_PATH is empty'}; host-local needs no other program",

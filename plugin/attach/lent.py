@@ -68,7 +68,7 @@ def note(run_dir: Path, key: Key, request: Request, netns: Netns) -> None:
 def note_recorded(run_dir: Path, endpoint: Endpoint) -> None:
     """What a record says was given, where another plugin gave it: before the record goes, and that is given back."""
     given = given_in(endpoint.result) if is_whole(endpoint.result) else None
-    if given is not None and program.find(str(given.ipam.get("type", "")), given.path) is not None:
+    if given is not None:
         place, version = (endpoint.netns_dev, endpoint.netns_inode), str(given.said.get("cniVersion") or "0.4.0")
         _write(run_dir, Lent(endpoint.key, endpoint.netns, place, version, given.ipam, given.path))
 
@@ -106,6 +106,11 @@ def given_back(run_dir: Path, key: Key, by: Callable[[], object]) -> None:
     drop(run_dir, key)
 
 
+def is_noted(run_dir: Path, key: Key) -> bool:
+    """Whether a note says that something was given, and to be given back."""
+    return _read(_path(run_dir, key)) is not None
+
+
 def give_back(run_dir: Path, key: Key) -> bool:
     """Run the plugin's DEL where there is a note; whether there was. CniError where it fails: the note stays."""
     found = _read(_path(run_dir, key))
@@ -115,10 +120,12 @@ def give_back(run_dir: Path, key: Key) -> bool:
     raw = {"cniVersion": found.version, "name": key.network, "type": "calico", "ipam": found.ipam}
     conf = NetConf(key.network, "calico", found.version, Ipam(str(found.ipam.get("type", ""))))
     netns = "" if found.is_over else found.netns
-    ipam_plugin.ipam_del(
-        Request("DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=netns, path=found.path),
-        most=ipam_plugin.FOR_NOBODY,
-    )
+    told = Request("DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=netns, path=found.path)
+    try:
+        ipam_plugin.ipam_del(told, most=ipam_plugin.FOR_NOBODY)
+    except ipam_plugin.MissingError as e:
+        forget = f"put it back; or, once that is gone for good, what it gave is forgotten by: rm {_path(run_dir, key)}"
+        raise ipam_plugin.MissingError(e.code, e.msg, f"{e.details}\n{forget}") from e
     drop(run_dir, key)
     return True
 

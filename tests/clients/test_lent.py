@@ -157,3 +157,61 @@ def test_an_add_over_a_container_that_is_gone_leaves_what_gc_needs(bare_lab: Lab
     bare_lab.out("ip", "netns", "del", "c1")
     assert tool(bare_lab, "gc").returncode == 0
     assert bare_lab.left() == {}
+
+
+def lender_is_there(lab: Lab) -> None:
+    lab.write(f"{PLUGINS}/lender", LENDER)
+    lab.path(PLUGINS, "lender").chmod(0o755)
+
+
+def logged(lab: Lab) -> str:
+    return lab.path("/var/log/calico-rkt/calico-rkt.log").read_text()
+
+
+def test_a_del_of_what_nobody_knows_succeeds_also_where_the_plugin_is_not_there(bare_lab: Lab):
+    """A DEL should generally complete without error though resources are missing (CNI): it is repeated for ever."""
+    cni = Caller(bare_lab)
+    for netns in (bare_lab.netns("c1"), ""):
+        cni.delete(WEB, "c1", netns)
+    assert "108 the ipam plugin 'lender' is not in CNI_PATH" in logged(bare_lab)
+    assert "WARNING" in logged(bare_lab)
+    assert bare_lab.left() == {}
+
+
+def test_what_was_lent_by_a_plugin_that_is_not_there_now_waits_for_gc(bare_lab: Lab):
+    lender_is_there(bare_lab)
+    cni, netns = Caller(bare_lab), bare_lab.netns("c1")
+    cni.add(WEB, "c1", netns)
+    bare_lab.path(PLUGINS, "lender").unlink()
+    assert "is not in CNI_PATH" in cni("DEL", WEB, "c1", netns).refused(108)["msg"]
+    cni.delete(WEB, "c1", netns)
+    assert "calico-rkt gc" in logged(bare_lab).splitlines()[-2]
+    bare_lab.out("ip", "netns", "del", "c1")
+    done = tool(bare_lab, "gc")
+    assert (done.returncode, b"/run/calico-rkt/lent/" in done.stderr) == (2, True), done
+    lender_is_there(bare_lab)
+    assert tool(bare_lab, "gc").returncode == 0
+    assert bare_lab.left() == {}
+
+
+def test_gc_says_what_it_can_not_give_back_since_the_plugin_is_not_there(bare_lab: Lab):
+    lender_is_there(bare_lab)
+    Caller(bare_lab).add(WEB, "c1", bare_lab.netns("c1"))
+    bare_lab.out("ip", "netns", "del", "c1")
+    bare_lab.path(PLUGINS, "lender").unlink()
+    for _ in range(2):
+        assert tool(bare_lab, "gc").returncode == 2
+    lender_is_there(bare_lab)
+    assert tool(bare_lab, "gc").returncode == 0
+    assert bare_lab.left() == {}
+
+
+@pytest.mark.parametrize("ipam", ["lender", "host-local"])
+def test_a_note_stays_where_its_plugin_is_not_there(cut_short: Lab, ipam: str):
+    cut_short.path(PLUGINS, "lender").unlink()
+    Caller(cut_short).delete(conf("web", {"type": ipam, "subnet": "10.1.0.0/24"}), "c1", "/var/run/netns/c1")
+    assert "host-local" in cut_short.left()
+    lender_is_there(cut_short)
+    cut_short.out("ip", "netns", "del", "c1")
+    assert tool(cut_short, "gc").returncode == 0
+    assert cut_short.left() == {}
