@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.plugin.cni.result import has_table
-from calico_rkt.plugin.link import ip_rules, messages, netlink, state, sysctls
+from calico_rkt.plugin.link import ip_rules, messages, netlink, sends, state, sysctls
 from calico_rkt.plugin.link.neighbours import neighbour
 from calico_rkt.plugin.model import Endpoint
 
@@ -32,7 +32,7 @@ def furnish(
         metric = _metric(socket, index, addresses, routes, gateways)
         table = _SECOND + index if metric else 0
         try:
-            socket.do(messages.inside(index, addresses, routes, metric, gateways, table))
+            socket.do(sends.inside(index, addresses, routes, metric, gateways, table))
         except BaseException:
             if table:
                 socket.batch(messages.rules_gone((a, table) for a in addresses))

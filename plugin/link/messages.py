@@ -7,7 +7,6 @@ is not used here: importing it takes longer than all the rest of a one-shot ADD,
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from socket import AF_INET6
@@ -39,7 +38,6 @@ from calico_rkt.plugin.link.encoding import (
 )
 from calico_rkt.plugin.link.netlink import CREATE, REPLACE, attribute
 from calico_rkt.plugin.link.netlink import number as _number
-from calico_rkt.plugin.link.shapes import Shapes
 from calico_rkt.plugin.process.kept import kept
 
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
@@ -57,29 +55,17 @@ _FORWARDING, _RP_FILTER, _ARP_NOTIFY = 1, 8, 22
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
 _STALE, _PROXY, _LEARNT, _LOOPBACK = 0x4, 0x8, 0x10, 1
 _UNREACHABLE, _WORST_METRIC = 7, (1 << 32) - 1
-_PAIRS, _INSIDES, _OUTSIDES = Shapes(), Shapes(), Shapes()
 
 
-def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias: str, group: int = 0) -> bytes:
+def pair(name: bytes, ifname: str, mac: bytes, netns_fd: bytes, mtu: bytes, group: bytes, alias: bytes) -> bytes:
     """Two messages: make the pair, the peer born in the container's namespace; give the host end its alias.
 
-    group is the host end's from its birth; the container's end is in none.
+    name is the host end's, and group is its from its birth; the container's end is in none. Numbers are packed as the
+    kernel has them.
 
     Both ends have one queue each way, as Calico's plugin gives them: a veth needs none, and the kernel's default of
     one for each processor has to be made, too.
     """
-
-    def encode(values: Sequence[bytes]) -> bytes:
-        name, own, *numbers = values
-        return _pair(name, ifname, own, *numbers)
-
-    name, own = host_ifname.encode(), bytes.fromhex(mac.replace(":", ""))
-    numbers = (n.to_bytes(4, sys.byteorder) for n in (netns_fd, mtu, group))
-    made = _PAIRS.encoded((len(name), ifname), encode, [name, own, *numbers])
-    return made + encode_link(NEWLINK, encode_text(_IFLA_IFNAME, host_ifname) + encode_text(_IFLA_IFALIAS, alias))
-
-
-def _pair(name: bytes, ifname: str, mac: bytes, netns_fd: bytes, mtu: bytes, group: bytes) -> bytes:
     queues = _number(_IFLA_NUM_TX_QUEUES, 1) + _number(_IFLA_NUM_RX_QUEUES, 1)
     peer = (
         encode_text(_IFLA_IFNAME, ifname)
@@ -99,7 +85,8 @@ def _pair(name: bytes, ifname: str, mac: bytes, netns_fd: bytes, mtu: bytes, gro
             encode_text(_INFO_KIND, "veth") + attribute(_INFO_DATA, attribute(_VETH_PEER, encode_link_head() + peer)),
         )
     )
-    return encode_link(NEWLINK, made, flags=NEW)
+    named = attribute(_IFLA_IFNAME, name + b"\0") + attribute(_IFLA_IFALIAS, alias + b"\0")
+    return encode_link(NEWLINK, made, flags=NEW) + encode_link(NEWLINK, named)
 
 
 def silent(index: int) -> bytes:
@@ -123,26 +110,6 @@ def inside(
     entry is permanent. Whoever changes the MAC takes that entry away: the host's end hears of the new MAC at once, and
     answers for the gateway.
     """
-    if metric or table:
-        return _inside(index, addresses, routes, metric, gateways, table)
-    versions = tuple([a.version for a in addresses])
-
-    def encode(values: Sequence[bytes]) -> bytes:
-        number, *packed = values
-        return _inside(_index(number), _read(versions, packed), routes, 0, gateways, 0)
-
-    values = [index.to_bytes(4, sys.byteorder), *[a.packed for a in addresses]]
-    return _INSIDES.encoded((versions, _words(routes), gateways[4].packed, gateways[6].packed), encode, values)
-
-
-def _inside(
-    index: int,
-    addresses: Sequence[Address],
-    routes: Sequence[Net],
-    metric: int,
-    gateways: Mapping[int, Address],
-    table: int,
-) -> bytes:
     versions = sorted({a.version for a in addresses})
     batch = [
         encode_up(index, {_ARP_NOTIFY: 1} if 4 in versions else {}),
@@ -170,17 +137,6 @@ def outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
     back is by this interface, so with this for the endpoint's own addresses only, however many a container asks with.
     A route that exists is answered with EEXIST: "replace" would take over somebody else's.
     """
-    versions = tuple([a.version for a in addresses])
-
-    def encode(values: Sequence[bytes]) -> bytes:
-        number, own, *packed = values
-        return _outside(_index(number), own.hex(":"), _read(versions, packed))
-
-    values = [index.to_bytes(4, sys.byteorder), bytes.fromhex(mac.replace(":", "")), *[a.packed for a in addresses]]
-    return _OUTSIDES.encoded(versions, encode, values)
-
-
-def _outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
     versions = {a.version for a in addresses}
     batch = [encode_up(index, {_FORWARDING: 1, _RP_FILTER: 1} if 4 in versions else {})]
     if 4 in versions:
@@ -191,14 +147,6 @@ def _outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
         batch.append(encode_neighbour(index, address, mac, CREATE | REPLACE, _STALE, _LEARNT))
         batch.append(encode_way_to(address, index))
     return b"".join(batch)
-
-
-def _index(packed: bytes) -> int:
-    return int.from_bytes(packed, sys.byteorder)
-
-
-def _read(versions: Sequence[int], packed: Sequence[bytes]) -> list[Address]:
-    return [IPv4Address(p) if v == 4 else IPv6Address(p) for v, p in zip(versions, packed, strict=True)]
 
 
 def answerable(gateway: Address) -> bytes:
@@ -228,11 +176,6 @@ def _routes_inside(routes: Sequence[Net]) -> dict[tuple[int, ...], tuple[Net, ..
         served: tuple(dict.fromkeys([*(_DEFAULTS[v] for v in served), *(r for r in routes if r.version in served)]))
         for served in ((), (4,), (6,), (4, 6))
     }
-
-
-@kept
-def _words(routes: Sequence[Net]) -> str:
-    return " ".join(map(str, routes))
 
 
 _DEFAULTS: dict[int, Net] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}

@@ -11,6 +11,8 @@ from errno import EBADMSG, ENODEV
 from types import TracebackType
 
 from calico_rkt.compiler.typed import Self
+from calico_rkt.plugin.link import numbered
+from calico_rkt.plugin.link.numbered import STEP, Batch, Messages
 
 ROUTE, NETFILTER = 0, 12
 """Protocol numbers of netlink sockets (linux/netlink.h)."""
@@ -18,14 +20,9 @@ ROUTE, NETFILTER = 0, 12
 LINK_GROUP = 1
 """The multicast group that tells of links (linux/rtnetlink.h)."""
 
-REQUEST, ACK, DUMP, REPLACE, EXCL, CREATE = 0x1, 0x4, 0x300, 0x100, 0x200, 0x400
+REQUEST, ACK, DUMP, REPLACE, EXCL, CREATE = numbered.REQUEST, numbered.ACK, 0x300, 0x100, 0x200, 0x400
 
 _HEADER = struct.Struct("=IHHII")
-_HEAD, _FLAGS, _REST = (
-    struct.Struct("=IHH"),
-    struct.Struct("=H"),
-    struct.Struct("=HII"),
-)  # of a header: to the flags, on
 _ATTRIBUTE = struct.Struct("=HH")
 _NUMBER = struct.Struct("=HHI")
 _PADDING = (b"", b"\0", b"\0\0", b"\0\0\0")
@@ -41,6 +38,9 @@ _BUFFER = 1 << 16  # a dump comes in pieces of 32 KB; what is larger than 128 KB
 _AT_ONCE = 1 << 15
 _ATTEMPTS = 5
 _LOOKS = 20
+_MOST_PLACES = 16
+_LAST = 1 << 31
+"""A number that no batch begins behind."""
 
 
 _WHERE = "netlink"
@@ -141,7 +141,7 @@ class Socket:
         """Wait that long for an answer at most; OSError then."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, 0))
 
-    def batch(self, messages: bytes | bytearray) -> list[NetlinkError | None]:
+    def batch(self, messages: bytes | Batch) -> list[NetlinkError | None]:
         """Send messages in one go; the kernel does them in order, each whatever became of the one before.
 
         Returns an answer a message, None where it was done. One send is one system call, so a killed
@@ -150,67 +150,67 @@ class Socket:
         return self.exchange(messages)[0]
 
     def exchange(
-        self, changes: bytes | bytearray, questions: Sequence[Question] = ()
+        self, changes: bytes | Batch, questions: Sequence[Question] = ()
     ) -> tuple[list[NetlinkError | None], list[bytes | NetlinkError]]:
         """Send changes as batch() does, and questions behind them in the same go: each is about what came before it.
 
         Returns an answer a change, and to each question the body of the one object that it is about, or why there is
         none. The kernel tells of every change that it refuses, and goes in order: that the last one is answered says
-        that all before it were done.
+        that all before it were done. A Batch has its questions in itself.
         """
-        data = bytearray(changes)
-        for kind, body in questions:
-            data += message(kind, REQUEST, body)
-        first = self._sequence + 1
-        offset = before = flags = 0
-        while offset < len(data):
-            self._sequence += 1
-            length, kind, flags = _HEAD.unpack_from(data, offset)
-            _REST.pack_into(data, offset + 6, flags & ~ACK | REQUEST, self._sequence, 0)
-            before, offset = offset, offset + ((length + 3) & ~3)
-        last = self._sequence
-        if last < first:
+        first = self._next()
+        if not isinstance(changes, Batch):
+            whole = b"".join([changes, *(message(kind, REQUEST, body) for kind, body in questions)])
+            changes = Batch(lambda _: Messages(whole, len(questions), 0 if questions else 1), ())
+        data, count, number = changes.numbered(first)
+        if not count:
             return [], []
-        count = last - first + 1 - len(questions)
-        if not questions:
-            _FLAGS.pack_into(data, before + 6, flags | REQUEST | ACK)
+        last = self._sequence = first + count - 1
         self._put(data)
-        answers: list[bytes | NetlinkError | None] = [None] * (last - first + 1)
+        changed = count - number
+        done: list[NetlinkError | None] = [None] * changed
+        told: list[bytes | NetlinkError | None] = [None] * number
         ended = False
         while not ended:
             for kind, flags, sequence, body in self._receive():
                 if not first <= sequence <= last:
                     continue
-                answers[sequence - first] = _answer(body, flags, sequence - first) if kind == _ERROR else body
+                index = sequence - first
+                error = _answer(body, flags, index) if kind == _ERROR else None
+                if index < changed:
+                    done[index] = error
+                else:
+                    told[index - changed] = error if kind == _ERROR else body
                 ended = ended or sequence == last
-        done, asked_for = answers[:count], answers[count:]
-        return [a if isinstance(a, NetlinkError) else None for a in done], [a for a in asked_for if a is not None]
+        return done, [answer for answer in told if answer is not None]
 
-    def do(self, messages: bytes | bytearray) -> None:
+    def _next(self) -> int:
+        """What a send's first number is to be."""
+        return (self._sequence | STEP - 1) + 1 if self._sequence < _LAST else STEP
+
+    def do(self, messages: bytes | Batch) -> None:
         """Send messages as batch() does; NetlinkError for the first one that was refused."""
         for error in self.batch(messages):
             if error is not None:
                 raise error
 
-    def transaction(self, messages: Sequence[bytes]) -> NetlinkError | None:
+    def transaction(self, messages: Sequence[bytes] | Batch) -> NetlinkError | None:
         """Send an nfnetlink batch, its begin and end included; None when all is done, else why nothing is."""
-        data = bytearray().join(messages)
-        found = list(_offsets(data))
-        first = self._sequence + 1
-        self._sequence += len(found)
-        for number, (offset, length) in enumerate(found, first):
-            _, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
+        first = self._next()
+        if not isinstance(messages, Batch):
+            whole = b"".join(messages)
             # Older kernels than 6.10 answer no begin and no end: the last message between them speaks for all.
-            asked = ACK if number == self._sequence - 1 else 0
-            _HEADER.pack_into(data, offset, length, kind, flags | asked, number, 0)
+            messages = Batch(lambda _: Messages(whole, 1, 2), ())
+        data, count, _ = messages.numbered(first)
+        last = self._sequence = first + count - 1
         self._put(data)
         failed: NetlinkError | None = None
         while True:
             for kind, flags, sequence, body in self._receive():
-                if kind != _ERROR or not first <= sequence <= self._sequence:
+                if kind != _ERROR or not first <= sequence <= last:
                     continue
                 failed = failed or _answer(body, flags, sequence - first)
-                if sequence in (first, self._sequence - 1):  # one for the begin says that all is refused
+                if sequence in (first, last - 1):  # one for the begin says that all is refused
                     return failed
 
     def get(self, kind: int, body: bytes) -> bytes:
@@ -293,7 +293,12 @@ class Socket:
         except OSError as e:
             e.filename = _WHERE
             raise
-        found, offset, end = [], 0, len(data)
+        offset, end = 0, len(data)
+        if end >= 16:
+            length, kind, flags, sequence, _ = _HEADER.unpack_from(data)
+            if length == end:  # most are alone
+                return [(kind, flags, sequence, data[16:])]
+        found = []
         while offset + 16 <= end:
             length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
             if offset + length > end:
@@ -324,12 +329,52 @@ def number(kind: int, value: int) -> bytes:
 
 def first(data: bytes, wanted: int, offset: int = 0) -> bytes:
     """The first attribute of that number in data, from offset on; empty where there is none."""
+    return _first(data, wanted, offset)[0]
+
+
+def _first(data: bytes, wanted: int, offset: int) -> tuple[bytes, list[tuple[int, int]], int]:
+    """The same, the heads of the attributes up to it, and where it begins, behind its own head."""
+    heads = []
     while offset + 4 <= len(data):
         length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        heads.append((length, kind))
         if kind & _TYPE == wanted or length < 4:
-            return data[offset + 4 : offset + length]
+            return data[offset + 4 : offset + length], heads, offset + 4
         offset += (length + 3) & ~3
-    return b""
+    return b"", heads, offset
+
+
+class Place:
+    """Finds the same attribute in answers of one kind again and again, as first() does.
+
+    Where an answer has the heads of one that was walked through, attribute by attribute, it stands where it stood in
+    that one: all heads up to it are compared at once. The kernel tells of twenty others before it comes to a veth's
+    other end.
+    """
+
+    def __init__(self, wanted: int, offset: int) -> None:
+        self._wanted, self._offset = wanted, offset
+        self._known: dict[int, tuple[struct.Struct, tuple[int, ...], slice]] = {}
+
+    def of(self, data: bytes) -> bytes:
+        """The attribute; empty where there is none."""
+        known = self._known.get(len(data))
+        if known is not None:
+            layout, heads, place = known
+            if layout.unpack_from(data, self._offset) == heads:
+                return data[place]
+        found, walked, begin = _first(data, self._wanted, self._offset)
+        if found:
+            self._learn(len(data), walked, slice(begin, begin + len(found)))
+        return found
+
+    def _learn(self, size: int, walked: Sequence[tuple[int, int]], place: slice) -> None:
+        if len(self._known) >= _MOST_PLACES:
+            self._known.clear()
+        *others, (length, kind) = walked
+        layout = struct.Struct("=" + "".join([f"HH{((n + 3) & ~3) - 4}x" for n, _ in others]) + "HH")
+        heads = tuple([number for head in others for number in head])
+        self._known[size] = layout, (*heads, length, kind), place
 
 
 def plain(data: bytes) -> str:
@@ -362,26 +407,22 @@ def chunks(messages: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(gathered)
 
 
-def _offsets(data: bytes | bytearray) -> Iterator[tuple[int, int]]:
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        (length,) = struct.unpack_from("=I", data, offset)
-        if length < _HEADER.size:
-            return
-        yield offset, length
-        offset += (length + 3) & ~3
-
-
 def _answer(body: bytes, flags: int, index: int) -> NetlinkError | None:
     """An NLMSG_ERROR's or NLMSG_DONE's body: None for success, else the errno with the kernel's own words."""
+    if len(body) < _CODE.size:
+        raise _other_shape(f"an answer of {len(body)} bytes")
+    (code,) = _CODE.unpack_from(body)
+    if code >= 0:
+        return None
+    return NetlinkError(-code, _reason(body, flags) if flags & _ACK_TLVS else "", index)
+
+
+def _reason(body: bytes, flags: int) -> str:
+    """The kernel's own words.
+
+    The refused message's header stands between the code and them; its payload only when not capped.
+    """
     with KNOWN_SHAPE:
-        (code,) = _CODE.unpack_from(body)
-        if code >= 0:
-            return None
-        reason = ""
-        if flags & _ACK_TLVS:
-            # The refused message's header stands between the code and the words; its payload only when not capped.
-            (length,) = struct.unpack_from("=I", body, 4)
-            skip = 4 + (_HEADER.size if flags & _ACK_CAPPED else (length + 3) & ~3)
-            reason = plain(attributes(body[skip:]).get(1, b""))
-    return NetlinkError(-code, reason, index)
+        (length,) = struct.unpack_from("=I", body, 4)
+        skip = 4 + (_HEADER.size if flags & _ACK_CAPPED else (length + 3) & ~3)
+        return plain(attributes(body[skip:]).get(1, b""))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from errno import EEXIST
-from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from json.encoder import encode_basestring_ascii
 from types import MappingProxyType
@@ -14,8 +13,9 @@ from calico_rkt.compiler.conf.netconf import Address, Net
 from calico_rkt.compiler.digest import sha256
 from calico_rkt.compiler.values import dataclass, field
 from calico_rkt.plugin.errors import CniError, Code
-from calico_rkt.plugin.link import conntrack, inside, messages, netlink, removal, state, sysctls
+from calico_rkt.plugin.link import conntrack, inside, messages, netlink, removal, sends, state, sysctls
 from calico_rkt.plugin.link.netns import Netns, open_netns, run_in
+from calico_rkt.plugin.link.numbered import Batch
 from calico_rkt.plugin.link.sockets import host_socket
 from calico_rkt.plugin.link.state import owned_links, owner
 from calico_rkt.plugin.model import Endpoint, Key
@@ -123,7 +123,8 @@ def create_pair(
         exposed, mtu = _looked_up(host, host_ifname, addresses, clear_of_the_host, mtu)
         destinations = messages.routes_inside((a.version for a in addresses), routes)
         ways = messages.GATEWAYS | dict(gateways) if gateways else messages.GATEWAYS
-        made = messages.pair(host_ifname, ifname, netns.fd, mac, mtu, alias.decode(errors="ignore"), group)
+        alias = alias.decode(errors="ignore").encode()  # no half of a letter
+        made = sends.pair(host_ifname, ifname, netns.fd, mac, mtu, alias, group)
         index, peer = _make_pair(host, netns, host_ifname, ifname, made)
         try:
             table = run_in(netns, lambda: inside.furnish(ifname, peer, addresses, destinations, ways))
@@ -154,8 +155,8 @@ def bring_up_pair(link: Link) -> None:
     four = any(a.version == 4 for a in link.addresses)
     with _IN_TURN, host_socket() as host:
         sysctls.enable(link.host_ifname, {a.version for a in link.addresses})
-        ways = [state.asked_way(a) for a in (*link.addresses, *([gateway] if four else ()))]
-        done, leads = host.exchange(messages.outside(link.host_index, link.mac, link.addresses), ways)
+        asked = (*link.addresses, gateway) if four else link.addresses
+        done, leads = host.exchange(sends.outside(link.host_index, link.mac, link.addresses, asked))
         for error in done:
             if error is not None and error.errno != EEXIST:
                 raise CniError(Code.LINK, f"{link.host_ifname} can't be brought up: {error.strerror}") from error
@@ -257,11 +258,6 @@ def _usual_mtu(host: netlink.Socket, far_away: Sequence[state.Way]) -> int:
     return _USUAL_MTU
 
 
-@cache
-def _asked_far_away() -> tuple[netlink.Question, ...]:
-    return tuple(map(state.asked_way, _FAR_AWAY))
-
-
 def _check_mac(mac: str) -> None:
     if int(mac[:2], 16) & 1 or mac in (messages.HOST_MAC, "00:00:00:00:00:00"):
         raise CniError(Code.INVALID_ENVIRONMENT, f"{mac} can't be the MAC of a container's interface")
@@ -287,8 +283,7 @@ def _looked_up(
     sent next.
     """
     smallest = _smallest(mtu, addresses)
-    asked = (*map(state.asked_way, addresses), *(() if mtu else _asked_far_away()))
-    _, (named, *answers) = host.exchange(b"", [state.asked_interface(name), *asked])
+    _, (named, *answers) = host.exchange(sends.look(name, addresses if mtu else (*addresses, *_FAR_AWAY)))
     if isinstance(named, bytes):
         raise CniError(Code.LINK, f"the host has an interface {name} already")
     ways = [state.way_in(a) for a in answers]
@@ -303,12 +298,12 @@ def _looked_up(
     return tuple(exposed), mtu or max(_usual_mtu(host, ways[len(addresses) :]), smallest)
 
 
-def _make_pair(host: netlink.Socket, netns: Netns, host_ifname: str, ifname: str, made: bytes) -> tuple[int, int]:
+def _make_pair(host: netlink.Socket, netns: Netns, host_ifname: str, ifname: str, made: Batch) -> tuple[int, int]:
     """The indexes of the pair's ends; it and its alias are made in one system call.
 
     Nothing of ours is ever there without saying whose it is.
     """
-    (failed, unnamed), (end,) = host.exchange(made, [state.asked_interface(host_ifname)])
+    (failed, unnamed), (end,) = host.exchange(made)
     if failed is not None:
         if failed.errno == EEXIST:
             raise CniError(Code.LINK, f"{netns.path} has an interface {ifname} already") from failed

@@ -6,12 +6,11 @@ it, and after that only these bytes are put in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from operator import itemgetter
 
 _ONE, _TWO = b"\1", b"\2"
-_MOST = 256
 _Encode = Callable[[Sequence[bytes]], bytes]
 
 
@@ -46,25 +45,3 @@ class Shape:
     def filled(self, values: Sequence[bytes]) -> bytes:
         """The bytes for these values, in the order of their sizes."""
         return self._around % self._in_order(values)
-
-
-class Shapes:
-    """The shapes of one kind of batch by what they depend on; each is made when it is wanted a second time.
-
-    A process that does one call encodes once, as if there were none. Any thread may ask.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[Hashable, Shape | None] = {}
-
-    def encoded(self, key: Hashable, encode: _Encode, values: Sequence[bytes]) -> bytes:
-        """What encode() makes of values; key is all that it depends on beside them, and their sizes."""
-        if key not in self._known:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            self._known[key] = None
-            return encode(values)
-        shape = self._known.get(key)
-        if shape is None:
-            shape = self._known[key] = Shape(encode, [len(v) for v in values])
-        return shape.filled(values)

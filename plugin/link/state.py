@@ -34,6 +34,7 @@ _IFF_UP = 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _INDEX, _RTMSG = struct.Struct("=i"), struct.Struct("=BBBBBBBBI")
 _BITS = {AF_INET: 32, AF_INET6: 128}
+_OTHER_END, _LEAVES_BY = netlink.Place(_IFLA_LINK, 16), netlink.Place(_RTA_OIF, 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,12 @@ def interface(socket: netlink.Socket, name: str) -> Interface | None:
 
 def asked_interface(name: str) -> netlink.Question:
     """The question that interface() asks."""
-    return _GETLINK, _ifinfomsg() + attribute(_IFLA_IFNAME, name.encode() + b"\0")
+    return asked_named(name.encode())
+
+
+def asked_named(name: bytes) -> netlink.Question:
+    """The same by the name's bytes."""
+    return _GETLINK, _ifinfomsg() + attribute(_IFLA_IFNAME, name + b"\0")
 
 
 def interface_in(answer: bytes | netlink.NetlinkError) -> Interface | None:
@@ -102,7 +108,7 @@ def interface_in(answer: bytes | netlink.NetlinkError) -> Interface | None:
 def ends_in(answer: bytes) -> tuple[int, int]:
     """Of a veth that was asked for: its index, and the other end's in the namespace where that is."""
     with KNOWN_SHAPE:
-        return _INDEX.unpack_from(answer, 4)[0], int.from_bytes(netlink.first(answer, _IFLA_LINK, 16), sys.byteorder)
+        return _INDEX.unpack_from(answer, 4)[0], int.from_bytes(_OTHER_END.of(answer), sys.byteorder)
 
 
 def interface_at(socket: netlink.Socket, index: int) -> Interface:
@@ -240,7 +246,7 @@ def way_in(answer: bytes | netlink.NetlinkError) -> Way:
 
 def leads_by(answer: bytes | netlink.NetlinkError, index: int) -> bool:
     """Whether the way that was answered to asked_way() leaves by this interface."""
-    return isinstance(answer, bytes) and netlink.first(answer, _RTA_OIF, 12) == index.to_bytes(4, sys.byteorder)
+    return isinstance(answer, bytes) and _LEAVES_BY.of(answer) == index.to_bytes(4, sys.byteorder)
 
 
 def route_to(socket: netlink.Socket, address: Address) -> Route | None:

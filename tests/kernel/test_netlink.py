@@ -10,11 +10,12 @@ pytestmark = pytest.mark.kernel
 
 PRELUDE = """
 import json
-from calico_rkt.plugin.link import messages, netlink, state
+from calico_rkt.plugin.link import messages, netlink, sends, state
 
 def veth(name):
     with open("/proc/thread-self/ns/net") as own:
-        socket.do(messages.pair(name, name + "p", own.fileno(), "02:11:22:33:44:55", 1500, "calico-rkt aa eth0 web c1"))
+        alias = b"calico-rkt aa eth0 web c1"
+        socket.do(sends.pair(name, name + "p", own.fileno(), "02:11:22:33:44:55", 1500, alias, 0))
     return state.interface(socket, name)
 
 def said(answers):

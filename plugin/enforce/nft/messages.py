@@ -14,7 +14,7 @@ from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements
 from calico_rkt.plugin.enforce.nft.kernel_numbers import text
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import attribute
-from calico_rkt.plugin.link.shapes import Shapes
+from calico_rkt.plugin.link.numbered import Batch, Batches, Messages
 
 _BEGIN, _END = 0x10, 0x11  # NFNL_MSG_BATCH_*
 _NFTABLES, _INET = 10, 1  # NFNL_SUBSYS_NFTABLES, NFPROTO_INET
@@ -23,7 +23,7 @@ _BATCH_GENERATION = 1
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS, _LIST_ELEMENT = 1, 2, 3, 1  # NFTA_SET_ELEM_LIST_*
 _KEY, _VALUE = 1, 1  # NFTA_SET_ELEM_KEY, NFTA_DATA_VALUE
 _IFNAME = 16  # bytes of an interface's name in a key
-_SHAPES = Shapes()
+_BATCHES = Batches()
 _GENERAL = struct.Struct(">BBH")  # nfgenmsg
 
 Element = tuple[str, bytes]
@@ -57,15 +57,15 @@ def group_key(group: int) -> bytes:
     return group.to_bytes(4, sys.byteorder)
 
 
-def adding(found: Iterable[Element], *, fresh: bool = False) -> tuple[bytes, ...]:
-    """One message a set; an element that is there already is no error, or with fresh one for all (EEXIST)."""
+def adding(found: Sequence[Element], generation: int | None, *, fresh: bool = False) -> Batch:
+    """A transaction; an element that is there already is no error, or with fresh one for all (EEXIST)."""
     flags = netlink.REQUEST | netlink.CREATE | (netlink.EXCL if fresh else 0)
-    return _by_set(_NEW_ELEMENT, flags, found)
+    return _transaction(_NEW_ELEMENT, flags, found, generation)
 
 
-def deleting(found: Iterable[Element]) -> tuple[bytes, ...]:
-    """One message a set; the kernel refuses all of them when one element is not there."""
-    return _by_set(_DELETE_ELEMENT, netlink.REQUEST, found)
+def deleting(found: Sequence[Element], generation: int | None) -> Batch:
+    """A transaction, which the kernel refuses where one element is not there."""
+    return _transaction(_DELETE_ELEMENT, netlink.REQUEST, found, generation)
 
 
 def begin(generation: int | None) -> bytes:
@@ -79,14 +79,17 @@ def end() -> bytes:
     return netlink.message(_END, netlink.REQUEST, _GENERAL.pack(0, 0, _NFTABLES))
 
 
-def _by_set(kind: int, flags: int, found: Iterable[Element]) -> tuple[bytes, ...]:
-    """All of them in a row; what differs from one endpoint of a network to the next is put into a shape."""
+def _transaction(kind: int, flags: int, found: Sequence[Element], generation: int | None) -> Batch:
+    """One message a set; what differs from one endpoint of a network to the next is put into a shape."""
     names, keys = zip(*found, strict=True)
+    meant = () if generation is None else (generation.to_bytes(4, "big"),)
 
-    def encode(values: Sequence[bytes]) -> bytes:
-        return b"".join(_encoded(kind, flags, zip(names, values, strict=True)))
+    def encode(values: Sequence[bytes]) -> Messages:
+        of = int.from_bytes(values[0], "big") if meant else None
+        elements = _encoded(kind, flags, zip(names, values[len(meant) :], strict=True))
+        return Messages(b"".join([begin(of), *elements, end()]), 1, 2)
 
-    return (_SHAPES.encoded((kind, flags, names), encode, keys),)
+    return _BATCHES.batch((kind, flags, names, bool(meant)), encode, (*meant, *keys))
 
 
 def _encoded(kind: int, flags: int, found: Iterable[Element]) -> tuple[bytes, ...]:

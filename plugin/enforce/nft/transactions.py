@@ -45,6 +45,7 @@ from calico_rkt.plugin.enforce.nft.messages import Element
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.netlink import KNOWN_SHAPE, attribute, attributes, plain
+from calico_rkt.plugin.link.numbered import Batch
 from calico_rkt.plugin.link.sockets import process_in_netns
 
 _GET_TABLE, _GET_CHAIN, _GET_RULE, _DELETE_RULE, _GET_ELEMENT, _GET_GENERATION = (
@@ -168,12 +169,15 @@ class Socket(netlink.Socket):
             handle = attribute(RULE_HANDLE, attributes(first[4:])[RULE_HANDLE])
         return netlink.message(_DELETE_RULE, netlink.REQUEST, INET + place + handle)
 
-    def commit(self, messages: Sequence[bytes]) -> None:
-        """One transaction that changes something for sure, or NetlinkError and nothing of it."""
-        problem = self.transaction([wire.begin(self.known), *messages, wire.end()])
+    def commit(self, messages: Callable[[int | None], Sequence[bytes] | Batch]) -> None:
+        """One transaction that changes something for sure, or NetlinkError and nothing of it.
+
+        messages: those of one that is meant for a generation, or for any.
+        """
+        problem = self.transaction(messages(self.known))
         if problem is not None and problem.errno == ERESTART:
             self.forget()
-            problem = self.transaction([wire.begin(None), *messages, wire.end()])
+            problem = self.transaction(messages(None))
         if problem is not None:
             raise problem
         if self.known is not None:
@@ -225,19 +229,20 @@ def add_elements(elements: Iterable[Element], network_id: str = "") -> bool:
     with held() as socket:
         vouched = network_id in socket.vouched
         try:
-            socket.commit(wire.adding(found, fresh=True))
+            socket.commit(lambda generation: wire.adding(found, generation, fresh=True))
         except netlink.NetlinkError as e:
             if e.errno != EEXIST:
                 raise
             socket.forget()  # this one may change nothing, and no generation may be counted for it
-            socket.commit(wire.adding(found))
+            socket.commit(lambda generation: wire.adding(found, generation))
         return vouched and network_id in socket.vouched
 
 
 def delete_elements(elements: Iterable[Element]) -> None:
     """Take elements out, all or none: NftError where one is not there."""
+    found = tuple(elements)
     with held() as socket:
-        socket.commit(wire.deleting(elements))
+        socket.commit(lambda generation: wire.deleting(found, generation))
 
 
 def vouch(network_id: str, look: Callable[[], CniError | None]) -> None:
@@ -265,7 +270,8 @@ def rule_counts(table: str, chains: Iterable[str]) -> dict[str, int]:
 def delete_rules(table: str, firsts: Mapping[str, bytes]) -> None:
     """Delete the first rule of each of these chains of an inet table, all or none; each has to have its bytes in it."""
     with held() as socket:
-        socket.commit([socket.deleting(table, chain, part) for chain, part in firsts.items()])
+        deleted = [socket.deleting(table, chain, part) for chain, part in firsts.items()]
+        socket.commit(lambda generation: [wire.begin(generation), *deleted, wire.end()])
 
 
 def _socket() -> Socket:

@@ -66,7 +66,8 @@ def test_a_pair_is_encoded_as_pyroute2_does(mtu, alias, group):
     ours = {"ifname": "crk0123456789ab", "address": veth.HOST_MAC, "mtu": mtu, "group": group, **QUEUES}
     batch.link("add", **ours, kind="veth", peer=peer)
     batch.link("set", ifname="crk0123456789ab", ifalias=alias)
-    assert body(veth.pair("crk0123456789ab", "e", 7, MAC, mtu, alias, group)) == body(batch.batch)
+    mac, *numbers = bytes.fromhex(MAC.replace(":", "")), *(struct.pack("=I", n) for n in (7, mtu, group))
+    assert body(veth.pair(b"crk0123456789ab", "e", mac, *numbers, alias.encode())) == body(batch.batch)
 
 
 @pytest.mark.parametrize("metric", [0, 2051, 70_000])

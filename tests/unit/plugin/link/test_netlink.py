@@ -59,6 +59,31 @@ def test_a_message_that_goes_beyond_its_datagram_is_an_error():
         list(Kernel(message[:-4])._receive())
 
 
+def test_a_place_that_was_learnt_counts_for_answers_of_the_same_heads_alone():
+    place = netlink.Place(5, 4)
+    attribute, number = netlink.attribute, netlink.number
+    usual = [b"head", NAME, number(4, 1500), number(5, 7), number(20, 1)]
+    for n in range(3):
+        assert place.of(b"".join([*usual[:3], number(5, n), usual[4]])) == struct.pack("=I", n)
+    others = (
+        [b"head", number(4, 1500), NAME, number(5, 7), number(20, 1)],
+        [b"head", NAME, number(4, 5 << 16 | 8), number(20, 1), number(5, 7)],
+        [b"head", number(5, 3), number(4, 1500), NAME, number(5, 7)],
+        [b"head", NAME, number(4, 1500), attribute(5, b"a\0"), number(20, 1)],
+        [b"head", NAME, number(4, 1500), number(6, 7), number(20, 1)],
+        [b"head", NAME, number(4, 1500), number(5 | 0x8000, 7), number(20, 1)],
+        [b"head", attribute(3, bytes(28))],
+        [b"head"],
+        [],
+    )
+    for parts in (*others, *reversed(others), usual):
+        data = b"".join(parts)
+        assert place.of(data) == netlink.first(data, 5, 4), parts
+    for size in range(100):
+        place.of(b"".join([b"head", attribute(3, bytes(size)), number(5, size)]))
+    assert len(place._known) <= 16
+
+
 @pytest.mark.parametrize(
     ("read", "body"),
     [
