@@ -58,7 +58,10 @@ class Git:
 
     def __init__(self, folder: Path, environ: Mapping[str, str] = os.environ) -> None:
         self.folder = folder
-        self.cwd = folder.absolute()
+        try:
+            self.cwd = folder.absolute()
+        except FileNotFoundError as e:  # it counts from a working folder that is gone
+            raise CompileError([error("CR701", f"the folder can't be read: {e.strerror}", path=str(folder))]) from e
         while not self.cwd.is_dir() and self.cwd != self.cwd.parent:
             self.cwd = self.cwd.parent
         self.environ = clean(environ)

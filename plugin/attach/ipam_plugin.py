@@ -55,7 +55,7 @@ def ipam_add(
         return _result(request.conf.ipam.type, said), Given(
             program.loaded(request.raw).get("ipam", {}),
             program.loaded(said),
-            tuple(str(Path.cwd() / p) for p in request.path),
+            tuple(map(program.absolute, request.path)),
         )
     except CniError:
         try:

@@ -55,7 +55,7 @@ class Lent:
 def note(run_dir: Path, key: Key, request: Request, netns: Netns) -> None:
     """What is about to be asked for; on the disk when this returns."""
     ipam = program.loaded(request.raw).get("ipam", {})
-    path = tuple(str(Path.cwd() / folder) for folder in request.path)
+    path = tuple(map(program.absolute, request.path))
     place = (netns.dev, netns.inode)
     try:
         _write(run_dir, Lent(key, str(Path(request.netns).absolute()), place, request.conf.cni_version, ipam, path))

@@ -29,10 +29,20 @@ class EndedError(CniError):
     """A program was not waited for any more: it may have done all that it was asked for, and nobody has its answer."""
 
 
+def absolute(folder: str) -> str:
+    """A path that counts from where we were started; as it is where that is gone by now, as a caller's may be."""
+    if folder.startswith("/"):
+        return folder
+    try:
+        return str(Path.cwd() / folder)
+    except FileNotFoundError:
+        return folder
+
+
 def find(name: str, folders: Iterable[str]) -> Path | None:
-    """The program of this name in the first of the folders that has it; relative ones count from where we started."""
+    """The program of this name in the first of the folders that has it; relative ones as absolute() has them."""
     for folder in folders:
-        found = Path.cwd() / folder / name
+        found = Path(absolute(folder), name)
         if found.is_file() and os.access(found, os.X_OK):
             return found
     return None

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import calico_rkt
@@ -48,7 +47,7 @@ class Call:
 
 def folders_of(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The folders of plugins, absolute: CNI_PATH's, else FOLDERS."""
-    named = tuple(str(Path.cwd() / f) for f in environ.get("CNI_PATH", "").split(":") if f)
+    named = tuple(program.absolute(f) for f in environ.get("CNI_PATH", "").split(":") if f)
     return named or FOLDERS
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.clients.support.caller import Caller, addresses
 from tests.clients.support.commands import tool
-from tests.clients.support.lab import PLUGINS, REFERENCE_PLUGINS, Lab, conf
+from tests.clients.support.lab import PLUGINS, REFERENCE_PLUGINS, Lab, conf, environment
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -215,3 +215,22 @@ def test_a_note_stays_where_its_plugin_is_not_there(cut_short: Lab, ipam: str):
     cut_short.out("ip", "netns", "del", "c1")
     assert tool(cut_short, "gc").returncode == 0
     assert cut_short.left() == {}
+
+
+def test_a_call_from_a_folder_that_is_gone_is_done_all_the_same(bare_lab: Lab):
+    """As of `podman rm` by who stands in it: a DEL that fails there would leave all of the container's behind."""
+    bare_lab.write(f"{PLUGINS}/lender", LENDER)
+    bare_lab.path(PLUGINS, "lender").chmod(0o755)
+    netns, gone = bare_lab.netns("c1"), "mkdir /run/lab/gone; cd /run/lab/gone; rmdir /run/lab/gone; exec"
+    for verb in ("ADD", "CHECK", "DEL"):
+        named = {"CNI_COMMAND": verb, "CNI_CONTAINERID": "c1", "CNI_NETNS": netns, "CNI_IFNAME": "eth0"}
+        env = environment(named | {"CNI_PATH": f"nowhere:{PLUGINS}"})
+        done = bare_lab.run("sh", "-c", f"{gone} {PLUGINS}/calico", env=env, stdin=json.dumps(WEB).encode())
+        assert done.returncode == 0, (verb, done)
+    assert bare_lab.left() == {}
+    bare_lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
+    for words in ("attach web c1", "detach web c1"):
+        env = environment({"CNI_PATH": PLUGINS})
+        done = bare_lab.run("sh", "-c", f"{gone} {PLUGINS}/calico {words}", env=env)
+        assert done.returncode == 0, (words, done)
+    assert bare_lab.left() == {}

@@ -138,6 +138,15 @@ def test_who_ignores_its_children_has_the_same_answers(tmp_path):
         assert (done.returncode, told in done.stderr, "Traceback" in done.stderr) == (status, True, False), done.stderr
 
 
+def test_a_working_folder_that_is_gone_is_told_as_that(tmp_path):
+    there = tmp_path / "gone"
+    there.mkdir()
+    command = f"cd {there}; rmdir {there}; exec {sys.executable} -m calico_rkt diff main"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(".: CR701 error: the folder can't be read: No such file or directory\n")
+
+
 def test_ctrl_c_is_130_quietly_with_nothing_left_behind(net):
     before = sorted(net.rglob("*"))
     command = [*COMPILE, "-", "--profiles", "net.d/profiles", "-o", "out.yaml"]
