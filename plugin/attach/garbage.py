@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.attach import ipam_plugin, lent
-from calico_rkt.plugin.attach.delete import ask_delegate, tear_down, words
-from calico_rkt.plugin.attach.life import Life, life_of, survey
+from calico_rkt.plugin.attach.delete import ask_delegate, discard, tear_down, words
+from calico_rkt.plugin.attach.life import Life, life_of, survey, traces
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
@@ -15,7 +15,7 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.locks import attachment_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.process.unexpected import as_cni_error
-from calico_rkt.plugin.store.protocol import Store
+from calico_rkt.plugin.store.protocol import DamagedRecordError, Remains, Store
 
 _PATIENCE = 10.0
 """Seconds to wait for a call that works on the attachment."""
@@ -92,6 +92,28 @@ def free_attachment(store: Store, key: Key, *, force: bool, dry_run: bool) -> En
             else:
                 _take_away(now, store)
     return found
+
+
+def free_damaged(store: Store, key: Key, *, dry_run: bool) -> Remains:
+    """Free an attachment whose record can't be read, as a DEL would; what could be told of it.
+
+    CniError 107 where the kernel has something of it: nobody can tell then that its container is gone.
+    """
+    with attachment_lock(store.run_dir, key, patience=_PATIENCE):
+        try:
+            store.endpoint(key)
+        except DamagedRecordError as e:
+            left = store.remains(key)
+            if lives := traces(key, left):
+                raise CniError(
+                    Code.ATTACHMENT_EXISTS,
+                    f"{'/'.join(words(key))} may live: {lives}; nothing was freed",
+                    "end its container, whose runtime's DEL takes it away, or run that",
+                ) from e
+            if not dry_run:
+                discard(key, store, e)
+            return left
+    raise CniError(Code.TRY_AGAIN, f"{'/'.join(words(key))} was attached anew meanwhile; nothing was freed")
 
 
 def _refuse_living(endpoint: Endpoint, life: Life) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from enum import Enum
 
 from calico_rkt.plugin.errors import CniError
-from calico_rkt.plugin.link import netlink, state
+from calico_rkt.plugin.link import netlink, pair, state
 from calico_rkt.plugin.link.netns import identity, open_netns, run_in
 from calico_rkt.plugin.link.sockets import host_socket, own_netns
-from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.model import Endpoint, Key
+from calico_rkt.plugin.store.protocol import Remains
 
 _DYING, _PAUSE = 1.0, 0.02
 """Seconds that a namespace may take to die: its sockets, and the agent's descriptor of it, are let go a little late."""
@@ -61,6 +62,28 @@ def _survey(endpoints: Iterable[Endpoint]) -> dict[Endpoint, Life]:
                 end = renamed.get(endpoint.nonce)
             found[endpoint] = _judged(host, endpoint, end)
     return found
+
+
+def traces(key: Key, left: Remains) -> str:
+    """In words, what there is of an attachment whose record can't be read; empty where the kernel has nothing of it.
+
+    A pair of links dies with the namespace of its either end; a renamed host end is known by its alias.
+    """
+    if left.home not in ((0, 0), own_netns()):
+        return "it was attached from another network namespace"
+    if left.netns and left.place != (0, 0) and identity(left.netns) == left.place:
+        return f"{left.netns} leads to its network namespace"
+    until = time.monotonic() + _DYING
+    while name := _host_end(key):
+        if time.monotonic() >= until:
+            return f"its host end {name} lives, and so does its network namespace"
+        time.sleep(_PAUSE)
+    return ""
+
+
+def _host_end(key: Key) -> str:
+    with host_socket() as host:
+        return next((i.name for i in state.veths(host) if i.nonce and pair.is_of(i.alias, key)), "")
 
 
 def leads_there(path: str, endpoint: Endpoint) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from calico_rkt.compiler.conf.netconf import NetConf
-from calico_rkt.plugin.attach.garbage import collect_garbage, free_attachment
+from calico_rkt.plugin.attach.garbage import collect_garbage, free_attachment, free_damaged
 from calico_rkt.plugin.attach.holders import holders_of
 from calico_rkt.plugin.attach.life import is_from_elsewhere
 from calico_rkt.plugin.commands import options
@@ -22,6 +22,7 @@ from calico_rkt.plugin.publish.unclaimed import unclaimed
 from calico_rkt.plugin.runtime.attachments import sweep
 from calico_rkt.plugin.store.folders import folders
 from calico_rkt.plugin.store.journal import Journal
+from calico_rkt.plugin.store.protocol import DamagedRecordError
 
 EPILOG = """\
 examples:
@@ -42,7 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NETWORK/CONTAINER/IFNAME",
         help="free this one, also where its network namespace lives but nothing leads there and nobody runs in it",
     )
-    parser.add_argument("--force", action="store_true", help="with --attachment: also a living container's")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="with --attachment: also a living container's; of a damaged record only where nothing lives",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -148,6 +153,10 @@ def _released(args: argparse.Namespace, side: DatastoreSide, key: Key) -> int | 
     """0 freed, 1 refused, None where this side has no such attachment."""
     try:
         found = free_attachment(side.store, key, force=args.force, dry_run=args.dry_run)
+    except DamagedRecordError:
+        if not args.force:
+            raise
+        return _released_damaged(args, side, key)
     except CniError as e:
         if e.code != Code.ATTACHMENT_EXISTS:
             raise
@@ -156,6 +165,23 @@ def _released(args: argparse.Namespace, side: DatastoreSide, key: Key) -> int | 
     if found is None:
         return None
     _say_freed(args, found)
+    return 0
+
+
+def _released_damaged(args: argparse.Namespace, side: DatastoreSide, key: Key) -> int:
+    """The same of one whose record can't be read."""
+    try:
+        left = free_damaged(side.store, key, dry_run=args.dry_run)
+    except CniError as e:
+        if e.code != Code.ATTACHMENT_EXISTS:
+            raise
+        print(f"calico-rkt: {e.msg}\n{e.details}", file=sys.stderr)
+        return 1
+    print(
+        f"{'would free' if args.dry_run else 'freed'} {key.network} {key.container} {key.ifname}: its record is damaged"
+    )
+    if left.lends:
+        return _told([f"what another ipam plugin gave to {key} stays taken: nobody can read what that was"])
     return 0
 
 

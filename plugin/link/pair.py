@@ -118,13 +118,12 @@ def create_pair(
     """
     mac = (mac or random_mac(nonce)).lower()
     _check_mac(mac)
-    alias = f"{state.ALIAS} {nonce} {ifname} {key.network} {key.container}".encode()[:_LONGEST_ALIAS]
+    alias = _alias(nonce, key)
     with _IN_TURN, host_socket() as host:
         exposed, mtu = _looked_up(host, host_ifname, addresses, clear_of_the_host, mtu)
         destinations = messages.routes_inside((a.version for a in addresses), routes)
         ways = messages.GATEWAYS | dict(gateways) if gateways else messages.GATEWAYS
-        alias = alias.decode(errors="ignore").encode()  # no half of a letter
-        made = sends.pair(host_ifname, ifname, netns.fd, mac, mtu, alias, group)
+        made = sends.pair(host_ifname, ifname, netns.fd, mac, mtu, alias.encode(), group)
         index, peer = _make_pair(host, netns, host_ifname, ifname, made)
         try:
             table = run_in(netns, lambda: inside.furnish(ifname, peer, addresses, destinations, ways))
@@ -187,6 +186,16 @@ def delete_unrecorded(key: Key, prefix: str = state.PREFIX) -> bool:
         return False
     nonce = owner(name)
     return bool(nonce) and delete_pair(name, nonce or "")
+
+
+def _alias(nonce: str, key: Key) -> str:
+    whole = f"{state.ALIAS} {nonce} {key.ifname} {key.network} {key.container}"
+    return whole.encode()[:_LONGEST_ALIAS].decode(errors="ignore")
+
+
+def is_of(alias: str, key: Key) -> bool:
+    """Whether a host end's alias is that of an attachment of this key, whatever its nonce."""
+    return alias == _alias(alias.split(" ")[1], key)
 
 
 def is_there(name: str) -> bool:

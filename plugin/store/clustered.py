@@ -22,7 +22,7 @@ from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.access import Access, UnreachableError
 from calico_rkt.plugin.store.journal import Journal, Release, release_of
 from calico_rkt.plugin.store.local import LocalStore
-from calico_rkt.plugin.store.protocol import BrokenEndpointError, ClusterProfiles, Inventory
+from calico_rkt.plugin.store.protocol import BrokenEndpointError, ClusterProfiles, Inventory, Remains
 
 if TYPE_CHECKING:
     from calico_rkt.compiler.targets.felix import Nodes
@@ -159,6 +159,9 @@ class ClusterStore(ABC):
         """Free what the cluster has of it, whatever attachment of ours that is, and drop the record."""
         self._records.discard(key)
         self.forget(key)
+
+    def remains(self, key: Key) -> Remains:
+        return self._records.remains(key)
 
     def forget(self, key: Key) -> bool:
         """Free what the cluster has of an attachment that this host has no record of; False when it has nothing."""

@@ -18,6 +18,7 @@ from calico_rkt.plugin.store import addresses, rows, statefile, unheld
 from calico_rkt.plugin.store.folders import RECORDS, RECORDS_OF, folders
 from calico_rkt.plugin.store.log.tables import Tables
 from calico_rkt.plugin.store.profiles import ProfileFolder
+from calico_rkt.plugin.store.protocol import Remains
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,6 +156,10 @@ class LocalStore:
             found = rows.addresses_of(tables, key)
             rows.delete(tables, key)
             unheld.mark_flows_left(tables, found if self._leaves_flows else ())
+
+    def remains(self, key: Key) -> Remains:
+        with self._state.read() as tables:
+            return rows.remains_of(tables, key)
 
     def forget(self, key: Key) -> bool:  # noqa: ARG002 - everything here is recorded
         return False

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calico_rkt.compiler.conf.netconf import Address, Ipam, Net
 from calico_rkt.compiler.typed import Protocol
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.model import Endpoint, Key, Published
 
@@ -31,6 +32,19 @@ class BrokenEndpointError(CniError):
 
 class DamagedRecordError(CniError):
     """A record of an attachment can't be read: discard() is what is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What can still be told of a damaged record: its namespace's path, and device and inode of that and of its host's.
+
+    Zeros and an empty text where that can't be read. lends: another ipam plugin gave it addresses, or may have.
+    """
+
+    netns: str
+    place: tuple[int, int]
+    home: tuple[int, int]
+    lends: bool
 
 
 class Store(Protocol):
@@ -64,6 +78,9 @@ class Store(Protocol):
 
     def discard(self, key: Key) -> None:
         """Forget an attachment whose record can't be read, and free what it held as far as that can be told."""
+
+    def remains(self, key: Key) -> Remains:
+        """What can be told of an attachment whose record can't be read."""
 
     def forget(self, key: Key) -> bool:
         """Free what the datastore has of an attachment that this host has no record of; False when it has nothing."""

@@ -15,7 +15,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.log.tables import ENDPOINTS, RESULTS, SUBNETS, Tables
 from calico_rkt.plugin.store.log.texts import decode_address, encode_address, text_of
-from calico_rkt.plugin.store.protocol import DamagedRecordError, checked_ifname
+from calico_rkt.plugin.store.protocol import DamagedRecordError, Remains, checked_ifname
 
 FIELDS = (
     *("nonce", "netns", "netns_dev", "netns_inode", "host_ifname", "mac", "ip_masq"),
@@ -126,6 +126,22 @@ def _nonce_in(value: str) -> object:
     return (found or [None])[0]
 
 
+_AWAY = "a DEL takes it away; where its container is gone and none comes, calico-rkt gc --force --attachment {}"
+
+
+def remains_of(tables: Tables, key: Key) -> Remains:
+    """What of an endpoint's entry can be read though from_entry() refuses it."""
+    value, result = (tables.get(table, _key(key)) or "" for table in (ENDPOINTS, RESULTS))
+    try:
+        fields: object = json.loads(value.partition("\t")[2])
+    except ValueError:
+        fields = []
+    _, netns, *rest = fields if isinstance(fields, list) and len(fields) > 1 else ("", "")
+    numbers = [number if isinstance(number, int) else 0 for number in (*rest, *[0] * 7)]
+    lends = '"ipam' in result.replace("\\", "")
+    return Remains(netns if isinstance(netns, str) else "", (numbers[0], numbers[1]), (numbers[5], numbers[6]), lends)
+
+
 def from_entry(name: str, value: str, result: str | None) -> Endpoint:
     """The endpoint of an entry and its result; DamagedRecordError where they are not what insert_endpoint() writes."""
     parts = json.loads(name)
@@ -152,7 +168,7 @@ def from_entry(name: str, value: str, result: str | None) -> Endpoint:
         )
     except (ValueError, TypeError, IndexError) as e:
         who = f"{key.ifname!r} of container {key.container!r} in network {key.network!r}"
-        raise DamagedRecordError(Code.IO, f"the record of {who} is damaged: {e}", "a DEL takes it away") from e
+        raise DamagedRecordError(Code.IO, f"the record of {who} is damaged: {e}", _AWAY.format(key)) from e
 
 
 class _Origin(TypedDict):

@@ -116,6 +116,37 @@ def test_a_recorded_result_that_is_damaged_is_its_attachment_s_fault_alone(lab: 
     assert lab.left() == {}
 
 
+def test_gc_frees_by_force_what_is_damaged_once_nothing_of_it_lives(lab: Lab, cni: Caller) -> None:
+    """Its container ended without a DEL, so that no other act would ever free its address."""
+    (given,) = addresses(cni.add(WEB, netns=lab.netns("c1")))
+    cni.add(WEB, "c2", netns=lab.netns("c2"))
+    state_log.change(lab.path(STATE), lambda e: e.update({("e", C1): state_log.with_field(e[("e", C1)], 4, "no name")}))
+
+    def gc(*more: str) -> tuple[int, str]:
+        done = lab.run(f"{PLUGINS}/calico", "gc", "--attachment", "web/c1/eth0", *more, env=environment())
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    assert "calico-rkt gc --force --attachment web/c1/eth0" in gc()[1]
+    assert "leads to its network namespace; nothing was freed" in gc("--force")[1]
+    state_log.change(
+        lab.path(STATE), lambda e: e.update({("e", C1): state_log.with_field(e[("e", C1)], 1, "/nowhere")})
+    )
+    ends = [link for link in lab.links() if link.startswith("crk")]
+    for end in ends:
+        lab.out("ip", "link", "set", end, "name", f"other{ends.index(end)}")
+    status, said = gc("--force")
+    assert (status, "lives" in said, "nothing was freed" in said) == (1, True, True), said
+    assert given in str(lab.left())
+    lab.out("ip", "netns", "del", "c1")
+    status, said = gc("--force", "--dry-run")
+    assert (status, said.splitlines()[0]) == (0, "would free web c1 eth0: its record is damaged")
+    assert gc("--force")[0] == 0
+    assert '"c1"' not in str(lab.left()).replace("'", '"')
+    assert lab.run(f"{PLUGINS}/calico", "status", "--no-agent", env=environment()).stdout.count(b"differs") < 9
+    cni.delete(WEB, "c2", netns="/var/run/netns/c2")
+    assert lab.left() == {}
+
+
 def test_a_del_takes_an_attachment_away_whose_record_can_not_be_read(lab: Lab, cni: Caller) -> None:
     cni.add(WEB, netns=lab.netns("c1"))
     (other,) = addresses(cni.add(WEB, "c2", netns=lab.netns("c2")))
