@@ -44,7 +44,7 @@ _IPAM_WORDS = {
     "rangeStart": "the first address that is given out",
     "rangeEnd": "the last one",
     "gateway": "never given out; all routes go through the host",
-    "routes": "what the container reaches; the default route where there is none",
+    "routes": "beside the default route, which is there in any case; what containers reach is for overrides to say",
     "exclude": "addresses in the ranges that are never given out",
     "guard": "packets to addresses of the ranges that no endpoint has go nowhere",
 }

@@ -204,3 +204,11 @@ def test_check_of_a_prev_result_of_a_wrong_shape_is_refused_in_words(bare_lab: L
     for odd in ({"ips": 5}, {"ips": ["x"]}, {"ips": [{"address": 5}]}, {"ip4": []}, [], "x"):
         error = cni("CHECK", {**WEB, "prevResult": odd}, netns=netns).refused()
         assert error["code"] in (7, 109), error
+
+
+def test_routes_of_a_conf_stand_beside_the_default_route(bare_lab: Lab) -> None:
+    ipam = {"type": "host-local", "ranges": [[{"subnet": "10.61.0.0/24"}]], "routes": [{"dst": "192.0.2.0/24"}]}
+    added = Caller(bare_lab).add(conf("web", ipam), netns=bare_lab.netns("c1"))
+    assert added["routes"] == [{"dst": "192.0.2.0/24"}]
+    found = bare_lab.out("ip", "-4", "route", inside="c1").splitlines()
+    assert [line.split()[0] for line in found] == ["default", "10.61.0.0/24", "169.254.1.1", "192.0.2.0/24"]
