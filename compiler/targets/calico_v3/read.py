@@ -19,6 +19,7 @@ from calico_rkt.compiler.ir.canonical import (
     digest,
 )
 from calico_rkt.compiler.ir.model import (
+    MOST_LOG_LINES,
     PROTOCOL_NAMES,
     USUAL_LOG_LIMIT,
     Action,
@@ -59,8 +60,9 @@ def read_calico_v3(text: str) -> ReadBack:
     to_host = annotations.get(ANNOTATION_TO_HOST, ToHost.DROP.value)
     if to_host not in {known.value for known in ToHost}:
         raise _bad(f"{ANNOTATION_TO_HOST} is {to_host!r}")
-    limit = re.fullmatch(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", annotations.get(ANNOTATION_LOG_LIMIT, "10/50"))
-    if limit is None:
+    found = re.fullmatch(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", annotations.get(ANNOTATION_LOG_LIMIT, "10/50"))
+    limit = LogLimit(*map(int, found.groups())) if found else None
+    if limit is None or max(limit.rate, limit.burst) > MOST_LOG_LINES:
         raise _bad(f"{ANNOTATION_LOG_LIMIT} is {annotations[ANNOTATION_LOG_LIMIT]!r}")
     form = annotations.get(ANNOTATION_FORM, str(LINES))
     if not re.fullmatch(r"[1-9][0-9]{0,4}", form):
@@ -74,7 +76,7 @@ def read_calico_v3(text: str) -> ReadBack:
         name=annotations.get(ANNOTATION_NETWORK, name),
         digest=annotations.get(ANNOTATION_DIGEST, ""),
         endpoint_to_host=ToHost(to_host),
-        log_limit=LogLimit(int(limit[1]), int(limit[2])),
+        log_limit=limit,
         form=int(form),
     )
 

@@ -106,3 +106,17 @@ def test_what_calico_refuses_is_refused(text):
 def test_what_is_no_profile_is_refused(text):
     with pytest.raises(CompileError):
         read_calico_v3(text)
+
+
+@pytest.mark.parametrize(
+    ("limit", "taken"),
+    [("1/1", True), ("10000/10000", True), ("10001/50", False), ("10/99999", False), ("0/5", False), ("010/5", False)],
+)
+def test_a_log_limit_is_one_that_an_override_can_say(limit, taken):
+    head = HEAD.replace("{name: web}", f"{{name: web, annotations: {{calico-rkt.org/log-limit: '{limit}'}}}}")
+    text = head + "spec:\n  labelsToApply: {web: ''}\n"
+    if taken:
+        assert str(read_calico_v3(text).log_limit) == limit
+    else:
+        with pytest.raises(CompileError, match="log-limit is"):
+            read_calico_v3(text)
