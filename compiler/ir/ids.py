@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from calico_rkt.compiler.digest import sha256
 
@@ -15,6 +16,7 @@ _RESERVED = ("kns.", "ksa.")
 _DEFAULT_ALLOW = "projectcalico-default-allow"
 
 
+@lru_cache(maxsize=1 << 12)
 def object_id(name: str) -> str:
     """The id of a network, container or interface: the name itself where Calico takes it.
 

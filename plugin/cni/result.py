@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from calico_rkt.compiler.conf.netconf import NO_DNS, SUPPORTED_VERSIONS, Dns
@@ -12,6 +13,8 @@ from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.errors import CniError, Code
 
+_ASKED_TOGETHER = 4
+"""Texts of records that are kept as what they say: those of calls at the same time."""
 NEWEST = SUPPORTED_VERSIONS[-1]
 """The newest version of the CNI specification that results and errors are written in."""
 
@@ -140,7 +143,7 @@ def stored(result: Mapping[str, object], given: Given | None, table: int = 0) ->
 
 def has_table(text: str) -> bool:
     """Whether rules in the container may lead to a table: an ADD that was cut short has stored nothing."""
-    return not is_whole(text) or "table" in json.loads(text)
+    return not is_whole(text) or "table" in _loaded(text)
 
 
 def is_whole(text: str) -> bool:
@@ -154,14 +157,15 @@ def is_whole(text: str) -> bool:
 def given_in(text: str) -> Given | None:
     """Whose addresses those of an ADD are that was stored as text; None where they are ours."""
     with _damage():
-        found = json.loads(text).get("ipam") if text else None
+        found = _loaded(text).get("ipam") if text else None
         return Given(dict(found["conf"]), dict(found["said"]), tuple(found["path"])) if found else None
 
 
+@lru_cache(maxsize=_ASKED_TOGETHER)
 def from_json(text: str) -> Result:
     """The Result whose to_json(NEWEST) was stored as text; CniError 5 where it can't be read."""
     with _damage():
-        loaded = json.loads(text)
+        loaded = _loaded(text)
         interfaces, ips, routes = loaded["interfaces"], loaded["ips"], loaded.get("routes", ())
         return Result(
             interfaces=tuple(
@@ -171,6 +175,13 @@ def from_json(text: str) -> Result:
             routes=tuple(ResultRoute(r["dst"], r.get("gw", "")) for r in routes),
             dns=_dns_from(loaded.get("dns", {})),
         )
+
+
+@lru_cache(maxsize=_ASKED_TOGETHER)
+def _loaded(text: str) -> Mapping[str, Any]:
+    """Nobody changes it: a DEL asks the text of its record four things."""
+    loaded: Mapping[str, Any] = json.loads(text)
+    return loaded
 
 
 @contextmanager

@@ -385,13 +385,14 @@ def plain(data: bytes) -> str:
 def attributes(data: bytes) -> dict[int, bytes]:
     """The attributes in data by number, without the flags for nesting and byte order."""
     found: dict[int, bytes] = {}
-    offset, end = 0, len(data)
-    while offset + _ATTRIBUTE.size <= end:
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size or offset + length > end:
+    offset, end, unpack = 0, len(data), _ATTRIBUTE.unpack_from
+    while offset + 4 <= end:
+        length, kind = unpack(data, offset)
+        behind = offset + length
+        if length < 4 or behind > end:
             raise _other_shape(f"an attribute of {length} bytes where {end - offset} are left")
-        found[kind & _TYPE] = data[offset + _ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3
+        found[kind & _TYPE] = data[offset + 4 : behind]
+        offset = (behind + 3) & ~3
     return found
 
 

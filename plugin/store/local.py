@@ -143,10 +143,14 @@ class LocalStore:
     def remove(self, key: Key, nonce: str) -> bool:
         """Forget an endpoint and free its addresses, when its nonce is still this one."""
         with self._state.write() as tables:
-            found = rows.endpoint_of(tables, key)
-            if found is None or found.nonce != nonce:
-                return False
-            unheld.mark_flows_left(tables, found.addresses if self._leaves_flows else ())
+            if rows.is_of(tables, key, nonce):
+                held = rows.addresses_of(tables, key)
+            else:
+                found = rows.endpoint_of(tables, key)
+                if found is None or found.nonce != nonce:
+                    return False
+                held = [*found.addresses]
+            unheld.mark_flows_left(tables, held if self._leaves_flows else ())
             rows.delete(tables, key)
         return True
 

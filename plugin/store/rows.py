@@ -99,7 +99,7 @@ def finish(tables: Tables, key: Key, nonce: str, result: str) -> bool:
     """Record an ADD's result, where the endpoint still has this nonce; whether it has."""
     name = _key(key)
     value = tables.get(ENDPOINTS, name)
-    if value is None or not (value.partition("\t")[2].startswith(f"[{_quoted(nonce)},") or _nonce_in(value) == nonce):
+    if value is None or not (_says(value, nonce) or _nonce_in(value) == nonce):
         return False
     tables.put(RESULTS, name, _result(nonce, result))
     return True
@@ -107,6 +107,15 @@ def finish(tables: Tables, key: Key, nonce: str, result: str) -> bool:
 
 def _result(nonce: str, result: str) -> str:
     return f"[{_quoted(nonce)},{_quoted(result)}]"
+
+
+def is_of(tables: Tables, key: Key, nonce: str) -> bool:
+    """Whether there is an entry that begins as that of an endpoint with this nonce does; then it is its entry."""
+    return _says(tables.get(ENDPOINTS, _key(key)) or "", nonce)
+
+
+def _says(value: str, nonce: str) -> bool:
+    return value.partition("\t")[2].startswith(f"[{_quoted(nonce)},")
 
 
 def nonce_of(tables: Tables, key: Key) -> object:
@@ -151,7 +160,7 @@ def from_entry(name: str, value: str, result: str | None) -> Endpoint:
         nonce, netns, dev, inode, host_ifname, mac, ip_masq, *origin = json.loads(rest)
         of, said = json.loads(result) if result is not None else (nonce, "")
         texts = (*parts, nonce, netns, host_ifname, mac, said)
-        if not all(isinstance(text, str) for text in texts):
+        if {*map(type, texts)} != {str}:
             raise TypeError("a text is none")
         return Endpoint(
             key=key,

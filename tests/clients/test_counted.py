@@ -22,9 +22,16 @@ pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 WARM = 4
 CALLS = {"ADD": 60, "DEL": 55}
 """System calls, those that wait among them; eleven of them are the log's at ADD, seven at DEL."""
+FUNCTIONS = {"ADD": 630, "DEL": 480}
+"""Functions of Python that are entered. Calls come seldom, so each is cold, which costs more than what it does."""
+COUNTED = "/run/lab/functions"
+PROGRAM = Path(__file__).parent / "support" / "programs" / "count_functions.py"
 ASKED = {"ADD": 7, "DEL": 3}
 """Sends to netlink sockets: at ADD the ruleset's generation, what is taken, the pair, what is inside (twice), the
 elements, the host's end up; at DEL the generation, the host's end, the elements: another thread takes the link."""
+
+
+WEB = conf("web", pool("10.1.0.0/24"), cni="1.1.0")
 
 
 @pytest.fixture
@@ -33,12 +40,11 @@ def lab(bare_lab: Lab) -> Lab:
 
 
 def test_a_plain_add_and_del_stay_below_their_ceilings(lab: Lab, cni: Caller) -> None:
-    web = conf("web", pool("10.1.0.0/24"), cni="1.1.0")
     agent = Agent(lab).start()
     for number in range(WARM):
-        cni.add(web, f"w{number}", lab.netns(f"w{number}"))
+        cni.add(WEB, f"w{number}", lab.netns(f"w{number}"))
     for number in range(1, WARM):
-        cni.delete(web, f"w{number}", f"/var/run/netns/w{number}")
+        cni.delete(WEB, f"w{number}", f"/var/run/netns/w{number}")
     netns = lab.netns("c1")
     trace = lab.path("/run/lab/trace")
     command = ["strace", "-f", "-qq", "-s", "0", "-o", str(trace), "-p", str(agent.pid)]
@@ -46,8 +52,8 @@ def test_a_plain_add_and_del_stay_below_their_ceilings(lab: Lab, cni: Caller) ->
     threads = Path(f"/proc/{agent.pid}/task")
     try:
         until(lambda: all("TracerPid:\t0\n" not in s.read_text() for s in threads.glob("*/status")), "strace looks on")
-        cni.add(web, "c1", netns)
-        cni.delete(web, "c1", netns)
+        cni.add(WEB, "c1", netns)
+        cni.delete(WEB, "c1", netns)
         until(lambda: len(served(trace.read_text())) >= 2, "both calls are over")
     finally:
         strace.terminate()
@@ -63,3 +69,17 @@ def test_a_plain_add_and_del_stay_below_their_ceilings(lab: Lab, cni: Caller) ->
         )
         assert asked <= ASKED[verb], "messages to the kernel"
         assert made.total() <= CALLS[verb], made
+
+
+def test_a_plain_add_and_del_enter_few_functions(lab: Lab, cni: Caller) -> None:
+    agent = Agent(lab, before=("/usr/bin/python3", "-IS", "-Xutf8", str(PROGRAM))).start()
+    names = [f"w{number}" for number in range(WARM)]
+    for name in names:
+        cni.add(WEB, name, lab.netns(name))
+    for name in names:
+        cni.delete(WEB, name, f"/var/run/netns/{name}")
+    assert agent.counted("declined_total") == 0
+    lines = lab.path(COUNTED).read_text().splitlines()
+    entered = {verb: int(number) for verb, number in map(str.split, lines)}  # by the last one of each
+    assert {verb: n for verb, n in entered.items() if n > FUNCTIONS[verb]} == {}, lines
+    assert min(entered.values()) > 100, "they were counted"

@@ -58,6 +58,7 @@ BELOW_IP = {name: struct.pack("=BBH", number, 0, 0) for name, number in (("arp",
 """The same of those that see frames."""
 _TABLE_FLAGS, _TABLE_OWNER, _DORMANT = 2, 7, 1  # NFTA_TABLE_*, NFT_TABLE_F_DORMANT
 _GENERATION = 1  # NFTA_GEN_ID
+_GENERATION_AT = netlink.Place(_GENERATION, 4)
 _OF_TABLE, _OF_SET, _ELEMENTS, _ELEMENT, _KEY, _DATA = 1, 2, 3, 1, 1, 2  # NFTA_SET_ELEM_LIST_*, NFTA_SET_ELEM_*
 _VALUE, _VERDICT, _CODE, _CHAIN, _GOTO = 1, 2, 1, 2, (-4).to_bytes(4, "big", signed=True)  # NFTA_DATA_*, NFTA_VERDICT_*
 _ATTEMPTS, _PATIENCE = 100, 5
@@ -92,6 +93,9 @@ class Socket(netlink.Socket):
     def generation(self) -> int:
         """The number of the ruleset as it is now; every transaction that changes something has the next."""
         answer = self.get(_GET_GENERATION, INET)
+        found = _GENERATION_AT.of(answer)
+        if found:
+            return int.from_bytes(found, "big")
         with KNOWN_SHAPE:
             return int.from_bytes(attributes(answer[4:])[_GENERATION], "big")
 
