@@ -70,7 +70,7 @@ NO_DNS = Dns()
 
 @dataclass(frozen=True, slots=True)
 class NetConf:
-    """One network conf; keys have CNI's and Calico's names in snake case. mtu 0 is the kernel's choice.
+    """One network conf; keys have CNI's and Calico's names in snake case. mtu 0 is that of the host's default route.
 
     profiles_named: profiles_dir stands in the conf, so it has to be there; the usual one may be absent.
     """

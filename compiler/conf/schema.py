@@ -22,7 +22,7 @@ _WORDS = {
     "cniVersion": "of the CNI specification; write 1.0.0, which every runtime reads",
     "ipam": "where addresses come from",
     "ipMasq": "packets to addresses of no network here leave with the host's own address",
-    "mtu": "of the container's interface; 0 is the kernel's choice",
+    "mtu": "of the container's interface; 0 is that of the interface of the host's default route, else 1500",
     "datastore_type": "where endpoints and profiles are kept; local, or where an etcd is named etcdv3",
     "nodename": "this host's name in Calico; the one that calico/node wrote, else the host name",
     "require_felix": "an ADD to a cluster's network fails where no Felix enforces",
@@ -39,7 +39,7 @@ _WORDS = {
 }
 _IPAM_WORDS = {
     "type": "host-local: this plugin gives addresses out of its datastore; any other name is a plugin that is asked",
-    "subnet": "addresses of one range, in place of ranges",
+    "subnet": "the addresses of one range; beside ranges it is a set of its own, the first",
     "ranges": "a list of sets; an endpoint gets one address of each set",
     "rangeStart": "the first address that is given out",
     "rangeEnd": "the last one",
