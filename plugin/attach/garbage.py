@@ -8,6 +8,7 @@ from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.attach import ipam_plugin, lent
 from calico_rkt.plugin.attach.delete import ask_delegate, discard, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey, traces
+from calico_rkt.plugin.attach.patience import Patience
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
@@ -51,10 +52,11 @@ def cmd_gc(request: Request, store: Store) -> None:
         failed.append(e)
     for endpoint in living:
         LOG.info("GC keeps %s %s %s, which is not listed: its network namespace lives", *words(endpoint.key))
-    freed, more = _free((e for e, life in others if life is Life.OVER), store)
+    plugins = Patience()
+    freed, more = _free((e for e, life in others if life is Life.OVER), store, plugins)
     for endpoint in freed:
         LOG.info("GC freed %s %s %s", *words(endpoint.key))
-    _, still = _give_back_lent(store, request.conf.name)
+    _, still = _give_back_lent(store, plugins, request.conf.name)
     if failed or more or still:
         raise (*failed, *more, *still)[0]
 
@@ -63,9 +65,10 @@ def collect_garbage(store: Store, *, dry_run: bool) -> Collected:
     """`calico-rkt gc`: every endpoint of any network whose container is gone, torn down unless dry_run."""
     found = tuple(survey(store.endpoints()))
     over = tuple(e for e, life in found if life is Life.OVER)
-    freed, failed = (over, ()) if dry_run else _free(over, store)
+    plugins = Patience()
+    freed, failed = (over, ()) if dry_run else _free(over, store, plugins)
     kept = tuple(e for e, life in found if life in (Life.HIDDEN, Life.ELSEWHERE))
-    returned, more = _give_back_lent(store, dry_run=dry_run)
+    returned, more = _give_back_lent(store, plugins, dry_run=dry_run)
     return Collected(freed, kept, (*failed, *more), returned)
 
 
@@ -90,7 +93,7 @@ def free_attachment(store: Store, key: Key, *, force: bool, dry_run: bool) -> En
             elif now.nonce != found.nonce:
                 raise CniError(Code.TRY_AGAIN, f"{'/'.join(words(key))} was attached anew meanwhile; nothing was freed")
             else:
-                _take_away(now, store)
+                _take_away(now, store, Patience())
     return found
 
 
@@ -138,7 +141,7 @@ def _refuse_living(endpoint: Endpoint, life: Life) -> None:
 def make_room(store: Store, is_in_the_way: Callable[[Endpoint], bool]) -> tuple[Endpoint, ...]:
     """Free the endpoints in the way of an ADD whose containers are gone; those that were. Others' calls go first."""
     over = (e for e, life in survey(filter(is_in_the_way, store.endpoints())) if life is Life.OVER)
-    freed, failed = _free(over, store, patience=_AT_ONCE)
+    freed, failed = _free(over, store, Patience(), patience=_AT_ONCE)
     for endpoint in freed:
         LOG.warning("freed %s %s %s for this ADD: its container is gone, and no DEL came", *words(endpoint.key))
     for e in failed:
@@ -147,19 +150,19 @@ def make_room(store: Store, is_in_the_way: Callable[[Endpoint], bool]) -> tuple[
 
 
 def _free(
-    endpoints: Iterable[Endpoint], store: Store, *, patience: float = _PATIENCE
+    endpoints: Iterable[Endpoint], store: Store, plugins: Patience, *, patience: float = _PATIENCE
 ) -> tuple[tuple[Endpoint, ...], tuple[CniError, ...]]:
     freed, failed = [], []
     for endpoint in endpoints:
         try:
-            if _tear_down_if_over(endpoint, store, patience):
+            if _tear_down_if_over(endpoint, store, plugins, patience):
                 freed.append(endpoint)
         except Exception as e:  # noqa: BLE001 - the others are freed all the same
             failed.append(as_cni_error(e))
     return tuple(freed), tuple(failed)
 
 
-def _tear_down_if_over(endpoint: Endpoint, store: Store, patience: float) -> bool:
+def _tear_down_if_over(endpoint: Endpoint, store: Store, plugins: Patience, patience: float) -> bool:
     """Tear down an endpoint whose container is gone, unless somebody attached anew or detached meanwhile."""
     with attachment_lock(store.run_dir, endpoint.key, patience=patience):
         now = store.endpoint(endpoint.key)
@@ -168,12 +171,12 @@ def _tear_down_if_over(endpoint: Endpoint, store: Store, patience: float) -> boo
             return store.forget(endpoint.key)
         if now is None or now.nonce != endpoint.nonce or life_of(now) is not Life.OVER:
             return False
-        _take_away(now, store)
+        _take_away(now, store, plugins)
         return True
 
 
 def _give_back_lent(
-    store: Store, network: str | None = None, *, dry_run: bool = False
+    store: Store, plugins: Patience, network: str | None = None, *, dry_run: bool = False
 ) -> tuple[tuple[Key, ...], tuple[CniError, ...]]:
     """What another ipam plugin gave to ADDs that were cut short before they had a record, and whose container is gone.
 
@@ -187,23 +190,23 @@ def _give_back_lent(
             with attachment_lock(store.run_dir, one.key, patience=_PATIENCE):
                 if store.endpoint(one.key) is not None or not one.is_over:
                     continue
-                if dry_run or lent.give_back(store.run_dir, one.key):
+                if dry_run or lent.give_back(store.run_dir, one.key, plugins):
                     given.append(one.key)
         except CniError as e:
             failed.append(e)
     return tuple(given), tuple(failed)
 
 
-def _take_away(endpoint: Endpoint, store: Store) -> None:
+def _take_away(endpoint: Endpoint, store: Store, plugins: Patience) -> None:
     """As a DEL would. What an ipam plugin could not take back is noted, for the next gc; the rest is gone."""
     lent.note_recorded(store.run_dir, endpoint)
     tear_down(endpoint, store)
     try:
-        ipam_plugin.delete_recorded(endpoint)
+        ipam_plugin.delete_recorded(endpoint, plugins)
         if endpoint.result:
             lent.drop(store.run_dir, endpoint.key)
         else:
-            lent.give_back(store.run_dir, endpoint.key)
+            lent.give_back(store.run_dir, endpoint.key, plugins)
     except CniError as e:
         LOG.warning("%s %s %s: its addresses may stay taken: %s: %s", *words(endpoint.key), e.msg, e.details)
 

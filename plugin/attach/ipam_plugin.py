@@ -11,6 +11,7 @@ from pathlib import Path
 from calico_rkt.compiler.conf.netconf import Address, Dns, Ipam, NetConf
 from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import replace
+from calico_rkt.plugin.attach.patience import Patience
 from calico_rkt.plugin.cni import program
 from calico_rkt.plugin.cni.capabilities import VALID_ATTACHMENTS
 from calico_rkt.plugin.cni.request import Request
@@ -22,8 +23,6 @@ from calico_rkt.plugin.process.log import LOG
 
 OWN = "host-local"
 """The ipam type that this plugin serves itself, out of its datastore."""
-FOR_NOBODY = 60.0
-"""Seconds that a plugin has for a DEL that no runtime waits for: one that hangs must not keep the others waiting."""
 
 
 class MissingError(CniError):
@@ -82,7 +81,7 @@ def ipam_del(request: Request, given: Given | None = None, *, most: float = 0) -
     return _delete(replace(request, conf=conf, raw=json.dumps(told).encode()), most)
 
 
-def delete_recorded(endpoint: Endpoint) -> None:
+def delete_recorded(endpoint: Endpoint, patience: Patience) -> None:
     """Run the DEL that no runtime sends any more, of an endpoint whose addresses an ipam plugin gave."""
     given = given_in(endpoint.result)
     if given is None:
@@ -90,12 +89,11 @@ def delete_recorded(endpoint: Endpoint) -> None:
     key, version = endpoint.key, str(given.said.get("cniVersion") or "0.4.0")
     raw = {"cniVersion": version, "name": key.network, "type": "calico", "ipam": given.ipam, "prevResult": given.said}
     conf = NetConf(key.network, "calico", version, Ipam(str(given.ipam.get("type", ""))))
-    _delete(
-        Request(
-            "DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=endpoint.netns, path=given.path
-        ),
-        FOR_NOBODY,
+    told = Request(
+        "DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=endpoint.netns, path=given.path
     )
+    with patience.asking(conf.ipam.type) as most:
+        _delete(told, most)
 
 
 def _delete(request: Request, most: float) -> None:

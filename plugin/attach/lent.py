@@ -7,6 +7,7 @@ has recorded no DEL may ever come, so `gc` runs it. One file each, beside the re
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from calico_rkt.compiler.digest import sha256
 from calico_rkt.compiler.typed import Any
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.attach import ipam_plugin
+from calico_rkt.plugin.attach.patience import Patience
 from calico_rkt.plugin.cni import program
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import given_in, is_whole
@@ -111,8 +113,11 @@ def is_noted(run_dir: Path, key: Key) -> bool:
     return _read(_path(run_dir, key)) is not None
 
 
-def give_back(run_dir: Path, key: Key) -> bool:
-    """Run the plugin's DEL where there is a note; whether there was. CniError where it fails: the note stays."""
+def give_back(run_dir: Path, key: Key, patience: Patience | None = None) -> bool:
+    """Run the plugin's DEL where there is a note; whether there was. CniError where it fails: the note stays.
+
+    patience: that of an act which asks more of them.
+    """
     found = _read(_path(run_dir, key))
     if found is None:
         atomic.sweep(_path(run_dir, key))  # half a note is of before the plugin was asked
@@ -122,7 +127,12 @@ def give_back(run_dir: Path, key: Key) -> bool:
     netns = "" if found.is_over else found.netns
     told = Request("DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=netns, path=found.path)
     try:
-        ipam_plugin.ipam_del(told, most=ipam_plugin.FOR_NOBODY)
+        with (patience or Patience()).asking(conf.ipam.type) as most:
+            ipam_plugin.ipam_del(told, most=most)
+    except program.EndedError:
+        with suppress(OSError):
+            os.utime(_path(run_dir, key))  # the others come before it the next time
+        raise
     except ipam_plugin.MissingError as e:
         forget = f"put it back; or, once that is gone for good, what it gave is forgotten by: rm {_path(run_dir, key)}"
         raise ipam_plugin.MissingError(e.code, e.msg, f"{e.details}\n{forget}") from e
@@ -139,11 +149,17 @@ def sweep(run_dir: Path) -> None:
 
 
 def noted(run_dir: Path, network: str | None = None) -> Iterator[Lent]:
-    """All of them, or those of one network."""
-    for path in sorted((run_dir / _FOLDER).glob("*.json")):
+    """All of them, or those of one network; what was waited for in vain comes last."""
+    for path in sorted((run_dir / _FOLDER).glob("*.json"), key=_changed):
         found = _read(path)
         if found is not None and network in (None, found.key.network):
             yield found
+
+
+def _changed(path: Path) -> tuple[int, str]:
+    with suppress(OSError):
+        return path.stat().st_mtime_ns, path.name
+    return 0, path.name
 
 
 def _path(run_dir: Path, key: Key) -> Path:
