@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -125,12 +126,15 @@ static int serve(int argc, char **argv, int traced)
 	return status < 0 ? after_the_agent(argc, argv, &call, length, status == IN_VAIN) : status;
 }
 
-/* A command, done by python3, which dies with words of its own where stdin is a folder. */
+/*
+ * A command, done by python3, which dies with words of its own where stdin is a folder. Nothing is read to see that:
+ * even no byte of a terminal stops who is in the background of it.
+ */
 static int run_command(int argc, char **argv)
 {
-	char none;
+	struct stat found;
 
-	if (read(0, &none, 0) < 0 && errno == EISDIR)
+	if (fstat(0, &found) == 0 && S_ISDIR(found.st_mode))
 		return fail("stdin can not be read", why(EISDIR));
 	return run_python(argc, argv);
 }

@@ -171,6 +171,11 @@ int stat(const char *restrict path, struct stat *restrict found)
 	return (int)ASK(newfstatat, AT_FDCWD, path, found, 0, 0, 0);
 }
 
+int fstat(int fd, struct stat *found)
+{
+	return (int)ASK(newfstatat, fd, "", found, AT_EMPTY_PATH, 0, 0);
+}
+
 int memfd_create(const char *name, unsigned how)
 {
 	return (int)ASK(memfd_create, name, how, 0, 0, 0, 0);

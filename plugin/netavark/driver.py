@@ -25,6 +25,7 @@ LARGEST = 1 << 20
 
 def run(args: Sequence[str]) -> int:
     """Do one call; 0, or 1 with {"error": text} on stdout. args: the verb, and its argument."""
+    signals.let_through()  # until stdin is read: who writes there may never end
     try:
         try:
             answer = _served(args)

@@ -21,6 +21,13 @@ _HERE = threading.local()
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
+def let_through() -> None:
+    """They end this process as any that has done nothing yet: the launcher has held them back up to here."""
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
 def listen() -> None:
     """Take note of the signals that ask a program to end, instead of dying of them; what nohup ignores stays so.
 

@@ -121,3 +121,39 @@ def test_a_folder_for_stdin_is_no_finding(bare_lab: Lab, command: str) -> None:
     done = bare_lab.run("sh", "-c", f"{CALICO} {command} </run", env=environment())
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr == b"calico: stdin can not be read: Is a directory\n"
+
+
+BACKGROUND = """
+import os, pty, signal, sys, time
+session, terminal = pty.fork()
+if session:
+    said = b""
+    try:
+        while more := os.read(terminal, 4096):
+            said += more
+    except OSError:
+        pass
+    sys.stdout.buffer.write(said)
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(session, 0)[1]))
+job = os.fork()
+if not job:
+    os.setpgid(0, 0)
+    os.execv(sys.argv[1], sys.argv[1:])
+_, status = os.waitpid(job, os.WUNTRACED)
+if os.WIFSTOPPED(status):
+    os.kill(job, signal.SIGKILL)
+    print("stopped by", signal.Signals(os.WSTOPSIG(status)).name, flush=True)
+    os._exit(1)
+os._exit(os.waitstatus_to_exitcode(status))
+"""
+"""A shell at a terminal that starts a command with `&`; its status, and what it said."""
+
+
+@pytest.mark.parametrize("command", ["check", "status", "logs"])
+def test_a_command_in_the_background_of_a_terminal_goes_on(bare_lab: Lab, command: str) -> None:
+    """Whoever reads of a terminal there is stopped (SIGTTIN): even who reads no byte."""
+    network(bare_lab, conf("web", pool("10.1.0.0/24")))
+    bare_lab.netns("c1")
+    calico(bare_lab, "attach", "web", "c1")
+    done = bare_lab.run("/usr/bin/python3", "-c", BACKGROUND, CALICO, command, env=environment())
+    assert (done.returncode, b"stopped" in done.stdout) == (0, False), done.stdout.decode()

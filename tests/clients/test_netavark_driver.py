@@ -158,3 +158,22 @@ def test_a_mistake_is_one_object_with_the_cure(bare_lab: Lab, args: tuple[str, .
     assert said.replace("@", netns) in json.loads(done.stdout)["error"]
     assert b"Traceback" not in done.stderr
     assert bare_lab.left() == {}
+
+
+WAITS_FOR_STDIN = """
+import signal, subprocess, sys, time
+for asked in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    with subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE) as driver:
+        time.sleep(0.5)
+        driver.send_signal(asked)
+        try:
+            print(-driver.wait(20) == asked)
+        finally:
+            driver.kill()
+"""
+"""The driver, whose caller never ends what it says, is asked to end."""
+
+
+def test_who_waits_for_what_it_is_told_ends_when_it_is_asked_to(host: Lab) -> None:
+    done = host.run("/usr/bin/python3", "-c", WAITS_FOR_STDIN, DRIVER, "create")
+    assert (done.stdout.split(), done.stderr) == ([b"True"] * 3, b"")
