@@ -33,15 +33,15 @@ def starts(space: Space, wanted: Wanted) -> Iterator[tuple[tuple[str, ...], list
     version = space.version
     nobody_s = version in wanted.guarded
     ours = set(wanted.by_address)
+    here = {a for a in (*wanted.locals, *wanted.host.values()) if a.version == version}
 
     def somebody_s(a: Address) -> bool:
         """Whether a packet to the address, or from it, goes anywhere."""
-        return not (nobody_s and wanted.in_range(a) and a not in ours)
+        return not (nobody_s and wanted.in_range(a) and a not in ours and a not in here)
 
     contents = _contents(space, whole, space.mask("first", somebody_s))
     if not contents:
         return
-    here = {a for a in (*wanted.locals, *wanted.host.values()) if a.version == version}
     inside = space.mask("iif", lambda n: n not in ("", "lo"))
     others = space.mask("oif", lambda n: n not in ("", "lo") and n not in wanted.by_ifname and n != STRANGE)
 

@@ -147,6 +147,15 @@ def test_an_error_is_about_a_flow_whose_ends_there_are(wanted):
     assert all(a in wanted.by_address or not wanted.in_range(a) for a in found.packet.flow), found.packet
 
 
+@pytest.mark.parametrize("end", ["saddr", "daddr"])
+def test_an_error_may_be_about_a_flow_with_the_hosts_own_address_in_a_range(wanted, end):
+    own = ip_address("10.65.0.200")
+    edit = inserted("known", 3, f"ct original ip {end} {own} accept")
+    found, table = decided(replace(wanted, locals=(own,)), edit)
+    check_shown(found, table, wanted, Kind.ERROR, True)
+    assert own in found.packet.flow
+
+
 @pytest.mark.parametrize("name", GUARDS)
 def test_guards_are_read_from_their_words_as_nft_says_them(name):
     for line in GUARDS[name].rules:
