@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _SHOWN = 500
 _LOOKS = 0.2
 """Seconds between two looks at whether a call that waits for a program was asked to end."""
+_AGAIN = 0.02
+"""Seconds between two looks at whether those that were asked to end have done so."""
 _IN_HASTE = 5.0
 """Seconds that a program has to take back what it has begun, once the call was asked to end; and to end itself."""
 
@@ -61,8 +64,9 @@ def run(
     """Run one verb, CNI_COMMAND of environ; stdout.
 
     who: what errors call it, such as "ipam plugin 'dhcp'". handed: descriptors that it gets, too. most: seconds that
-    it may take; 0: no limit but that of whoever called us. to_end: seconds that it has once it is asked to end, before
-    it is killed; 0: a few.
+    it may take; 0: no limit but that of whoever called us. to_end: seconds that our own program has once it is asked
+    to end, before it is killed: what it has started is its own to end. 0: somebody else's, which has a few; it is ended
+    with all that it has started and that stayed in its process group, since that may be the plugin, and it a wrapper.
     CniError as the plugin gave it, or 108 where it can't be run or ends without a CNI error. EndedError 11 where it
     took longer, or we were asked to end: it is ended then.
     """
@@ -71,14 +75,25 @@ def run(
     pipe, command = subprocess.PIPE, environ.get("CNI_COMMAND", "")
     try:
         with _file_of(conf) as told:
-            process = subprocess.Popen(argv, stdin=told, stdout=pipe, stderr=pipe, env=environ, pass_fds=handed)
+            process = subprocess.Popen(
+                argv,
+                stdin=told,
+                stdout=pipe,
+                stderr=pipe,
+                env=environ,
+                pass_fds=handed,
+                process_group=None if to_end else 0,
+            )
     except OSError as e:
         raise CniError(Code.DELEGATE, f"the {who} ({argv[0]}) can't be run: {e.strerror}") from e
     with process:
         try:
             out, err = _said(process, lambda waited: _wait_on(who, command, most, waited))
         except BaseException:
-            _end(process, to_end or _IN_HASTE)
+            if to_end:
+                _end(process, to_end)
+            else:
+                _end_group(process)
             raise
     if process.returncode:
         raise _error(who, command, process.returncode, out, err)
@@ -123,6 +138,18 @@ def _end(process: Popen[bytes], patience: float) -> None:
     with suppress(TimeoutExpired):
         process.wait(patience)
     process.kill()
+
+
+def _end_group(process: Popen[bytes]) -> None:
+    """End a program and what it has started. It is waited for last: until then nobody else has its number."""
+    from calico_rkt.plugin.cni.group import lives
+
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        until = time.monotonic() + _IN_HASTE
+        while lives(process.pid) and time.monotonic() < until:
+            time.sleep(_AGAIN)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def loaded(text: bytes) -> Mapping[str, Any]:

@@ -52,7 +52,7 @@ NUMBERS = {
     "tgkill": 234, "waitid": 247, "pidfd_open": 434, "getpgrp": 111, "getpgid": 121, "close_range": 436,
     "restart_syscall": 219, "ppoll": 271, "pselect6": 270, "capget": 125, "fchdir": 81, "getxattr": 191,
     "lgetxattr": 192, "times": 100, "getrusage": 98,
-    "membarrier": 324,
+    "membarrier": 324, "setpgid": 109,
 }  # fmt: skip
 NAMES = {number: name for name, number in NUMBERS.items()}
 HARMLESS = frozenset(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from calico_rkt.plugin.cni.program import run
@@ -56,3 +58,31 @@ def test_one_of_ours_has_the_time_to_take_back_what_it_has_begun(monkeypatch, tm
         ):
             run(WHO, slow, DEL, b"{}", to_end=to_end)
         assert taken_back.exists() is ended
+
+
+WRAPPERS = {
+    "one that waits for its child": "sh -c 'echo $$ >{0}; exec sleep 100'",
+    "one whose child heeds no signal": "sh -c 'trap \"\" TERM; echo $$ >{0}; while :; do sleep 0.1; done'",
+    "one that is gone": "sh -c 'echo $$ >{0}; exec sleep 100' & exit 0",
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS.values(), ids=WRAPPERS)
+def test_what_a_wrapper_has_started_ends_with_it(wrapper, monkeypatch, tmp_path) -> None:
+    """Its child would go on, and take an address after our DEL."""
+    monkeypatch.setattr("calico_rkt.plugin.cni.program._IN_HASTE", 1)
+    started = tmp_path / "started"
+    with pytest.raises(CniError, match="did not end"):
+        run(WHO, ["/bin/sh", "-c", f"{wrapper.format(started)}; exit 1"], DEL, b"{}", most=1)
+    pid = int(started.read_text())
+    state = Path(f"/proc/{pid}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_what_our_own_plugin_has_started_is_its_own_to_end(tmp_path) -> None:
+    """It takes back what it has begun, and needs its children for that."""
+    done = tmp_path / "done"
+    ours = f"trap 'sh -c \"echo done >{done}\"; exit 1' TERM; while :; do sleep 0.1; done"
+    with pytest.raises(CniError, match="did not end"):
+        run(WHO, ["/bin/sh", "-c", ours], DEL, b"{}", most=1, to_end=30)
+    assert done.exists()
