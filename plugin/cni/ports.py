@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TypeGuard
 
 from calico_rkt.compiler.conf.netconf import Address
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 """Those whose ports can be published, with their numbers."""
-_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - nothing is bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +39,16 @@ class Port:
         }
 
     def clashes(self, other: Port) -> bool:
-        """Whether a packet could be for both: the same port, at one address or, for one of them, at all."""
+        """Whether a packet could be for both: the same port, at one address or, for one of them, at all.
+
+        `0.0.0.0` and `::` are all of one family.
+        """
         if (self.host, self.protocol) != (other.host, other.protocol):
             return False
-        return self.host_ip in _ANY or other.host_ip in _ANY or self.host_ip == other.host_ip
+        one, two = _address(self.host_ip), _address(other.host_ip)
+        if one is None or two is None:
+            return True
+        return one.version == two.version and (one.is_unspecified or two.is_unspecified or one == two)
 
     def reaches(self, address: Address) -> bool:
         """Whether somebody outside could come to this address by it: not by the host's loopback."""
@@ -54,6 +59,15 @@ class Port:
         except ValueError:
             return True  # the plugin that maps it will say so
         return at.version == address.version and not at.is_loopback
+
+
+def _address(text: str) -> Address | None:
+    """Where a port is; None for everywhere, or where only the plugin that maps it may know."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    return (found.ipv4_mapped if isinstance(found, IPv6Address) else None) or found
 
 
 def ports_in(listed: object) -> tuple[Port, ...]:

@@ -14,6 +14,11 @@ from calico_rkt.plugin.cni.ports import Port
         (Port(80, 1, "tcp", "127.0.0.1"), Port(80, 1), True),
         (Port(80, 1, "tcp", "0.0.0.0"), Port(80, 1, "tcp", "192.0.2.1"), True),
         (Port(80, 1, "tcp", "::1"), Port(80, 1, "tcp", "192.0.2.1"), False),
+        (Port(80, 1, "tcp", "::"), Port(80, 1, "tcp", "0.0.0.0"), False),
+        (Port(80, 1, "tcp", "::"), Port(80, 1, "tcp", "192.0.2.1"), False),
+        (Port(80, 1, "tcp", "::"), Port(80, 1, "tcp", "2001:db8::1"), True),
+        (Port(80, 1, "tcp", "2001:DB8:0::1"), Port(80, 1, "tcp", "2001:db8::1"), True),
+        (Port(80, 1, "tcp", "::ffff:192.0.2.1"), Port(80, 1, "tcp", "192.0.2.1"), True),
         (Port(80, 1, "tcp", "192.0.2.1"), Port(80, 1, "tcp", "192.0.2.1"), True),
     ],
 )
