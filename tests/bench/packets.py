@@ -27,7 +27,7 @@ from tests.kernel.support import enforce_world as w
 from tests.kernel.support.namespaces import Lab
 
 RULES, PACKETS, CONNECTIONS, ROUNDS, PORT = 10_000, 4_000, 1_000, 9, 9999
-THROUGHPUTS = 7
+THROUGHPUTS = 15
 _FREED = 0.2
 """Seconds in which the kernel frees, beside other work, what the rules of before held."""
 ANY = Rule(Action.ALLOW)
