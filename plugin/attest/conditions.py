@@ -183,8 +183,8 @@ def _ct(what: Mapping[str, Any], packet: Packet, hook: str) -> Value:
     if address is None or hook not in _TRACKED:
         return _UNKNOWN
     version, end = address
-    if packet.version != version:
-        return _OTHER
+    if packet.version != version or packet.kind is Kind.INVALID or _is_untracked(packet):
+        return _OTHER  # nft's expression ends the rule where conntrack has no entry, or one of the other family
     flow = packet.flow or (packet.source, packet.destination)
     return flow[end if what.get("dir") == "original" else 1 - end]
 

@@ -116,9 +116,12 @@ class Space(Layout):
             return ("protocol", "icmp") if self.version == 6 else ()
         if kind == "ct" and key.endswith("saddr") and hook != "prerouting":
             original = what.get("dir") == "original"
+            if self.kind is Kind.INVALID:
+                return ()
             if self.kind is Kind.ERROR:
                 return ("first",) if original else ("last",)
-            return ("source",) if original is not (self.kind is Kind.REPLY) else ("destination",)
+            end = "source" if original is not (self.kind is Kind.REPLY) else "destination"
+            return (end, "protocol", "icmp") if self.version == 6 and self.kind is Kind.NEW else (end,)
         return None
 
 

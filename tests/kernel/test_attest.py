@@ -255,6 +255,8 @@ ALIKE = [
     f"nft delete element {T} all4 '{{ WEB1_4 }}'; nft add element {T} all4 '{{ WEB1_4 comment \"why\" }}'",
     f"nft insert rule {T} forward meta nftrace set 1",
     f"nft insert rule {T} in-web tcp flags syn tcp option maxseg size set rt mtu",
+    # conntrack has no entry for these: an expression on its ends ends the rule
+    f"nft insert rule {T} in-web ct original ip6 saddr != 2001:db8::1 icmpv6 type 130 drop",
     # chains of nat are asked about what begins a flow: neighbours and listeners are none
     f"nft insert rule {T} postrouting icmpv6 type '{{ 135, 143 }}' drop",
     f"nft add chain {T} idle '{{ type filter hook prerouting priority -450; }}'",

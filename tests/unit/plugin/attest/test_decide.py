@@ -61,6 +61,9 @@ HARMLESS = {
     "an interface's rule for addresses that it has not": inserted(
         "forward", 1, f"iifname {NAMES[0]} ip saddr 10.65.0.2 drop"
     ),
+    "an end of a flow, of what belongs to none": inserted(
+        "in-web", 1, "ct original ip6 saddr fd65::1 icmpv6 type 130 drop"
+    ),
     "what only answers have, for new ones": inserted("forward", 1, f"iifname {NAMES[3]} ct state 2 drop"),
 }
 HARMFUL = {
