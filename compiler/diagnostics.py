@@ -136,4 +136,6 @@ def cut_short(words: Sequence[str], most: int, between: str = ", ") -> str:
 
 def printable(text: str) -> str:
     """The text with control and unprintable characters as escapes, tabs as one space."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else " " if c == "\t" else ascii(c)[1:-1] for c in text)

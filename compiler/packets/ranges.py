@@ -6,10 +6,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import islice
+from typing import Protocol
 
 from calico_rkt.compiler.ir.evaluate import End, Packet
 from calico_rkt.compiler.ir.model import ICMP, ICMPV6, PORT_PROTOCOLS, SCTP, TCP, UDP, Icmp, Net
 from calico_rkt.compiler.packets.index import positions, runs
+from calico_rkt.compiler.packets.labels import Labels
 from calico_rkt.compiler.packets.opening import OPENING
 from calico_rkt.compiler.packets.space import (
     DESTINATION,
@@ -24,8 +26,17 @@ from calico_rkt.compiler.packets.space import (
     TO,
     V6,
     Box,
-    Space,
 )
+
+
+class Cells(Protocol):
+    """What a Space says of the values behind a box."""
+
+    @property
+    def cuts(self) -> tuple[list[int], ...]: ...
+    @property
+    def classes(self) -> tuple[Labels, ...]: ...
+
 
 _LIKED_ADDRESSES = (
     *(int(IPv4Address(a)) for a in ("203.0.113.9", "198.51.100.9", "192.0.2.9")),
@@ -44,7 +55,7 @@ _NO_HOSTS = tuple(
 """Addresses that nobody opens a flow with, but where there is no other."""
 
 
-def ranges(space: Space, dimension: int, mask: int) -> Iterator[tuple[int, int]]:
+def ranges(space: Cells, dimension: int, mask: int) -> Iterator[tuple[int, int]]:
     """First and last value of each run of cells, in order; IPv4 and IPv6 never share one."""
     cuts = space.cuts[dimension]
     v6 = bisect_left(cuts, V6) if dimension in (SOURCE, DESTINATION) else len(cuts)
@@ -59,7 +70,7 @@ Cidr = tuple[int, int]
 """A first address, IPv6 above IPv4, and how many bits behind it are free."""
 
 
-def prefixes(space: Space, dimension: int, needed: int, allowed: int, most: int) -> list[Cidr]:
+def prefixes(space: Cells, dimension: int, needed: int, allowed: int, most: int) -> list[Cidr]:
     """Few CIDRs that hold the addresses of all cells of needed, and of none that is not in allowed.
 
     Where there are more than most, these are some of them, and still more than most.
@@ -106,7 +117,7 @@ def _cover(
     _cover(high, offset, may, starts, out, most)
 
 
-def example(space: Space, box: Box) -> Packet:
+def example(space: Cells, box: Box) -> Packet:
     """A packet of a box that lies in one box of the universe, with values that a reader knows.
 
     Its ends are two different addresses, but where space.nobodys(box): then there is no such packet.
@@ -132,14 +143,14 @@ def example(space: Space, box: Box) -> Packet:
     return Packet(ends[0], ends[1], protocol, icmp)
 
 
-def _two_addresses(space: Space, box: Box) -> tuple[int, int]:
+def _two_addresses(space: Cells, box: Box) -> tuple[int, int]:
     """The first two that differ, those first that a reader would choose."""
     sources, destinations = (list(islice(_addresses(space, d, box[d]), 2)) for d in (SOURCE, DESTINATION))
     pairs = [(a, b) for a in sources for b in destinations]
     return next((p for p in pairs if p[0] != p[1]), pairs[0])
 
 
-def _addresses(space: Space, dimension: int, mask: int) -> Iterator[int]:
+def _addresses(space: Cells, dimension: int, mask: int) -> Iterator[int]:
     """Addresses of the cells, each once; the first of a prefix is seldom a machine's, so it comes last."""
     cuts = space.cuts[dimension]
     liked = [a for a in _LIKED_ADDRESSES if mask >> (bisect_right(cuts, a) - 1) & 1]
@@ -162,7 +173,7 @@ def _addresses(space: Space, dimension: int, mask: int) -> Iterator[int]:
     yield from (value for value in late if value not in liked)
 
 
-def _value(space: Space, dimension: int, mask: int, liked: Iterable[int]) -> int:
+def _value(space: Cells, dimension: int, mask: int, liked: Iterable[int]) -> int:
     """One that is liked, else the lowest but 0, which is no port and no protocol that people know."""
     cuts = space.cuts[dimension]
     for value in liked:

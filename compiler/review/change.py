@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.evaluate import Packet
@@ -21,6 +22,42 @@ class Part:
     example: Packet
     before: Fate
     after: Fate
+
+
+class Pair(Protocol):
+    """The parts of a flow between two parties, made when somebody asks for them: there are as many pairs as cells."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def destination(self) -> str: ...
+    def parts(self) -> Iterable[Part]: ...
+
+
+class Parts(Sequence[Part]):
+    """The parts of a flow between several pairs, pair by pair."""
+
+    def __init__(self, pairs: Iterable[Pair] = ()) -> None:
+        self.pairs = list(pairs)
+
+    def between(self, source: str, destination: str) -> list[Part]:
+        """Those of one pair."""
+        return [p for of in self.pairs if (of.source, of.destination) == (source, destination) for p in of.parts()]
+
+    def __iter__(self) -> Iterator[Part]:
+        return (part for pair in self.pairs for part in pair.parts())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __getitem__(self, at: Any) -> Any:  # noqa: ANN401 - a part, or some of them
+        return tuple(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +80,7 @@ class Change:
     lines: tuple[Span, ...]
     causes: tuple[Cause, ...] = ()
     place: Span | None = None
-    parts: tuple[Part, ...] = ()
+    parts: Parts = field(default_factory=Parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +110,54 @@ class Diff:
         return any(c.widened for c in self.changes)
 
 
-def merged(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Equal flows with the same verdicts and lines between several parties become one.
+class Row:
+    """Equal flows from several sources to one destination, with the same verdicts and lines."""
 
-    Widened before denied, the smallest first.
-    """
-    rows: dict[object, Change] = {}
-    for c in changes:
+    def __init__(self, first: Change) -> None:
+        self.change, self.sources, self.pairs = first, list(first.sources), list(first.parts.pairs)
+
+    def again(self, source: str, pair: Pair) -> None:
+        """One more source, whose flow has all its lines and causes from changes that are in the row."""
+        self.sources.append(source)
+        self.pairs.append(pair)
+
+    def add(self, c: Change) -> None:
+        self.change = _told(self.change, c)
+        self.sources += c.sources
+        self.pairs += c.parts.pairs
+
+    def whole(self) -> Change:
+        return replace(self.change, sources=tuple(self.sources), parts=Parts(self.pairs))
+
+
+class Rows:
+    """Changes pair by pair in, one of equal flows between several parties out."""
+
+    def __init__(self) -> None:
+        self._rows: dict[object, Row] = {}
+
+    def add(self, c: Change) -> Row:
+        """Its row."""
         key = (*_likeness(c), c.destinations)
-        first = rows.get(key)
-        rows[key] = c if first is None else _joined(first, c, sources=(*first.sources, *c.sources))
-    columns: dict[object, Change] = {}
-    for c in rows.values():
-        key = (*_likeness(c), c.sources)
-        first = columns.get(key)
-        both = () if first is None else (*first.destinations, *c.destinations)
-        columns[key] = c if first is None else _joined(first, c, destinations=both)
-    return tuple(sorted(columns.values(), key=lambda c: (not c.widened, _weight(c), c.sources, c.destinations)))
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = Row(c)
+        else:
+            row.add(c)
+        return row
+
+    def merged(self) -> tuple[Change, ...]:
+        """Widened before denied, the smallest first."""
+        columns: dict[object, Change] = {}
+        for c in (row.whole() for row in self._rows.values()):
+            key = (*_likeness(c), c.sources)
+            first = columns.get(key)
+            if first is None:
+                columns[key] = c
+            else:
+                columns[key] = replace(_told(first, c), destinations=(*first.destinations, *c.destinations))
+                first.parts.pairs.extend(c.parts.pairs)  # no other change has these
+        return tuple(sorted(columns.values(), key=lambda c: (not c.widened, _weight(c), c.sources, c.destinations)))
 
 
 def _likeness(c: Change) -> tuple[object, ...]:
@@ -97,13 +165,12 @@ def _likeness(c: Change) -> tuple[object, ...]:
     return c.before.allowed, c.after.allowed, c.flow, tuple(cause.key for cause in c.causes) if shared else c.lines
 
 
-def _joined(first: Change, other: Change, **ends: tuple[str, ...]) -> Change:
+def _told(first: Change, other: Change) -> Change:
+    """The first, with the lines and causes of both."""
     return replace(
         first,
-        **ends,  # type: ignore[arg-type]
         lines=tuple(dict.fromkeys((*first.lines, *other.lines))),
         causes=together((*first.causes, *other.causes)),
-        parts=(*first.parts, *other.parts),
     )
 
 

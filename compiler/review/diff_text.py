@@ -135,8 +135,8 @@ def ways(change: Change, side: str) -> list[str]:
 
     How many pairs there are beside is said of what decides now.
     """
-    ends = change.sources[0], change.destinations[0]
-    fates: list[Fate] = [getattr(p, side) for p in change.parts if (p.source, p.destination) == ends]
+    parts = change.parts.between(change.sources[0], change.destinations[0])
+    fates: list[Fate] = [getattr(p, side) for p in parts]
     found = _some(list(dict.fromkeys(f"{verdict_words(f)}: {fate_words(f)}" for f in fates)), "ways")
     others = len(change.sources) * len(change.destinations) - 1
     if others and side == "after":

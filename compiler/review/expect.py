@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd
@@ -12,7 +12,9 @@ from calico_rkt.compiler.packets.bounds import outline
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.opening import opens_nothing
 from calico_rkt.compiler.packets.ranges import example
-from calico_rkt.compiler.review.pair import Fate, Scene, View, closed
+from calico_rkt.compiler.review.alike import NOTHING
+from calico_rkt.compiler.review.carry import Place, places, there
+from calico_rkt.compiler.review.pair import Fate, Scene, Stage, View, closed
 from calico_rkt.compiler.review.parties import STRANGERS, Kind, Party
 from calico_rkt.compiler.review.snapshot import World
 
@@ -76,24 +78,34 @@ def outcome(
     deciders: dict[int, Rule] = {}
     failure, empty, pair = None, True, ""
     denied = expectation.verdict is Action.DENY
+    alike = _LikePairs(world, expectation)
     try:
         # A rule about none of these packets decides nothing here.
-        bounds = [outline(m) for m in _matches(expectation)]
+        bounds = [outline(m) for m in matches_of(expectation)]
         for view, matches, less in asked(world, expectation):
             if not all_deciders and failure is not None:
                 break
+            known = alike.deciders(view)
+            if known is not None:
+                if all_deciders:
+                    deciders.update({id(r): r for _, r in there(view, known)})
+                continue
             if not (all_deciders or empty) and denied and closed(view, world.own, bounds):
+                alike.found(view, ())
                 continue
             pair = f"{view.source.name} -> {view.destination.name}"
             budget = Budget(whole=whole)
             scene = Scene([view], world.own, world.known, (*matches, *less), bounds)
+            here: dict[tuple[str, int], tuple[Stage, Rule]] = {}
             for box in scene.within(0, matches, less, budget):
                 for piece, fate in scene.fates(0, box, budget):
                     empty = False
+                    here.update({(s.words, id(r)): (s, r) for s, r in fate.rules if r is not None})
                     deciders.update({id(r): r for _, r in fate.rules if r is not None})
                     if failure is None and fate.allowed is not (expectation.verdict is Action.ALLOW):
                         packet = example(scene.space, piece)
                         failure = Counterexample(view.source.name, view.destination.name, packet, fate)
+            alike.found(view, here.values())
     except UndecidedError as e:
         return Outcome(expectation, failure, undecided=f"{pair}: {e}", deciders=tuple(deciders.values()))
     unreadable = "" if failure else _unreadable(world, expectation)
@@ -101,6 +113,36 @@ def outcome(
     if failure is None and not unreadable:
         problem = why_empty(world, expectation) if empty else _unknown(world, expectation)
     return Outcome(expectation, failure, problem, unreadable, tuple(deciders.values()), in_part=not empty)
+
+
+class _LikePairs:
+    """The pairs of one question that were asked, by what they have in common with others: these need not be asked."""
+
+    def __init__(self, world: World, e: Expectation) -> None:
+        self._likeness, self._asked = world.likeness, (*matches_of(e), *e.exceptions)
+        self._beside = NOTHING
+        self._first: tuple[View, list[Place]] | None = None
+        self._known: dict[object, list[Place]] = {}
+
+    def deciders(self, view: View) -> list[Place] | None:
+        """Where the rules stand that decide a packet of a pair, if one that is like it was asked."""
+        if self._first is None:
+            return None  # most questions are about one pair, which is like no other then
+        if not self._known:
+            first, found = self._first
+            self._beside = self._likeness.asked(self._asked)
+            self._known[self._key(first)] = found
+        return self._known.get(self._key(view))
+
+    def found(self, view: View, rules: Iterable[tuple[Stage, Rule]]) -> None:
+        """The rules that decide a packet of a pair."""
+        if self._first is None:
+            self._first = view, places(view, rules)
+        else:
+            self._known[self._key(view)] = places(view, rules)
+
+    def _key(self, view: View) -> object:
+        return self._likeness.key(view, asked=self._beside).alike
 
 
 def _unreadable(world: World, e: Expectation) -> str:
@@ -121,7 +163,7 @@ def why_empty(world: World, e: Expectation) -> str:
     alone = [
         why
         for view in views
-        if (why := Scene([view], world.own, world.known).nobody(0)) and view.source == view.destination
+        if view.source == view.destination and (why := Scene([view], world.own, world.known).nobody(0))
     ]
     if alone:
         return f"no packet is in its set: {alone[0]}"
@@ -140,7 +182,7 @@ def _unknown(world: World, e: Expectation) -> str:
 
 def asked(world: World, e: Expectation) -> Iterator[tuple[View, list[Match], tuple[Match, ...]]]:
     """Each pair that the expectation is about, with the matches that its packets are in, and those they are not in."""
-    matches = _matches(e)
+    matches = matches_of(e)
     destinations = _meant_of(world, e.destination, e.verdict)
     for source in _senders_of(world, e) if matches else ():
         for destination in destinations:
@@ -152,10 +194,10 @@ def asked(world: World, e: Expectation) -> Iterator[tuple[View, list[Match], tup
 
 def matches_between(e: Expectation, view: View) -> list[Match]:
     """What an expectation says of the packets between the ends of a view, its exceptions aside; none: nothing."""
-    return _matches(e) if _means(e.source, view.source) and _means(e.destination, view.destination) else []
+    return matches_of(e) if means(e.source, view.source) and means(e.destination, view.destination) else []
 
 
-def _matches(e: Expectation) -> list[Match]:
+def matches_of(e: Expectation) -> list[Match]:
     """What an expectation says of packets, the addresses of its ends included."""
     source, destination = ((end.net,) if end.net is not None else () for end in (e.source, e.destination))
     return [
@@ -179,11 +221,11 @@ def _meant_of(world: World, end: ExpectedEnd, verdict: Action) -> list[Party]:
     if end.networks:
         named = {n.name for n in end.networks}
         return [p for p in world.parties if p.kind is Kind.NETWORK and (p.name in named or p.id in named)]
-    found = [p for p in world.parties if _means(end, p)]
+    found = [p for p in world.parties if means(end, p)]
     return [p for p in found if p != STRANGERS] if (end.word, verdict) == ("endpoints", Action.ALLOW) else found
 
 
-def _means(end: ExpectedEnd, party: Party) -> bool:
+def means(end: ExpectedEnd, party: Party) -> bool:
     """Whether an end means a party.
 
     An address is whoever's can have it: its network's where one owns it, else the outside's, and in both cases

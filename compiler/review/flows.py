@@ -38,7 +38,8 @@ _MOST = 8
 """Values of one list that a line shows; the plain values hold all."""
 LAST_PORT, LAST_ICMP = 65535, 255
 _V4, _V6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
-_FAMILIES: dict[tuple[Net, ...], str] = {(_V4,): "IPv4", (_V6,): "IPv6"}
+FAMILIES: dict[tuple[Net, ...], str] = {(_V4,): "IPv4", (_V6,): "IPv6"}
+"""Nets that are all addresses of a family, and what people call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Addresses:
     not_nets: tuple[Net, ...] = ()
 
     def __str__(self) -> str:
-        words = [_FAMILIES.get(self.nets) or _joined(map(str, self.nets))] if self.nets else ["anywhere"]
+        words = [FAMILIES.get(self.nets) or _joined(map(str, self.nets))] if self.nets else ["anywhere"]
         words += [f"outside {_joined(map(str, self.not_nets))}"] if self.not_nets else []
         return " ".join(words)
 
@@ -176,9 +177,9 @@ def _length(way: _Way) -> int:
 
 
 def _protocols(found: Sequence[_Range]) -> str:
-    members = [p for lo, hi in found for p in range(lo, hi + 1)]
+    members = {p for lo, hi in found for p in range(lo, hi + 1)}
     if len(members) > 128:
-        missing = [p for p in range(256) if p not in set(members)]
+        missing = [p for p in range(256) if p not in members]
         return f"all but {_joined(map(_protocol, missing))}" if missing else "everything"
     return _joined(map(_protocol, sorted(members, key=lambda p: (p not in (6, 17), p in (ICMP, ICMPV6), p))))
 

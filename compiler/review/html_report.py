@@ -14,7 +14,7 @@ from calico_rkt.compiler.diagnostics import Diagnostic, printable
 from calico_rkt.compiler.packets.wording import packet_words
 from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.diff_text import decided_by, named_parties, remarks_of_diff
-from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_words, flow_words
+from calico_rkt.compiler.review.matrix import Cell, Matrix, Words, cell_kind, flow_words
 from calico_rkt.compiler.review.wording import place, rule_words
 from calico_rkt.compiler.targets.printing import render_template, template_text
 
@@ -91,7 +91,7 @@ def _summary(review: Review) -> str:
 
 def _rows(matrix: Matrix, ids: Mapping[tuple[str, str], int]) -> list[dict[str, object]]:
     out: list[dict[str, object]] = []
-    first = True
+    first, said = True, Words()
     for row in matrix.rows:
         cells: list[dict[str, object] | None] = []
         for column in matrix.columns:
@@ -99,7 +99,7 @@ def _rows(matrix: Matrix, ids: Mapping[tuple[str, str], int]) -> list[dict[str, 
             if cell is None:
                 cells.append(None)
                 continue
-            words = printable(cell_words(cell))
+            words = printable(said.of(cell))
             values = {
                 "id": ids[row, column],
                 "kind": cell_kind(cell),

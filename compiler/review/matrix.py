@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from calico_rkt.compiler.ir.model import Rule
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
 from calico_rkt.compiler.packets.index import Index, positions
 from calico_rkt.compiler.packets.simplify import readable
 from calico_rkt.compiler.packets.space import Box, meet
+from calico_rkt.compiler.review.carry import places, speaks_of_ends, there
 from calico_rkt.compiler.review.flows import Flow, flow
-from calico_rkt.compiler.review.pair import Fate, Scene, Stage, View, closed
+from calico_rkt.compiler.review.pair import Fate, Scene, Stage, View, closed, nobody_words
 from calico_rkt.compiler.review.parties import Kind
 from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.snapshot import World
@@ -68,27 +69,79 @@ class _Done:
 
 
 def matrix_of(world: World, progress: Progress | None = None, share: Share | None = None) -> Matrix:
-    """Every pair that the workspace decides, exactly; the same with share and without."""
+    """Every pair that the workspace decides, exactly; the same with share and without.
+
+    Pairs that no rule tells apart are one question: the first of them is decided.
+    """
     views = list(world.views())
-    cells: dict[tuple[str, str], Cell] = {}
+    keys = [world.likeness.key(v) for v in views]
     whole = Budget.of_an_answer()
+    found: dict[object, _Found] = {}
 
-    def tell(n: int) -> None:
-        if progress is not None:
-            progress(n, len(views), f"{views[n].source.name} -> {views[n].destination.name}")
+    def decide(wanted: Iterable[tuple[object, int]]) -> None:
+        first: dict[object, int] = {}
+        for key, n in wanted:
+            first.setdefault(key, n)
+        for n, cell in _decided_all(world, views, list(first.values()), whole, progress, share):
+            found[keys[n].equal] = _Found(views[n], cell)
+            found.setdefault(keys[n].alike, found[keys[n].equal])
 
-    done = _shared(world, views, share, tell) if share is not None else {}
-    for n, view in enumerate(views):
-        key = view.source.name, view.destination.name
-        one = done.get(n)
-        if one is None:
-            tell(n)
-        cells[key] = one.cell if isinstance(one, _Done) and _affordable(one, whole) else _decided(world, view, whole)
+    decide((k.alike, n) for n, k in enumerate(keys))
+    decide((k.equal, n) for n, k in enumerate(keys) if found[k.alike].is_its_own and k.equal not in found)
+    cells: dict[tuple[str, str], Cell] = {}
+    for view, key in zip(views, keys, strict=True):
+        one = found[key.alike]
+        one = found[key.equal] if one.is_its_own else one
+        cells[view.source.name, view.destination.name] = one.cell_of(view)
     names = (*world.networks, *world.unreadable)
     names = (*names, *(p.name for p in world.parties if p.kind not in (Kind.NETWORK, Kind.HOST)), "host")
     for bad, why in world.unreadable.items():
         cells.update({key: Cell(undecided=why) for name in names for key in ((bad, name), (name, bad))})
     return Matrix(names, names, cells)
+
+
+class _Found:
+    """The cell of one pair, to be carried to those that are like it."""
+
+    def __init__(self, view: View, cell: Cell) -> None:
+        self.view, self.cell = view, cell
+        self.is_its_own = speaks_of_ends(cell.flows, view)
+        self._rules = places(view, cell.rules)
+        self._decided = [places(view, rules) for rules in cell.decided]
+
+    def cell_of(self, view: View) -> Cell:
+        """That of a pair that is like this one."""
+        cell = self.cell
+        if view is self.view or not (cell.rules or cell.nobody):
+            return cell
+        if cell.nobody:
+            return Cell(nobody=nobody_words(view, some=cell.nobody != nobody_words(self.view, some=False)))
+        decided = tuple([there(view, at) for at in self._decided])
+        return replace(cell, rules=there(view, self._rules), decided=decided)
+
+
+def _decided_all(
+    world: World,
+    views: Sequence[View],
+    numbers: Sequence[int],
+    whole: Budget,
+    progress: Progress | None,
+    share: Share | None,
+) -> Iterator[tuple[int, Cell]]:
+    """The cells of some views, by their numbers, in order."""
+    asked = [views[n] for n in numbers]
+
+    def tell(n: int) -> None:
+        if progress is not None:
+            progress(numbers[n], len(views), f"{asked[n].source.name} -> {asked[n].destination.name}")
+
+    done = _shared(world, asked, share, tell) if share is not None else {}
+    for n, view in enumerate(asked):
+        one = done.get(n)
+        if one is None:
+            tell(n)
+        given = one.cell if isinstance(one, _Done) and _affordable(one, whole) else _decided(world, view, whole)
+        yield numbers[n], given
 
 
 def _shared(world: World, views: Sequence[View], share: Share, tell: Callable[[int], None]) -> Mapping[int, object]:
@@ -149,6 +202,22 @@ def cell_words(cell: Cell) -> str:
     if not cell.flows:
         return "nothing"
     return "; ".join(flow_words(cell))
+
+
+class Words:
+    """Cells in, what cell_words() says of each out; those that share their flows, as like pairs do, are said once."""
+
+    def __init__(self) -> None:
+        self._said: dict[object, tuple[Cell, str]] = {}
+
+    def of(self, cell: Cell) -> str:
+        if cell.undecided or cell.nobody:
+            return cell_words(cell)
+        key = id(cell.flows), id(cell.left), cell.everything
+        known = self._said.get(key)
+        if known is None:
+            known = self._said[key] = cell, cell_words(cell)  # with the cell, so that no others get these ids
+        return known[1]
 
 
 def flow_words(cell: Cell) -> list[str]:

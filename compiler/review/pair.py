@@ -49,6 +49,14 @@ class Stage:
         both = zip(self.rules, self.outlines, strict=True)
         return tuple((r, o) for r, o in both if r.action is Action.ALLOW)
 
+    def place(self, rule: Rule) -> int:
+        """The first place of a rule in the list: of this very object."""
+        return self._places[id(rule)]
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {id(r): n for n, r in reversed(list(enumerate(self.rules)))}
+
     @cached_property
     def allowed(self) -> tuple[Ranges, Ranges]:
         """Where the sources of what it allows are, and where the destinations are, each for itself."""
@@ -90,15 +98,16 @@ def view(
     """None where the pair is none of this workspace's: no network is at either end, or the host talks to itself.
 
     felix says that the host's side is decided by Felix's own setting, which the files don't hold. known holds stages
-    that were made before, by their words, and gets those that are made now.
+    that were made before, by their words and whether they are about the host, and gets those that are made now.
     """
 
-    def stage(direction: str, network: Network) -> Stage:
+    def stage(direction: str, network: Network, *, to_host: bool = False) -> Stage:
         words = f"{direction} of {network.name}"
-        rules = network.ingress if direction == "ingress" else network.egress
-        if words not in known:
-            known[words] = Stage(words, rules, network.name)
-        return known[words]
+        key = f"{words} to the host" if to_host else words
+        if key not in known:
+            rules = _list(direction, network, felix=felix)
+            known[key] = Stage(words, (*_ALWAYS, *rules) if to_host else rules, network.name)
+        return known[key]
 
     ends = {source.kind, destination.kind}
     if Kind.NETWORK not in ends:
@@ -108,14 +117,18 @@ def view(
         own = networks[source.name]
         if destination.kind is Kind.HOST:
             # Felix lets these through before the profile, so both stages begin with them.
-            stages.append(Stage(f"egress of {source.name}", (*_ALWAYS, *own.egress), source.name))
-            words = f"endpoint_to_host of {source.name}"
-            stages.append(Stage(words, (*_ALWAYS, *_to_host(own, felix=felix)), source.name))
+            stages += (stage(direction, own, to_host=True) for direction in ("egress", "endpoint_to_host"))
         else:
             stages.append(stage("egress", own))
     if destination.kind is Kind.NETWORK and source.kind is not Kind.HOST:
         stages.append(stage("ingress", networks[destination.name]))
     return View(source, destination, tuple(stages))
+
+
+def _list(direction: str, network: Network, *, felix: bool) -> tuple[Rule, ...]:
+    if direction == "endpoint_to_host":
+        return _to_host(network, felix=felix)
+    return network.ingress if direction == "ingress" else network.egress
 
 
 def _to_host(network: Network, *, felix: bool) -> tuple[Rule, ...]:
@@ -184,14 +197,7 @@ class Scene:
     def nobody(self, number: int) -> str:
         """Why there is no packet between the ends of view number; empty where there is one."""
         boxes = self.universes[number]
-        if not all(map(self.space.nobodys, boxes)):
-            return ""
-        source, destination = self.views[number].source.name, self.views[number].destination.name
-        if not boxes:
-            return f"{source} and {destination} share no address family, or one of them has no address"
-        if source == destination:
-            return f"{source} has one address only"
-        return f"{source} and {destination} have one address only, and it is the same"
+        return nobody_words(self.views[number], some=bool(boxes)) if all(map(self.space.nobodys, boxes)) else ""
 
     def can_pass(self, number: int) -> bool:
         """False where a stage of the view has no rule that could allow anything: a quick look before the exact one."""
@@ -222,6 +228,16 @@ class Scene:
         return Match(
             source=v.source.side(self._ids, owned=owned), destination=v.destination.side(self._ids, owned=owned)
         )
+
+
+def nobody_words(v: View, *, some: bool) -> str:
+    """Why nobody sends a packet of a view; some: there would be packets, of one address to itself."""
+    source, destination = v.source.name, v.destination.name
+    if not some:
+        return f"{source} and {destination} share no address family, or one of them has no address"
+    if source == destination:
+        return f"{source} has one address only"
+    return f"{source} and {destination} have one address only, and it is the same"
 
 
 def relevant(

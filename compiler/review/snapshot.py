@@ -9,6 +9,7 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.grammar.overrides import File
 from calico_rkt.compiler.ir.model import Network
+from calico_rkt.compiler.review.alike import Likeness
 from calico_rkt.compiler.review.pair import Stage, View, view
 from calico_rkt.compiler.review.parties import Kind, Party, parties
 
@@ -35,6 +36,10 @@ class World:
     texts: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
     places: dict[tuple[Kind, str], Party] = field(default_factory=dict, compare=False, repr=False)
+    likeness: Likeness = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "likeness", Likeness(self.own))
 
     def party(self, kind: Kind, name: str = "") -> Party | None:
         """The party of this kind and, for a network, of this name, or else of this id."""

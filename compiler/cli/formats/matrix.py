@@ -11,7 +11,7 @@ from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.formats.matrix_svg import render_svg
 from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.compiler.ir.model import Rule
-from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_words
+from calico_rkt.compiler.review.matrix import Cell, Matrix, Words, cell_kind
 from calico_rkt.compiler.review.pair import Stage
 from calico_rkt.compiler.review.wording import place, rule_words
 
@@ -49,9 +49,10 @@ def _text(m: Matrix, *, colour: bool) -> str:
             out.append(f"{printable(row):<{width}}  {marks}")
         rare = "".join(words for k, words in _RARE.items() if any(cell_kind(c) == k for c in m.cells.values()))
         out += ["", _LEGEND + rare, ""]
+    words = Words()
     for (row, column), cell in m.cells.items():
         if cell_kind(cell) != "none":
-            out.append(printable(f"{row} -> {column}: {cell_words(cell)}"))
+            out.append(printable(f"{row} -> {column}: {words.of(cell)}"))
     return "\n".join(line.rstrip() for line in out) + "\n"
 
 
@@ -60,8 +61,9 @@ def _markdown(m: Matrix) -> str:
         "| from \\\\ to | " + " | ".join(map(markdown_text, m.columns)) + " |",
         "| --- " * (len(m.columns) + 1) + "|",
     ]
+    words = Words()
     for row in m.rows:
-        cells = [markdown_text(cell_words(c)) if (c := m.cells.get((row, column))) else "" for column in m.columns]
+        cells = [markdown_text(words.of(c)) if (c := m.cells.get((row, column))) else "" for column in m.columns]
         lines.append(f"| {markdown_text(row)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -70,10 +72,11 @@ def _csv(m: Matrix) -> str:
     """One line a cell (RFC 4180); what a spreadsheet would take for a formula gets an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out)
+    words = Words()
     writer.writerow(("from", "to", "reach", "packets", "rules"))
     for (row, column), cell in m.cells.items():
         rules = "; ".join(place(r.span) for _, r in cell.rules if r.span)
-        writer.writerow([_harmless(x) for x in (row, column, cell_kind(cell), cell_words(cell), rules)])
+        writer.writerow([_harmless(x) for x in (row, column, cell_kind(cell), words.of(cell), rules)])
     return out.getvalue()
 
 
@@ -82,13 +85,14 @@ def _harmless(text: str) -> str:
 
 
 def _json(m: Matrix, read: Mapping[str, object] | None) -> str:
+    words = Words()
     cells = [
         {
             "from": row,
             "to": column,
             "reach": cell_kind(cell),
             "flows": [f.values() for f in cell.flows],
-            "words": cell_words(cell),
+            "words": words.of(cell),
             "left_to_host": cell.unsure,
             "left": [f.values() for f in cell.left],
             "rules": [_rule(s, r) for s, r in cell.rules],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from calico_rkt.compiler.diagnostics import printable
-from calico_rkt.compiler.review.matrix import Cell, Matrix, cell_kind, cell_words
+from calico_rkt.compiler.review.matrix import Cell, Matrix, Words, cell_kind, cell_words
 
 _WORDY = 8
 """Up to so many columns each cell has its words written in it; with more it is a square with its mark."""
@@ -98,13 +98,14 @@ def _text(x: int, y: int, words: str, more: str) -> str:
 
 
 def _cells(m: Matrix, grid: _Grid, marks: Mapping[str, str]) -> Iterator[str]:
+    words = Words()
     for y, row in enumerate(m.rows):
         for x, column in enumerate(m.columns):
             cell = m.cells.get((row, column))
             if cell is None:
                 continue
             left, top = grid.left + x * grid.wide, grid.top + y * grid.high
-            title = escape(printable(f"{row} -> {column}: {cell_words(cell)}"))
+            title = escape(printable(f"{row} -> {column}: {words.of(cell)}"))
             yield f"<g><title>{title}</title>"
             yield _box(left, top, grid.wide - 4, grid.high - 4, cell_kind(cell))
             lines = _lines(cell) if grid.wordy else [marks[cell_kind(cell)]]

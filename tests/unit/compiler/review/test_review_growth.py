@@ -81,6 +81,27 @@ def test_a_diff_passes_over_pairs_that_nothing_opened_or_opens():
     assert growth_in_calls(new, 10) <= 2
 
 
+def alike(count: int, ingress: tuple[Rule, ...] = EVERYTHING) -> World:
+    """Networks that no rule tells apart."""
+    confs = [conf(f"n{i}", ip_network((0xAC100000 + 256 * i, 24))) for i in range(count)]
+    return world(confs, {c.name: (ingress, EVERYTHING) for c in confs})
+
+
+def test_pairs_that_no_rule_tells_apart_are_decided_once():
+    def everybody(count: int) -> None:
+        what = Match(protocol=TCP, destination=Side(ports=(PortRange(23, 23),)))
+        ends = ExpectedEnd(word="endpoints")
+        closed = alike(count, (Rule(Action.DENY, what), *EVERYTHING))
+        assert outcome(closed, Expectation("nobody", ends, ends, Action.DENY, (what,))).verdict
+
+    def opened(count: int) -> None:
+        assert diff_worlds(alike(count, ()), alike(count)).changes
+
+    assert calls(lambda n: matrix_of(alike(n)), 80) <= 700_000
+    assert calls(opened, 80) <= 600_000
+    assert calls(everybody, 80) <= 700_000
+
+
 def between(one: str, other: str, port: int = 80) -> Expectation:
     ends = (ExpectedEnd(networks=(NameRef(name),)) for name in (one, other))
     what = Match(protocol=TCP, destination=Side(ports=(PortRange(port, port),)))
