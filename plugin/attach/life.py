@@ -13,7 +13,7 @@ from enum import Enum
 
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import netlink, pair, state
-from calico_rkt.plugin.link.netns import identity, open_netns, run_in
+from calico_rkt.plugin.link.netns import identity, may_look, open_netns, run_in
 from calico_rkt.plugin.link.sockets import host_socket, own_netns
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.store.protocol import Remains
@@ -95,7 +95,7 @@ def _judged(host: netlink.Socket, endpoint: Endpoint, end: state.Interface | Non
     named = bool(endpoint.netns) and leads_there(endpoint.netns, endpoint)
     if end is not None and end.nonce == endpoint.nonce and state.peer_lives(host, end):
         return Life.NAMED if named else Life.HIDDEN
-    if named and _is_inside(endpoint):
+    if (named and _is_inside(endpoint)) or not may_look(endpoint.netns):  # what can't be looked at proves nothing
         return Life.NAMED
     return Life.ELSEWHERE if is_from_elsewhere(endpoint) else Life.OVER
 

@@ -95,6 +95,20 @@ def identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def may_look(path: str) -> bool:
+    """Whether this process may ask what is at a path: the kernel shows `/proc/PID/ns/net` to who may trace PID alone.
+
+    Without CAP_SYS_PTRACE, as the agent's unit leaves it, that is nobody with fewer capabilities than PID.
+    """
+    try:
+        os.stat(path)  # noqa: PTH116 - as above
+    except PermissionError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
+
+
 def process_in_netns() -> tuple[int, int, int]:
     """What tells this process in this thread's network namespace from any other: its number, device and inode."""
     return getattr(_HERE, "place", None) or _looked_up()

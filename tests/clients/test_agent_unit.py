@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.support.agent import Agent
-from tests.clients.support.caller import Caller
+from tests.clients.support.caller import Caller, addresses
 from tests.clients.support.lab import PLUGINS, Lab, conf, environment, pool, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
@@ -129,6 +129,28 @@ def test_what_the_unit_starts_does_every_verb_within_what_the_unit_leaves_it(lab
     agent.kill(signal.SIGTERM)
     calls = lab.path(TRACE).read_text()
     within_the_filters(calls, unit)
+
+
+def test_what_the_unit_keeps_the_agent_from_seeing_is_not_taken_for_gone(lab: Lab, cni: Caller) -> None:
+    """A path of /proc, as nerdctl and `attach PID` give it, and a host end that somebody has moved away."""
+    kept = ",".join("+" + c.removeprefix("CAP_").lower() for c in settings()["CapabilityBoundingSet"].split())
+    before = ("setpriv", "--no-new-privs", f"--bounding-set=-all,{kept}", "--inh-caps=-all")
+    agent = Agent(lab, binary=f"{PLUGINS}/calico", before=before).start()
+    lab.start("unshare", "-n", "sleep", "1000")
+    until(lambda: lab.run("pgrep", "-x", "sleep").returncode == 0, "there is a process in a namespace of its own")
+    netns = f"/proc/{lab.out('pgrep', '-x', 'sleep').strip()}/ns/net"
+    end = cni.add(WEB, "c1", netns)["interfaces"][0]["name"]
+    lab.netns("away")
+    lab.out("ip", "link", "set", end, "netns", "away")
+    cni("GC", {**WEB, "cni.dev/valid-attachments": []}).succeeded()
+    assert addresses(cni.add(WEB, "c2", lab.netns("c2")))[0] != "10.1.0.1"
+    assert "10.1.0.1" in lab.out(f"{PLUGINS}/calico", "ls", "c1")
+    lab.out("pkill", "-x", "sleep")
+    until(lambda: not lab.path(netns).exists(), "the process is gone")
+    cni("GC", {**WEB, "cni.dev/valid-attachments": [{"containerID": "c2", "ifname": "eth0"}]}).succeeded()
+    assert "c1" not in lab.out(f"{PLUGINS}/calico", "ls")
+    assert agent.counted("declined_total") == 0
+    cni.delete(WEB, "c2", "/var/run/netns/c2")
 
 
 def within_the_filters(calls: str, unit: dict[str, str]) -> None:
