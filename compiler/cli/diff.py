@@ -74,8 +74,7 @@ def run(args: argparse.Namespace) -> int:
             result = replace(result, undecided=undecided)
     say(args.format, *workspaces)
     write_stdout(_rendered(args.format, result, strays, workspaces))
-    # What the old side says may be wrong: the new one may be its mend.
-    return ended(_status(args, result, strays), replace(workspaces[0], refused=()), workspaces[1])
+    return ended(_status(args, result, strays), _without_refused(workspaces[0]), workspaces[1])
 
 
 def _status(args: argparse.Namespace, result: Diff, strays: tuple[Change, ...] | None) -> int:
@@ -95,4 +94,10 @@ def _rendered(style: str, result: Diff, strays: tuple[Change, ...] | None, works
     if style == "text":
         return text_of_diff(result, colour=coloured(sys.stdout)) + strays_text(strays, undecided=bool(result.undecided))
     found = checked_out(workspaces[1], problems_of_diff(result, strays))
-    return render_as(style, (*found, *(n for w in workspaces for n in notes(w))), colour=False)
+    told = (n for w in (_without_refused(workspaces[0]), workspaces[1]) for n in notes(w))
+    return render_as(style, (*found, *told), colour=False)
+
+
+def _without_refused(old: Workspace) -> Workspace:
+    """What the old side says may be wrong: the new one may be its mend, and no error of that is a finding about it."""
+    return replace(old, refused=())
