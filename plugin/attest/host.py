@@ -74,6 +74,8 @@ _LOSE = (
 )
 """Words of host_ends.py about what packets that are allowed get lost by; all else is told, and open."""
 
+_BELOW = "may pass below netfilter"
+
 
 def lost(wanted: Wanted, problems: Sequence[tuple[str, str]]) -> Iterator[Difference | str]:
     """problems: each an endpoint's interface and what is wrong with it, in words. A difference, or why it is open."""
@@ -84,7 +86,7 @@ def lost(wanted: Wanted, problems: Sequence[tuple[str, str]]) -> Iterator[Differ
         endpoint = wanted.by_ifname.get(ifname)
         packet = next(_allowed(wanted, endpoint, words), None) if endpoint is not None and _loses(words) else None
         if packet is None:
-            yield f"{words}: no packet is known that it changes"
+            yield words if _BELOW in words else f"{words}: no packet is known that it changes"
             continue
         should = right(wanted, packet)
         why, span = (should.words, should.span) if should is not None else ("", None)

@@ -22,7 +22,7 @@ _FILTERED = frozenset({"fq_codel", "sfq", "cake", "tbf", "htb"})
 _GETQDISC, _GETFILTER = 38, 46
 _NOARP = 0x80
 _IFINFOMSG, _TCMSG = struct.Struct("=BxHiII"), struct.Struct("=BxxxiIII")
-_IFLA_IFNAME, _IFLA_MASTER, _IFLA_XDP = 3, 10, 43
+_IFLA_IFNAME, _IFLA_XDP = 3, 43
 _IFLA_XDP_ATTACHED, _TCA_KIND = 2, 1
 _RESTLESS = "come and go faster than they can be listed: what may keep packets from their way is not known"
 
@@ -49,7 +49,7 @@ def _beside(asked: Collection[str], ours: Collection[str], addresses: Collection
                     by_index[index] = name
                     if name in ours and flags & _NOARP:
                         yield f"{name} asks for no neighbours (arp off): packets that go out by it may reach nobody"
-                    yield from _link(attributes(body[_IFINFOMSG.size :]), name, ours=name in ours)
+                    yield from _link(attributes(body[_IFINFOMSG.size :]), name)
         queues, whole = socket.listed(_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0))
         for body in queues:
             with KNOWN_SHAPE:
@@ -80,8 +80,6 @@ def _filters(socket: netlink.Socket, index: int, handle: int) -> bool:
     return bool(found) or not whole
 
 
-def _link(found: dict[int, bytes], name: str, *, ours: bool) -> Iterator[str]:
+def _link(found: dict[int, bytes], name: str) -> Iterator[str]:
     if any(attributes(found.get(_IFLA_XDP, b"")).get(_IFLA_XDP_ATTACHED, b"")):
         yield f"{name} has an XDP program, which may drop packets or change them"
-    if ours and any(found.get(_IFLA_MASTER, b"")):
-        yield f"{name} is a port of another interface: its packets may pass below netfilter"

@@ -155,6 +155,9 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
         yield f"the host's {name} is in device group {link.group}, not its network's {group}: all is dropped"
     if link.mac != messages.HOST_MAC:
         yield f"the host's {name} has the MAC {link.mac}, not {messages.HOST_MAC}"
+    if link.master:
+        port_of = next((i.name for i in host.by_name.values() if i.index == link.master), "another interface")
+        yield f"the host's {name} is a port of {port_of}: its packets may pass below netfilter"
     versions = {a.version for a in endpoint.addresses}
     if link.up and 6 in versions and (link.index, messages.GATEWAYS[6]) not in host.addresses:
         yield f"the host's {name} lacks {messages.GATEWAYS[6]}"
@@ -192,6 +195,8 @@ def _mend(socket: netlink.Socket, link: Interface, endpoint: Endpoint) -> None:
         socket.do(messages.joining(link.index, group))
     if link.mac != messages.HOST_MAC:
         socket.do(messages.addressed(link.index, messages.HOST_MAC))
+    if link.master:
+        socket.do(messages.mastered(link.index, 0))
     sysctls.enable(endpoint.host_ifname, {a.version for a in endpoint.addresses})
     for error in socket.batch(messages.outside(link.index, endpoint.mac, endpoint.addresses)):
         if error is not None and error.errno != EEXIST:

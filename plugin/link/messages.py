@@ -49,6 +49,7 @@ GATEWAYS: dict[int, Address] = {4: IPv4Address("169.254.1.1"), 6: IPv6Address("f
 _DELLINK, _SETLINK, _DELROUTE, _DELRULE = 17, 19, 25, 33
 # linux/if_link.h, rtnetlink.h, neighbour.h
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 18, 20
+_IFLA_MASTER = 10
 _IFLA_GROUP, _IFLA_NET_NS_FD, _IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 27, 28, 31, 32
 _IFLA_INET6_ADDR_GEN_MODE = 8
 _FORWARDING, _RP_FILTER, _ARP_NOTIFY = 1, 8, 22
@@ -212,6 +213,11 @@ def addressed(index: int, mac: str) -> bytes:
 def joining(index: int, group: int) -> bytes:
     """Put a link into a group."""
     return encode_link(_SETLINK, _number(_IFLA_GROUP, group), index=index)
+
+
+def mastered(index: int, master: int) -> bytes:
+    """Make a link a port of a bridge or the like; 0 makes it nobody's."""
+    return encode_link(_SETLINK, _number(_IFLA_MASTER, master), index=index)
 
 
 def group_removal(group: int) -> bytes:

@@ -243,9 +243,11 @@ def check_link(
             problems.append(f"the host's {name} belongs to another attachment")
         if not link.up:
             problems.append(f"the host's {name} is down")
+        if link.master:
+            problems.append(f"the host's {name} is a port of another interface")
         for address in endpoint.addresses:
             route = state.route_to(host, address)
-            if route is None or route.index != link.index:
+            if route is None or not route.unicast or route.index != link.index:
                 problems.append(f"the host has no route to {address} by {name}")
     if not sysctls.is_enabled(versions):
         problems.append("the host does not forward")

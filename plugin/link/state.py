@@ -23,6 +23,7 @@ ALIAS = "calico-rkt"
 
 _GETLINK, _GETADDR, _GETROUTE, _GETNSID = 18, 22, 26, 90
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 5, 18, 20
+_IFLA_MASTER = 10
 _IFLA_GROUP, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 27, 29, 37
 _NETNSA_NSID = 1
 _INFO_KIND, _SKIP_STATS = 1, 8
@@ -44,6 +45,7 @@ class Interface:
     peer: of a veth the other end's index, in the namespace where that is.
     peer_netns: this namespace's number for that one; None where it is this same namespace, -1 where it is dying.
     group: the device group that it is in, 0 where nobody put it into one.
+    master: the index of the interface, such as a bridge, that it is a port of; 0 where it is none's.
     """
 
     index: int
@@ -56,6 +58,7 @@ class Interface:
     peer: int
     peer_netns: int | None = None
     group: int = 0
+    master: int = 0
 
     @property
     def nonce(self) -> str:
@@ -245,8 +248,10 @@ def way_in(answer: bytes | netlink.NetlinkError) -> Way:
 
 
 def leads_by(answer: bytes | netlink.NetlinkError, index: int) -> bool:
-    """Whether the way that was answered to asked_way() leaves by this interface."""
-    return isinstance(answer, bytes) and _LEAVES_BY.of(answer) == index.to_bytes(4, sys.byteorder)
+    """Whether the way that was answered to asked_way() leaves by this interface, and not up to the host."""
+    if not isinstance(answer, bytes) or answer[7] != UNICAST:
+        return False
+    return _LEAVES_BY.of(answer) == index.to_bytes(4, sys.byteorder)
 
 
 def route_to(socket: netlink.Socket, address: Address) -> Route | None:
@@ -295,6 +300,7 @@ def _interface(body: bytes) -> Interface:
             peer=int.from_bytes(found.get(_IFLA_LINK, b""), sys.byteorder),
             peer_netns=struct.unpack("=i", there)[0] if there is not None else None,
             group=int.from_bytes(found.get(_IFLA_GROUP, b""), sys.byteorder),
+            master=int.from_bytes(found.get(_IFLA_MASTER, b""), sys.byteorder),
         )
 
 

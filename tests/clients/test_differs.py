@@ -52,6 +52,7 @@ EDITS = pytest.mark.parametrize(
     ("edit", "words", "of_web", "of_api"),
     [
         (f"nft insert rule {T} out-web return", "chain out-web, rule 1: `return` should not be there", True, False),
+        ("ip link add br9 type bridge; ip link set WEB master br9", "the host's WEB is a port of br9", True, False),
         (f"nft flush set {T} source4", "set source4 lacks", True, True),
         ("sysctl -qw net.ipv4.ip_forward=0", "net/ipv4/ip_forward is off", True, True),
         ("sysctl -qw net.ipv4.conf.WEB.forwarding=0", "net/ipv4/conf/WEB/forwarding is off", True, False),
@@ -198,6 +199,34 @@ def test_a_route_that_comes_before_an_endpoint_s_own_is_told_and_is_its_owner_s_
         host.out("ip", "route", "del", "blackhole", address)
     assert status(host) == (0, [])
     assert check(host, WEB) == 0
+
+
+@pytest.mark.parametrize("family", ["-4", "-6"])
+def test_an_endpoint_s_address_on_its_own_host_end_is_told_by_all_who_are_asked(host: Lab, family: str) -> None:
+    """Then it is the host's: no packet for the container comes to it, though that interface has the address."""
+    name = end(host, "web")
+    routes = json.loads(
+        host.out("ip", family, "-j", "route", "show", "dev", name, "scope", "link" if family == "-4" else "global")
+    )
+    address = next(r["dst"] for r in routes if not r["dst"].startswith("fe80"))
+    host.out(
+        "ip",
+        family,
+        "address",
+        "add",
+        f"{address}/{32 if family == '-4' else 128}",
+        "dev",
+        name,
+        *(["nodad"] if family == "-6" else []),
+    )
+    words = f"the host's route to {address} leads another way than by {name}"
+    assert status(host) == (1, [words])
+    assert (check(host, WEB), check(host, API)) == (1, 0)
+    attested = host.run(TOOL, "attest", env=environment())
+    assert (attested.returncode, words in attested.stdout.decode()) == (1, True), attested
+    host.out("ip", family, "address", "flush", "dev", name, "to", address)
+    host.out(TOOL, "restore")  # the kernel took the endpoint's route with it
+    assert status(host) == (0, [])
 
 
 def test_where_rules_of_somebody_s_choose_tables_the_host_s_route_is_not_judged(host: Lab) -> None:
