@@ -75,15 +75,16 @@ class Batches:
         self._known: dict[Hashable, _Form | None] = {}
 
     def batch(self, key: Hashable, encode: Encode, values: Sequence[bytes]) -> Batch:
-        """What encode() makes of values; key is all that it depends on beside them, their sizes among it."""
-        form = self._known.get(key)
+        """What encode() makes of values; key is all that it depends on beside them."""
+        kind = key, *map(len, values)
+        form = self._known.get(kind)
         if form is None:
-            if key not in self._known:
+            if kind not in self._known:
                 if len(self._known) >= _MOST:
                     self._known.clear()
-                self._known[key] = None
+                self._known[kind] = None
             else:
-                form = self._known[key] = _form(encode, values)
+                form = self._known[kind] = _form(encode, values)
         return Batch(encode, values, form)
 
 

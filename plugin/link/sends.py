@@ -25,7 +25,7 @@ def look(name: str, addresses: Sequence[Address]) -> Batch:
         name, *packed = values
         return _asked(b"", [state.asked_named(name), *map(state.asked_way, _read(versions, packed))])
 
-    return _LOOKS.batch((len(name), versions), encode, [name.encode(), *[a.packed for a in addresses]])
+    return _LOOKS.batch(versions, encode, [name.encode(), *[a.packed for a in addresses]])
 
 
 def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias: bytes, group: int) -> Batch:
@@ -37,7 +37,7 @@ def pair(host_ifname: str, ifname: str, netns_fd: int, mac: str, mtu: int, alias
 
     name, own = host_ifname.encode(), bytes.fromhex(mac.replace(":", ""))
     values = [name, own, _packed(netns_fd), _packed(mtu), _packed(group), alias]
-    return _PAIRS.batch((len(name), ifname, len(alias)), encode, values)
+    return _PAIRS.batch(ifname, encode, values)
 
 
 def inside(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from calico_rkt.plugin.enforce.nft.elements import TABLE, EndpointElements
 from calico_rkt.plugin.enforce.nft.kernel_numbers import text
@@ -80,27 +80,33 @@ def end() -> bytes:
 
 
 def _transaction(kind: int, flags: int, found: Sequence[Element], generation: int | None) -> Batch:
-    """One message a set; what differs from one endpoint of a network to the next is put into a shape."""
+    """One message a set; what differs from one endpoint to the next, also of another network, is put into a shape."""
     names, keys = zip(*found, strict=True)
+    sets = list(dict.fromkeys(names))
+    of_set = tuple([sets.index(name) for name in names])
+    called = [name.encode() for name in sets]
     meant = () if generation is None else (generation.to_bytes(4, "big"),)
 
     def encode(values: Sequence[bytes]) -> Messages:
+        first, behind = len(meant), len(meant) + len(called)
         of = int.from_bytes(values[0], "big") if meant else None
-        elements = _encoded(kind, flags, zip(names, values[len(meant) :], strict=True))
+        elements = _encoded(kind, flags, values[first:behind], of_set, values[behind:])
         return Messages(b"".join([begin(of), *elements, end()]), 1, 2)
 
-    return _BATCHES.batch((kind, flags, names, bool(meant)), encode, (*meant, *keys))
+    return _BATCHES.batch((kind, flags, of_set, bool(meant)), encode, (*meant, *called, *keys))
 
 
-def _encoded(kind: int, flags: int, found: Iterable[Element]) -> tuple[bytes, ...]:
-    sets: dict[str, list[bytes]] = {}
-    for name, key in found:
-        sets.setdefault(name, []).append(_nested(_LIST_ELEMENT, _nested(_KEY, attribute(_VALUE, key))))
+def _encoded(
+    kind: int, flags: int, sets: Sequence[bytes], of_set: Sequence[int], keys: Sequence[bytes]
+) -> Iterator[bytes]:
+    """sets: their names, all different; of_set: of each key, which of them it is in."""
+    elements: list[list[bytes]] = [[] for _ in sets]
+    for number, key in zip(of_set, keys, strict=True):
+        elements[number].append(_nested(_LIST_ELEMENT, _nested(_KEY, attribute(_VALUE, key))))
     head = _GENERAL.pack(_INET, 0, 0) + attribute(_LIST_TABLE, text(TABLE))
-    return tuple(
-        netlink.message(kind, flags, head + attribute(_LIST_SET, text(name)) + _nested(_LIST_ELEMENTS, b"".join(items)))
-        for name, items in sets.items()
-    )
+    for name, items in zip(sets, elements, strict=True):
+        body = attribute(_LIST_SET, name + b"\0") + _nested(_LIST_ELEMENTS, b"".join(items))
+        yield netlink.message(kind, flags, head + body)
 
 
 def _nested(kind: int, value: bytes) -> bytes:

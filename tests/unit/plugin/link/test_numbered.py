@@ -49,6 +49,13 @@ def test_numbers_that_a_shape_puts_in_are_those_of_an_encoding(count):
         assert found == (bytes(numbered(encode([value]), first)[0]), count, 1)
 
 
+def test_values_of_other_sizes_are_another_shape():
+    batches = Batches()
+    for size in (4, 4, 4, 8, 8, 4, 8, 16):
+        found = batches.batch("kind", lambda values: Messages(netlink.message(16, 0, values[0])), [bytes(size)])
+        assert heads(found.numbered(STEP)[0])[0][0] == 16 + size
+
+
 def test_a_process_of_one_call_encodes_once_and_shapes_are_forgotten_when_they_are_many():
     calls = []
 

@@ -78,15 +78,26 @@ def test_a_pair_of_any_names_is_the_same_bytes_as_encoded_anew():
         assert found == anew(STEP, made, [state.asked_interface(name)])
 
 
+def by_set(kind, flags, found):
+    sets = {}
+    for name, key in found:
+        value = netlink.attribute(1, netlink.attribute(1, netlink.attribute(1, key), nested=True), nested=True)
+        sets[name] = sets.get(name, b"") + value
+    for name, items in sets.items():
+        place = netlink.attribute(1, b"calico_rkt\0") + netlink.attribute(2, name.encode() + b"\0")
+        body = b"\1\0\0\0" + place + netlink.attribute(3, items, nested=True)
+        yield netlink.message(kind, flags, body)
+
+
 @pytest.mark.parametrize("generation", [None, 7, 0xFFFFFFFF])
 @pytest.mark.parametrize("ip_masq", [False, True])
 @pytest.mark.parametrize("versions", FAMILIES)
 def test_elements_are_the_same_bytes_as_encoded_anew(versions, ip_masq, generation):
     random = Random(3)
-    for network in ("web", "web", "db", "web", "db", "db"):
+    for network in ("web", "web", "db", "web", "www", "db", "db", "m4-www"):
         name = f"crk{random.randbytes(6).hex()}"
         found = nft.elements(EndpointElements(name, tuple(drawn(random, versions)), network, ip_masq))
         for encode, kind, flags in ((nft.adding, nft._NEW_ELEMENT, 0x401), (nft.deleting, nft._DELETE_ELEMENT, 1)):
-            whole = b"".join([nft.begin(generation), *nft._encoded(kind, flags, found), nft.end()])
+            whole = b"".join([nft.begin(generation), *by_set(kind, flags, found), nft.end()])
             data, count = numbered(Messages(whole, 1, 2), STEP)
             assert encode(found, generation).numbered(STEP) == (data, count, 1)
