@@ -114,7 +114,7 @@ class Row:
     """Equal flows from several sources to one destination, with the same verdicts and lines."""
 
     def __init__(self, first: Change) -> None:
-        self.change, self.sources, self.pairs = first, list(first.sources), list(first.parts.pairs)
+        self.changes, self.sources, self.pairs = [first], list(first.sources), list(first.parts.pairs)
 
     def again(self, source: str, pair: Pair) -> None:
         """One more source, whose flow has all its lines and causes from changes that are in the row."""
@@ -122,12 +122,12 @@ class Row:
         self.pairs.append(pair)
 
     def add(self, c: Change) -> None:
-        self.change = _told(self.change, c)
+        self.changes.append(c)
         self.sources += c.sources
         self.pairs += c.parts.pairs
 
     def whole(self) -> Change:
-        return replace(self.change, sources=tuple(self.sources), parts=Parts(self.pairs))
+        return replace(_told(self.changes), sources=tuple(self.sources), parts=Parts(self.pairs))
 
 
 class Rows:
@@ -148,16 +148,18 @@ class Rows:
 
     def merged(self) -> tuple[Change, ...]:
         """Widened before denied, the smallest first."""
-        columns: dict[object, Change] = {}
+        columns: dict[object, list[Change]] = {}
         for c in (row.whole() for row in self._rows.values()):
-            key = (*_likeness(c), c.sources)
-            first = columns.get(key)
-            if first is None:
-                columns[key] = c
-            else:
-                columns[key] = replace(_told(first, c), destinations=(*first.destinations, *c.destinations))
-                first.parts.pairs.extend(c.parts.pairs)  # no other change has these
-        return tuple(sorted(columns.values(), key=lambda c: (not c.widened, _weight(c), c.sources, c.destinations)))
+            columns.setdefault((*_likeness(c), c.sources), []).append(c)
+        out = (
+            replace(
+                _told(likes),
+                destinations=tuple(d for c in likes for d in c.destinations),
+                parts=Parts(pair for c in likes for pair in c.parts.pairs),
+            )
+            for likes in columns.values()
+        )
+        return tuple(sorted(out, key=lambda c: (not c.widened, _weight(c), c.sources, c.destinations)))
 
 
 def _likeness(c: Change) -> tuple[object, ...]:
@@ -165,12 +167,12 @@ def _likeness(c: Change) -> tuple[object, ...]:
     return c.before.allowed, c.after.allowed, c.flow, tuple(cause.key for cause in c.causes) if shared else c.lines
 
 
-def _told(first: Change, other: Change) -> Change:
-    """The first, with the lines and causes of both."""
+def _told(changes: Sequence[Change]) -> Change:
+    """The first, with the lines and causes of all."""
     return replace(
-        first,
-        lines=tuple(dict.fromkeys((*first.lines, *other.lines))),
-        causes=together((*first.causes, *other.causes)),
+        changes[0],
+        lines=tuple(dict.fromkeys(line for c in changes for line in c.lines)),
+        causes=together(cause for c in changes for cause in c.causes),
     )
 
 
