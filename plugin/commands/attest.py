@@ -207,7 +207,7 @@ def _looked(reviewed: Wanted, store: LocalStore) -> _Looked:
     else:
         lacking = ("host ends of ours are up, and no record says whose they are",) if unrecorded() else ()
     settled = [e for e in endpoints if e.result]
-    problems = [(e.host_ifname, words) for e, words in host_ends.host_end_differences(settled)]
+    problems = [(e.host_ifname, words) for e, words in host_ends.host_end_differences(settled, for_all=True)]
     open_ = (*around, *lacking, *guard_differences(store), *store.damaged)
     seen = read_kernel()
     return so_far(wanted, seen, {object_id(n): subnets.get(n, ()) for n in begun}), seen, problems, open_

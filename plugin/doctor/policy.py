@@ -179,7 +179,7 @@ def _by_hand(lines: Sequence[str]) -> Check:
         message, follows = f"the kernel differs: {_few(strays)}", "whoever is at its other end reaches nobody"
         yield Finding("CR941", ERROR, message, follows, advice, advice=True)
     if elsewhere := [line for line in lines if ELSEWHERE in line]:
-        advice = "ip route get ADDRESS names that route: who made it has to take it away"
+        advice = "ip route get ADDRESS and ip rule name that route or rule: who made it has to take it away"
         message, follows = f"the kernel differs: {_few(elsewhere)}", "packets for the endpoint go to somebody else"
         yield Finding("CR941", ERROR, message, follows, advice, advice=True)
 

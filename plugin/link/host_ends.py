@@ -40,15 +40,18 @@ class Host:
     sysctls: dict[int, tuple[str, ...]]
 
 
-def host_end_differences(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, str], ...]:
-    """Each with an endpoint that it is about; a few dumps, and one question to the kernel an address."""
+def host_end_differences(endpoints: Sequence[Endpoint], *, for_all: bool = False) -> tuple[tuple[Endpoint, str], ...]:
+    """Each with an endpoint that it is about; a few dumps, and one question to the kernel an address.
+
+    for_all: only what holds for all packets, not what rules of somebody's may do to some.
+    """
     host = _look()
     found = [(e, tuple(_problems(host, e))) for e in endpoints]
     right = [e for e, problems in found if not problems]
     elsewhere: tuple[tuple[Endpoint, str], ...] = ()
     if right:
         with host_socket() as socket:
-            elsewhere = tuple(_led_elsewhere(socket, host, right))
+            elsewhere = tuple(_led_elsewhere(socket, host, right, for_all=for_all))
     return (*((e, problem) for e, problems in found for problem in problems), *elsewhere)
 
 
@@ -172,12 +175,15 @@ def _problems(host: Host, endpoint: Endpoint) -> Iterator[str]:
     yield from sysctls.problems(name, versions)
 
 
-def _led_elsewhere(socket: netlink.Socket, host: Host, endpoints: Sequence[Endpoint]) -> Iterator[tuple[Endpoint, str]]:
-    """Endpoints whose addresses the host's routes lead elsewhere, by a route that comes before theirs.
+def _led_elsewhere(
+    socket: netlink.Socket, host: Host, endpoints: Sequence[Endpoint], *, for_all: bool
+) -> Iterator[tuple[Endpoint, str]]:
+    """Endpoints whose addresses the host's routes lead elsewhere, by a route or a rule that comes before theirs.
 
-    Not asked where rules of somebody's choose tables of routes: what packets meet is more than one question.
+    Asked is the host's own packet, without a mark. Where rules of somebody's choose tables of routes others may fare
+    otherwise, so nothing is said for all then.
     """
-    versions = [v for v in (4, 6) if not ip_rules.policy_rules(socket, v)[0]]
+    versions = [v for v in (4, 6) if not (for_all and ip_rules.policy_rules(socket, v)[0])]
     asked = [(e, a) for e in endpoints for a in e.addresses if a.version in versions]
     for at in range(0, len(asked), _AT_ONCE):
         some = asked[at : at + _AT_ONCE]

@@ -229,15 +229,29 @@ def test_an_endpoint_s_address_on_its_own_host_end_is_told_by_all_who_are_asked(
     assert status(host) == (0, [])
 
 
-def test_where_rules_of_somebody_s_choose_tables_the_host_s_route_is_not_judged(host: Lab) -> None:
+@pytest.mark.parametrize("does", ["blackhole", "lookup 100"])
+def test_a_rule_that_leads_an_endpoint_s_packets_elsewhere_is_told_as_check_tells_it(host: Lab, does: str) -> None:
     address = json.loads(host.out("ip", "-j", "route", "show", "dev", end(host, "web")))[0]["dst"]
-    host.out("ip", "rule", "add", "to", address, "lookup", "100")
-    host.out("ip", "route", "prepend", "blackhole", address)
+    rule = f"to {address} {does} priority 100"
+    host.out("sh", "-c", f"ip rule add {rule}; ip route add default dev lo table 100")
     try:
-        assert status(host) == (0, [])
+        words = f"the host's route to {address} leads another way than by {end(host, 'web')}"
+        assert status(host) == (1, [words])
+        assert (check(host, WEB), check(host, API)) == (1, 0)
+        attested = host.run(TOOL, "attest", env=environment())
+        assert attested.returncode == 3, "a rule may be about some packets: nothing is said for all"
     finally:
-        host.out("ip", "route", "del", "blackhole", address)
-        host.out("ip", "rule", "del", "to", address, "lookup", "100")
+        host.out("sh", "-c", f"ip rule del {rule}; ip route flush table 100")
+    assert status(host) == (0, [])
+
+
+def test_a_rule_about_other_packets_is_no_difference(host: Lab) -> None:
+    for about in ("fwmark 7", "iif lo to 198.51.100.1", "from 198.51.100.2"):
+        host.out("ip", "rule", "add", *about.split(), "blackhole", "priority", "100")
+        try:
+            assert status(host) == (0, []), about
+        finally:
+            host.out("ip", "rule", "del", "priority", "100")
 
 
 def test_a_host_end_that_no_record_knows_is_told_by_status_restore_and_attest(host: Lab) -> None:
