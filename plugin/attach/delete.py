@@ -70,10 +70,10 @@ def _giving_back(request: Request, known: Endpoint, store: Store) -> Iterator[No
         lent.note_recorded(store.run_dir, known)
     yield
     give_back(request, known)
-    if lends or ipam_plugin.is_delegated(request.conf):
-        from calico_rkt.plugin.attach import lent
-
+    if lends:
         lent.drop(store.run_dir, known.key)
+    elif ipam_plugin.is_delegated(request.conf):
+        _drop_note(request, store)
 
 
 def _give_back_unrecorded(request: Request, store: Store) -> None:
@@ -94,10 +94,10 @@ def _give_back_unrecorded(request: Request, store: Store) -> None:
 
 
 def _drop_note(request: Request, store: Store) -> None:
-    """Of an ADD that was cut short: the conf's own ipam plugin has had its DEL. Another one has it now."""
+    """Of an ADD that was cut short: the conf's own ipam plugin has had its DEL. One of another conf has it now."""
     from calico_rkt.plugin.attach import lent
 
-    if ipam_plugin.is_delegated(request.conf):
+    if ipam_plugin.is_delegated(request.conf) and lent.is_none_but_of(store.run_dir, key_of(request), request):
         lent.drop(store.run_dir, key_of(request))
     else:
         lent.give_back(store.run_dir, key_of(request))

@@ -113,6 +113,12 @@ def is_noted(run_dir: Path, key: Key) -> bool:
     return _read(_path(run_dir, key)) is not None
 
 
+def is_none_but_of(run_dir: Path, key: Key, request: Request) -> bool:
+    """Whether there is no note that can be read, or that of what the request's own ipam plugin was asked for."""
+    found = _read(_path(run_dir, key))
+    return found is None or found.ipam == program.loaded(request.raw).get("ipam")
+
+
 def give_back(run_dir: Path, key: Key, patience: Patience | None = None) -> bool:
     """Run the plugin's DEL where there is a note; whether there was. CniError where it fails: the note stays.
 

@@ -49,6 +49,32 @@ def test_a_del_by_a_conf_with_other_ipam_gives_it_back_too(cut_short: Lab):
     assert cut_short.left() == {}
 
 
+MOVED = conf("web", {"type": "other", "subnet": "10.1.0.0/24", "dataDir": "/run/lab/other"})
+"""The network with another ipam plugin, which knows nothing of what the first one gave."""
+
+
+def test_a_del_by_a_conf_with_another_ipam_plugin_gives_it_back_too(cut_short: Lab):
+    cut_short.path(PLUGINS, "other").symlink_to(f"{REFERENCE_PLUGINS}/host-local")
+    Caller(cut_short).delete(MOVED, "c1", "/var/run/netns/c1")
+    assert cut_short.left() == {}
+
+
+def test_what_a_plugin_gave_that_is_not_there_waits_through_dels_by_a_conf_with_another(bare_lab: Lab):
+    lender = bare_lab.path(bare_lab.write(f"{PLUGINS}/lender", LENDER))
+    lender.chmod(0o755)
+    bare_lab.path(PLUGINS, "other").symlink_to(f"{REFERENCE_PLUGINS}/host-local")
+    cni, netns = Caller(bare_lab), bare_lab.netns("c1")
+    cni.add(WEB, "c1", netns)
+    lender.unlink()
+    cni("DEL", MOVED, "c1", netns).refused(108)
+    cni.delete(MOVED, "c1", netns)
+    bare_lab.out("ip", "netns", "del", "c1")
+    assert tool(bare_lab, "gc").returncode == 2
+    bare_lab.path(bare_lab.write(f"{PLUGINS}/lender", LENDER)).chmod(0o755)
+    assert tool(bare_lab, "gc").returncode == 0
+    assert bare_lab.left() == {}
+
+
 def test_the_next_add_gives_it_back_first(cut_short: Lab):
     cni = Caller(cut_short)
     added = cni.add(WEB, "c1", "/var/run/netns/c1")
