@@ -13,6 +13,7 @@ from calico_rkt.plugin.enforce.compiled import compile_published, compiles_to, r
 from calico_rkt.plugin.enforce.differences import unrecorded
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.link.groups import group_of
 from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
@@ -96,10 +97,12 @@ class Local:
 
     def _refuse_clashes(self, changes: Sequence[ProfileChange]) -> None:
         """A network that is new here may have no other's device group."""
-        here = {*self.store.published_ids(), *self._used_ids(), *(c.new.network_id for c in changes)}
+        of_group: dict[int, list[str]] = {}
+        for i in {*self.store.published_ids(), *self._used_ids(), *(c.new.network_id for c in changes)}:
+            of_group.setdefault(group_of(i), []).append(i)
         for change in changes:
             if change.old is None and not change.edited:
-                require_own_group(change.new.network_id, here)
+                require_own_group(change.new.network_id, of_group[group_of(change.new.network_id)])
 
     def _used_ids(self) -> frozenset[str]:
         return self.store.used_ids() if self.store.is_there() else frozenset()
