@@ -177,7 +177,8 @@ class WatchedHost:
         ]
         half = ("/profiles/.", "/lent/.")  # written: the next apply, or a later gc, sweeps
         found["files"] = [f for f in found["files"] if not any(part in f for part in half)]
-        found["routes"] = [r for r in found["routes"] if " out0 " not in r]  # its own address comes when it likes
+        late = (" out0 ", " fe80::")  # addresses of the uplink, and of a link's own that is compared by itself, come late
+        found["routes"] = [r for r in found["routes"] if not any(part in r for part in late)]
         if self.world.guards_stay:
             found["routes"] = [r for r in found["routes"] if not r.startswith("unreachable ")]
         found["addresses"] = [a for a in found["addresses"] if not a.startswith("out0 ")]
