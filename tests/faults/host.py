@@ -177,7 +177,7 @@ class WatchedHost:
         ]
         half = ("/profiles/.", "/lent/.")  # written: the next apply, or a later gc, sweeps
         found["files"] = [f for f in found["files"] if not any(part in f for part in half)]
-        late = (" out0 ", " fe80::")  # addresses of the uplink, and of a link's own that is compared by itself, come late
+        late = (" out0 ", " fe80::")  # what the kernel makes of a link by itself comes when it likes
         found["routes"] = [r for r in found["routes"] if not any(part in r for part in late)]
         if self.world.guards_stay:
             found["routes"] = [r for r in found["routes"] if not r.startswith("unreachable ")]
