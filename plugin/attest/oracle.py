@@ -79,6 +79,11 @@ class Wanted:
         """Whether an address is one that a network here may give out."""
         return any(address.version == n.version and address in n for n in self.ranges)
 
+    def is_nobody_s(self, address: Address) -> bool:
+        """Whether packets to an address go nowhere: one of a network's range that nobody has, kept in by a guard."""
+        here = address in self.by_address or address in self.locals or address in self.host.values()
+        return address.version in self.guarded and self.in_range(address) and not here
+
 
 @dataclass(frozen=True, slots=True)
 class Right:

@@ -30,18 +30,11 @@ _OWN = {4: ICMP, 6: ICMPV6}
 def starts(space: Space, wanted: Wanted) -> Iterator[tuple[tuple[str, ...], list[Box]]]:
     """Those that are forwarded, those for the host, those of the host: the hooks that they pass, and the boxes."""
     whole = Box(space.all)
-    version = space.version
-    nobody_s = version in wanted.guarded
-    ours = set(wanted.by_address)
-    here = {a for a in (*wanted.locals, *wanted.host.values()) if a.version == version}
-
-    def somebody_s(a: Address) -> bool:
-        """Whether a packet to the address, or from it, goes anywhere."""
-        return not (nobody_s and wanted.in_range(a) and a not in ours and a not in here)
-
-    contents = _contents(space, whole, space.mask("first", somebody_s))
+    contents = _contents(space, whole)
     if not contents:
         return
+    version = space.version
+    here = {a for a in (*wanted.locals, *wanted.host.values()) if a.version == version}
     inside = space.mask("iif", lambda n: n not in ("", "lo"))
     others = space.mask("oif", lambda n: n not in ("", "lo") and n not in wanted.by_ifname and n != STRANGE)
 
@@ -49,7 +42,7 @@ def starts(space: Space, wanted: Wanted) -> Iterator[tuple[tuple[str, ...], list
         return not is_special(a) and (version == 6 or a not in here)
 
     def leaves(a: Address) -> bool:
-        return not is_special(a) and a not in here and somebody_s(a)
+        return not is_special(a) and a not in here and not wanted.is_nobody_s(a)
 
     to_ends = space.ends([(e.ifname, a) for e in wanted.endpoints for a in e.addresses if a.version == version])
     receivers = to_ends | others & space.mask("destination", leaves)
@@ -79,11 +72,8 @@ def starts(space: Space, wanted: Wanted) -> Iterator[tuple[tuple[str, ...], list
     yield FROM_HOST, [b for b in sent if all(b.masks)]
 
 
-def _contents(space: Space, box: Box, ends: int) -> list[Box]:
-    """Protocols, ports and ICMP that there are of the kind, each field that a packet has not kept at one value.
-
-    ends: who may be one of the flow that an error is about.
-    """
+def _contents(space: Space, box: Box) -> list[Box]:
+    """Protocols, ports and ICMP that there are of the kind, each field that a packet has not kept at one value."""
     own, version, kind = _OWN[space.version], space.version, space.kind
     is_icmp = space.mask("protocol", lambda p: p == own)
     ported = space.mask("protocol", lambda p: p in (6, 17, 132))
@@ -96,7 +86,7 @@ def _contents(space: Space, box: Box, ends: int) -> list[Box]:
         Kind.INVALID: lambda t: not (version == 6 and t in NOT_TRACKED) and t not in _ASKS[version],
     }
     icmp = space.mask("icmp", lambda i: types[kind](i.type))
-    first = {"first": 1, "last": 1} if kind is not Kind.ERROR else {"first": ends, "last": ends}
+    first = {"first": 1, "last": 1} if kind is not Kind.ERROR else {}
     found = [box.within(protocol=is_icmp, icmp=icmp, sport=1, dport=1, **first)]
     if kind is not Kind.ERROR:
         found.append(box.within(protocol=ported, icmp=1, **first))

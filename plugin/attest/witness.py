@@ -24,6 +24,7 @@ _MOST_TRIED, _MOST_OF_ONE, _MOST_UNSURE = 4_000, 4_000, 20
 _FEW = 50
 """Packets of a box that are made before it is asked which of them there can be."""
 _TOO_MANY = "too many packets would have to be tried"
+_GIVEN_BACK = "only packets of flows with an address that was given back would fare differently, if one is left"
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Witnesses:
 
     def _tried(self, space: Space, box: Box, candidates: Iterable[Packet]) -> bool | None:
         """True: one fares differently; None: all were tried, and none does; False: that is not known."""
-        unsure = 0
+        unsure, given_back = 0, False
         for tried, packet in enumerate(candidates, 1):
             if tried > _MOST_OF_ONE or self.found.tried > _MOST_TRIED:
                 self._open(_TOO_MANY)
@@ -78,6 +79,9 @@ class Witnesses:
             if not self._may_be(box, packet):
                 continue
             differs = self._differs(space, packet)
+            if differs and any(map(self.wanted.is_nobody_s, packet.flow or ())):
+                given_back = True  # such a flow is opened no more: what its address's last holder had goes on
+                continue
             if differs:
                 self.found.packet = packet
                 self.found.kernel = fates(self.tables[0], packet)[0].end
@@ -87,7 +91,9 @@ class Witnesses:
                 break
         if unsure:
             self._open("what it asks of a packet is not known here")
-        return False if unsure else None
+        if given_back:
+            self._open(_GIVEN_BACK)
+        return False if unsure or given_back else None
 
     def _open(self, words: str) -> None:
         if words not in self.found.open:

@@ -143,11 +143,24 @@ def test_without_a_route_that_leads_nowhere_nothing_is_said_of_addresses_that_no
 
 
 def test_an_error_is_about_a_flow_whose_ends_there_are(wanted):
-    """Of an address that nobody has no flow is made, so that conntrack takes an error about one for none."""
+    """Of an address that nobody has no flow is made, so conntrack takes an error about one for none."""
     edit = inserted("known", 3, f"oifgroup {API} accept")
     found, table = decided(wanted, edit)
     check_shown(found, table, wanted, Kind.ERROR, True)
     assert all(a in wanted.by_address or not wanted.in_range(a) for a in found.packet.flow), found.packet
+
+
+def test_an_answer_is_of_no_flow_with_an_address_that_nobody_has(wanted):
+    found, table = decided(wanted, element("source4", f"{NAMES[3]} . 10.65.0.77", ""))
+    check_shown(found, table, wanted, Kind.ERROR, True)  # a forged one, about a flow of its own
+    assert ip_address("10.65.0.77") not in found.packet.flow
+
+
+@pytest.mark.parametrize("end", ["saddr", "daddr"])
+def test_what_is_left_of_flows_with_an_address_that_was_given_back_is_not_known(wanted, end):
+    found, _ = decided(wanted, inserted("known", 3, f"ct original ip {end} 10.65.0.77 accept"))
+    assert found.packet is None
+    assert found.open
 
 
 @pytest.mark.parametrize("end", ["saddr", "daddr"])
