@@ -21,14 +21,15 @@ LOAD_CLIENTS, LOAD_CALLS = 16, 2000
 IDLE_SECONDS = 5.0
 CHAIN = 10
 OF_AN_ADD = """\
-1.0 ms until the agent has answered (60 system calls, some 0.5 ms of them the kernel's; the rest is Python, and flat), \
+0.9 ms until the agent has answered (60 system calls, some 0.5 ms of them the kernel's; the rest is Python, and flat), \
 0.6 ms the launcher's own process, the rest wake-ups of processors that were idle. decisions/106 has what was tried."""
 _OF_MANY = """\
-of 25 ms some 20 are processor time: 1.2 ms of the agent and 0.6 of a launcher, 16 times, on two processors. Nothing \
+of 26 ms some 20 are processor time: 1.0 ms of the agent and 0.6 of a launcher, 16 times, on two processors. Nothing \
 waits for a lock: fewer threads, and the interpreter given away while the kernel works, took as long."""
 _OF_FLOWS = """\
-where a link goes, the kernel walks all flows for masquerading (`masq_device_event`), whenever it has time: 1.2 to 1.5 \
-from run to run. A DEL of a higher priority hid it, and its unit would need more rights."""
+where a link goes, the kernel walks all flows for masquerading, once for the link and once for its link-local address \
+(`masq_device_event`, `masq_inet6_event`), whenever it has time: 1.2 to 1.9 from run to run. A DEL of a higher \
+priority hid it, and its unit would need more rights."""
 
 
 def rows(report: Report) -> None:
