@@ -142,14 +142,19 @@ def _end(process: Popen[bytes], patience: float) -> None:
 
 def _end_group(process: Popen[bytes]) -> None:
     """End a program and what it has started. It is waited for last: until then nobody else has its number."""
+    with suppress(ProcessLookupError):
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            os.killpg(process.pid, signum)
+            _wait_for_group(process.pid)
+
+
+def _wait_for_group(number: int) -> None:
+    """Until none of it lives: also who is killed may be at work until a processor has told him."""
     from calico_rkt.plugin.cni.group import lives
 
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        until = time.monotonic() + _IN_HASTE
-        while lives(process.pid) and time.monotonic() < until:
-            time.sleep(_AGAIN)
-        os.killpg(process.pid, signal.SIGKILL)
+    until = time.monotonic() + _IN_HASTE
+    while lives(number) and time.monotonic() < until:
+        time.sleep(_AGAIN)
 
 
 def loaded(text: bytes) -> Mapping[str, Any]:
