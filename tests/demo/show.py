@@ -91,6 +91,9 @@ def outside() -> Place:
         run("ip", "link", "set", dev, "up", netns=netns)
     run("ip", "route", "add", "default", "via", "203.0.113.1", netns="outside")
     run("ip", "-6", "route", "add", "default", "via", "2001:db8::1", netns="outside")
+    for address in ("203.0.113.2", "2001:db8::2"):
+        # What is asked while a link comes up may be lost, and is asked again a second later.
+        run("ping", "-c", "1", "-W", "1", "-w", "10", address)
     return Place("outside", "outside", ("203.0.113.2", "2001:db8::2"))
 
 
