@@ -211,15 +211,14 @@ class Likeness:
 def _shape(party: Party, cuts: tuple[int, ...]) -> object:
     if party.kind is not Kind.NETWORK:
         return party.kind
-    mine = sorted({x for n in (*party.nets, *party.not_nets) for x in net_range(n)})
-    at = {x: n for n, x in enumerate(mine)}
+    at = {x: n for n, x in enumerate(party.edges)}
     held, holes = (tuple((at[a], at[b]) for a, b in map(net_range, given)) for given in (party.nets, party.not_nets))
-    return held, holes, tuple((n := bisect_left(cuts, x), n < len(cuts) and cuts[n] == x) for x in mine)
+    return held, holes, tuple((n := bisect_left(cuts, x), n < len(cuts) and cuts[n] == x) for x in party.edges)
 
 
 def _single(party: Party, cuts: tuple[int, ...]) -> frozenset[int]:
     """The addresses of a party that are cells of their own between the cuts and those of its own nets."""
-    every = sorted({*cuts, *(x for n in (*party.nets, *party.not_nets) for x in net_range(n))})
+    every = sorted({*cuts, *party.edges})
     single = [a for a, b in pairwise(every) if b - a == 1]
     nets_, holes = (Ranges((a, b - 1) for a, b in map(net_range, given)) for given in (party.nets, party.not_nets))
     return frozenset(x for x in single if (not party.nets or nets_.meet(x, x)) and not holes.meet(x, x))

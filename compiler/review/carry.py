@@ -9,10 +9,9 @@ from calico_rkt.compiler.ir.model import Rule
 from calico_rkt.compiler.ir.rule_parts import labels_of
 from calico_rkt.compiler.packets.labels import Labels
 from calico_rkt.compiler.packets.ranges import Cells
-from calico_rkt.compiler.packets.space import DESTINATION, SOURCE, net_range
+from calico_rkt.compiler.packets.space import DESTINATION, SOURCE
 from calico_rkt.compiler.review.flows import FAMILIES, Flow
 from calico_rkt.compiler.review.pair import Fate, Stage, View
-from calico_rkt.compiler.review.parties import Party
 
 Place = tuple[int, int]
 """Which stage of a view, and which of its rules."""
@@ -57,15 +56,11 @@ def cells_there(cells: Cells, view: View, other: View) -> Elsewhere:
         (DESTINATION, view.destination, other.destination),
     ):
         if mine is not its:
-            to = dict(zip(_edges(mine), _edges(its), strict=True))
+            to = dict(zip(mine.edges, its.edges, strict=True))
             cuts[dimension] = [to.get(x, x) for x in cuts[dimension]]
     names = {view.source.id: other.source.id, view.destination.id: other.destination.id}
     classes = tuple(None if c is None else {names.get(k, k): v for k, v in c.items()} for c in cells.classes)
     return Elsewhere(tuple(cuts), classes)
-
-
-def _edges(party: Party) -> list[int]:
-    return sorted({x for n in (*party.nets, *party.not_nets) for x in net_range(n)})
 
 
 def speaks_of_ends(flows: Iterable[Flow], view: View) -> bool:

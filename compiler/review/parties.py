@@ -52,6 +52,11 @@ class Party:
         return tuple((first, end - 1) for first, end in map(net_range, self.nets))
 
     @cached_property
+    def edges(self) -> tuple[int, ...]:
+        """Where its nets and their holes begin and end, in order, as a Space counts addresses."""
+        return tuple(sorted({x for net in (*self.nets, *self.not_nets) for x in net_range(net)}))
+
+    @cached_property
     def several(self) -> frozenset[int]:
         """IP versions of which it has two addresses at least; those that are hard to count are left out."""
         widest = {4: 0, 6: 0} if self.nets else {4: 1 << 32, 6: 1 << 128}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-_PROC = Path("/proc")
+from calico_rkt.plugin.process.proc_stat import fields_of
+
 _STATE, _GROUP = 0, 2
-"""Of what stands in /proc/PID/stat behind the name, which may hold anything."""
 _ENDED = ("Z", "X")
 
 
@@ -16,9 +17,7 @@ def lives(group: int) -> bool:
 
 
 def _processes() -> Iterator[list[str]]:
-    for folder in _PROC.iterdir():
+    for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
-            try:
-                yield (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
+            with suppress(FileNotFoundError, ProcessLookupError):
+                yield fields_of(int(folder.name))

@@ -152,31 +152,29 @@ def _one(args: argparse.Namespace, key: Key) -> int:
 def _released(args: argparse.Namespace, side: DatastoreSide, key: Key) -> int | None:
     """0 freed, 1 refused, None where this side has no such attachment."""
     try:
-        found = free_attachment(side.store, key, force=args.force, dry_run=args.dry_run)
-    except DamagedRecordError:
-        if not args.force:
-            raise
-        return _released_damaged(args, side, key)
+        return _freed(args, side, key)
     except CniError as e:
         if e.code != Code.ATTACHMENT_EXISTS:
             raise
         print(f"calico-rkt: {e.msg}\n{e.details}", file=sys.stderr)
         return 1
+
+
+def _freed(args: argparse.Namespace, side: DatastoreSide, key: Key) -> int | None:
+    try:
+        found = free_attachment(side.store, key, force=args.force, dry_run=args.dry_run)
+    except DamagedRecordError:
+        if not args.force:
+            raise
+        return _freed_damaged(args, side, key)
     if found is None:
         return None
     _say_freed(args, found)
     return 0
 
 
-def _released_damaged(args: argparse.Namespace, side: DatastoreSide, key: Key) -> int:
-    """The same of one whose record can't be read."""
-    try:
-        left = free_damaged(side.store, key, dry_run=args.dry_run)
-    except CniError as e:
-        if e.code != Code.ATTACHMENT_EXISTS:
-            raise
-        print(f"calico-rkt: {e.msg}\n{e.details}", file=sys.stderr)
-        return 1
+def _freed_damaged(args: argparse.Namespace, side: DatastoreSide, key: Key) -> int:
+    left = free_damaged(side.store, key, dry_run=args.dry_run)
     print(
         f"{'would free' if args.dry_run else 'freed'} {key.network} {key.container} {key.ifname}: its record is damaged"
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from calico_rkt.plugin.model import Endpoint
+from calico_rkt.plugin.process.proc_stat import fields_of
 
 _PROCESS = re.compile(r"/proc/(\d+)/ns/net\Z")
 
@@ -27,7 +28,7 @@ def since(endpoint: Endpoint) -> str:
 
 
 def _started(pid: int) -> float:
-    """Field 22 of proc(5) is in ticks since the boot; the program's name before it may have anything in it."""
-    ticks = int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19])
+    """Field 22 of proc(5) is in ticks since the boot."""
+    ticks = int(fields_of(pid)[19])
     boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
     return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")

@@ -22,7 +22,7 @@ LINK_GROUP = 1
 
 REQUEST, ACK, DUMP, REPLACE, EXCL, CREATE = numbered.REQUEST, numbered.ACK, 0x300, 0x100, 0x200, 0x400
 
-_HEADER = struct.Struct("=IHHII")
+_HEADER = numbered.HEADER
 _ATTRIBUTE = struct.Struct("=HH")
 _NUMBER = struct.Struct("=HHI")
 _PADDING = (b"", b"\0", b"\0\0", b"\0\0\0")

@@ -17,7 +17,8 @@ REQUEST, ACK = 0x1, 0x4
 STEP = 256
 """What the first number of a batch is a multiple of: so many messages at most get their numbers by a shape."""
 
-_HEADER = struct.Struct("=IHHII")
+HEADER = struct.Struct("=IHHII")
+"""nlmsghdr (linux/netlink.h): length, kind, flags, number, and the sender, which the kernel fills in."""
 _MOST = 256
 _STAMP = slice(1, 4) if sys.byteorder == "little" else slice(0, 3)
 """Which bytes of a number are the same for all of a batch."""
@@ -110,8 +111,8 @@ def numbered(messages: Messages, first: int) -> tuple[bytearray, int]:
     data, places = bytearray(messages.data), list[int]()
     offset = 0
     while offset < len(data):
-        length, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
-        _HEADER.pack_into(data, offset, length, kind, flags & ~ACK | REQUEST, first + len(places), 0)
+        length, kind, flags, _, _ = HEADER.unpack_from(data, offset)
+        HEADER.pack_into(data, offset, length, kind, flags & ~ACK | REQUEST, first + len(places), 0)
         places.append(offset)
         offset += (length + 3) & ~3
     if messages.acknowledged and messages.acknowledged <= len(places):

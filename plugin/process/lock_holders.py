@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from calico_rkt.plugin.process.proc_stat import fields_of
+
 _LOCKS, _PROC = Path("/proc/locks"), Path("/proc")
 _SHOWN = 120
 
@@ -77,7 +79,6 @@ def _told(file: str, how: str, locks: Sequence[Lock], told: set[int]) -> Iterato
 
 def _stopped(pid: int) -> str:
     with suppress(OSError, IndexError):
-        state = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
-        if state in "Tt":
+        if fields_of(pid)[0] in "Tt":
             return f"; it is stopped: kill -CONT {pid} lets it go on, kill -KILL {pid} ends it"
     return ""
