@@ -34,12 +34,15 @@ class Mender:
     def __init__(self, restored: Callable[[], None], compare: Callable[[], bool]) -> None:
         self._restored, self._compare = restored, compare
         self._wanted = threading.Event()
-        self._failed = False
+        self._failed = self._rebuilt = False
         self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="mend", daemon=True)
 
     def start(self) -> None:
-        """Look once, so that whoever starts the agent finds the table whole if that can be; then go on by oneself."""
+        """Look once, so that whoever starts the agent finds the table whole if that can be; then go on by oneself.
+
+        A table that was built anew comes of a boot or of an update: host ends are compared right away too.
+        """
         self._try()
         self._thread.start()
 
@@ -56,7 +59,7 @@ class Mender:
 
     def _work(self) -> None:
         pause, may_compare_at = _FIRST, 0.0
-        compare_in, first_news = _QUIET, 0.0
+        compare_in, first_news = 0.0 if self._rebuilt else _QUIET, 0.0
         while True:
             self._wanted.wait(pause if self._failed else compare_in)
             news = self._wanted.is_set()
@@ -103,6 +106,7 @@ class Mender:
         try:
             with self._turn:
                 if mend_table():
+                    self._rebuilt = True
                     self._restored()
         except Exception as e:  # noqa: BLE001 - whatever it is, the next attempt has to come
             words = f"{e.msg}: {e.details}" if isinstance(e, CniError) else repr(e)

@@ -36,3 +36,12 @@ def test_a_table_that_goes_while_all_of_it_is_compared_is_built_anew_meanwhile(m
     looking.join()
     assert was_built
     assert mender._wanted.is_set(), "what was heard is a reason to compare once more, when it is quiet"
+
+
+def test_a_start_that_built_the_table_anew_compares_all_at_once(monkeypatch):
+    """Links of before are mended by the comparison: after an update the host differed until it was quiet for 5 s."""
+    compared = threading.Event()
+    monkeypatch.setattr(mend, "_QUIET", 1000.0)
+    monkeypatch.setattr(mend, "mend_table", lambda: True)
+    mend.Mender(lambda: None, lambda: compared.set() or False).start()
+    assert compared.wait(PATIENCE * slowness())
