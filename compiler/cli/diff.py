@@ -15,7 +15,7 @@ from calico_rkt.compiler.cli.preface import checked_out, ended, notes, read_valu
 from calico_rkt.compiler.cli.process import coloured, write_stdout
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic
-from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.build import built
 from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.diff import diff_worlds
 from calico_rkt.compiler.review.diff_text import problems_of_diff, strays_text, text_of_diff, values_of_diff
@@ -57,10 +57,11 @@ def run(args: argparse.Namespace) -> int:
     found: list[Diagnostic] = []
     for number, side in enumerate((args.old, args.new)):
         try:
-            workspaces.append(here(args) if side is None else named(side, args))
+            found_side = here(args) if side is None else named(side, args)
             # What the old side says may be in force: it is read, whatever Felix makes of it.
-            worlds.append(build_world(workspaces[-1], felix=JUDGED if number == 0 else None))
-            workspaces[-1] = replace(workspaces[-1], refused=worlds[-1].refused)
+            workspace, world = built(found_side, felix=JUDGED if number == 0 else None)
+            workspaces.append(workspace)
+            worlds.append(world)
         except CompileError as e:
             found += e.diagnostics
     if found:

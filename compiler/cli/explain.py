@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 
 from calico_rkt.compiler.cli.formats.json_document import document
@@ -18,7 +17,7 @@ from calico_rkt.compiler.diagnostics import CompileError, cut_short, error, prin
 from calico_rkt.compiler.grammar.expectations import Expectation, ExpectedEnd, parse_addresses
 from calico_rkt.compiler.ir.model import Action, Match, NameRef, Side
 from calico_rkt.compiler.packets.wording import packet_words
-from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.build import built
 from calico_rkt.compiler.review.expect import why_empty
 from calico_rkt.compiler.review.explain import Case, cases
 from calico_rkt.compiler.review.matrix import MOST_FLOWS
@@ -56,8 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 def answered(args: argparse.Namespace, match: Match, workspace: Workspace, own: Collection[Net] = ()) -> int:
     """The same of a workspace. own: addresses of the host, where it is this one that is asked about."""
-    world = build_world(workspace)
-    workspace = replace(workspace, refused=world.refused)
+    workspace, world = built(workspace)
     ends = [end_of(world, args.source, own), end_of(world, args.destination, own)]
     question = Expectation("", ends[0], ends[1], Action.ALLOW, (match,), of_host(ends[0], ends[1], own))
     undecided: list[str] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 
 from calico_rkt.compiler.cli.formats.matrix import render_matrix
 from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
@@ -13,7 +12,7 @@ from calico_rkt.compiler.cli.preface import ended, preface, read_values, reserva
 from calico_rkt.compiler.cli.process import coloured, write_file, write_stdout
 from calico_rkt.compiler.cli.processes import shared
 from calico_rkt.compiler.cli.progress import progress
-from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.build import built
 from calico_rkt.compiler.review.matrix import given_up, matrix_of
 
 EPILOG = """\
@@ -36,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    workspace = workspace_of(args)
-    world = build_world(workspace)
-    workspace = replace(workspace, refused=world.refused)
+    workspace, world = built(workspace_of(args))
     with progress() as tell:
         found = matrix_of(world, tell, shared)
     head = preface(workspace) if args.format == "text" else ""

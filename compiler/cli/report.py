@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 
 from calico_rkt.compiler.cli.accepted import accepted, add_baseline, today
 from calico_rkt.compiler.cli.naming import add_bare_folder, add_workspace
@@ -14,7 +13,7 @@ from calico_rkt.compiler.cli.process import write_file, write_stdout
 from calico_rkt.compiler.cli.processes import shared
 from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.packets.budget import Budget
-from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.build import build_world, built
 from calico_rkt.compiler.review.check import check_workspace
 from calico_rkt.compiler.review.codes import status
 from calico_rkt.compiler.review.diff import diff_worlds
@@ -46,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    workspace = workspace_of(args)
-    world = build_world(workspace)
-    workspace = replace(workspace, refused=world.refused)
+    workspace, world = built(workspace_of(args))
     before_it = None if args.since is None else named(args.since, args)
     before = None if before_it is None else build_world(before_it, felix=JUDGED)
     with progress() as tell:

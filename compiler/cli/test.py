@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from calico_rkt.compiler.cli.formats.findings import FORMATS, finding_values, render_as
@@ -17,7 +16,7 @@ from calico_rkt.compiler.cli.progress import progress
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, printable
 from calico_rkt.compiler.ir.model import Rule
 from calico_rkt.compiler.packets.budget import Budget
-from calico_rkt.compiler.review.build import build_world
+from calico_rkt.compiler.review.build import built
 from calico_rkt.compiler.review.codes import status
 from calico_rkt.compiler.review.coverage import untested
 from calico_rkt.compiler.review.expect import Outcome, outcome
@@ -45,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    workspace = workspace_of(args)
-    world = build_world(workspace)
-    workspace = replace(workspace, refused=world.refused)
+    workspace, world = built(workspace_of(args))
     wanted = [p for p in promises(world) if args.only is None or fnmatchcase(p.expectation.name, args.only)]
     if args.only is not None and not wanted:
         hint = "a name, or a pattern with * and ?"

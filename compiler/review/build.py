@@ -17,9 +17,15 @@ from calico_rkt.compiler.workspace.policy import known_ids, policy_for
 
 
 def build_world(workspace: Workspace, *, felix: Nodes | None = None) -> World:
-    """Raises CompileError with all problems of all networks: no answer may rest on a part of the policy.
+    """The world alone, as built() makes it."""
+    return built(workspace, felix=felix)[1]
 
-    felix as in resolve_network.
+
+def built(workspace: Workspace, *, felix: Nodes | None = None) -> tuple[Workspace, World]:
+    """Its world, and the workspace that knows which rules apply refuses: answers say so beside them.
+
+    Raises CompileError with all problems of all networks: no answer may rest on a part of the policy. felix as in
+    resolve_network.
     """
     if not workspace.confs:
         raise_errors(d for u in workspace.unusable for d in u.diagnostics)
@@ -39,7 +45,7 @@ def build_world(workspace: Workspace, *, felix: Nodes | None = None) -> World:
         except CompileError as e:
             found += e.diagnostics
     raise_errors(dict.fromkeys(found))
-    return replace(world_of(workspace, networks, known), refused=tuple(dict.fromkeys(strange)))
+    return replace(workspace, refused=tuple(dict.fromkeys(strange))), world_of(workspace, networks, known)
 
 
 def world_of(workspace: Workspace, networks: dict[str, Network], known: frozenset[str]) -> World:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from calico_rkt.compiler.conf.netconf import NetConf
-from calico_rkt.compiler.diagnostics import Diagnostic
 from calico_rkt.compiler.grammar.overrides import File
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.review.alike import Likeness
@@ -20,8 +19,7 @@ class World:
 
     own are their ids, known those of all networks that a conf, an override or a rule names.
     stages and places are made as they are asked for, texts are the files' by path. unreadable says, by the names of
-    networks whose confs can't be used, why every answer about them is undecided. refused are the errors of rules that
-    no host publishes, which an answer has to carry.
+    networks whose confs can't be used, why every answer about them is undecided.
     """
 
     where: str
@@ -32,7 +30,6 @@ class World:
     known: frozenset[str]
     parties: tuple[Party, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    refused: tuple[Diagnostic, ...] = field(default=(), compare=False)
     texts: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
     places: dict[tuple[Kind, str], Party] = field(default_factory=dict, compare=False, repr=False)

@@ -52,7 +52,7 @@ class Workspace:
     networks whose overrides could not all be read: nothing may be compiled for them. home is the folder that accepted
     findings are kept in, and that their paths are told from.
     diagnostics are about files and confs as such, those of files included; what a network compiles to has others.
-    refused are errors of rules that no host publishes: known once they are compiled, and put here by who answers.
+    refused are errors of rules that no host publishes: known once they are compiled (built() in compiler/review).
     """
 
     where: str
