@@ -10,6 +10,7 @@ import random
 import time
 import traceback
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -149,7 +150,8 @@ class ClusterStore(ABC):
             return False
         is_of_another = bool(found.members) and not set(found.members) & set(self.access.endpoints)
         sure = self.addresses_have_nonces or not is_of_another  # the same cluster may have other members by now
-        released = self._released_or_noted(key, nonce, found.addresses if sure else ())
+        node = found.node or self.node  # what Calico called this host at the ADD: its endpoint stands under that name
+        released = self._released_or_noted(node, key, nonce, found.addresses if sure else ())
         if is_of_another and not released:
             self._journal.write(release_of(found, self.datastore, "its conf names another cluster now"))
             LOG.warning("%s was attached in another cluster: what that has is noted", key.container)
@@ -165,18 +167,17 @@ class ClusterStore(ABC):
 
     def forget(self, key: Key) -> bool:
         """Free what the cluster has of an attachment that this host has no record of; False when it has nothing."""
-        return self._released_or_noted(key, "", ())
+        return self._released_or_noted(self.node, key, "", ())
 
-    def _released_or_noted(self, key: Key, nonce: str, addresses: tuple[Address, ...]) -> bool:
+    def _released_or_noted(self, node: str, key: Key, nonce: str, addresses: tuple[Address, ...]) -> bool:
         """Whether something was given back. Whatever the cluster refuses is noted: rkt never repeats a DEL."""
         try:
-            found = self._released(self.node, key, nonce, addresses)
+            found = self._released(node, key, nonce, addresses)
         except CniError as e:
             LOG.warning("%s: what %s has is noted, and given back later", e.msg, key.container)
             tried = 0.0 if isinstance(e, UnreachableError) else time.time()
-            self._journal.write(
-                Release(self.access.endpoints, self.node, key, nonce, addresses, self.datastore, e.msg, tried)
-            )
+            members = self.access.endpoints
+            self._journal.write(Release(members, node, key, nonce, addresses, self.datastore, e.msg, tried))
             return False
         try:
             self.finish_releases()
@@ -242,6 +243,18 @@ class ClusterStore(ABC):
     def _here(self, endpoint: Endpoint) -> Endpoint:
         """As it is recorded: of this cluster and node."""
         return replace(endpoint, members=self.access.endpoints, node=self.node)
+
+    def _of_older_names(self) -> list[str]:
+        """What status says of attachments that this host made in the cluster when Calico called it something else."""
+        ours = set(self.access.endpoints)
+        older = Counter(
+            e.node for e in self._records.endpoints() if e.node not in ("", self.node) and ours & set(e.members)
+        )
+        return [
+            f"Felix does not police attachments of this host ({count}): they are of node {name!r}, and it is "
+            f"{self.node!r} now; start these containers anew, or give the host its name back"
+            for name, count in sorted(older.items())
+        ]
 
     def waiting(self) -> list[str]:
         """What status and gc say of noted releases."""
