@@ -15,7 +15,7 @@ from calico_rkt.compiler.packets.wording import packet_words
 from calico_rkt.compiler.review.change import Change, Diff
 from calico_rkt.compiler.review.diff_text import decided_by, named_parties, remarks_of_diff
 from calico_rkt.compiler.review.matrix import Cell, Matrix, Words, cell_kind, flow_words
-from calico_rkt.compiler.review.wording import place, rule_words
+from calico_rkt.compiler.review.wording import place, rule_says
 from calico_rkt.compiler.targets.printing import render_template, template_text
 
 MARKS = {"all": "#", "some": "+", "none": "·", "host": "~", "undecided": "?", "nobody": "-"}
@@ -116,7 +116,7 @@ def _told(key: tuple[str, str], cell: Cell, number: int) -> dict[str, object]:
     rules = [
         {
             "stage": printable(stage.words),
-            "words": printable(rule_words(rule)),
+            "words": printable(rule_says(rule)),
             "place": printable(place(rule.span)),
             "line": printable(rule.span.text.strip()) if rule.span else "",
         }

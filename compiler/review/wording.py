@@ -24,11 +24,15 @@ def packet_values(packet: Packet) -> dict[str, object]:
 
 def rule_words(rule: Rule | None) -> str:
     """A deciding rule with its place: `profiles/web.yaml:7 Allow TCP to port 80`."""
+    words = rule_says(rule)
+    return f"{place(rule.span)} {words}" if rule and rule.span else words
+
+
+def rule_says(rule: Rule | None) -> str:
+    """The same for who shows its place beside it."""
     if rule is None:
         return "no rule allows it"
-    if rule is HOST_DECIDES:
-        return "left to the host"
-    return f"{place(rule.span)} {describe(rule)}" if rule.span else describe(rule)
+    return "left to the host" if rule is HOST_DECIDES else describe(rule)
 
 
 def fate_words(fate: Fate) -> str:
