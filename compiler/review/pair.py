@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from calico_rkt.compiler.ir.model import ICMPV6, Action, Icmp, Match, Network, Rule, ToHost
@@ -94,18 +94,22 @@ def view(
     known: dict[str, Stage],
     *,
     felix: bool,
+    apart: bool = False,
 ) -> View | None:
     """None where the pair is none of this workspace's: no network is at either end, or the host talks to itself.
 
-    felix says that the host's side is decided by Felix's own setting, which the files don't hold. known holds stages
-    that were made before, by their words and whether they are about the host, and gets those that are made now.
+    felix says that the host's side is decided by Felix's own setting, which the files don't hold; apart, that the ends
+    are networks of two datastores. known holds stages that were made before, by their words and whom they are about,
+    and gets those that are made now.
     """
 
     def stage(direction: str, network: Network, *, to_host: bool = False) -> Stage:
         words = f"{direction} of {network.name}"
-        key = f"{words} to the host" if to_host else words
+        key = f"{words} to the host" if to_host else f"{words} apart" if apart else words
         if key not in known:
             rules = _list(direction, network, felix=felix)
+            if apart:
+                rules = _unlabelled(rules, "source" if direction == "ingress" else "destination")
             known[key] = Stage(words, (*_ALWAYS, *rules) if to_host else rules, network.name)
         return known[key]
 
@@ -129,6 +133,21 @@ def _list(direction: str, network: Network, *, felix: bool) -> tuple[Rule, ...]:
     if direction == "endpoint_to_host":
         return _to_host(network, felix=felix)
     return network.ingress if direction == "ingress" else network.egress
+
+
+def _unlabelled(rules: Iterable[Rule], end: str) -> tuple[Rule, ...]:
+    """A list as it meets an endpoint of another datastore: who enforces it knows of none there what labels it has.
+
+    Such a one is as the outside to it: no selector holds, and no notSelector leaves it out.
+    """
+    met = ((rule, getattr(rule.match, end)) for rule in rules)
+    return tuple(
+        replace(rule, match=replace(rule.match, **{end: replace(side, not_selector=None)}))
+        if side.not_selector
+        else rule
+        for rule, side in met
+        if side.selector is None
+    )
 
 
 def _to_host(network: Network, *, felix: bool) -> tuple[Rule, ...]:

@@ -19,7 +19,8 @@ class World:
 
     own are their ids, known those of all networks that a conf, an override or a rule names.
     stages and places are made as they are asked for, texts are the files' by path. unreadable says, by the names of
-    networks whose confs can't be used, why every answer about them is undecided.
+    networks whose confs can't be used, why every answer about them is undecided. beside are the names of networks that
+    are here for those of the others alone that meet them: they are of another datastore than all others.
     """
 
     where: str
@@ -30,6 +31,7 @@ class World:
     known: frozenset[str]
     parties: tuple[Party, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
     texts: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
     places: dict[tuple[Kind, str], Party] = field(default_factory=dict, compare=False, repr=False)
@@ -55,8 +57,18 @@ class World:
 
     def view(self, source: Party, destination: Party) -> View | None:
         """What decides between the two; None where that is not for this workspace to decide."""
+        if self.beside and not any(p.kind is Kind.NETWORK and p.name not in self.beside for p in (source, destination)):
+            return None
         felix = source.kind is Kind.NETWORK and self.confs[source.name].datastore_type != "local"
-        return view(source, destination, self.networks, self.stages, felix=felix)
+        apart = self.apart(source, destination)
+        return view(source, destination, self.networks, self.stages, felix=felix, apart=apart)
+
+    def apart(self, one: Party, other: Party) -> bool:
+        """Whether they are networks of two datastores: neither's rules know the labels of the other's endpoints."""
+        if one.kind is not Kind.NETWORK or other.kind is not Kind.NETWORK:
+            return False
+        stores = [(self.confs[p.name].datastore_type, p.name in self.beside) for p in (one, other)]
+        return stores[0] != stores[1]
 
     def views(self) -> Iterator[View]:
         """Every pair that this workspace decides, row by row."""

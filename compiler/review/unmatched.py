@@ -99,7 +99,7 @@ class _Look:
         if getattr(asked, near) == ANY_SIDE and self._surely(getattr(asked, far), m.ip_version):
             return None
         if not any(self._meets(asked, near, p) for p in self._candidates(direction, getattr(asked, far))):
-            return "CR845", f"nobody can be its {far}"
+            return "CR845", f"nobody can be its {far}{self._elsewhere(getattr(asked, far))}"
         return None
 
     def _surely(self, far: Side, version: int | None) -> bool:
@@ -107,7 +107,9 @@ class _Look:
         if far == ANY_SIDE:
             return True
         if far in self.anybody.members:
-            return bool(self.anybody.members[far] & self.families & ({version} if version else {4, 6}))
+            return not self._elsewhere(far) and bool(
+                self.anybody.members[far] & self.families & ({version} if version else {4, 6})
+            )
         return far == Side(nets=far.nets) and any(
             n.version in self.families and self.anybody.has(n) for n in nets(far.nets) if version in (None, n.version)
         )
@@ -120,8 +122,17 @@ class _Look:
             kinds = (*kinds, Kind.HOST)  # it reaches its own containers always, whatever their ingress says
         for kind in kinds:
             for p in self.world.parties:
-                if p.kind is kind and p.may_match(far, self.world.own) and _may_share(wanted, p.nets):
+                unseen = far.selector is not None and self.world.apart(self.own, p)
+                if p.kind is kind and not unseen and p.may_match(far, self.world.own) and _may_share(wanted, p.nets):
                     yield p
+
+    def _elsewhere(self, far: Side) -> str:
+        """Why no endpoint of the network that a side names is known to who enforces the rule; empty: they are."""
+        found = next((p for p in self.world.parties if p.kind is Kind.NETWORK and far.selector == has(p.id)), None)
+        if found is None or not self.world.apart(self.own, found):
+            return ""
+        store = self.world.confs[found.name].datastore_type
+        return f" ({found.name!r} is in another datastore, {store}, so only its nets are known here)"
 
     def _meets(self, m: Match, near: str, other: Party | None) -> bool:
         """Whether a packet of the match goes between an own endpoint, at the near end, and the other party."""

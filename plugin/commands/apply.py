@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from calico_rkt.plugin.publish.local import LOCAL
 if TYPE_CHECKING:
     from calico_rkt.compiler.review.snapshot import World
 
+    _Worlds = Callable[[DatastoreSide, tuple[ProfileChange, ...]], tuple[World, World]]
 
 EPILOG = """\
 examples:
@@ -81,9 +82,11 @@ def _publish(args: argparse.Namespace, found: Decided, *, local: bool) -> int:
     if not _may_apply(args, found):
         return worst
     left = _Left(dict.fromkeys(args.networks or found.workspace.every_name))
-    act = partial(_apply, args, left)
+    act = partial(_apply, args, left, found)
     if local:
         worst = max(worst, tried(lambda: here(act, found.known, found.files)))
+    else:
+        left.had_turn |= {n for n, conf in found.known.items() if conf.datastore_type == LOCAL}
     worst = max(worst, in_clusters(act, found.known, found.files))
     if left.names and not args.dry_run and (worst == 2 or left.some_done):
         print(f"calico-rkt: not applied: {', '.join(left.names)}", file=sys.stderr)
@@ -92,10 +95,11 @@ def _publish(args: argparse.Namespace, found: Decided, *, local: bool) -> int:
 
 @dataclass(slots=True)
 class _Left:
-    """The networks that are still to be applied; some_done: others were."""
+    """The networks that are still to be applied; some_done: others were. had_turn: of which datastores that is over."""
 
     names: dict[str, None]
     some_done: bool = False
+    had_turn: set[str] = field(default_factory=set)
 
     def without(self, done: Iterable[str], *, changed: bool) -> None:
         """These have what the files say, or how they stand was said."""
@@ -118,8 +122,9 @@ def _may_apply(args: argparse.Namespace, found: Decided) -> bool:
     return bool(known)
 
 
-def _apply(args: argparse.Namespace, left: _Left, side: DatastoreSide) -> int:
+def _apply(args: argparse.Namespace, left: _Left, found: Decided, side: DatastoreSide) -> int:
     """Show, ask, publish; in a cluster anew where somebody else published in between."""
+    left.had_turn |= set(side.known)
     wanted = [n for n in dict.fromkeys(args.networks) if n in side.known]
     if not (wanted if args.networks else side.known):
         return 0
@@ -134,7 +139,8 @@ def _apply(args: argparse.Namespace, left: _Left, side: DatastoreSide) -> int:
                 print(f"{counted(len(wanted or side.known), 'network')}, nothing to change")
             _end_flows(args, side, wanted or side.known)
             return 1 if older and args.dry_run else 0
-        refused = _refused(args, side, changes)
+        coming = [n for n in args.networks or found.known if n not in left.had_turn]
+        refused = _refused(args, side, changes, partial(_worlds, found, coming))
         if refused:
             return refused
         if _done(left, side, changes):
@@ -173,11 +179,11 @@ def _done(left: _Left, side: DatastoreSide, changes: tuple[ProfileChange, ...]) 
     return True
 
 
-def _refused(args: argparse.Namespace, side: DatastoreSide, changes: tuple[ProfileChange, ...]) -> int:
+def _refused(args: argparse.Namespace, side: DatastoreSide, changes: tuple[ProfileChange, ...], worlds: _Worlds) -> int:
     """Show the changes; 1 where they must not be made, 0 where they may."""
     for change in changes:
         print(shown_change(change))
-    failing = not reviewed(*_worlds(side, changes))
+    failing = not reviewed(*worlds(side, changes))
     there = "" if side.datastore_type == LOCAL else f" in {side.name}"
     edited = [c.new.network for c in changes if c.edited]
     if edited and not args.take_over:
@@ -213,7 +219,12 @@ def _end_flows(args: argparse.Namespace, side: DatastoreSide, networks: Collecti
         print(f"ended {ended} open flows that the policy denies")
 
 
-def _worlds(side: DatastoreSide, changes: tuple[ProfileChange, ...]) -> tuple[World, World]:
+def _worlds(
+    found: Decided, coming: Collection[str], side: DatastoreSide, changes: tuple[ProfileChange, ...]
+) -> tuple[World, World]:
+    """A datastore's networks before and after, with those of the others beside; of coming the turn is still to come."""
+    from calico_rkt.plugin.publish.beside import beside
     from calico_rkt.plugin.publish.effect import worlds
 
-    return worlds(side.profiles, side.known, changes, side.datastore_type)
+    others = beside(side, found.known, found.files, coming)
+    return worlds(side.profiles, side.known, changes, side.datastore_type, others)

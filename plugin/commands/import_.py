@@ -18,7 +18,8 @@ from calico_rkt.plugin.exchange.datastore_names import datastore_named, same_dat
 from calico_rkt.plugin.exchange.export import export_bundle
 from calico_rkt.plugin.exchange.import_plan import ImportPlan, carry_out_import, plan_import
 from calico_rkt.plugin.process.log import open_log
-from calico_rkt.plugin.publish.changes import ChangedMeanwhileError, ProfileChange
+from calico_rkt.plugin.publish.beside import beside
+from calico_rkt.plugin.publish.changes import NONE, ChangedMeanwhileError, ProfileChange
 from calico_rkt.plugin.publish.confirm import agreed, reviewed, shown_change
 from calico_rkt.plugin.publish.datastores import DatastoreSide
 from calico_rkt.plugin.publish.effect import worlds_with
@@ -116,7 +117,8 @@ def _holds(side: DatastoreSide, changes: tuple[ProfileChange, ...], known: Mappi
     """Show what the changes let through, with the addresses that any conf gives their networks; whether tests hold."""
     brought = {c.new.network for c in changes}
     confs = {**{n: c for n, c in known.items() if n in brought}, **side.known}
-    return reviewed(*worlds_with(side.profiles, confs, changes, side.datastore_type))
+    others = beside(side, {n: c for n, c in known.items() if n not in confs}, NONE, ())
+    return reviewed(*worlds_with(side.profiles, confs, changes, side.datastore_type, others))
 
 
 def _refusal(args: argparse.Namespace, overwritten: tuple[str, ...], edited: list[str], *, holds: bool) -> str:

@@ -85,3 +85,40 @@ def test_where_etcd_does_not_answer_a_write_nobody_claims_what_came_of_it(lab: L
     assert b"calico-rkt status says it" in done.stderr
     proxy.start()
     assert states(lab)["net1"] == "in step"
+
+
+GUARD = "guardrails:\n  never:\n    - {name: apart, from: {network: web}, to: {network: net1}, protocol: TCP}\n"
+OPENS = """network: {}
+ingress:
+  - {{action: Allow, protocol: TCP, source: {{nets: [10.61.0.0/24]}}, destination: {{ports: [80]}}}}
+  - default
+"""
+
+
+def test_a_promise_between_two_datastores_is_asked_by_check_and_by_each_turn_of_apply(lab: Lab, etcd: Etcd) -> None:
+    has(lab, WEB, cluster_conf(etcd))
+    opened, shut = OPENS.format("net1"), "network: net1\n"
+    egress = "network: web\negress:\n  - {action: Deny, destination: {nets: [10.1.0.0/16]}}\n  - default\n"
+    for name, rules in (("guard", GUARD), ("net1", shut), ("web", egress)):
+        lab.override(name, rules)
+    assert tool(lab, "check").returncode == 0
+    assert tool(lab, "apply", "--yes").returncode == 0
+    # The cluster's network opens, and this host's own keeps it shut: they stand beside each other.
+    lab.override("net1", opened)
+    assert tool(lab, "apply", "--yes").returncode == 0
+    # Now this host's own opens, too: check says so, and its turn refuses it.
+    lab.override("web", "network: web\n")
+    check, apply = tool(lab, "check"), tool(lab, "apply", "--yes")
+    assert (check.returncode, b"CR811" in check.stdout) == (1, True), check
+    assert (apply.returncode, b"CR811" in apply.stdout) == (1, True), apply
+    assert b"from web to net1" in apply.stdout
+    assert states(lab)["web"] == "stale"
+    # Where both change for the better at once, no turn is asked about what the other will have changed.
+    lab.override("net1", shut)
+    assert tool(lab, "check").returncode == 0
+    done = tool(lab, "apply", "--yes")
+    assert done.returncode == 0, done
+    # And the cluster's turn is asked about what this host's own says.
+    lab.override("net1", opened)
+    apply = tool(lab, "apply", "--yes", "net1")
+    assert (apply.returncode, b"from web to net1" in apply.stdout) == (1, True), apply

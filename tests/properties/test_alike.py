@@ -44,7 +44,10 @@ _SIDE = st.builds(
 _RULE = st.tuples(pick(*Action, Action.ALLOW), pick(None, 6, 17), pick((), (80,)), _SIDE, _SIDE)
 _LIST = st.lists(_RULE, max_size=3).map(tuple)
 _POLICY = st.tuples(_LIST, _LIST, pick(*ToHost))
-_WORLD = st.tuples(st.lists(_POLICY, min_size=1, max_size=2), st.lists(st.integers(0, 1), min_size=5, max_size=5))
+_STORES = st.just(("local",) * 5) | st.lists(pick("local", "etcdv3"), min_size=5, max_size=5)
+_WORLD = st.tuples(
+    st.lists(_POLICY, min_size=1, max_size=2), st.lists(st.integers(0, 1), min_size=5, max_size=5), _STORES
+)
 _SHAPES = st.lists(pick(*RANGES), min_size=5, max_size=5)
 
 
@@ -69,10 +72,11 @@ def listed(rules, name, where):
 
 
 def made(drawn, shapes, where):
-    policies, chosen = drawn
+    policies, chosen, stores = drawn
     confs, lists = [], {}
     for n, name in enumerate(NAMES, 1):
-        confs.append(conf(name, *(ip_network(r.format(n)) for r in shapes[n - 1])))
+        nets = (ip_network(r.format(n)) for r in shapes[n - 1])
+        confs.append(conf(name, *nets, datastore=stores[n - 1]))
         ingress, egress, to_host = policies[min(chosen[n - 1], len(policies) - 1)]
         lists[name] = listed(ingress, name, f"{where}/in"), listed(egress, name, f"{where}/out"), to_host
     return world(confs, lists, where)

@@ -114,6 +114,18 @@ def test_a_rule_about_nobody_is_told(folder, direction, rule, code):
     assert found == ([code] if code and not said else []), said
 
 
+def test_a_rule_that_names_a_network_of_another_datastore_is_told(folder):
+    etcd = '"datastore_type": "etcdv3", "etcd_endpoints": "http://192.0.2.1:2379", "name"'
+    for words, said in (("network: db", True), ("network: [db, web]", False), ("notSelector: has(db)", False)):
+        rule = f"action: Allow, protocol: TCP, source: {{{words}}}, destination: {{ports: [80]}}"
+        (folder / "db.conf").write_text(CONF % ("db", DB))
+        assert "CR845" not in codes(folder, rule)
+        (folder / "db.conf").write_text((CONF % ("db", DB)).replace('"name"', etcd))
+        found = [m for c, m in told(folder, rule) if c == "CR845"]
+        assert len(found) == said, found
+        assert all("('db' is in another datastore, etcdv3, so only its nets are known here)" in m for m in found)
+
+
 def test_a_family_that_one_of_the_networks_has_is_needed(folder):
     ingress = "[{action: Deny, protocol: ICMPv6}, {action: Allow}]"
     rules = f"settings: {{default: {{ingress: {ingress}, egress: [{{action: Allow}}]}}}}\n"

@@ -1,0 +1,57 @@
+"""Networks of two datastores in one world: what the rules of one see of the other's endpoints."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from calico_rkt.compiler.ir.model import Action, Match, Rule, Side
+from calico_rkt.compiler.ir.selector import ALL, has, negate
+from calico_rkt.compiler.review.diff import diff_worlds
+from calico_rkt.compiler.review.matrix import cell_words, matrix_of
+from tests.worlds import conf, world
+
+A, B = ip_network("10.1.0.0/24"), ip_network("10.2.0.0/24")
+ANY = (Rule(Action.ALLOW),)
+
+
+def between(rule, store, *, egress=False):
+    """What passes from a to b, where b is in such a datastore; the rule is in the list that the direction names."""
+    given = {"a": ((), (rule,) if egress else ANY), "b": (ANY if egress else (rule,), ())}
+    return world([conf("a", A), conf("b", B, datastore=store)], given)
+
+
+def passes(here):
+    return cell_words(matrix_of(here).cells["a", "b"])
+
+
+@pytest.mark.parametrize("store", ["etcdv2", "etcdv3"])
+@pytest.mark.parametrize("egress", [True, False])
+def test_who_enforces_knows_no_endpoint_of_another_datastore(store, egress):
+    end, own, other = ("destination", "a", "b") if egress else ("source", "b", "a")
+    for side, here, there in (
+        (Side(selector=has(other)), "everything", "nothing"),
+        (Side(selector=ALL), "everything", "nothing"),
+        (Side(selector=negate(has(own))), "everything", "nothing"),
+        (Side(not_selector=ALL), "nothing", "everything"),
+        (Side(not_selector=has(other)), "nothing", "everything"),
+        (Side(nets=(B if egress else A,)), "everything", "everything"),
+    ):
+        rule = Rule(Action.ALLOW, Match(**{end: side}))
+        assert passes(between(rule, "local", egress=egress)) == here, side
+        assert passes(between(rule, store, egress=egress)) == there, side
+
+
+def test_a_rule_that_keeps_another_datastores_endpoints_out_by_name_keeps_none_out():
+    rules = {"a": ((), ANY), "b": ((Rule(Action.DENY, Match(source=Side(selector=has("a")))), *ANY), ())}
+    both = [world([conf("a", A), conf("b", B, datastore=store)], rules) for store in ("local", "etcdv3")]
+    assert [passes(w) for w in both] == ["nothing", "everything"]
+
+
+def test_a_diff_tells_what_a_move_to_another_datastore_opens_and_closes():
+    by_name = Rule(Action.ALLOW, Match(source=Side(selector=has("a"))))
+    for rule, wider in ((by_name, False), (Rule(Action.ALLOW, Match(source=Side(not_selector=has("a")))), True)):
+        local, apart = between(rule, "local"), between(rule, "etcdv3")
+        for old, new, said in ((local, apart, wider), (apart, local, not wider)):
+            found = [(c.widened, c.sources, c.destinations) for c in diff_worlds(old, new).changes]
+            assert (said, ("a",), ("b",)) in found, found
+    assert not diff_worlds(apart, between(rule, "etcdv3")).changes
