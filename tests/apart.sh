@@ -1,6 +1,6 @@
 #!/bin/sh
-# A command in; the same with folders of its own where this machine has /run, /etc, /opt, /var/lib and /var/log, out: what
-# it writes there is gone with it, and nobody else ever sees it. As root.
+# A command in; the same with folders of its own where this machine has /run, /etc, /opt, /srv, /usr, /var/lib and
+# /var/log, out: what it writes there is gone with it, and nobody else ever sees it. As root.
 #
 # usage: tests/apart.sh .venv/bin/pytest tests/kernel
 set -eu
@@ -8,7 +8,7 @@ if [ "${APART:-}" != yes ]; then
     APART=yes exec unshare -m --propagation private "$0" "$@"
 fi
 mount -t tmpfs tmpfs /mnt
-for folder in /etc /opt /var/lib /var/log; do
+for folder in /etc /opt /srv /usr /var/lib /var/log; do
     own=/mnt/$(echo "$folder" | tr / -)
     mkdir "$own" "$own/upper" "$own/work"
     mount -t overlay -o "lowerdir=$folder,upperdir=$own/upper,workdir=$own/work" overlay "$folder"

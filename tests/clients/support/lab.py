@@ -50,7 +50,8 @@ it forwards.
 """
 
 # The shell is PID 1 of a PID namespace: whatever a runtime leaves running dies with it. It reads its outer
-# PID before /proc becomes the namespace's own. /etc keeps the host's files as links, beside folders of ours.
+# PID before /proc becomes the namespace's own. /etc keeps the host's files as links, beside folders of ours. All else of
+# the machine is for reading alone, but for its devices and for temporary files, which tests hand over.
 _BUILD = (
     """
 set -eu
@@ -70,8 +71,17 @@ for file in /run/lab/etc/* /run/lab/etc/.[!.]*; do
         *) ln -s "$file" "/etc/${file##*/}" ;;
     esac
 done
-for folder in /opt /var/lib /var/log; do mount -t tmpfs tmpfs "$folder"; done
+for folder in /opt /srv /var/lib /var/log; do mount -t tmpfs tmpfs "$folder"; done
 mkdir -p /etc/cni/net.d /etc/rkt/net.d /etc/calico-rkt/profiles /opt/cni/bin
+for folder in /tmp "${TMPDIR:-/tmp}"; do mount --bind "$folder" "$folder"; done
+while read -r _ at _; do
+    case $at in
+        /run/lab/etc*) ;;
+        /etc | /opt | /srv | /var/lib | /var/log) continue ;;
+        /dev* | /proc* | /run* | /sys* | /tmp* | "${TMPDIR:-/tmp}"*) continue ;;
+    esac
+    mount -o remount,bind,ro "$at" || ! mountpoint -q "$at" # a mount may hide another
+done </proc/self/mounts
 """
     + OUTSIDE_NETWORK
     + """echo "$outer"
