@@ -1,4 +1,4 @@
-"""A lab, and what is tried in tests/apart.sh, change nothing of the machine: not even `install` to where it installs."""
+"""What is tried in a lab or in tests/apart.sh changes nothing of the machine: neither does an `install`."""
 
 from __future__ import annotations
 

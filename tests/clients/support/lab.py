@@ -50,8 +50,8 @@ it forwards.
 """
 
 # The shell is PID 1 of a PID namespace: whatever a runtime leaves running dies with it. It reads its outer
-# PID before /proc becomes the namespace's own. /etc keeps the host's files as links, beside folders of ours. All else of
-# the machine is for reading alone, but for its devices and for temporary files, which tests hand over.
+# PID before /proc becomes the namespace's own. /etc keeps the host's files as links, beside folders of ours. All
+# else of the machine is for reading alone, but for its devices and for temporary files, which tests hand over.
 _BUILD = (
     """
 set -eu
