@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import PurePath
 
 import calico_rkt
@@ -16,6 +17,7 @@ from calico_rkt.plugin.install.parts import GROUPS, PREFIX
 from calico_rkt.plugin.install.payload import own_file
 from calico_rkt.plugin.install.plan import Plan, Step, Wanted, planned
 from calico_rkt.plugin.install.put import put
+from calico_rkt.plugin.install.turn import alone
 from calico_rkt.plugin.publish.confirm import agreed
 
 EPILOG = f"""parts (--with, --without): {", ".join(GROUPS)}
@@ -66,6 +68,11 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     if both := wanted.asked & wanted.unasked:
         raise CniError(Code.INVALID_ENVIRONMENT, f"--with and --without name the same part: {', '.join(sorted(both))}")
+    with nullcontext() if args.dry_run else alone(wanted.root):
+        return _run(wanted, dry=args.dry_run, yes=args.yes)
+
+
+def _run(wanted: Wanted, *, dry: bool, yes: bool) -> int:
     own, known = own_file(), manifest.read(wanted.root)
     try:
         plan = planned(wanted, own, known)
@@ -77,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             "nothing is installed: " + "; ".join(plan.refused),
             "--without PART leaves a part out; --replace overwrites what is another's; --to DIR takes another folder",
         )
-    return _install(wanted, plan, known, dry=args.dry_run, yes=args.yes)
+    return _install(wanted, plan, known, dry=dry, yes=yes)
 
 
 def _install(wanted: Wanted, plan: Plan, known: manifest.Manifest, *, dry: bool, yes: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 
 from calico_rkt.compiler.cli.process import say_done
 from calico_rkt.compiler.diagnostics import counted
@@ -13,6 +14,7 @@ from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.install import manifest, one_folder, systemd
 from calico_rkt.plugin.install.plan import unwritable
 from calico_rkt.plugin.install.removal import removable, take_back
+from calico_rkt.plugin.install.turn import alone
 from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.publish.confirm import agreed
 
@@ -40,13 +42,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Uninstall; the exit status. Raises CniError."""
     root = root_of(args.root)
-    known = manifest.read(root)
     if args.where is not None:
         if args.dry_run or args.changed:
             raise CniError(Code.INVALID_ENVIRONMENT, "--dry-run and --changed are for what install (without --to) put")
         if not args.force:
             refuse_while_attached()
         return one_folder.uninstall(args.where)
+    with nullcontext() if args.dry_run else alone(root):
+        return _run(args, root)
+
+
+def _run(args: argparse.Namespace, root: str) -> int:
+    known = manifest.read(root)
     if not (known.entries or root):
         return _alone(args)
     try:

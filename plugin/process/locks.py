@@ -63,6 +63,11 @@ def networks_lock(run_dir: Path) -> _Locked:
     return _Locked(f"{run_dir}/networks.lock", fcntl.LOCK_EX)
 
 
+def install_lock(run_dir: Path) -> _Locked:
+    """Hold the lock of who installs on this host or takes that back; no other is asked for inside."""
+    return _Locked(f"{run_dir}/install.lock", fcntl.LOCK_EX)
+
+
 def ports_lock(run_dir: Path) -> _Locked:
     """Hold the lock of who looks for a published port and writes down that he has it; no other is asked for inside."""
     return _Locked(f"{run_dir}/ports.lock", fcntl.LOCK_EX)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,30 @@ def test_each_part_is_put_and_all_are_taken_back(host: Installer) -> None:
     done = host("uninstall", "--yes")
     assert (done.returncode, list(host.root.iterdir())) == (0, []), done
     assert host("uninstall").stdout.startswith("nothing is installed")
+
+
+def test_of_many_at_once_each_waits_for_the_one_before(host: Installer) -> None:
+    """Two of them took what the other had begun for their own, and took back all of it: nothing was installed."""
+    for _ in range(3):
+        with ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda _: host("install", "--yes"), range(4)))
+        assert [d.returncode for d in done] == [0] * 4, done
+        assert sum("installed calico-rkt" in d.stdout for d in done) == 1
+        assert sum("is installed as it should be" in d.stdout for d in done) == 3
+        assert (changed(str(host.root)), len(host.tree())) == ([], COUNT + 1)
+        with ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda _: host("uninstall", "--yes"), range(4)))
+        assert [d.returncode for d in done] == [0] * 4, done
+        assert list(host.root.iterdir()) == []
+
+
+def test_beside_an_uninstall_all_of_it_is_there_or_nothing(host: Installer) -> None:
+    for _ in range(3):
+        host("install", "--yes")
+        with ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda c: host(c, "--yes"), ("uninstall", "install", "uninstall", "install")))
+        assert [d.returncode for d in done] == [0] * 4, done
+        assert (changed(str(host.root)), len(host.tree())) in (([], COUNT + 1), ([], 0))
 
 
 def test_what_was_there_before_stays_at_the_end(host: Installer) -> None:
