@@ -27,6 +27,10 @@ class NotNowError(Exception):
         self.refused = refused
 
 
+class UnusableError(CniError):
+    """One member can't be talked with, and to ask it again helps nothing; another one may be of use."""
+
+
 class Members:
     """A cluster's members, of which the one that answered last is asked first. Not to be shared between threads.
 
@@ -57,12 +61,14 @@ class Members:
     def first_answer(self, ask: Callable[[str, float], T]) -> T:
         """Ask one member after the other until one answers or time is up: UnreachableError then.
 
-        ask is given a member and its seconds; it raises NotNowError where the next one is to be asked.
+        ask is given a member and its seconds; it raises NotNowError or UnusableError where the next one is to be asked.
+        Where all are of no use, the first one's UnusableError is raised at once.
         """
         begun = time.monotonic()
         problems: dict[str, str] = {}
         while True:
             refused = True
+            unusable: list[UnusableError] = []
             for member in tuple(self._order):
                 left = self._until - time.monotonic()
                 if left <= 0:
@@ -72,13 +78,17 @@ class Members:
                 except NotNowError as e:
                     problems[member] = str(e)
                     refused = refused and e.refused
-                    LOG.info("etcd %s: %s", member, e)
-                    if self._order[0] == member:
-                        self._order.append(self._order.pop(0))
+                    self._is_no_use(member, problems[member])
+                except UnusableError as e:
+                    problems[member] = f"{e.msg}: {e.details}" if e.details else e.msg
+                    unusable.append(e)
+                    self._is_no_use(member, problems[member])
                 else:
                     self._order.remove(member)
                     self._order.insert(0, member)
                     return answer
+            if len(unusable) == len(self._order) > 0:
+                raise unusable[0]
             now = time.monotonic()
             if self._lost or now + _PAUSE >= self._until or (refused and now - begun > _REFUSED_FOR):
                 self._lost = True  # an undo that follows asks each member once
@@ -89,15 +99,21 @@ class Members:
                 )
             time.sleep(_PAUSE)
 
+    def _is_no_use(self, member: str, why: str) -> None:
+        """The next one is asked first from now on."""
+        LOG.info("etcd %s: %s", member, why)
+        if self._order[0] == member:
+            self._order.append(self._order.pop(0))
 
-def tls_refusal(member: str, problem: Exception) -> CniError | None:
+
+def tls_refusal(member: str, problem: Exception) -> UnusableError | None:
     """The error where both ends disagree about TLS, since asking again helps nothing; None for any other problem."""
     inner = next((a for a in problem.args if isinstance(a, Exception)), problem)  # urllib3 puts its own around it
     kind = type(inner).__name__  # by name: ssl is imported only where TLS is used
     if kind == "SSLCertVerificationError":
-        return CniError(Code.DATASTORE, f"the certificate of {member} is not trusted", str(inner))
+        return UnusableError(Code.DATASTORE, f"the certificate of {member} is not trusted", str(inner))
     if kind == "SSLError":
-        return CniError(Code.DATASTORE, f"{member} and this host find no way to talk by TLS", str(inner))
+        return UnusableError(Code.DATASTORE, f"{member} and this host find no way to talk by TLS", str(inner))
     return None
 
 

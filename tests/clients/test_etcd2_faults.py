@@ -188,6 +188,12 @@ def test_tls_with_a_client_s_certificate(lab: Lab, cni: Caller) -> None:
     assert old_left_in(old) == []
     other = {**good, "etcd_ca_cert_file": "/run/tls/other-ca.crt"}
     assert "not trusted" in cni("ADD", other, "a", netns).refused(110)["msg"]
+    keys = ("-key", "/run/tls/x.key", "-cert", "/run/tls/other-ca.crt")
+    lab.start("openssl", "s_server", "-accept", "2399", *keys, "-quiet")
+    until(lambda: b":2399" in lab.run("ss", "-ltn").stdout, "another listens")
+    several = {**good, "etcd_authority": "", "etcd_endpoints": f"https://127.0.0.1:2399,{old.url}"}
+    cni.add(several, "a", netns)
+    cni.delete(several, "a", netns)
     missing = {**good, "etcd_ca_cert_file": "/run/tls/none.crt"}
     assert "/run/tls/none.crt" in cni("ADD", missing, "a", netns).refused(7)["msg"]
     nobody = {k: v for k, v in good.items() if k not in CLIENT}

@@ -177,6 +177,24 @@ def test_tls_with_a_client_s_certificate(lab: Lab, cni: Caller, secured: Etcd) -
     assert lab.left() == {}
 
 
+def test_a_member_that_is_of_no_use_keeps_nobody_from_the_others(lab: Lab, cni: Caller, secured: Etcd) -> None:
+    """One whose certificate nobody here trusts, and what is no etcd, are named before the one that is."""
+    keys = ("-key", "/run/tls/x.key", "-cert", "/run/tls/other-ca.crt")
+    lab.start("openssl", "s_server", "-accept", "2399", *keys, "-quiet")
+    lab.start("python3", "-m", "http.server", "-b", "127.0.0.1", "-d", "/run/tls", "2398")
+    until(lambda: b":2398" in (found := lab.run("ss", "-ltn").stdout) and b":2399" in found, "both listen")
+    members = ("https://127.0.0.1:2399", "http://127.0.0.1:2398", secured.url)
+    conf = cluster_conf(",".join(members), etcd_ca_cert_file="/run/tls/ca.crt", **CLIENT)
+    cni.add(conf, "a", lab.netns("a"))
+    cni.delete(conf, "a", "/var/run/netns/a")
+    assert left_in(secured) == {}
+    none = {**conf, "etcd_endpoints": ",".join(members[:2])}
+    assert (
+        f"the certificate of {members[0]} is not trusted"
+        in cni("ADD", none, "a", "/var/run/netns/a").refused(110)["msg"]
+    )
+
+
 USERS = (
     ["user", "add", "root:secret-root"],
     ["user", "add", "calico:secret-calico"],

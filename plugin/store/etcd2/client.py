@@ -24,6 +24,7 @@ from calico_rkt.plugin.store.etcd2.library import etcd
 from calico_rkt.plugin.store.members import (
     Members,
     NotNowError,
+    UnusableError,
     asks_for_user,
     refuses_request,
     refuses_user,
@@ -201,7 +202,7 @@ class Client:
             if payload.get("errorCode") in _NOT_NOW or payload.get("status") in (502, 503, 504):
                 raise NotNowError(str(e)) from e
             if payload.get("message") == "Bad response":
-                raise CniError(
+                raise UnusableError(
                     Code.DATASTORE,
                     f"{url} does not serve etcd's v2 API",
                     f"start etcd with --enable-v2; it answered: {str(payload.get('cause', ''))[:100].strip()}",

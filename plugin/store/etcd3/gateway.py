@@ -19,6 +19,7 @@ from calico_rkt.plugin.store.etcd3.ops import Answer, Compare, Op, answer_of
 from calico_rkt.plugin.store.members import (
     Members,
     NotNowError,
+    UnusableError,
     asks_for_user,
     refuses_request,
     refuses_user,
@@ -29,6 +30,10 @@ from calico_rkt.plugin.store.members import (
 _LOGINS = 3
 _UNAUTHENTICATED, _UNAVAILABLE, _DEADLINE, _DENIED = 16, 14, 4, 7
 
+_GATEWAYS_SAY = (502, 503, 504)
+"""Of a member that whoever stands before it can't reach."""
+_BUSY = ("leader", "too many requests")
+"""In what etcd says of a request that it has not begun: nobody leads, or it is behind with what it has."""
 _STALE = ("invalid auth token", "user name is empty", "revision of auth store is old", "revision in header is old")
 """What etcd says of a token that is none any more: 3.4 and before, and after."""
 
@@ -123,7 +128,9 @@ class Gateway:
         except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
-            raise CniError(Code.DATASTORE, f"{member} is no etcd: {path} gave status {status}")
+            if status in _GATEWAYS_SAY:
+                raise NotNowError(f"status {status}")
+            raise UnusableError(Code.DATASTORE, f"{member} is no etcd: {path} gave status {status}")
         if status != 200:
             _raise(member, status, said)
         return said
@@ -156,7 +163,7 @@ def _raise(member: str, status: int, said: Mapping[str, Any]) -> None:
         raise _ExpiredError(words)
     if code == 9 and "authentication is not enabled" in words:
         raise CniError(Code.DATASTORE, f"etcd at {member} has no authentication, but a user is named", words)
-    if code in (_UNAVAILABLE, _DEADLINE) or status in (502, 503, 504) or "leader" in words:
+    if code in (_UNAVAILABLE, _DEADLINE) or status in _GATEWAYS_SAY or any(busy in words for busy in _BUSY):
         raise NotNowError(words)
     if code == _DENIED or "authentication failed" in words:
         raise refuses_user(member, words)

@@ -5,7 +5,7 @@ import pytest
 
 from calico_rkt.plugin.errors import Code
 from calico_rkt.plugin.store.access import Access, UnreachableError
-from calico_rkt.plugin.store.members import Members, NotNowError, tls_refusal
+from calico_rkt.plugin.store.members import Members, NotNowError, UnusableError, tls_refusal
 
 A, B, C = "http://a:1", "http://b:1", "http://c:1"
 
@@ -77,6 +77,46 @@ def test_what_is_no_matter_of_who_is_asked_is_raised_at_once(members):
 
     with pytest.raises(ZeroDivisionError):
         members.first_answer(ask)
+
+
+def test_one_that_is_of_no_use_keeps_nobody_from_the_others(members):
+    asked = []
+
+    def ask(member, _seconds):
+        asked.append(member)
+        if member == A:
+            raise UnusableError(Code.DATASTORE, "its certificate is not trusted")
+        return f"said by {member}"
+
+    assert [members.first_answer(ask) for _ in range(2)] == [f"said by {B}"] * 2
+    assert asked == [A, B, B]
+
+
+def test_where_all_are_of_no_use_it_is_said_at_once(members):
+    asked = []
+
+    def ask(member, _seconds):
+        asked.append(member)
+        raise UnusableError(Code.DATASTORE, f"the certificate of {member} is not trusted", "expired")
+
+    with pytest.raises(UnusableError) as caught:
+        members.first_answer(ask)
+    assert caught.value.msg == f"the certificate of {A} is not trusted"
+    assert asked == [A, B, C]
+
+
+def test_one_that_is_of_no_use_beside_others_that_are_down_is_told_of(members):
+    def ask(member, _seconds):
+        if member == B:
+            raise UnusableError(Code.DATASTORE, f"the certificate of {member} is not trusted", "expired")
+        raise NotNowError("Connection refused", refused=True)
+
+    members.begin(0.1)
+    with pytest.raises(UnreachableError) as caught:
+        members.first_answer(ask)
+    refused = "Connection refused"
+    said = [f"{A}: {refused}", f"{B}: the certificate of {B} is not trusted: expired", f"{C}: {refused}"]
+    assert caught.value.details.splitlines() == said
 
 
 def test_a_disagreement_about_tls_is_told_from_an_end_of_the_connection():
