@@ -9,6 +9,7 @@ from sys import intern
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.diagnostics import CompileError, render_diagnostics
 from calico_rkt.compiler.ir.ids import object_id
+from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, to_host_script
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link.groups import clash, group_of
@@ -18,7 +19,9 @@ from calico_rkt.plugin.store.local import LocalStore
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.overrides import File
+    from calico_rkt.compiler.ir.model import Network
     from calico_rkt.compiler.targets.felix import Nodes
+    from calico_rkt.compiler.targets.nftables.write import Piece
 
 
 def elements_of(endpoint: Endpoint) -> EndpointElements:
@@ -111,12 +114,31 @@ def require_own_group(network_id: str, others: Iterable[str]) -> None:
         )
 
 
-def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, str], dict[str, CniError | None]]:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a verified text says, and that network's part of a text for nftables."""
+
+    network: Network
+    piece: Piece
+
+
+def made_of(network: Network) -> Made:
+    """CniError 106 where nftables can't say the network."""
+    from calico_rkt.compiler.targets.nftables.write import nftables_piece
+
+    with enforceable(network.id):
+        return Made(network, nftables_piece(network))
+
+
+def in_force(
+    store: LocalStore, network_ids: Iterable[str], made: Made | None = None
+) -> tuple[dict[str, str], dict[str, CniError | None]]:
     """The scripts of these networks, as table.restore takes them; those whose published profile is missing or unfit.
 
     Of the unfit ones the reason; None of a missing one. Unfit is a network, too, whose device group an earlier one has.
+    made: of the very Network that the store has of a profile, where somebody has made it.
     """
-    from calico_rkt.compiler.targets.nftables.write import Piece, join_nftables, nftables_piece
+    from calico_rkt.compiler.targets.nftables.write import join_nftables
 
     pieces: dict[str, Piece] = {}
     scripts: dict[str, str] = {}
@@ -129,8 +151,8 @@ def in_force(store: LocalStore, network_ids: Iterable[str]) -> tuple[dict[str, s
                 unfit[network_id] = None
                 continue
             require_own_group(network_id, filter(None, [of_group.get(group_of(network_id))]))
-            with enforceable(network_id):
-                pieces[network_id] = nftables_piece(network)
+            found = made if made is not None and made.network is network else made_of(network)
+            pieces[network_id] = found.piece
             scripts[network_id] = to_host_script(network_id, network.endpoint_to_host)
             of_group[group_of(network_id)] = network_id
         except CniError as e:

@@ -8,12 +8,11 @@ from collections.abc import Collection, Mapping
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.values import dataclass
 from calico_rkt.plugin.enforce import forget_flows as flows
-from calico_rkt.plugin.enforce.compiled import elements_of, enforceable, in_force
+from calico_rkt.plugin.enforce.compiled import Made, elements_of, in_force
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.enforce.nft.elements import EndpointElements, adding_all, to_host_script
 from calico_rkt.plugin.errors import CniError
 from calico_rkt.plugin.link import host_ends
-from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.process.locks import policy_lock
 from calico_rkt.plugin.process.log import LOG
 from calico_rkt.plugin.store.local import LocalStore
@@ -56,25 +55,19 @@ def finish_apply(store: LocalStore) -> None:
         restore_policy(store)
 
 
-def policy_script(*published: Published) -> str:
-    """The nftables script of published profiles, whose digests have been verified."""
-    from calico_rkt.compiler.targets.calico_v3.read import verify_calico_v3
-    from calico_rkt.compiler.targets.nftables.write import join_nftables, nftables_piece
+def policy_script(*made: Made) -> str:
+    """The nftables script of networks."""
+    from calico_rkt.compiler.targets.nftables.write import join_nftables
 
-    pieces, to_host = [], []
-    for one in published:
-        with enforceable(one.network_id):
-            network = verify_calico_v3(one.text)
-            pieces.append(nftables_piece(network))
-            to_host.append(to_host_script(network.id, network.endpoint_to_host))
-    return join_nftables(pieces) + "".join(to_host)
+    to_host = (to_host_script(one.network.id, one.network.endpoint_to_host) for one in made)
+    return join_nftables(one.piece for one in made) + "".join(to_host)
 
 
-def restore_policy(store: LocalStore) -> Restored:
+def restore_policy(store: LocalStore, made: Made | None = None) -> Restored:
     """Rebuild the whole table in one transaction, under the policy lock.
 
     A network whose published profile is missing or unfit is used for nothing: its endpoints stay closed. Where the
-    host is open it is closed before anything is read.
+    host is open it is closed before anything is read. made: see in_force().
     """
     table.close_first()
     placed, named = list[tuple[str, EndpointElements]](), dict[str, str]()
@@ -84,7 +77,7 @@ def restore_policy(store: LocalStore) -> Restored:
     ends = ((nonce, end.host_ifname, end.group) for nonce, end in placed)
     for words in host_ends.put_into_groups(ends):  # before a table that goes by groups: a table of before does not
         LOG.error("%s", words)
-    scripts, unfit = in_force(store, {*named, *store.published_ids()})
+    scripts, unfit = in_force(store, {*named, *store.published_ids()}, made)
     table.build_table([end for _, end in placed], scripts, store.ranges())
     flows.restore_guards(store)
     for network_id, reason in unfit.items():

@@ -101,6 +101,7 @@ class NftablesEnforcer:
         compile to something else by now.
         """
         store, network_id = self.store, object_id(conf.name)
+        store.keep_verified(network_id)
         _require_free_group(store, network_id)
         published = store.published(network_id) or store.publish(compiled.compile_published(conf))
         if published.network != conf.name:
@@ -108,7 +109,8 @@ class NftablesEnforcer:
                 Code.PROFILE_UNUSABLE,
                 f"the published profile {network_id!r} belongs to network {published.network!r}, not {conf.name!r}",
             )
-        ready = local.policy_script(published)
+        made = compiled.made_of(store.meant(published))
+        ready = local.policy_script(made)
         with policy_lock(store.run_dir, meanwhile=table.close_first):
             local.finish_apply(store)
             if store.published_text(network_id) != published.text:
@@ -124,10 +126,10 @@ class NftablesEnforcer:
                     if not e.busy:
                         raise
                     LOG.warning("an element of network %s leads elsewhere: building all of the table", conf.name)
-                    local.restore_policy(store)
+                    local.restore_policy(store, made)
             else:
                 LOG.info("the nftables table is %s: building all of it", found.value)
-                local.restore_policy(store)
+                local.restore_policy(store, made)
             table.add_endpoint(wanted)
         return True
 

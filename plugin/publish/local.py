@@ -9,7 +9,7 @@ from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.compiler.pipeline import LOCAL as NFTABLES
 from calico_rkt.plugin.enforce import forget_flows, local
-from calico_rkt.plugin.enforce.compiled import compile_published, compiles_to, require_own_group
+from calico_rkt.plugin.enforce.compiled import compile_published, compiles_to, made_of, require_own_group
 from calico_rkt.plugin.enforce.differences import unrecorded
 from calico_rkt.plugin.enforce.nft import table
 from calico_rkt.plugin.errors import CniError, Code
@@ -67,7 +67,9 @@ class Local:
         """
         _closed_first()
         self._refuse_clashes(changes)
-        ready = local.policy_script(*(c.new for c in changes))  # what takes long comes before the lock
+        self.store.keep_verified()
+        made = [made_of(self.store.meant(c.new)) for c in changes]  # what takes long comes before the lock
+        ready = local.policy_script(*made)
         with policy_lock(self.store.run_dir, meanwhile=table.close_first):
             self._refuse_changed(changes)
             local.bring_to_layout(self.store)

@@ -281,9 +281,13 @@ class LocalStore:
         """What the network's published profile says, verified; None without one."""
         return self._profiles.network(network_id)
 
-    def keep_verified(self) -> None:
+    def meant(self, profile: Published) -> Network:
+        """What the text of a profile says, verified; one that was kept is the very same Network."""
+        return self._profiles.meant(profile)
+
+    def keep_verified(self, network_id: str = "") -> None:
         """See ProfileFolder."""
-        self._profiles.keep_verified()
+        self._profiles.keep_verified(network_id)
 
     def published_text(self, network_id: str) -> str | None:
         """The text of the network's published profile, unverified; None without one."""

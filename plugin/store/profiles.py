@@ -36,11 +36,15 @@ class ProfileFolder:
     def __init__(self, folder: Path, verify: Callable[[str], Network]) -> None:
         self.folder = folder
         self._verify = verify
-        self._kept: dict[str, tuple[str, Network]] | None = None
+        self._kept: dict[str, tuple[str, Network]] = {}
+        self._keeps: Callable[[str], bool] = lambda _: False
 
-    def keep_verified(self) -> None:
-        """From here on a text that was verified once is not verified again: for who looks at all of them twice."""
-        self._kept = {}
+    def keep_verified(self, network_id: str = "") -> None:
+        """From here on a text that was verified once is not verified again: for who looks at a profile twice.
+
+        network_id: that of one network alone; empty stands for all.
+        """
+        self._keeps = network_id.__eq__ if network_id else lambda _: True
 
     def published(self, network_id: str) -> Published | None:
         """The profile in force, or None; CniError 106 when its file was edited or is another network's."""
@@ -51,6 +55,10 @@ class ProfileFolder:
         """What the profile in force says, or None; CniError as published()."""
         text = self.text(network_id)
         return None if text is None else self._network(network_id, text)
+
+    def meant(self, profile: Published) -> Network:
+        """What the text of a profile says; CniError as published()."""
+        return self._network(profile.network_id, profile.text)
 
     def text(self, network_id: str) -> str | None:
         """What the profile's file says, unverified; None without one."""
@@ -202,7 +210,7 @@ class ProfileFolder:
         return Published(network_id, network.name, text, digest(network))
 
     def _network(self, network_id: str, text: str) -> Network:
-        kept = self._kept.get(network_id) if self._kept is not None else None
+        kept = self._kept.get(network_id)
         if kept is not None and kept[0] == text:
             return kept[1]
         path = self._path(network_id)
@@ -216,7 +224,7 @@ class ProfileFolder:
             ) from e
         if network.id != network_id:
             raise CniError(Code.PROFILE_UNUSABLE, f"{path} holds the profile of {network.id}, not of {network_id}")
-        if self._kept is not None:
+        if self._keeps(network_id):
             self._kept[network_id] = text, network
         return network
 

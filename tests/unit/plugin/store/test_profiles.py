@@ -222,3 +222,23 @@ def test_who_keeps_what_was_verified_verifies_a_text_once_and_another_anew(tmp_p
         with pytest.raises(CniError):
             folder.published("web")
     assert read == ["Web web one", "Web web edited", "Web web edited"]
+
+
+def test_who_keeps_one_network_s_profile_verifies_it_once_from_its_publishing_on_and_others_each_time(tmp_path):
+    read = []
+
+    def noted(text):
+        read.append(text)
+        return verify(text)
+
+    folder = ProfileFolder(tmp_path, noted)
+    folder.publish(profile("Db db one"))
+    read.clear()
+    folder.keep_verified("web")
+    published = folder.publish(profile("Web web one"))
+    assert folder.meant(published) is folder.network("web")
+    assert read == ["Web web one"]
+    read.clear()
+    for _ in range(2):
+        folder.network("db")
+    assert read == ["Db db one", "Db db one"]
