@@ -31,6 +31,7 @@ from calico_rkt.plugin.cni.result import (
 from calico_rkt.plugin.enforce.enforcer import Enforcer, enforcer_of
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
+from calico_rkt.plugin.link.netns import by_descriptor
 from calico_rkt.plugin.link.sockets import own_netns
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import signals, trace
@@ -52,7 +53,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Mapping[str, objec
     key, conf = key_of(request), request.conf
     enforcer = enforcer_of(store)
     with pair.open_netns(request.netns, request.netns_fd) as netns, Undo() as undo:
-        nonce = request.nonce or os.urandom(8).hex()
+        nonce, way = request.nonce or os.urandom(8).hex(), by_descriptor(netns.fd)
         draft = Endpoint(
             key=key,
             nonce=nonce,
@@ -76,7 +77,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Mapping[str, objec
                 if repeated is not None:
                     # That nobody reads it is no reason to take the first one away.
                     return answer(repeated.to_json(conf.cni_version))
-                detach(request, known, store)  # an ADD that was killed half way, or a container without a DEL
+                detach(request, known, store, way)  # an ADD that was killed half way, or a container without a DEL
             else:
                 pair.delete_unrecorded(key, store.link_prefix)
             enforcer.check_host(conf)
@@ -88,7 +89,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Mapping[str, objec
         own = _routes(conf)
         leads_to = tuple(dict.fromkeys([*own, *(ip_network(r.dst) for r in routes)])) if routes else own
         endpoint, made = _linked(request, store, netns, draft, leads_to, gateways, endpoint)
-        undo.note("take the attachment back", lambda: tear_down(endpoint, store))
+        undo.note("take the attachment back", lambda: tear_down(endpoint, store, way))
         trace.mark("link")
         signals.stop_if_asked()
         kept_back = enforcer.settle(conf, endpoint, made.exposed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, life_of
@@ -14,7 +14,7 @@ from calico_rkt.plugin.enforce.enforcer import enforcer_of
 from calico_rkt.plugin.enforce.local import restore_policy
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import pair
-from calico_rkt.plugin.link.netns import run_in
+from calico_rkt.plugin.link.netns import by_descriptor, run_in
 from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process import trace
 from calico_rkt.plugin.process.locks import policy_lock
@@ -41,11 +41,11 @@ def cmd_del(request: Request, store: Store) -> None:
         discard(key, store, e)
         give_back(request, None)
         return
-    if known is not None and _is_stale(known, request.netns):
+    if known is not None and _is_stale(known, request):
         LOG.warning("DEL %s %s %s: of an older netns %s, the newer attachment stays", *words(key), request.netns)
         return
     if known is not None:
-        detach(request, known, store, request.netns)
+        detach(request, known, store, _way(request))
     else:
         pair.delete_unrecorded(key, store.link_prefix)
         store.forget(key)
@@ -123,10 +123,10 @@ def _free_elsewhere(request: Request, store: Store) -> None:
         except CniError as e:  # no fault of this conf's datastore
             LOG.error("DEL %s %s %s: %s: %s", *words(key), e.msg, e.details)
             continue
-        if found is None or _is_stale(found, request.netns):
+        if found is None or _is_stale(found, request):
             continue
         if datastore == "local":
-            detach(request, found, records, request.netns)
+            detach(request, found, records, _way(request))
         else:
             _leave_cluster(request, found, records, datastore)
 
@@ -135,7 +135,7 @@ def _leave_cluster(request: Request, found: Endpoint, records: LocalStore, datas
     """The pair goes, and what the cluster has of it is noted: a conf that names the cluster has to come by."""
     from calico_rkt.plugin.store.journal import Journal, release_of
 
-    _remove_link(found, request.netns, lambda: pair.forget_flows(found.addresses))
+    _remove_link(found, _way(request), lambda: pair.forget_flows(found.addresses))
     pair.forget_flows(found.addresses)
     if found.members:
         with _giving_back(request, found, records):
@@ -159,12 +159,19 @@ def give_back(request: Request, known: Endpoint | None) -> None:
         ipam_plugin.ipam_del(request, given)
 
 
-def _is_stale(known: Endpoint, netns: str) -> bool:
+def _way(request: Request) -> str:
+    """A path that leads to the namespace that a DEL names, where it can be looked at at all."""
+    return by_descriptor(request.netns_fd) if request.netns_fd >= 0 else request.netns
+
+
+def _is_stale(known: Endpoint, request: Request) -> bool:
     """Whether a DEL is about an older netns of the same container id while the recorded one still lives."""
-    if not netns or netns == known.netns or os.path.realpath(netns) == os.path.realpath(known.netns):
+    netns = request.netns
+    if not netns or netns == known.netns or leads_there(_way(request), known):
         return False
-    if leads_there(netns, known):
-        return False
+    with suppress(OSError):  # a link of /proc that is not for us to read
+        if os.path.realpath(netns) == os.path.realpath(known.netns):
+            return False
     return life_of(known) is not Life.OVER
 
 

@@ -23,8 +23,9 @@ _DYING, _PAUSE = 1.0, 0.02
 
 
 class Life(Enum):
-    """NAMED: the recorded path leads to it. HIDDEN: it doesn't, but the host end lives. OVER: neither.
+    """NAMED: the recorded path leads to it, or is not to be looked at. HIDDEN: it doesn't, but the host end lives.
 
+    OVER: neither.
     ELSEWHERE: no path leads to it, and its host end was made in another network namespace than this one.
     """
 
@@ -92,10 +93,11 @@ def leads_there(path: str, endpoint: Endpoint) -> bool:
 
 
 def _judged(host: netlink.Socket, endpoint: Endpoint, end: state.Interface | None) -> Life:
-    named = bool(endpoint.netns) and leads_there(endpoint.netns, endpoint)
+    path = endpoint.netns
+    named = bool(path) and (leads_there(path, endpoint) or not may_look(path))  # what can't be looked at proves nothing
     if end is not None and end.nonce == endpoint.nonce and state.peer_lives(host, end):
         return Life.NAMED if named else Life.HIDDEN
-    if (named and _is_inside(endpoint)) or not may_look(endpoint.netns):  # what can't be looked at proves nothing
+    if named and _is_inside(endpoint):
         return Life.NAMED
     return Life.ELSEWHERE if is_from_elsewhere(endpoint) else Life.OVER
 

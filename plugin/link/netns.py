@@ -95,6 +95,11 @@ def identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def by_descriptor(fd: int) -> str:
+    """A path to the namespace that an open descriptor holds; whoever opened it may have looked where we may not."""
+    return f"/proc/self/fd/{fd}"
+
+
 def may_look(path: str) -> bool:
     """Whether this process may ask what is at a path: the kernel shows `/proc/PID/ns/net` to who may trace PID alone.
 

@@ -131,6 +131,56 @@ def test_what_the_unit_starts_does_every_verb_within_what_the_unit_leaves_it(lab
     within_the_filters(calls, unit)
 
 
+BACK = conf("back", pool("10.2.0.0/24"), cni="1.1.0")
+
+
+def unseeing(lab: Lab) -> Agent:
+    """An agent with the capabilities that the unit leaves it: it may look at no path of /proc/PID/ns."""
+    kept = ",".join("+" + c.removeprefix("CAP_").lower() for c in settings()["CapabilityBoundingSet"].split())
+    setpriv = ("setpriv", "--no-new-privs", f"--bounding-set=-all,{kept}", "--inh-caps=-all")
+    before = ("strace", "-f", "-qq", "-e", "trace=clock_nanosleep", "-o", TRACE, *setpriv)
+    return Agent(lab, binary=f"{PLUGINS}/calico", before=before).start()
+
+
+def naps(lab: Lab) -> int:
+    return lab.path(TRACE).read_text().count("clock_nanosleep(")
+
+
+def by_process(lab: Lab, name: str) -> str:
+    """The path of a process in a namespace that has a name of its own, too."""
+    lab.netns(name)
+    lab.start("ip", "netns", "exec", name, "sleep", "1000")
+    until(lambda: lab.run("pgrep", "-x", "sleep").returncode == 0, "there is a process in a namespace of its own")
+    return f"/proc/{lab.out('pgrep', '-x', 'sleep').strip()}/ns/net"
+
+
+def test_a_del_by_a_path_that_the_agent_may_not_look_at_leaves_nothing_in_a_container(lab: Lab, cni: Caller) -> None:
+    agent, netns = unseeing(lab), by_process(lab, "c1")
+    cni.add(WEB, "c1", netns)
+    before = lab.out("ip", "rule", inside="c1")
+    cni.add(BACK, "c1", netns, "eth1")
+    assert lab.out("ip", "rule", inside="c1") != before
+    cni.delete(BACK, "c1", netns, "eth1")
+    assert lab.out("ip", "rule", inside="c1") == before
+    assert agent.counted("declined_total") == 0
+
+
+def test_a_del_by_such_a_path_detaches_what_was_attached_by_another(lab: Lab, cni: Caller) -> None:
+    agent, netns = unseeing(lab), by_process(lab, "c1")
+    cni.add(WEB, "c1", "/run/netns/c1")
+    cni.delete(WEB, "c1", netns)
+    assert not lab.left().get("links")
+    assert agent.counted("declined_total") == 0
+
+
+def test_a_gc_by_the_agent_waits_for_no_container_that_it_may_not_look_at(lab: Lab, cni: Caller) -> None:
+    unseeing(lab)
+    cni.add(WEB, "c1", by_process(lab, "c1"))
+    slept = naps(lab)
+    cni("GC", {**WEB, "cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth0"}]}).succeeded()
+    assert naps(lab) - slept < 10, "a namespace that dies is waited for"
+
+
 def test_what_the_unit_keeps_the_agent_from_seeing_is_not_taken_for_gone(lab: Lab, cni: Caller) -> None:
     """A path of /proc, as nerdctl and `attach PID` give it, and a host end that somebody has moved away."""
     kept = ",".join("+" + c.removeprefix("CAP_").lower() for c in settings()["CapabilityBoundingSet"].split())
