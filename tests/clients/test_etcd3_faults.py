@@ -150,6 +150,25 @@ def test_the_next_member_is_asked_when_one_is_down(lab: Lab, cni: Caller, three:
     assert inconsistent(three[1]) == []
 
 
+def test_a_member_s_name_of_which_one_address_is_dead(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    """As with IPv6 that leads nowhere: the address that nobody answers at comes first."""
+    for argv in (
+        "link add nowhere type veth peer name nobody",
+        "link set nobody up",
+        "link set nowhere up",
+        "address add 2001:db8::1/64 dev nowhere nodad",
+        "neighbour add 2001:db8::9 lladdr 02:00:00:00:00:09 dev nowhere",
+    ):
+        lab.out("ip", *argv.split())
+    lab.out("rm", "/etc/hosts")  # a link to this machine's
+    lab.write("/etc/hosts", "2001:db8::9 etcd.test\n127.0.0.1 etcd.test\n")
+    assert lab.out("getent", "ahosts", "etcd.test").startswith("2001:db8::9")
+    conf = cluster_conf("http://etcd.test:2379")
+    cni.add(conf, "a", lab.netns("a"))
+    cni.delete(conf, "a", "/var/run/netns/a")
+    assert left_in(etcd) == {}
+
+
 @pytest.fixture
 def secured(lab: Lab) -> Etcd:
     """A member behind TLS that wants a client's certificate."""

@@ -118,6 +118,29 @@ def test_a_pool_that_is_there_is_used_and_never_changed(lab: Lab, cni: Caller, e
     assert "overlaps" in cni("ADD", conf, "a", "/var/run/netns/a").refused(7)["msg"]
 
 
+def test_addresses_in_cooldown_come_back_where_there_is_none_any_more(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    etcd.put(f"{IPAM}config", {"auto_allocate_blocks": True, "ipCooldownSeconds": 3600})
+    conf = cluster_conf(etcd, subnet="10.9.0.0/30")
+    for name in ("a", "b"):
+        cni.add(conf, name, lab.netns(name))
+        cni.delete(conf, name, f"/var/run/netns/{name}")
+    cni("ADD", conf, "a", "/var/run/netns/a").refused(101)
+    etcd.delete(f"{IPAM}config")
+    assert addresses(cni.add(conf, "a", "/var/run/netns/a")) == ["10.9.0.1"]
+    assert inconsistent(etcd) == []
+
+
+def test_an_address_whose_handle_is_gone_is_given_back_out_of_a_block_of_any_size(
+    lab: Lab, cni: Caller, etcd: Etcd
+) -> None:
+    etcd.put(f"{RESOURCES}ippools/p", resource("IPPool", "p", {"cidr": "10.9.0.0/24", "blockSize": 28}))
+    conf = cluster_conf(etcd, subnet="10.9.0.0/24")
+    cni.add(conf, "a", lab.netns("a"))
+    etcd.delete(f"{IPAM}handle/net1.a")
+    cni.delete(conf, "a", "/var/run/netns/a")
+    assert left_in(etcd) == {}
+
+
 def test_65000_addresses_taken(lab: Lab, cni: Caller, etcd: Etcd) -> None:
     """Every block of a /16 belongs to others; the last free addresses are found, and found again at once."""
     blocks = [str(net) for net in ip_network("10.5.0.0/16").subnets(new_prefix=26)]

@@ -120,6 +120,20 @@ def test_prune_takes_profiles_that_no_endpoint_of_the_cluster_uses(
     assert PROFILE in etcd.dump()
 
 
+def test_prune_leaves_the_profile_of_a_host_s_own_interface(
+    lab: Lab, cni: Caller, etcd: Etcd, conf: dict[str, Any]
+) -> None:
+    cni.add(conf, "a", lab.netns("a"))
+    cni.delete(conf, "a", "/var/run/netns/a")
+    place = f"{RESOURCES}hostendpoints/node1-eth0"
+    spec = {"node": "node1", "interfaceName": "eth0", "profiles": ["net1"]}
+    etcd.put(place, resource("HostEndpoint", "node1-eth0", spec))
+    assert b"deleted" not in tool(lab, "prune", "--yes").stdout
+    assert PROFILE in etcd.dump()
+    etcd.delete(place)
+    assert b"deleted profile net1" in tool(lab, "prune", "--yes").stdout
+
+
 def test_gc_frees_what_a_reboot_left_in_the_cluster(lab: Lab, cni: Caller, etcd: Etcd, conf: dict[str, Any]) -> None:
     cni.add(conf, "alive", lab.netns("alive"))
     cni.add(conf, "gone", lab.netns("gone"))

@@ -249,8 +249,7 @@ class Allocator:
             block = Block.parse(kv.value)
         except BrokenBlockError:
             return None
-        if self._view.config.cooldown:
-            block.thaw(self._now, self._view.config.cooldown)
+        block.thaw(self._now, self._view.config.cooldown)
         return block
 
     def _use(self, net: Net, block: Block) -> None:

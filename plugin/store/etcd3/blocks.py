@@ -124,14 +124,14 @@ class Block:
         return self.empty and (since is None or now - since >= _FRESH)
 
     def thaw(self, now: datetime, cooldown: int) -> None:
-        """Free what is in cooldown (given back less than so many seconds ago) no more.
+        """Free what is in cooldown (given back less than so many seconds ago) no more; 0: all that is.
 
         What does not say when it was given back stays taken.
         """
         over = []
         for index, holder in enumerate(self._holders):
-            released = _moment(holder.get("releasedAt"))
-            if released is not None and now - released > timedelta(seconds=cooldown):
+            released = _moment(holder["releasedAt"]) if "releasedAt" in holder else None
+            if released is not None and (not cooldown or now - released > timedelta(seconds=cooldown)):
                 over.append(index)
         for ordinal, taken in enumerate(self._taken):
             if taken in over:

@@ -28,8 +28,9 @@ class Line:
         where = urlsplit(url)
         host, port = where.hostname or "", where.port or _PORTS.get(where.scheme, 80)
         self._host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._socket = socket.create_connection((host, port), seconds)
+        self._socket = _connected(host, port, seconds)
         try:
+            self._socket.settimeout(seconds)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if tls is not None:
                 self._socket = tls.wrap_socket(self._socket, server_hostname=host)
@@ -128,6 +129,25 @@ class Line:
         if not more:
             raise BrokenAnswerError("the connection was closed without an answer")
         return more
+
+
+def _connected(host: str, port: int, seconds: float) -> socket.socket:
+    """A connection to one of the addresses of a name: one where nobody answers leaves time for those behind it."""
+    until = time.monotonic() + seconds
+    places = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    for left in range(len(places), 0, -1):
+        family, kind, protocol, _, place = places[-left]
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.settimeout(max(until - time.monotonic(), 0.1) / left)
+            made.connect(place)
+        except OSError:
+            made.close()
+            if left == 1:
+                raise
+        else:
+            return made
+    raise OSError(f"{host} has no address")
 
 
 def _number(text: str, base: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 from calico_rkt.compiler.ir.ids import object_id
 from calico_rkt.plugin.errors import CniError, Code
@@ -26,6 +27,7 @@ from calico_rkt.plugin.store.etcd3.resources import profile_digest, profile_netw
 
 _MOST = 100
 """Profiles that one transaction swaps: etcd takes 128 operations."""
+_ALL_ENDPOINTS = keys.EVERY_ENDPOINT, keys.HOST_ENDPOINTS
 
 
 class Etcd3Profiles:
@@ -94,13 +96,13 @@ class Etcd3Profiles:
         place = keys.profile(network_id)
 
         def attempt() -> bool | None:
-            answer = self._gateway.read(get(place), get_prefix(keys.EVERY_ENDPOINT))
-            profile, endpoints = answer.found
-            if not profile or any(network_id in _profiles_of(kv) for kv in endpoints):
+            answer = self._gateway.read(get(place), *map(get_prefix, _ALL_ENDPOINTS))
+            profile, *endpoints = answer.found
+            if not profile or any(network_id in _profiles_of(kv) for kvs in endpoints for kv in kvs):
                 return False
             compares = [
                 unchanged(place, profile[0].revision),
-                untouched_since(keys.EVERY_ENDPOINT, answer.revision),
+                *(untouched_since(prefix, answer.revision) for prefix in _ALL_ENDPOINTS),
             ]
             return dry_run or self._gateway.txn(compares, [delete(place)]).succeeded or None
 
@@ -109,7 +111,7 @@ class Etcd3Profiles:
     def endpoint_counts(self) -> dict[str, int]:
         """How many endpoints of the whole cluster are under each profile."""
         counts: dict[str, int] = {}
-        for kv in self._gateway.read(get_prefix(keys.EVERY_ENDPOINT)).found[0]:
+        for kv in chain(*self._gateway.read(*map(get_prefix, _ALL_ENDPOINTS)).found):
             for network_id in _profiles_of(kv):
                 counts[network_id] = counts.get(network_id, 0) + 1
         return counts

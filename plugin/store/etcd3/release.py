@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from calico_rkt.compiler.conf.netconf import Address, Net
@@ -14,6 +14,7 @@ from calico_rkt.plugin.store.etcd3.leaving import given_up
 from calico_rkt.plugin.store.etcd3.ops import Compare, Kv, Op, absent, delete, get, get_prefix, put, unchanged
 from calico_rkt.plugin.store.etcd3.resources import (
     DEFAULT_BLOCK,
+    Etcd3Pool,
     nonce_of,
     read_endpoint,
     read_pool,
@@ -56,11 +57,12 @@ def release(
             return False
         addresses = theirs.addresses
     blocks = {net: kvs[0] for net, kvs in zip(guesses, found[4:], strict=True) if kvs}
-    blocks |= _others(gateway, handle, [a for a in addresses if not any(a in n for n in blocks)])
+    pools = [pool for kv in found[3] if (pool := read_pool(kv.value)) is not None]
+    elsewhere = [a for a in addresses if not any(a in n for n in blocks)]
+    blocks |= _others(gateway, handle, pools, elsewhere, set(guesses))
     compares: list[Compare] = [unchanged(place, endpoint.revision) if endpoint else absent(place)]
     ops: list[Op] = [delete(place)] if endpoint else []
     value = handle.value if handle else None
-    pools = [pool for kv in found[3] if (pool := read_pool(kv.value)) is not None]
     now, cooldown = datetime.now(UTC), IpamConfig.parse(config).cooldown
     written: list[tuple[Net, Kv, bytes | None]] = []
     for net, kv in blocks.items():
@@ -102,9 +104,17 @@ def _guesses(addresses: Sequence[Address], likely: Iterable[Net]) -> list[Net]:
     return list(dict.fromkeys([*(n for n in likely if any(a in n for a in addresses)), *usual]))
 
 
-def _others(gateway: Gateway, handle: Kv | None, addresses: Sequence[Address]) -> dict[Net, Kv]:
-    """The blocks of addresses that were not where they usually are; the handle knows."""
-    nets = [n for n in handle_blocks(handle.value) if any(a in n for a in addresses)] if handle else []
+def _others(
+    gateway: Gateway,
+    handle: Kv | None,
+    pools: Iterable[Etcd3Pool],
+    addresses: Sequence[Address],
+    known: Collection[Net],
+) -> dict[Net, Kv]:
+    """The blocks of addresses that were not where they usually are: the handle names them, and their pools do."""
+    nets = [n for n in handle_blocks(handle.value) if any(a in n for a in addresses)] if handle and addresses else []
+    nets += [block_net(a, p.block) for p in pools for a in addresses if a.version == p.net.version and a in p.net]
+    nets = [n for n in dict.fromkeys(nets) if n not in known]
     if not nets:
         return {}
     found = gateway.read(*(get(keys.block(n)) for n in nets)).found

@@ -171,8 +171,11 @@ def read_pool(data: bytes) -> Etcd3Pool | None:
         return None
     problem = ""
     off = bool(spec.get("disabled") or metadata.get("deletionTimestamp"))
+    refused = _why_not_allocatable(of)
     if off:
         problem = "it is disabled"
+    elif refused:
+        problem = f"Calico gives no addresses out of it ({refused})"
     elif "Workload" not in uses:
         problem = f"it is not allowed for use 'Workload' (allowedUses: {', '.join(uses)})"
     return Etcd3Pool(
@@ -181,9 +184,18 @@ def read_pool(data: bytes) -> Etcd3Pool | None:
         size,
         bool(spec.get("natOutgoing")),
         problem,
-        enabled=not off,
+        enabled=not (off or refused),
         selector=str(spec.get("nodeSelector") or ""),
     )
+
+
+def _why_not_allocatable(of: Mapping[str, Any]) -> str:
+    """The reason of a pool's condition that says that no address may be taken from it; empty without one."""
+    found = section(of, "status").get("conditions")
+    for one in found if isinstance(found, list) else ():
+        if isinstance(one, dict) and (one.get("type"), one.get("status")) == ("Allocatable", "False"):
+            return str(one.get("reason") or one.get("message") or "Allocatable: False")
+    return ""
 
 
 def pool_resource(net: Net, now: datetime, *, nat: bool) -> dict[str, Any]:

@@ -131,6 +131,15 @@ def test_cooldown_keeps_an_address_until_it_is_over():
     assert {"releasedAt": "2026-11-24T00:12:28Z"} not in stored(again)["attributes"]
 
 
+def test_without_cooldown_no_address_waits():
+    """The setting may have gone since an address was given back."""
+    block = parsed()
+    block.give_back(A, "net1.c1", NOW, 3600)
+    again = Block.parse(json.dumps(stored(block)).encode())
+    again.thaw(NOW, 0)
+    assert list(again.free())[-1] == A
+
+
 @pytest.mark.parametrize(("said", "is_free"), [("soon", False), (7, False), ("2026-11-24T00:12:28", True)])
 def test_an_address_in_cooldown_is_read_whatever_others_say_of_when(said, is_free):
     raw = stock()
