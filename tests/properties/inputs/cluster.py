@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.conf.netconf import Ipam, Range
 from calico_rkt.plugin.model import Endpoint, Key
-from calico_rkt.plugin.store.etcd3 import keys
+from calico_rkt.plugin.store.etcd3 import http_line, keys
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.http_line import BrokenAnswerError, Line
 from calico_rkt.plugin.store.etcd3.store import Etcd3Store
@@ -168,7 +168,7 @@ def _read(data: bytes) -> None:
     with theirs:
         theirs.sendall(data)
         theirs.shutdown(socket.SHUT_WR)
-        with patch.object(socket, "create_connection", lambda *_: ours), patch.object(socket.socket, "setsockopt"):
+        with patch.object(http_line, "_connected", lambda *_: ours), patch.object(socket.socket, "setsockopt"):
             line = Line("http://etcd:2379", 1.0)
         try:
             line.post("/v3/kv/txn", b"{}", {}, 1.0)
