@@ -16,6 +16,9 @@ PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 """Those whose ports can be published, with their numbers."""
 
 
+FAMILIES = frozenset((4, 6))
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """A port of the host, at one of its addresses or (empty) at all, that leads to one of the container."""
@@ -38,17 +41,32 @@ class Port:
             "hostIP": self.host_ip,
         }
 
-    def clashes(self, other: Port) -> bool:
+    def clashes(self, other: Port, own: frozenset[int] = FAMILIES, its: frozenset[int] = FAMILIES) -> bool:
         """Whether a packet could be for both: the same port, at one address or, for one of them, at all.
 
-        `0.0.0.0` and `::` are all of one family.
+        `0.0.0.0` and `::` are all of one family. own and its are the IP versions that the containers have addresses of:
+        a port leads to no other.
         """
-        if (self.host, self.protocol) != (other.host, other.protocol):
+        if not self._is_of(other) or not self._at(own) & other._at(its):
             return False
         one, two = _address(self.host_ip), _address(other.host_ip)
-        if one is None or two is None:
-            return True
-        return one.version == two.version and (one.is_unspecified or two.is_unspecified or one == two)
+        return one is None or two is None or one.is_unspecified or two.is_unspecified or one == two
+
+    def covers(self, other: Port, families: frozenset[int] = FAMILIES) -> bool:
+        """Whether all packets of another port of the same container are for this one, too: behind it, it gets none."""
+        there = other._at(families)
+        if not self._is_of(other) or not there or not there <= self._at(families):
+            return False
+        one, two = _address(self.host_ip), _address(other.host_ip)
+        return one is None or one.is_unspecified or one == two
+
+    def _is_of(self, other: Port) -> bool:
+        return (self.host, self.protocol) == (other.host, other.protocol)
+
+    def _at(self, families: frozenset[int]) -> frozenset[int]:
+        """The IP versions that it is about, of these."""
+        at = _address(self.host_ip)
+        return families if at is None else families & {at.version}
 
     def reaches(self, address: Address) -> bool:
         """Whether somebody outside could come to this address by it: not by the host's loopback."""

@@ -20,6 +20,7 @@ from calico_rkt.plugin.model import CLUSTER_PREFIX, Endpoint, Key
 from calico_rkt.plugin.process import signals
 from calico_rkt.plugin.process.locks import chain_lock, ports_lock
 from calico_rkt.plugin.runtime import chain as plugins
+from calico_rkt.plugin.runtime.families import families_of
 from calico_rkt.plugin.runtime.namespaces import NAMED
 from calico_rkt.plugin.runtime.networks import chain_of_network
 from calico_rkt.plugin.runtime.records import DamagedError, Record, Records
@@ -52,7 +53,7 @@ def attach(chain: Chain, key: Key, netns: str, wishes: Wishes) -> Attached:
     path = plugins.folders_of(os.environ)
     plugins.refuse_missing(chain, path)
     run_dir, records = folders()[0], Records(folders()[0])
-    _free_ports(key, wishes.ports, records)
+    _free_ports(key, chain, wishes.ports, records)
     with chain_lock(run_dir, key):
         wanted = Record(key, netns, _identity(netns), chain, path, wishes.to_json())
         known, endpoint = records.get(key), _living(key)
@@ -71,8 +72,8 @@ def _added(wanted: Record, records: Records) -> Mapping[str, Any]:
     loopback.bring_up(wanted.netns)
     ports = ports_in(wanted.capabilities.get(PORTS))
     with ports_lock(folders()[0]) if ports else nullcontext():
-        for holder in _holding(wanted.key, ports, records):
-            raise _port_taken(holder, ports)
+        for holder, shared in _holding(wanted.key, wanted.chain, ports, records):
+            raise _port_taken(holder, shared)
         records.put(wanted)
     try:
         result = plugins.add(wanted.chain, _call(wanted))
@@ -90,32 +91,38 @@ def _added(wanted: Record, records: Records) -> Mapping[str, Any]:
     return result
 
 
-def _holding(key: Key, ports: Sequence[Port], records: Records) -> Iterator[Record]:
-    """The other attachments that were given one of these ports."""
+def _holding(key: Key, chain: Chain, ports: Sequence[Port], records: Records) -> Iterator[tuple[Record, Port]]:
+    """The other attachments that were given one of these ports, each with the first that it has, too."""
     for found in records.all() if ports else ():
-        if isinstance(found, Record) and found.key != key and _shared(found, ports):
-            yield found
+        if isinstance(found, Record) and found.key != key and (shared := _shared(found, chain, ports)):
+            yield found, shared
 
 
-def _shared(record: Record, ports: Sequence[Port]) -> list[Port]:
-    return [p for p in ports if any(map(p.clashes, ports_in(record.capabilities.get(PORTS))))]
+def _shared(record: Record, chain: Chain, ports: Sequence[Port]) -> Port | None:
+    """The first of the ports of a container of this chain that packets for the recorded one come by, too."""
+    its = ports_in(record.capabilities.get(PORTS))
+    near = [(p, q) for p in ports for q in its if p.clashes(q)]
+    if not near:
+        return None
+    families = families_of(chain), families_of(record.chain, record.result)
+    return next((p for p, q in near if p.clashes(q, *families)), None)
 
 
-def _free_ports(key: Key, ports: Sequence[Port], records: Records) -> None:
+def _free_ports(key: Key, chain: Chain, ports: Sequence[Port], records: Records) -> None:
     """Take away what is gone and still has one of the ports; CniError 111 where somebody who lives has one.
 
     No lock is held here but that of who is gone: of two that wait for each other's none would ever go on.
     """
-    for holder in _holding(key, ports, records):
+    for holder, shared in _holding(key, chain, ports, records):
         if not _may_live(holder.key):
             with chain_lock(folders()[0], holder.key):
                 known = records.get(holder.key)
-                if known is None or not _shared(known, ports):
+                if known is None or _shared(known, chain, ports) is None:
                     continue
                 if not _may_live(holder.key):
                     _end(known, records)
                     continue
-        raise _port_taken(holder, ports)
+        raise _port_taken(holder, shared)
 
 
 def _may_live(key: Key) -> bool:
@@ -124,8 +131,8 @@ def _may_live(key: Key) -> bool:
     return _has_host_end(key) if found is None else _lives(found)
 
 
-def _port_taken(holder: Record, ports: Sequence[Port]) -> CniError:
-    key, one = holder.key, _shared(holder, ports)[0]
+def _port_taken(holder: Record, one: Port) -> CniError:
+    key = holder.key
     ifname = f" --ifname {key.ifname}" if key.ifname != "eth0" else ""
     return CniError(
         Code.PORT_TAKEN,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import combinations
 from typing import Any
 
 from calico_rkt.compiler.conf.chain import PORTMAP, PORTS, Chain, declared
 from calico_rkt.compiler.conf.shape import TYPE
-from calico_rkt.plugin.cni.ports import PROTOCOLS, Port, is_port
+from calico_rkt.plugin.cni.ports import FAMILIES, PROTOCOLS, Port, is_port
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.runtime.families import families_of
 
 IPS, MAC = "ips", "mac"
 _OURS = frozenset((IPS, MAC))
@@ -85,11 +86,15 @@ def capabilities_of(plugin: Mapping[str, Any], wishes: Mapping[str, Any]) -> dic
 
 
 def refuse_unserved(chain: Chain, wishes: Wishes) -> None:
-    """CniError 2 where no plugin of the network would serve a wish: nobody would say so later."""
-    taken = Counter((p.host_ip, p.host, p.protocol) for p in wishes.ports)
-    for one in wishes.ports:
-        if taken[one.host_ip, one.host, one.protocol] > 1:
-            raise _bad_port(str(one), f"the host's port {one.host} is asked for more than once")
+    """CniError 2 where no plugin of the network would serve a wish, 4 where no packet would come by one.
+
+    Nobody would say so later. Plugins take ports in their order, and the first that a packet is for gets it.
+    """
+    families = families_of(chain) if len(wishes.ports) > 1 else FAMILIES
+    for first, later in combinations(wishes.ports, 2):
+        if first.covers(later, families):
+            twice = f"the host's port {first.host} is asked for more than once"
+            raise _bad_port(str(later), f"{twice}: all its packets go to {first}, which stands before it")
     asked = wishes.to_json()
     if wishes.ports and not chain.port_mappers:
         message = f"no plugin of network {chain.name!r} publishes ports"

@@ -207,6 +207,31 @@ def test_a_port_that_a_living_container_has_is_refused_to_others(host: Lab) -> N
     assert host.left() == {}
 
 
+def test_two_containers_without_a_family_in_common_may_have_one_port(host: Lab) -> None:
+    network(host, conf("six", pool("fd00:6::/64")), PORTMAP)
+    host.netns("c2")
+    first, second = (
+        attached(host, "web", "c1", "--port", "8001:8080"),
+        attached(host, "six", "c2", "--port", "8001:9090"),
+    )
+    assert f"{first}:8080" in host.out("iptables-save")
+    assert f"[{second}]:9090" in host.out("ip6tables-save")
+    host.netns("c3")
+    for name in ("web", "six"):
+        assert "port 8001/tcp of this host is published already" in said(
+            run(host, "attach", name, "c3", "--port", "8001:80"), 2
+        )
+
+
+def test_of_one_container_the_port_that_stands_first_has_its_packets(host: Lab) -> None:
+    """portmap's rules are in the order of the ports: one at an address has to stand before one at all."""
+    ports = "--port", "127.0.0.1:8001:9090", "--port", "8001:8080"
+    assert "all its packets go to 8001:8080/tcp" in said(run(host, "attach", "web", "c1", *ports[2:], *ports[:2]), 2)
+    attached(host, "web", "c1", *ports)
+    rules = [line for line in host.out("iptables-save").splitlines() if "-j DNAT" in line and "8001" in line]
+    assert ["-d 127.0.0.1/32" in line for line in rules] == [True, False], rules
+
+
 def test_a_port_of_a_container_that_is_gone_is_freed_for_the_next(host: Lab) -> None:
     gone = attached(host, "web", "c1", "--port", "8001:8080", "--port", "8003:8080")
     host.netns("c2")

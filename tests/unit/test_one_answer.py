@@ -6,7 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ROOM = "compiler/workspace/"
 OPENERS = {
-    "parse_conf": {"plugin/cni/request.py"},  # what a runtime hands over
+    # What a runtime hands over, and what a chain, which was opened already, says of its addresses.
+    "parse_conf": {"plugin/cni/request.py", "plugin/runtime/families.py"},
     "shape_of": {"plugin/doctor/confs.py"},  # which file a runtime takes first, in folders that are not the host's
     "read_profiles": set(),
     "entries_of": set(),

@@ -66,7 +66,11 @@ def test_one_port_of_the_host_leads_to_one_place():
     twice = Wishes(ports=(Port(8080, 80), Port(8080, 81)))
     with pytest.raises(CniError, match="8080") as caught:
         refuse_unserved(Chain("web", "1.0.0", (CALICO, PORTMAP)), twice)
-    assert "more than once" in caught.value.details
+    assert "more than once: all its packets go to 8080:80/tcp" in caught.value.details
+    at_one = Wishes(ports=(Port(8080, 80), Port(8080, 81, "tcp", "127.0.0.1")))
+    with pytest.raises(CniError, match=r"127\.0\.0\.1:8080:81/tcp"):
+        refuse_unserved(Chain("web", "1.0.0", (CALICO, PORTMAP)), at_one)
+    refuse_unserved(Chain("web", "1.0.0", (CALICO, PORTMAP)), Wishes(ports=at_one.ports[::-1]))
     refuse_unserved(Chain("web", "1.0.0", (CALICO, PORTMAP)), Wishes(ports=(Port(53, 53), Port(53, 53, "udp"))))
 
 
