@@ -152,7 +152,7 @@ def targets_of(conf: NetConf) -> tuple[str, ...]:
 
 
 def _policy_of(conf: NetConf, files: Mapping[str, bytes] | Sequence[File]) -> Policy:
-    return policy_for(conf.name, parse_files(files) if isinstance(files, Mapping) else files)
+    return policy_for(conf.name, parse_files(files, conf.name) if isinstance(files, Mapping) else files)
 
 
 def _strangers(conf: NetConf, policy: Policy, known_ids: frozenset[str] | None) -> tuple[Diagnostic, ...]:

@@ -94,25 +94,28 @@ class File:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def parse_file(path: str, data: bytes) -> File:
-    """What the file is and says, with everything that is wrong with it; raises nothing."""
+def parse_file(path: str, data: bytes, network_id: str | None = None) -> File:
+    """What the file is and says, with everything that is wrong with it; raises nothing.
+
+    network_id: of the one network that is asked about: of another's override no rule is read, and override is None.
+    """
     twice: list[Diagnostic] = []
     try:
         root = parse_yaml(path, data, twice)
     except CompileError as e:
         return File(path, diagnostics=(*twice, *e.diagnostics))
-    found = _parsed(path, root)
+    found = _parsed(path, root, network_id)
     # Of two keys of one name nobody knows which was meant: `network` may be one of them.
     return replace(found, owner=None, diagnostics=(*twice, *found.diagnostics)) if twice else found
 
 
-def _parsed(path: str, root: Node) -> File:
+def _parsed(path: str, root: Node, network_id: str | None) -> File:
     problems = Problems()
     keys = [key.text for key, _ in root.entries] if isinstance(root, Mapping) else []
     override: Override | None = None
     owner: str | None = None
     if "network" in keys:
-        owner, override = _parse_ours(root, problems)
+        owner, override = _parse_ours(root, problems, network_id)
     elif "apiVersion" in keys or "kind" in keys:
         owner, override = _parse_profile(root, problems)
     elif any(key in keys for key in SHARED_KEYS):
@@ -147,7 +150,7 @@ def _unknown(root: Node, problems: Problems) -> None:
     problems.error("CR330", what, span, f"it begins with one of {_KINDS}")
 
 
-def _parse_ours(root: Node, problems: Problems) -> tuple[str | None, Override | None]:
+def _parse_ours(root: Node, problems: Problems, wanted: str | None) -> tuple[str | None, Override | None]:
     found = fields_of(root, OVERRIDE_KEYS, "an override", problems)
     name = text_of(found["network"].value, "network", problems) if "network" in found else None
     if name is None:
@@ -157,11 +160,14 @@ def _parse_ours(root: Node, problems: Problems) -> tuple[str | None, Override | 
     except BadValueError as e:
         problems.error(e.code, e.message, name.span, e.hint)
         return None, None
+    network_id = object_id(name.text)
+    if wanted not in (None, network_id):
+        return network_id, None
     to_host = found.get("endpoint_to_host")
     override = Override(
         form=Form.OURS,
         network=name.text,
-        network_id=object_id(name.text),
+        network_id=network_id,
         ingress=parse_rules(found["ingress"], Form.OURS, problems) if "ingress" in found else None,
         egress=parse_rules(found["egress"], Form.OURS, problems) if "egress" in found else None,
         endpoint_to_host=_to_host(to_host.value, problems) if to_host else None,
@@ -173,7 +179,7 @@ def _parse_ours(root: Node, problems: Problems) -> tuple[str | None, Override | 
         if mentioned.name == SELF and override.network != SELF:
             message = f"`{SELF}` stands in default rule sets only; here it would be a network of that name"
             problems.error("CR325", message, mentioned.span, f"write network: {override.network}")
-    return override.network_id, override
+    return network_id, override
 
 
 def _tests(section: Field, problems: Problems) -> tuple[Expectation, ...]:

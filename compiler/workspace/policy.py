@@ -50,13 +50,17 @@ def built_in_rules(name: str) -> DefaultRules:
     return rules
 
 
-def parse_files(files: Mapping[str, bytes]) -> tuple[File, ...]:
-    """Each file as what its content says it is; raises nothing."""
+def parse_files(files: Mapping[str, bytes], network: str | None = None) -> tuple[File, ...]:
+    """Each file as what its content says it is; raises nothing.
+
+    network: the one that is asked about; of others' overrides nothing is read then but whose they are.
+    """
     if not files:
         return ()  # as most networks have it, and they shall not wait for how a file is read
     from calico_rkt.compiler.grammar.overrides import parse_file
 
-    return tuple(parse_file(path, data) for path, data in files.items())
+    network_id = None if network is None else object_id(network)
+    return tuple(parse_file(path, data, network_id) for path, data in files.items())
 
 
 def policy_for(network: str, files: Sequence[File]) -> Policy:

@@ -10,6 +10,7 @@ from calico_rkt.compiler.ir.canonical import digest
 from calico_rkt.compiler.ir.model import ToHost
 from calico_rkt.compiler.pipeline import compile_for_host, digest_for_host
 from calico_rkt.compiler.workspace.policy import parse_files
+from tests.growth import calls
 
 CONF = NetConf("web", "calico", "1.0.0", Ipam("host-local"))
 
@@ -30,6 +31,46 @@ def test_a_host_without_files_gets_the_default():
 def test_files_that_were_parsed_and_the_same_bytes_compile_alike():
     files = {"web.yaml": b"network: web\negress: []\n"}
     assert compile_for_host(CONF, parse_files(files)).text == compile_for_host(CONF, files).text
+
+
+OTHERS = {
+    "rules": "network: db\ningress:\n  - {action: Allow, source: {network: web}}\n",
+    "a fault of its own": "network: db\ningress:\n  - {action: Alow}\n",
+    "a name that is none": "network: ''\n",
+    "no name": "network:\n  - db\n",
+    "two names": "network: db\nnetwork: web\n",
+    "another's id": "network: WEB\nendpoint_to_host: return\n",
+    "a second of this one": "network: web\nendpoint_to_host: return\n",
+    "a profile": "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: db}\nspec: {}\n",
+    "no YAML": "network: {\n",
+    "definitions": "definitions: {nets: {office: [192.0.2.0/24]}}\n",
+    "settings": "settings: {default: open}\n",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_of_another_s_override_is_read_whose_it_is_and_no_more_and_all_else_is_the_same(other):
+    files = {"web.yaml": b"network: web\negress: []\n", "db.yaml": other.encode()}
+
+    def said(given):
+        try:
+            found = compile_for_host(CONF, given)
+        except CompileError as e:
+            return [str(d) for d in e.diagnostics if d.is_error]
+        return found.text
+
+    assert said(files) == said(parse_files(files))
+
+
+def test_many_rules_of_another_network_are_not_read():
+    def work(n):
+        rules = "  - {action: Allow, protocol: TCP, source: {nets: [10.0.0.0/8]}, destination: {ports: [80]}}\n" * n
+        parse_files({"db.yaml": f"network: db\ningress:\n{rules}".encode()}, asked)
+
+    asked = None
+    all_of_it = calls(work, 400)
+    asked = "web"
+    assert calls(work, 400) * 2 < all_of_it
 
 
 LABELLED = "network: web\ningress:\n  - {action: Allow, source: {selector: Role == 'db'}}\n"
