@@ -37,6 +37,10 @@ def profile_differs(reviewed: Network, text: str, where: str) -> Iterator[Differ
         return
     if reviewed.id not in back.labels:
         yield f"{what} does not apply the label {reviewed.id}: others' rules do not know its endpoints"
+    for label in back.labels:
+        if label != reviewed.id:
+            says = f"where rules ask for {label.partition('=')[0]}, its endpoints are meant, too"
+            yield Difference(f"{what} applies the label {label}", says, f"they have the label {reviewed.id} alone")
     for direction in ("ingress", "egress"):
         rules, wanted = getattr(back, direction), getattr(reviewed, direction)
         try:

@@ -39,6 +39,11 @@ def test_a_cluster_is_compared_and_its_felix_is_looked_for(bare_lab: Lab) -> Non
     assert (code, len(shown)) == (1, 1), found
     assert shown[0]["packet_values"]["destination"]["port"] == 22
     assert (shown[0]["kernel"], shown[0]["reviewed"]) == ("passes", "is dropped: ingress of net1")
+    labels = {**stored["spec"]["labelsToApply"], "net2": ""}
+    etcd.put(PROFILE, {**stored, "spec": {**stored["spec"], "labelsToApply": labels}})
+    code, found = attest(lab)
+    assert code == 1, found
+    assert found["differences"][0]["what"].endswith("applies the label net2"), found
     etcd.put(PROFILE, stored)
 
     ifname = next(n for n in lab.links() if n.startswith("cali"))
