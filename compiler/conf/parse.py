@@ -186,7 +186,8 @@ def _datastore(plugin: Section, named: bool, known: bool) -> str:
     span = plugin.span("datastore_type")
     if text is None or text not in DATASTORES:
         if text is not None:
-            plugin.error("CR206", f"datastore_type {text!r} is none of {', '.join(DATASTORES)}", span)
+            hint = "on Kubernetes Calico's own plugin is the one to use" if text == "kubernetes" else ""
+            plugin.error("CR206", f"datastore_type {text!r} is none of {', '.join(DATASTORES)}", span, hint)
         return "local"
     if text == "local":
         for key in _ETCD_KEYS:

@@ -10,7 +10,6 @@ import random
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from calico_rkt.compiler.conf.netconf import Address, Ipam, Net, NetConf
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.model import CLUSTER_PREFIX, Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
+from calico_rkt.plugin.store import estranged
 from calico_rkt.plugin.store.access import Access, UnreachableError
 from calico_rkt.plugin.store.journal import Journal, Release, release_of
 from calico_rkt.plugin.store.local import LocalStore
@@ -244,17 +244,17 @@ class ClusterStore(ABC):
         """As it is recorded: of this cluster and node."""
         return replace(endpoint, members=self.access.endpoints, node=self.node)
 
-    def _of_older_names(self) -> list[str]:
-        """What status says of attachments that this host made in the cluster when Calico called it something else."""
+    def _recorded_here(self) -> tuple[Endpoint, ...]:
+        """The records of finished attachments that this host has in this cluster."""
         ours = set(self.access.endpoints)
-        older = Counter(
-            e.node for e in self._records.endpoints() if e.node not in ("", self.node) and ours & set(e.members)
-        )
-        return [
-            f"Felix does not police attachments of this host ({count}): they are of node {name!r}, and it is "
-            f"{self.node!r} now; start these containers anew, or give the host its name back"
-            for name, count in sorted(older.items())
-        ]
+        return tuple(e for e in self._records.endpoints() if e.result and ours & set(e.members))
+
+    def _about_records(self) -> list[str]:
+        """What status says of attachments that this host has recorded, and that Felix knows nothing of, or no more."""
+        before = self._recorded_here()
+        theirs = tuple(self._stored()) if before else ()
+        lost = () if self.damaged else estranged.lost(self.node, before, theirs, self._recorded_here())
+        return [*estranged.of_older_names(self.node, before), *lost]
 
     def waiting(self) -> list[str]:
         """What status and gc say of noted releases."""

@@ -1,4 +1,4 @@
-"""A host that Calico calls something else since the ADD: what it has under its old name is given back."""
+"""A host that Calico calls something else since the ADD, or has deleted: what it has goes, or is told of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients.support.caller import Caller, addresses
 from tests.clients.support.commands import tool
-from tests.clients.support.etcd import NODE, Etcd, cluster_conf, inconsistent, left_in
+from tests.clients.support.etcd import NODE, RESOURCES, Etcd, cluster_conf, inconsistent, left_in
 from tests.clients.support.etcd2 import ASSIGNED, OldEtcd, old_conf
 from tests.clients.support.lab import Lab
 
@@ -70,3 +70,21 @@ def test_status_tells_of_attachments_that_felix_knows_by_the_old_name(lab: Lab, 
     done = tool(lab, "status", "--no-agent")
     assert done.returncode == 1
     assert "attachments of this host (1): they are of node 'node1', and it is 'node2' now" in done.stdout.decode()
+
+
+def test_status_tells_of_attachments_that_went_with_a_node_that_was_deleted(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    """calicoctl takes a node's endpoints, their addresses and its blocks along; the container still has its own."""
+    conf = cluster_conf(etcd)
+    lab.write("/etc/cni/net.d/net1.conf", json.dumps(conf))
+    cni.add(conf, "a", lab.netns("a"))
+    gone = ("/workloadendpoints/", f"{RESOURCES}nodes/", "/ipam/")
+    for key in [k for k in etcd.dump() if any(part in k for part in gone)]:
+        etcd.delete(key)
+    etcd.bootstrap()
+    for argv in (("status", "--no-agent"), ("doctor",)):
+        done = tool(lab, *argv)
+        assert done.returncode == 1, done
+        assert "Calico has no endpoint of net1/a/eth0: Felix lets nothing through there" in done.stdout.decode()
+    cni.delete(conf, "a", "/var/run/netns/a")
+    assert tool(lab, "status", "--no-agent").returncode == 0
+    assert left_in(etcd) == {}

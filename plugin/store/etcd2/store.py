@@ -251,7 +251,7 @@ class Etcd2Store(ClusterStore):
             )
         pools = read_pools(self._client, (4, 6))
         found += of_pools(confs, partial(pool_problem, pools))
-        found += self._of_older_names()
+        found += self._about_records()
         half = self.profiles.half_swapped()
         if half:
             found.append(f"an apply on {half} is under way or was cut short: calico-rkt apply finishes it")

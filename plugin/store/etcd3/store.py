@@ -269,7 +269,7 @@ class Etcd3Store(ClusterStore):
             except CniError as e:
                 found.append(f"{e.msg}: {e.details}")
         found += of_pools(confs, partial(pool_problem, view.pools))
-        found += self._of_older_names()
+        found += self._about_records()
         found += [f"{words}: calico-rkt gc" for words in self.waiting()]
         return tuple(dict.fromkeys(found))
 
