@@ -22,7 +22,7 @@ from calico_rkt.compiler.workspace.files import BASELINE, read_file
 def add_baseline(parser: argparse.ArgumentParser, *, may_write: bool = False) -> None:
     """--baseline, --no-baseline, --today, and for who may write it --write-baseline with --reason and --until."""
     group = parser.add_argument_group("accepted findings")
-    group.add_argument("--baseline", metavar="FILE", type=Path, help=f"instead of DIR/{BASELINE}")
+    group.add_argument("--baseline", metavar="FILE", type=_file, help=f"instead of DIR/{BASELINE}")
     group.add_argument("--no-baseline", action="store_true", help="as if there were none")
     group.add_argument("--today", metavar="DATE", type=_date, help="instead of SOURCE_DATE_EPOCH's day, or the clock's")
     if not may_write:
@@ -37,6 +37,12 @@ def add_baseline(parser: argparse.ArgumentParser, *, may_write: bool = False) ->
     group.add_argument(
         "--until", metavar="DATE", type=_date, help="when they become findings again, such as 2027-03-01"
     )
+
+
+def _file(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name")
+    return Path(text)
 
 
 def accepted(args: argparse.Namespace, workspace: Workspace, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import ModuleType
 
+from calico_rkt.compiler.cli.parser import Parser
 from calico_rkt.compiler.cli.process import answered, guarded
 
 REVIEW = {
@@ -47,12 +48,7 @@ def run_command(
 
 def parser_of(command: ModuleType, name: str, words: str) -> argparse.ArgumentParser:
     """The command line of the command that a module is."""
-    parser = argparse.ArgumentParser(
-        prog=f"calico-rkt {name}",
-        description=f"{words[0].upper()}{words[1:]}.",
-        epilog=command.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    description = f"{words[0].upper()}{words[1:].rstrip(' .')}."
+    parser = Parser(prog=f"calico-rkt {name}", description=description, epilog=command.EPILOG)
     command.add_arguments(parser)
     return parser

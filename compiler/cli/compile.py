@@ -12,6 +12,7 @@ from pathlib import Path
 from calico_rkt import __version__
 from calico_rkt.compiler.cli.formats.findings import render_as
 from calico_rkt.compiler.cli.naming import add_profiles
+from calico_rkt.compiler.cli.parser import Parser
 from calico_rkt.compiler.cli.process import CALICO, coloured, read_whole, write_file, write_stdout
 from calico_rkt.compiler.conf.netconf import NetConf
 from calico_rkt.compiler.conf.shape import LARGEST_CONF
@@ -38,12 +39,10 @@ def run(argv: Sequence[str] | None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="compile-profile",
         description="Compile a CNI network conf, and the overrides beside it, into one canonical Calico profile.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("conf", metavar="net.conf", help="the network conf (.conf or .conflist), or - for stdin")
     parser.add_argument("--target", choices=tuple(TARGETS), default=next(iter(TARGETS)), help="default: %(default)s")

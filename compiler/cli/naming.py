@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calico_rkt.compiler.cli.process import folder
+from calico_rkt.compiler.diagnostics import printable
 
 _HERE = "the current folder if it has confs, else this host"
 
@@ -54,5 +55,5 @@ class _OneFolder(argparse.Action):
             parser.error(f"{before} and {values}: one folder is looked at, and two are named")
         if option_string is None:
             words = f"{values} without -C is for this version only; write {parser.prog} -C {shlex.quote(str(values))}"
-            print(f"{parser.prog}: warning: {words}", file=sys.stderr)
+            print(f"{parser.prog}: warning: {printable(words)}", file=sys.stderr)
         namespace.folder = values

@@ -54,7 +54,9 @@ def guarded(program: str, action: Callable[[], int]) -> int:
         _mute()
         return READER_GONE
     except OSError as e:
-        where = f"{e.filename}: " if e.filename else "the output can't be written: "
+        from calico_rkt.compiler.diagnostics import printable
+
+        where = f"{printable(str(e.filename))}: " if e.filename else "the output can't be written: "
         with contextlib.suppress(OSError):
             print(f"{program}: {where}{e.strerror or e}", file=sys.stderr)
     except Exception as e:  # noqa: BLE001 - Python's own status for it is 1, which would say that there are findings

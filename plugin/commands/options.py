@@ -43,13 +43,16 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="source", default="", metavar="DATASTORE", help="where from")
 
 
+_DIGITS = 10
+
+
 def number_of(things: str) -> Callable[[str], int]:
     """What reads a positive number of them from a command line."""
 
     def parsed(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
+        if not (text.isascii() and text.isdecimal() and len(text) < _DIGITS and int(text) > 0):
             raise argparse.ArgumentTypeError(f"{text!r} is no number of {things}")
-        return int(text[:9])
+        return int(text)
 
     return parsed
 

@@ -138,7 +138,14 @@ def _answered(style: str, action: Callable[[], int]) -> int:
 
         if not isinstance(e, CniError):
             raise
-        print(f"calico-rkt: {e.msg}", file=sys.stderr)
+        print(f"calico-rkt: {_lines(e.msg)}", file=sys.stderr)
         if e.details:
-            print(e.details.rstrip("\n"), file=sys.stderr)
+            print(_lines(e.details.rstrip("\n")), file=sys.stderr)
         return 2
+
+
+def _lines(text: str) -> str:
+    """What somebody else's name or file may be a part of: a terminal is told nothing but words by it."""
+    from calico_rkt.compiler.diagnostics import printable
+
+    return "\n".join(map(printable, text.split("\n")))

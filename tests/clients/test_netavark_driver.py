@@ -136,6 +136,7 @@ def test_teardown_needs_neither_the_namespace_nor_the_conf(host: Lab) -> None:
         (("setup", "@", "more"), container(), "setup takes NETNS, not @ more"),
         (("netavark", "update", "@"), container(), "netavark's drivers know no verb 'update'"),
         (("netavark",), b"", "no verb was given"),
+        (("netavark", ""), b"", "no verb was given"),
         (("setup", "@"), {**container(), "network_options": None}, "network_options is missing"),
         (("setup", "@"), {**container(), "container_id": "../x"}, "'../x' is not allowed"),
         (("setup", "@"), container(interface_name="a name of twenty"), "CNI_IFNAME"),

@@ -9,7 +9,10 @@ CONF = '{"name": "web", "type": "calico", "ipam": {"type": "host-local", "subnet
 PLAIN = {
     *("calico_rkt", "calico_rkt.templates", "calico_rkt.profiles", "calico_rkt.compiler"),
     *(f"calico_rkt.compiler.{m}" for m in ("diagnostics", "digest", "pipeline", "typed", "values")),
-    *(f"calico_rkt.compiler.cli{m}" for m in ("", ".naming", ".process", ".compile", ".formats", ".formats.findings")),
+    *(
+        f"calico_rkt.compiler.cli{m}"
+        for m in ("", ".naming", ".parser", ".process", ".compile", ".formats", ".formats.findings")
+    ),
     *(f"calico_rkt.compiler.conf{m}" for m in ("", ".netconf", ".parse", ".ipam", ".section", ".shape")),
     *(f"calico_rkt.compiler.text{m}" for m in ("", ".nodes", ".json_nodes", ".yaml_nodes", ".yaml_python")),
     *(f"calico_rkt.compiler.{m}" for m in ("text.fields", "text.values")),
