@@ -62,7 +62,7 @@ _WORDS = {
     "profiles_dirs": "which folder stands for one that confs name on a host",
     "rate": "lines a second",
     "burst": "lines at once",
-    "type": "a number from 0 to 255",
+    "type": "a number from 0 to 254, as Calico has it",
     "code": "a number from 0 to 255; left out: all",
     "apiVersion": "as Calico has it",
     "kind": "as Calico has it",
