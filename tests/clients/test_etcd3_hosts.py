@@ -141,6 +141,23 @@ def test_an_address_whose_handle_is_gone_is_given_back_out_of_a_block_of_any_siz
     assert left_in(etcd) == {}
 
 
+def test_a_node_may_have_more_blocks_than_one_request_reads(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    """Blocks of one address each, as who gives whole networks to nodes by addresses has them."""
+    etcd.put(f"{IPAM}config", {"auto_allocate_blocks": True, "maxBlocksPerHost": 250})
+    etcd.put(f"{RESOURCES}ippools/p", resource("IPPool", "p", {"cidr": "10.9.0.0/24", "blockSize": 32}))
+    script = ""
+    for number in range(1, 141):
+        block = full_block(f"10.9.0.{number}/32", NODE)
+        place = f"{IPAM}host/{NODE}/ipv4/block/10.9.0.{number}-32"
+        script += _put(block) + f'put "{place}" "{{}}"\n'
+    for lines in (script.splitlines()[n : n + 100] for n in range(0, 280, 100)):
+        done = etcd.ctl("txn", stdin=("\n" + "\n".join(lines) + "\n\n\n").encode())
+        assert b"SUCCESS" in done.stdout, done
+    conf = cluster_conf(etcd, subnet="10.9.0.0/24")
+    assert len(addresses(cni.add(conf, "a", lab.netns("a")))) == 1
+    cni.delete(conf, "a", "/var/run/netns/a")
+
+
 def test_65000_addresses_taken(lab: Lab, cni: Caller, etcd: Etcd) -> None:
     """Every block of a /16 belongs to others; the last free addresses are found, and found again at once."""
     blocks = [str(net) for net in ip_network("10.5.0.0/16").subnets(new_prefix=26)]

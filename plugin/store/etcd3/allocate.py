@@ -262,9 +262,10 @@ class Allocator:
         return kv.revision if kv is not None else 0
 
     def _fetch(self, nets: Sequence[Net]) -> None:
-        if nets:
-            found = self._gateway.read(*(get(keys.block(net)) for net in nets)).found
-            self._read.update({net: kvs[0] if kvs else None for net, kvs in zip(nets, found, strict=True)})
+        for start in range(0, len(nets), _AT_ONCE):
+            some = nets[start : start + _AT_ONCE]
+            found = self._gateway.read(*(get(keys.block(net)) for net in some)).found
+            self._read.update({net: kvs[0] if kvs else None for net, kvs in zip(some, found, strict=True)})
 
     def _list(self, usable: Usable) -> tuple[Kv, ...]:
         return self._gateway.read(get_prefix(keys.blocks(usable.version), keys_only=True)).found[0]
