@@ -141,6 +141,19 @@ def test_an_address_whose_handle_is_gone_is_given_back_out_of_a_block_of_any_siz
     assert left_in(etcd) == {}
 
 
+def test_of_pools_that_overlap_the_one_that_calico_uses_is_used(lab: Lab, cni: Caller, etcd: Etcd) -> None:
+    over = {"conditions": [{"type": "Allocatable", "status": "False", "reason": "CIDROverlap"}]}
+    first = {**resource("IPPool", "a", {"cidr": "10.9.0.0/16", "blockSize": 28}), "status": over}
+    etcd.put(f"{RESOURCES}ippools/a", first)
+    conf = cluster_conf(etcd, subnet="10.9.0.0/24")
+    assert "CIDROverlap" in cni("ADD", conf, "a", lab.netns("a")).refused(101)["msg"]
+    etcd.put(f"{RESOURCES}ippools/b", resource("IPPool", "b", {"cidr": "10.9.0.0/24", "blockSize": 27}))
+    cni.add(conf, "a", "/var/run/netns/a")
+    assert [v["cidr"][-3:] for k, v in etcd.dump(IPAM).items() if "/assignment/" in k] == ["/27"]
+    cni.delete(conf, "a", "/var/run/netns/a")
+    assert left_in(etcd) == {}
+
+
 def test_a_node_may_have_more_blocks_than_one_request_reads(lab: Lab, cni: Caller, etcd: Etcd) -> None:
     """Blocks of one address each, as who gives whole networks to nodes by addresses has them."""
     etcd.put(f"{IPAM}config", {"auto_allocate_blocks": True, "maxBlocksPerHost": 250})

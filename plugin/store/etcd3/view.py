@@ -58,6 +58,7 @@ class IpamConfig:
 class View:
     """The keys that an ADD depends on; None where one is missing. affinities: this node's, by IP version.
 
+    pools: those that addresses may be taken from come first, since Calico keeps overlapping ones and uses one of them.
     revisions: of every key that was read, 0 of one that is not there; but for the endpoint, its handle and blocks.
     """
 
@@ -132,7 +133,7 @@ class Look:
         found = answer.found
         ready, its_node, profile, config, wep, handle = (_one(kvs) for kvs in found[:6])
         several = found[6:10]
-        pools = (read_pool(kv.value) for kv in several[0])
+        pools = [p for kv in several[0] if (p := read_pool(kv.value)) is not None]
         singles = zip(self._singles, (ready, its_node, profile, config), strict=True)
         return View(
             ready=ready,
@@ -141,7 +142,7 @@ class Look:
             endpoint=wep,
             handle=handle,
             config=IpamConfig.parse(config),
-            pools=tuple(p for p in pools if p is not None),
+            pools=tuple(sorted(pools, key=lambda p: bool(p.problem))),
             reserved=reserved([kv.value for kv in several[1]]),
             affinities=(*several[2], *several[3]),
             blocks={net: _one(kvs) for net, kvs in zip(self.blocks, found[10:], strict=True)},
