@@ -120,7 +120,8 @@ class PairDiff:
         self.budget = Budget.of_an_answer()
         self.causes = Causes(old, new)
         self.own, self.known = old.own | new.own, old.known | new.known
-        self._stages: dict[tuple[str, bool], list[Rule]] = {}
+        self._stages: dict[tuple[int, int], list[Rule]] = {}
+        """By the stages themselves, which the worlds keep: two of one name need not have the same rules."""
 
     def found(self, ends: Ends) -> list[Found]:
         """What changed between two parties. UndecidedError where that is too much to look at."""
@@ -171,7 +172,7 @@ class PairDiff:
             return None
         out: list[Rule] = []
         for a, b in zip(before.stages, after.stages, strict=True):
-            key = (a.words, before.destination.kind is Kind.HOST)
+            key = (id(a), id(b))
             if key not in self._stages:
                 gone, come = changed_rules(a.rules, b.rules)
                 self._stages[key] = [r for r in (*gone, *come) if r.action is not Action.LOG]

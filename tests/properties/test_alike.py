@@ -103,7 +103,7 @@ def one_by_one(old, new):
     """The changes of all pairs, each of which is looked at."""
     ends = [{(p.name, p.nets, p.not_nets) for p in w.parties if p.kind is Kind.NETWORK} for w in (old, new)]
     moved = {name for name, _, _ in ends[0] ^ ends[1]}
-    pairs, rows = PairDiff(old, new, (), moved), Rows()
+    rows = Rows()
     everyone = {p.key: p for w in (old, new) for p in w.parties}
     for source, destination in product(everyone.values(), repeat=2):
         views = []
@@ -112,6 +112,7 @@ def one_by_one(old, new):
             ends = [w.party(p.kind, p.name) or (p if p.kind is Kind.OTHERS else None) for p in (source, destination)]
             views.append(w.view(*ends) if all(ends) else None)
         if any(v is not None and v.stages for v in views):
+            pairs = PairDiff(old, new, (), moved)  # one that has seen no other pair
             for found in pairs.found(Ends(*views)):
                 rows.add(pairs.change(found))
     return rows.merged()

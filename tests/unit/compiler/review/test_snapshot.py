@@ -10,7 +10,7 @@ from calico_rkt.compiler.review.diff import diff_worlds
 from calico_rkt.compiler.review.matrix import cell_words, matrix_of
 from tests.worlds import conf, world
 
-A, B = ip_network("10.1.0.0/24"), ip_network("10.2.0.0/24")
+A, B, C = (ip_network(f"10.{n}.0.0/24") for n in (1, 2, 3))
 ANY = (Rule(Action.ALLOW),)
 
 
@@ -55,3 +55,23 @@ def test_a_diff_tells_what_a_move_to_another_datastore_opens_and_closes():
             found = [(c.widened, c.sources, c.destinations) for c in diff_worlds(old, new).changes]
             assert (said, ("a",), ("b",)) in found, found
     assert not diff_worlds(apart, between(rule, "etcdv3")).changes
+
+
+def test_a_diff_tells_what_changes_for_each_of_two_networks_whose_datastores_differ():
+    """The list of one network is not the same to both of them: what was found of it for one holds for that one."""
+    stores = ("local", "local", "etcdv3")
+
+    def here(rules, stores=stores):
+        confs = [conf(n, net, datastore=s) for n, net, s in zip("abc", (A, B, C), stores, strict=True)]
+        return world(confs, {"a": (rules, ANY), "b": ((), ANY), "c": ((), ANY)})
+
+    to_b = Rule(Action.ALLOW, Match(source=Side(selector=has("b"))))
+    strangers = Rule(Action.ALLOW, Match(source=Side(not_selector=ALL)))
+    by_name = Rule(Action.ALLOW, Match(source=Side(selector=has("c"))))
+    for old, new, widened in (
+        (here(()), here((to_b, strangers)), True),
+        (here((to_b, strangers)), here(()), False),
+        (here((by_name,), ("local",) * 3), here((by_name, to_b)), False),
+    ):
+        found = [(c.widened, s) for c in diff_worlds(old, new).changes if c.destinations == ("a",) for s in c.sources]
+        assert (widened, "c") in found, found
