@@ -11,7 +11,7 @@ from pathlib import Path
 from calico_rkt.compiler.conf.netconf import NO_DNS, Address, Dns, Ipam, Net, NetConf
 from calico_rkt.compiler.values import replace
 from calico_rkt.plugin.attach import ipam_plugin
-from calico_rkt.plugin.attach.delete import ask_delegate, detach, key_of, tear_down, words
+from calico_rkt.plugin.attach.delete import ask_delegate, key_of, tear_down, words
 from calico_rkt.plugin.attach.life import Life, life_of, survey
 from calico_rkt.plugin.attach.record import record_endpoint
 from calico_rkt.plugin.attach.undo import Undo, undone
@@ -77,7 +77,7 @@ def cmd_add(request: Request, store: Store, answer: Callable[[Mapping[str, objec
                 if repeated is not None:
                     # That nobody reads it is no reason to take the first one away.
                     return answer(repeated.to_json(conf.cni_version))
-                detach(request, known, store, way)  # an ADD that was killed half way, or a container without a DEL
+                _free_former(request, known, store, way)
             else:
                 pair.delete_unrecorded(key, store.link_prefix)
             enforcer.check_host(conf)
@@ -263,7 +263,7 @@ def _delegated(
     from calico_rkt.plugin.attach import lent  # most ADDs hand out addresses themselves
 
     key = key_of(request)
-    if lent.give_back(store.run_dir, key):
+    if lent.make_way(store.run_dir, key, request.conf.ipam.type):
         LOG.warning("ADD %s %s %s: what its ipam plugin had given to an attempt that ended is given back", *words(key))
     given, said = ipam_plugin.ipam_add(
         request, lambda: lent.note(store.run_dir, key, request, netns), lambda: lent.drop(store.run_dir, key)
@@ -276,6 +276,18 @@ def _delegated(
     if not addresses:
         raise CniError(Code.DELEGATE, f"ipam plugin {request.conf.ipam.type!r} gave no address")
     return addresses, given.routes, given.dns, said
+
+
+def _free_former(request: Request, known: Endpoint, store: Store, way: str) -> None:
+    """What an ADD left that was killed half way, or a container without a DEL; by whose plugin comes later."""
+    lends = '"ipam"' in known.result
+    if lends:
+        from calico_rkt.plugin.attach import lent
+
+        lent.note_recorded(store.run_dir, known)
+    tear_down(known, store, way)
+    if lends and not ipam_plugin.is_delegated(request.conf):
+        lent.make_way(store.run_dir, known.key, ipam_plugin.OWN)
 
 
 def _finish(store: Store, key: Key, nonce: str, result: str, *, lends: bool) -> None:

@@ -84,6 +84,7 @@ def _give_back_unrecorded(request: Request, store: Store) -> None:
     """
     from calico_rkt.plugin.attach import lent
 
+    lent.note_ended(store.run_dir, key_of(request))
     try:
         give_back(request, None)
         _drop_note(request, store)

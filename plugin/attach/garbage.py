@@ -28,13 +28,13 @@ _AT_ONCE = 0.001
 class Collected:
     """What `calico-rkt gc` did: freed (or would free), kept without a path that leads there, and what failed.
 
-    returned: ADDs that were cut short, and whose addresses were given back to another ipam plugin (or would be).
+    returned: what was given back to another ipam plugin (or would be), and why in words.
     """
 
     freed: tuple[Endpoint, ...]
     kept: tuple[Endpoint, ...]
     failed: tuple[CniError, ...]
-    returned: tuple[Key, ...] = ()
+    returned: tuple[tuple[Key, str], ...] = ()
 
 
 def cmd_gc(request: Request, store: Store) -> None:
@@ -177,10 +177,10 @@ def _tear_down_if_over(endpoint: Endpoint, store: Store, plugins: Patience, pati
 
 def _give_back_lent(
     store: Store, plugins: Patience, network: str | None = None, *, dry_run: bool = False
-) -> tuple[tuple[Key, ...], tuple[CniError, ...]]:
-    """What another ipam plugin gave to ADDs that were cut short before they had a record, and whose container is gone.
+) -> tuple[tuple[tuple[Key, str], ...], tuple[CniError, ...]]:
+    """What another ipam plugin gave to ADDs that have no record: whose container is gone, or whose DEL came.
 
-    The keys of those, and what failed.
+    What was set aside for a later ADD has none, whatever that one has. Of each the key and why, and what failed.
     """
     given, failed = [], []
     if not dry_run:
@@ -188,10 +188,9 @@ def _give_back_lent(
     for one in tuple(lent.noted(store.run_dir, network)):
         try:
             with attachment_lock(store.run_dir, one.key, patience=_PATIENCE):
-                if store.endpoint(one.key) is not None or not one.is_over:
-                    continue
-                if dry_run or lent.give_back(store.run_dir, one.key, plugins):
-                    given.append(one.key)
+                unused = one.aside or (store.endpoint(one.key) is None and (one.ended or one.is_over))
+                if unused and (dry_run or lent.give_back_noted(one, plugins)):
+                    given.append((one.key, one.words))
         except CniError as e:
             failed.append(e)
     return tuple(given), tuple(failed)

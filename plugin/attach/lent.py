@@ -17,9 +17,9 @@ from calico_rkt.compiler import atomic
 from calico_rkt.compiler.conf.netconf import Ipam, NetConf
 from calico_rkt.compiler.digest import sha256
 from calico_rkt.compiler.typed import Any
-from calico_rkt.compiler.values import dataclass
+from calico_rkt.compiler.values import dataclass, replace
 from calico_rkt.plugin.attach import ipam_plugin
-from calico_rkt.plugin.attach.patience import Patience
+from calico_rkt.plugin.attach.patience import ONCE_HUNG, Patience
 from calico_rkt.plugin.cni import program
 from calico_rkt.plugin.cni.request import Request
 from calico_rkt.plugin.cni.result import given_in, is_whole
@@ -30,6 +30,7 @@ from calico_rkt.plugin.model import Endpoint, Key
 from calico_rkt.plugin.process.log import LOG
 
 _FOLDER = "lent"
+_ASIDE = "-"
 _NOBODY_WRITES = 60.0
 """Seconds after which half a note has no writer; one who wakes up then finds it gone, and his ADD fails."""
 
@@ -38,7 +39,8 @@ _NOBODY_WRITES = 60.0
 class Lent:
     """What an ipam plugin may have given to an attachment: asked with this part of a conf, found along path.
 
-    place: device and inode of the container's network namespace, which netns led to.
+    place: device and inode of the container's network namespace, which netns led to. ended: its DEL came, or it was
+    taken away otherwise, so it is nobody's any more. file is where that is noted.
     """
 
     key: Key
@@ -47,6 +49,18 @@ class Lent:
     version: str
     ipam: Mapping[str, Any]
     path: tuple[str, ...]
+    ended: bool = False
+    file: str = ""
+
+    @property
+    def words(self) -> str:
+        """Why nobody uses it."""
+        return "its DEL did not get there" if self.ended else "its ADD was cut short"
+
+    @property
+    def aside(self) -> bool:
+        """Whether it is beside the note of a later ADD."""
+        return _ASIDE in Path(self.file).name
 
     @property
     def is_over(self) -> bool:
@@ -72,7 +86,14 @@ def note_recorded(run_dir: Path, endpoint: Endpoint) -> None:
     given = given_in(endpoint.result) if is_whole(endpoint.result) else None
     if given is not None:
         place, version = (endpoint.netns_dev, endpoint.netns_inode), str(given.said.get("cniVersion") or "0.4.0")
-        _write(run_dir, Lent(endpoint.key, endpoint.netns, place, version, given.ipam, given.path))
+        _write(run_dir, Lent(endpoint.key, endpoint.netns, place, version, given.ipam, given.path, ended=True))
+
+
+def note_ended(run_dir: Path, key: Key) -> None:
+    """A DEL has come for what an ADD that was cut short may have been given."""
+    found = _read(_path(run_dir, key))
+    if found is not None and not found.ended:
+        _write(run_dir, replace(found, ended=True))
 
 
 def _write(run_dir: Path, lent: Lent) -> None:
@@ -84,6 +105,7 @@ def _write(run_dir: Path, lent: Lent) -> None:
         "version": lent.version,
         "ipam": lent.ipam,
         "path": lent.path,
+        "ended": lent.ended,
     }
     try:
         atomic.make_folder(path.parent, 0o700)
@@ -94,7 +116,10 @@ def _write(run_dir: Path, lent: Lent) -> None:
 
 def drop(run_dir: Path, key: Key) -> None:
     """A record has it, or it was given back. Whoever asks holds the attachment's lock."""
-    path = _path(run_dir, key)
+    _drop(_path(run_dir, key))
+
+
+def _drop(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
         atomic.sweep(path)
@@ -124,25 +149,64 @@ def give_back(run_dir: Path, key: Key, patience: Patience | None = None) -> bool
 
     patience: that of an act which asks more of them.
     """
-    found = _read(_path(run_dir, key))
-    if found is None:
-        atomic.sweep(_path(run_dir, key))  # half a note is of before the plugin was asked
+    return _give_back(_path(run_dir, key), patience or Patience())
+
+
+def give_back_noted(one: Lent, patience: Patience) -> bool:
+    """The same of this note, if it is still there."""
+    return _give_back(Path(one.file), patience)
+
+
+def make_way(run_dir: Path, key: Key, plugin: str) -> bool:
+    """Before an ADD that asks this plugin: what an attempt that ended was given is given back; whether something was.
+
+    CniError where the same plugin fails at it, which would take the new address for the old one some day. Another one
+    can wait: its note is set aside, for gc.
+    """
+    try:
+        return give_back(run_dir, key, Patience(ONCE_HUNG))
+    except CniError as e:
+        path = _path(run_dir, key)
+        found = _read(path)
+        if found is None or found.ipam.get("type") == plugin:
+            raise
+        _set_aside(path, found)
+        who = f"{key.network} {key.container} {key.ifname}"
+        LOG.warning(
+            "ADD %s: what another ipam plugin gave before waits for calico-rkt gc: %s: %s", who, e.msg, e.details
+        )
         return False
+
+
+def _set_aside(path: Path, found: Lent) -> None:
+    number = sha256(json.dumps(found.ipam, sort_keys=True).encode()).hexdigest()[:8]
+    try:
+        path.rename(path.with_name(f"{path.stem}{_ASIDE}{number}{path.suffix}"))
+    except OSError as e:
+        raise CniError(Code.IO, f"{path} can't be renamed: {e.strerror}") from e
+
+
+def _give_back(path: Path, patience: Patience) -> bool:
+    found = _read(path)
+    if found is None:
+        atomic.sweep(path)  # half a note is of before the plugin was asked
+        return False
+    key = found.key
     raw = {"cniVersion": found.version, "name": key.network, "type": "calico", "ipam": found.ipam}
     conf = NetConf(key.network, "calico", found.version, Ipam(str(found.ipam.get("type", ""))))
     netns = "" if found.is_over else found.netns
     told = Request("DEL", conf, json.dumps(raw).encode(), key.container, key.ifname, netns=netns, path=found.path)
     try:
-        with (patience or Patience()).asking(conf.ipam.type) as most:
+        with patience.asking(conf.ipam.type) as most:
             ipam_plugin.ipam_del(told, most=most)
     except program.EndedError:
         with suppress(OSError):
-            os.utime(_path(run_dir, key))  # the others come before it the next time
+            os.utime(path)  # the others come before it the next time
         raise
     except ipam_plugin.MissingError as e:
-        forget = f"put it back; or, once that is gone for good, what it gave is forgotten by: rm {_path(run_dir, key)}"
+        forget = f"put it back; or, once that is gone for good, what it gave is forgotten by: rm {path}"
         raise ipam_plugin.MissingError(e.code, e.msg, f"{e.details}\n{forget}") from e
-    drop(run_dir, key)
+    _drop(path)
     return True
 
 
@@ -185,6 +249,8 @@ def _read(path: Path) -> Lent | None:
             version=str(raw["version"]),
             ipam=dict(raw["ipam"]),
             path=tuple(map(str, raw["path"])),
+            ended=raw.get("ended") is True,
+            file=str(path),
         )
     except FileNotFoundError:
         return None

@@ -19,9 +19,10 @@ ONCE_HUNG = 5.0
 
 
 class Patience:
-    """That of one act, for as many plugins as there are."""
+    """That of one act, for as many plugins as there are; first: seconds that each has before it has hung."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: float = FOR_NOBODY) -> None:
+        self._first = first
         self._left: dict[str, float] = {}
 
     @contextmanager
@@ -33,7 +34,7 @@ class Patience:
             raise CniError(Code.TRY_AGAIN, message, "what it gave is given back by the next calico-rkt gc")
         begun = time.monotonic()
         try:
-            yield FOR_NOBODY if left is None else min(ONCE_HUNG, left)
+            yield self._first if left is None else min(ONCE_HUNG, left)
         except EndedError:
             self._left[plugin] = FOR_NOBODY if left is None else left - (time.monotonic() - begun)
             raise

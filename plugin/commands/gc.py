@@ -115,11 +115,9 @@ def _all(args: argparse.Namespace, side: DatastoreSide) -> int:
     done = collect_garbage(side.store, dry_run=args.dry_run)
     for endpoint in done.freed:
         _say_freed(args, endpoint)
-    for key in done.returned:
+    for key, why in done.returned:
         how = "would give back" if args.dry_run else "gave back"
-        print(
-            f"{how} what another ipam plugin gave to {key.network} {key.container} {key.ifname}: its ADD was cut short"
-        )
+        print(f"{how} what another ipam plugin gave to {key.network} {key.container} {key.ifname}: {why}")
     for endpoint in done.kept:
         print(_kept(endpoint))
     for error in done.failed:

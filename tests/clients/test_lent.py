@@ -243,6 +243,83 @@ def test_a_note_stays_where_its_plugin_is_not_there(cut_short: Lab, ipam: str):
     assert cut_short.left() == {}
 
 
+def test_what_a_del_could_not_give_back_is_given_back_by_gc_also_where_the_namespace_lives(bare_lab: Lab):
+    """The runtime has given up, and nobody would come by again before the namespace goes."""
+    lender_is_there(bare_lab)
+    cni, netns = Caller(bare_lab), bare_lab.netns("c1")
+    cni.add(WEB, "c1", netns)
+    bare_lab.path(PLUGINS, "lender").unlink()
+    cni("DEL", WEB, "c1", netns).refused(108)
+    done = tool(bare_lab, "gc")
+    assert (done.returncode, b"the ipam plugin 'lender' is not in CNI_PATH" in done.stderr) == (2, True), done
+    lender_is_there(bare_lab)
+    done = tool(bare_lab, "gc")
+    said = b"gave back what another ipam plugin gave to web c1 eth0: its DEL did not get there\n"
+    assert (done.returncode, done.stdout) == (0, said)
+    assert bare_lab.left() == {}
+
+
+def test_so_is_what_an_add_had_that_was_cut_short_once_a_del_came_for_it(cut_short: Lab):
+    cut_short.path(PLUGINS, "lender").unlink()
+    Caller(cut_short).delete(WEB, "c1", "/var/run/netns/c1")
+    assert tool(cut_short, "gc").returncode == 2
+    lender_is_there(cut_short)
+    assert tool(cut_short, "gc").returncode == 0
+    assert cut_short.left() == {}
+
+
+@pytest.mark.parametrize("ipam", ["other", "host-local"])
+@pytest.mark.parametrize("how", ["is not there", "hangs"])
+@pytest.mark.parametrize("before", ["an ADD that was cut short", "a container that is gone"])
+def test_an_add_by_another_plugin_does_not_wait_for_what_an_older_one_can_not_take_back(
+    bare_lab: Lab, before: str, how: str, ipam: str
+):
+    """The note stays beside the new one, and gc gives it back, whatever becomes of the new attachment."""
+    lender_is_there(bare_lab)
+    bare_lab.path(PLUGINS, "other").symlink_to(f"{REFERENCE_PLUGINS}/host-local")
+    cni, netns = Caller(bare_lab), bare_lab.netns("c1")
+    if before == "an ADD that was cut short":
+        ends = bare_lab.path(bare_lab.write("/run/lab/ends", ""))
+        assert cni("ADD", WEB, "c1", netns).status in (-9, 137)
+        ends.unlink()
+    else:
+        cni.add(WEB, "c1", netns)
+        bare_lab.out("ip", "netns", "del", "c1")
+        netns = bare_lab.netns("c1")
+    sick = "#!/bin/sh\nexec sleep 100\n" if how == "hangs" else ""
+    bare_lab.path(PLUGINS, "lender").unlink()
+    if sick:
+        bare_lab.path(bare_lab.write(f"{PLUGINS}/lender", sick)).chmod(0o755)
+    moved = conf(
+        "web", {"type": ipam, "subnet": "10.1.0.0/24"} | ({"dataDir": "/run/lab/o"} if ipam == "other" else {})
+    )
+    cni.add(moved, "c1", netns)
+    assert "host-local" in bare_lab.left(), "what the older one gave is still taken"
+    cni("CHECK", moved, "c1", netns)
+    lender_is_there(bare_lab)
+    if ipam == "other":  # set aside: the living attachment is no reason to keep it
+        assert tool(bare_lab, "gc").returncode == 0
+        assert "host-local" not in bare_lab.left()
+        assert tool(bare_lab, "ls").stdout.count(b"c1") == 1
+    cni.delete(moved, "c1", netns)
+    bare_lab.out("ip", "netns", "del", "c1")
+    assert tool(bare_lab, "gc").returncode == 0
+    assert bare_lab.left() == {}
+
+
+def test_an_add_by_the_same_plugin_waits_until_it_has_taken_back_what_it_gave(cut_short: Lab):
+    refuses = cut_short.path(cut_short.write("/run/lab/refuses", ""))
+    Caller(cut_short)("ADD", WEB, "c1", "/var/run/netns/c1").refused(11)
+    refuses.unlink()
+    hangs = cut_short.path(cut_short.write(f"{PLUGINS}/lender", "#!/bin/sh\nexec sleep 100\n"))
+    error = Caller(cut_short)("ADD", WEB, "c1", "/var/run/netns/c1").refused(11)
+    assert "5 s" in error["msg"] + error["details"], error
+    hangs.write_text(LENDER)
+    Caller(cut_short).add(WEB, "c1", "/var/run/netns/c1")
+    Caller(cut_short).delete(WEB, "c1", "/var/run/netns/c1")
+    assert cut_short.left() == {}
+
+
 def test_a_call_from_a_folder_that_is_gone_is_done_all_the_same(bare_lab: Lab):
     """As of `podman rm` by who stands in it: a DEL that fails there would leave all of the container's behind."""
     bare_lab.write(f"{PLUGINS}/lender", LENDER)
