@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS
 from calico_rkt.compiler.conf.shape import LARGEST_CONF, TYPE
+from calico_rkt.compiler.conf.versions import chosen, is_version
 from calico_rkt.compiler.diagnostics import CompileError, error
 from calico_rkt.compiler.text.json_nodes import parse_json
 
@@ -20,11 +21,15 @@ PORTMAP = '{"type": "portmap", "capabilities": {"portMappings": true}}'
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A network's plugins in the order of their ADD. Each object is as its file has it, without name and cniVersion."""
+    """A network's plugins in the order of their ADD. Each object is as its file has it, without name and cniVersion.
+
+    cni_version is what a runtime of today takes, before what one does that reads no `cniVersions`.
+    """
 
     name: str
     cni_version: str
     plugins: tuple[Mapping[str, Any], ...]
+    before: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The same as the object of a .conflist.
@@ -61,7 +66,7 @@ def read_chain(data: bytes, path: str) -> Chain:
 
 def chain_of(loaded: Mapping[str, Any], path: str) -> Chain:
     """The same of an object that was read already; path is what errors call it."""
-    name, version = loaded.get("name"), loaded.get("cniVersion") or SUPPORTED_VERSIONS[0]
+    name, version = loaded.get("name"), loaded.get("cniVersion") or ""
     if not isinstance(name, str) or not isinstance(version, str):
         raise CompileError([error("CR203", "name and cniVersion are strings", path=path)])
     alone = "type" in loaded and not path.endswith(".conflist")
@@ -71,7 +76,15 @@ def chain_of(loaded: Mapping[str, Any], path: str) -> Chain:
     for number, plugin in enumerate(plugins, 1):
         if not _is_program(plugin.get("type") if isinstance(plugin, dict) else None):
             raise CompileError([error("CR206", f"the type of plugin {number} is no program's name", path=path)])
-    return Chain(name, version, tuple({k: v for k, v in p.items() if k not in ("name", "cniVersion")} for p in plugins))
+    listed = [] if alone else loaded.get("cniVersions") or []
+    if not isinstance(listed, list) or not all(isinstance(v, str) and is_version(v) for v in listed):
+        raise CompileError([error("CR203", "cniVersions is a list of versions", path=path)])
+    return Chain(
+        name,
+        chosen(version, listed),
+        tuple({k: v for k, v in p.items() if k not in ("name", "cniVersion")} for p in plugins),
+        version or SUPPORTED_VERSIONS[0],
+    )
 
 
 def _is_program(name: object) -> bool:

@@ -72,6 +72,7 @@ NO_DNS = Dns()
 class NetConf:
     """One network conf; keys have CNI's and Calico's names in snake case. mtu 0 is that of the host's default route.
 
+    cni_version is what a runtime of today takes, cni_version_before what one does that reads no `cniVersions`.
     profiles_named: profiles_dir stands in the conf, so it has to be there; the usual one may be absent.
     """
 
@@ -95,3 +96,4 @@ class NetConf:
     profiles_dir: str = PROFILES_DIR
     profiles_named: bool = False
     dns: Dns = NO_DNS
+    cni_version_before: str = ""

@@ -95,7 +95,9 @@ def _read(outer: Section, plugin: Section, environ: Mapping[str, str] | None) ->
         plugin.missing("type", '"type": "calico"')
     elif type_of == "":
         plugin.error("CR206", "type is empty", plugin.span("type"), '"type": "calico"')
-    version = outer.text("cniVersion") or SUPPORTED_VERSIONS[0]
+    plain = outer.text("cniVersion") or ""
+    several = outer is not plugin and outer.mapping.get("cniVersions") is not None
+    version = _chosen(outer, plain) if several else plain or SUPPORTED_VERSIONS[0]
     _say_unserved(plugin)
     section = plugin.section("ipam")
     if plugin.mapping.get("ipam") is None:
@@ -109,6 +111,7 @@ def _read(outer: Section, plugin: Section, environ: Mapping[str, str] | None) ->
         name=name or "",
         type=type_of or "",
         cni_version=version,
+        cni_version_before=plain or SUPPORTED_VERSIONS[0],
         ipam=ipam or Ipam(""),
         ip_masq=plugin.boolean("ipMasq", default=False),
         mtu=_mtu(plugin, ipam),
@@ -129,6 +132,21 @@ def _read(outer: Section, plugin: Section, environ: Mapping[str, str] | None) ->
     )
     raise_errors(plugin.problems)
     return conf
+
+
+def _chosen(outer: Section, plain: str) -> str:
+    """The version of a list with `cniVersions`; libcni refuses one that holds anything but versions."""
+    # Here, not above: no runtime hands a plugin any.
+    from calico_rkt.compiler.conf.versions import chosen, is_version
+
+    found: list[str] = []
+    for node in outer.items("cniVersions", "versions") or ():
+        text = outer.text_of(node, "each of cniVersions")
+        if text is not None and not is_version(text):
+            outer.error("CR206", f"{text[:40]!r} in cniVersions is no version", node.span, 'such as "1.0.0"')
+        elif text is not None:
+            found.append(text)
+    return chosen(plain, found)
 
 
 def _dns(plugin: Section) -> Dns:

@@ -19,6 +19,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "CR222": "a cluster without an address",
         "CR223": "a conf that rkt does not read",
         "CR224": "a cniVersion that runtimes refuse",
+        "CR227": "plugins beside a list that are not read",
         "CR404": "notNets of one family",
         "CR703": "an override in a file of another name",
         "CR705": "a network that nobody knows",

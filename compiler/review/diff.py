@@ -65,7 +65,7 @@ def _files(old: World, new: World) -> tuple[str, ...]:
     return tuple(out)
 
 
-_KEYS = {"ip_masq": "ipMasq", "cni_version": "cniVersion"}
+_KEYS = {"ip_masq": "ipMasq", "cni_version": "cniVersion", "cni_version_before": "cniVersion"}
 """Those of a conf that are called otherwise in its file."""
 
 
@@ -78,7 +78,7 @@ def _confs(old: World, new: World, moved: Collection[str]) -> Iterator[tuple[str
         keys = [f.name for f in fields(NetConf) if getattr(before, f.name) != getattr(after, f.name)]
         if name in moved and replace(before.ipam, ranges=(), exclude=()) == replace(after.ipam, ranges=(), exclude=()):
             keys = [k for k in keys if k != "ipam"]
-        if keys := [_KEYS.get(k, k) for k in keys if k != "profiles_named"]:
+        if keys := list(dict.fromkeys(_KEYS.get(k, k) for k in keys if k != "profiles_named")):
             yield name, tuple(keys)
 
 

@@ -21,7 +21,18 @@ def refused_versions(confs: Iterable[NetConf], paths: Mapping[str, str]) -> Iter
         if version not in SUPPORTED_VERSIONS:
             message = f"cniVersion {version!r} is none that this plugin speaks: every ADD is refused"
             yield error("CR226", message, path=path, hint=f"one of {', '.join(SUPPORTED_VERSIONS)}")
-        elif tuple(map(int, version.split("."))) >= _SINCE:
+        elif _is_new(version) and not _is_new(conf.cni_version_before):
+            older = conf.cni_version_before
+            message = (
+                f"runtimes that read cniVersions take {version}, which Debian 12's portmap refuses; others {older}"
+            )
+            hint = "write cniVersion 1.0.0 alone, or accept this where CRI-O or containerd 2 alone read it"
+            yield warning("CR224", message, path=path, hint=hint)
+        elif _is_new(version):
             message = f"cniVersion {version} is refused by podman 4, containerd 1 and Debian 12's portmap"
             hint = "write 1.0.0, or accept this where CRI-O or containerd 2 alone read it"
             yield warning("CR224", message, path=path, hint=hint)
+
+
+def _is_new(version: str) -> bool:
+    return version in SUPPORTED_VERSIONS and tuple(map(int, version.split("."))) >= _SINCE

@@ -21,7 +21,7 @@ READERS: Mapping[str, str] = {
     ".json": "containerd, nerdctl, CRI-O, Nomad",
 }
 """Who reads a file of this suffix as a conf."""
-_NO_MATTER = ("cni_version", "log_level", "profiles_named")
+_NO_MATTER = ("cni_version", "cni_version_before", "log_level", "profiles_named")
 """Fields of a conf in which two confs of one network may differ."""
 
 

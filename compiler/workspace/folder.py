@@ -37,6 +37,7 @@ from calico_rkt.compiler.workspace.host import (
 )
 from calico_rkt.compiler.workspace.overrides import Overrides, overrides_in, read_inside
 from calico_rkt.compiler.workspace.place import Place
+from calico_rkt.compiler.workspace.plugin_folders import plugin_folders
 from calico_rkt.compiler.workspace.sources import Sources
 from calico_rkt.compiler.workspace.unread import unread_beside
 
@@ -85,7 +86,7 @@ def listing(folder: Place, chosen: Place | None) -> Listing:
     confs = conf_files(folder, unusable)
     at = chosen or folder / PROFILES
     entries = entries_of(at, missing_ok=chosen is None)
-    problems += nearly_confs(folder)
+    problems += (*nearly_confs(folder), *plugin_folders(folder, confs))
     accepted = read_all((p for p in here if p.name == BASELINE), (".yaml",), problems)
     return Listing(
         confs,

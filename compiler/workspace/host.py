@@ -11,6 +11,7 @@ from calico_rkt.compiler.conf.netconf import PROFILES_DIR, NetConf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, warning
 from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, not_of_rkt, read_confs, readers
 from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_profiles, same_folder
+from calico_rkt.compiler.workspace.plugin_folders import plugin_folders
 
 LIVE = (Path("/etc/rkt/net.d"), Path("/etc/cni/net.d"))
 """Where rkt and the other runtimes read their confs."""
@@ -32,14 +33,17 @@ def host_confs(folders: Sequence[Path], environ: Mapping[str, str]) -> Confs:
     """
     files: dict[str, bytes] = {}
     unusable: list[Unusable] = []
+    told: list[Diagnostic] = []
     for folder in host_folders(folders):
         try:
-            files.update(conf_files(folder, unusable))
+            here = conf_files(folder, unusable)
+            files.update(here)
+            told += plugin_folders(folder, here)
         except CompileError as e:
             unusable.append(Unusable(str(folder), "", e.diagnostics))
     found = read_confs(files, environ, tuple(unusable))
     of_rkt = [p for p in found.paths.values() if same_folder(Path(p).parent, HOST_FOLDERS[0])]
-    return replace(found, diagnostics=(*found.diagnostics, *not_of_rkt(of_rkt)))
+    return replace(found, diagnostics=(*found.diagnostics, *not_of_rkt(of_rkt), *told))
 
 
 def overrides_of(conf: NetConf) -> dict[str, bytes]:

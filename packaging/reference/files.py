@@ -23,7 +23,7 @@ KEPT_HERE = (
     ),
     (
         f"{RUN_DIR}/lent/*.json",
-        "addresses of another ipam plugin whose ADD has not ended, or was cut short, or whose DEL failed: gc gives back",
+        "addresses of another ipam plugin whose ADD has not ended or was cut short, or whose DEL failed: gc gives back",
     ),
     (
         f"{RUN_DIR}/etcd/*, {RUN_DIR}/etcdv2/*",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
 from calico_rkt.compiler.conf.chain import Chain, read_chain
+from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS
 from calico_rkt.compiler.conf.shape import CONF_SUFFIXES, TYPE, shape_of
 from calico_rkt.compiler.diagnostics import CompileError
 from calico_rkt.compiler.workspace.files import read_file
@@ -131,13 +132,13 @@ def versions(host: Host) -> Check:
     """A cniVersion whose answers a runtime here can't read."""
     for runtime in (r for r in host.readers if r.used):
         for path, chain in _read(runtime):
-            if _numbers(chain.cni_version) > _numbers(runtime.newest):
-                message = (
-                    f"cniVersion {chain.cni_version} is newer than {runtime.name} here can read ({runtime.newest})"
-                )
+            # One that speaks no 1.1.0 reads no `cniVersions`.
+            version = chain.before if _numbers(runtime.newest) < _numbers(SUPPORTED_VERSIONS[-1]) else chain.cni_version
+            if _numbers(version) > _numbers(runtime.newest):
+                message = f"cniVersion {version} is newer than {runtime.name} here can read ({runtime.newest})"
                 follows = "the ADD is done, then its result is refused: the container fails, and its removal may stick"
                 cure = f'sed -i \'s/"cniVersion": *"[^"]*"/"cniVersion": "{runtime.newest}"/\' {shlex.quote(path)}'
-                yield Finding("CR905", ERROR, message, follows, cure, Place(path, _line(path, chain.cni_version)))
+                yield Finding("CR905", ERROR, message, follows, cure, Place(path, _line(path, version)))
 
 
 def first(host: Host) -> Check:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from calico_rkt.compiler.grammar.overrides import File
     from calico_rkt.compiler.workspace.assemble import Workspace
 
-_OF_CHECK_ALONE = ("CR205", "CR216", "CR712")
+_OF_CHECK_ALONE = ("CR205", "CR216", "CR227", "CR712")
 """What is said of confs as such, and keeps nobody from applying them."""
 
 

@@ -16,7 +16,8 @@ from calico_rkt.plugin.errors import CniError, Code
 def chain_of_network(name: str, folders: Sequence[Path]) -> Chain:
     """The plugins of a network, by its conf in these folders or, where there are none, in those of this host.
 
-    CniError 7 where no conf has this name, or it can't be used; CompileError where no runtime would take its file.
+    CniError 7 where no conf has this name, or it can't be used, 2 where runtimes run more plugins than it lists;
+    CompileError where no runtime would take its file.
     """
     for folder in folders:
         if not folder.is_dir():
@@ -24,6 +25,9 @@ def chain_of_network(name: str, folders: Sequence[Path]) -> Chain:
     found = host_confs(folders, os.environ)
     chain = chain_in(found, name)
     if chain is not None:
+        for told in found.diagnostics:
+            if told.code == "CR227" and told.path == found.paths[name]:
+                raise CniError(Code.UNSUPPORTED_FIELD, told.message, told.hint)
         return chain
     for bad in found.unusable:
         if bad.name == name:

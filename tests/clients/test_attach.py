@@ -207,6 +207,15 @@ def test_a_port_that_a_living_container_has_is_refused_to_others(host: Lab) -> N
     assert host.left() == {}
 
 
+def test_a_list_of_several_versions_is_attached_in_the_highest_and_known_again(host: Lab) -> None:
+    listed = {"cniVersions": ["0.4.0", "1.1.0", "2.0.0"], "name": "late"}
+    plugins = [{"type": "calico", "ipam": pool("10.7.0.0/24")}]
+    host.write("/etc/cni/net.d/10-late.conflist", json.dumps(listed | {"plugins": plugins}))
+    for before in (False, True):
+        loaded = json.loads(said(run(host, "attach", "late", "c1", "--format", "json")))
+        assert (loaded["result"]["cniVersion"], loaded["before"]) == ("1.1.0", before), loaded
+
+
 def test_two_containers_without_a_family_in_common_may_have_one_port(host: Lab) -> None:
     network(host, conf("six", pool("fd00:6::/64")), PORTMAP)
     host.netns("c2")
@@ -319,7 +328,7 @@ def test_an_endpoint_that_can_not_be_read_keeps_gc_from_no_other(host: Lab) -> N
 
 WRONG = {
     "wbe c1": "no conf names network 'wbe'\n"
-    "looked in /etc/rkt/net.d, /etc/cni/net.d, /etc/calico-rkt/networks; known: back, lost, web",
+    "looked in /etc/rkt/net.d, /etc/cni/net.d, /etc/calico-rkt/networks; known: back, lost, more, web",
     "web nowhere": "there is no network namespace at /run/netns/nowhere\nip netns add nowhere makes it",
     "web 99999999": "there is no network namespace at /proc/99999999/ns/net\nhas its container gone?",
     "web c1 --ifname a/b": "--ifname 'a/b' is no name of an interface\nsuch as eth1",
@@ -335,6 +344,7 @@ WRONG = {
     "web c1 --port 80:80 --port 80:81": "the host's port 80 is asked for more than once",
     "back c1 --port 80:80": "no plugin of network 'back' publishes ports\nthe conf has to be a list",
     "lost c1": "the plugin 'nosuch' of network 'lost' is in no folder of plugins\nlooked in",
+    "more c1": "libcni 1.2 and later run more plugins for 'more', which are not read here: /etc/cni/net.d/more/1.conf",
     "comma c1": "a comma before the closing }",
     "web c1 --confs /nowhere": "/nowhere is no folder of confs",
     "web": "the following arguments are required: NETNS",
@@ -345,6 +355,8 @@ def test_what_is_asked_wrongly_is_said_and_nothing_is_done(bare_lab: Lab) -> Non
     network(bare_lab, conf("web", pool("10.1.0.0/24")), PORTMAP)
     network(bare_lab, conf("back", pool("10.2.0.0/24")))
     network(bare_lab, conf("lost", pool("10.3.0.0/24")), {"type": "nosuch"})
+    network(bare_lab, conf("more", pool("10.5.0.0/24")), PORTMAP)
+    bare_lab.write("/etc/cni/net.d/more/1.conf", json.dumps({"type": "tuning"}))
     for name in ("c1", "77"):
         bare_lab.netns(name)
     for words, told in WRONG.items():

@@ -44,3 +44,39 @@ def test_a_version_that_is_not_spoken_is_an_error_of_check(tmp_path, capsys):
     (tmp_path / "web.conf").write_text(CONF % '"cniVersion": "1.2.0",')
     assert review("check", ["-C", str(tmp_path)]) == 2
     assert "web.conf: CR226 error: cniVersion '1.2.0' is none that this plugin speaks" in capsys.readouterr().out
+
+
+LIST = '{%s "name": "web", "plugins": [{"type": "calico", "ipam": {"type": "host-local", "ranges": [%s]}}]}'
+RANGES = '[{"subnet": "10.7.0.0/24"}], [{"subnet": "10.8.0.0/24"}]'
+
+
+@pytest.mark.parametrize(
+    ("versions", "told"),
+    [
+        ('"cniVersions": ["0.4.0", "1.0.0"],', []),
+        ('"cniVersions": ["0.2.0", "1.2.0"],', ["CR211"]),
+        ('"cniVersion": "0.2.0", "cniVersions": ["0.1.0", "0.3.1"],', []),
+        ('"cniVersion": "0.3.1", "cniVersions": ["0.1.0"],', []),
+        ('"cniVersion": "1.0.0", "cniVersions": ["1.1.0", "2.0.0"],', ["CR224"]),
+        ('"cniVersions": ["1.1.0"],', ["CR224"]),
+        ('"cniVersions": ["0.9.0"],', ["CR226"]),
+        ('"cniVersions": [],', ["CR211"]),
+        ('"cniVersions": "1.0.0",', ["CR203", "CR211"]),
+        ('"cniVersions": ["one"],', ["CR206", "CR211"]),
+    ],
+)
+def test_of_the_versions_of_a_list_the_highest_counts_that_both_know(tmp_path, versions, told):
+    """As libcni 1.2 takes it; older results hold one address a family, and this conf gives two."""
+    (tmp_path / "web.conflist").write_text(LIST % (versions, RANGES))
+    assert sorted(d.code for d in check_workspace(open_folder(tmp_path, {}))) == told
+
+
+def test_in_the_conf_of_one_plugin_cni_versions_are_nobodys(tmp_path):
+    (tmp_path / "web.conf").write_text(CONF % '"cniVersion": "1.0.0", "cniVersions": ["1.1.0"],')
+    assert not check_workspace(open_folder(tmp_path, {}))
+
+
+def test_who_reads_no_cni_versions_is_named_with_what_he_counts(tmp_path):
+    (tmp_path / "web.conflist").write_text(LIST % ('"cniVersions": ["1.1.0"],', '[{"subnet": "10.7.0.0/24"}]'))
+    (found,) = check_workspace(open_folder(tmp_path, {}))
+    assert "take 1.1.0, which Debian 12's portmap refuses; others 0.1.0" in found.message
