@@ -20,7 +20,8 @@ class World:
     own are their ids, known those of all networks that a conf, an override or a rule names.
     stages and places are made as they are asked for, texts are the files' by path. unreadable says, by the names of
     networks whose confs can't be used, why every answer about them is undecided. beside are the names of networks that
-    are here for those of the others alone that meet them: they are of another datastore than all others.
+    are here for those of the others alone that meet them, each with whether it is of another datastore than these,
+    also where that is of one type.
     """
 
     where: str
@@ -31,7 +32,7 @@ class World:
     known: frozenset[str]
     parties: tuple[Party, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    beside: frozenset[str] = frozenset()
+    beside: Mapping[str, bool] = field(default_factory=dict)
     texts: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     stages: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
     places: dict[tuple[Kind, str], Party] = field(default_factory=dict, compare=False, repr=False)
@@ -67,7 +68,7 @@ class World:
         """Whether they are networks of two datastores: neither's rules know the labels of the other's endpoints."""
         if one.kind is not Kind.NETWORK or other.kind is not Kind.NETWORK:
             return False
-        stores = [(self.confs[p.name].datastore_type, p.name in self.beside) for p in (one, other)]
+        stores = [(self.confs[p.name].datastore_type, self.beside.get(p.name, False)) for p in (one, other)]
         return stores[0] != stores[1]
 
     def views(self) -> Iterator[View]:

@@ -87,7 +87,7 @@ def _publish(args: argparse.Namespace, found: Decided, *, local: bool) -> int:
         worst = max(worst, tried(lambda: here(act, found.known, found.files)))
     else:
         left.had_turn |= {n for n, conf in found.known.items() if conf.datastore_type == LOCAL}
-    worst = max(worst, in_clusters(act, found.known, found.files))
+    worst = max(worst, tried(lambda: in_clusters(act, found.known, found.files)))
     if left.names and not args.dry_run and (worst == 2 or left.some_done):
         print(f"calico-rkt: not applied: {', '.join(left.names)}", file=sys.stderr)
     return worst

@@ -81,7 +81,7 @@ def _of_others(world: World, e: Expectation) -> bool:
     """Whether it is about networks beside these alone, so that it is asked with their own changes."""
     ends = [{n.name for n in end.networks} for end in (e.source, e.destination)]
     named = set.union(*ends)
-    return bool(named & world.beside) and named <= {*world.networks} and not any(asked(world, e))
+    return bool(named & world.beside.keys()) and named <= {*world.networks} and not any(asked(world, e))
 
 
 def _live(store: Profiles) -> dict[str, Network]:
@@ -120,12 +120,14 @@ def _world(
     unknown = NetConf("", "calico", "1.0.0", Ipam("unknown"))
     confs = {n: replace(known.get(n, unknown), name=n, datastore_type=kind) for n in stored}
     others = {n: both for n, both in beside.items() if n not in known}
+    # Two confs may name one cluster by other members, or ask it as other users: what this one has is in this one.
+    apart = {n: not (n in stored and conf.datastore_type == kind) for n, (conf, _) in others.items()}
     networks = {**stored, **{n: network for n, (_, network) in others.items()}}
     confs |= {n: conf for n, (conf, _) in others.items()}
     own = frozenset(n.id for n in networks.values())
     everyone = own | frozenset(map(object_id, known))
     made = parties(networks, confs)
-    return World(where, networks, confs, files, own, everyone, made, beside=frozenset(others))
+    return World(where, networks, confs, files, own, everyone, made, beside=apart)
 
 
 def _files(known: Mapping[str, NetConf]) -> dict[str, tuple[File, ...]]:

@@ -122,3 +122,61 @@ def test_a_promise_between_two_datastores_is_asked_by_check_and_by_each_turn_of_
     lab.override("net1", opened)
     apply = tool(lab, "apply", "--yes", "net1")
     assert (apply.returncode, b"from web to net1" in apply.stdout) == (1, True), apply
+
+
+def cluster_rules(network: str, *, opened: bool) -> str:
+    return OPENS.format(network) if opened else f"network: {network}\n"
+
+
+def opens_here(lab: Lab) -> None:
+    """This host's own network, applied with its way to the cluster's shut, would open it now."""
+    lab.override("web", "network: web\negress:\n  - {action: Deny, destination: {nets: [10.0.0.0/14]}}\n  - default\n")
+    lab.override("guard", GUARD.replace("to: {network: net1}", "to: {network: [net1, net2]}"))
+    assert tool(lab, "apply", "--yes").returncode == 0
+    lab.override("web", "network: web\n")
+
+
+def test_a_cluster_that_is_away_or_has_an_edited_profile_is_named_where_a_promise_is_asked(
+    lab: Lab, etcd: Etcd
+) -> None:
+    has(lab, WEB, cluster_conf(etcd), cluster_conf(etcd, "net2", "10.2.0.0/16"))
+    for network in ("net1", "net2"):
+        lab.override(network, cluster_rules(network, opened=network == "net2"))
+    opens_here(lab)
+    lab.override("net2", cluster_rules("net2", opened=False))
+    place = "/calico/resources/v3/projectcalico.org/profiles/net1"
+    said = etcd.ctl("get", "--print-value-only", place).stdout
+    edited = json.loads(said)
+    edited["spec"]["egress"] = [{"action": "Deny"}]
+    etcd.ctl("put", place, stdin=json.dumps(edited).encode())
+    # What can't be read of one says nothing of the other, which is open still.
+    apply = tool(lab, "apply", "--yes", "web")
+    assert (apply.returncode, b"from web to net2" in apply.stdout) == (1, True), apply
+    assert b"what is published of net1 can't be read" in apply.stderr
+    # With the cluster away all that is left are its files. That is said, and keeps nobody from an apply here.
+    etcd.stop()
+    apply = tool(lab, "apply", "--yes", "web")
+    assert (apply.returncode, b"what is published of net1, net2 can't be read" in apply.stderr) == (0, True), apply
+
+
+def test_what_this_host_is_called_is_of_no_use_to_its_own_networks(lab: Lab) -> None:
+    has(lab, WEB, {k: v for k, v in cluster_conf(AWAY).items() if k != "nodename"})
+    lab.write("/var/lib/calico/nodename", "a/b\n")
+    done = tool(lab, "apply", "--yes")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (2, b"applied: web"), done
+    assert not_applied(done.stderr) == ["calico-rkt: not applied: net1"]
+    lab.override("web", "network: web\n")
+    assert tool(lab, "apply", "--yes", "web").stdout.splitlines()[-1] == b"applied: web"
+
+
+def test_two_confs_that_name_one_cluster_by_other_words_are_of_one_datastore(lab: Lab, etcd: Etcd) -> None:
+    has(lab, cluster_conf(etcd), cluster_conf(etcd.url.replace("127.0.0.1", "localhost"), "net2", "10.2.0.0/16"))
+    lab.override("net1", "network: net1\negress: []\n")
+    by_name = "{action: Allow, protocol: TCP, source: {network: net1}, destination: {ports: [80]}}"
+    lab.override("net2", f"network: net2\ningress:\n  - {by_name}\n  - default\n")
+    lab.override("guard", GUARD.replace("network: net1", "network: net2").replace("network: web", "network: net1"))
+    assert tool(lab, "apply", "--yes").returncode == 0
+    lab.override("net1", "network: net1\n")
+    check, apply = tool(lab, "check"), tool(lab, "apply", "--yes", "net1")
+    assert (check.returncode, b"CR811" in check.stdout) == (1, True), check
+    assert (apply.returncode, b"from net1 to net2" in apply.stdout) == (1, True), apply
