@@ -14,6 +14,7 @@ from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.model import Network
 from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.packets.compare import told_apart
+from calico_rkt.compiler.targets.calico_v1.read import read_calico_v1
 from calico_rkt.compiler.targets.calico_v3.read import read_calico_v3
 from calico_rkt.plugin.attest.outcome import Difference
 from calico_rkt.plugin.attest.ruleset import KernelRules
@@ -21,17 +22,21 @@ from calico_rkt.plugin.attest.ruleset import KernelRules
 FELIX_S_OWN = "the rules by which Felix enforces: Felix's own"
 _CHAINS = {"to": "cali-tw-", "from": "cali-fw-"}
 """What Felix calls an interface's chains (felix/rules/rule_defs.go); nftables mode puts a word before."""
+_READERS = {"calico-v3": read_calico_v3, "calico-v1": read_calico_v1}
 _PROGRAMS = ("calico-felix", "felix")
 
 
-def profile_differs(reviewed: Network, text: str, where: str) -> Iterator[Difference | str]:
-    """A published profile's text, edited or not, compared with what was reviewed as sets of packets."""
+def profile_differs(reviewed: Network, text: str, where: str, target: str) -> Iterator[Difference | str]:
+    """A published profile's text, edited or not, compared with what was reviewed as sets of packets.
+
+    target: what it is written in.
+    """
     what = f"the profile {reviewed.id} in {where}"
     if not text:
         yield f"{what} is not there: endpoints of {reviewed.name} would get the bare default, or none"
         return
     try:
-        back = read_calico_v3(text)
+        back = _READERS[target](text)
     except CompileError as e:
         yield f"{what} can not be read: {e.diagnostics[0].message}"
         return

@@ -47,7 +47,7 @@ def _ours(cluster: Cluster) -> dict[str, set[int]]:
 def _cluster(cluster: Cluster, networks: Mapping[str, Network]) -> Iterator[Difference | str]:
     for name in sorted(cluster.known):
         text, _ = cluster.store.profiles.stored(object_id(name))
-        yield from profile_differs(networks[name], text, cluster.name)
+        yield from profile_differs(networks[name], text, cluster.name, cluster.target)
     for endpoint in cluster.store.endpoints():
         if endpoint.result and endpoint.key.network in cluster.known:
             for words in cluster.store.differs(endpoint):

@@ -10,6 +10,7 @@ import pytest
 from tests.clients.support.caller import Caller
 from tests.clients.support.commands import status, tool
 from tests.clients.support.etcd import RESOURCES, Etcd, cluster_conf
+from tests.clients.support.etcd2 import RULES, TAGS, OldEtcd, old_conf
 from tests.clients.support.lab import Lab
 from tests.clients.test_attest import attest
 
@@ -78,3 +79,29 @@ def test_links_of_a_cluster_are_none_that_this_host_has_to_close_or_to_know(bare
     assert status(bare_lab)["differences"] == []
     assert tool(bare_lab, "restore", "--if-needed").returncode == 0
     assert "calico_rkt" not in bare_lab.out("nft", "list", "tables")
+
+
+def test_so_is_a_cluster_of_2015(bare_lab: Lab) -> None:
+    lab, old = bare_lab, OldEtcd(bare_lab)
+    old.start()
+    old.ready()
+    conf = old_conf(old)
+    lab.write("/etc/cni/net.d/net1.conf", json.dumps(conf))
+    Caller(lab).add(conf, "a", lab.netns("a"))
+
+    def said() -> list[str]:
+        _, found = attest(lab)
+        told = [*found["not_proven"], *(d["what"] for d in found["differences"])]
+        return [words for words in told if words.startswith("the profile net1 in")]
+
+    assert said() == []
+    stored = json.loads(old.leaves()[RULES])
+    rule = {"action": "allow", "protocol": "tcp", "dst_ports": [22]}
+    old.set(RULES, {**stored, "inbound_rules": [rule, *stored["inbound_rules"]]})
+    (words,) = said()
+    assert words.endswith("lets other packets through")
+    old.set(RULES, stored)
+    old.set(TAGS, ["net1", "net2"])
+    (words,) = said()
+    assert words.endswith("applies the label net2")
+    old.stop()
