@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from calico_rkt.compiler.cli.formats.findings import markdown_text, render_as
@@ -21,14 +21,24 @@ def lines(*workspaces: Workspace) -> tuple[str, ...]:
     """The same as texts that may hold anything."""
     out: list[str] = []
     for n, workspace in enumerate(workspaces):
-        side = ("OLD ", "NEW ")[n] if len(workspaces) > 1 else ""
-        out += [f"{side}{line}" for line in (workspace.sources.words, *reservations(workspace))]
+        out += [f"{_side(n, workspaces)}{line}" for line in (workspace.sources.words, *reservations(workspace))]
     return tuple(out)
 
 
+def _side(number: int, workspaces: Sequence[Workspace]) -> str:
+    return ("OLD ", "NEW ")[number] if len(workspaces) > 1 else ""
+
+
 def reservations_beside(style: str, *workspaces: Workspace) -> str:
-    """The reservations under an answer in markdown; on stderr, where the format has no room for them."""
-    told = dict.fromkeys(line for workspace in workspaces for line in reservations(workspace))
+    """The reservations under an answer in markdown; on stderr, where the format has no room for them.
+
+    Of two workspaces each has its side, but for what both say.
+    """
+    said = [reservations(workspace) for workspace in workspaces]
+    both = {line for line in said[0] if all(line in other for other in said)}
+    told = dict.fromkeys(
+        f"{'' if line in both else _side(n, workspaces)}{line}" for n, found in enumerate(said) for line in found
+    )
     if style == "markdown":
         return "".join(f"\n- {markdown_text(line)}\n" for line in told)
     if style in ("csv", "svg"):

@@ -11,7 +11,6 @@ from calico_rkt.compiler.conf.netconf import PROFILES_DIR, NetConf
 from calico_rkt.compiler.diagnostics import CompileError, Diagnostic, error, warning
 from calico_rkt.compiler.workspace.confs import Confs, Unusable, conf_files, not_of_rkt, read_confs, readers
 from calico_rkt.compiler.workspace.files import PROFILES, entries_of, read_profiles, same_folder
-from calico_rkt.compiler.workspace.plugin_folders import plugin_folders
 
 LIVE = (Path("/etc/rkt/net.d"), Path("/etc/cni/net.d"))
 """Where rkt and the other runtimes read their confs."""
@@ -38,12 +37,21 @@ def host_confs(folders: Sequence[Path], environ: Mapping[str, str]) -> Confs:
         try:
             here = conf_files(folder, unusable)
             files.update(here)
-            told += plugin_folders(folder, here)
+            told += _plugin_folders(folder, here)
         except CompileError as e:
             unusable.append(Unusable(str(folder), "", e.diagnostics))
     found = read_confs(files, environ, tuple(unusable))
     of_rkt = [p for p in found.paths.values() if same_folder(Path(p).parent, HOST_FOLDERS[0])]
     return replace(found, diagnostics=(*found.diagnostics, *not_of_rkt(of_rkt), *told))
+
+
+def _plugin_folders(folder: Path, files: Mapping[str, bytes]) -> list[Diagnostic]:
+    if not any(path.endswith(".conflist") for path in files):
+        return []
+    # Here, not above: an ADD and compile-profile read one conf.
+    from calico_rkt.compiler.workspace.plugin_folders import plugin_folders
+
+    return list(plugin_folders(folder, files))
 
 
 def overrides_of(conf: NetConf) -> dict[str, bytes]:

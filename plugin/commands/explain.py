@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     source, destination = (meant(word, rows, host.known) for word in (args.source, args.destination))
     store = open_local()
     try:
-        world, notes = world_in_force(host, store)
+        world, notes, refused = world_in_force(host, store)
     finally:
         store.close()
     ends = [list(_ends(world, end, own)) for end in (source, destination)]
@@ -79,11 +79,13 @@ def run(args: argparse.Namespace) -> int:
     if not found and not undecided:
         raise CompileError([error("CR819", f"no packet goes from {source} to {destination}", hint=_WHY)])
     named = {n for case in found for n in (case.source, case.destination)}
-    about = [note for note in notes if any(name == note.partition(":")[0] for name in _networks(found, named))]
+    networks = _networks(found, named)
+    about = [note for note in notes if any(name == note.partition(":")[0] for name in networks)]
+    workspace = replace(host.workspace, refused=tuple(d for name in refused if name in networks for d in refused[name]))
     shown = [replace(c, source=_shown(c.source, source), destination=_shown(c.destination, destination)) for c in found]
     notes_of_ends = by_files.notes_of([one for end in ends for one, row in end if row is None], own)
     return by_files.print_cases(
-        args.format, host.workspace, shown, undecided, [*_standing(), *notes_of_ends, *dict.fromkeys(strange), *about]
+        args.format, workspace, shown, undecided, [*_standing(), *notes_of_ends, *dict.fromkeys(strange), *about]
     )
 
 

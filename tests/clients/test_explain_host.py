@@ -66,3 +66,13 @@ def test_a_folder_is_no_host(host: Lab) -> None:
     host.write("/root/net.d/web.conf", json.dumps(WEB))
     assert explained(host, "web", HOST_V4, "-C", "/root/net.d")[0] == [("web", "outside", "Allow")]
     assert explained(host, "web", HOST_V4, "-C", "/etc/cni/net.d")[0] == [("web", "host", "Deny")]
+
+
+def test_a_rule_that_apply_refuses_is_told_where_the_files_are_what_counts(host: Lab) -> None:
+    """As by the networks' names: `db` is not published, so its files are what the answer is of."""
+    host.write("/etc/cni/net.d/20-db.conf", json.dumps(conf("db", pool("10.2.0.0/24"))))
+    host.override("db", "network: db\ningress:\n  - {action: Allow, source: {selector: has(foo)}}\n  - default\n")
+    for words in (("c1", "db"), ("web", "db")):
+        done = tool(host, "explain", *words)
+        assert (done.returncode, b"CR540" in done.stdout, b"CR540 error" in done.stderr) == (2, True, True), done
+    assert tool(host, "explain", "c1", "outside").returncode == 0

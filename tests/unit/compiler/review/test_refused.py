@@ -71,6 +71,7 @@ def test_a_difference_that_mends_it_is_no_failure_of_its_own(net):
     done = run(net, "diff", "../old")
     assert done.returncode == 1
     assert "OLD CR540: " in done.stdout
+    assert "\n- OLD CR540: " in run(net, "diff", "../old", "--format", "markdown").stdout
     for style in ("github", "sarif"):
         done = run(net, "diff", "../old", "--format", style)
         assert (done.returncode, "CR540" in done.stdout, "CR815" in done.stdout) == (1, False, True), done.stdout
