@@ -24,15 +24,19 @@ def furnish(
 ) -> int:
     """Addresses, routes and neighbours; the number of the table of its own where another network was there before.
 
+    A network of IPv4 alone gives its end no IPv6 address of its own accord either: nobody would get an answer by it.
     NetlinkError when the kernel refuses; then nothing is left but what goes with the link.
     """
-    if any(a.version == 6 for a in addresses):
+    ipv6 = any(a.version == 6 for a in addresses)
+    if ipv6:
         sysctls.enable_ipv6_inside(ifname)
     with netlink.Socket(brief=len(routes) < _MANY) as socket:
         metric = _metric(socket, index, addresses, routes, gateways)
         table = _SECOND + index if metric else 0
         try:
-            socket.do(sends.inside(index, addresses, routes, metric, gateways, table))
+            for error in socket.batch(sends.inside(index, addresses, routes, metric, gateways, table)):
+                if error is not None and (ipv6 or error.index):
+                    raise error
         except BaseException:
             if table:
                 socket.batch(messages.rules_gone((a, table) for a in addresses))

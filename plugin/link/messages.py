@@ -110,9 +110,12 @@ def inside(
     interface, since the host drops other networks' sources there. Any address will do as a gateway: its neighbour
     entry is permanent. Whoever changes the MAC takes that entry away: the host's end hears of the new MAC at once, and
     answers for the gateway.
+
+    Without an IPv6 address of ours the first message is silent(), which is refused where there is no IPv6 at all.
     """
     versions = sorted({a.version for a in addresses})
     batch = [
+        *(() if 6 in versions else (silent(index),)),
         encode_up(index, {_ARP_NOTIFY: 1} if 4 in versions else {}),
         *(encode_address(index, a, a.max_prefixlen) for a in addresses),
     ]

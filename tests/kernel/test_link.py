@@ -143,6 +143,24 @@ def test_the_host_end_of_an_ipv4_network_has_no_ipv6(lab):
     assert ip(lab, lab.host, "-6", "route", "show", "table", "all", "dev", name) == []
 
 
+def test_the_container_s_end_of_an_ipv4_network_has_no_ipv6_address_of_its_own_accord(lab):
+    four, both = lab.container(), lab.container()
+    run(lab, f"make({four!r}, 'four', '10.1.0.2'); make({both!r}, 'both', '10.1.0.3', 'fd00:1::3')")
+    (end,) = [i for i in ip(lab, four, "addr") if i["ifname"] == "eth0"]
+    assert [a["local"] for a in end["addr_info"]] == ["10.1.0.2"]
+    assert sysctl(lab, four, "ipv6/conf/eth0/disable_ipv6") == "0", "who asks for IPv6 there is not refused"
+    (end,) = [i for i in ip(lab, both, "addr") if i["ifname"] == "eth0"]
+    assert sorted(a["scope"] for a in end["addr_info"]) == ["global", "global", "link"], "neighbours are asked from it"
+
+
+def test_an_ipv4_network_of_a_small_mtu_needs_no_ipv6(lab):
+    """Below 1,280 bytes Linux has no IPv6 on an interface at all, as where it was started without."""
+    a, b = lab.container(), lab.container()
+    run(lab, f"make({a!r}, 'a', '10.1.0.2', mtu=600); make({b!r}, 'b', '10.1.0.3', mtu=600)")
+    assert lab.run(a, ["ls", "/proc/sys/net/ipv6/conf/eth0"]).returncode, "it has none"
+    assert pings(lab, a, "10.1.0.3")
+
+
 def test_ipv6_works_where_new_interfaces_have_it_disabled(lab):
     c = lab.container()
     for ns in (c, lab.host):
