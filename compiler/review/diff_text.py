@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from calico_rkt.compiler.diagnostics import Diagnostic, Severity, error, printable, warning
 from calico_rkt.compiler.packets.wording import packet_words
 from calico_rkt.compiler.review.causes import Cause
-from calico_rkt.compiler.review.change import Change, Diff
+from calico_rkt.compiler.review.change import Change, Diff, Part
+from calico_rkt.compiler.review.each import Each
 from calico_rkt.compiler.review.pair import Fate
 from calico_rkt.compiler.review.wording import fate_values, fate_words, packet_values, place, verdict_words
 
@@ -192,14 +193,15 @@ def _values(change: Change) -> dict[str, object]:
             }
             for c in change.causes
         ],
-        "parts": [
-            {
-                "from": p.source,
-                "to": p.destination,
-                "example": packet_values(p.example),
-                "before": fate_values(p.before),
-                "after": fate_values(p.after),
-            }
-            for p in change.parts
-        ],
+        "parts": Each(change.parts, _part_values),
+    }
+
+
+def _part_values(part: Part) -> dict[str, object]:
+    return {
+        "from": part.source,
+        "to": part.destination,
+        "example": packet_values(part.example),
+        "before": fate_values(part.before),
+        "after": fate_values(part.after),
     }

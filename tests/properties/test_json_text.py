@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from calico_rkt.compiler.cli.formats import json_text as module
 from calico_rkt.compiler.cli.formats.json_text import json_text
+from calico_rkt.compiler.review.each import Each
 
 leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text())
 values = st.recursive(
@@ -27,3 +28,10 @@ def test_it_is_what_python_writes(value):
 
 def test_its_example():
     assert doctest.testmod(module) == (0, 1)
+
+
+@given(st.lists(values, max_size=4))
+def test_what_gives_its_items_one_by_one_is_a_list(found):
+    assert json_text({"a": iter(found), "b": Each(found, lambda x: x)}) == json.dumps(
+        {"a": found, "b": found}, indent=2
+    )

@@ -11,6 +11,7 @@ from calico_rkt.compiler.cli.formats.json_document import document
 from calico_rkt.compiler.cli.formats.matrix_svg import render_svg
 from calico_rkt.compiler.diagnostics import printable
 from calico_rkt.compiler.ir.model import Rule
+from calico_rkt.compiler.review.each import Each
 from calico_rkt.compiler.review.matrix import Cell, Matrix, Words, cell_kind
 from calico_rkt.compiler.review.pair import Stage
 from calico_rkt.compiler.review.wording import place, rule_words
@@ -86,8 +87,10 @@ def _harmless(text: str) -> str:
 
 def _json(m: Matrix, read: Mapping[str, object] | None) -> str:
     words = Words()
-    cells = [
-        {
+
+    def values(of: tuple[tuple[str, str], Cell]) -> dict[str, object]:
+        (row, column), cell = of
+        return {
             "from": row,
             "to": column,
             "reach": cell_kind(cell),
@@ -100,8 +103,8 @@ def _json(m: Matrix, read: Mapping[str, object] | None) -> str:
             "undecided": cell.undecided or None,
             "nobody": cell.nobody or None,
         }
-        for (row, column), cell in m.cells.items()
-    ]
+
+    cells = Each(m.cells.items(), values)
     return document("matrix", {"rows": m.rows, "columns": m.columns, "cells": cells}, read)
 
 
