@@ -75,3 +75,13 @@ def test_a_diff_tells_what_changes_for_each_of_two_networks_whose_datastores_dif
     ):
         found = [(c.widened, s) for c in diff_worlds(old, new).changes if c.destinations == ("a",) for s in c.sources]
         assert (widened, "c") in found, found
+
+
+def test_what_a_rule_by_name_opens_is_seen_also_where_another_datastores_network_is_asked_about_first():
+    """That one's pair meets the list without its selectors: of it nothing changed."""
+    ssh, by_name = Rule(Action.ALLOW, Match(protocol=6)), Rule(Action.ALLOW, Match(source=Side(selector=has("a"))))
+    confs = [conf("0", ip_network("10.0.0.0/24"), datastore="etcdv3"), conf("a", A), conf("b", B)]
+    old, new = (world(confs, {"0": ((), ANY), "a": ((), ANY), "b": (rules, ())}) for rules in ((ssh,), (ssh, by_name)))
+    for before, after, wider in ((old, new, True), (new, old, False)):
+        found = {(c.widened, c.sources, c.destinations) for c in diff_worlds(before, after).changes}
+        assert found == {(wider, ("a",), ("b",))}
