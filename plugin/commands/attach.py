@@ -44,7 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is attached, to what, and how."""
     add_key(parser)
     options.add_confs(parser)
-    parser.add_argument("--ip", action="append", default=[], metavar="ADDRESS", help="this address; one a family")
+    parser.add_argument(
+        "--ip",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="this address, again: one of the other family (default: the next that is free)",
+    )
     parser.add_argument("--mac", default="", metavar="MAC", help="this MAC at the container's end, in any notation")
     parser.add_argument(
         "--port",

@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which", nargs="?", metavar="WHICH", help="a container, an address or a network (default: all lines)"
     )
     parser.add_argument("--since", type=_since, metavar="TIME", help="10m, 2h, 3d ago; 21:00; 2026-11-26; or both")
-    parser.add_argument("-n", "--lines", type=options.number_of("lines"), metavar="N", help="only the last N")
+    parser.add_argument(
+        "-n", "--lines", type=options.number_of("lines"), metavar="N", help="only the last N (default: all)"
+    )
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is written, until Ctrl-C")
     options.add_confs(parser)
     parser.add_argument(

@@ -56,7 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--for", dest="seconds", type=_seconds, default=_MINUTE, metavar="SECONDS", help="how long (default: 60)"
     )
     parser.add_argument(
-        "--count", type=options.number_of("packets"), default=0, metavar="N", help="end after so many packets"
+        "--count",
+        type=options.number_of("packets"),
+        default=0,
+        metavar="N",
+        help="end after so many packets (default: after none)",
     )
     options.add_confs(parser)
     options.add_profiles(parser)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
@@ -66,6 +68,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
 """The commands in the order of `calico-rkt --help`. Nothing of a command is imported before it is asked for."""
 COMMANDS: Mapping[str, Command] = MappingProxyType({n: c for group in GROUPS.values() for n, c in group.items()})
 
+_FORBIDDEN = (os.strerror(errno.EACCES), os.strerror(errno.EPERM))
 _USAGE = "usage: calico-rkt COMMAND ...\n"
 _ENDS = """examples:
   calico-rkt compile net.conf              the canonical profile of a conf
@@ -141,6 +144,8 @@ def _answered(style: str, action: Callable[[], int]) -> int:
         print(f"calico-rkt: {_lines(e.msg)}", file=sys.stderr)
         if e.details:
             print(_lines(e.details.rstrip("\n")), file=sys.stderr)
+        if os.geteuid() and any(words in f"{e.msg}\n{e.details}" for words in _FORBIDDEN):
+            print("this is for root: sudo calico-rkt ...", file=sys.stderr)
         return 2
 
 

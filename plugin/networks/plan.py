@@ -61,7 +61,7 @@ def planned(name: str, nets: Sequence[Net], whom: str) -> Plan:
     file = _file(runtime, name)
     first = file.name == min((*_confs_in(runtime.folder), file.name))
     conf = conf_text(name, nets, runtime)
-    new = [New(file, f"the network, as {runtime.words} reads it", conf)]
+    new = [New(file, f"the network, as it is read by {runtime.words}", conf)]
     link = Path(runtime.links.replace("{name}", name)) / file.name if runtime.links else None
     if link and not (runtime.first and first):
         new.append(New(link, f"a link, where {runtime.words} looks", link=os.path.relpath(file, link.parent)))

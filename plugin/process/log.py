@@ -166,7 +166,7 @@ def _set_up(file: type[logging.FileHandler | _Watched], to_stderr: logging.Handl
         to_file.setFormatter(_Line("%(asctime)s %(process)d %(levelname)s %(message)s"))
         LOG.addHandler(to_file)
     except OSError as e:
-        streams.warn(f"calico: no log file: {e}\n")
+        streams.warn(f"calico: no log file: {e.strerror or e}: {path}\n")
     to_stderr.setLevel(logging.WARNING)
     to_stderr.setFormatter(_SAYING)
     LOG.addHandler(to_stderr)
