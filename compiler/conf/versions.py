@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from calico_rkt.compiler.conf.netconf import SUPPORTED_VERSIONS
 
 _NEWEST = tuple(map(int, SUPPORTED_VERSIONS[-1].split(".")))
+_DIGITS = 9
+"""Those of a number at most: longer ones overflow what libcni counts with."""
 
 
 def chosen(plain: str, listed: Iterable[str] = ()) -> str:
@@ -29,8 +31,9 @@ def chosen(plain: str, listed: Iterable[str] = ()) -> str:
 
 
 def is_version(text: str) -> bool:
-    """Whether it is numbers between dots: else libcni refuses the list."""
-    return all(part.isascii() and part.isdigit() for part in text.split("."))
+    """Whether it is up to three numbers between dots: else libcni refuses the list."""
+    parts = text.split(".")
+    return len(parts) <= 3 and all(p.isascii() and p.isdigit() and len(p) <= _DIGITS for p in parts)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -160,11 +160,14 @@ def give_back_noted(one: Lent, patience: Patience) -> bool:
 def make_way(run_dir: Path, key: Key, plugin: str) -> bool:
     """Before an ADD that asks this plugin: what an attempt that ended was given is given back; whether something was.
 
-    CniError where the same plugin fails at it, which would take the new address for the old one some day. Another one
-    can wait: its note is set aside, for gc.
+    CniError where the same plugin fails at it, which would take the new address for the old one some day: so would gc,
+    if something were still set aside of it. Another one can wait: its note is set aside, for gc.
     """
+    patience = Patience(ONCE_HUNG)
+    before = [p for p in _aside_of(run_dir, key) if (one := _read(p)) is not None and one.ipam.get("type") == plugin]
+    given = [_give_back(p, patience) for p in before]
     try:
-        return give_back(run_dir, key, Patience(ONCE_HUNG))
+        return give_back(run_dir, key, patience) or any(given)
     except CniError as e:
         path = _path(run_dir, key)
         found = _read(path)
@@ -172,10 +175,14 @@ def make_way(run_dir: Path, key: Key, plugin: str) -> bool:
             raise
         _set_aside(path, found)
         who = f"{key.network} {key.container} {key.ifname}"
-        LOG.warning(
-            "ADD %s: what another ipam plugin gave before waits for calico-rkt gc: %s: %s", who, e.msg, e.details
-        )
-        return False
+        LOG.warning("ADD %s: what another ipam plugin gave before waits for calico-rkt gc: %s", who, e.msg)
+        return any(given)
+
+
+def _aside_of(run_dir: Path, key: Key) -> list[Path]:
+    """The notes beside that of an attachment, in order."""
+    path = _path(run_dir, key)
+    return sorted(path.parent.glob(f"{path.stem}{_ASIDE}*{path.suffix}"))
 
 
 def _set_aside(path: Path, found: Lent) -> None:

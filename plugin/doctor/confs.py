@@ -211,4 +211,4 @@ def _line(path: str, word: str) -> int:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(n) for n in re.findall(r"\d+", version))
+    return tuple(int(n) for n in re.findall(r"\d{1,9}", version))

@@ -307,6 +307,22 @@ def test_an_add_by_another_plugin_does_not_wait_for_what_an_older_one_can_not_ta
     assert bare_lab.left() == {}
 
 
+def test_what_was_set_aside_is_given_back_before_its_plugin_gives_anew(cut_short: Lab):
+    """A DEL says whose address it is by the container alone: gc's would take the new one from whoever has it."""
+    cni, netns = Caller(cut_short), "/var/run/netns/c1"
+    cut_short.path(PLUGINS, "lender").unlink()
+    cut_short.path(PLUGINS, "other").symlink_to(f"{REFERENCE_PLUGINS}/host-local")
+    moved = conf("web", {"type": "other", "subnet": "10.1.0.0/24", "dataDir": "/run/lab/o"})
+    cni.add(moved, "c1", netns)
+    cni.delete(moved, "c1", netns)
+    lender_is_there(cut_short)
+    cni.add(WEB, "c1", netns)
+    assert tool(cut_short, "gc").stdout == b""
+    assert len(cut_short.left()["host-local"]) == 1, "the new address is the container's still"
+    cni.delete(WEB, "c1", netns)
+    assert cut_short.left() == {}
+
+
 def test_an_add_by_the_same_plugin_waits_until_it_has_taken_back_what_it_gave(cut_short: Lab):
     refuses = cut_short.path(cut_short.write("/run/lab/refuses", ""))
     Caller(cut_short)("ADD", WEB, "c1", "/var/run/netns/c1").refused(11)

@@ -264,6 +264,7 @@ FAULTS: Mapping[str, tuple[str, Plant, tuple[str, ...]]] = {
         ("a plugin of a list is missing", "CR903", gone("/usr/lib/cni/portmap")),
         ("containerd looks elsewhere", "CR904", replaced(CONTAINERD, '"/usr/lib/cni"', '"/srv/cni"')),
         ("a cniVersion too new", "CR905", replaced(f"{LIVE}/10-web.conflist", '"1.0.0"', '"1.1.0"')),
+        ("a cniVersion too long", "CR905", replaced(f"{LIVE}/10-web.conflist", '"1.0.0"', f'"{"9" * 5000}"')),
         (
             "podman reads another folder",
             "CR906",

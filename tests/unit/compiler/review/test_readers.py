@@ -63,6 +63,8 @@ RANGES = '[{"subnet": "10.7.0.0/24"}], [{"subnet": "10.8.0.0/24"}]'
         ('"cniVersions": [],', ["CR211"]),
         ('"cniVersions": "1.0.0",', ["CR203", "CR211"]),
         ('"cniVersions": ["one"],', ["CR206", "CR211"]),
+        ('"cniVersions": ["1.0.0", "1.0.0.0"],', ["CR206"]),
+        ('"cniVersions": ["1.0.0", "%s"],' % ("9" * 5000), ["CR206"]),
     ],
 )
 def test_of_the_versions_of_a_list_the_highest_counts_that_both_know(tmp_path, versions, told):
