@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from calico_rkt.plugin.attach import ipam_plugin
 from calico_rkt.plugin.attach.life import Life, is_from_elsewhere, leads_there, life_of
@@ -170,9 +170,13 @@ def _is_stale(known: Endpoint, request: Request) -> bool:
     netns = request.netns
     if not netns or netns == known.netns or leads_there(_way(request), known):
         return False
-    with suppress(OSError):  # a link of /proc that is not for us to read
+    try:
         if os.path.realpath(netns) == os.path.realpath(known.netns):
             return False
+    except FileNotFoundError:
+        return False  # relative, from a folder that is gone: it names nothing, as an empty one does
+    except OSError:
+        pass  # a link of /proc that is not for us to read
     return life_of(known) is not Life.OVER
 
 

@@ -143,7 +143,7 @@ def remains_of(tables: Tables, key: Key) -> Remains:
     value, result = (tables.get(table, _key(key)) or "" for table in (ENDPOINTS, RESULTS))
     try:
         fields: object = json.loads(value.partition("\t")[2])
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = []
     _, netns, *rest = fields if isinstance(fields, list) and len(fields) > 1 else ("", "")
     numbers = [number if isinstance(number, int) else 0 for number in (*rest, *[0] * 7)]

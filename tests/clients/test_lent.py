@@ -347,6 +347,11 @@ def test_a_call_from_a_folder_that_is_gone_is_done_all_the_same(bare_lab: Lab):
         done = bare_lab.run("sh", "-c", f"{gone} {PLUGINS}/calico", env=env, stdin=json.dumps(WEB).encode())
         assert done.returncode == 0, (verb, done)
     assert bare_lab.left() == {}
+    Caller(bare_lab).add(WEB, "c1", netns)
+    named = {"CNI_COMMAND": "DEL", "CNI_CONTAINERID": "c1", "CNI_NETNS": "c1", "CNI_IFNAME": "eth0"}
+    env = environment(named | {"CNI_PATH": PLUGINS})
+    done = bare_lab.run("sh", "-c", f"{gone} {PLUGINS}/calico", env=env, stdin=json.dumps(WEB).encode())
+    assert (done.returncode, bare_lab.left()) == (0, {}), done
     bare_lab.write("/etc/cni/net.d/web.conf", json.dumps(WEB))
     for words in ("attach web c1", "detach web c1"):
         env = environment({"CNI_PATH": PLUGINS})

@@ -76,7 +76,9 @@ def decode_steps(text: str) -> tuple[str, tuple[Step, ...]]:
     """The node that noted them, and the steps; none where the text is no such note."""
     try:
         raw = json.loads(text)
-        return str(raw["node"]), tuple(Step(s["key"], s["old"], s["new"]) for s in raw["steps"])
+        steps = tuple(Step(s["key"], s["old"], s["new"]) for s in raw["steps"])
+        texts = [(s.key, "" if s.old is None else s.old, s.new) for s in steps]
+        return (str(raw["node"]), steps) if all(isinstance(t, str) for of in texts for t in of) else ("", ())
     except (ValueError, KeyError, TypeError, RecursionError):
         return "", ()
 

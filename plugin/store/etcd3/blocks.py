@@ -131,7 +131,7 @@ class Block:
         over = []
         for index, holder in enumerate(self._holders):
             released = _moment(holder["releasedAt"]) if "releasedAt" in holder else None
-            if released is not None and (not cooldown or now - released > timedelta(seconds=cooldown)):
+            if released is not None and (not cooldown or (now - released).total_seconds() > cooldown):
                 over.append(index)
         for ordinal, taken in enumerate(self._taken):
             if taken in over:

@@ -65,3 +65,11 @@ def test_a_result_is_recorded_for_the_nonce_alone(endpoint):
     spaced = tables.of(ENDPOINTS)[rows.key_of(key.network, key.container, key.ifname)].replace('\t["', '\t[ "')
     tables.put(ENDPOINTS, rows.key_of(key.network, key.container, key.ifname), spaced)
     assert rows.finish(tables, key, endpoint.nonce, "{}"), "an entry that says it in other words"
+
+
+def test_of_an_entry_that_is_nested_too_deep_nothing_remains():
+    tables = Tables()
+    rows.insert_endpoint(tables, PLAIN)
+    ((name, _),) = tables.of(ENDPOINTS).items()
+    tables.put(ENDPOINTS, name, "[]\t" + "[" * 100_000)
+    assert rows.remains_of(tables, PLAIN.key).netns == ""

@@ -56,6 +56,12 @@ def test_what_is_nested_too_deep_is_as_what_is_no_json(text):
     assert refused.value.code == 106
 
 
+@pytest.mark.parametrize(("key", "old", "new"), [(1, "a", "b"), ("/k", 1, "b"), ("/k", None, None), ([], "a", "b")])
+def test_steps_that_are_no_texts_are_no_steps(key, old, new):
+    assert decode_steps(json.dumps({"node": "n", "steps": [{"key": key, "old": old, "new": new}]})) == ("", ())
+    assert decode_steps(encode_steps("n", [Step("/k", None, "b")])) == ("n", (Step("/k", None, "b"),))
+
+
 def test_a_note_of_more_digits_than_a_number_has_is_none():
     text = profiles.rules_value(net("web", [ALL], [ALL]))
     noted = json.dumps(

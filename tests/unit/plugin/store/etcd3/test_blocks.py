@@ -131,6 +131,15 @@ def test_cooldown_keeps_an_address_until_it_is_over():
     assert {"releasedAt": "2026-11-24T00:12:28Z"} not in stored(again)["attributes"]
 
 
+@pytest.mark.parametrize("cooldown", [86_400 * 10**9, 10**30])
+def test_a_cooldown_longer_than_any_clock_keeps_the_address(cooldown):
+    block = parsed()
+    block.give_back(A, "net1.c1", NOW, cooldown)
+    again = Block.parse(json.dumps(stored(block)).encode())
+    again.thaw(NOW + timedelta(days=1), cooldown)
+    assert A not in again.free()
+
+
 def test_without_cooldown_no_address_waits():
     """The setting may have gone since an address was given back."""
     block = parsed()
