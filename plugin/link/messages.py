@@ -136,13 +136,15 @@ def inside(
 def outside(index: int, mac: str, addresses: Sequence[Address]) -> bytes:
     """The host's end: up, IPv6's gateway, an answer for IPv4's, and for each address a neighbour and a route.
 
+    Of IPv6 it has no other address: one of its own accord would go through duplicate address detection.
     The neighbours are what the kernel would have learnt, and are learnt anew when the MAC is another one later; those
     marked so count for no limit. rp_filter: the kernel keeps a neighbour for each sender of an ARP request whose way
     back is by this interface, so with this for the endpoint's own addresses only, however many a container asks with.
     A route that exists is answered with EEXIST: "replace" would take over somebody else's.
     """
     versions = {a.version for a in addresses}
-    batch = [encode_up(index, {_FORWARDING: 1, _RP_FILTER: 1} if 4 in versions else {})]
+    batch = [silent(index)] if 6 in versions else []
+    batch.append(encode_up(index, {_FORWARDING: 1, _RP_FILTER: 1} if 4 in versions else {}))
     if 4 in versions:
         batch.append(encode_neighbour(index, GATEWAYS[4], "", CREATE | REPLACE, flags=_PROXY))
     if 6 in versions:

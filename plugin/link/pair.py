@@ -127,8 +127,6 @@ def create_pair(
         index, peer = _make_pair(host, netns, host_ifname, ifname, made)
         try:
             table = run_in(netns, lambda: inside.furnish(ifname, peer, addresses, destinations, ways))
-            if any(a.version == 6 for a in addresses):
-                host.batch(messages.silent(index))
         except BaseException as e:
             _drop(host, host_ifname, nonce)
             if isinstance(e, OSError):

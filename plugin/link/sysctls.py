@@ -30,15 +30,14 @@ def enable(host_ifname: str, versions: Collection[int]) -> None:
     """Turn forwarding on for the IP versions in use, and let the host end learn nothing from its container.
 
     A host end that needs no IPv6 has none, where that can be. Called while the host end is down; the sysctls of its
-    IPv4 are set as it comes up. Nothing else is turned on: no proxy ARP, no route_localnet, and no other interface's
-    rp_filter is touched. A sysctl that is right already is not written, so a read-only /proc/sys may do.
+    IPv4, and that it has no IPv6 address of its own accord, are set as it comes up. Nothing else is turned on: no proxy
+    ARP, no route_localnet, and no other interface's rp_filter is touched. A sysctl that is right already is not
+    written, so a read-only /proc/sys may do.
     """
     own6 = f"{_NET}/ipv6/conf/{host_ifname}"
     ipv6 = 6 in versions and os.access(own6, os.F_OK)
     if ipv6:
-        # No address of its own accord, which would go through DAD, and no routes out of a container's adverts.
-        _write(f"{own6}/addr_gen_mode", "1")
-        # A host end that forwards takes none anyway but with 2.
+        # No routes out of a container's adverts: a host end that forwards takes none anyway but with 2.
         _write(f"{own6}/accept_ra", "0", needed=_read(f"{own6}/accept_ra") == "2")
     elif 6 not in versions:
         # The kernel keeps a multicast route for each interface with IPv6, and walks through all to add another.
