@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from calico_rkt.compiler.packets.budget import UndecidedError
 from calico_rkt.compiler.review.alike import Likeness, Lists
@@ -109,7 +110,8 @@ class LikePairs:
 
     def _kinds(self) -> list[int]:
         """A number for each party: equal ones are alike to everybody, in both worlds and in what was agreed on."""
-        worlds = self.pairs.worlds
+        # What networks beside others say to the outside is not asked here, but tells them apart.
+        worlds = [replace(w, beside={}) if w.beside else w for w in self.pairs.worlds]
         around = [[p for kind in (Kind.OUTSIDE, Kind.HOST) if (p := w.party(kind)) is not None] for w in worlds]
         views: list[list[View]] = []
         for p in self._parties:
@@ -131,7 +133,7 @@ class LikePairs:
         if kind is None or len({end for v in views for p in (v.source, v.destination) if (end := _place(p))}) > 1:
             return None  # it has other addresses in the other world
         there = [
-            (w.networks[party.name].endpoint_to_host, w.confs[party.name].datastore_type)
+            (w.networks[party.name].endpoint_to_host, w.confs[party.name].datastore_type, w.beside.get(party.name))
             if party.name in w.networks
             else None
             for w in self.pairs.worlds

@@ -118,10 +118,14 @@ def one_by_one(old, new):
     return rows.merged()
 
 
-@given(_WORLD, _WORLD, _SHAPES, st.none() | _SHAPES)
+_BESIDE = st.just({}) | st.dictionaries(pick(*NAMES), st.booleans(), max_size=4)
+
+
+@given(_WORLD, _WORLD, _SHAPES, st.none() | _SHAPES, _BESIDE)
 @settings(max_examples=60, phases=PHASES)
-def test_a_diff_is_the_same_as_where_each_pair_is_looked_at(old, new, shapes, others):
+def test_a_diff_is_the_same_as_where_each_pair_is_looked_at(old, new, shapes, others, beside):
     both = made(old, shapes, "old"), made(new, others or shapes, "new")
+    both = replace(both[0], beside=beside), replace(both[1], beside=beside)
     found = diff_worlds(*both)
     assert not found.undecided
     alone = replace(found, changes=one_by_one(*both))

@@ -1,10 +1,11 @@
 """Networks of two datastores in one world: what the rules of one see of the other's endpoints."""
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
 
-from calico_rkt.compiler.ir.model import Action, Match, Rule, Side
+from calico_rkt.compiler.ir.model import Action, Match, PortRange, Rule, Side
 from calico_rkt.compiler.ir.selector import ALL, has, negate
 from calico_rkt.compiler.review.diff import diff_worlds
 from calico_rkt.compiler.review.matrix import cell_words, matrix_of
@@ -85,3 +86,18 @@ def test_what_a_rule_by_name_opens_is_seen_also_where_another_datastores_network
     for before, after, wider in ((old, new, True), (new, old, False)):
         found = {(c.widened, c.sources, c.destinations) for c in diff_worlds(before, after).changes}
         assert found == {(wider, ("a",), ("b",))}
+
+
+def test_a_diff_beside_networks_of_another_datastore_asks_each_of_them_that_differs():
+    """What they say to others than these is not asked, and does not make two of them alike."""
+    by_port = Rule(
+        Action.ALLOW, Match(protocol=6, source=Side(nets=(A,)), destination=Side(ports=(PortRange(80, 80),)))
+    )
+
+    def here(egress):
+        confs = [conf("a", A), conf("b", B, datastore="etcdv3"), conf("c", C, datastore="etcdv3")]
+        found = world(confs, {"a": ((), egress), "b": ((), ()), "c": ((by_port,), ())})
+        return replace(found, beside={"b": True, "c": True})
+
+    found = diff_worlds(here(()), here(ANY)).changes
+    assert [d for c in found for d in c.destinations if d in "bc"] == ["c"]
