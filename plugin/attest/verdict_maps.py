@@ -15,7 +15,7 @@ Range = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class VerdictMap:
-    """Elements in the order of the listing: no two of them share a packet."""
+    """Elements in the order of the listing: of two that cross, and so share packets, the first one decides."""
 
     elements: tuple[tuple[tuple[Range, ...], str], ...]
 

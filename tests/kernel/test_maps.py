@@ -13,6 +13,7 @@ from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side
 from calico_rkt.compiler.ir.selector import has
 from calico_rkt.compiler.pipeline import write_proven
+from calico_rkt.compiler.targets.nftables.read_rule import read_line
 from calico_rkt.compiler.targets.nftables.write import write_nftables
 from calico_rkt.plugin.attest.chains import compared
 from calico_rkt.plugin.attest.reading import read_kernel
@@ -130,6 +131,27 @@ def _wrong(policy, sender, label, target, version):
         if came is not expected:
             yield version, label, port, expected
     client.close()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_of_elements_that_cross_the_first_one_decides(lab, seed):
+    """The planner writes none; the kernel takes them where no corner of one lies in another before it."""
+    r, world = random.Random(seed), w.World(lab)
+    boxes = [(f"10.65.0.{n}", "29990-30050") for n in range(1, 9)] + [("10.65.0.0/24", str(port)) for port in PORTS]
+    r.shuffle(boxes)
+    elements = ", ".join(f"{source} . {port} : {r.choice(['return', 'drop'])}" for source, port in boxes)
+    line = f"ip saddr . udp dport vmap {{ {elements} }}"
+    with w.inside(world.host):
+        table.build_table([], {"web": w.network("web", into=line), "api": w.network("api")}, ())
+        kernel = read_kernel().rules.tables["inet", "calico_rkt"]
+    found = read_line(line.replace(",", " ,").split(), set())
+    policy = Network("web", "web", found)
+    assert compared(kernel.chains["in-web"], found, kernel.sets, kernel.chains).equal
+    assert not compared(kernel.chains["in-web"], found[::-1], kernel.sets, kernel.chains).equal
+    target, peer, other = world.joined("web"), world.joined("web"), world.joined("api")
+    assert {peer.address[4], other.address[4]} < {source for source, _ in boxes}
+    senders = [(peer, "web"), (other, "api")]
+    assert [one for sender, label in senders for one in _wrong(policy, sender, label, target, 4)] == []
 
 
 @pytest.mark.slow

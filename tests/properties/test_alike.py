@@ -45,10 +45,27 @@ _RULE = st.tuples(pick(*Action, Action.ALLOW), pick(None, 6, 17), pick((), (80,)
 _LIST = st.lists(_RULE, max_size=3).map(tuple)
 _POLICY = st.tuples(_LIST, _LIST, pick(*ToHost))
 _STORES = st.just(("local",) * 5) | st.lists(pick("local", "etcdv3"), min_size=5, max_size=5)
-_WORLD = st.tuples(
-    st.lists(_POLICY, min_size=1, max_size=2), st.lists(st.integers(0, 1), min_size=5, max_size=5), _STORES
+_CHOSEN = st.lists(st.integers(0, 1), min_size=5, max_size=5)
+_ANYONE = ((), (), None, None)
+_SOMEONE = pick(
+    *(((), (), s, None) for s in ("has(SELF)", "has(n1)", "has(n2)", "!has(n1)")),
+    *((nets, (), None, None) for nets in ((NETS[1],), (NETS[2],), (NETS[1], NETS[3]))),
 )
-_SHAPES = st.lists(pick(*RANGES), min_size=5, max_size=5)
+_ALL = (Action.ALLOW, None, (), _ANYONE, _ANYONE)
+_PLAIN = st.builds(
+    lambda action, ends: (action, None, (), *ends),
+    pick(Action.ALLOW, Action.DENY),
+    st.tuples(_SOMEONE, st.just(_ANYONE)) | st.tuples(st.just(_ANYONE), _SOMEONE),
+)
+_OPEN = st.just((_ALL,)) | st.builds(
+    lambda rules, end: (*rules, *end), st.lists(_PLAIN, min_size=1, max_size=2), pick((_ALL,), ())
+)
+_PLAIN_POLICY = st.tuples(_OPEN, _OPEN, pick(*ToHost))
+_WORLD = st.tuples(
+    st.lists(_PLAIN_POLICY, min_size=1, max_size=2) | st.lists(_POLICY, min_size=1, max_size=2), _CHOSEN, _STORES
+)
+"""Half of them have few rules, each about one end: where another rule, or the other end, denies all, none matters."""
+_SHAPES = st.just(RANGES[:1] * 5) | st.lists(pick(*RANGES), min_size=5, max_size=5)
 
 
 _ENDS = [ExpectedEnd(word=w) for w in ("any", "outside", "host", "endpoints")]
@@ -89,7 +106,7 @@ def alone(w, view):
 
 
 @given(_WORLD, _SHAPES)
-@settings(max_examples=60, phases=PHASES)
+@settings(max_examples=200, phases=PHASES)
 def test_a_cell_that_was_carried_from_another_pair_is_that_of_its_own(drawn, shapes):
     w = made(drawn, shapes, "here")
     cells = matrix_of(w).cells

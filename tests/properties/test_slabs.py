@@ -1,12 +1,14 @@
 """Two lists compared slab by slab: the same answer as box by box, and a packet that shows it."""
 
 from collections import Counter
+from dataclasses import replace
 from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calico_rkt.compiler.ir.evaluate import evaluate
+from calico_rkt.compiler.ir.model import Side
 from calico_rkt.compiler.ir.rule_parts import labels_of, selectors_of
 from calico_rkt.compiler.packets import slabs
 from calico_rkt.compiler.packets.compare import allowed_apart, decided_apart, told_apart
@@ -42,6 +44,41 @@ def test_what_is_allowed_apart_is_told_apart_and_the_packet_is_allowed_by_one(pa
     ids = labels_of(selectors_of((*pair[0], *pair[1])))
     packet = allowed_apart(*pair, ids)
     assert (packet is None) is (told_apart(*pair, ids) is None)
+    if packet is not None:
+        assert evaluate(pair[0], packet).allowed is not evaluate(pair[1], packet).allowed
+
+
+def _parts(rule):
+    """The rule as two of a family each, or of a protocol and of all others; alone where it has both already."""
+    m = rule.match
+    if m.ip_version is None:
+        return [replace(rule, match=replace(m, ip_version=version)) for version in (4, 6)]
+    if m.protocol is None and m.not_protocol is None:
+        return [replace(rule, match=replace(m, **{key: 99})) for key in ("protocol", "not_protocol")]
+    return [rule]
+
+
+@st.composite
+def written_in_parts(draw):
+    """Two lists, one of which has some rules of the other in parts; of these one may be gone, or say more."""
+    one = draw(lists.filter(bool))
+    found = [part for rule in one for part in (_parts(rule) if draw(st.booleans()) else [rule])]
+    at = draw(st.integers(0, len(found) - 1))
+    what = draw(st.sampled_from(["as it is", "gone", "of any source", "to any destination"]))
+    if what == "gone":
+        del found[at]
+    elif what != "as it is":
+        field = "source" if what == "of any source" else "destination"
+        found[at] = replace(found[at], match=replace(found[at].match, **{field: Side()}))
+    return draw(st.permutations([one, tuple(found)]))
+
+
+@given(pair=written_in_parts())
+@settings(max_examples=100)
+def test_a_rule_in_parts_is_that_rule_unless_a_part_is_gone_or_says_more(pair):
+    ids = labels_of(selectors_of((*pair[0], *pair[1])))
+    packet = told_apart(*pair, ids)
+    assert (packet is None) is (allowed_apart(*pair, ids) is None)
     if packet is not None:
         assert evaluate(pair[0], packet).allowed is not evaluate(pair[1], packet).allowed
 

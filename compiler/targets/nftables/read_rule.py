@@ -136,7 +136,8 @@ def read_line(words: list[str], sets: set[str]) -> tuple[Rule | Drop, ...]:
 def _map(words: list[str], sets: set[str]) -> Iterator[Rule]:
     """The rules of a line that ends with `KEY . KEY vmap { VALUE . VALUE : VERDICT, ... }`: one an element.
 
-    An element matches what a line with the same fields matches; the kernel takes no two elements that share a packet.
+    An element matches what a line with the same fields matches. Most pairs of elements that share a packet the kernel
+    refuses; of two boxes that cross it takes both, and the first one decides (tests/kernel/test_maps.py).
     """
     at = words.index("vmap")
     start = at - 2

@@ -55,6 +55,18 @@ def test_a_network_that_the_other_end_names_is_like_no_other_there():
     assert alike(w, ("c", "b"), ("d", "b"))
 
 
+def test_a_network_that_the_sender_names_is_like_no_other_to_it():
+    """Also to a sender whose list was first looked at for the pair with that network."""
+    confs = [conf(n, ip_network(f"10.{i}.0.0/24")) for i, n in enumerate(NAMES)]
+    to_a = (Rule(Action.ALLOW, Match(destination=Side(selector=has("a")))),)
+    w = world(confs, {n: (EVERYTHING, to_a if n == "b" else EVERYTHING) for n in NAMES})
+    assert not alike(w, ("b", "a"), ("b", "c"))
+    assert alike(w, ("b", "c"), ("b", "d"))
+    assert alike(w, ("a", "c"), ("c", "d"))
+    cells = matrix_of(w).cells
+    assert [bool(cells["b", n].flows) for n in NAMES] == [True, False, False, False]
+
+
 def test_a_net_tells_apart_those_that_it_cuts_and_no_others():
     w = four((Rule(Action.ALLOW, Match(source=Side(nets=(ip_network("10.1.0.0/25"),)))), *EVERYTHING))
     assert not alike(w, ("b", "d"), ("c", "d"))  # cut in two
@@ -85,9 +97,11 @@ def test_networks_of_another_shape_are_not_alike():
     assert alike(w, ("a", "d"), ("c", "d"))  # how large it is says nothing
 
 
-def test_where_one_address_may_be_at_both_ends_only_equal_addresses_are_alike():
+@pytest.mark.parametrize("wider", [(), ("10.0.0.0/8", "192.0.2.0/24"), ("128.0.0.0/1", "192.0.2.8/29", "fd00::/8")])
+@pytest.mark.parametrize("alone", ["192.0.2.7/32", "2001:db8::7/128"])
+def test_where_one_address_may_be_at_both_ends_only_equal_addresses_are_alike(alone, wider):
     confs = [conf(n) for n in NAMES] + [conf("e", ip_network("10.5.0.0/24"))]
-    one = Side(nets=(ip_network("192.0.2.7/32"),))
+    one = Side(nets=tuple(map(ip_network, (*wider, alone))))
     both = tuple((Rule(Action.DENY, m), *EVERYTHING) for m in (Match(source=one), Match(destination=one)))
     w = world(confs, {c.name: both for c in confs})
     one, other = key(w, "a", "b"), key(w, "c", "d")
