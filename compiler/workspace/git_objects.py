@@ -48,7 +48,8 @@ class Objects:
         if len(parts) != 3:
             if not head:  # where an object is promised by another host, git ends when it may not ask there
                 self.close()
-            raise OSError(EIO, f"its object {name[:10]} is not in this clone (is it a partial one?) or is damaged")
+            cure = "where it is a partial one: git fetch --refetch --no-filter"
+            raise OSError(EIO, f"its object {name[:10]} is not in this clone, or is damaged ({cure})")
         size = int(parts[2])
         data = stdout.read(min(size, most))
         found = _HASHES[len(name)](b"%s %d\0" % (parts[1], size), usedforsecurity=False)

@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print them; the exit status. Raises CniError."""
     path = log_file()
-    about = _about(args) if args.which is not None else None
+    about = _about(args, path) if args.which is not None else None
     if not path.exists() and not args.follow:
         raise CniError(Code.IO, f"there is no log at {path}", "no call was logged yet, or CALICO_RKT_LOG names another")
     end = at_end(path) if args.follow else None  # a line that is written meanwhile comes twice rather than never
@@ -92,8 +93,11 @@ def _is_wanted(record: Record, args: argparse.Namespace, about: About | None) ->
     return (args.since is None or record.when >= args.since) and (about is None or about.fits(record))
 
 
-def _about(args: argparse.Namespace) -> About:
-    """The word itself, and all that this host knows of whom it means: ids, addresses, host ends."""
+def _about(args: argparse.Namespace, path: Path) -> About:
+    """The word itself, and all that this host knows of whom it means: ids, addresses, host ends.
+
+    What nobody here is called, and no line says, may be the begin of the id of a container that is gone.
+    """
     word: str = args.which
     if not word:
         raise CniError(Code.INVALID_CONF, "an empty word names nobody", "leave it out for all lines")
@@ -103,7 +107,10 @@ def _about(args: argparse.Namespace) -> About:
     mine = [row for row in rows if row.is_meant(word)]
     known = {text for r in mine for text in (r.container, r.host_ifname, *r.addresses)}
     hexadecimal = re.fullmatch(r"[0-9a-f]{4,64}", word)
-    return About(frozenset({word, *known}), (word,) if hexadecimal else ())
+    about = About(frozenset({word, *known}), (word,) if hexadecimal else ())
+    if mine or (path.exists() and any(map(about.fits, _read(path, kept(path))))):
+        return about
+    return replace(about, ids=(word,))
 
 
 def _print(record: Record, style: str) -> None:

@@ -18,6 +18,12 @@ _BEGINS = re.compile(r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (?P<proces
 _ROTATED = re.compile(r"\.(\d+)(?:\.gz)?\Z")
 _WORD = re.compile(r"[^\s'\"(),:;\[\]{}]+(?::+[0-9a-fA-F][^\s'\"(),;\[\]{}]*)*")
 """A word of a line, an IPv6 address in one."""
+_CONTAINERS = re.compile(
+    r"(?:(?<![=\w])(?:ADD|DEL|CHECK|freed|keeps|kept) [^\s/]+ (?P<one>[^\s/]+) [^\s/:]+"
+    r"|(?:^|[\s'\"(])[^\s/'\"(]+/(?P<two>[^\s/]+)/[^\s/]+"
+    r"|\bcontainer='(?P<three>[^']*)')"
+)
+"""Where a line has the id of a container: behind its network, or called so."""
 _PAUSE = 0.25
 
 
@@ -36,15 +42,23 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Who is meant: words that name him, and begins of words, such as those of ids."""
+    """Who is meant: words that name him, begins of words, and begins of what can only be a container's id."""
 
     words: frozenset[str]
     begins: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
     def fits(self, record: Record) -> bool:
         """Whether a record names him; GC and `NETWORK/CONTAINER/IFNAME` do so by the parts of a word."""
         found = {part for word in _WORD.findall(record.text) for part in (word, *word.split("/"))}
-        return not self.words.isdisjoint(found) or any(p.startswith(b) for b in self.begins for p in found)
+        if not self.words.isdisjoint(found) or any(p.startswith(b) for b in self.begins for p in found):
+            return True
+        return bool(self.ids) and any(i.startswith(self.ids) for i in _containers(record.text))
+
+
+def _containers(text: str) -> Iterator[str]:
+    for found in _CONTAINERS.finditer(text):
+        yield found["one"] or found["two"] or found["three"] or ""
 
 
 def kept(path: Path) -> Iterator[Record]:

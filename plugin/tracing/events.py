@@ -118,7 +118,7 @@ def _event(body: bytes) -> Event:
     else:
         (code,) = struct.unpack(">i", verdict.get(1, b"\0\0\0\0"))
     # A verdict of queue has the queue's number above it.
-    word = VERDICTS.get(code if code < 0 else code & 0xFF, str(code))
+    word = VERDICTS.get(code) or VERDICTS.get(code & 0xFF, str(code))
     return Event(
         packet=_number(found.get(_ID)),
         family=FAMILIES.get(body[0], str(body[0])),

@@ -11,7 +11,9 @@ from calico_rkt.plugin.tracing.events import Event, Header
 
 _PATIENCE = 0.5
 """Seconds without a step after which a packet is taken for lost between two hooks."""
-_DROPPED = ("drop", "stolen", "queue")
+_QUEUED = 3.0
+"""The same where a program has the packet, which may give it back."""
+_DROPPED = ("drop", "stolen")
 
 
 class Fate(Enum):
@@ -36,6 +38,11 @@ class Packet:
     def by(self) -> Event:
         """The last step: what dropped it, where something did."""
         return self.steps[-1]
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether a program has it."""
+        return self.by.verdict == "queue"
 
 
 class Gathering:
@@ -71,10 +78,13 @@ class Gathering:
     def lost(self, now: float) -> Iterator[Packet]:
         """Those of which nothing was heard for a while: they never came to a rule again.
 
-        But for fragments: the kernel keeps them, and what it makes of them is a packet of its own.
+        A program that was given one, and gave it back to nobody, dropped it. But for fragments: the kernel keeps them,
+        and what it makes of them is a packet of its own.
         """
-        for number in [n for n, p in self._open.items() if now - p.since > _PATIENCE]:
+        for number in [n for n, p in self._open.items() if now - p.since > (_QUEUED if p.is_queued else _PATIENCE)]:
             packet = self._open.pop(number)
+            if packet.is_queued:
+                packet.fate = Fate.DROPPED
             if packet.first.is_part:
                 self.parts += 1
             else:

@@ -111,7 +111,11 @@ class Teller:
     def _dropped(self, packet: Packet, rule: KernelRule | None, opening: Opening) -> tuple[Decision, str]:
         step = packet.by
         if step.verdict != "drop":
-            word = "handed to a program (queue)" if step.verdict == "queue" else "taken out of the way (stolen)"
+            word = (
+                "handed to a program (queue), which gave it back to nobody"
+                if step.verdict == "queue"
+                else "taken out of the way (stolen)"
+            )
             return Decision(f"table {step.family} {step.table}", word), f"nft list table {step.family} {step.table}"
         if not base_words.is_ours(step.table):
             cure = f"nft list chain {step.family} {step.table} {step.chain}"

@@ -182,6 +182,11 @@ def test_the_action_edits_its_own_comment_and_no_other(tmp_path):
     comment("second")
     bodies = [c["body"].splitlines()[-1] for c in json.loads(there.read_text())]
     assert bodies == ["another bot's", "second", "other"]
+    comment("")
+    comment("", workspace="new.d")
+    bodies = [c["body"].splitlines()[-1] for c in json.loads(there.read_text())]
+    assert bodies == ["another bot's", bodies[1], "other"], "nothing is said where nothing was"
+    assert "could not be told" in bodies[1], "what stood there is of an older push"
     comment("".join(f"| way {n} | ä |\n" for n in range(10_000)))
     mark, cut, _, *lines = json.loads(there.read_text())[1]["body"].splitlines()
     assert (mark, "all of it is in the summary" in cut) == ("<!-- calico-rkt review of net.d -->", True)

@@ -46,6 +46,24 @@ def test_a_word_fits_whole_or_as_the_begin_of_an_id(words, begins, seconds):
     assert fitting(*words, begins=begins) == seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("ADD web netns-c1 eth0: [...]", True),
+        ("GC freed web netns-c1 eth0", True),
+        ("DEL web netns-c1 eth0: was not attached", True),
+        ("call command=ADD container='netns-c1' ifname='eth0' code=0", True),
+        ("web/netns-c1/eth0: its addresses may stay taken", True),
+        ("DEL netns-net c1 eth0", False),
+        ("in /run/netns-x there is nothing, netns-y", False),
+        ("/run/netns-c1/x can't be read", False),
+    ],
+)
+def test_the_begin_of_an_id_is_looked_for_where_ids_are(text, fits):
+    (record,) = records([line(text)])
+    assert About(frozenset({"netns-"}), (), ("netns-",)).fits(record) is fits
+
+
 def test_rotated_files_come_first_the_oldest_before(tmp_path):
     path = tmp_path / "a.log"
     first, second, third, *rest = LINES.splitlines(keepends=True)

@@ -38,6 +38,18 @@ def test_an_accept_ends_a_chain_and_no_packet_and_what_is_heard_of_no_more_is_lo
     assert (packet.fate, len(packet.steps)) == (Fate.LOST, 4)
 
 
+def test_a_packet_that_a_program_has_is_told_once_as_what_became_of_it():
+    gathering = Gathering()
+    for number in (1, 2):
+        assert gathering.take(step(number, "ips", "queue"), 0) is None
+    assert list(gathering.lost(1)) == [], "the program may take its time"
+    passed = gathering.take(step(1, "last_postrouting", table=NAME), 2)
+    assert (passed.fate, len(passed.steps)) == (Fate.PASSED, 2)
+    (kept,) = gathering.lost(4)
+    assert (kept.fate, kept.by.verdict, len(kept.steps)) == (Fate.DROPPED, "queue", 1)
+    assert list(gathering.lost(99)) == []
+
+
 def test_packets_that_come_at_once_are_told_apart():
     streams = {n: [step(n, c) for c in "abc"] + [step(n, "d", "drop")] for n in range(4)}
     for order in itertools.islice(itertools.permutations([n for n in streams for _ in range(4)]), 0, 10**6, 9973):
