@@ -118,6 +118,7 @@ def opened_cluster(known: dict[str, NetConf], files: Files = NONE) -> Iterator[C
 
     conf = next(iter(known.values()))
     store = open_cluster(conf)
+    store.be_patient()
     try:
         old = " (etcd v2)" if conf.datastore_type == "etcdv2" else ""
         yield Cluster(store, known, ", ".join(store.access.endpoints) + old, files)

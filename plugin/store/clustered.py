@@ -88,6 +88,10 @@ class ClusterStore(ABC):
         """Let go of files and connections."""
 
     @abstractmethod
+    def be_patient(self) -> None:
+        """Give each request its own time from here on: this is a command, not a call."""
+
+    @abstractmethod
     def _release(self, node: str, key: Key, nonce: str, addresses: Sequence[Address] = ()) -> bool:
         """Take an endpoint and its addresses away where it is still the one meant; whether there was one.
 

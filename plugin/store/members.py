@@ -41,7 +41,7 @@ class Members:
         self._access = access
         self._order = list(access.endpoints)
         self._until = 0.0
-        self._lost = False
+        self._lost = self._each_anew = False
         self.begin()
 
     @property
@@ -52,7 +52,14 @@ class Members:
     def begin(self, seconds: float = PATIENCE) -> None:
         """All requests from here on have this many seconds together."""
         self._until = time.monotonic() + seconds
-        self._lost = False
+        self._lost = self._each_anew = False
+
+    def be_patient(self) -> None:
+        """Each request from here on has that many seconds of its own, until one got no answer.
+
+        For a command: between two of them people read and decide.
+        """
+        self._each_anew = True
 
     def seconds_left(self) -> float:
         """How long this call may still take."""
@@ -65,6 +72,8 @@ class Members:
         Where all are of no use, the first one's UnusableError is raised at once.
         """
         begun = time.monotonic()
+        if self._each_anew and not self._lost:
+            self._until = begun + PATIENCE
         problems: dict[str, str] = {}
         while True:
             refused = True

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import time
 from typing import Any
 
 import pytest
 
+from calico_rkt.plugin.store.access import PATIENCE
 from tests.clients.support.caller import Caller
 from tests.clients.support.commands import states, status, tool
 from tests.clients.support.etcd import ENDPOINTS, RESOURCES, Etcd, cluster_conf, inconsistent, left_in, resource
-from tests.clients.support.lab import Lab
+from tests.clients.support.lab import PLUGINS, Lab, environment
+from tests.clients.test_exchange import until_asked, until_closed
 
 pytestmark = [pytest.mark.kernel, pytest.mark.clients]
 
@@ -47,6 +52,28 @@ def test_a_cluster_s_policy_does_not_depend_on_which_host_starts_first(
     lab.path("/etc/calico-rkt/profiles/net1.yaml").unlink()
     cni.add(conf, "b", lab.netns("b"))
     assert states(lab) == {"net1": "stale"}
+
+
+def test_who_reads_for_longer_than_a_call_may_take_publishes_all_the_same(
+    lab: Lab, etcd: Etcd, conf: dict[str, Any]
+) -> None:
+    assert conf
+    lab.override("net1", OPEN)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        argv = lab.command(f"{PLUGINS}/calico", "apply")
+        os.execvpe(argv[0], argv, environment())
+    seen = b""
+    try:
+        seen += until_asked(terminal)
+        time.sleep(PATIENCE + 1)
+        os.write(terminal, b"y\n")
+        seen += until_closed(terminal)
+    finally:
+        os.close(terminal)
+        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert ended == 0, seen
+    assert PROFILE in etcd.dump()
 
 
 def test_apply_keeps_what_others_wrote_and_refuses_to_overwrite_an_edit(

@@ -78,7 +78,7 @@ class _Member(etcd.Client):  # type: ignore[misc]  # python-etcd has no types
 
 
 class Client:
-    """Single keys of a cluster. Not to be shared between threads; begin() is Members'."""
+    """Single keys of a cluster. Not to be shared between threads; begin() and be_patient() are Members'."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
@@ -86,7 +86,7 @@ class Client:
         self._clients = {url: _Member(url, access) for url in access.endpoints}
         self._uncertain = False
         self._checked = False
-        self.begin = self._members.begin
+        self.begin, self.be_patient = self._members.begin, self._members.be_patient
 
     def get(self, key: str) -> Etcd2Node | None:
         """One key, as the cluster's majority has it."""

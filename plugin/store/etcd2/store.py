@@ -260,6 +260,9 @@ class Etcd2Store(ClusterStore):
     def complete(self) -> str:
         return self.profiles.finish_swap()
 
+    def be_patient(self) -> None:
+        self._client.be_patient()
+
     def close(self) -> None:
         self._records.close()
         session.give_back(self._client)

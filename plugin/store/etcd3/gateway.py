@@ -39,14 +39,15 @@ _STALE = ("invalid auth token", "user name is empty", "revision of auth store is
 
 
 class Gateway:
-    """Transactions with a cluster. Not to be shared between threads; begin() and seconds_left() are Members'."""
+    """Transactions with a cluster. Not to be shared between threads. What begins with a call is Members'."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
         self._members = Members(access)
         self._connections: dict[str, Line] = {}
         self._token = ""
-        self.begin, self.seconds_left = self._members.begin, self._members.seconds_left
+        self.begin, self.be_patient = self._members.begin, self._members.be_patient
+        self.seconds_left = self._members.seconds_left
 
     @property
     def connected_since(self) -> float:

@@ -285,6 +285,9 @@ class Etcd3Store(ClusterStore):
         ours = (kv for kv in found if b'"code"' in kv.value or b'"notProtocol"' in kv.value)
         return tuple(kv.key.removeprefix(keys.PROFILES) for kv in ours if profile_digest(kv.value))
 
+    def be_patient(self) -> None:
+        self._gateway.be_patient()
+
     def close(self) -> None:
         self._records.close()
         session.give_back(self._session)

@@ -71,6 +71,20 @@ def test_an_undo_after_all_were_lost_asks_each_once_and_waits_no_more(members):
     assert members.first_answer(Asked(B)) == f"said by {B}"
 
 
+def test_a_command_s_requests_have_their_own_time_each_until_one_is_lost(members):
+    members.begin(0.05)
+    members.be_patient()
+    time.sleep(0.1)
+    assert members.first_answer(Asked(A)) == f"said by {A}"
+    with pytest.raises(UnreachableError):
+        members.first_answer(Asked())
+    again, begun = Asked(), time.monotonic()
+    with pytest.raises(UnreachableError):
+        members.first_answer(again)
+    assert time.monotonic() - begun < 1
+    assert sorted(again.members) == [A, B, C]
+
+
 def test_what_is_no_matter_of_who_is_asked_is_raised_at_once(members):
     def ask(_member, _seconds):
         raise ZeroDivisionError
