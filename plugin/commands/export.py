@@ -8,7 +8,7 @@ import sys
 from calico_rkt.compiler.bundle.resources import Bundle
 from calico_rkt.compiler.bundle.write import write_bundle
 from calico_rkt.compiler.cli.process import write_file
-from calico_rkt.compiler.diagnostics import counted
+from calico_rkt.compiler.diagnostics import counted, printable
 from calico_rkt.plugin.commands import options
 from calico_rkt.plugin.exchange.datastore_names import datastore_named
 from calico_rkt.plugin.exchange.export import export_bundle
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"calico-rkt: {side.name} has nothing of ours", file=sys.stderr)
     elif to_file:
         kinds = (("profile", bundle.profiles), ("pool", bundle.pools), ("endpoint", bundle.endpoints))
-        print(f"{args.output}: {', '.join(counted(len(things), word) for word, things in kinds)}")
+        print(f"{printable(args.output)}: {', '.join(counted(len(things), word) for word, things in kinds)}")
     return 0
 
 

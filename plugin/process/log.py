@@ -54,7 +54,7 @@ LOG = _logger()
 
 def log_file() -> Path:
     """Where lines are written."""
-    return Path(os.environ.get("CALICO_RKT_LOG", DEFAULT_FILE))
+    return Path(os.environ.get("CALICO_RKT_LOG") or DEFAULT_FILE)
 
 
 def open_log(level: str) -> None:
