@@ -266,13 +266,18 @@ def _endpoints(plugin: Section, node: Node, label: str) -> tuple[str, ...]:
     for one in nodes:
         for part in (plugin.text_of(one, label) or "").split(","):
             url = part.strip().removesuffix("/")
-            scheme, _, rest = url.partition("://")
-            if url and (scheme not in ("http", "https") or not _is_host_port(rest)):
+            if url and not is_member_url(url):
                 hint = "such as http://127.0.0.1:2379"
                 plugin.error("CR217", f"{label} {url!r} is no URL with host and port", one.span, hint)
             elif url:
                 out.append(url)
     return tuple(out)
+
+
+def is_member_url(url: str) -> bool:
+    """Whether a text is the URL of an etcd member, with host and port and no more."""
+    scheme, _, rest = url.partition("://")
+    return scheme in ("http", "https") and _is_host_port(rest)
 
 
 def _is_host_port(text: str) -> bool:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from calico_rkt.compiler.conf.netconf import Ipam, NetConf
+from calico_rkt.compiler.conf.parse import is_member_url
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.publish.cluster import Cluster
 from calico_rkt.plugin.publish.datastores import DatastoreSide, clusters, opened_cluster, opened_local
@@ -50,10 +51,10 @@ def datastore_named(wanted: str, known: Mapping[str, NetConf], option: str) -> N
         found = [*([here] if here.confs or not there else []), *there]
     elif wanted in CLUSTERS:
         found = [p for p in there if p.kind == wanted]
-        found = found or [_unnamed(wanted, os.environ.get("ETCD_ENDPOINTS", ""))]
+        found = found or [_unnamed(wanted, _split(os.environ.get("ETCD_ENDPOINTS", ""), "ETCD_ENDPOINTS"))]
     elif wanted.startswith(_SCHEMES):
-        members = frozenset(_split(wanted))
-        found = [p for p in there if p.kind == CLUSTERS[0] and p.members & members] or [_unnamed(CLUSTERS[0], wanted)]
+        urls = _split(wanted, option)
+        found = [p for p in there if p.kind == CLUSTERS[0] and p.members & {*urls}] or [_unnamed(CLUSTERS[0], urls)]
     else:
         names = ", ".join((LOCAL, *CLUSTERS))
         raise CniError(
@@ -82,15 +83,14 @@ def _open(what: NamedDatastore) -> Iterator[DatastoreSide]:
         yield cluster if "" not in confs else Cluster(cluster.store, {}, cluster.name)
 
 
-def _unnamed(kind: str, urls: str) -> NamedDatastore:
+def _unnamed(kind: str, members: tuple[str, ...]) -> NamedDatastore:
     """A cluster that no conf names: TLS files and user come from the environment, as for calicoctl."""
-    if not urls:
+    if not members:
         raise CniError(
             Code.INVALID_CONF,
             f"no conf names a datastore of type {kind}",
             "name a folder of confs with -C, one of its members by URL, or set ETCD_ENDPOINTS",
         )
-    members = tuple(_split(urls))
     conf = NetConf("", "calico", "1.0.0", Ipam("unknown"), datastore_type=kind, etcd_endpoints=members)
     (confs,) = clusters({"": conf})  # says so where this version serves no such datastore
     return _cluster(confs)
@@ -103,5 +103,12 @@ def _cluster(confs: Mapping[str, NetConf]) -> NamedDatastore:
     return NamedDatastore(first.datastore_type, confs, frozenset(access_of(first).endpoints))
 
 
-def _split(urls: str) -> Iterator[str]:
-    return (url.strip().rstrip("/") for url in urls.split(",") if url.strip())
+def _split(urls: str, label: str) -> tuple[str, ...]:
+    """Members as a conf's etcd_endpoints has them. CniError for what is no URL with host and port."""
+    found = tuple(url.strip().removesuffix("/") for url in urls.split(",") if url.strip())
+    for url in found:
+        if not is_member_url(url):
+            raise CniError(
+                Code.INVALID_CONF, f"{label} {url!r} is no URL with host and port", "such as http://127.0.0.1:2379"
+            )
+    return found

@@ -227,6 +227,13 @@ def test_what_can_not_be_meant_is_said(lab: Lab, etcd: Etcd, moved: dict[str, An
         (["import", "--from", "local", "--to", "etcdv3"], 2, "no conf names a datastore of type etcdv3"),
         (["import", "--from", "local", "--to", "http://127.0.0.1:1"], 2, "http://127.0.0.1:1"),
         (["export", "--from", "nothing"], 2, "--from 'nothing' is no datastore"),
+        (["export", "--from", "https://[::1"], 2, "--from 'https://[::1' is no URL with host and port"),
+        (
+            ["export", "--from", "http://127.0.0.1:99999"],
+            2,
+            "--from 'http://127.0.0.1:99999' is no URL with host and port",
+        ),
+        (["import", "--from", "local", "--to", "http://a@127.0.0.1:1"], 2, "is no URL with host and port"),
         (["export", "--confs", "/nowhere"], 2, "/nowhere is no folder of confs"),
         (
             ["export", "--confs", CLUSTER, "--confs", "/etc/cni/net.d", "-o", "/nowhere/x"],
