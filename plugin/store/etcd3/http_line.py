@@ -137,17 +137,22 @@ def _connected(host: str, port: int, seconds: float) -> socket.socket:
     places = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     for left in range(len(places), 0, -1):
         family, kind, protocol, _, place = places[-left]
-        made = socket.socket(family, kind, protocol)
         try:
-            made.settimeout(max(until - time.monotonic(), 0.1) / left)
-            made.connect(place)
-        except OSError:
-            made.close()
+            return _one(socket.socket(family, kind, protocol), place, max(until - time.monotonic(), 0.1) / left)
+        except OSError:  # also of a family that this kernel has not
             if left == 1:
                 raise
-        else:
-            return made
     raise OSError(f"{host} has no address")
+
+
+def _one(made: socket.socket, place: tuple[str | int | bytes, ...], seconds: float) -> socket.socket:
+    try:
+        made.settimeout(seconds)
+        made.connect(place)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def _number(text: str, base: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import subprocess
@@ -132,3 +133,25 @@ def test_the_store_of_a_cluster_loads_neither_http_client_nor_mail():
     code = "import json, sys; import calico_rkt.plugin.store.etcd3.store; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert not {"http.client", "email", "ssl", "urllib.request"} & set(json.loads(done.stdout))
+
+
+def test_an_address_of_a_family_that_the_kernel_has_not_leaves_the_others(monkeypatch):
+    """`localhost` is ::1 first, also where Linux was started without IPv6."""
+    member, without = Member([OK]), socket.socket
+
+    class Without(without):
+        def __init__(self, family=-1, *more, **named):
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *more, **named)
+
+    six = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 2379, 0, 0))
+    four = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", int(member.url.rpartition(":")[2])))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [six, four])
+    monkeypatch.setattr(socket, "socket", Without)
+    line = Line("http://localhost:2379", 10.0)
+    assert line.post("/v3/kv/range", b"{}", {}, 10.0) == (200, b"{}")
+    line.close()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [six])
+    with pytest.raises(OSError, match="not supported"):
+        Line("http://localhost:2379", 10.0)
