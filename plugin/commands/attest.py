@@ -33,7 +33,7 @@ from calico_rkt.plugin.attest.reading import Seen, read_kernel
 from calico_rkt.plugin.attest.record import keep
 from calico_rkt.plugin.commands.attest_clusters import in_clusters
 from calico_rkt.plugin.enforce.differences import guard_differences, strays
-from calico_rkt.plugin.enforce.nft.table import close_first
+from calico_rkt.plugin.enforce.nft.table import Standing, close_first, standing
 from calico_rkt.plugin.errors import CniError, Code
 from calico_rkt.plugin.link import host_ends
 from calico_rkt.plugin.model import Endpoint, only_begun
@@ -109,9 +109,10 @@ def _run(args: argparse.Namespace) -> int:
         keep(folders()[0], _outcome(found), digest=f"sha256:{total}", differences=counts[0], open_=counts[1])
     say(args.format, workspace)
     if args.format == "json":
-        write_stdout(document("attest", _values(found, f"sha256:{total}", revision), read_values(workspace)))
+        values = _values(found, f"sha256:{total}", revision) | {"table": _of_table(found) or None}
+        write_stdout(document("attest", values, read_values(workspace)))
     else:
-        write_stdout(_text(found, f"sha256:{total}", revision))
+        write_stdout(_text(found, f"sha256:{total}", revision, _of_table(found)))
     return ended(found.status, workspace)
 
 
@@ -231,7 +232,15 @@ def _of(wanted: Wanted, seen: Seen, problems: list[tuple[str, str]], more: tuple
     return dataclasses.replace(found, differences=(*found.differences, *differences), open=(*found.open, *open_, *more))
 
 
-def _text(found: Attestation, total: str, revision: str) -> str:
+def _of_table(found: Attestation) -> str:
+    """What all of the differences may come from, where the table is whole and of another build, and what to do."""
+    how = standing() if found.differences else Standing.WHOLE
+    if how is Standing.OLDER:
+        return f"the nftables table is {how.value}: calico-rkt restore makes it as this build does"
+    return f"the nftables table is {how.value}: use the newer build" if how is Standing.NEWER else ""
+
+
+def _text(found: Attestation, total: str, revision: str, table: str) -> str:
     lines = []
     for one in found.differences:
         where = f", {place(one.span)}" if one.span else ""
@@ -248,6 +257,7 @@ def _text(found: Attestation, total: str, revision: str) -> str:
         DIFFERENT: "different: the kernel enforces something else",
     }
     lines.append(head.get(found.status, "not proven: nothing differs that could be decided"))
+    lines += [f"  {table}"] if table else []
     of = f"revision {revision}" if revision else "no revision (not a clean checkout)"
     lines.append(f"  {found.networks} networks, {found.endpoints} endpoints, {of}, digest {total}")
     return "\n".join(lines) + "\n"

@@ -182,6 +182,17 @@ def test_a_host_of_the_build_of_before_is_brought_to_groups_without_a_gap_and_ba
     assert host.left() == {}
 
 
+def test_after_an_update_attest_says_that_the_table_is_another_builds_and_what_to_do(host: Lab) -> None:
+    started(host, Caller(host, f"{PLUGINS}/before"))
+    done = host.run(f"{PLUGINS}/calico", "attest")
+    said = b"the nftables table is whole, and of another build's layout: calico-rkt restore makes it as this build does"
+    assert (done.returncode, said in done.stdout) == (1, True), done
+    assert json.loads(host.run(f"{PLUGINS}/calico", "attest", "--format", "json").stdout)["table"] == said.decode()
+    host.out(f"{PLUGINS}/calico", "restore")
+    done = host.run(f"{PLUGINS}/calico", "attest")
+    assert (done.returncode == 1, b"another build" in done.stdout) == (False, False), done
+
+
 def test_the_build_of_before_refuses_what_it_can_not_read_and_neither_closes_nor_undoes_it(host: Lab) -> None:
     older, newer = Caller(host, f"{PLUGINS}/before"), Caller(host)
     to = started(host, newer)

@@ -173,6 +173,7 @@ _ANSWERS: dict[str, Schema] = {
         ),
         not_proven=_list(_TEXT),
         alike=_list(_TEXT),
+        table=_or_null(_TEXT),
     ),
     "attach": _object(
         network=_TEXT, container=_TEXT, ifname=_TEXT, netns=_TEXT, before=_FLAG, result={"type": "object"}
