@@ -27,6 +27,8 @@ from calico_rkt.plugin.store.etcd3.resources import profile_digest, profile_netw
 
 _MOST = 100
 """Profiles that one transaction swaps: etcd takes 128 operations."""
+_TOO_LARGE = ("request is too large", "larger than max")
+_SOME = "name some of them: calico-rkt apply NETWORK..."
 _ALL_ENDPOINTS = keys.EVERY_ENDPOINT, keys.HOST_ENDPOINTS
 
 
@@ -77,7 +79,7 @@ class Etcd3Profiles:
             raise CniError(
                 Code.DATASTORE,
                 f"{len(changes)} changed networks are more than one transaction of etcd takes ({_MOST})",
-                "name some of them: calico-rkt apply NETWORK...",
+                _SOME,
             )
         places = [keys.profile(new.network_id) for new, _ in changes]
         found = self._gateway.read(*(get(place) for place in places)).found
@@ -88,7 +90,12 @@ class Etcd3Profiles:
                 return False
             ops.append(put(place, profiles.update(new, kvs[0]) if kvs else profiles.create(new, now)))
         compares = [unchanged(place, revision) for place, (_, revision) in zip(places, changes, strict=True)]
-        answer = self._gateway.txn(compares, ops, [get(place) for place in places])
+        try:
+            answer = self._gateway.txn(compares, ops, [get(place) for place in places])
+        except CniError as e:
+            if len(changes) > 1 and any(words in e.msg for words in _TOO_LARGE):
+                raise CniError(e.code, e.msg, f"{len(changes)} changed networks are too much at once: {_SOME}") from e
+            raise
         return answer.succeeded or _are_there(answer, [new for new, _ in changes])
 
     def delete_unused(self, network_id: str, *, dry_run: bool) -> bool:

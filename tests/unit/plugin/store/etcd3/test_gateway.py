@@ -10,10 +10,15 @@ from contextlib import closing
 
 import pytest
 
+from calico_rkt.compiler.ir.canonical import digest
+from calico_rkt.compiler.ir.model import Network
+from calico_rkt.compiler.targets.calico_v3.write import write_calico_v3
 from calico_rkt.plugin.errors import CniError, Code
+from calico_rkt.plugin.model import Published
 from calico_rkt.plugin.store.access import Access
 from calico_rkt.plugin.store.etcd3.gateway import Gateway
 from calico_rkt.plugin.store.etcd3.ops import get
+from calico_rkt.plugin.store.etcd3.published import Etcd3Profiles
 
 FOUND = json.dumps({"header": {"revision": "7"}, "succeeded": True, "responses": [{"response_range": {}}]})
 PAGE = "<html><h1>Bad Gateway</h1></html>"
@@ -108,3 +113,18 @@ def test_an_etcd_that_is_full_is_not_asked_again(asking: list[Member]) -> None:
         read(asking, member)
     assert caught.value.code == Code.DATASTORE
     assert member.asked == 1
+
+
+def test_changes_that_are_too_large_together_are_told_to_be_made_one_by_one(asking: list[Member]) -> None:
+    """Etcd takes 1.5 MB a transaction."""
+    none = json.dumps({"header": {"revision": "7"}, "succeeded": True, "responses": [{"response_range": {}}] * 2})
+    member = Member((200, none), (429, error(8, "grpc: received message larger than max (2150306 vs. 2097152)")))
+    asking.append(member)
+    networks = [Network(name, name, (), ()) for name in ("a", "b")]
+    new = [Published(n.id, n.name, write_calico_v3(n), digest(n)) for n in networks]
+    with closing(Gateway(Access((member.url,)))) as gateway, pytest.raises(CniError) as caught:
+        Etcd3Profiles(gateway).swap([(one, 0) for one in new])
+    assert (
+        caught.value.details
+        == "2 changed networks are too much at once: name some of them: calico-rkt apply NETWORK..."
+    )
