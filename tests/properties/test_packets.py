@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 from itertools import product
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,9 @@ from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.evaluate import End, Packet, evaluate, matches
 from calico_rkt.compiler.ir.model import Action, Icmp, Match, Network, PortRange, Rule, Side
 from calico_rkt.compiler.ir.selector_parser import parse_selector
+from calico_rkt.compiler.packets import first_match
 from calico_rkt.compiler.packets.budget import Budget, UndecidedError
+from calico_rkt.compiler.packets.index import Index
 from calico_rkt.compiler.packets.labels import label_classes
 from calico_rkt.compiler.packets.ranges import example
 from calico_rkt.compiler.packets.space import Space, meet
@@ -77,6 +80,23 @@ def test_a_witness_of_each_box_is_matched_and_disjoint_from_the_others(given_rul
         left = [p for u in space.universe for p in pieces_left(u, range(len(boxes)), boxes, Budget(), set())]
         assert not any(matches(rule, example(space, p)) for p in left)
         assert bool(boxes) >= any(matches(rule, p) for p in WORLD)
+
+
+@given(st.lists(rules(), min_size=2, max_size=10), st.sampled_from([1, 2, 3]))
+@settings(max_examples=100)
+def test_each_piece_of_a_box_has_the_first_box_that_holds_it_however_often_the_index_is_asked(given_rules, looks):
+    """It is asked again behind many boxes in vain, as there are in long lists alone."""
+    space = Space(given_rules, IDS)
+    boxes = [box for rule in given_rules for box in space.boxes(rule)]
+    for whole in space.universe:
+        with patch.object(first_match, "_LOOKS", looks):
+            found = list(first_match.first_of(whole, Index(boxes), Budget()))
+        for piece, first in found:
+            assert first is None or meet(piece, boxes[first]) == piece
+            assert all(meet(piece, box) is None for box in boxes[:first])
+        pieces = [piece for piece, _ in found]
+        assert all(meet(a, b) is None for i, a in enumerate(pieces) for b in pieces[:i])
+        assert not list(pieces_left(whole, range(len(pieces)), pieces, Budget(), set()))
 
 
 def logs(ordered, packet):

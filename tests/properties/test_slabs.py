@@ -38,6 +38,19 @@ def test_slabs_and_boxes_agree_and_the_packet_is_decided_apart(pair):
             assert _fate(pair[0], packet) is not _fate(pair[1], packet)
 
 
+@given(pair=pairs(), blocks=st.sampled_from([0, 1, 2]), few=st.sampled_from([0, 24]))
+@settings(max_examples=200)
+def test_slabs_that_boxes_go_through_in_part_are_looked_at_one_by_one(pair, blocks, few):
+    """As in long lists, of which not every mask is a block of its own."""
+    ids = labels_of(selectors_of((*pair[0], *pair[1])))
+    with patch.multiple(slabs, _MOST_BLOCKS=blocks, _FEW=few):
+        packet = decided_apart(*pair, ids)
+    with patch.multiple(slabs, _AT_LEAST=0, _A_BOX=0):
+        assert (packet is None) is (decided_apart(*pair, ids) is None)
+    if packet is not None:
+        assert _fate(pair[0], packet) is not _fate(pair[1], packet)
+
+
 @given(pair=pairs())
 @settings(max_examples=200)
 def test_what_is_allowed_apart_is_told_apart_and_the_packet_is_allowed_by_one(pair):
