@@ -15,8 +15,11 @@ _PR_SET_CHILD_SUBREAPER = 36
 _NAMESPACES, _CGROUPS = Path("/run/netns"), Path("/sys/fs/cgroup")
 _PATIENCE = 60.0
 """Seconds that a killed process has to end."""
-_HOST = ("/run/calico-rkt", "/var/lib/calico-rkt", "/var/log/calico-rkt", "/etc/calico-rkt", "/opt/cni", "/etc/cni")
-"""What the plugin makes on a host; a test has a host of its own for that."""
+_HOST = (
+    *("/run/calico-rkt", "/var/lib/calico-rkt", "/var/log/calico-rkt", "/etc/calico-rkt", "/opt/cni", "/etc/cni"),
+    *("/usr/lib/cni/calico", "/usr/local/bin/calico-rkt", "/etc/systemd/system/calico-rkt-agent.socket"),
+)
+"""What the plugin and its install make on a host; a test has a host of its own for that."""
 
 
 def adopt_orphans() -> None:
