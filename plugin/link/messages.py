@@ -16,6 +16,7 @@ from calico_rkt.plugin.link import netlink
 from calico_rkt.plugin.link.encoding import (
     ASK,
     FAMILIES,
+    IFF_NOARP,
     IFF_UP,
     MAIN,
     NEW,
@@ -208,6 +209,11 @@ def renaming(index: int, name: str) -> bytes:
 def down(index: int) -> bytes:
     """Take a link down; its routes and neighbours go with that."""
     return netlink.message(NEWLINK, ASK, struct.pack("=4xiII", index, 0, IFF_UP))
+
+
+def asking(index: int) -> bytes:
+    """Have a link ask for neighbours again."""
+    return netlink.message(NEWLINK, ASK, struct.pack("=4xiII", index, 0, IFF_NOARP))
 
 
 def addressed(index: int, mac: str) -> bytes:

@@ -31,7 +31,7 @@ _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 9, 15, 18, 30
 UNICAST, _UNREACHABLE, _MAIN, _CLONED, _FIB_MATCH = 1, 7, 254, 0x200, 0x2000
-_IFF_UP = 1
+_IFF_UP, _IFF_NOARP = 1, 0x80
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _INDEX, _RTMSG = struct.Struct("=i"), struct.Struct("=BBBBBBBBI")
 _BITS = {AF_INET: 32, AF_INET6: 128}
@@ -46,6 +46,7 @@ class Interface:
     peer_netns: this namespace's number for that one; None where it is this same namespace, -1 where it is dying.
     group: the device group that it is in, 0 where nobody put it into one.
     master: the index of the interface, such as a bridge, that it is a port of; 0 where it is none's.
+    arp: whether it asks who has an address.
     """
 
     index: int
@@ -59,6 +60,7 @@ class Interface:
     peer_netns: int | None = None
     group: int = 0
     master: int = 0
+    arp: bool = True
 
     @property
     def nonce(self) -> str:
@@ -301,6 +303,7 @@ def _interface(body: bytes) -> Interface:
             peer_netns=struct.unpack("=i", there)[0] if there is not None else None,
             group=int.from_bytes(found.get(_IFLA_GROUP, b""), sys.byteorder),
             master=int.from_bytes(found.get(_IFLA_MASTER, b""), sys.byteorder),
+            arp=not flags & _IFF_NOARP,
         )
 
 

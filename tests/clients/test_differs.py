@@ -66,6 +66,7 @@ EDITS = pytest.mark.parametrize(
             True,
             False,
         ),
+        ("ip link set WEB arp off", "the host's WEB asks for no neighbours (arp off)", False, False),
         ("ip link set WEB address 02:00:00:00:00:09", "has the MAC 02:00:00:00:00:09, not ee:ee", True, False),
         (
             "set -- $(ip route show dev WEB); ip neigh replace $1 lladdr 02:00:00:00:00:08 dev WEB nud permanent",
@@ -99,6 +100,22 @@ def test_status_names_it_check_fails_for_whom_it_concerns_and_restore_mends_it(
     host.out(TOOL, "restore")
     assert status(host) == (0, [])
     assert check(host, WEB) == 0
+
+
+def test_a_chain_below_our_table_on_a_host_end_is_named_by_status_and_doctor(host: Lab) -> None:
+    name = end(host, "web")
+    chain = f'{{ type filter hook ingress device "{name}" priority 0; policy accept; }}'
+    host.out("nft", "add table netdev low")
+    host.out("nft", f"add chain netdev low below {chain}")
+    host.out("nft", "add rule netdev low below counter")
+    assert status(host) == (0, [])
+    host.out("nft", "add rule netdev low below udp dport 7 drop")
+    done = host.run(TOOL, "status", "--no-agent", env=environment())
+    said = f"chain below of table netdev low may drop packets at {name}, before our table sees them"
+    assert (done.returncode, said in done.stdout.decode()) == (1, True), done
+    assert said in host.run(TOOL, "doctor", env=environment()).stdout.decode()
+    host.out("nft", "delete table netdev low")
+    assert status(host) == (0, [])
 
 
 @pytest.mark.parametrize(

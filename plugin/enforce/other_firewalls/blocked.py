@@ -14,8 +14,11 @@ from pathlib import Path
 
 from calico_rkt.plugin.enforce.nft import libnftables, transactions
 from calico_rkt.plugin.enforce.nft.elements import OURS, TABLE, TRACING
+from calico_rkt.plugin.enforce.other_firewalls.netdev import DeviceChain, device_chains
 from calico_rkt.plugin.enforce.other_firewalls.read import Forwarding, Told, from_iptables, from_nft
+from calico_rkt.plugin.link.state import PREFIX
 
+_ASKED = {**transactions.FAMILIES, "netdev": transactions.BELOW_IP["netdev"]}
 _DEEPEST = 16  # NFT_JUMP_STACK_SIZE: the kernel refuses more
 _AN_INTERFACE = "crk000000000000"
 
@@ -32,6 +35,7 @@ def findings() -> tuple[Finding, ...]:
     """Every chain of other tables, nftables and legacy iptables, that drops what ours lets through."""
     found: list[Forwarding] = []
     unread: list[Finding] = []
+    below: list[Finding] = []
     for family, name, is_held in _tables():
         if (family, name) in (("inet", TABLE), ("inet", TRACING)):
             continue
@@ -42,20 +46,29 @@ def findings() -> tuple[Finding, ...]:
                 continue
             query = f"list table {family} {name}"
             with libnftables.known_shape(query):
-                found += from_nft(libnftables.list_json(query))
+                listed = libnftables.list_json(query)
+                found += from_nft(listed)
+                if any(o["chain"].get("hook") in ("ingress", "egress") for o in listed if "chain" in o):
+                    below += (_below(f"{family} {name}", f) for f in device_chains(libnftables.listed(query), PREFIX))
         except libnftables.NftError as reason:
             unread.append(
                 Finding(f"table {family} {name} can not be read: {reason.msg}", f"nft list table {family} {name}")
             )
     for tool, names in (("iptables-legacy", "ip_tables_names"), ("ip6tables-legacy", "ip6_tables_names")):
         found += from_iptables(legacy_rules(tool, names), tool)
-    return (*(f for chain in found for f in judged(chain)), *unread)
+    return (*(f for chain in found for f in judged(chain)), *below, *unread)
+
+
+def _below(table: str, found: DeviceChain) -> Finding:
+    what = f"chain {found.chain} of table {table} may drop packets at {', '.join(found.devices)}"
+    where = "before our table sees them" if found.hook == "ingress" else "behind our table"
+    return Finding(f"{what}, {where}", f"look what it drops: nft list table {table}")
 
 
 def _tables() -> list[tuple[str, str, bool]]:
     """Family and name of each, and whether a process holds it: nft 1.0.6 can't list such a one as values."""
     with transactions.held() as socket:
-        return [(family, name, bool(flags.owner)) for family, name, flags in socket.tables()]
+        return [(family, name, bool(flags.owner)) for family, name, flags in socket.tables(_ASKED)]
 
 
 def legacy_rules(tool: str, names: str) -> str:
