@@ -65,13 +65,17 @@ class Causes:
         spans = [c.ipam.span if c is not None else None for c in confs]
         return Cause(f"the conf of {network}", spans[1] or spans[0], spans[1] is None)
 
+    def of_store(self, network: str) -> Cause:
+        """Why others' rules by name are about a network that they were not about, or are no more."""
+        return replace(self.of_addresses(network), what=f"the datastore of {network}")
+
     def of_host(self, network: str) -> Cause:
         """Why the host decides otherwise about what a network sends it."""
         overrides = [s.overrides.get(network) for s in self._sides]
         spans = [(o.to_host_span or o.span) if o is not None else None for o in overrides]
         stores = {w.confs[network].datastore_type for w in self.worlds if network in w.confs}
         if len(stores) > 1 or not any(spans):
-            return replace(self.of_addresses(network), what=f"the datastore of {network}")
+            return self.of_store(network)
         return Cause(f"endpoint_to_host of {network}", spans[1] or spans[0], spans[1] is None)
 
     def home(self, network: str) -> Span | None:

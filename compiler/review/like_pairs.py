@@ -198,13 +198,14 @@ class LikePairs:
         if source.kind is not Kind.NETWORK:
             return 0
         causes = self.pairs.causes
-        mine = [(r, new) for stage, r, new in found.differing() if stage.network == source.name]
+        mine = [(stage, r, new) for stage, r, new in found.differing() if stage.network == source.name]
         said: list[Cause] = []
         if found.marked is None:
             said += [causes.of_addresses(source.name)] if source.name in self.pairs.moved else []
         else:
-            said += (c for r, new in mine for c in causes.of_rule(r, source.name, found.flow, new=new))
-        return self._said.setdefault((tuple(r.span for r, _ in mine), tuple(said)), len(self._said) + 1)
+            said += (c for stage, r, new in mine for c in self.pairs.causes_in(found, stage, r, new=new))
+            said += [causes.of_store(source.name)] if source.name in self.pairs.parted(found.ends) else []
+        return self._said.setdefault((tuple(r.span for _, r, _ in mine), tuple(said)), len(self._said) + 1)
 
 
 def _place(party: Party) -> object:

@@ -122,6 +122,7 @@ class PairDiff:
         self.own, self.known = old.own | new.own, old.known | new.known
         self._stages: dict[tuple[int, int], list[Rule]] = {}
         """By the stages themselves, which the worlds keep: two of one name need not have the same rules."""
+        self._lines: dict[tuple[str, str], tuple[frozenset[Span | None], frozenset[Span | None]]] = {}
 
     def found(self, ends: Ends) -> list[Found]:
         """What changed between two parties. UndecidedError where that is too much to look at."""
@@ -247,10 +248,39 @@ class PairDiff:
             if stage.words.startswith("endpoint_to_host"):
                 said.append(self.causes.of_host(stage.network))
             else:
-                said += self.causes.of_rule(rule, stage.network, found.flow, new=new)
+                said += self.causes_in(found, stage, rule, new=new)
         if not said and view.destination.kind is Kind.HOST:
             said.append(self.causes.of_host(view.source.name))
         return together(said)
+
+    def causes_in(self, found: Found, stage: Stage, rule: Rule, *, new: bool) -> Iterator[Cause]:
+        """Why a list has a rule for a flow in that revision alone: it was written, or an end moved."""
+        moved = self.parted(found.ends)
+        if moved and rule.span not in self._written(stage, new=new):
+            yield from map(self.causes.of_store, moved)
+        else:
+            yield from self.causes.of_rule(rule, stage.network, found.flow, new=new)
+
+    def parted(self, ends: Ends) -> tuple[str, ...]:
+        """The networks at the ends that moved, where both came to be in one datastore, or in two."""
+        if ends.before is None or ends.after is None:
+            return ()
+        both = [p for p in (ends.after.source, ends.after.destination) if p.kind is Kind.NETWORK]
+        old, new = self.worlds
+        if len(both) < 2 or old.apart(*both) is new.apart(*both):
+            return ()
+        stores = ((p.name, {w.confs[p.name].datastore_type for w in self.worlds}) for p in both)
+        return tuple(name for name, types in stores if len(types) > 1)
+
+    def _written(self, stage: Stage, *, new: bool) -> frozenset[Span | None]:
+        """The lines of a list's rules that only one revision has, as its files say it."""
+        direction = stage.words.partition(" ")[0]
+        key = direction, stage.network
+        if key not in self._lines:
+            lists = (getattr(w.networks[stage.network], direction) for w in self.worlds)
+            gone, come = (frozenset(r.span for r in rules) for rules in changed_rules(*lists))
+            self._lines[key] = gone, come
+        return self._lines[key][new]
 
     def _decides(self, part: Part) -> Span | None:
         """The line of the new revision that decides a part, where it changed; else where the network is told of."""

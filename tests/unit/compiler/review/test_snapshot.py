@@ -5,6 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from calico_rkt.compiler.diagnostics import Span
 from calico_rkt.compiler.ir.model import Action, Match, PortRange, Rule, Side
 from calico_rkt.compiler.ir.selector import ALL, has, negate
 from calico_rkt.compiler.review.diff import diff_worlds
@@ -101,3 +102,14 @@ def test_a_diff_beside_networks_of_another_datastore_asks_each_of_them_that_diff
 
     found = diff_worlds(here(()), here(ANY)).changes
     assert [d for c in found for d in c.destinations if d in "bc"] == ["c"]
+
+
+def test_a_rule_that_stands_as_it_stood_is_no_cause_where_an_end_moved():
+    by_name = Rule(Action.ALLOW, Match(source=Side(selector=has("a"))), Span("b.yaml", 3, 1, 2))
+    local, apart = between(by_name, "local"), between(by_name, "etcdv3")
+    for old, new in ((local, apart), (apart, local)):
+        (found,) = [c for c in diff_worlds(old, new).changes if c.sources == ("a",) and c.destinations == ("b",)]
+        assert [c.what for c in found.causes] == ["the datastore of b"]
+    other = replace(by_name, span=Span("b.yaml", 4, 1, 2), match=Match(protocol=6, source=by_name.match.source))
+    (found,) = [c for c in diff_worlds(between(other, "local"), apart).changes if c.destinations == ("b",)]
+    assert [c.what for c in found.causes] == ["the conf of b"], "a rule of a line that no file here has"
