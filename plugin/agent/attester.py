@@ -39,7 +39,8 @@ class Attester:
     def _work(self) -> None:
         while True:
             self._wanted.wait()
-            time.sleep(_QUIET)
+            with suppress(OSError):  # a clock that somebody put in the place of the system's refuses to be waited for
+                time.sleep(_QUIET)
             self._wanted.clear()
             try:
                 self._attest()

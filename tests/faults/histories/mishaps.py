@@ -40,7 +40,8 @@ class Histories(People):
         with self.host.senders.silent():
             self.host.lab.out("nft", "delete", "table", "inet", "calico_rkt")
         status = self.tool("restore")
-        assert self.full or status == 0, "restore failed"
+        gone = Is.DEAD in self.known.values()  # a host end that went with its container is named, and is gc's to clear
+        assert self.full or status == 0 or (status == 1 and gone), "restore failed"
         self.host.senders.mind("")
 
     @precondition(lambda self: not self.full)
