@@ -47,7 +47,7 @@ class Port:
         `0.0.0.0` and `::` are all of one family. own and its are the IP versions that the containers have addresses of:
         a port leads to no other.
         """
-        if not self._is_of(other) or not self._at(own) & other._at(its):
+        if not self._is_that_of(other) or not self._at(own) & other._at(its):
             return False
         one, two = _address(self.host_ip), _address(other.host_ip)
         return one is None or two is None or one.is_unspecified or two.is_unspecified or one == two
@@ -55,12 +55,16 @@ class Port:
     def covers(self, other: Port, families: frozenset[int] = FAMILIES) -> bool:
         """Whether all packets of another port of the same container are for this one, too: behind it, it gets none."""
         there = other._at(families)
-        if not self._is_of(other) or not there or not there <= self._at(families):
+        if not self._is_that_of(other) or not there or not there <= self._at(families):
             return False
         one, two = _address(self.host_ip), _address(other.host_ip)
         return one is None or one.is_unspecified or one == two
 
-    def _is_of(self, other: Port) -> bool:
+    def is_of(self, families: frozenset[int]) -> bool:
+        """Whether it leads to a container that has addresses of these IP versions."""
+        return bool(self._at(families))
+
+    def _is_that_of(self, other: Port) -> bool:
         return (self.host, self.protocol) == (other.host, other.protocol)
 
     def _at(self, families: frozenset[int]) -> frozenset[int]:

@@ -90,7 +90,10 @@ def refuse_unserved(chain: Chain, wishes: Wishes) -> None:
 
     Nobody would say so later. Plugins take ports in their order, and the first that a packet is for gets it.
     """
-    families = families_of(chain) if len(wishes.ports) > 1 else FAMILIES
+    families = families_of(chain) if wishes.ports else FAMILIES
+    for one in wishes.ports:
+        if not one.is_of(families):
+            raise _bad_port(str(one), f"network {chain.name!r} has no address of the family of {one.host_ip}")
     for first, later in combinations(wishes.ports, 2):
         if first.covers(later, families):
             twice = f"the host's port {first.host} is asked for more than once"

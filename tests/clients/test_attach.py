@@ -342,6 +342,7 @@ WRONG = {
     "web c1 --mac 01:00:00:00:00:01": "is no MAC address of an interface",
     "web c1 --port 80": "'80' is no port to publish\nsuch as 8080:80",
     "web c1 --port 80:80 --port 80:81": "the host's port 80 is asked for more than once",
+    "web c1 --port [::1]:80:80": "network 'web' has no address of the family of ::1",
     "back c1 --port 80:80": "no plugin of network 'back' publishes ports\nthe conf has to be a list",
     "lost c1": "the plugin 'nosuch' of network 'lost' is in no folder of plugins\nlooked in",
     "more c1": "libcni 1.2 and later run more plugins for 'more', which are not read here: /etc/cni/net.d/more/1.conf",
