@@ -63,8 +63,8 @@ def test_what_never_leaves_its_sender_is_decided_by_nobody(host: Lab, word: str)
 
 
 def test_a_folder_is_no_host(host: Lab) -> None:
-    host.write("/root/net.d/web.conf", json.dumps(WEB))
-    assert explained(host, "web", HOST_V4, "-C", "/root/net.d")[0] == [("web", "outside", "Allow")]
+    host.write("/run/lab/net.d/web.conf", json.dumps(WEB))
+    assert explained(host, "web", HOST_V4, "-C", "/run/lab/net.d")[0] == [("web", "outside", "Allow")]
     assert explained(host, "web", HOST_V4, "-C", "/etc/cni/net.d")[0] == [("web", "host", "Deny")]
 
 
