@@ -39,9 +39,7 @@ class Histories(People):
         self.host.senders.mind(f"/proc/{self.host.lab.pid}/ns/net")
         with self.host.senders.silent():
             self.host.lab.out("nft", "delete", "table", "inet", "calico_rkt")
-        status = self.tool("restore")
-        gone = Is.DEAD in self.known.values()  # a host end that went with its container is named, and is gc's to clear
-        assert self.full or status == 0 or (status == 1 and gone), "restore failed"
+        assert self.restores() or self.full, "restore failed"
         self.host.senders.mind("")
 
     @precondition(lambda self: not self.full)
@@ -85,7 +83,7 @@ class Histories(People):
     def has_room(self) -> None:
         self.host.lab.out("sh", "-ec", ROOMY)
         self.full = False
-        assert self.tool("restore") == 0
+        assert self.restores()
 
     # Clocks
 
