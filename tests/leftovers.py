@@ -61,6 +61,14 @@ def remove_cgroup(group: Path) -> None:
             return
 
 
+def remove_cgroups(beginning: str) -> None:
+    """Those whose names begin so, at any depth, while others' come and go."""
+    for folder, names, _ in os.walk(_CGROUPS):
+        for name in names:
+            if name.startswith(beginning):
+                remove_cgroup(Path(folder, name))
+
+
 def end_namespaces() -> list[str]:
     """Delete the network namespaces and the cgroups that carry this process' pid in their names; what there was."""
     me = os.getpid()

@@ -1,5 +1,7 @@
 """Networks from rules, without files, for tests; and the plain meaning of docs/semantics.md, packet by packet."""
 
+from dataclasses import replace
+
 from calico_rkt.compiler.conf.netconf import Ipam, NetConf, Range
 from calico_rkt.compiler.ir.evaluate import evaluate
 from calico_rkt.compiler.ir.ids import object_id
@@ -29,21 +31,27 @@ def _essential(packet):
     return v6 and packet.protocol == 58 and packet.icmp.type in (130, 131, 132, 133, 135, 136)
 
 
-def plain_verdict(packet, sender, receiver, *, from_host=False, to_host=False, felix=False):
+def unlabelled(packet, end):
+    """The packet as a network meets it whose datastore has not the endpoint at its "source" or "destination"."""
+    return replace(packet, **{end: replace(getattr(packet, end), labels=None)})
+
+
+def plain_verdict(packet, sender, receiver, *, from_host=False, to_host=False, felix=False, apart=False):
     """Whether a packet passes from a network (None: no endpoint sends it) to one, over their whole lists.
 
-    None: left to the host. felix: the last word about what goes to the host is Felix's own setting.
+    None: left to the host. felix: the last word about what goes to the host is Felix's own setting. apart: the two are
+    of two datastores, so that neither's list knows the labels of the other's endpoint.
     """
     if sender is not None:
         if to_host and _essential(packet):
             return True
-        if not evaluate(sender.egress, packet).allowed:
+        if not evaluate(sender.egress, unlabelled(packet, "destination") if apart else packet).allowed:
             return False
         if to_host:
             said = {ToHost.DROP: False, ToHost.RETURN: None, ToHost.ACCEPT: True}
             return None if felix else said[sender.endpoint_to_host]
     if receiver is not None and not from_host:
-        return evaluate(receiver.ingress, packet).allowed
+        return evaluate(receiver.ingress, unlabelled(packet, "source") if apart else packet).allowed
     return True
 
 

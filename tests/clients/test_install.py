@@ -225,7 +225,6 @@ def test_a_full_disk_leaves_what_was_there(host: Installer, tmp_path: Path) -> N
 
 
 WRONG = {
-    "root is no folder": (("--root", "/nowhere/at/all"), "is no folder"),
     "prefix is no absolute path": (("--prefix", "usr"), "is no absolute path"),
     "prefix climbs": (("--prefix", "/usr/../../etc"), "is no absolute path"),
     "prefix is all": (("--prefix", "/"), "is no absolute path"),
@@ -233,7 +232,7 @@ WRONG = {
     "with and without": (("--with", "man", "--without", "man"), "name the same part: man"),
     "one folder and a prefix": (("--to", "cni", "--prefix", "/usr"), "has no use for --root, --prefix"),
     "an abbreviation": (("--repl",), "unrecognized arguments: --repl"),
-    "an empty folder": (("--to", ""), "has no use for --root"),
+    "an empty folder": (("--to", ""), "--to is given nothing"),
     "a word too many": (("everything",), "unrecognized arguments: everything"),
 }
 
@@ -245,6 +244,12 @@ def test_wrong_words_change_nothing(host: Installer, name: str) -> None:
     assert (done.returncode, done.stdout) == (2, ""), done
     assert words in done.stderr
     assert list(host.root.iterdir()) == []
+
+
+def test_a_root_that_is_no_folder_is_refused(host: Installer) -> None:
+    done = host("install", "--yes", root="/nowhere/at/all")
+    assert (done.returncode, done.stdout, "is no folder" in done.stderr) == (2, "", True), done
+    assert not Path("/nowhere").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a":' * 9999, '{"version": "1", "entries": [{}], "folders": []}'])

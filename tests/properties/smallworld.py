@@ -184,6 +184,11 @@ class SmallWorld:
             return False  # an address is one endpoint's
         return all(self._has(party, address, owned) for party, address in ends)
 
+    def apart(self, source, destination):
+        """Whether they are networks of two datastores."""
+        stores = {self.drawn[name].store for name in (source, destination) if name in self.drawn}
+        return len(stores) > 1
+
     def verdict(self, source, destination, packet):
         """None: left to the host."""
         networks = self.world.networks
@@ -195,4 +200,5 @@ class SmallWorld:
             from_host=source == "host",
             to_host=destination == "host",
             felix=felix,
+            apart=self.apart(source, destination),
         )

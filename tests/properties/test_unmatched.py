@@ -12,6 +12,7 @@ from calico_rkt.compiler.ir.evaluate import matches
 from calico_rkt.compiler.ir.model import Action, Match, Rule, Side
 from calico_rkt.compiler.review.unmatched import unmatched
 from tests.properties.smallworld import ADDRESSES, NAMES, RANGES, RULES, TODAY, Drawn, SmallWorld, packets
+from tests.worlds import unlabelled
 
 FEW = st.builds(
     lambda rule, one: replace(rule, match=replace(rule.match, **one)),
@@ -40,12 +41,13 @@ def test_no_packet_that_there_can_be_matches_a_rule_that_matches_nothing(drawn, 
     for a, b in product(parties, parties):
         if a not in NAMES and b not in NAMES:
             continue
-        lists = [drawn[a].egress] if a in NAMES else []
-        lists += [drawn[b].ingress] if b in NAMES and a != "host" else []
-        idle = [r for rules in lists for r in rules if r.span in said]
+        lists = [(drawn[a].egress, "destination")] if a in NAMES else []
+        lists += [(drawn[b].ingress, "source")] if b in NAMES and a != "host" else []
+        idle = [(r, far) for rules, far in lists for r in rules if r.span in said]
         for p in packets(a, b) if idle else ():
             if p.source.address != p.destination.address and w.exists(a, b, p):
-                assert not any(matches(r, p) for r in idle), (a, b, p)
+                met = {far: unlabelled(p, far) if w.apart(a, b) else p for far in ("source", "destination")}
+                assert not any(matches(r, met[far]) for r, far in idle), (a, b, p)
 
 
 def test_a_rule_for_each_address_of_the_small_world_is_told_exactly_where_nobody_has_it():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests import state_log
-from tests.leftovers import reap_entered, remove_cgroup
+from tests.leftovers import reap_entered, remove_cgroups
 
 HOST_V4, OUTSIDE_V4 = "192.0.2.1", "192.0.2.9"
 HOST_V6, OUTSIDE_V6 = "2001:db8:ffff::1", "2001:db8:ffff::9"
@@ -141,8 +141,7 @@ class Lab:
         for pipe in (self._holder.stdout, self._holder.stderr):
             if pipe is not None:
                 pipe.close()
-        for cgroup in Path("/sys/fs/cgroup").glob(f"**/{self.name}*"):
-            remove_cgroup(cgroup)
+        remove_cgroups(self.name)
 
     def path(self, *parts: str) -> Path:
         """A path of the lab, to be read and written from the test."""
