@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from contextlib import nullcontext
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import calico_rkt
 from calico_rkt.compiler.cli.process import say_done
@@ -68,12 +68,13 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     if both := wanted.asked & wanted.unasked:
         raise CniError(Code.INVALID_ENVIRONMENT, f"--with and --without name the same part: {', '.join(sorted(both))}")
+    own = own_file()  # whoever has none has nothing to wait for, and leaves nothing behind
     with nullcontext() if args.dry_run else alone(wanted.root):
-        return _run(wanted, dry=args.dry_run, yes=args.yes)
+        return _run(wanted, own, dry=args.dry_run, yes=args.yes)
 
 
-def _run(wanted: Wanted, *, dry: bool, yes: bool) -> int:
-    own, known = own_file(), manifest.read(wanted.root)
+def _run(wanted: Wanted, own: Path, *, dry: bool, yes: bool) -> int:
+    known = manifest.read(wanted.root)
     try:
         plan = planned(wanted, own, known)
     except OSError as e:
