@@ -38,8 +38,8 @@ def world_in_force(
             published = store.network(object_id(name))
         except CniError as e:
             notes.append(f"{name}: {e.msg}; this is what the files say")
-            published = network
             strange[name] = _refused(host, network, here)
+            continue
         if published is None:
             strange[name] = _refused(host, network, here)
             notes.append(f"{name}: not published yet; this is what the files say")
