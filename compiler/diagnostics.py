@@ -139,3 +139,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c == "\t" else ascii(c)[1:-1] for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same of a text whose line ends are meant."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -160,9 +160,9 @@ def read_whole(stream: BinaryIO, most: int) -> bytes:
 
 def say_done(words: str) -> None:
     """A line about what was done: on stdout, and on stderr where that can't be written. OSError all the same."""
-    from calico_rkt.compiler.diagnostics import printable
+    from calico_rkt.compiler.diagnostics import printable_lines
 
-    words = "\n".join(map(printable, words.split("\n")))  # a file's name may hold anything
+    words = printable_lines(words)  # a file's name may hold anything
     try:
         print(words, flush=True)
     except OSError:

@@ -14,7 +14,7 @@ from calico_rkt.compiler.review.causes import Causes
 from calico_rkt.compiler.review.change import Diff
 from calico_rkt.compiler.review.like_pairs import LikePairs
 from calico_rkt.compiler.review.pair import View
-from calico_rkt.compiler.review.pair_diff import Ends, PairDiff
+from calico_rkt.compiler.review.pair_diff import Ends, PairDiff, parted
 from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.progress import Progress
 from calico_rkt.compiler.review.rule_diff import changed_rules
@@ -137,16 +137,7 @@ class _Differ:
                 to_host = {w.networks[party.name].endpoint_to_host for w in self.worlds if party.name in w.networks}
                 if other.kind is Kind.HOST and (len(to_host) > 1 or self._store_changed(party.name)):
                     return False
-        return not self._parted(source, destination)
-
-    def _parted(self, source: Party, destination: Party) -> bool:
-        """Whether two networks came to be in one datastore, or in two."""
-        both = [
-            w.apart(source, destination)
-            for w in self.worlds
-            if all(p.kind is Kind.NETWORK and p.name in w.networks for p in (source, destination))
-        ]
-        return len(set(both)) > 1
+        return not parted(self.worlds, source, destination)
 
     def _store_changed(self, name: str) -> bool:
         stores = {w.confs[name].datastore_type == "local" for w in self.worlds if name in w.confs}

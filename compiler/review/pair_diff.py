@@ -20,7 +20,7 @@ from calico_rkt.compiler.review.change import Change, Part, Parts
 from calico_rkt.compiler.review.expect import matches_between
 from calico_rkt.compiler.review.flows import Flow, flow
 from calico_rkt.compiler.review.pair import NOWHERE, Fate, Scene, Stage, View, relevant
-from calico_rkt.compiler.review.parties import Kind
+from calico_rkt.compiler.review.parties import Kind, Party
 from calico_rkt.compiler.review.rule_diff import changed_rules
 from calico_rkt.compiler.review.snapshot import World
 
@@ -265,9 +265,8 @@ class PairDiff:
         """The networks at the ends that moved, where both came to be in one datastore, or in two."""
         if ends.before is None or ends.after is None:
             return ()
-        both = [p for p in (ends.after.source, ends.after.destination) if p.kind is Kind.NETWORK]
-        old, new = self.worlds
-        if len(both) < 2 or old.apart(*both) is new.apart(*both):
+        both = ends.after.source, ends.after.destination
+        if not parted(self.worlds, *both):
             return ()
         stores = ((p.name, {w.confs[p.name].datastore_type for w in self.worlds}) for p in both)
         return tuple(name for name, types in stores if len(types) > 1)
@@ -305,6 +304,13 @@ class _Kept:
 
     def parts(self) -> Iterable[Part]:
         return self.made
+
+
+def parted(worlds: Iterable[World], source: Party, destination: Party) -> bool:
+    """Whether two networks came to be in one datastore, or in two; not where one is new, or gone."""
+    networks = all(p.kind is Kind.NETWORK for p in (source, destination))
+    there = (w for w in worlds if networks and source.name in w.networks and destination.name in w.networks)
+    return len({w.apart(source, destination) for w in there}) > 1
 
 
 def _addresses(v: View) -> tuple[object, ...]:

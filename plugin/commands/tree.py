@@ -141,16 +141,12 @@ def _answered(style: str, action: Callable[[], int]) -> int:
 
         if not isinstance(e, CniError):
             raise
-        print(f"calico-rkt: {_lines(e.msg)}", file=sys.stderr)
+        # Words, whatever name or file of somebody else's they are a part of.
+        from calico_rkt.compiler.diagnostics import printable_lines
+
+        print(f"calico-rkt: {printable_lines(e.msg)}", file=sys.stderr)
         if e.details:
-            print(_lines(e.details.rstrip("\n")), file=sys.stderr)
+            print(printable_lines(e.details.rstrip("\n")), file=sys.stderr)
         if os.geteuid() and any(words in f"{e.msg}\n{e.details}" for words in _FORBIDDEN):
             print("this is for root: sudo calico-rkt ...", file=sys.stderr)
         return 2
-
-
-def _lines(text: str) -> str:
-    """What somebody else's name or file may be a part of: a terminal is told nothing but words by it."""
-    from calico_rkt.compiler.diagnostics import printable
-
-    return "\n".join(map(printable, text.split("\n")))

@@ -204,14 +204,19 @@ def test_an_unreadable_manifest_is_an_error_that_names_it(folder, text):
     assert "apply.json" in caught.value.msg
 
 
-def test_who_keeps_what_was_verified_verifies_a_text_once_and_another_anew(tmp_path):
+def noting(path):
+    """A folder of profiles, and the texts that it verifies."""
     read = []
 
     def noted(text):
         read.append(text)
         return verify(text)
 
-    folder = ProfileFolder(tmp_path, noted)
+    return ProfileFolder(path, noted), read
+
+
+def test_who_keeps_what_was_verified_verifies_a_text_once_and_another_anew(tmp_path):
+    folder, read = noting(tmp_path)
     folder.publish(profile("Web web one"))
     read.clear()
     folder.keep_verified()
@@ -225,13 +230,7 @@ def test_who_keeps_what_was_verified_verifies_a_text_once_and_another_anew(tmp_p
 
 
 def test_who_keeps_one_network_s_profile_verifies_it_once_from_its_publishing_on_and_others_each_time(tmp_path):
-    read = []
-
-    def noted(text):
-        read.append(text)
-        return verify(text)
-
-    folder = ProfileFolder(tmp_path, noted)
+    folder, read = noting(tmp_path)
     folder.publish(profile("Db db one"))
     read.clear()
     folder.keep_verified("web")
